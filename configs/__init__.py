@@ -1,0 +1,1 @@
+"""Default configurations, installed as package data."""

@@ -1,0 +1,1 @@
+"""Verbs: Prefect flows and tasks, MLflow tracking and registry, the command line."""

@@ -1,0 +1,316 @@
+"""Content-addressed folders: what goes in is hashed, what comes out is verified.
+
+A step names its output by the hash of what makes it (inputs, config section,
+digest of its code).  `ContentStore.build` returns the finished folder if it is
+there and verifies, else makes it in a temporary sibling, writes `manifest.json`
+last and renames.  So a crash leaves either a whole folder or none, and two runs
+of the same thing meet in the same folder.
+
+Files are written the only way that survives a power cut: temporary file in the
+same directory, flush, fsync, `os.replace`, fsync of the directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+from filelock import FileLock
+
+from lmcore.errors import IntegrityError
+
+MANIFEST = "manifest.json"
+_CHUNK_BYTES = 1 << 20
+
+
+def canonical_json(value: object) -> bytes:
+    """Serialise to JSON with one spelling per value: sorted keys, no spaces, UTF-8.
+
+    Raises:
+        ValueError: If a number is not finite; a hash must never depend on NaN.
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def digest(value: object) -> str:
+    """SHA-256 of the canonical JSON of `value`, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in chunks."""
+    sha = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            sha.update(chunk)
+    return sha.hexdigest()
+
+
+def code_digest(*modules: str) -> str:
+    """SHA-256 over the source text of modules and packages, found without importing them.
+
+    Args:
+        modules: Dotted names; a package stands for every `.py` file below it.
+
+    Returns:
+        A digest that changes when, and only when, one of these sources changes.
+    """
+    sha = hashlib.sha256()
+    for name in sorted(modules):
+        spec = importlib.util.find_spec(name)
+        assert spec is not None and spec.origin is not None, name
+        origin = Path(spec.origin)
+        files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+        for file in files:
+            sha.update(f"{name}/{file.relative_to(origin.parent)}\0".encode())
+            sha.update(file.read_bytes())
+    return sha.hexdigest()
+
+
+def fsync_directory(path: Path) -> None:
+    """Make renames inside `path` durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def atomic_write(path: Path, data: bytes | str) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new, never a mix.
+
+    A failed fsync is not retried: the kernel may have dropped the pages
+    (Rebello et al., USENIX ATC 2020), so the temporary file is discarded.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    payload = data.encode() if isinstance(data, str) else data
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(descriptor, 0o644)
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    fsync_directory(path.parent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a folder holds and what made it.
+
+    Attributes:
+        kind: Concept, for example `documents` or `checkpoint`.
+        key: Hash of `inputs`; also the folder's name in a content store.
+        inputs: Everything that determined the content.
+        files: Relative path to (size in bytes, sha256).
+        summary: Small facts for reports; not part of the key.
+        created: ISO 8601 time in UTC.
+    """
+
+    kind: str
+    key: str
+    inputs: Mapping[str, Any]
+    files: Mapping[str, tuple[int, str]]
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    created: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a folder's manifest.
+
+        Raises:
+            IntegrityError: If it is missing, is not JSON or lacks a field.
+        """
+        path = folder / MANIFEST
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            files = {name: (int(size), str(sha)) for name, (size, sha) in raw["files"].items()}
+            return cls(
+                kind=raw["kind"],
+                key=raw["key"],
+                inputs=raw["inputs"],
+                files=files,
+                summary=raw.get("summary", {}),
+                created=raw.get("created", ""),
+            )
+        except FileNotFoundError as error:
+            raise IntegrityError(f"{path}: the manifest is missing; {_remedy(folder)}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise IntegrityError(
+                f"{path}: not a valid manifest ({error}); {_remedy(folder)}"
+            ) from error
+
+    @classmethod
+    def write(
+        cls,
+        folder: Path,
+        *,
+        kind: str,
+        inputs: Mapping[str, Any],
+        summary: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Self:
+        """Hash and fsync every file below `folder`, then write the manifest last."""
+        files: dict[str, tuple[int, str]] = {}
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.name != MANIFEST:
+                with path.open("rb") as stream:
+                    os.fsync(stream.fileno())
+                name = path.relative_to(folder).as_posix()
+                files[name] = (path.stat().st_size, sha256_file(path))
+        manifest = cls(
+            kind=kind,
+            key=key or digest({"kind": kind, **inputs}),
+            inputs=inputs,
+            files=files,
+            summary=summary or {},
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        atomic_write(folder / MANIFEST, json.dumps(manifest.__dict__, indent=1, sort_keys=True))
+        return manifest
+
+    def verify(self, folder: Path) -> None:
+        """Check that every listed file is there and unchanged, and that nothing was added.
+
+        Raises:
+            IntegrityError: Naming the first file that differs.
+        """
+        present = {
+            p.relative_to(folder).as_posix()
+            for p in folder.rglob("*")
+            if not p.is_dir() and p.name != MANIFEST
+        }
+        for name, (size, sha) in self.files.items():
+            path = folder / name
+            if name not in present or path.is_symlink():
+                raise IntegrityError(f"{path}: the file is missing; {_remedy(folder)}")
+            found = path.stat().st_size
+            if found != size:
+                raise IntegrityError(
+                    f"{path}: {found} bytes where the manifest says {size}; {_remedy(folder)}"
+                )
+            if sha256_file(path) != sha:
+                raise IntegrityError(
+                    f"{path}: its sha256 differs from the manifest, so it was changed or damaged;"
+                    f" {_remedy(folder)}"
+                )
+        if extra := sorted(present - set(self.files)):
+            raise IntegrityError(
+                f"{folder / extra[0]}: not listed in the manifest; {_remedy(folder)}"
+            )
+
+
+def _remedy(folder: Path) -> str:
+    return f"nothing was loaded. Delete {folder} to have it rebuilt, or restore it"
+
+
+def open_verified(folder: Path, *, kind: str | None = None) -> Manifest:
+    """Read and verify a folder, and optionally insist on its kind.
+
+    Raises:
+        IntegrityError: If anything differs from the manifest.
+    """
+    manifest = Manifest.read(folder)
+    if kind is not None and manifest.kind != kind:
+        raise IntegrityError(f"{folder}: holds {manifest.kind!r} where {kind!r} is expected")
+    manifest.verify(folder)
+    return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handle:
+    """A finished content folder: small enough to pass between steps and to store as JSON."""
+
+    kind: ClassVar[str] = ""
+    key: str
+    path: Path
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The handle as plain JSON values."""
+        return {"kind": self.kind, "key": self.key, "path": str(self.path)}
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a finished folder after verifying all of it.
+
+        Raises:
+            IntegrityError: If it is damaged or of another kind.
+        """
+        manifest = open_verified(path, kind=cls.kind)
+        return cls(key=manifest.key, path=path, summary=manifest.summary)
+
+
+H = TypeVar("H", bound=Handle)
+
+
+class ContentStore:
+    """Folders `root/<kind>/<key>`, each made once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, key: str) -> Path:
+        """Where the folder of this key is, or will be."""
+        return self.root / kind / key[:32]
+
+    def key(self, kind: str, inputs: Mapping[str, Any]) -> str:
+        """The key of a folder: the digest of its kind and of everything that makes it."""
+        return digest({"kind": kind, **inputs})
+
+    def build(
+        self,
+        handle: type[H],
+        inputs: Mapping[str, Any],
+        make: Callable[[Path], Mapping[str, Any] | None],
+    ) -> H:
+        """Return the finished folder for `inputs`, making it first where it does not exist.
+
+        Args:
+            handle: Class of the result; its `kind` is part of the key.
+            inputs: JSON values that determine the content completely.
+            make: Fills the (empty) folder that it is given; returns the summary.
+
+        Raises:
+            IntegrityError: If the folder exists but is damaged.
+        """
+        key = self.key(handle.kind, inputs)
+        final = self.path(handle.kind, key)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(final.parent / f".{final.name}.lock"):
+            if final.exists():
+                return handle.open(final)
+            with self._workspace(final) as temporary:
+                summary = make(temporary) or {}
+                Manifest.write(temporary, kind=handle.kind, inputs=inputs, summary=summary, key=key)
+                os.replace(temporary, final)
+            fsync_directory(final.parent)
+        return handle(key=key, path=final, summary=Manifest.read(final).summary)
+
+    @contextlib.contextmanager
+    def _workspace(self, final: Path) -> Iterator[Path]:
+        # A fixed name under the key's lock: what a killed process left is swept by its successor.
+        temporary = final.parent / f".{final.name}.partial"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

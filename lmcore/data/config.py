@@ -1,0 +1,105 @@
+"""Configuration of sources, ingest and tokenizer: which text, under which licence, cut how."""
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from lmcore.settings import Section
+
+Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class SourceConfig(Section):
+    """One place that text comes from. Exactly one of `path`, `package`, `dataset` is set."""
+
+    path: str | None = Field(None, description="File, folder or glob; relative to the config file.")
+    target_path: str | None = Field(
+        None, description="Second, line-aligned file of format `parallel`."
+    )
+    package: str | None = Field(None, description="Installed Python package that carries text.")
+    dataset: str | None = Field(
+        None, description="Hugging Face dataset id, or a folder with a data set."
+    )
+    dataset_split: str = Field("train", description="Split of the Hugging Face data set.")
+    files: str | None = Field(None, description="Glob inside a folder, archive or package.")
+    format: Literal["auto", "text", "lines", "jsonl", "csv", "tsv", "parquet", "parallel"] = "auto"
+    text_field: str = Field("text", description="Column or key of the input text.")
+    target_field: str | None = Field(
+        None, description="Column of the label, translation or summary."
+    )
+    columns: list[str] | None = Field(
+        None, description="Column names, for a table without a header."
+    )
+    list_join: str | None = Field(None, description="Joins a list-valued text field.")
+    date_field: str | None = Field(None, description="Column of an ISO 8601 date.")
+    split: Literal["train", "validation"] | None = Field(
+        None, description="The source names its own side; null: split by keyed hash."
+    )
+    license: str = Field("unknown", description="SPDX licence expression, or `unknown`.")
+    origin: str = Field("", description="Where the text came from, in words.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        places = [name for name in ("path", "package", "dataset") if getattr(self, name)]
+        if len(places) != 1:
+            found = " and ".join(places) or "none"
+            raise ValueError(f"expected exactly one of path, package, dataset; found {found}")
+        if (self.format == "parallel") != (self.target_path is not None):
+            raise ValueError("format parallel needs target_path, and target_path needs it")
+        return self
+
+
+class DataConfig(Section):
+    """How raw text becomes documents, and documents become train and validation."""
+
+    unit: Literal["auto", "file", "paragraph", "line", "record"] = Field(
+        "auto",
+        description="What is one document; auto: record for tables, file where there are 50 or"
+        " more, else paragraph.",
+    )
+    validation_fraction: Fraction = 0.1
+    tune_fraction: Fraction = Field(0.03, description="Share for early stopping.")
+    near_duplicates: bool = Field(True, description="Cluster near-copies, not only exact ones.")
+    near_duplicate_similarity: Fraction = Field(
+        0.7, description="Jaccard similarity of word 5-grams from which two are near-copies."
+    )
+    pii: Literal["mask", "keep"] = "mask"
+    as_of: date | None = Field(None, description="Ignore documents dated later than this.")
+    min_document_bytes: int = Field(1, ge=1, description="Shorter documents are dropped.")
+    max_document_bytes: int = Field(
+        16 << 20, ge=1024, description="Longer documents are quarantined."
+    )
+    on_bad_input: Literal["quarantine", "fail"] = "quarantine"
+
+    @model_validator(mode="after")
+    def _room_for_train(self) -> Self:
+        if self.validation_fraction + self.tune_fraction > 0.8:
+            raise ValueError(
+                f"validation_fraction + tune_fraction = "
+                f"{self.validation_fraction + self.tune_fraction:g} leaves too little to train on;"
+                " expected at most 0.8"
+            )
+        return self
+
+
+class PolicyConfig(Section):
+    """Which licences may be trained on."""
+
+    unknown_license: Literal["block", "allow"] = "block"
+    deny: list[str] = Field(default_factory=list, description="SPDX identifiers not to be used.")
+
+
+class TokenizerConfig(Section):
+    """How text is cut into tokens."""
+
+    kind: Literal["byte", "char", "word", "bpe"] = "bpe"
+    vocab_size: int = Field(1024, ge=2, le=1 << 20, description="Upper bound; bpe, char and word.")
+
+    @model_validator(mode="after")
+    def _bpe_holds_bytes(self) -> Self:
+        if self.kind == "bpe" and self.vocab_size < 258:
+            raise ValueError(
+                f"vocab_size {self.vocab_size} cannot hold the 256 bytes; expected >= 258 for bpe"
+            )
+        return self

@@ -1,0 +1,54 @@
+"""Every error that a user or a flow is expected to meet.
+
+    LmcoreError                 exit code 1: something broke
+    ├── UserError               exit code 2: the input, the config or a file is wrong
+    │   ├── ConfigError         a key or a value of the configuration
+    │   ├── SourceError         a source of text that cannot be used at all
+    │   ├── IntegrityError      a file of ours is not what its manifest says
+    │   └── NotFoundError       a model, version or document that does not exist
+    ├── TrainingError           the loss diverged, or a resume is impossible
+    ├── EmptyEvaluationError    a metric was asked for without data, or is not finite
+    └── PromotionConflictError  the champion changed while a candidate was judged
+
+A message states what happened, the value, and what to do next, in one sentence.
+"""
+
+
+class LmcoreError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+    exit_code = 1
+
+
+class UserError(LmcoreError, ValueError):
+    """The user's input, configuration or file is wrong."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A key or a value of the configuration is wrong."""
+
+
+class SourceError(UserError):
+    """A source of text is missing, unreadable as a whole, or too small to use."""
+
+
+class IntegrityError(UserError):
+    """A stored file differs from its manifest; nothing is loaded from it."""
+
+
+class NotFoundError(UserError):
+    """The named model, version or document does not exist."""
+
+
+class TrainingError(LmcoreError):
+    """Training cannot go on."""
+
+
+class EmptyEvaluationError(LmcoreError):
+    """A metric has no data or is not finite; it never silently becomes zero."""
+
+
+class PromotionConflictError(LmcoreError):
+    """Another promotion changed the champion first."""

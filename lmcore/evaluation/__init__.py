@@ -1,0 +1,1 @@
+"""Per-document scores, intervals, baselines and the gates that read them."""

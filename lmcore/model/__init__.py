@@ -1,0 +1,1 @@
+"""The recurrent + attention language model, its loss and its generation."""

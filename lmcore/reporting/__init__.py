@@ -1,0 +1,1 @@
+"""What people read about a version: report page, model card, charts."""

@@ -1,0 +1,1 @@
+"""Optimizer, schedule, checkpoints and the loop that trains a model."""

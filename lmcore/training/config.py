@@ -1,0 +1,45 @@
+"""How long, how fast and how carefully to train."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from lmcore.settings import Section
+
+
+class TrainingConfig(Section):
+    """Exactly one of `budget_seconds`, `max_steps`, `max_epochs` bounds the training."""
+
+    seed: int = Field(0, ge=0, lt=1 << 32)
+    budget_seconds: float | None = Field(
+        None, gt=0, description="Wall clock; turned once into a recorded step count."
+    )
+    max_steps: int | None = Field(None, gt=0)
+    max_epochs: float | None = Field(None, gt=0)
+    batch_size: int = Field(32, ge=1, description="Lanes read in parallel.")
+    sequence_length: int = Field(128, ge=2, description="Tokens of one truncated step.")
+    learning_rate: float = Field(4e-3, gt=0)
+    warmup_steps: int = Field(50, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    gradient_clip: float = Field(1.0, gt=0, description="Largest gradient norm.")
+    evaluations: int = Field(8, ge=1, description="Looks at the tune split during training.")
+    patience: int = Field(5, ge=1, description="Looks without gain before an early stop.")
+    checkpoint_seconds: float = Field(15.0, gt=0, description="Time between resume points.")
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_budget(cls, data: object) -> object:
+        bounds = ("budget_seconds", "max_steps", "max_epochs")
+        if isinstance(data, dict) and not any(data.get(name) is not None for name in bounds):
+            return {**data, "budget_seconds": 120.0}
+        return data
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        bounds = ("budget_seconds", "max_steps", "max_epochs")
+        given = [name for name in bounds if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected only one of {', '.join(bounds)}; found {', '.join(given)}")
+        return self
