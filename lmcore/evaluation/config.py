@@ -1,0 +1,124 @@
+"""Limits of the gates: `configs/gates.yaml`, overridden key by key.
+
+In comes a mapping with some keys, out goes a complete and frozen `GatesConfig`.
+Defaults live in the YAML file alone, each beside its reason, and are merged under
+whatever the user gives; so a pipeline states only what it wants to be different.
+Bounds on the fields reject limits under which a gate could never pass or never fail.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from lmcore.artifacts import digest
+from lmcore.settings import Section
+
+GateName = Literal["instrument", "provenance", "competence", "champion", "overfitting"]
+BaselineOrder = Literal[5, 6, 8]
+ByteLimit = Annotated[int, Field(ge=1_000, le=1 << 34)]
+
+
+class EvaluationLimits(Section):
+    """How much text is scored, and how finely intervals are drawn."""
+
+    max_validation_bytes: ByteLimit
+    max_train_bytes: ByteLimit
+    max_baseline_bytes: ByteLimit
+    resamples: int = Field(ge=1_000, le=1_000_000)
+
+
+class InstrumentLimits(Section):
+    """How exactly the measuring instrument must agree with itself."""
+
+    tolerance: float = Field(gt=0, le=1e-3, description="Nats of log-probability.")
+
+
+class CompetenceLimits(Section):
+    """What the model must beat."""
+
+    baseline_order: BaselineOrder
+    # Above zero, a model worse than the baseline would be called competent.
+    max_difference_bits_per_byte: float = Field(ge=-8, le=0)
+
+
+class ChampionLimits(Section):
+    """By how much the champion must be beaten, and on which documents."""
+
+    min_gain_bits_per_byte: float = Field(gt=0, le=8, description="Zero would promote noise.")
+    seed_sigma_bits_per_byte: float = Field(ge=0, le=4)
+    min_fresh_documents: int = Field(ge=10, description="Fewer carry no interval worth the name.")
+
+    @property
+    def margin_bits_per_byte(self) -> float:
+        """Gain that is asked for, and loss that is tolerated on the anchor slice."""
+        return max(self.min_gain_bits_per_byte, 2 * self.seed_sigma_bits_per_byte)
+
+
+class OverfittingLimits(Section):
+    """How far training text may be ahead of unseen text."""
+
+    max_relative_gap: float = Field(gt=0, lt=1)
+    max_final_minus_best_bits_per_byte: float = Field(gt=0, le=8)
+
+
+class GatesConfig(Section):
+    """Every limit, and which gates a version must pass to be promoted."""
+
+    required: list[GateName]
+    evaluation: EvaluationLimits
+    instrument: InstrumentLimits
+    competence: CompetenceLimits
+    champion: ChampionLimits
+    overfitting: OverfittingLimits
+
+    @model_validator(mode="before")
+    @classmethod
+    def _under_it_the_defaults(cls, given: object) -> object:
+        return _merged(_default_values(), given) if isinstance(given, Mapping) else given
+
+    @field_validator("required")
+    @classmethod
+    def _something_is_required(cls, names: list[str]) -> list[str]:
+        if not names:
+            raise ValueError("expected at least one gate, or every model would be promoted")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"expected each gate once; {', '.join(twice)} is repeated")
+        return names
+
+    @classmethod
+    def default(cls) -> Self:
+        """The limits as installed."""
+        return cls.model_validate({})
+
+    def fingerprint(self) -> str:
+        """Digest of every limit."""
+        return digest(self.model_dump(mode="json"))
+
+
+def default_gates_path() -> Path:
+    """The file with the default limits and their reasons."""
+    return Path(str(importlib.resources.files("configs") / "gates.yaml"))
+
+
+@functools.cache
+def _default_values() -> dict[str, Any]:
+    return cast(dict[str, Any], yaml.safe_load(default_gates_path().read_text(encoding="utf-8")))
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[Any, Any]) -> dict[Any, Any]:
+    # A null, as a key that somebody left empty in YAML, is passed on and rejected by the field.
+    result: dict[Any, Any] = dict(below)
+    for key, value in above.items():
+        base = result.get(key)
+        if isinstance(base, Mapping) and isinstance(value, Mapping):
+            result[key] = _merged(base, value)
+        else:
+            result[key] = value
+    return result
