@@ -70,7 +70,8 @@ def code_digest(*modules: str) -> str:
     sha = hashlib.sha256()
     for name in sorted(modules):
         spec = importlib.util.find_spec(name)
-        assert spec is not None and spec.origin is not None, name
+        assert spec is not None, name
+        assert spec.origin is not None, name
         origin = Path(spec.origin)
         files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
         for file in files:

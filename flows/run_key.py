@@ -1,0 +1,56 @@
+"""When is a run the same run? When data, configuration, code and locked libraries are the same.
+
+The key finds the version that a finished run registered (then there is nothing to do), the
+MLflow run that a killed run left open (then it goes on), and names both in the registry.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass
+
+from lmcore.artifacts import code_digest, digest
+
+# Whatever reads these keys compares them as a whole; the parts are kept for people and audits.
+_LIBRARIES = ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "mlflow", "prefect")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunKey:
+    """Digests of all that a run depends on.
+
+    Attributes:
+        data: Bytes of every source.
+        config: Every section that shapes a model or its verdict.
+        code: Source text of lmcore.
+        libraries: Names and versions of the libraries that compute.
+        nonce: 0, or how many finished runs of this key a forced run follows.
+    """
+
+    data: str
+    config: str
+    code: str
+    libraries: str
+    nonce: int = 0
+
+    @property
+    def digest(self) -> str:
+        """The key as one digest."""
+        return digest(self.__dict__)
+
+    @property
+    def base(self) -> str:
+        """The key without the nonce: shared by a run and its forced repetitions."""
+        return digest({**self.__dict__, "nonce": 0})
+
+
+def run_key(*, data: str, config: str, nonce: int = 0) -> RunKey:
+    """The key of a run with this data and configuration on the installed code."""
+    return RunKey(
+        data=data, config=config, code=code_digest("lmcore"), libraries=libraries(), nonce=nonce
+    )
+
+
+def libraries() -> str:
+    """Digest of the versions of the libraries that a model's numbers depend on."""
+    return digest({name: importlib.metadata.version(name) for name in _LIBRARIES})
