@@ -1,4 +1,6 @@
+import itertools
 import math
+import re
 
 import pytest
 import yaml
@@ -19,8 +21,8 @@ def test_default_is_the_installed_file_and_every_limit_has_a_comment():
     text = default_gates_path().read_text()
     assert GatesConfig.default().model_dump(mode="json") == yaml.safe_load(text)
     lines = [line.strip() for line in text.splitlines()]
-    for above, line in zip(lines, lines[1:], strict=False):
-        if ": " in line and not line.startswith(("#", "required")):
+    for above, line in itertools.pairwise(lines):
+        if re.fullmatch(r"\w+: \S.*", line) and not line.startswith("required"):
             assert above.startswith("#"), line
 
 
