@@ -8,29 +8,37 @@ from lmcore.settings import Section
 
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 
+LETTERS = {"L": "LSTM", "A": "sliding-window causal attention"}
+
 
 class ModelConfig(Section):
     """One letter of `pattern` is one residual block; the letter names its mixer."""
 
     schema_version: Literal[1] = 1
-    pattern: str = Field("LA", description="L: LSTM, A: sliding-window causal attention.")
-    d_model: int = Field(256, ge=8, le=8192)
-    embedding_dim: int | None = Field(None, ge=4, description="null: chosen from the vocabulary.")
-    head_dim: int = Field(64, ge=4, le=256)
-    window: int = Field(128, ge=1, description="Tokens that attention looks back on.")
-    mlp_multiple: int = Field(2, ge=1, le=8)
+    pattern: str = Field(
+        "LA", max_length=64, description="L: LSTM, A: sliding-window causal attention."
+    )
+    d_model: int = Field(256, ge=8, le=8192, description="Width of the residual stream.")
+    embedding_dim: int | None = Field(
+        None, ge=4, le=8192, description="null: chosen from the vocabulary and d_model."
+    )
+    num_heads: int = Field(2, ge=1, le=256, description="Heads of each attention.")
+    head_dim: int = Field(64, ge=4, le=256, multiple_of=2, description="Width of one head.")
+    window: int = Field(
+        128, ge=1, le=1 << 16, description="Earlier tokens that attention looks back on."
+    )
+    mlp_multiple: int = Field(2, ge=1, le=8, description="Hidden width of the MLP over d_model.")
     tie_embeddings: bool | None = Field(None, description="null: tied from 1,024 tokens up.")
-    dropout: Dropout = 0.0
+    dropout: Dropout | None = Field(
+        None, description="Locked dropout; null: chosen from the epochs that will be seen."
+    )
 
     @model_validator(mode="after")
     def _known_letters(self) -> Self:
-        unknown = sorted(set(self.pattern) - set("LA"))
+        unknown = sorted(set(self.pattern) - set(LETTERS))
         if unknown or not self.pattern:
+            expected = " and ".join(f"{letter} ({name})" for letter, name in LETTERS.items())
             raise ValueError(
-                f"pattern {self.pattern!r} has the unknown letters {unknown}; expected L and A"
-            )
-        if self.d_model % self.head_dim and "A" in self.pattern:
-            raise ValueError(
-                f"d_model {self.d_model} is not a multiple of head_dim {self.head_dim}"
+                f"pattern {self.pattern!r} has the unknown letters {unknown}; expected {expected}"
             )
         return self
