@@ -66,7 +66,12 @@ class LstmMixer(nn.Module):
         """See `Mixer`."""
         assert isinstance(state, LstmState)
         carried = boundaries.carried
-        hidden, cell = (state.hidden * carried)[None], (state.cell * carried)[None]
+        hidden, cell = state.hidden * carried, state.cell * carried
+        if x.shape[1] == 1 and not torch.is_grad_enabled():
+            # The fused layer repacks its weights on each call: six times the cost of one step.
+            hidden, cell = torch.lstm_cell(x[:, 0], (hidden, cell), *self.lstm.parameters())
+            return hidden[:, None], LstmState(hidden=hidden, cell=cell)
+        hidden, cell = hidden[None], cell[None]
         if boundaries.splice is None:
             y, (_, cell) = self.lstm(x, (hidden, cell))
         else:

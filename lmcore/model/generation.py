@@ -1,0 +1,209 @@
+"""Continue a prompt: streaming, seeded, in constant memory.
+
+In: a model, a tokenizer, prompts. Out: pieces of text or whole generations.
+The model's state is all that is kept of the past, so a token costs the same after ten
+tokens and after ten thousand. Each prompt has its own random generator, so
+its continuation does not depend on its neighbours in a batch.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.sampling import GenerationConfig, draw
+from lmcore.model.state import State
+
+__all__ = ["Generation", "GenerationConfig", "generate", "generate_batch", "stream_generate"]
+
+_PREFILL_TOKENS = 512
+_PENALTY_TOKENS = 64
+# Below this many parameters one core reads the weights as fast as several, which would only
+# wait for each other, on a busy machine for milliseconds a token.
+_ONE_CORE_PARAMETERS = 20_000_000
+
+Finish = Literal["end", "length", "stop"]
+
+
+class TextCodec(Protocol):
+    """What generation needs of a tokenizer."""
+
+    end_id: int
+    pieces: tuple[bytes, ...]
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, without the end token."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """A finished continuation.
+
+    Attributes:
+        text: The new text, without the prompt.
+        tokens: Number of new tokens, a final end token not counted.
+        finish: `end` (the model ended the document), `length`, or `stop` (a stop string).
+    """
+
+    text: str
+    tokens: int
+    finish: Finish
+
+
+class _Lane:
+    """One prompt's continuation: draws, decodes and watches for the end."""
+
+    def __init__(self, codec: TextCodec, config: GenerationConfig, *, seed: int) -> None:
+        self._codec, self._config = codec, config
+        self._rng = torch.Generator().manual_seed(seed)
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._recent: deque[int] = deque(maxlen=_PENALTY_TOKENS)
+        self._held = ""
+        self._pieces: list[str] = []
+        self.tokens = 0
+        self.finish: Finish | None = None if config.max_tokens else "length"
+
+    def advance(self, logits: Tensor) -> tuple[int, str]:
+        """Draw from logits [V]; returns the token and the text that is now certain."""
+        recent = None
+        if self._config.repetition_penalty != 1.0:
+            recent = torch.tensor(sorted(set(self._recent)), dtype=torch.long)
+        token = draw(logits, self._config, rng=self._rng, recent=recent)
+        if token == self._codec.end_id:
+            self.finish = "end"
+            return token, self._emit(self._decoder.decode(b"", final=True))
+        self._recent.append(token)
+        self.tokens += 1
+        last = self.tokens == self._config.max_tokens
+        if last:
+            self.finish = "length"
+        return token, self._emit(self._decoder.decode(self._codec.pieces[token], final=last))
+
+    def result(self) -> Generation:
+        assert self.finish is not None
+        return Generation(text="".join(self._pieces), tokens=self.tokens, finish=self.finish)
+
+    def _emit(self, new: str) -> str:
+        """Text that no stop string can still take back."""
+        text = self._held + new
+        stops = self._config.stop
+        found = min((at for at in (text.find(stop) for stop in stops) if at >= 0), default=-1)
+        if found >= 0:
+            self.finish = "stop"
+            text, self._held = text[:found], ""
+        elif self.finish is None:
+            keep = max((_overlap(text, stop) for stop in stops), default=0)
+            text, self._held = text[: len(text) - keep], text[len(text) - keep :]
+        self._pieces.append(text)
+        return text
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` that is a proper beginning of `stop`."""
+    longest = min(len(text), len(stop) - 1)
+    return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)
+
+
+def stream_generate(
+    model: RecurrentAttentionLM, tokenizer: TextCodec, prompt: str, config: GenerationConfig
+) -> Iterator[str]:
+    """Yield the continuation in pieces that never split a character or reveal a stop string."""
+    lane = _Lane(tokenizer, config, seed=config.seed)
+    yield from _stream(model, tokenizer, prompt, lane)
+
+
+def generate(
+    model: RecurrentAttentionLM, tokenizer: TextCodec, prompt: str, config: GenerationConfig
+) -> Generation:
+    """Continue one prompt."""
+    lane = _Lane(tokenizer, config, seed=config.seed)
+    for _ in _stream(model, tokenizer, prompt, lane):
+        pass
+    return lane.result()
+
+
+def generate_batch(
+    model: RecurrentAttentionLM,
+    tokenizer: TextCodec,
+    prompts: Sequence[str],
+    config: GenerationConfig,
+) -> list[Generation]:
+    """Continue several prompts together; the one at index i uses the seed `config.seed + i`."""
+    lanes = [_Lane(tokenizer, config, seed=config.seed + i) for i in range(len(prompts))]
+    with _inference(model):
+        read = [_prefill(model, tokenizer, prompt) for prompt in prompts]
+        active = [index for index, lane in enumerate(lanes) if lane.finish is None]
+        if not active:
+            return [lane.result() for lane in lanes]
+        logits = torch.cat([read[index][0] for index in active])
+        state = State.concatenate([read[index][1] for index in active])
+        while True:
+            scores = logits.cpu()
+            tokens = [lanes[index].advance(scores[row])[0] for row, index in enumerate(active)]
+            rows = [row for row, index in enumerate(active) if lanes[index].finish is None]
+            if not rows:
+                return [lane.result() for lane in lanes]
+            if len(rows) < len(active):
+                state = state.select(rows)
+                active = [active[row] for row in rows]
+            step = torch.tensor([[tokens[row]] for row in rows], device=logits.device)
+            chunk, state = model(step, state)
+            logits = chunk[:, -1]
+
+
+@contextlib.contextmanager
+def _inference(model: RecurrentAttentionLM) -> Iterator[None]:
+    """No gradients and, for a small model, one core; both end with the block."""
+    threads = torch.get_num_threads()
+    small = model.num_parameters < _ONE_CORE_PARAMETERS
+    if small:
+        torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        if small:
+            torch.set_num_threads(threads)
+
+
+def _stream(
+    model: RecurrentAttentionLM, tokenizer: TextCodec, prompt: str, lane: _Lane
+) -> Iterator[str]:
+    if lane.finish is not None:
+        return
+    with _inference(model):
+        logits, state = _prefill(model, tokenizer, prompt)
+    while True:
+        # Entered anew for each token: the mode must not leak into the caller between pieces.
+        with _inference(model):
+            token, piece = lane.advance(logits[0].cpu())
+        if piece:
+            yield piece
+        if lane.finish is not None:
+            return
+        with _inference(model):
+            chunk, state = model(torch.tensor([[token]], device=logits.device), state)
+            logits = chunk[:, -1]
+
+
+def _prefill(
+    model: RecurrentAttentionLM, tokenizer: TextCodec, prompt: str
+) -> tuple[Tensor, State]:
+    """Read [end] + prompt in chunks; logits [1, V] of the first new token and the state."""
+    ids = torch.tensor([[tokenizer.end_id, *tokenizer.encode(prompt)]])
+    state = model.fresh_state(1)
+    features = None
+    for start in range(0, ids.shape[1], _PREFILL_TOKENS):
+        chunk = ids[:, start : start + _PREFILL_TOKENS]
+        features, state = model.features(chunk.to(model.embedding.weight.device), state)
+    assert features is not None
+    return model.logits(features[:, -1]), state

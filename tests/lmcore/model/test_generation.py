@@ -1,0 +1,187 @@
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmcore.data.vocabularies import ByteTokenizer
+from lmcore.errors import ConfigError
+from lmcore.model.config import ModelConfig
+from lmcore.model.generation import Generation, generate, generate_batch, stream_generate
+from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.sampling import GenerationConfig, draw, filter_logits
+
+TOKENIZER = ByteTokenizer()
+LOG = torch.tensor([0.5, 0.25, 0.15, 0.1]).log()
+
+
+@pytest.fixture(scope="module")
+def model() -> RecurrentAttentionLM:
+    torch.manual_seed(0)
+    model = RecurrentAttentionLM(
+        ModelConfig(d_model=16, head_dim=4, window=8), TOKENIZER.vocab_size, TOKENIZER.end_id
+    )
+    torch.nn.init.normal_(model.head_weight, std=1.0)
+    return model.eval()
+
+
+class Scripted(RecurrentAttentionLM):
+    """A model that, read greedily, writes a given byte string and then ends the document."""
+
+    def __init__(self, script: bytes) -> None:
+        config = ModelConfig(pattern="A", d_model=16, head_dim=4, window=1)
+        super().__init__(config, TOKENIZER.vocab_size, TOKENIZER.end_id)
+        self.script = [*script, TOKENIZER.end_id]
+        self.position = 0
+
+    def features(self, tokens: torch.Tensor, state: Any = None, *, rng: Any = None) -> Any:
+        features, state = super().features(tokens, state, rng=rng)
+        return features, state
+
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        scores = torch.zeros(*features.shape[:-1], self.vocab_size)
+        scores[..., self.script[min(self.position, len(self.script) - 1)]] = 5.0
+        self.position += 1
+        return scores
+
+
+def test_filters_by_hand() -> None:
+    def kept(**settings: Any) -> list[int]:
+        result = filter_logits(LOG, GenerationConfig(**{"top_p": 1.0, **settings}))
+        return torch.isfinite(result).nonzero().ravel().tolist()
+
+    assert kept() == [0, 1, 2, 3]
+    assert kept(top_k=2) == [0, 1]
+    assert kept(top_p=0.6, temperature=1.0) == [0, 1]
+    assert kept(top_p=1e-9) == [0]
+    assert kept(top_k=99) == [0, 1, 2, 3]
+
+
+def test_temperature_and_penalty_by_hand() -> None:
+    config = GenerationConfig(temperature=0.5, top_p=1.0)
+    assert torch.allclose(
+        filter_logits(LOG, config).softmax(0),
+        torch.tensor([0.25, 0.0625, 0.0225, 0.01]) / 0.345,
+    )
+    config = GenerationConfig(temperature=1.0, top_p=1.0, repetition_penalty=2.0)
+    logits = torch.tensor([3.0, -1.0, 2.0])
+    assert filter_logits(logits, config, recent=torch.tensor([0, 1])).tolist() == [1.5, -2.0, 2.0]
+
+
+def test_draws_follow_the_distribution() -> None:
+    rng = torch.Generator().manual_seed(0)
+    config = GenerationConfig(temperature=1.0, top_p=1.0)
+    counts = torch.zeros(4)
+    for _ in range(2000):
+        counts[draw(LOG, config, rng=rng)] += 1
+    assert (counts / 2000 - LOG.exp()).abs().max() < 0.04
+    assert draw(LOG, GenerationConfig(temperature=0.0), rng=rng) == 0
+
+
+def test_same_seed_same_text_and_other_seed_other_text(model: RecurrentAttentionLM) -> None:
+    texts = [
+        generate(model, TOKENIZER, "Fellow", GenerationConfig(max_tokens=40, seed=seed)).text
+        for seed in (1, 1, 2)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_the_callers_random_state_is_left_alone(model: RecurrentAttentionLM) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    generate(model, TOKENIZER, "a", GenerationConfig(max_tokens=5))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_streaming_equals_generating_and_leaves_gradients_on(model: RecurrentAttentionLM) -> None:
+    config = GenerationConfig(max_tokens=60, seed=3)
+    pieces = []
+    for piece in stream_generate(model, TOKENIZER, "x", config):
+        assert not torch.is_inference_mode_enabled()
+        pieces.append(piece)
+    result = generate(model, TOKENIZER, "x", config)
+    assert "".join(pieces) == result.text
+    assert result.tokens <= 60
+
+
+def test_pieces_never_split_a_character() -> None:
+    text = "aß東🦊z"
+    greedy = GenerationConfig(temperature=0.0, max_tokens=100)
+    pieces = list(stream_generate(Scripted(text.encode()), TOKENIZER, "", greedy))
+    assert pieces == list(text)
+    result = generate(Scripted(text.encode()), TOKENIZER, "", greedy)
+    assert result == Generation(text=text, tokens=len(text.encode()), finish="end")
+
+
+def test_a_character_cut_by_the_length_becomes_a_replacement() -> None:
+    greedy = GenerationConfig(temperature=0.0, max_tokens=2)
+    result = generate(Scripted("東".encode()), TOKENIZER, "", greedy)
+    assert result == Generation(text="\ufffd", tokens=2, finish="length")
+
+
+@given(
+    text=st.text(alphabet="ab\n", max_size=12),
+    stop=st.lists(st.text(alphabet="ab\n", min_size=1, max_size=4), min_size=1, max_size=3),
+)
+@settings(deadline=None, max_examples=60)
+def test_stop_strings_end_the_text_and_are_never_shown(text: str, stop: list[str]) -> None:
+    config = GenerationConfig(temperature=0.0, max_tokens=100, stop=tuple(stop))
+    pieces = "".join(stream_generate(Scripted(text.encode()), TOKENIZER, "", config))
+    result = generate(Scripted(text.encode()), TOKENIZER, "", config)
+    # Read left to right: stop as soon as one of the strings is complete.
+    ends = [text.find(s) + len(s) for s in stop if s in text]
+    first = min(ends, default=None)
+    expected = text
+    if first is not None:
+        expected = text[: min(text[:first].find(s) for s in stop if s in text[:first])]
+    assert result.text == pieces == expected
+    assert result.finish == ("end" if first is None else "stop")
+
+
+def test_a_batch_equals_its_prompts_one_by_one(model: RecurrentAttentionLM) -> None:
+    prompts = ["", "Fellow citizens", "a" * 30]
+    together = generate_batch(model, TOKENIZER, prompts, GenerationConfig(max_tokens=30, seed=7))
+    alone = [
+        generate(model, TOKENIZER, prompt, GenerationConfig(max_tokens=30, seed=7 + index))
+        for index, prompt in enumerate(prompts)
+    ]
+    assert together == alone
+    assert generate_batch(model, TOKENIZER, [], GenerationConfig()) == []
+
+
+def test_a_long_prompt_is_read_in_chunks(model: RecurrentAttentionLM) -> None:
+    prompt = "word " * 300
+    ids = torch.tensor([[TOKENIZER.end_id, *TOKENIZER.encode(prompt)]])
+    with torch.inference_mode():
+        expected = int(model(ids)[0][0, -1].argmax())
+    greedy = GenerationConfig(temperature=0.0, max_tokens=1)
+    text = generate(model, TOKENIZER, prompt, greedy).text
+    assert text == TOKENIZER.decode([expected])
+
+
+def test_zero_tokens_is_no_text(model: RecurrentAttentionLM) -> None:
+    config = GenerationConfig(max_tokens=0)
+    assert generate(model, TOKENIZER, "a", config) == Generation(text="", tokens=0, finish="length")
+    assert generate_batch(model, TOKENIZER, ["a"], config)[0].tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_tokens", -1),
+        ("temperature", -0.1),
+        ("temperature", math.nan),
+        ("top_p", 0.0),
+        ("top_p", 1.5),
+        ("top_k", -2),
+        ("repetition_penalty", 0.0),
+        ("stop", ("",)),
+        ("seed", -1),
+    ],
+)
+def test_values_out_of_range_are_named(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=field):
+        GenerationConfig(**{field: value})  # type: ignore[arg-type]
