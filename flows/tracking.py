@@ -1,0 +1,349 @@
+"""One MLflow run for each run of the pipeline, open while it goes.
+
+In: metrics by step, the resolved configuration, fingerprints, files.  Out: a run of the
+experiment that is named after the model, whose curves grow while the model trains.
+
+A run is found again by its key.  So a pipeline that was killed and started again goes on in the
+same MLflow run, and steps that are trained a second time are not logged a second time.  Every
+call names its run: MLflow's own "active run" belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+
+from flows.environment import Home
+from lmcore.errors import IntegrityError, LmcoreError
+
+logger = logging.getLogger(__name__)
+
+RUN_KEY_TAG = "lmcore.run_key"
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+# Limits of MLflow's own validation; longer values are cut and say so.
+_PARAMS_A_BATCH = 100
+_METRICS_A_BATCH = 1000
+_PARAM_CHARACTERS = 6000
+_TAG_CHARACTERS = 8000
+_KEY_CHARACTERS = 250
+_DIGEST_CHARACTERS = 36
+_SOURCE_CHARACTERS = 60_000
+_PROFILE_CHARACTERS = 500_000
+
+
+class TrackingError(LmcoreError):
+    """MLflow's store cannot be reached or refuses to work."""
+
+
+_clients: dict[str, MlflowClient] = {}
+_clients_lock = threading.Lock()
+
+
+def connect(home: Home) -> MlflowClient:
+    """The MLflow client of this home; the embedded database is created on first use.
+
+    Raises:
+        IntegrityError: If the embedded database is damaged.
+        TrackingError: If the store does not answer.
+    """
+    with _clients_lock:
+        if home.tracking_uri not in _clients:
+            if home.embedded:
+                _check_database(home.mlflow_database)
+            # Two processes that create or upgrade one database at the same time break it.
+            with FileLock(home.locks / "mlflow-start.lock"):
+                try:
+                    client = MlflowClient(
+                        tracking_uri=home.tracking_uri, registry_uri=home.tracking_uri
+                    )
+                    client.search_registered_models(max_results=1)
+                except Exception as error:
+                    raise TrackingError(
+                        f"MLflow at {home.tracking_uri} does not answer ({_first_line(error)});"
+                        " start it, or unset MLFLOW_TRACKING_URI."
+                    ) from error
+            _clients[home.tracking_uri] = client
+        return _clients[home.tracking_uri]
+
+
+def _check_database(path: Path) -> None:
+    # MLflow would try for minutes to open what can never be opened.
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
+            database.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise IntegrityError(
+            f"{path}: not a database that can be opened ({error}); it holds every version and"
+            " its history: restore it from a copy, or set LMCORE_HOME to another folder."
+        ) from error
+
+
+def experiment(home: Home, model: str) -> str:
+    """Identifier of the model's experiment, made where it does not exist."""
+    client = connect(home)
+    with FileLock(home.locks / "mlflow-experiment.lock"):
+        found = client.get_experiment_by_name(model)
+        if found is None:
+            # Without a location the server's own artifact store is used, as it should be there.
+            location = home.mlflow_artifacts.as_uri() if home.embedded else None
+            return client.create_experiment(model, artifact_location=location)
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+
+class TrackedRun:
+    """An open MLflow run; safe to use from any thread.
+
+    As a context manager it ends FINISHED, FAILED after an error, or KILLED after an
+    interruption (KeyboardInterrupt, or an error whose class name ends in `Interrupted` or
+    `StoppedError`), which the same run key opens again.
+    """
+
+    def __init__(self, client: MlflowClient, run: Run, *, resumed: bool) -> None:
+        self._client = client
+        self._lock = threading.RLock()
+        self._pending: list[Metric] = []
+        self._logged: dict[str, set[int]] = {}
+        self._ended = False
+        self.run_id = str(run.info.run_id)
+        self.experiment_id = str(run.info.experiment_id)
+        self.resumed = resumed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.end("FINISHED")
+        elif kind is KeyboardInterrupt or kind.__name__.endswith(("Interrupted", "StoppedError")):
+            self.end("KILLED")
+        else:
+            self.end("FAILED")
+
+    def log_metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
+        """Log values of one step now; a step that the run already has is left alone.
+
+        A value that is not finite is not stored (MLflow turns infinity into 1.8e308) and is
+        reported.  Where the store fails, training goes on: the values are kept and sent with
+        the next ones.
+        """
+        with self._lock:
+            now = int(time.time() * 1000)
+            for name, value in values.items():
+                key = _key(name)
+                if not math.isfinite(value):
+                    logger.warning("%s=%s at step %d is not finite; not logged", key, value, step)
+                elif step not in self._steps(key):
+                    self._logged[key].add(step)
+                    self._pending.append(Metric(key, float(value), now, step))
+            try:
+                self._flush()
+            except Exception as error:  # whatever the store's driver raises
+                logger.warning("metrics wait for MLflow: %s", _first_line(error))
+
+    def _steps(self, key: str) -> set[int]:
+        if key not in self._logged:
+            history = self._client.get_metric_history(self.run_id, key) if self.resumed else []
+            self._logged[key] = {metric.step for metric in history}
+        return self._logged[key]
+
+    def _flush(self) -> None:
+        while self._pending:
+            batch = self._pending[:_METRICS_A_BATCH]
+            # Same time stamp at a second attempt, so what did arrive is not stored twice.
+            self._client.log_batch(self.run_id, metrics=batch)
+            del self._pending[: len(batch)]
+
+    def log_params(self, config: Mapping[str, Any]) -> None:
+        """Log a configuration, flattened to `section.key`; what the run already has is kept."""
+        with self._lock:
+            known = set(self._client.get_run(self.run_id).data.params)
+            params = [
+                Param(key, _cut(value, _PARAM_CHARACTERS))
+                for key, value in flatten(config).items()
+                if key not in known
+            ]
+            for start in range(0, len(params), _PARAMS_A_BATCH):
+                self._client.log_batch(self.run_id, params=params[start : start + _PARAMS_A_BATCH])
+
+    def set_tags(self, tags: Mapping[str, str | None]) -> None:
+        """Set tags; those without a value are left out."""
+        with self._lock:
+            entities = _tags(tags)
+            for start in range(0, len(entities), _PARAMS_A_BATCH):
+                self._client.log_batch(self.run_id, tags=entities[start : start + _PARAMS_A_BATCH])
+
+    def log_dataset(
+        self,
+        name: str,
+        *,
+        digest: str,
+        context: str = "training",
+        source: Mapping[str, Any] | None = None,
+        profile: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Log which data was used, under our own digest (MLflow keeps its first 36 characters).
+
+        Args:
+            name: Shown by MLflow.
+            digest: Fingerprint of the data.
+            context: `training` or `evaluation`.
+            source: Where it came from, its licence.
+            profile: Small facts: documents, bytes.
+        """
+        dataset = Dataset(
+            name=_cut(name, _KEY_CHARACTERS),
+            digest=digest[:_DIGEST_CHARACTERS],
+            source_type="code",
+            source=_json({"tags": {"digest": digest, **(source or {})}}, _SOURCE_CHARACTERS),
+            profile=_json(profile or {}, _PROFILE_CHARACTERS),
+        )
+        tag = InputTag("mlflow.data.context", context)
+        with self._lock:
+            self._client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, tags=[tag])])
+
+    def log_file(self, path: Path, *, folder: str | None = None) -> None:
+        """Store a file with the run."""
+        with self._lock:
+            self._client.log_artifact(self.run_id, str(path), folder)
+
+    def log_text(self, text: str, name: str) -> None:
+        """Store a text with the run under a file name."""
+        with self._lock:
+            self._client.log_text(self.run_id, text, name)
+
+    def end(self, status: Status) -> None:
+        """End the run; the second call does nothing.
+
+        Raises:
+            TrackingError: If metrics that waited for the store cannot be stored now either.
+        """
+        with self._lock:
+            if self._ended:
+                return
+            try:
+                self._flush()
+                self._client.set_terminated(self.run_id, status)
+            except Exception as error:
+                if status == "FINISHED":
+                    raise TrackingError(
+                        f"MLflow run {self.run_id}: {len(self._pending)} metrics could not be"
+                        f" stored ({_first_line(error)}); the same command goes on from here."
+                    ) from error
+                logger.warning("MLflow run %s stays open: %s", self.run_id, _first_line(error))
+                return
+            self._ended = True
+
+
+def open_run(
+    home: Home, *, model: str, run_key: str, name: str, tags: Mapping[str, str | None] | None = None
+) -> TrackedRun:
+    """Open the run of this key again if it did not finish, else begin one.
+
+    Args:
+        home: A prepared home.
+        model: Registered model; also the experiment's name.
+        run_key: Digest of data, configuration and code; a forced run has its own.
+        name: Shown by MLflow for a new run.
+        tags: Further tags.
+    """
+    client = connect(home)
+    experiment_id = experiment(home, model)
+    found = client.search_runs(
+        [experiment_id],
+        filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}' and attributes.status != 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    if found:
+        run = found[0]
+        client.update_run(run.info.run_id, status="RUNNING")
+    else:
+        run = client.create_run(experiment_id, run_name=name, tags={RUN_KEY_TAG: run_key})
+    tracked = TrackedRun(client, run, resumed=bool(found))
+    tracked.set_tags(tags or {})
+    return tracked
+
+
+def find_run(home: Home, *, model: str, run_key: str) -> str | None:
+    """Identifier of the newest run of this key, finished or not."""
+    client = connect(home)
+    found = client.search_runs(
+        [experiment(home, model)],
+        filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return str(found[0].info.run_id) if found else None
+
+
+def flatten(config: Mapping[str, Any]) -> dict[str, str]:
+    """A nested configuration as `section.key` to text, in MLflow's alphabet."""
+    flat: dict[str, str] = {}
+
+    def visit(prefix: str, value: object) -> None:
+        if isinstance(value, Mapping) and value:
+            for key, item in value.items():
+                visit(f"{prefix}.{key}" if prefix else str(key), item)
+        elif isinstance(value, Sequence) and not isinstance(value, str | bytes) and value:
+            for index, item in enumerate(value):
+                visit(f"{prefix}.{index}", item)
+        else:
+            flat[_key(prefix)] = value if isinstance(value, str) else json.dumps(value, default=str)
+
+    visit("", config)
+    return flat
+
+
+def _tags(tags: Mapping[str, str | None]) -> list[RunTag]:
+    return [
+        RunTag(_key(key), _cut(value, _TAG_CHARACTERS))
+        for key, value in tags.items()
+        if value is not None
+    ]
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^\w\-. :/]", "_", _clean(name), flags=re.ASCII)[:_KEY_CHARACTERS]
+
+
+def _cut(text: str, limit: int) -> str:
+    clean = _clean(text)
+    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
+
+
+def _clean(text: str) -> str:
+    # PostgreSQL refuses NUL, and no store takes half a surrogate pair.
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _json(value: Mapping[str, Any], limit: int) -> str:
+    text = _clean(json.dumps(value, sort_keys=True, default=str))
+    return text if len(text) <= limit else json.dumps({"left out": f"{len(text)} characters"})
