@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
 
-.PHONY: run test check bench up lock clean
+.PHONY: run test check bench clean
 
 run: $(STAMP)
 	$(BIN)/lmcore run
@@ -21,7 +21,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.pipeline
 
 # A finished install leaves the stamp; an interrupted one is repeated.
 $(STAMP): requirements.lock pyproject.toml

@@ -162,7 +162,9 @@ def default_config_path() -> Path:
     return Path(str(importlib.resources.files("configs") / "demo.yaml"))
 
 
-def load_config(path: Path | None = None, *, overrides: Sequence[str] = ()) -> RunConfig:
+def load_config(
+    path: Path | None = None, *, overrides: Sequence[str] = (), started_in: Path | None = None
+) -> RunConfig:
     """Load a configuration, apply `key=value` overrides and resolve every path.
 
     Paths in the file are relative to the file; paths in overrides, which a person types
@@ -182,7 +184,7 @@ def load_config(path: Path | None = None, *, overrides: Sequence[str] = ()) -> R
         for text in overrides:
             _apply_override(values, text)
         # Absolute already where the file named them, so only typed paths change here.
-        _resolve_paths(values, Path.cwd())
+        _resolve_paths(values, started_in or Path.cwd())
     if "gates" in values:
         values["gates"] = _load_gates(values["gates"], path)
     return parse_config(values, where=str(path))

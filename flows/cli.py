@@ -1,0 +1,288 @@
+"""The `lmcore` command: arguments in, one answer out, and an exit code that scripts can trust.
+
+Nothing heavy is imported before a command needs it, so that `--help` answers at once.
+Exit codes: 0 done, 3 a gate kept the candidate from promotion, 2 the input is wrong
+(one sentence, no traceback), 1 anything else.  With `--json` stdout holds one JSON
+object and nothing else, whatever a library prints; logs go to stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from lmcore import __version__
+from lmcore.errors import LmcoreError
+
+Answer = dict[str, Any]
+Command = Callable[..., Any]
+
+
+@contextlib.contextmanager
+def _clean_stdout() -> Iterator[None]:
+    """Send everything that is written to file descriptor 1 to stderr meanwhile."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def _say(answer: Answer, *, as_json: bool, text: Callable[[Answer], None]) -> None:
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+    else:
+        text(answer)
+
+
+def _command(function: Command) -> Command:
+    """Give a command `--json`, a prepared environment and clean answers."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+    @functools.wraps(function)
+    def wrapper(*args: Any, as_json: bool, **kwargs: Any) -> None:
+        from flows import render
+        from flows.environment import prepare
+
+        logging.basicConfig(
+            level=logging.INFO, format="  %(message)s", stream=sys.stderr, force=True
+        )
+        for noisy in ("httpx", "alembic", "mlflow", "prefect", "datasets", "matplotlib"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        with _clean_stdout():
+            prepare()
+            answer, code = function(*args, **kwargs)
+        _say(answer, as_json=as_json, text=getattr(render, function.__name__))
+        if code:
+            raise SystemExit(code)
+
+    return wrapper
+
+
+_MODEL = click.option("--model", metavar="NAME", help="Model; needed where there are several.")
+_CONFIG = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration; without it the embedded default.",
+)
+_VERSION = click.option(
+    "--version", "version", default="champion", metavar="V", help="Number or alias."
+)
+_REASON = click.option("--reason", required=True, metavar="TEXT", help="Goes into the history.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="lmcore")
+def cli() -> None:
+    """A team's own language models: retrained, judged, promoted only when proven better."""
+
+
+@cli.command()
+@_CONFIG
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option("--force", is_flag=True, help="Train again although nothing is new.")
+@_command
+def run(config_file: Path | None, overrides: tuple[str, ...], force: bool) -> tuple[Answer, int]:
+    """Train, judge, register and, where every gate passes, promote a model."""
+    from flows.launch import launch
+
+    result = launch(config_file, overrides=overrides, force=force)
+    return result.to_json(), result.exit_code
+
+
+@cli.command()
+@click.argument("place", metavar="FOLDER_OR_FILE", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Config to write.")
+@click.option("--license", "license_", metavar="SPDX", help="Licence of the text.")
+@click.option("--name", metavar="NAME", help="Name of the model.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@_command
+def init(
+    place: Path, out: Path | None, license_: str | None, name: str | None, force: bool
+) -> tuple[Answer, int]:
+    """Write a configuration for your own text, with what was found there."""
+    from flows.init_config import write_config
+
+    return write_config(place, out=out, license_=license_, name=name, replace=force), 0
+
+
+@cli.command()
+@_MODEL
+@_command
+def status(model: str | None) -> tuple[Answer, int]:
+    """Show which version of each model is in use, and the last run."""
+    from flows import operations
+
+    return operations.status(model), 0
+
+
+@cli.command()
+@_MODEL
+@_command
+def history(model: str | None) -> tuple[Answer, int]:
+    """List every promotion, refusal and rollback: who, when, why."""
+    from flows import operations
+
+    return operations.history(model), 0
+
+
+@cli.command()
+@_MODEL
+@_command
+def versions(model: str | None) -> tuple[Answer, int]:
+    """List the versions of a model."""
+    from flows import operations
+
+    return operations.versions(model), 0
+
+
+@cli.command()
+@click.argument("version")
+@_MODEL
+@_command
+def show(version: str, model: str | None) -> tuple[Answer, int]:
+    """Show metrics, gates, lineage and card of one version."""
+    from flows import operations
+
+    return operations.show(version, model), 0
+
+
+@cli.command()
+@click.argument("first")
+@click.argument("second")
+@_MODEL
+@_command
+def compare(first: str, second: str, model: str | None) -> tuple[Answer, int]:
+    """Compare two versions, paired on the same held-out documents."""
+    from flows import operations
+
+    return operations.compare(first, second, model), 0
+
+
+@cli.command()
+@click.argument("version")
+@_MODEL
+@_REASON
+@click.option("--override", is_flag=True, help="Promote although a gate did not pass.")
+@_command
+def promote(version: str, model: str | None, reason: str, override: bool) -> tuple[Answer, int]:
+    """Make a version the champion."""
+    from flows import operations
+
+    return operations.promote(version, model, reason=reason, override=override)
+
+
+@cli.command()
+@_MODEL
+@_REASON
+@_command
+def rollback(model: str | None, reason: str) -> tuple[Answer, int]:
+    """Go back to the champion before this one."""
+    from flows import operations
+
+    return operations.rollback(model, reason=reason), 0
+
+
+@cli.command()
+@click.option("--prompt", required=True, metavar="TEXT", help="Text to continue.")
+@click.option("--max-tokens", default=200, show_default=True, metavar="N")
+@click.option("--seed", type=int, metavar="S", help="Same seed, same text.")
+@click.option("--temperature", type=float, default=0.8, show_default=True, metavar="T")
+@click.option("--top-p", type=float, default=0.95, show_default=True, metavar="P")
+@_VERSION
+@_MODEL
+@_command
+def generate(
+    prompt: str,
+    max_tokens: int,
+    seed: int | None,
+    temperature: float,
+    top_p: float,
+    version: str,
+    model: str | None,
+) -> tuple[Answer, int]:
+    """Continue a text with a registered model."""
+    from flows import operations
+
+    answer = operations.generate(
+        prompt,
+        max_tokens=max_tokens,
+        seed=seed,
+        temperature=temperature,
+        top_p=top_p,
+        version=version,
+        model=model,
+    )
+    return answer, 0
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_VERSION
+@_MODEL
+@_command
+def score(file: Path, version: str, model: str | None) -> tuple[Answer, int]:
+    """Measure how well a model predicts a file: bits per byte with its interval."""
+    from flows import operations
+
+    return operations.score(file, version=version, model=model), 0
+
+
+@cli.command()
+@_command
+def doctor() -> tuple[Answer, int]:
+    """Check what is installed, reachable, writable and fast."""
+    from flows import diagnosis
+
+    answer = diagnosis.examine()
+    return answer, 0 if answer["healthy"] else 1
+
+
+def main() -> NoReturn:
+    """Run the command line; every error becomes one sentence and an exit code."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        code = cli.main(standalone_mode=False) or 0
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.Abort:
+        code = _fail("stopped by the user", 1, as_json=as_json)
+    except click.ClickException as error:
+        code = _fail(error.format_message(), 2, as_json=as_json)
+    except LmcoreError as error:
+        code = _fail(str(error), error.exit_code, as_json=as_json)
+    except KeyboardInterrupt:
+        code = _fail("stopped by the user", 1, as_json=as_json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 1
+    except Exception as error:
+        logging.getLogger("lmcore").error("unexpected error", exc_info=error)
+        code = _fail(f"{type(error).__name__}: {error}", 1, as_json=as_json)
+    sys.exit(code)
+
+
+def _fail(message: str, code: int, *, as_json: bool) -> int:
+    click.echo(f"lmcore: {' '.join(message.split())}", err=True)
+    if as_json:
+        click.echo(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False))
+    return code
+
+
+if __name__ == "__main__":
+    main()

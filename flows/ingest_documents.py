@@ -1,0 +1,48 @@
+"""Sources to documents, as Prefect tasks."""
+
+from __future__ import annotations
+
+import logging
+
+from prefect import task
+
+from flows.environment import Home
+from flows.retries import RETRY_IO
+from lmcore.artifacts import ContentStore
+from lmcore.config import RunConfig
+from lmcore.data.documents import DocumentSet
+from lmcore.data.ingest import SourceFingerprint, fingerprint_sources, ingest
+
+logger = logging.getLogger(__name__)
+
+
+@task(name="fingerprint", task_run_name="fingerprint sources", timeout_seconds=6 * 3600, **RETRY_IO)
+def fingerprint(config: RunConfig) -> SourceFingerprint:
+    """Hash the bytes of every source, so that an unchanged corpus is recognised."""
+    found = fingerprint_sources(config.sources)
+    logger.info("sources: %s files, %.1f MB", f"{found.files:,}", found.bytes / 1e6)
+    return found
+
+
+@task(name="ingest", task_run_name="ingest documents", timeout_seconds=24 * 3600, **RETRY_IO)
+def ingest_documents(config: RunConfig, found: SourceFingerprint, home: Home) -> DocumentSet:
+    """Read, clean, mask, cluster and split the sources."""
+    documents = ingest(
+        ContentStore(home.content),
+        sources=config.sources,
+        data=config.data,
+        policy=config.policy,
+        ledger_path=home.splits,
+        fingerprint=found,
+    )
+    summary = documents.summary
+    logger.info(
+        "ingest: %s documents, %.1f MB; train %s, tune %s, validation %s; quarantined %s",
+        f"{summary['documents']:,}",
+        summary["bytes"] / 1e6,
+        f"{summary['train_documents']:,}",
+        f"{summary['tune_documents']:,}",
+        f"{summary['validation_documents']:,}",
+        summary["quarantined"],
+    )
+    return documents

@@ -1,0 +1,42 @@
+"""Start the pipeline from a shell: load the configuration, start Prefect, call the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.environment import current
+from flows.prefect_server import PrefectServer
+from flows.result import RunResult
+from flows.signals import polite_signals
+from lmcore.config import load_config
+from lmcore.errors import LmcoreError
+
+
+class StoppedError(LmcoreError):
+    """The user stopped the run; what was done is saved."""
+
+
+def launch(config_file: Path | None, *, overrides: Sequence[str], force: bool) -> RunResult:
+    """Run the pipeline in this process and wait for its result.
+
+    Raises:
+        UserError: If the configuration or a source is wrong.
+        StoppedError: If the user stopped it; the message says how to go on.
+    """
+    home = current()
+    config = load_config(
+        home.resolve(config_file) if config_file else None,
+        overrides=overrides,
+        started_in=home.started_in,
+    )
+    with polite_signals(), PrefectServer(home) as server:
+        from flows.pipeline import retrain  # heavy imports, while the server comes up
+
+        server.wait()
+        state = retrain(config, force=force, return_state=True)
+    if state.is_cancelled():
+        raise StoppedError(state.message or "stopped")
+    answer = state.result(raise_on_failure=True)
+    assert isinstance(answer, RunResult)
+    return answer

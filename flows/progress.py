@@ -1,0 +1,147 @@
+"""How a person sees training go: a bar in a terminal, plain lines elsewhere, Prefect's page.
+
+The three displays take the same training events; none of them influences training.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+from uuid import UUID
+
+from lmcore.training.events import TrainingEvent
+
+logger = logging.getLogger(__name__)
+
+_LINES = 10  # plain lines over a whole training
+_ARTIFACT_SECONDS = 3.0  # an artifact update is an HTTP request; do not slow training down
+
+
+class Display(Protocol):
+    """Something that shows training events."""
+
+    def show(self, event: TrainingEvent) -> None:
+        """Show one event."""
+
+    def close(self) -> None:
+        """Release the terminal."""
+
+
+class TerminalBar:
+    """A progress bar with loss and speed."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("  train"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("train", total=None, note="")
+        self._note = ""
+        self._bar.start()
+
+    def show(self, event: TrainingEvent) -> None:
+        """Move the bar; messages are printed above it."""
+        self._note = _numbers(event) or self._note
+        self._bar.update(
+            self._task, total=event.steps, completed=event.step, note=self._note
+        )
+        if event.kind in ("recovery", "resume") and event.message:
+            self._bar.console.print(f"  {event.message}")
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self._bar.stop()
+
+
+class PlainLines:
+    """A line at every tenth of the way, through logging."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def show(self, event: TrainingEvent) -> None:
+        """Log the event if it says something new."""
+        if event.kind in ("plan", "resume", "recovery"):
+            logger.info("train: %s", event.message)
+        elif event.kind == "step" and event.step * _LINES >= self._next * max(event.steps, 1):
+            self._next = event.step * _LINES // max(event.steps, 1) + 1
+            logger.info("train: step %d of %d, %s", event.step, event.steps, _numbers(event))
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class PrefectProgress:
+    """A progress artifact on the flow run's page."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._id: UUID | None = None
+        self._last = 0.0
+
+    def show(self, event: TrainingEvent) -> None:
+        """Create the artifact, then update it every few seconds."""
+        from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+        now = time.monotonic()
+        done = 100.0 * event.step / max(event.steps, 1)
+        if event.kind != "done" and now - self._last < _ARTIFACT_SECONDS:
+            return
+        self._last = now
+        if self._id is None:
+            created = create_progress_artifact(
+                done, key=self._key, description="Training steps done, per cent"
+            )
+            assert isinstance(created, UUID)
+            self._id = created
+        else:
+            update_progress_artifact(self._id, done)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class Displays:
+    """All displays of this run; as a context manager it releases the terminal."""
+
+    def __init__(self, artifact_key: str) -> None:
+        visible: Display = TerminalBar() if sys.stderr.isatty() else PlainLines()
+        self._displays: list[Display] = [visible, PrefectProgress(artifact_key)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for display in self._displays:
+            display.close()
+
+    def show(self, event: TrainingEvent) -> None:
+        """Show one event everywhere."""
+        for display in self._displays:
+            display.show(event)
+
+
+def _numbers(event: TrainingEvent) -> str:
+    parts = []
+    if (loss := event.values.get("loss_nats")) is not None:
+        parts.append(f"loss {loss:.3f} nats/token")
+    if (speed := event.values.get("tokens_per_second")) is not None:
+        parts.append(f"{speed / 1000:.1f}k tokens/s")
+    return ", ".join(parts)

@@ -1,0 +1,41 @@
+"""Documents to a tokenizer and token shards, as a Prefect task."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from prefect import task
+
+from flows.environment import Home
+from flows.retries import RETRY_IO
+from lmcore.artifacts import ContentStore
+from lmcore.config import RunConfig
+from lmcore.data.documents import DocumentSet
+from lmcore.data.shards import ShardSet, write_shards
+from lmcore.data.tokenizer import TokenizerHandle, fit_tokenizer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenized:
+    """A fitted tokenizer and the text that it cut."""
+
+    tokenizer: TokenizerHandle
+    shards: ShardSet
+
+
+@task(name="tokenize", task_run_name="tokenize documents", timeout_seconds=24 * 3600, **RETRY_IO)
+def tokenize_documents(config: RunConfig, documents: DocumentSet, home: Home) -> Tokenized:
+    """Fit the tokenizer on the training text alone, then write shards."""
+    store = ContentStore(home.content)
+    tokenizer = fit_tokenizer(store, documents, config=config.tokenizer)
+    shards = write_shards(store, documents, tokenizer)
+    logger.info(
+        "tokenize: %s, %s tokens in the vocabulary, %.2f bytes a token",
+        config.tokenizer.kind,
+        f"{tokenizer.summary['vocab_size']:,}",
+        shards.summary["bytes_per_token"],
+    )
+    return Tokenized(tokenizer=tokenizer, shards=shards)
