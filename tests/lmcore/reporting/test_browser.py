@@ -1,0 +1,73 @@
+"""A real browser opens the report: no script runs, and nothing is wider than a phone."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lmcore.reporting.report import render_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the chromium browser on the PATH")
+
+
+def open_page(path: Path, *options: str) -> str:
+    """The document as the browser sees it after loading."""
+    assert CHROMIUM is not None
+    command = [
+        CHROMIUM,
+        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+        *("--disable-background-networking", "--no-first-run", "--virtual-time-budget=2000"),
+        f"--user-data-dir={path.parent / 'profile'}",
+        *options,
+        "--dump-dom",
+        path.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+    return done.stdout.decode("utf-8")
+
+
+def title(dom: str) -> str:
+    found = re.search(r"<title>(.*?)</title>", dom, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_no_script_of_a_stranger_runs(tmp_path, hostile_data):
+    path = tmp_path / "report.html"
+    path.write_text(render_report(hostile_data), encoding="utf-8")
+    dom = open_page(path)
+    assert title(dom).endswith(": promoted")
+    assert not re.search(r"<(script|iframe|img|object|embed)\b", dom)
+    assert "&lt;img src=x onerror=" in dom
+
+
+def test_the_policy_stops_a_script_that_got_into_the_page(tmp_path, report_data):
+    page = render_report(report_data)
+    attack = page.replace("</main>", "<script>document.title='pwned'</script></main>")
+    assert attack != page
+    path = tmp_path / "attack.html"
+    path.write_text(attack, encoding="utf-8")
+    assert title(open_page(path)) == "annual-messages, version 3: promoted"
+    # Without the policy the same script does run: this test can see one.
+    path.write_text(attack.replace("Content-Security-Policy", "X-Nothing"), encoding="utf-8")
+    assert title(open_page(path)) == "pwned"
+
+
+@pytest.mark.parametrize("kind", ["report_data", "hostile_data"])
+def test_nothing_is_wider_than_a_phone(tmp_path, kind, request):
+    (tmp_path / "report.html").write_text(
+        render_report(request.getfixturevalue(kind)), encoding="utf-8"
+    )
+    frame = tmp_path / "phone.html"
+    frame.write_text(
+        "<!doctype html><title>loading</title><iframe id=f src=report.html style='width:360px;"
+        "height:800px;border:0'></iframe><script>f.onload = () => { const d = f.contentDocument;"
+        " const e = d.documentElement;"
+        " document.title = e.scrollWidth + ' of ' + e.clientWidth }</script>",
+        encoding="utf-8",
+    )
+    seen = title(open_page(frame, "--allow-file-access-from-files", "--hide-scrollbars"))
+    assert seen == "360 of 360"
