@@ -13,7 +13,7 @@ from typing import Any
 
 from lmcore.reporting.charts import Axis, IntervalMark, Tick, axis
 from lmcore.reporting.data import ReportData
-from lmcore.reporting.text import finite, interval, number, one_line, words
+from lmcore.reporting.text import SHARE, finite, interval, number, one_line, words
 
 Metric = Mapping[str, Any]
 
@@ -111,7 +111,7 @@ def metric_row(name: str, metric: Metric) -> MetricRow:
         label=label(name),
         value=number(metric.get("value"), unit=unit, width=width),
         interval=interval(low, high, unit=unit),
-        unit=unit,
+        unit="" if unit == SHARE else one_line(unit, 60),
         n=number(metric.get("n"), unit="count") if metric.get("n") is not None else "",
     )
 

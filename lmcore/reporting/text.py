@@ -24,6 +24,7 @@ TEXT_CHARACTERS = 20_000
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
 )
+SHARE = "share"
 _COUNTED = {"parameters", "tokens", "tokens/s", "documents", "bytes", "count", "steps"}
 
 
@@ -77,12 +78,14 @@ def number(value: object, *, unit: str = "", width: float | None = None) -> str:
 
     Args:
         value: JSON value.
-        unit: Counts have no decimals.
+        unit: Counts have no decimals; a share is shown in percent.
         width: Of the value's interval: two of its digits are shown; without it, four of the value.
     """
     known = finite(value)
     if known is None:
         return MISSING
+    if unit == SHARE:
+        return f"{number(known * 100, width=width and width * 100)} %"
     if known == 0:
         return "0"
     if unit in _COUNTED or abs(known) >= 10_000:

@@ -12,7 +12,7 @@ from typing import Any
 from lmcore.reporting.charts import IntervalMark, axis
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.measures import headline, metric_row
-from lmcore.reporting.text import duration, finite, interval, number, one_line, words
+from lmcore.reporting.text import SHARE, duration, finite, interval, number, one_line, words
 
 _PASSED = "PASS"
 _OPENINGS = {
@@ -81,7 +81,7 @@ def gate_row(gate: Mapping[str, Any]) -> GateRow:
         value=number(value, unit=unit, width=width) if value is not None else "",
         interval=interval(lower, upper, unit=unit),
         limit=number(limit, unit=unit) if limit is not None else "",
-        unit=one_line(unit, 60),
+        unit="" if unit == SHARE else one_line(unit, 60),
         reason=one_line(gate.get("reason") or "", 1_000),
         mark=None,
     )

@@ -47,7 +47,7 @@ def report_data() -> ReportData:
             "required": True,
             "outcome": outcome,
             **dict(zip(keys, numbers or (None,) * 4, strict=True)),
-            "unit": "bits/byte" if numbers and name != "overfitting" else "",
+            "unit": ("share" if name == "overfitting" else "bits/byte") if numbers else "",
             "reason": reason,
         }
 

@@ -65,7 +65,7 @@ def test_tiles_lead_with_the_metric_of_the_task(report_data):
         ("Held-out text", "1.503"),
         ("Against the baseline", "−0.211"),
         ("Against the champion", "−0.0213"),
-        ("Overfitting", "0.042"),
+        ("Overfitting", "4.2 %"),
         ("Parameters", "3,412,480"),
         ("Wall clock", "2 min 56 s"),
     ]
