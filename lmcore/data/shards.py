@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import numpy as np
 import numpy.typing as npt
 
-from lmcore.artifacts import ContentStore, Handle, atomic_write, code_digest
+from lmcore.artifacts import ContentStore, Handle, Manifest, atomic_write, code_digest, digest
 from lmcore.data.tokenizer import CODE_MODULES, Tokenizer, TokenizerHandle
 from lmcore.errors import IntegrityError, SourceError
 
@@ -49,7 +49,7 @@ class TokenStream:
         doc_ids: Id of each document, bytes of length 64 [documents].
         end_id: The token that closes each document.
         num_bytes: UTF-8 bytes of all documents.
-        fingerprint: Hash of what made the shards; the order of batches is keyed by it.
+        fingerprint: Hash of the content; the order of batches is keyed by it.
     """
 
     shards: tuple[npt.NDArray[Any], ...]
@@ -101,8 +101,14 @@ class ShardSet(Handle):
     kind = "shards"
 
     def stream(self, split: str) -> TokenStream:
-        """Map a split into memory (the folder was verified when the handle was made)."""
-        return open_stream(self.path, split=split, fingerprint=self.key)
+        """Map a split into memory (the folder was verified when the handle was made).
+
+        Its fingerprint is that of the tokens, not of how they were made, so that the same
+        text is read in the same order wherever it was prepared.
+        """
+        files = Manifest.read(self.path).files
+        content = {name: sha for name, (_, sha) in files.items() if name.startswith(split)}
+        return open_stream(self.path, split=split, fingerprint=digest(content))
 
 
 def write_shards(

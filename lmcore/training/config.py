@@ -6,25 +6,34 @@ from pydantic import Field, model_validator
 
 from lmcore.settings import Section
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class TrainingConfig(Section):
     """Exactly one of `budget_seconds`, `max_steps`, `max_epochs` bounds the training."""
 
     seed: int = Field(0, ge=0, lt=1 << 32)
     budget_seconds: float | None = Field(
-        None, gt=0, description="Wall clock; turned once into a recorded step count."
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Wall clock; turned once into a recorded step count.",
     )
     max_steps: int | None = Field(None, gt=0)
-    max_epochs: float | None = Field(None, gt=0)
-    batch_size: int = Field(32, ge=1, description="Lanes read in parallel.")
-    sequence_length: int = Field(128, ge=2, description="Tokens of one truncated step.")
-    learning_rate: float = Field(4e-3, gt=0)
-    warmup_steps: int = Field(50, ge=0)
-    weight_decay: float = Field(0.01, ge=0)
-    gradient_clip: float = Field(1.0, gt=0, description="Largest gradient norm.")
+    max_epochs: float | None = Field(None, gt=0, allow_inf_nan=False)
+    batch_size: int = Field(32, ge=1, le=1 << 16, description="Lanes read in parallel.")
+    sequence_length: int = Field(128, ge=2, le=1 << 16, description="Tokens of one truncated step.")
+    learning_rate: float = Field(4e-3, gt=0, le=10.0, description="Peak of the schedule.")
+    warmup_steps: int = Field(50, ge=0, description="At most a tenth of all steps is used.")
+    weight_decay: float = Field(0.01, ge=0, le=10.0, description="On matrices only.")
+    gradient_clip: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="Largest gradient norm."
+    )
     evaluations: int = Field(8, ge=1, description="Looks at the tune split during training.")
     patience: int = Field(5, ge=1, description="Looks without gain before an early stop.")
-    checkpoint_seconds: float = Field(15.0, gt=0, description="Time between resume points.")
+    checkpoint_seconds: float = Field(
+        15.0, gt=0, allow_inf_nan=False, description="Time between resume points, about."
+    )
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

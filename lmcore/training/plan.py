@@ -1,0 +1,144 @@
+"""What a run will do, decided once and recorded: everything else is a function of the step.
+
+A wall-clock budget is turned into a number of steps by a timed probe. The plan is
+written before the first step, so a run that is killed, resumed or replayed elsewhere does
+exactly the same steps, whatever the clock says then.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lmcore.data.batches import Layout
+from lmcore.settings import Section
+from lmcore.training.config import Precision, TrainingConfig
+
+# Forward only in float32 is about a third of a training step, so this is 5 % of the time.
+_EVALUATION_SHARE = 0.15
+_MIN_EVALUATION_STEPS = 4
+_LOG_LINES = 400
+# Locked dropout by the epochs that will be seen: text repeated up to four times is worth almost
+# as much as fresh text (Muennighoff et al. 2023, arXiv:2305.16264); beyond, regularise.
+_DROPOUT_BY_EPOCHS = ((1.0, 0.0), (4.0, 0.1), (16.0, 0.25))
+_MOST_DROPOUT = 0.4
+
+
+class Plan(Section):
+    """A run, resolved."""
+
+    schema_version: int = 1
+    seed: int
+    steps: int = Field(ge=1)
+    batch_size: int = Field(description="Lanes, at most as configured.")
+    sequence_length: int
+    tokens_per_step: int
+    epochs: float = Field(description="Times the train split is read.")
+    learning_rate: float
+    warmup_steps: int
+    dropout: float
+    precision: Precision
+    device: str
+    threads: int
+    evaluations: int
+    evaluation_tokens: int = Field(description="Tune tokens of one look; 0: there is no text.")
+    checkpoint_every: int = Field(description="Steps between resume points.")
+    log_every: int = Field(description="Steps between lines of the log.")
+    tokens_per_second: float = Field(description="Measured by the probe.")
+
+    def evaluates_after(self, step: int) -> bool:
+        """Whether the tune split is looked at when so many steps are done."""
+        marks = {-(-self.steps * i // self.evaluations) for i in range(1, self.evaluations + 1)}
+        return self.evaluation_tokens > 0 and step in marks
+
+
+class Speed(Section):
+    """What the probe measured.
+
+    Attributes:
+        step: Seconds of one training step.
+        evaluation_step: Seconds of one step of looking at the tune split.
+        save: Seconds of writing one resume point.
+        elapsed: Seconds that planning took, loading and the probe itself included.
+    """
+
+    step: float
+    evaluation_step: float
+    save: float
+    elapsed: float
+
+
+def make_plan(
+    training: TrainingConfig,
+    *,
+    layout: Layout,
+    tune_tokens: int,
+    dropout: float | None,
+    speed: Speed,
+    precision: Precision,
+    device: str,
+    threads: int,
+) -> Plan:
+    """Resolve a configuration into a plan.
+
+    Args:
+        training: The configuration.
+        layout: How the train split is cut.
+        tune_tokens: Length of the tune split, 0 if there is none.
+        dropout: Configured dropout; None chooses by the epochs that will be seen.
+        speed: What the probe measured.
+        precision: What the probe chose.
+        device: `cpu` or `cuda`.
+        threads: Threads of a CPU step; part of the plan, as sums depend on it.
+    """
+    if training.max_steps is not None:
+        steps = training.max_steps
+    elif training.max_epochs is not None:
+        steps = max(1, round(training.max_epochs * layout.steps_per_epoch))
+    else:
+        steps = _steps_in_budget(training, layout=layout, tune_tokens=tune_tokens, speed=speed)
+    epochs = steps * layout.tokens_per_step / layout.stream_tokens
+    if dropout is None:
+        dropout = next((rate for up_to, rate in _DROPOUT_BY_EPOCHS if epochs < up_to), None)
+    return Plan(
+        seed=training.seed,
+        steps=steps,
+        batch_size=layout.batch_size,
+        sequence_length=layout.sequence_length,
+        tokens_per_step=layout.tokens_per_step,
+        epochs=epochs,
+        learning_rate=training.learning_rate,
+        warmup_steps=min(training.warmup_steps, steps // 10),
+        dropout=_MOST_DROPOUT if dropout is None else dropout,
+        precision=precision,
+        device=device,
+        threads=threads,
+        evaluations=min(training.evaluations, steps),
+        evaluation_tokens=_evaluation_tokens(
+            steps, layout=layout, tune_tokens=tune_tokens, evaluations=training.evaluations
+        ),
+        checkpoint_every=max(1, min(steps, round(training.checkpoint_seconds / speed.step))),
+        log_every=-(-steps // _LOG_LINES),
+        tokens_per_second=layout.tokens_per_step / speed.step,
+    )
+
+
+def _evaluation_tokens(steps: int, *, layout: Layout, tune_tokens: int, evaluations: int) -> int:
+    share = int(_EVALUATION_SHARE * steps * layout.tokens_per_step / evaluations)
+    return min(tune_tokens, max(share, _MIN_EVALUATION_STEPS * layout.tokens_per_step))
+
+
+def _steps_in_budget(
+    training: TrainingConfig, *, layout: Layout, tune_tokens: int, speed: Speed
+) -> int:
+    assert training.budget_seconds is not None
+    # One save more for the results at the end.
+    remaining = training.budget_seconds - speed.elapsed - speed.save
+    saves = max(0.0, remaining) / training.checkpoint_seconds * speed.save
+    steps = max(1, int((remaining - saves) / speed.step))
+    for _ in range(2):  # the looks take from the steps, and their length depends on them
+        tokens = _evaluation_tokens(
+            steps, layout=layout, tune_tokens=tune_tokens, evaluations=training.evaluations
+        )
+        looks = training.evaluations * tokens / layout.tokens_per_step * speed.evaluation_step
+        steps = max(1, int((remaining - saves - looks) / speed.step))
+    return steps

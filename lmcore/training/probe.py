@@ -1,0 +1,178 @@
+"""How fast is this machine, and in which precision: measured on a throw-away model.
+
+The probe does real steps on real batches with a model and an optimizer of its own,
+so the run's weights, its optimizer and the random state of the process never see it.
+bfloat16 is used where it works and is clearly faster: some CPUs emulate it, and some
+builds refuse it for an LSTM.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lmcore.data.batches import BatchOrder
+from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.state import State
+from lmcore.training.config import Precision, TrainingConfig
+from lmcore.training.optimizer import make_optimizer, optimizer_tensors
+from lmcore.training.progress import Progress
+from lmcore.training.resume import ResumePoint, ResumeStore
+from lmcore.training.step import StepResult, backward_step, bits_per_byte, dropout_rng
+
+logger = logging.getLogger(__name__)
+
+_WARMUP_STEPS = 2
+_MIN_STEPS = 3
+# bfloat16 costs digits, so it has to pay.
+_WORTH_IT = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeResult:
+    """What was measured; seconds are medians.
+
+    Attributes:
+        precision: The configured one, or the faster one that works.
+        step: Seconds of a training step.
+        evaluation_step: Seconds of a forward pass in float32.
+        save: Seconds of writing a resume point.
+    """
+
+    precision: Precision
+    step: float
+    evaluation_step: float
+    save: float
+
+
+def probe(
+    make_model: Callable[[], RecurrentAttentionLM],
+    *,
+    order: BatchOrder,
+    piece_bytes: npt.NDArray[np.int64],
+    training: TrainingConfig,
+    folder: Path,
+    seconds: float,
+) -> ProbeResult:
+    """Time training steps, forward passes and a save.
+
+    Args:
+        make_model: Makes a model to be thrown away.
+        order: Real batches.
+        piece_bytes: UTF-8 bytes of each token, [V].
+        training: Precision (or `auto`), clip and decay.
+        folder: Where a resume point is written and removed again.
+        seconds: About how long the training steps may be timed.
+    """
+    precisions: list[Precision] = (
+        ["float32", "bfloat16"] if training.precision == "auto" else [training.precision]
+    )
+    timings: dict[Precision, float] = {}
+    model = make_model()
+    for precision in precisions:
+        try:
+            timings[precision] = _time_steps(
+                model,
+                order=order,
+                training=training,
+                precision=precision,
+                seconds=seconds / (2 * len(precisions)),
+            )
+        except RuntimeError as error:
+            if precision == precisions[0]:
+                raise
+            logger.info("%s does not work here (%s)", precision, error)
+    chosen: Precision = precisions[0]
+    if "bfloat16" in timings and timings["bfloat16"] < _WORTH_IT * timings[chosen]:
+        chosen = "bfloat16"
+    step = _time_steps(model, order=order, training=training, precision=chosen, seconds=seconds / 2)
+    return ProbeResult(
+        precision=chosen,
+        step=step,
+        evaluation_step=_time_forward(model, order=order, piece_bytes=piece_bytes),
+        save=_time_save(model, order=order, training=training, folder=folder),
+    )
+
+
+def _time_steps(
+    model: RecurrentAttentionLM,
+    *,
+    order: BatchOrder,
+    training: TrainingConfig,
+    precision: Precision,
+    seconds: float,
+) -> float:
+    optimizer = make_optimizer(model, weight_decay=training.weight_decay)
+    state = None
+    times: list[float] = []
+    for step in itertools.count():
+        start = time.perf_counter()
+        result = _step(model, order, step, state, training=training, precision=precision)
+        optimizer.step()
+        state = result.state
+        if step >= _WARMUP_STEPS:
+            times.append(time.perf_counter() - start)
+        if len(times) >= _MIN_STEPS and sum(times) >= seconds:
+            break
+    return statistics.median(times)
+
+
+def _step(
+    model: RecurrentAttentionLM,
+    order: BatchOrder,
+    step: int,
+    state: State | None,
+    *,
+    training: TrainingConfig,
+    precision: Precision,
+) -> StepResult:
+    return backward_step(
+        model,
+        order.batch(step),
+        state,
+        precision=precision,
+        gradient_clip=training.gradient_clip,
+        rng=dropout_rng(seed=training.seed, step=step, device=model.embedding.weight.device.type),
+    )
+
+
+def _time_forward(
+    model: RecurrentAttentionLM, *, order: BatchOrder, piece_bytes: npt.NDArray[np.int64]
+) -> float:
+    times: list[float] = []
+    for step in range(_MIN_STEPS):
+        start = time.perf_counter()
+        bits_per_byte(model, [order.batch(step)], piece_bytes=piece_bytes)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _time_save(
+    model: RecurrentAttentionLM, *, order: BatchOrder, training: TrainingConfig, folder: Path
+) -> float:
+    optimizer = make_optimizer(model, weight_decay=training.weight_decay)
+    result = _step(model, order, 0, None, training=training, precision="float32")
+    optimizer.step()
+    start = time.perf_counter()
+    weights = model.state_dict()
+    ResumeStore(folder).save(
+        ResumePoint(
+            progress=Progress(),
+            model=weights,
+            optimizer=optimizer_tensors(optimizer),
+            state=tuple(result.state.tensors()),
+            best=weights,
+        )
+    )
+    elapsed = time.perf_counter() - start
+    shutil.rmtree(folder)
+    return elapsed

@@ -1,0 +1,74 @@
+import pytest
+from pydantic import ValidationError
+
+from lmcore.data.batches import plan_layout
+from lmcore.training.config import TrainingConfig
+from lmcore.training.plan import Plan, Speed, make_plan
+
+LAYOUT = plan_layout(1_000_000, batch_size=32, sequence_length=128)
+SPEED = Speed(step=0.1, evaluation_step=0.03, save=0.05, elapsed=4.0)
+
+
+def plan_for(tune_tokens: int = 100_000, dropout: float | None = None, **training: object) -> Plan:
+    return make_plan(
+        TrainingConfig.model_validate(training),
+        layout=LAYOUT,
+        tune_tokens=tune_tokens,
+        dropout=dropout,
+        speed=SPEED,
+        precision="float32",
+        device="cpu",
+        threads=2,
+    )
+
+
+@pytest.mark.parametrize("budget", [20.0, 120.0, 3600.0])
+@pytest.mark.parametrize("tune_tokens", [0, 100_000, 10_000_000])
+def test_a_budget_covers_steps_looks_saves_and_the_planning(
+    budget: float, tune_tokens: int
+) -> None:
+    plan = plan_for(tune_tokens, budget_seconds=budget)
+    looks = plan.evaluations * plan.evaluation_tokens / plan.tokens_per_step
+    saves = plan.steps / plan.checkpoint_every + 1
+    seconds = (
+        SPEED.elapsed + plan.steps * SPEED.step + looks * SPEED.evaluation_step + saves * SPEED.save
+    )
+    assert 0.96 * budget < seconds <= 1.005 * budget
+
+
+def test_a_budget_shorter_than_the_planning_is_one_step() -> None:
+    assert plan_for(budget_seconds=1.0).steps == 1
+
+
+def test_steps_and_epochs_are_exact() -> None:
+    assert plan_for(max_steps=77).steps == 77
+    assert plan_for(max_epochs=2).steps == 2 * LAYOUT.steps_per_epoch
+    assert plan_for(max_epochs=1e-9).steps == 1
+
+
+def test_default_bound_is_two_minutes() -> None:
+    assert TrainingConfig().budget_seconds == 120.0
+    assert TrainingConfig(max_steps=3).budget_seconds is None
+    with pytest.raises(ValidationError, match="only one of"):
+        TrainingConfig(max_steps=3, max_epochs=1)
+
+
+def test_looks_are_spread_and_the_last_step_is_one() -> None:
+    plan = plan_for(max_steps=100)
+    marks = [step for step in range(1, 101) if plan.evaluates_after(step)]
+    assert marks == [13, 25, 38, 50, 63, 75, 88, 100]
+    short = plan_for(max_steps=3)
+    assert [step for step in range(4) if short.evaluates_after(step)] == [1, 2, 3]
+    assert not any(plan_for(0, max_steps=9).evaluates_after(step) for step in range(10))
+
+
+@pytest.mark.parametrize(("epochs", "dropout"), [(0.5, 0.0), (2.0, 0.1), (10.0, 0.25), (40.0, 0.4)])
+def test_dropout_follows_the_epochs_unless_it_is_given(epochs: float, dropout: float) -> None:
+    assert plan_for(max_epochs=epochs).dropout == dropout
+    assert plan_for(dropout=0.3, max_epochs=epochs).dropout == 0.3
+
+
+def test_warmup_leaves_room_for_the_rest() -> None:
+    assert plan_for(max_steps=100).warmup_steps == 10
+    assert plan_for(max_steps=9).warmup_steps == 0
+    assert plan_for(max_steps=10_000).warmup_steps == 50
