@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 # Kills itself at the n-th call of one of the operations that change something on the disk or
 # in memory. Lives are forked, so that the imports are paid once.
 DRIVER = """
