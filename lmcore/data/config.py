@@ -32,7 +32,11 @@ class SourceConfig(Section):
         None, description="Column names, for a table without a header."
     )
     list_join: str | None = Field(None, description="Joins a list-valued text field.")
-    date_field: str | None = Field(None, description="Column of an ISO 8601 date.")
+    date_field: str | None = Field(
+        None,
+        description="Column of an ISO 8601 date; `filename` takes it from the names of plain text"
+        " files (YYYY-MM-DD, or a year in front). A bare year stands for its last day.",
+    )
     split: Literal["train", "validation"] | None = Field(
         None, description="The source names its own side; null: split by keyed hash."
     )
@@ -56,13 +60,18 @@ class DataConfig(Section):
     unit: Literal["auto", "file", "paragraph", "line", "record"] = Field(
         "auto",
         description="What is one document; auto: record for tables, file where there are 50 or"
-        " more, else paragraph.",
+        " more, else paragraph. Paragraphs are gathered to documents of about 1 to 4 kB.",
     )
     validation_fraction: Fraction = 0.1
     tune_fraction: Fraction = Field(0.03, description="Share for early stopping.")
     near_duplicates: bool = Field(True, description="Cluster near-copies, not only exact ones.")
     near_duplicate_similarity: Fraction = Field(
         0.7, description="Jaccard similarity of word 5-grams from which two are near-copies."
+    )
+    near_duplicate_containment: Fraction = Field(
+        0.5,
+        description="Share of a document's word 5-grams found in a longer one from which the two"
+        " are near-copies.",
     )
     pii: Literal["mask", "keep"] = "mask"
     as_of: date | None = Field(None, description="Ignore documents dated later than this.")

@@ -1,0 +1,220 @@
+"""Compressed files and archives as bounded streams: nothing is ever extracted to disk.
+
+In: a path.  Out: readable byte streams, one per file or archive member.  An
+archive is hostile until proven otherwise: `tarfile` has escaped its own
+extraction filter more than once (CVE-2025-4517 and its family), so members are
+only ever streamed by name, links, devices and paths that leave the archive are
+refused, and a meter stops what unpacks to absurdly more than it holds.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Literal, cast
+
+import zstandard
+
+MAX_RATIO = 200
+FREE_BYTES = 64 << 20
+MAX_MEMBERS = 1_000_000
+MAX_HEADER_BYTES = 1 << 20
+_ZSTD_WINDOW_BYTES = 128 << 20
+_BUFFER_BYTES = 1 << 18
+
+Container = Literal["plain", "gzip", "zstd", "zip", "tar"]
+
+
+class BombError(ValueError):
+    """A file unpacks to far more than it holds, or its headers are absurd."""
+
+
+# What reading a damaged, hostile or forbidden file may raise; all of it is bad input.
+READ_ERRORS: tuple[type[Exception], ...] = (
+    BombError,
+    OSError,
+    EOFError,
+    RuntimeError,  # an encrypted zip member
+    NotImplementedError,  # an unknown zip compression
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zstandard.ZstdError,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A readable part of a file: the file itself, or one member of an archive.
+
+    Attributes:
+        name: Path inside the archive; empty for a file that is no archive.
+        stream: Its bytes, or None where it is refused.
+        refusal: Why it is refused.
+    """
+
+    name: str
+    stream: IO[bytes] | None
+    refusal: str = ""
+
+
+class Meter:
+    """Compares what came out with what went in, over all members of one file."""
+
+    def __init__(self, consumed: Callable[[], int]) -> None:
+        self._consumed = consumed
+        self._produced = 0
+
+    def add(self, num_bytes: int) -> None:
+        """Count bytes that came out.
+
+        Raises:
+            BombError: Beyond 64 MiB, when 200 times what went in came out.
+        """
+        self._produced += num_bytes
+        if self._produced > FREE_BYTES and self._produced > MAX_RATIO * max(1, self._consumed()):
+            raise BombError(
+                f"unpacks to more than {MAX_RATIO} times its size (stopped after"
+                f" {self._produced:,} bytes), as a decompression bomb does"
+            )
+
+
+class _Metered(io.RawIOBase):
+    def __init__(self, inner: IO[bytes], meter: Meter) -> None:
+        self._inner = inner
+        self._meter = meter
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._inner.read(len(buffer))
+        self._meter.add(len(data))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _BoundedHeader(tarfile.TarInfo):
+    """A tar header whose variable part (PAX record, long name) cannot fill the memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        headers = {tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE}
+        headers |= {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
+        if self.type in headers and self.size > MAX_HEADER_BYTES:
+            raise BombError(f"holds a header of {self.size:,} bytes")
+        return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+
+
+def container(name: str) -> Container:
+    """How a file is packed, by its name."""
+    lower = name.lower()
+    if lower.endswith(".zip"):
+        return "zip"
+    if lower.endswith((".tar", ".tgz", ".tar.gz", ".tar.zst")):
+        return "tar"
+    if lower.endswith(".gz"):
+        return "gzip"
+    return "zstd" if lower.endswith(".zst") else "plain"
+
+
+def content_name(name: str) -> str:
+    """The file's name without the suffix of its compression."""
+    return name.rpartition(".")[0] if container(name) in ("gzip", "zstd") else name
+
+
+def open_members(path: Path, *, name: str) -> Iterator[Member]:
+    """Stream a file: itself, decompressed, or each member if it is an archive.
+
+    Each stream is valid until the next member is asked for.
+
+    Raises:
+        OSError, EOFError, BombError and the other `READ_ERRORS`: While opening or reading.
+    """
+    kind = container(name)
+    with ExitStack() as stack:
+        raw = stack.enter_context(path.open("rb"))
+        if kind == "plain":
+            yield Member(name="", stream=raw)
+        elif kind == "zip":
+            yield from _zip_members(raw, size=path.stat().st_size)
+        elif kind == "tar":
+            inner = _unpack(raw, name.lower(), stack)
+            archive = stack.enter_context(
+                tarfile.open(
+                    fileobj=inner, mode="r|", tarinfo=_BoundedHeader, errors="backslashreplace"
+                )
+            )
+            yield from _tar_members(archive)
+        else:
+            yield Member(name="", stream=_unpack(raw, name.lower(), stack))
+
+
+def _unpack(raw: IO[bytes], name: str, stack: ExitStack) -> IO[bytes]:
+    if name.endswith((".gz", ".tgz")):
+        inner = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=raw)))
+    elif name.endswith(".zst"):
+        unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+        inner = cast(IO[bytes], unpacker.stream_reader(raw, read_across_frames=True))
+    else:
+        return raw
+    return io.BufferedReader(_Metered(inner, Meter(raw.tell)), _BUFFER_BYTES)
+
+
+def _zip_members(raw: IO[bytes], *, size: int) -> Iterator[Member]:
+    with zipfile.ZipFile(raw) as archive:
+        infos = sorted(archive.infolist(), key=lambda info: info.filename)
+        _check_count(len(infos))
+        meter = Meter(lambda: size)
+        for info in infos:
+            if info.is_dir():
+                continue
+            refusal = _unsafe(info.filename)
+            mode = info.external_attr >> 16
+            if not refusal and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                refusal = "a link or a device inside an archive is never followed"
+            if not refusal and info.flag_bits & 1:
+                refusal = "encrypted"
+            if refusal:
+                yield Member(name=info.filename, stream=None, refusal=refusal)
+                continue
+            with archive.open(info) as inner:
+                stream = io.BufferedReader(_Metered(inner, meter), _BUFFER_BYTES)
+                yield Member(name=info.filename, stream=stream)
+
+
+def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
+    for number, info in enumerate(archive):
+        _check_count(number)
+        # A streamed archive is never rewound, so its index would only fill the memory.
+        archive.members.clear()  # type: ignore[attr-defined]
+        if info.isdir():
+            continue
+        refusal = _unsafe(info.name)
+        if not refusal and (not info.isreg() or info.issparse()):
+            refusal = "a link, a device or a sparse member inside an archive is never followed"
+        stream = None if refusal else archive.extractfile(info)
+        yield Member(name=info.name, stream=stream, refusal=refusal)
+
+
+def _check_count(number: int) -> None:
+    if number > MAX_MEMBERS:
+        raise BombError(f"holds more than {MAX_MEMBERS:,} members")
+
+
+def _unsafe(name: str) -> str:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or name[1:2] == ":" or "\0" in name:
+        return "its name leads out of the archive"
+    if container(name) != "plain":
+        return "a packed file inside an archive is not opened"
+    return ""

@@ -1,0 +1,140 @@
+"""Which side a document is on, and the append-only ledger that keeps it there.
+
+In: documents' ids and clusters of near-copies.  Out: a side for each document.
+
+A document hangs on one or more *anchors*: ids of the documents that founded its
+clusters.  Its side is a pure function of its anchors: a keyed hash of an anchor is
+a number in [0, 1), and the fractions of the configuration cut that interval.  A
+document whose anchors are on different sides is near-copy to both and is excluded.
+The ledger (SQLite) only ever gains rows, so a document that was seen once keeps
+its anchors, and so its side, whatever arrives later.  In a fresh ledger the founder of a
+cluster is the smallest id in it, so that the result depends on the data alone.
+
+A corpus can be so small that hashing leaves a side empty.  Then clusters that are
+new are appointed: those whose hash a slightly larger fraction would have taken.  An
+appointment is written to the ledger and lasts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from lmcore.data.config import DataConfig
+from lmcore.errors import IntegrityError
+
+SPLIT_KEY = b"lmcore split v1"
+ANCHOR_KEY = b"lmcore anchor v1"
+ID_BYTES = 32
+MIN_VALIDATION_CLUSTERS = 3
+_SCHEMA_VERSION = 1
+_SCHEMA = f"""
+    CREATE TABLE ledger.document (
+        id BLOB PRIMARY KEY CHECK (length(id) = {ID_BYTES}),
+        anchors BLOB NOT NULL CHECK (length(anchors) >= {ID_BYTES}),
+        signature BLOB,
+        sketch BLOB
+    ) WITHOUT ROWID;
+    CREATE TABLE ledger.appointment (
+        anchor BLOB PRIMARY KEY CHECK (length(anchor) = {ID_BYTES}),
+        side TEXT NOT NULL
+    ) WITHOUT ROWID;
+    PRAGMA ledger.user_version = {_SCHEMA_VERSION};
+"""
+
+
+def keyed_uniform(anchor: bytes, *, key: bytes) -> float:
+    """A number in [0, 1) that depends on the key and the anchor's id (32 bytes) alone."""
+    digest = hashlib.sha256(key + anchor.hex().encode()).digest()
+    # 53 bits fill a float exactly, so that rounding never reaches 1.
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
+def side_of(anchor: bytes, *, data: DataConfig) -> str:
+    """Side of an anchor: validation first, then tune, else train."""
+    position = keyed_uniform(anchor, key=SPLIT_KEY)
+    if position < data.validation_fraction:
+        return "validation"
+    if position < data.validation_fraction + data.tune_fraction:
+        return "tune"
+    return "train"
+
+
+def in_anchor_slice(anchor: bytes) -> bool:
+    """Whether a validation cluster belongs to the anchor slice: half of them, by another key."""
+    return keyed_uniform(anchor, key=ANCHOR_KEY) < 0.5
+
+
+def split_anchors(anchors: bytes) -> list[bytes]:
+    """The ids in a ledger's `anchors` value, smallest first."""
+    return [anchors[i : i + ID_BYTES] for i in range(0, len(anchors), ID_BYTES)]
+
+
+@contextmanager
+def attached_ledger(work: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Attach the split ledger as schema `ledger`, alone and in one durable transaction.
+
+    Raises:
+        IntegrityError: If the file is no split ledger, or one of another version.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(path.name + ".lock")):
+        work.execute("ATTACH DATABASE ? AS ledger", (str(path),))
+        try:
+            _prepare(work, path)
+            yield
+            work.commit()
+        except BaseException:
+            work.rollback()
+            raise
+        finally:
+            work.execute("DETACH DATABASE ledger")
+
+
+def _prepare(work: sqlite3.Connection, path: Path) -> None:
+    try:
+        work.execute("PRAGMA ledger.synchronous = FULL")
+        (version,) = work.execute("PRAGMA ledger.user_version").fetchone()
+        (tables,) = work.execute("SELECT count(*) FROM ledger.sqlite_master").fetchone()
+        if version == 0 and tables == 0:
+            work.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
+            version = _SCHEMA_VERSION
+    except sqlite3.DatabaseError as error:
+        raise IntegrityError(
+            f"{path}: not a readable split ledger ({error}); restore it from a backup, or delete"
+            " it to have the split made anew"
+        ) from error
+    if version != _SCHEMA_VERSION:
+        raise IntegrityError(
+            f"{path}: split ledger of version {version}, expected {_SCHEMA_VERSION}; use the"
+            " program that wrote it, or delete it to have the split made anew"
+        )
+
+
+class Sides:
+    """Sides of anchors, with what was appointed in the ledger."""
+
+    def __init__(self, work: sqlite3.Connection, *, data: DataConfig) -> None:
+        self._data = data
+        # Appointments are few: they only happen while a corpus is tiny.
+        rows = work.execute("SELECT anchor, side FROM ledger.appointment")
+        self._appointed: dict[bytes, str] = dict(rows)
+
+    def of(self, anchor: bytes) -> str:
+        """The side of one anchor."""
+        return self._appointed.get(anchor) or side_of(anchor, data=self._data)
+
+    def of_all(self, anchors: bytes) -> str | None:
+        """The side that all anchors share; None if they differ."""
+        sides = {self.of(anchor) for anchor in split_anchors(anchors)}
+        return sides.pop() if len(sides) == 1 else None
+
+    def appoint(self, work: sqlite3.Connection, anchor: bytes, side: str) -> None:
+        """Put a new cluster on a side, for good."""
+        work.execute("INSERT INTO ledger.appointment VALUES (?, ?)", (anchor, side))
+        self._appointed[anchor] = side
