@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -177,7 +178,7 @@ class ScoreTable:
         assert keep.shape == self.id.shape, keep.shape
         return type(self)(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
 
-    def isin(self, ids: frozenset[str] | set[str]) -> BoolArray:
+    def isin(self, ids: AbstractSet[str]) -> BoolArray:
         """Which rows' documents are in `ids`, shape [N]."""
         return np.fromiter((i in ids for i in self.id), dtype=np.bool_, count=len(self))
 

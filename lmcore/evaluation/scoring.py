@@ -59,9 +59,6 @@ def score_documents(
         AlignmentError: If a document comes twice.
     """
     assert tokenizer.vocab_size == model.vocab_size, (tokenizer.vocab_size, model.vocab_size)
-    rows = max(64, CHUNK_LOGITS // model.vocab_size)
-    chunk = min(chunk_tokens, rows)
-    lanes = max(1, min(max_lanes, rows // chunk))
     tables, finished, was_training = [], 0, model.training
     model.eval()
     try:
@@ -74,7 +71,9 @@ def score_documents(
                 ScoreTable.of(
                     window,
                     num_tokens=[len(ids) + 1 for ids in tokens],
-                    nll_nats=score_tokens(model, tokens, lanes=lanes, chunk_tokens=chunk),
+                    nll_nats=score_tokens(
+                        model, tokens, lanes=max_lanes, chunk_tokens=chunk_tokens
+                    ),
                 )
             )
             finished += len(window)
@@ -87,7 +86,12 @@ def score_documents(
 
 @torch.inference_mode()
 def score_tokens(
-    model: RecurrentAttentionLM, tokens: Sequence[IntArray], *, lanes: int, chunk_tokens: int
+    model: RecurrentAttentionLM,
+    tokens: Sequence[IntArray],
+    *,
+    lanes: int = MAX_LANES,
+    chunk_tokens: int = CHUNK_TOKENS,
+    counted: Sequence[NDArray[np.bool_]] | None = None,
 ) -> NDArray[np.float64]:
     """Nats of each of N token sequences, end token included, each from the fresh state.
 
@@ -96,15 +100,21 @@ def score_tokens(
         tokens: N sequences without end tokens.
         lanes: Sequences read side by side.
         chunk_tokens: Tokens of a lane read at once.
+        counted: Which targets of each sequence to sum, its length plus one; None: all.
 
     Returns:
         Shape [N].
     """
-    streams, owners = [], []
+    rows = max(64, CHUNK_LOGITS // model.vocab_size)
+    chunk_tokens = min(chunk_tokens, rows)
+    lanes = max(1, min(lanes, rows // chunk_tokens))
+    streams, owners, weights = [], [], []
     for members in _filled_lanes([len(ids) + 1 for ids in tokens], lanes):
         end = np.array([model.end_id])
         streams.append(np.concatenate([end, *(np.append(tokens[i], end) for i in members)]))
         owners.append(np.repeat(members, [len(tokens[i]) + 1 for i in members]))
+        if counted is not None:
+            weights.append(np.concatenate([counted[i] for i in members]))
     device = model.embedding.weight.device
     nll = np.zeros(len(tokens))
     if not streams:
@@ -123,7 +133,10 @@ def score_tokens(
             found = token_nll(logits, targets).double().cpu().numpy()
             for lane in range(active):
                 owner = owners[lane][start:stop]
-                np.add.at(nll, owner, found[lane, : len(owner)])
+                nats = found[lane, : len(owner)]
+                if weights:
+                    nats = np.where(weights[lane][start:stop], nats, 0.0)
+                np.add.at(nll, owner, nats)
     return nll
 
 
