@@ -1,14 +1,17 @@
 """Small documents, and a store of them, that need neither ingest nor training."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.documents import Document, DocumentSet, RowWriter
+from lmcore.evaluation.scores import ScoreTable
 
 
 def make_document(text: str, **facts: Any) -> Document:
@@ -52,5 +55,29 @@ def document_set(store: ContentStore) -> Callable[..., DocumentSet]:
 
         inputs = {"rows": [[d.id, d.split, d.anchor] for d in documents], "summary": summary}
         return store.build(DocumentSet, inputs, make)
+
+    return build
+
+
+@pytest.fixture
+def scores() -> Callable[..., ScoreTable]:
+    """A table from bits by document; sizes default to 100 bytes each."""
+
+    def build(
+        bits: Sequence[float], *, start: int = 0, anchor: Sequence[bool] | None = None
+    ) -> ScoreTable:
+        names = [f"doc-{start + i:04d}" for i in range(len(bits))]
+        return ScoreTable(
+            id=names,
+            cluster=names,
+            name=names,
+            split=["validation"] * len(bits),
+            source=[0] * len(bits),
+            license=["MIT"] * len(bits),
+            num_bytes=[100] * len(bits),
+            num_tokens=[40] * len(bits),
+            nll_nats=np.asarray(bits, dtype=float) * 100 * math.log(2),
+            anchor=[False] * len(bits) if anchor is None else list(anchor),
+        )
 
     return build

@@ -1,0 +1,54 @@
+import math
+
+import numpy as np
+import pytest
+
+from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.gates.competence import competence
+from lmcore.evaluation.scores import AlignmentError
+
+LIMITS = GatesConfig.default().competence
+BAR = 1.7 + np.random.default_rng(0).normal(0, 0.2, 25)
+
+
+def judge(model, baselines, limits=LIMITS):
+    return competence(model, baselines, limits=limits, required=True, resamples=2000)
+
+
+@pytest.mark.parametrize(("gain", "outcome"), [(0.2, "PASS"), (-0.2, "FAIL"), (0.0, "FAIL")])
+def test_the_model_must_beat_the_baseline(scores, gain, outcome):
+    found = judge(scores(BAR - gain), {5: scores(BAR)})
+    assert found.outcome == outcome
+    assert found.value == pytest.approx(-gain)
+    assert found.unit == "bits/byte"
+    assert "5-gram" in found.reason
+
+
+def test_noise_is_inconclusive(scores):
+    noise = np.random.default_rng(1).normal(0, 0.3, 25)
+    assert judge(scores(BAR + noise - noise.mean()), {5: scores(BAR)}).outcome == "INCONCLUSIVE"
+
+
+def test_higher_orders_are_reported_and_do_not_decide(scores):
+    found = judge(scores(BAR), {5: scores(BAR + 0.1), 6: scores(BAR), 8: scores(BAR - 0.5)})
+    assert found.outcome == "PASS"
+    assert found.evidence["differences"]["kn8"]["value"] == pytest.approx(0.5)
+    other = LIMITS.model_copy(update={"baseline_order": 8})
+    strict = judge(scores(BAR), {5: scores(BAR + 0.1), 8: scores(BAR - 0.5)}, other)
+    assert strict.outcome == "FAIL"
+
+
+def test_a_tighter_limit_passes_less(scores):
+    model, bar = scores(BAR - 0.1), {5: scores(BAR)}
+    limits = [LIMITS.model_copy(update={"max_difference_bits_per_byte": x}) for x in (0.0, -0.2)]
+    assert [judge(model, bar, limit).outcome for limit in limits] == ["PASS", "FAIL"]
+
+
+def test_missing_and_broken_scores_never_pass(scores):
+    with pytest.raises(EmptyEvaluationError, match="5-gram"):
+        judge(scores(BAR), {6: scores(BAR)})
+    with pytest.raises(EmptyEvaluationError):
+        judge(scores([math.nan] * 25), {5: scores(BAR)})
+    with pytest.raises(AlignmentError):
+        judge(scores(BAR), {5: scores(BAR[:20])})
