@@ -28,11 +28,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
 from flows.environment import Home
+from flows.versions import RUN_KEY_TAG, clean
 from lmcore.errors import IntegrityError, LmcoreError
 
 logger = logging.getLogger(__name__)
 
-RUN_KEY_TAG = "lmcore.run_key"
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 # Limits of MLflow's own validation; longer values are cut and say so.
@@ -182,7 +182,7 @@ class TrackedRun:
         with self._lock:
             known = set(self._client.get_run(self.run_id).data.params)
             params = [
-                Param(key, _cut(value, _PARAM_CHARACTERS))
+                Param(key, clean(value, limit=_PARAM_CHARACTERS))
                 for key, value in flatten(config).items()
                 if key not in known
             ]
@@ -215,7 +215,7 @@ class TrackedRun:
             profile: Small facts: documents, bytes.
         """
         dataset = Dataset(
-            name=_cut(name, _KEY_CHARACTERS),
+            name=clean(name, limit=_KEY_CHARACTERS),
             digest=digest[:_DIGEST_CHARACTERS],
             source_type="code",
             source=_json({"tags": {"digest": digest, **(source or {})}}, _SOURCE_CHARACTERS),
@@ -320,24 +320,14 @@ def flatten(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _tags(tags: Mapping[str, str | None]) -> list[RunTag]:
     return [
-        RunTag(_key(key), _cut(value, _TAG_CHARACTERS))
+        RunTag(_key(key), clean(value, limit=_TAG_CHARACTERS))
         for key, value in tags.items()
         if value is not None
     ]
 
 
 def _key(name: str) -> str:
-    return re.sub(r"[^\w\-. :/]", "_", _clean(name), flags=re.ASCII)[:_KEY_CHARACTERS]
-
-
-def _cut(text: str, limit: int) -> str:
-    clean = _clean(text)
-    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
-
-
-def _clean(text: str) -> str:
-    # PostgreSQL refuses NUL, and no store takes half a surrogate pair.
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+    return re.sub(r"[^\w\-. :/]", "_", clean(name), flags=re.ASCII)[:_KEY_CHARACTERS]
 
 
 def _first_line(error: BaseException) -> str:
@@ -345,5 +335,5 @@ def _first_line(error: BaseException) -> str:
 
 
 def _json(value: Mapping[str, Any], limit: int) -> str:
-    text = _clean(json.dumps(value, sort_keys=True, default=str))
+    text = clean(json.dumps(value, sort_keys=True, default=str))
     return text if len(text) <= limit else json.dumps({"left out": f"{len(text)} characters"})

@@ -5,6 +5,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,13 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MLflow warns of its own type hints when it is imported
     import mlflow.pyfunc  # noqa: F401
 
-from flows.environment import Home, make_home
-from flows.tracking import connect
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+from flows.environment import Home, make_home  # noqa: E402
+from flows.registry import Registry  # noqa: E402
+from flows.tracking import connect, open_run  # noqa: E402
+from flows.versions import Version  # noqa: E402
+from lmcore.version_folder import VersionFolder, assemble_version  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +50,89 @@ def new_home(tmp_path: Path, mlflow_template: Path) -> Callable[[str], Home]:
 @pytest.fixture
 def home(new_home: Callable[[str], Home]) -> Home:
     return new_home("home")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of a few thousand weights and a byte tokenizer, as training leaves them."""
+    import torch
+
+    from lmcore.data.config import TokenizerConfig
+    from lmcore.data.tokenizer import train_tokenizer
+    from lmcore.model.config import ModelConfig
+    from lmcore.model.language_model import RecurrentAttentionLM, save_model
+
+    folder = tmp_path_factory.mktemp("tiny")
+    for name in ("best", "tokenizer", "evaluation"):
+        (folder / name).mkdir()
+    tokenizer = train_tokenizer(["text"], config=TokenizerConfig(kind="byte"))
+    tokenizer.save(folder / "tokenizer")
+    torch.manual_seed(0)
+    config = ModelConfig(pattern="LA", d_model=16, num_heads=1, head_dim=8, window=8)
+    model = RecurrentAttentionLM(config, tokenizer.vocab_size, tokenizer.end_id)
+    save_model(model, folder / "best")
+    (folder / "evaluation" / "gates.json").write_text("[]")
+    return folder
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path, tiny_model: Path) -> Callable[..., VersionFolder]:
+    """Assemble versions; with a `seed`, of other weights."""
+
+    def make(name: str = "version", *, seed: int = 0) -> VersionFolder:
+        best = tiny_model / "best"
+        if seed:
+            best = tmp_path / f"best-{seed}"
+            shutil.copytree(tiny_model / "best", best)
+            weights = load_file(best / "model.safetensors")
+            save_file({k: v + seed / 1000 for k, v in weights.items()}, best / "model.safetensors")
+        document = {"id": "a" * 64, "name": "1801.txt", "source": 0, "license": "CC0-1.0"}
+        document |= {"origin": "speeches", "num_bytes": 4, "split": "train", "cluster": "a" * 64}
+        return assemble_version(
+            tmp_path / name,
+            best=best,
+            tokenizer=tiny_model / "tokenizer",
+            evaluation=tiny_model / "evaluation",
+            documents=[{**document, "text": "SECRET", "date": None, "anchor": False}],
+            sources=[{"license": "CC0-1.0"}],
+            config="name: speeches\n",
+            report="<!doctype html>",
+            card="# speeches",
+            lineage={"data": "d" * 64, "plan": {"steps": 3}},
+            summary={"model": "speeches"},
+        )
+
+    return make
+
+
+@pytest.fixture
+def version_folder(make_folder: Callable[..., VersionFolder]) -> VersionFolder:
+    return make_folder()
+
+
+@pytest.fixture
+def registry(home: Home) -> Registry:
+    return Registry(home)
+
+
+@pytest.fixture
+def register(registry: Registry, version_folder: VersionFolder) -> Callable[..., Version]:
+    """Register the folder of the test as a version that passed, unless told otherwise."""
+
+    def make(folder: VersionFolder | None = None, **changes: Any) -> Version:
+        name = changes.pop("name", "speeches")
+        run_key = changes.get("run_key", "key")
+        if "run_id" not in changes:
+            run = open_run(registry.home, model=name, run_key=run_key, name="run")
+            changes["run_id"] = run.run_id
+        details: dict[str, Any] = {
+            "run_key": run_key,
+            "passed": True,
+            "verdict": "PASS",
+            "metrics": {},
+            "fingerprints": {"data": "d"},
+            "flow_run_id": "flow-1",
+        }
+        return registry.register(name, folder or version_folder, **{**details, **changes})
+
+    return make

@@ -1,0 +1,136 @@
+"""What the registry knows of one version, read from its tags.
+
+In: a model version as MLflow answers.  Out: a `Version`.  Tags can be edited by anybody in
+MLflow's page, so what does not parse is shown as unknown; what decides (the files) is verified
+against hashes when it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from lmcore.errors import UserError
+
+RUN_KEY_TAG = "lmcore.run_key"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_TAG_CHARACTERS = 90_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One registered version as the registry describes it.
+
+    Attributes:
+        model: Registered model.
+        number: Version number.
+        outcome: promoted, registered or rejected.
+        passed: Whether every required gate said PASS.
+        verdict: One sentence about the gates.
+        run_key: Digest of what the run depended on.
+        run_id: MLflow run that made it.
+        aliases: champion, previous, challenger.
+        metrics: Name to value, lower, upper, unit, n.
+        fingerprints: data, tokenizer, config, weights.
+        weights_sha256: Of the weights file.
+        manifest_sha256: Of the manifest of its folder.
+        quarantined: Why it was taken out of use, else None.
+        flow_run_id: Prefect flow run that made it.
+        created: Time in UTC.
+        source: Where MLflow keeps its files.
+        tags: All tags as they are.
+    """
+
+    model: str
+    number: int
+    outcome: str
+    passed: bool
+    verdict: str
+    run_key: str
+    run_id: str | None
+    aliases: tuple[str, ...]
+    metrics: Mapping[str, Any]
+    fingerprints: Mapping[str, str | None]
+    weights_sha256: str
+    manifest_sha256: str
+    quarantined: str | None
+    flow_run_id: str | None
+    created: datetime
+    source: str
+    tags: Mapping[str, str] = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer of `lmcore versions` for this version."""
+        return {
+            "version": self.number,
+            "outcome": self.outcome,
+            "aliases": list(self.aliases),
+            "metrics": dict(self.metrics),
+            "created": self.created.isoformat(timespec="seconds"),
+            "verdict": self.verdict,
+            "quarantined": self.quarantined,
+        }
+
+
+def check_name(name: str) -> str:
+    """Give back a name that every part of the registry can hold.
+
+    Raises:
+        UserError: If it is not made of letters, digits, `_`, `.` and `-`.
+    """
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"model name {name!r}: expected 1 to 100 letters, digits, '_', '.' or '-',"
+            " the first one a letter or a digit."
+        )
+    return name
+
+
+def describe(version: Any, aliases: Mapping[int, Sequence[str]]) -> Version:
+    """Read MLflow's model version; `aliases` maps version numbers to their aliases."""
+    tags = {str(key): str(value) for key, value in version.tags.items()}
+    number = int(version.version)
+    return Version(
+        model=str(version.name),
+        number=number,
+        outcome=tags.get("outcome", "unknown"),
+        passed=tags.get("passed") == "true",
+        verdict=tags.get("verdict", ""),
+        run_key=tags.get(RUN_KEY_TAG, ""),
+        run_id=version.run_id or None,
+        aliases=tuple(sorted(aliases.get(number, ()))),
+        metrics=_parse(tags.get("metrics")),
+        fingerprints=_parse(tags.get("fingerprints")),
+        weights_sha256=tags.get("weights_sha256", ""),
+        manifest_sha256=tags.get("manifest_sha256", ""),
+        quarantined=tags.get("quarantined"),
+        flow_run_id=tags.get("prefect_flow_run_id") or None,
+        created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+        source=str(version.source),
+        tags=tags,
+    )
+
+
+def to_tag(value: Mapping[str, Any]) -> str:
+    """A mapping as the text of a tag."""
+    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    assert len(text) <= _TAG_CHARACTERS, f"a tag of {len(text)} characters"
+    return text
+
+
+def clean(text: str, *, limit: int = _TAG_CHARACTERS) -> str:
+    """Text that every store takes: PostgreSQL refuses NUL, and none takes half a surrogate pair."""
+    text = text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _parse(text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

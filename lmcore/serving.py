@@ -1,0 +1,181 @@
+"""Answer prompts with a registered version: what MLflow loads, without knowing MLflow.
+
+In: the folder of a version, then tables with a column `prompt`.  Out: tables with a column `text`.
+`_load_pyfunc` is the name that MLflow's `loader_module` convention asks for, so the registry needs
+no pickle and no code of its own: weights and JSON are data, and this module reads them.
+
+A server is asked by strangers: every size is bounded here, and what is refused is refused with a
+sentence before any work is done.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmcore.errors import UserError
+from lmcore.version_folder import VersionFolder, open_version
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lmcore.model.sampling import GenerationConfig
+
+MAX_PROMPTS = 64
+MAX_PROMPT_BYTES = 64 * 1024
+MAX_TOKENS = 1024
+MAX_ANSWER_TOKENS = 16_384  # of one request, all prompts together
+
+#: Name to (type, default): also the parameters of the registered signature.
+PARAMETERS: Mapping[str, tuple[type[int] | type[float], int | float]] = {
+    "max_tokens": (int, 200),
+    "temperature": (float, 0.8),
+    "top_p": (float, 0.95),
+    "seed": (int, 0),
+}
+
+
+class RequestError(UserError):
+    """A request that is refused: malformed, or larger than this server allows."""
+
+
+class ServedModel:
+    """A loaded version; one request at a time, because the work is bound by the processor."""
+
+    def __init__(self, version: VersionFolder) -> None:
+        self._model = version.load_model()
+        self._tokenizer = version.load_tokenizer()
+        self._lock = threading.Lock()
+
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Continue each prompt.
+
+        Args:
+            model_input: A table with the column `prompt`, or a list of prompts.
+            params: max_tokens, temperature, top_p, seed; the answer is a function of the
+                prompt, its place in the table, and these.
+
+        Returns:
+            A table with the column `text`: the continuations, without the prompts.
+
+        Raises:
+            RequestError: If the input is malformed or too large.
+        """
+        import pandas as pd
+
+        from lmcore.model.generation import generate_batch
+
+        prompts = read_prompts(model_input)
+        config = read_parameters(params or {}, num_prompts=len(prompts))
+        with self._lock:
+            answers = generate_batch(self._model, self._tokenizer, prompts, config)
+        return pd.DataFrame({"text": [answer.text for answer in answers]})
+
+
+def _load_pyfunc(data_path: str) -> ServedModel:
+    """MLflow's entry point: verify the folder of a version, then load it.
+
+    Raises:
+        IntegrityError: If anything in the folder differs from its manifest.
+    """
+    return ServedModel(open_version(Path(data_path)))
+
+
+def smoke_test(version: VersionFolder) -> None:
+    """Load a version and let it answer once; whatever is broken raises.
+
+    Raises:
+        IntegrityError: If the weights or the tokenizer cannot be read.
+    """
+    answer = ServedModel(version).predict(["The"], {"max_tokens": 2})
+    assert len(answer) == 1
+
+
+def read_prompts(model_input: Any) -> list[str]:
+    """The prompts of a request.
+
+    Raises:
+        RequestError: If there is no column `prompt`, or a prompt is not a text of allowed size.
+    """
+    if hasattr(model_input, "columns"):
+        if "prompt" not in model_input.columns:
+            raise RequestError(
+                f"the input has the columns {[str(name) for name in model_input.columns][:10]};"
+                " expected a column 'prompt'"
+            )
+        values: Iterable[Any] = model_input["prompt"].tolist()
+    elif isinstance(model_input, str):
+        values = [model_input]
+    elif isinstance(model_input, list | tuple):
+        values = [item["prompt"] if _is_record(item) else item for item in model_input]
+    else:
+        raise RequestError(
+            f"the input is a {type(model_input).__name__}; expected a table with a column 'prompt'"
+        )
+    prompts = list(values)
+    if len(prompts) > MAX_PROMPTS:
+        raise RequestError(f"{len(prompts)} prompts; at most {MAX_PROMPTS} fit in one request")
+    for index, prompt in enumerate(prompts):
+        if not isinstance(prompt, str):
+            raise RequestError(f"prompt {index} is a {type(prompt).__name__}; expected a text")
+        try:
+            size = len(prompt.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            raise RequestError(f"prompt {index} is not valid Unicode ({error.reason})") from error
+        if size > MAX_PROMPT_BYTES:
+            raise RequestError(f"prompt {index} has {size} bytes; at most {MAX_PROMPT_BYTES}")
+    return prompts
+
+
+def _is_record(item: object) -> bool:
+    return isinstance(item, dict) and set(item) == {"prompt"}
+
+
+def read_parameters(params: Mapping[str, Any], *, num_prompts: int) -> GenerationConfig:
+    """How to draw, from the parameters of a request.
+
+    Raises:
+        RequestError: If a parameter is unknown, of the wrong type, or out of range.
+    """
+    from lmcore.errors import ConfigError
+    from lmcore.model.sampling import GenerationConfig
+
+    if unknown := sorted(set(params) - set(PARAMETERS)):
+        raise RequestError(
+            f"unknown parameter {unknown[0]!r}; expected one of {', '.join(PARAMETERS)}"
+        )
+    values = {}
+    for name, (kind, default) in PARAMETERS.items():
+        value = params.get(name)
+        value = default if value is None else value
+        values[name] = _number(name, value, kind)
+    max_tokens = int(values["max_tokens"])
+    if not 0 < max_tokens <= MAX_TOKENS:
+        raise RequestError(f"max_tokens={max_tokens}; expected 1 to {MAX_TOKENS}")
+    if max_tokens * num_prompts > MAX_ANSWER_TOKENS:
+        raise RequestError(
+            f"{num_prompts} prompts of {max_tokens} tokens are more than {MAX_ANSWER_TOKENS} tokens"
+            " in one request; ask for fewer"
+        )
+    try:
+        return GenerationConfig(
+            max_tokens=max_tokens,
+            temperature=values["temperature"],
+            top_p=values["top_p"],
+            seed=int(values["seed"]),
+        )
+    except ConfigError as error:
+        raise RequestError(str(error)) from error
+
+
+def _number(name: str, value: Any, kind: type[int] | type[float]) -> int | float:
+    # numpy's scalars too: MLflow converts parameters to the types of the signature.
+    value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    if not numeric or not math.isfinite(value) or (kind is int and value != int(value)):
+        expected = "a whole number" if kind is int else "a number"
+        raise RequestError(f"{name}={str(value)[:40]!r}; expected {expected}")
+    return kind(value)

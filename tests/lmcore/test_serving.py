@@ -1,0 +1,150 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokenizer import train_tokenizer
+from lmcore.errors import IntegrityError
+from lmcore.model.config import ModelConfig
+from lmcore.model.language_model import RecurrentAttentionLM, save_model
+from lmcore.serving import (
+    MAX_PROMPT_BYTES,
+    MAX_PROMPTS,
+    RequestError,
+    ServedModel,
+    _load_pyfunc,
+    read_parameters,
+    read_prompts,
+    smoke_test,
+)
+from lmcore.version_folder import VersionFolder, assemble_version
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory: pytest.TempPathFactory) -> VersionFolder:
+    folder = tmp_path_factory.mktemp("version")
+    for name in ("best", "tokenizer", "evaluation"):
+        (folder / name).mkdir()
+    tokenizer = train_tokenizer(["text"], config=TokenizerConfig(kind="byte"))
+    tokenizer.save(folder / "tokenizer")
+    torch.manual_seed(0)
+    config = ModelConfig(pattern="LA", d_model=16, num_heads=1, head_dim=8, window=8)
+    save_model(
+        RecurrentAttentionLM(config, tokenizer.vocab_size, tokenizer.end_id), folder / "best"
+    )
+    return assemble_version(
+        folder / "version",
+        best=folder / "best",
+        tokenizer=folder / "tokenizer",
+        evaluation=folder / "evaluation",
+        documents=[],
+        sources=[],
+        config="",
+        report="",
+        card="",
+        lineage={},
+    )
+
+
+@pytest.fixture(scope="module")
+def served(version: VersionFolder) -> ServedModel:
+    return _load_pyfunc(str(version.path))
+
+
+def test_the_answer_is_a_function_of_the_request(served: ServedModel) -> None:
+    table = pd.DataFrame({"prompt": ["Fellow citizens", "", "naïve \U0001f600"]})
+    answer = served.predict(table, {"max_tokens": 5, "seed": 7})
+    assert list(answer.columns) == ["text"]
+    assert len(answer) == 3
+    assert answer.equals(served.predict(table["prompt"].tolist(), {"max_tokens": 5, "seed": 7}))
+    assert not answer.equals(served.predict(table, {"max_tokens": 5, "seed": 8}))
+    alone = served.predict(["Fellow citizens"], {"max_tokens": 5, "seed": 7})
+    assert alone["text"][0] == answer["text"][0]
+
+
+def test_no_prompts_no_answers(served: ServedModel) -> None:
+    assert len(served.predict([])) == 0
+
+
+def test_tampered_weights_are_not_served(version: VersionFolder, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(version.path, copy)
+    weights = copy / "model" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: its sha256 differs"):
+        _load_pyfunc(str(copy))
+
+
+def test_the_smoke_test_notices_a_model_that_cannot_answer(
+    version: VersionFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke_test(version)
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(RecurrentAttentionLM, "logits", broken)
+    with pytest.raises(RuntimeError, match="broken"):
+        smoke_test(version)
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        (pd.DataFrame({"text": ["a"]}), "columns .'text'.; expected a column 'prompt'"),
+        (3, "the input is a int"),
+        ([3], "prompt 0 is a int"),
+        (["a", None], "prompt 1 is a NoneType"),
+        (pd.DataFrame({"prompt": [math.nan]}), "prompt 0 is a float"),
+        ([{"prompt": "a", "more": 1}], "prompt 0 is a dict"),
+        (["\udc80"], "prompt 0 is not valid Unicode"),
+        (["é" * (MAX_PROMPT_BYTES // 2 + 1)], "at most 65536"),
+        (["a"] * (MAX_PROMPTS + 1), "65 prompts; at most 64"),
+    ],
+)
+def test_input_that_is_refused(value: object, complaint: str) -> None:
+    with pytest.raises(RequestError, match=complaint):
+        read_prompts(value)
+
+
+def test_prompts_are_read_from_every_shape_that_mlflow_gives() -> None:
+    table = pd.DataFrame({"prompt": ["a", "b"]})
+    for value in (table, ["a", "b"], ("a", "b"), [{"prompt": "a"}, {"prompt": "b"}]):
+        assert read_prompts(value) == ["a", "b"]
+    assert read_prompts("a") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("params", "complaint"),
+    [
+        ({"top_k": 3}, "unknown parameter 'top_k'; expected one of max_tokens"),
+        ({"max_tokens": 0}, "expected 1 to 1024"),
+        ({"max_tokens": 1025}, "expected 1 to 1024"),
+        ({"max_tokens": 1.5}, "expected a whole number"),
+        ({"max_tokens": True}, "expected a whole number"),
+        ({"max_tokens": "9"}, "expected a whole number"),
+        ({"temperature": math.nan}, "expected a number"),
+        ({"temperature": -1}, "temperature=-1"),
+        ({"top_p": 0}, "top_p=0"),
+        ({"top_p": [1]}, "expected a number"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": 1e300}, "seed="),
+        ({"max_tokens": 1024}, "more than 16384 tokens"),
+    ],
+)
+def test_parameters_that_are_refused(params: dict[str, object], complaint: str) -> None:
+    with pytest.raises(RequestError, match=complaint):
+        read_parameters(params, num_prompts=17)
+
+
+def test_parameters_have_defaults_and_take_numpys_numbers() -> None:
+    config = read_parameters({"max_tokens": np.int64(3), "top_p": None}, num_prompts=1)
+    assert (config.max_tokens, config.temperature, config.top_p, config.seed) == (3, 0.8, 0.95, 0)
