@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lmcore.artifacts import ContentStore, atomic_write, code_digest
+from lmcore.artifacts import ContentStore, atomic_write, code_digest, digest
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.shards import ShardSet
 from lmcore.data.tokenizer import Tokenizer, TokenizerHandle, load_tokenizer
@@ -120,6 +120,16 @@ class ChampionInput:
     train_ids: AbstractSet[str] = frozenset()
     known_ids: AbstractSet[str] = frozenset()
 
+    def inputs(self, documents: DocumentSet) -> dict[str, Any]:
+        """What of it determines an evaluation on these documents, as JSON values."""
+        scored = [str(row["id"]) for row in documents.iter_rows("validation")]
+        return {
+            "version": self.version,
+            "key": self.key,
+            "trained_on": digest(sorted(i for i in scored if i in self.train_ids)),
+            "knew": digest(sorted(i for i in scored if i in self.known_ids)),
+        }
+
 
 def evaluate_model(
     store: ContentStore,
@@ -160,7 +170,7 @@ def evaluate_model(
         "tokenizer": tokenizer.key,
         "shards": shards.key,
         "checkpoint": checkpoint.key,
-        "champion": None if champion is None else [champion.version, champion.key],
+        "champion": None if champion is None else champion.inputs(documents),
         "gates": gates.model_dump(mode="json"),
         "seed": seed,
         "prompts": None if prompts is None else list(prompts),
@@ -380,6 +390,7 @@ class _Evaluation:
                 everything,
                 tables["train"],
                 final=tables.get("final"),
+                stopped_early=bool(self.checkpoint.summary.get("stopped_early")),
                 limits=gates.overfitting,
                 required=required,
                 seed=seed,

@@ -44,6 +44,21 @@ def test_last_weights_may_be_little_worse_than_the_best(scores, rise, outcome):
         assert found.unit == "bits/byte"
 
 
+def test_after_an_early_stop_the_last_weights_are_reported_not_judged(scores):
+    found = overfitting(
+        scores(VAL),
+        scores(TRAIN, start=100),
+        final=scores(VAL + 0.5),
+        stopped_early=True,
+        limits=LIMITS,
+        required=True,
+        resamples=1000,
+    )
+    assert found.outcome == "PASS"
+    assert found.evidence["final_minus_best"]["outcome"] == "SKIPPED"
+    assert found.evidence["final_minus_best"]["value"] == pytest.approx(0.5)
+
+
 def test_one_consumed_document_or_a_broken_score_is_no_evidence(scores):
     with pytest.raises(EmptyEvaluationError):
         judge(scores(VAL), scores(TRAIN[:1], start=100))
