@@ -75,21 +75,21 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def make_folder(tmp_path: Path, tiny_model: Path) -> Callable[..., VersionFolder]:
-    """Assemble versions; with a `seed`, of other weights."""
+@pytest.fixture(scope="session")
+def assemble_in(tiny_model: Path) -> Callable[..., VersionFolder]:
+    """Assemble a version in a folder; with a `seed`, of other weights."""
 
-    def make(name: str = "version", *, seed: int = 0) -> VersionFolder:
+    def assemble(root: Path, name: str = "version", *, seed: int = 0) -> VersionFolder:
         best = tiny_model / "best"
         if seed:
-            best = tmp_path / f"best-{seed}"
+            best = root / f"best-{seed}"
             shutil.copytree(tiny_model / "best", best)
             weights = load_file(best / "model.safetensors")
             save_file({k: v + seed / 1000 for k, v in weights.items()}, best / "model.safetensors")
         document = {"id": "a" * 64, "name": "1801.txt", "source": 0, "license": "CC0-1.0"}
         document |= {"origin": "speeches", "num_bytes": 4, "split": "train", "cluster": "a" * 64}
         return assemble_version(
-            tmp_path / name,
+            root / name,
             best=best,
             tokenizer=tiny_model / "tokenizer",
             evaluation=tiny_model / "evaluation",
@@ -102,24 +102,14 @@ def make_folder(tmp_path: Path, tiny_model: Path) -> Callable[..., VersionFolder
             summary={"model": "speeches"},
         )
 
-    return make
+    return assemble
 
 
-@pytest.fixture
-def version_folder(make_folder: Callable[..., VersionFolder]) -> VersionFolder:
-    return make_folder()
+@pytest.fixture(scope="session")
+def register_in() -> Callable[..., Version]:
+    """Register a folder as a version that passed, unless told otherwise."""
 
-
-@pytest.fixture
-def registry(home: Home) -> Registry:
-    return Registry(home)
-
-
-@pytest.fixture
-def register(registry: Registry, version_folder: VersionFolder) -> Callable[..., Version]:
-    """Register the folder of the test as a version that passed, unless told otherwise."""
-
-    def make(folder: VersionFolder | None = None, **changes: Any) -> Version:
+    def register(registry: Registry, folder: VersionFolder, **changes: Any) -> Version:
         name = changes.pop("name", "speeches")
         run_key = changes.get("run_key", "key")
         if "run_id" not in changes:
@@ -133,6 +123,30 @@ def register(registry: Registry, version_folder: VersionFolder) -> Callable[...,
             "fingerprints": {"data": "d"},
             "flow_run_id": "flow-1",
         }
-        return registry.register(name, folder or version_folder, **{**details, **changes})
+        return registry.register(name, folder, **{**details, **changes})
+
+    return register
+
+
+@pytest.fixture
+def version_folder(tmp_path: Path, assemble_in: Callable[..., VersionFolder]) -> VersionFolder:
+    return assemble_in(tmp_path)
+
+
+@pytest.fixture
+def registry(home: Home) -> Registry:
+    return Registry(home)
+
+
+@pytest.fixture
+def register(
+    registry: Registry,
+    version_folder: VersionFolder,
+    register_in: Callable[..., Version],
+) -> Callable[..., Version]:
+    """Register the folder of the test, or another."""
+
+    def make(folder: VersionFolder | None = None, **changes: Any) -> Version:
+        return register_in(registry, folder or version_folder, **changes)
 
     return make
