@@ -17,24 +17,25 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 import mlflow
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
 from flows.environment import Home
+from flows.locks import Lock, file_lock
 from flows.tracking import connect, experiment
 from flows.versions import RUN_KEY_TAG, Version, check_name, clean, describe, to_tag
 from lmcore.artifacts import fsync_directory
-from lmcore.errors import IntegrityError, LmcoreError, NotFoundError, UserError
+from lmcore.errors import IntegrityError, NotFoundError, UserError
 from lmcore.serving import PARAMETERS
 from lmcore.version_folder import VersionFolder, open_version
 
@@ -42,13 +43,6 @@ _ALIASES = ("champion", "previous", "challenger")
 _DATA = "data/version"  # of MLflow's model folder; what `loader_module` is given
 _LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "tokenizers", "torch")
 _LOCK_SECONDS = 120.0
-
-
-class BusyError(LmcoreError):
-    """Another process holds the lock of the model."""
-
-
-Lock = Callable[[str, float], AbstractContextManager[None]]
 
 
 class Registry:
@@ -63,7 +57,7 @@ class Registry:
                 enough where one machine promotes.
         """
         self.home = home
-        self._lock = lock or self._file_lock
+        self._lock = lock or file_lock(home.locks)
         self._client: MlflowClient = connect(home)
 
     # -- names and versions ------------------------------------------------------------------
@@ -328,21 +322,6 @@ class Registry:
         """
         check_name(name)
         return self._lock(f"{purpose}-{name}", timeout)
-
-    @contextlib.contextmanager
-    def _file_lock(self, name: str, timeout: float) -> Iterator[None]:
-        guard = FileLock(self.home.locks / f"{name}.lock", timeout=timeout)
-        try:
-            guard.acquire()
-        except Timeout as error:
-            raise BusyError(
-                f"another process has held the lock {name} for {timeout:.0f} s;"
-                " try again when it has finished."
-            ) from error
-        try:
-            yield
-        finally:
-            guard.release()
 
     def aliases(self, name: str) -> dict[str, int]:
         """Alias to version number; empty if the model does not exist."""

@@ -14,11 +14,10 @@ import contextlib
 import json
 import logging
 import math
-import re
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -28,6 +27,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
 from flows.environment import Home
+from flows.parameters import KEY_CHARACTERS, flatten, valid_key
 from flows.versions import RUN_KEY_TAG, clean
 from lmcore.errors import IntegrityError, LmcoreError
 
@@ -40,7 +40,6 @@ _PARAMS_A_BATCH = 100
 _METRICS_A_BATCH = 1000
 _PARAM_CHARACTERS = 6000
 _TAG_CHARACTERS = 8000
-_KEY_CHARACTERS = 250
 _DIGEST_CHARACTERS = 36
 _SOURCE_CHARACTERS = 60_000
 _PROFILE_CHARACTERS = 500_000
@@ -153,7 +152,7 @@ class TrackedRun:
         with self._lock:
             now = int(time.time() * 1000)
             for name, value in values.items():
-                key = _key(name)
+                key = valid_key(name)
                 if not math.isfinite(value):
                     logger.warning("%s=%s at step %d is not finite; not logged", key, value, step)
                 elif step not in self._steps(key):
@@ -215,7 +214,7 @@ class TrackedRun:
             profile: Small facts: documents, bytes.
         """
         dataset = Dataset(
-            name=clean(name, limit=_KEY_CHARACTERS),
+            name=clean(name, limit=KEY_CHARACTERS),
             digest=digest[:_DIGEST_CHARACTERS],
             source_type="code",
             source=_json({"tags": {"digest": digest, **(source or {})}}, _SOURCE_CHARACTERS),
@@ -300,36 +299,6 @@ def find_run(home: Home, *, model: str, run_key: str) -> str | None:
     return str(found[0].info.run_id) if found else None
 
 
-def flatten(config: Mapping[str, Any]) -> dict[str, str]:
-    """A nested configuration as `section.key` to text, in MLflow's alphabet."""
-    flat: dict[str, str] = {}
-
-    def visit(prefix: str, value: object) -> None:
-        if isinstance(value, Mapping) and value:
-            for key, item in value.items():
-                visit(f"{prefix}.{key}" if prefix else str(key), item)
-        elif isinstance(value, Sequence) and not isinstance(value, str | bytes) and value:
-            for index, item in enumerate(value):
-                visit(f"{prefix}.{index}", item)
-        else:
-            flat[_key(prefix)] = value if isinstance(value, str) else json.dumps(value, default=str)
-
-    visit("", config)
-    return flat
-
-
-def _tags(tags: Mapping[str, str | None]) -> list[RunTag]:
-    return [
-        RunTag(_key(key), clean(value, limit=_TAG_CHARACTERS))
-        for key, value in tags.items()
-        if value is not None
-    ]
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[^\w\-. :/]", "_", clean(name), flags=re.ASCII)[:_KEY_CHARACTERS]
-
-
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
@@ -337,3 +306,11 @@ def _first_line(error: BaseException) -> str:
 def _json(value: Mapping[str, Any], limit: int) -> str:
     text = clean(json.dumps(value, sort_keys=True, default=str))
     return text if len(text) <= limit else json.dumps({"left out": f"{len(text)} characters"})
+
+
+def _tags(tags: Mapping[str, str | None]) -> list[RunTag]:
+    return [
+        RunTag(valid_key(key), clean(value, limit=_TAG_CHARACTERS))
+        for key, value in tags.items()
+        if value is not None
+    ]

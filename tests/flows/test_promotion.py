@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from flows import promotion
+from flows import alias_moves
 from flows.environment import Home, make_home
 from flows.history import UNKNOWN_PERSON, Event, history, read_ledger, write_event
+from flows.locks import BusyError
 from flows.promotion import promote, record_rejection, rollback, settle
-from flows.registry import BusyError, Registry
+from flows.registry import Registry
 from flows.versions import Version
 from lmcore.errors import IntegrityError, NotFoundError, PromotionConflictError, UserError
 from lmcore.version_folder import VersionFolder
@@ -152,7 +153,7 @@ def test_a_fault_in_the_middle_puts_the_aliases_back(
     def away(*_: object) -> None:
         raise OSError("the registry is away")
 
-    monkeypatch.setattr(promotion, "write_event", away)
+    monkeypatch.setattr(alias_moves, "write_event", away)
     with pytest.raises(OSError, match="is away"):
         go(registry, 3, 2)
     monkeypatch.undo()
@@ -177,7 +178,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, target: object, name: str, call: 
         raise KilledError
 
     monkeypatch.setattr(target, name, wrapper)
-    monkeypatch.setattr(promotion, "_restore", nothing)
+    monkeypatch.setattr(alias_moves, "_restore", nothing)
 
 
 @pytest.mark.parametrize("call", [1, 2])
@@ -203,7 +204,7 @@ def test_a_kill_after_the_champion_moved_is_finished_if_it_works(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, works: bool
 ) -> None:
     go(registry, 1, None)
-    killed_at(monkeypatch, promotion, "write_event", 1)
+    killed_at(monkeypatch, alias_moves, "write_event", 1)
     with pytest.raises(KilledError):
         go(registry, 3, 1)
     monkeypatch.undo()

@@ -7,7 +7,8 @@ from mlflow.exceptions import MlflowException
 
 from flows import tracking
 from flows.environment import Home, make_home
-from flows.tracking import TrackedRun, TrackingError, connect, flatten, open_run
+from flows.parameters import flatten
+from flows.tracking import TrackedRun, TrackingError, connect, open_run
 from lmcore.errors import IntegrityError
 
 
