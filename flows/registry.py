@@ -205,8 +205,8 @@ class Registry:
     ) -> Version:
         """Store a version's files, verify what was stored, then create the version.
 
-        The same run key and manifest give the version that exists already, so a run that was
-        killed after this step can simply ask again.
+        The same run key, weights and verdict give the version that exists already, so a run that
+        was killed after this step can simply ask again.
 
         Args:
             name: Registered model; made where it does not exist.
@@ -233,7 +233,9 @@ class Registry:
         mlflow.set_tracking_uri(self.home.tracking_uri)
         with self.lock(name, "register"):
             known = self.find_by_run_key(name, run_key)
-            if known is not None and known.manifest_sha256 == folder.manifest_sha256:
+            same = (folder.weights_sha256, passed, clean(verdict))
+            if known and (known.weights_sha256, known.passed, known.verdict) == same:
+                self.open(known)
                 return known
             source = self._store(name, folder, run_id=run_id, example_prompt=example_prompt)
             with contextlib.suppress(MlflowException):  # it exists

@@ -28,11 +28,13 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 
 from flows.environment import Home
 from flows.parameters import KEY_CHARACTERS, flatten, valid_key
+from flows.relocation import relocate
 from flows.versions import RUN_KEY_TAG, clean
 from lmcore.errors import IntegrityError, LmcoreError
 
 logger = logging.getLogger(__name__)
 
+_INTERRUPTIONS = ("Interrupted", "StoppedError")
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 # Limits of MLflow's own validation; longer values are cut and say so.
@@ -66,6 +68,8 @@ def connect(home: Home) -> MlflowClient:
                 _check_database(home.mlflow_database)
             # Two processes that create or upgrade one database at the same time break it.
             with FileLock(home.locks / "mlflow-start.lock"):
+                if home.embedded and home.mlflow_database.exists():
+                    relocate(home.mlflow_database, home.mlflow_artifacts)
                 try:
                     client = MlflowClient(
                         tracking_uri=home.tracking_uri, registry_uri=home.tracking_uri
@@ -112,8 +116,8 @@ class TrackedRun:
     """An open MLflow run; safe to use from any thread.
 
     As a context manager it ends FINISHED, FAILED after an error, or KILLED after an
-    interruption (KeyboardInterrupt, or an error whose class name ends in `Interrupted` or
-    `StoppedError`), which the same run key opens again.
+    interruption (KeyboardInterrupt, or an error that is named `...Interrupted` or
+    `...StoppedError`), which the same run key opens again.
     """
 
     def __init__(self, client: MlflowClient, run: Run, *, resumed: bool) -> None:
@@ -137,7 +141,7 @@ class TrackedRun:
     ) -> None:
         if kind is None:
             self.end("FINISHED")
-        elif kind is KeyboardInterrupt or kind.__name__.endswith(("Interrupted", "StoppedError")):
+        elif issubclass(kind, KeyboardInterrupt) or kind.__name__.endswith(_INTERRUPTIONS):
             self.end("KILLED")
         else:
             self.end("FAILED")

@@ -14,7 +14,7 @@ from pathlib import Path
 import mlflow.pyfunc
 import pytest
 
-from flows.environment import Home
+from flows.environment import Home, make_home
 from flows.registry import Registry, requirements
 from flows.tracking import connect, open_run
 from flows.versions import Version, check_name
@@ -22,6 +22,7 @@ from lmcore.errors import IntegrityError, NotFoundError, UserError
 from lmcore.version_folder import VersionFolder, open_version
 
 Register = Callable[..., Version]
+Assemble = Callable[..., VersionFolder]
 ROOT = Path(__file__).parents[2]
 
 
@@ -53,11 +54,15 @@ def test_nothing_that_is_stored_can_carry_code(
     assert {path.name for path in stored(home) if not path.suffix} == {"MLmodel"}
 
 
-def test_the_same_run_registers_once(registry: Registry, register: Register) -> None:
+def test_the_same_run_registers_once(
+    registry: Registry, register: Register, assemble_in: Assemble, tmp_path: Path
+) -> None:
     first = register(run_key="a")
-    assert register(run_key="a") == first
+    again = assemble_in(tmp_path, "again")  # its manifest has another time
+    assert register(again, run_key="a") == first
+    assert register(again, run_key="a", passed=False, verdict="champion FAIL") != first
     second = register(run_key="b")
-    assert [version.number for version in registry.versions("speeches")] == [1, 2]
+    assert [version.number for version in registry.versions("speeches")] == [1, 2, 3]
     assert registry.find_by_run_key("speeches", "b") == second
     assert registry.find_by_run_key("speeches", "c") is None
 
@@ -271,3 +276,26 @@ def test_the_run_of_a_version_is_found_from_it(
     run = open_run(home, model="speeches", run_key="a", name="n")
     version = register(run_id=run.run_id)
     assert version.run_id == run.run_id
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_home_that_was_moved_or_copied_keeps_its_versions_to_itself(
+    home: Home,
+    registry: Registry,
+    register: Register,
+    register_in: Register,
+    tmp_path: Path,
+    version_folder: VersionFolder,
+    copied: bool,
+) -> None:
+    register()
+    other = tmp_path / "another place"
+    (shutil.copytree if copied else shutil.move)(home.root, other)
+    moved = Registry(make_home(other))
+    folder = moved.open(moved.version("speeches", 1))
+    assert folder.path.is_relative_to(other)
+    before = sorted(home.root.rglob("*"))
+    second = register_in(moved, version_folder, run_key="b")
+    assert moved.open(second).path.is_relative_to(other)
+    assert sorted(home.root.rglob("*")) == before
+    load(moved.home, "models:/speeches/1")

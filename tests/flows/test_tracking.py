@@ -48,8 +48,18 @@ def test_a_killed_run_goes_on_and_no_step_is_logged_twice(home: Home) -> None:
     assert curve(home, second, "new") == [(2, 0.0), (3, 0.0), (4, 0.0)]
 
 
+class SaidStop(KeyboardInterrupt):
+    """An interruption with a class of its own."""
+
+
 @pytest.mark.parametrize(
-    ("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED"), (None, "FINISHED")]
+    ("error", "status"),
+    [
+        (SaidStop, "KILLED"),
+        (KeyboardInterrupt, "KILLED"),
+        (ValueError, "FAILED"),
+        (None, "FINISHED"),
+    ],
 )
 def test_the_end_of_a_run_is_recorded(
     home: Home, error: type[BaseException] | None, status: str
