@@ -27,6 +27,7 @@ def write_config(
 
     Returns:
         `config` (path), `name`, `found` (sentences) and `sources`.
+
     Raises:
         UserError: If there is no text, or the file exists and `replace` is false.
     """
@@ -137,12 +138,12 @@ def _render(found: Survey, *, model: str, license_: str | None, target: Path) ->
         "data:",
         "  unit: auto                 # one document is a file, a paragraph, a line or a record",
         "  validation_fraction: 0.1   # held out for ever, to judge every model on",
-        "  pii: mask                  # e-mail addresses, phone and card numbers become placeholders",
+        "  pii: mask                  # e-mail addresses, phone and card numbers are masked",
         "policy:",
     ]
     if license_ is None:
         lines += [
-            "  # Nobody has stated the licence. `allow` promotes a model for your own use; name the",
+            "  # Nobody stated the licence. `allow` promotes a model for your own use; name the",
             "  # licence above and say `block` here before you share one.",
             "  unknown_license: allow",
         ]

@@ -35,8 +35,13 @@ class TerminalBar:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         self._bar = Progress(
             TextColumn("  train"),
@@ -54,9 +59,7 @@ class TerminalBar:
     def show(self, event: TrainingEvent) -> None:
         """Move the bar; messages are printed above it."""
         self._note = _numbers(event) or self._note
-        self._bar.update(
-            self._task, total=event.steps, completed=event.step, note=self._note
-        )
+        self._bar.update(self._task, total=event.steps, completed=event.step, note=self._note)
         if event.kind in ("recovery", "resume") and event.message:
             self._bar.console.print(f"  {event.message}")
 

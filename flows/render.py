@@ -140,7 +140,15 @@ def history(answer: Answer) -> None:
         return
     table(
         [
-            (e["at"], e["action"], e["model"], e["from"] or "-", e["to"] or "-", e["who"], e["reason"])
+            (
+                e["at"],
+                e["action"],
+                e["model"],
+                e["from"] or "-",
+                e["to"] or "-",
+                e["who"],
+                e["reason"],
+            )
             for e in answer["events"]
         ],
         ("at", "action", "model", "from", "to", "who", "reason"),
@@ -176,7 +184,10 @@ def show(answer: Answer) -> None:
     _gates(answer["gates"])
     _line()
     table(
-        [(name, interval(metric), metric.get("n", "-")) for name, metric in answer["metrics"].items()],
+        [
+            (name, interval(metric), metric.get("n", "-"))
+            for name, metric in answer["metrics"].items()
+        ],
         ("metric", "value [95 % bounds]", "n"),
     )
     _line()

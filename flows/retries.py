@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
@@ -16,6 +17,7 @@ class RetryOptions(TypedDict):
     retries: int
     retry_delay_seconds: float
     retry_condition_fn: Any
+    cache_policy: CachePolicy
 
 
 def is_io_failure(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -38,4 +40,6 @@ RETRY_IO: RetryOptions = {
     "retries": 2,
     "retry_delay_seconds": 1.0,
     "retry_condition_fn": is_io_failure,
+    # Content folders are the cache: they are keyed by code as well and they are verified.
+    "cache_policy": NO_CACHE,
 }

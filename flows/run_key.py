@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib.metadata
 from dataclasses import dataclass
+from pathlib import Path
 
-from lmcore.artifacts import code_digest, digest
+from lmcore.artifacts import code_digest, digest, sha256_file
 
 # Whatever reads these keys compares them as a whole; the parts are kept for people and audits.
 _LIBRARIES = ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "mlflow", "prefect")
@@ -47,10 +48,20 @@ class RunKey:
 def run_key(*, data: str, config: str, nonce: int = 0) -> RunKey:
     """The key of a run with this data and configuration on the installed code."""
     return RunKey(
-        data=data, config=config, code=code_digest("lmcore"), libraries=libraries(), nonce=nonce
+        data=data,
+        config=config,
+        code=code_digest("lmcore"),
+        libraries=digest(library_versions()),
+        nonce=nonce,
     )
 
 
-def libraries() -> str:
-    """Digest of the versions of the libraries that a model's numbers depend on."""
-    return digest({name: importlib.metadata.version(name) for name in _LIBRARIES})
+def lock_digest() -> str | None:
+    """SHA-256 of `requirements.lock` beside the installed project; None where it is not there."""
+    lock = Path(__file__).parents[1] / "requirements.lock"
+    return sha256_file(lock) if lock.exists() else None
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that a model's numbers depend on."""
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}

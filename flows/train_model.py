@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 
 from prefect import task
-from prefect.states import Cancelled, State
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled
 
 from flows.environment import Home
+from flows.names import artifact_key
 from flows.progress import Displays
 from flows.signals import stop_requested
 from flows.tokenize_documents import Tokenized
@@ -21,12 +24,12 @@ from lmcore.training.train import train
 logger = logging.getLogger(__name__)
 
 
-@task(name="train", task_run_name="train {config.name}")
+@task(name="train", task_run_name="train {config.name}", cache_policy=NO_CACHE)
 def train_model(
     config: RunConfig, tokenized: Tokenized, home: Home, tracked: TrackedRun, nonce: int
 ) -> Checkpoint | State[None]:
     """Train, or go on with a training that was stopped; a stop ends the task Cancelled."""
-    with Displays(artifact_key=f"training-{artifact_key(config.name)}") as displays:
+    with Displays(artifact_key("training", config.name)) as displays:
 
         def on_event(event: TrainingEvent) -> None:
             displays.show(event)
@@ -58,8 +61,3 @@ def train_model(
         summary["tune_bits_per_byte"],
     )
     return checkpoint
-
-
-def artifact_key(name: str) -> str:
-    """A model's name in the alphabet of Prefect's artifact keys."""
-    return "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-") or "model"

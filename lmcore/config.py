@@ -110,7 +110,7 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             raise ConfigError(f"line {event.start_mark.line + 1}: YAML aliases are not supported")
         return super().compose_node(parent, index)
 
@@ -173,6 +173,7 @@ def load_config(
     Args:
         path: YAML file; None for the installed default.
         overrides: For example `training.budget_seconds=30` or `sources.0.path=texts`.
+        started_in: Folder that typed paths start from; None for the working directory.
 
     Raises:
         ConfigError: One sentence that names the key, the value and what is expected.

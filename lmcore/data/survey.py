@@ -116,9 +116,7 @@ def survey(place: Path) -> Survey:
             " .jsonl, .csv, .tsv, .parquet, each also .gz or .zst, or .zip and .tar archives"
         )
     findings.sort(key=lambda finding: -finding.num_bytes)
-    return Survey(
-        place=place, findings=tuple(findings), about=tuple(about), skipped=tuple(skipped)
-    )
+    return Survey(place=place, findings=tuple(findings), about=tuple(about), skipped=tuple(skipped))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -197,9 +195,11 @@ def _records(lines: list[str], reader: str) -> list[dict[str, object]]:
             if isinstance(record, dict):
                 records.append(record)
         return records
-    quoting = csv.QUOTE_NONE if reader == "tsv" else csv.QUOTE_MINIMAL
-    table = csv.DictReader(
-        lines, delimiter="\t" if reader == "tsv" else ",", quoting=quoting, restkey="", strict=False
+    # A table of tabs has no quotes: a quotation mark in it is text.
+    table = (
+        csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if reader == "tsv"
+        else csv.DictReader(lines)
     )
     return [{str(name): value for name, value in row.items() if name} for row in table]
 

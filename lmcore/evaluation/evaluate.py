@@ -111,6 +111,7 @@ class ChampionInput:
         key: Hash of the weights, or of the version's manifest.
         train_ids: Documents that it was trained or tuned on.
         known_ids: All documents of its data, whatever their split.
+        problem: Why its files must not be used; empty where they may be.
     """
 
     version: int
@@ -119,6 +120,7 @@ class ChampionInput:
     key: str
     train_ids: AbstractSet[str] = frozenset()
     known_ids: AbstractSet[str] = frozenset()
+    problem: str = ""
 
     def inputs(self, documents: DocumentSet) -> dict[str, Any]:
         """What of it determines an evaluation on these documents, as JSON values."""
@@ -325,6 +327,8 @@ class _Evaluation:
         given = self.champion
         if given is None:
             return None
+        if given.problem:
+            return ChampionScores(version=given.version, table=None, problem=given.problem)
         table, problem = None, ""
         try:
             model = load_model(given.weights, self.device).eval()

@@ -1,0 +1,279 @@
+"""The answers of the commands that read, use or move a registered model.
+
+Each function returns the JSON value that the command prints with `--json`; the shapes are part
+of the project's contract.  Text for people is made of the same values in `flows.render`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from pathlib import Path
+from typing import Any
+
+from flows.environment import current
+from flows.history import history as read_history
+from flows.last_run import last_run
+from flows.promotion import me, settle
+from flows.promotion import promote as move_champion
+from flows.promotion import rollback as go_back
+from flows.registry import Registry
+from flows.versions import Version
+from lmcore.errors import UserError
+from lmcore.version_folder import VersionFolder
+
+logger = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+
+
+def _settled(model: str | None) -> tuple[Registry, str]:
+    """The registry and the model's name, after what a killed process left was put right."""
+    registry = Registry(current())
+    name = registry.choose_model(model)
+    settle(registry, name)
+    return registry, name
+
+
+def _named(registry: Registry, model: str | None) -> list[str]:
+    return [registry.choose_model(model)] if model is not None else registry.models()
+
+
+def status(model: str | None) -> Answer:
+    """Which version of each model is in use, and how the last run ended."""
+    registry = Registry(current())
+    models = []
+    for name in _named(registry, model):
+        settle(registry, name)
+        aliases = registry.aliases(name)
+        champion = aliases.get("champion")
+        last = last_run(registry, name)
+        models.append(
+            {
+                "model": name,
+                "task": last["task"] if last else "language_modelling",
+                "champion": champion,
+                "previous": aliases.get("previous"),
+                "challenger": aliases.get("challenger"),
+                "metrics": dict(registry.version(name, champion).metrics) if champion else {},
+                "last_run": {k: last[k] for k in ("outcome", "at", "reason")} if last else None,
+                "schedule": last["schedule"] if last else None,
+            }
+        )
+    return {"models": models}
+
+
+def history(model: str | None) -> Answer:
+    """Everything that happened, oldest first."""
+    registry = Registry(current())
+    events = []
+    for name in _named(registry, model):
+        settle(registry, name)
+        events += [event.to_json() for event in read_history(registry, name)]
+    return {"events": sorted(events, key=lambda event: str(event["at"]))}
+
+
+def versions(model: str | None) -> Answer:
+    """All versions, newest first."""
+    registry, name = _settled(model)
+    found = [version.to_json() for version in registry.versions(name)]
+    return {"model": name, "versions": found[::-1]}
+
+
+def show(version: str, model: str | None) -> Answer:
+    """One version: metrics, gates, lineage, and where its report and card lie."""
+    registry, name = _settled(model)
+    found = registry.version(name, version)
+    folder = registry.open(found)
+    return {
+        "model": name,
+        **found.to_json(),
+        "reason": found.verdict,
+        "gates": json.loads((folder.evaluation / "gates.json").read_text(encoding="utf-8")),
+        "fingerprints": dict(found.fingerprints),
+        "lineage": {
+            **folder.lineage(),
+            "sources": [
+                {key: source.get(key) for key in ("license", "origin", "documents", "bytes")}
+                for source in folder.sources()
+            ],
+        },
+        "mlflow_run_id": found.run_id,
+        "prefect_flow_run_id": found.flow_run_id,
+        "report": str(folder.report),
+        "card": str(folder.path / "README.md"),
+    }
+
+
+def compare(first: str, second: str, model: str | None) -> Answer:
+    """Two versions, paired on the documents that both of them held out.
+
+    The stored per-document scores are used: a document's id is the hash of its text, so equal
+    ids are equal text, and a score depends on the weights and the text alone.
+    """
+    from lmcore.evaluation.scores import ScoreTable
+
+    registry, name = _settled(model)
+    versions = [registry.version(name, which) for which in (first, second)]
+    tables = [
+        ScoreTable.from_parquet(registry.open(v).evaluation / "scores-validation.parquet")
+        for v in versions
+    ]
+    shared = frozenset(map(str, tables[0].id)) & frozenset(map(str, tables[1].id))
+    if len(shared) < 2:
+        raise UserError(
+            f"versions {versions[0].number} and {versions[1].number} of {name} held out"
+            f" {len(shared)} documents in common; at least 2 are needed to compare them"
+        )
+    left, right = (table.select(table.isin(shared)) for table in tables)
+    difference = left.paired_difference(right)
+    numbers = [version.number for version in versions]
+    if difference.upper < 0:
+        sentence = f"Version {numbers[0]} is better than version {numbers[1]}."
+    elif difference.lower > 0:
+        sentence = f"Version {numbers[1]} is better than version {numbers[0]}."
+    else:
+        sentence = f"No difference between versions {numbers[0]} and {numbers[1]} is certain."
+    return {
+        "model": name,
+        "sentence": sentence,
+        "documents": len(shared),
+        "first": {"version": numbers[0], "bits_per_byte": _metric(left.bits_per_byte())},
+        "second": {"version": numbers[1], "bits_per_byte": _metric(right.bits_per_byte())},
+        "difference": _metric(difference),
+    }
+
+
+def promote(version: str, model: str | None, *, reason: str, override: bool) -> tuple[Answer, int]:
+    """Make a version the champion; 3 as exit code where its gates forbid it."""
+    registry, name = _settled(model)
+    if not reason.strip():
+        raise UserError("--reason is empty; say why, it goes into the history")
+    found = registry.version(name, version)
+    champion = registry.aliases(name).get("champion")
+    if not found.passed and not override:
+        return (
+            {
+                "model": name,
+                "version": found.number,
+                "champion": champion,
+                "previous": registry.aliases(name).get("previous"),
+                "promoted": False,
+                "sentence": (
+                    f"Version {found.number} of {name} was not promoted: {found.verdict}."
+                    " A person can decide otherwise with --override; the history will say so."
+                ),
+            },
+            3,
+        )
+    done = move_champion(
+        registry,
+        name,
+        found.number,
+        expected_champion=champion,
+        who=me(),
+        reason=reason,
+        override=override,
+    )
+    return _moved(name, done.champion, done.previous, "is the champion now"), 0
+
+
+def rollback(model: str | None, *, reason: str) -> Answer:
+    """Go back to the last champion that works; the present one is quarantined."""
+    registry, name = _settled(model)
+    done = go_back(registry, name, who=me(), reason=reason)
+    return _moved(name, done.champion, done.previous, "is the champion again")
+
+
+def _moved(name: str, champion: int, previous: int | None, what: str) -> Answer:
+    return {
+        "model": name,
+        "version": champion,
+        "champion": champion,
+        "previous": previous,
+        "promoted": True,
+        "sentence": f"Version {champion} of {name} {what}.",
+    }
+
+
+def open_model(which: str, model: str | None) -> tuple[Version, VersionFolder]:
+    """A version, by number or alias, with its verified files."""
+    registry, name = _settled(model)
+    version = registry.version(name, which)
+    return version, registry.open(version)
+
+
+def generate(
+    prompt: str,
+    *,
+    max_tokens: int,
+    seed: int | None,
+    temperature: float,
+    top_p: float,
+    version: str,
+    model: str | None,
+) -> Answer:
+    """Continue a prompt with a registered model."""
+    found, folder = open_model(version, model)
+    from lmcore.model.generation import GenerationConfig
+    from lmcore.model.generation import generate as continue_text
+
+    settings = GenerationConfig(
+        max_tokens=max_tokens,
+        seed=secrets.randbelow(1 << 31) if seed is None else seed,
+        temperature=temperature,
+        top_p=top_p,
+    )
+    result = continue_text(folder.load_model(), folder.load_tokenizer(), prompt, settings)
+    return {
+        "model": found.model,
+        "prompt": prompt,
+        "text": result.text,
+        "version": found.number,
+        "tokens": result.tokens,
+        "seed": settings.seed,
+    }
+
+
+def score(file: Path, *, version: str, model: str | None) -> Answer:
+    """Bits per byte of a file, with its interval over documents."""
+    from lmcore.data.loose import read_documents
+    from lmcore.evaluation.scores import NATS_PER_BIT
+    from lmcore.evaluation.scoring import score_documents
+
+    documents = read_documents(current().resolve(file))
+    found, folder = open_model(version, model)
+    table = score_documents(folder.load_model(), folder.load_tokenizer(), documents)
+    value: Answer
+    if len(table) >= 2:
+        value = _metric(table.bits_per_byte())
+    else:
+        # One document has a value and no spread.
+        value = {
+            "value": table.total_bits_per_byte(),
+            "lower": None,
+            "upper": None,
+            "unit": "bits/byte",
+            "n": len(table),
+        }
+    bits = table.nll_nats / NATS_PER_BIT
+    return {
+        "model": found.model,
+        "version": found.number,
+        "bits_per_byte": value,
+        "documents": [
+            {"id": str(table.id[i]), "bytes": int(table.num_bytes[i]), "bits": float(bits[i])}
+            for i in range(len(table))
+        ],
+    }
+
+
+def _metric(interval: Any) -> Answer:
+    return {
+        "value": interval.value,
+        "lower": interval.lower,
+        "upper": interval.upper,
+        "unit": "bits/byte",
+        "n": interval.n,
+    }

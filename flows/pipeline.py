@@ -1,0 +1,262 @@
+"""The pipeline: from sources of text to a promoted model version, or to the reason why not.
+
+    sources -> documents -> token shards -> checkpoint -> evaluation -> version -> champion
+
+The flow decides the order and nothing else: each step is a thin task over functions of
+`lmcore`, exchanges small handles, and is skipped where its content folder exists.  So the
+same command after a crash repeats no finished step, and a run with nothing new ends at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from filelock import FileLock, Timeout
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.states import Cancelled, Completed
+
+from flows.environment import Home, current
+from flows.evaluate_model import current_champion, evaluate
+from flows.ingest_documents import fingerprint, ingest_documents
+from flows.last_run import remember_run
+from flows.names import artifact_key
+from flows.promote_version import Decision, promote_version
+from flows.register_version import Candidate, register_version
+from flows.registry import Registry
+from flows.result import RunResult
+from flows.run_key import RunKey, lock_digest, run_key
+from flows.signals import stop_requested
+from flows.tokenize_documents import tokenize_documents
+from flows.tracking import TrackedRun, open_run
+from flows.train_model import train_model
+from flows.versions import Version
+from lmcore.config import RunConfig
+from lmcore.data.ingest import SourceFingerprint
+from lmcore.reporting.summary import gate_rows, summary_markdown
+from lmcore.training.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+class RunStopped(KeyboardInterrupt):
+    """The user asked to stop between two steps, or in one; everything done is saved."""
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by step, for the report and for `--json`."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time one step; a stop that was asked for takes effect before the next one."""
+        if stop_requested():
+            raise RunStopped(f"stopped before the step {name}; finished steps are kept")
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - start, 3)
+
+    def total(self) -> dict[str, float]:
+        """The steps and their total."""
+        return {**self.seconds, "total": round(time.perf_counter() - self.started, 3)}
+
+
+@flow(name="retrain", flow_run_name="{config.name}", persist_result=False)
+def retrain(config: RunConfig, force: bool = False) -> RunResult:
+    """Train, judge, register and, where every required gate passes, promote a model.
+
+    Args:
+        config: The pipeline's configuration; Prefect shows it as a form.
+        force: Train again although data, configuration and code are those of a finished run.
+    """
+    home = current()
+    guard = FileLock(home.locks / f"run-{config.name}.lock", timeout=0)
+    try:
+        with guard:
+            result = _Pipeline(config, home).run(force=force)
+    except Timeout:
+        result = RunResult(
+            outcome="skipped",
+            reason=f"another run of {config.name} is in progress; this one gives way",
+            task=config.task,
+            model=config.name,
+            champion=Registry(home).aliases(config.name).get("champion"),
+            prefect_flow_run_id=_flow_run_id(),
+        )
+    except RunStopped as stop:
+        message = f"{stop}. Give the same command again to go on."
+        return Cancelled(message=message)  # type: ignore[return-value]
+    state: State[RunResult] = Completed(
+        name=result.outcome.capitalize(), message=result.reason, data=result
+    )
+    return state  # type: ignore[return-value]
+
+
+class _Pipeline:
+    """One run: what its steps share."""
+
+    def __init__(self, config: RunConfig, home: Home) -> None:
+        self.config = config
+        self.home = home
+        self.registry = Registry(home)
+        self.watch = Stopwatch()
+
+    def run(self, *, force: bool) -> RunResult:
+        config, watch = self.config, self.watch
+        with watch.step("fingerprint"):
+            found = fingerprint(config)
+        key = run_key(data=found.digest, config=config.fingerprint())
+        earlier = self._finished(key)
+        if earlier and force:
+            key = run_key(data=key.data, config=key.config, nonce=len(earlier))
+        elif earlier:
+            return self._nothing_new(key, earlier[-1])
+        with open_run(
+            self.home,
+            model=config.name,
+            run_key=key.digest,
+            name=time.strftime(f"{config.name} %Y-%m-%d %H:%M"),
+            tags=self._tags(key),
+        ) as tracked:
+            tracked.log_params(config.model_dump(mode="json"))
+            version, decision, candidate = self._steps(key, found, tracked)
+            seconds = watch.total()
+            tracked.log_metrics({f"seconds_{name}": s for name, s in seconds.items()})
+            tracked.set_tags({"outcome": decision.outcome, "version": str(version.number)})
+        self.registry.set_version_tag(config.name, version.number, "run_complete", "true")
+        result = RunResult(
+            outcome=decision.outcome,
+            reason=decision.reason,
+            task=config.task,
+            model=config.name,
+            version=version.number,
+            champion=decision.champion,
+            mlflow_run_id=tracked.run_id,
+            prefect_flow_run_id=_flow_run_id(),
+            metrics=version.metrics,
+            gates=[
+                {k: v for k, v in gate.to_json().items() if k != "evidence"}
+                for gate in candidate.report.verdict().results
+            ],
+            fingerprints=candidate.fingerprints,
+            seconds=seconds,
+        )
+        self._remember(result)
+        return result
+
+    def _steps(
+        self, key: RunKey, found: SourceFingerprint, tracked: TrackedRun
+    ) -> tuple[Version, Decision, Candidate]:
+        config, home, watch = self.config, self.home, self.watch
+        with watch.step("ingest"):
+            documents = ingest_documents(config, found, home)
+        tracked.log_dataset(
+            config.name,
+            digest=found.digest,
+            source={"licenses": documents.summary["licenses"], "documents": documents.key},
+            profile={
+                k: v for k, v in documents.summary.items() if isinstance(v, int | float | str)
+            },
+        )
+        with watch.step("tokenize"):
+            tokenized = tokenize_documents(config, documents, home)
+        with watch.step("train"):
+            trained = train_model(config, tokenized, home, tracked, key.nonce, return_state=True)
+        if trained.is_cancelled():
+            raise RunStopped(trained.message or "training stopped")
+        checkpoint = trained.result()
+        assert isinstance(checkpoint, Checkpoint)
+        champion = current_champion(self.registry, config.name)
+        with watch.step("evaluate"):
+            report = evaluate(config, documents, tokenized, checkpoint, champion, home)
+        tracked.log_metrics({name: metric["value"] for name, metric in report.metrics().items()})
+        candidate = Candidate(
+            config=config,
+            key=key,
+            documents=documents,
+            tokenized=tokenized,
+            checkpoint=checkpoint,
+            report=report,
+            champion=champion.version if champion else None,
+            seconds=dict(watch.seconds),
+        )
+        with watch.step("register"):
+            version = register_version(candidate, home, tracked, _flow_run_id())
+        with watch.step("promote"):
+            decision = promote_version(config, version, candidate.champion, home)
+        self._publish(candidate, decision)
+        return version, decision, candidate
+
+    def _finished(self, key: RunKey) -> list[Version]:
+        """Versions that finished runs of this key registered, forced repetitions included."""
+        return [
+            version
+            for version in self.registry.versions(self.config.name)
+            if version.tags.get("run_base") == key.base and version.tags.get("run_complete")
+        ]
+
+    def _nothing_new(self, key: RunKey, version: Version) -> RunResult:
+        when = version.created.strftime("%Y-%m-%d %H:%M UTC")
+        aliases = f", {' and '.join(version.aliases)}" if version.aliases else ""
+        result = RunResult(
+            outcome="skipped",
+            reason=(
+                f"nothing new: data, configuration and code are those of version {version.number}"
+                f" ({version.outcome}{aliases}, {when}); --force trains again"
+            ),
+            task=self.config.task,
+            model=self.config.name,
+            champion=self.registry.aliases(self.config.name).get("champion"),
+            prefect_flow_run_id=_flow_run_id(),
+            fingerprints={**version.fingerprints, "weights": None},
+            seconds=self.watch.total(),
+        )
+        self._remember(result)
+        return result
+
+    def _tags(self, key: RunKey) -> dict[str, str | None]:
+        return {
+            "data_fingerprint": key.data,
+            "config_fingerprint": key.config,
+            "code_digest": key.code,
+            "libraries_digest": key.libraries,
+            "lock_digest": lock_digest(),
+            "prefect_flow_run_id": _flow_run_id(),
+            "host_pid": str(os.getpid()),
+        }
+
+    def _remember(self, result: RunResult) -> None:
+        schedule = self.config.schedule
+        remember_run(
+            self.registry,
+            result,
+            schedule=f"{schedule.cron} ({schedule.timezone})" if schedule else None,
+        )
+
+    def _publish(self, candidate: Candidate, decision: Decision) -> None:
+        """Gate table, summary and a link to the report on the flow run's page."""
+        data = candidate.report_data()
+        name = self.config.name
+        create_table_artifact(
+            gate_rows(data), key=artifact_key("gates", name), description=decision.reason
+        )
+        create_markdown_artifact(
+            summary_markdown(data), key=artifact_key("summary", name), description=name
+        )
+
+
+def _flow_run_id() -> str | None:
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context and context.flow_run else None

@@ -1,0 +1,159 @@
+"""Everything that a version consists of, put together and registered, as a Prefect task."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.environment import Home
+from flows.registry import Registry
+from flows.run_key import RunKey, library_versions
+from flows.tokenize_documents import Tokenized
+from flows.tracking import TrackedRun
+from flows.versions import Version
+from lmcore.config import RunConfig
+from lmcore.data.documents import DocumentSet
+from lmcore.evaluation.report import EvalReport
+from lmcore.reporting.card import render_card
+from lmcore.reporting.data import ReportData
+from lmcore.reporting.report import render_report
+from lmcore.training.checkpoint import Checkpoint
+from lmcore.version_folder import assemble_version
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A trained and judged model with everything that it was made from."""
+
+    config: RunConfig
+    key: RunKey
+    documents: DocumentSet
+    tokenized: Tokenized
+    checkpoint: Checkpoint
+    report: EvalReport
+    champion: int | None
+    seconds: Mapping[str, float]
+
+    @property
+    def fingerprints(self) -> dict[str, str | None]:
+        """data, tokenizer, config and weights, as in the answer of a run."""
+        return {
+            "data": self.key.data,
+            "tokenizer": self.tokenized.tokenizer.key,
+            "config": self.key.config,
+            "weights": self.checkpoint.summary["weights_sha256"],
+        }
+
+    def lineage(self) -> dict[str, Any]:
+        """What made the version, in digests: enough to find or to rebuild each part."""
+        return {
+            "model": self.config.name,
+            "task": self.config.task,
+            "run_key": self.key.digest,
+            "data": self.key.data,
+            "config": self.key.config,
+            "code": self.key.code,
+            "libraries": library_versions(),
+            "documents": self.documents.key,
+            "tokenizer": self.tokenized.tokenizer.key,
+            "shards": self.tokenized.shards.key,
+            "checkpoint": self.checkpoint.key,
+            "evaluation": self.report.key,
+            "plan": self.checkpoint.plan().model_dump(mode="json"),
+        }
+
+    def report_data(self) -> ReportData:
+        """What the report page and the card tell."""
+        verdict = self.report.verdict()
+        return ReportData(
+            model=self.config.name,
+            task=self.config.task,
+            outcome="registered" if verdict.passed else "rejected",
+            reason=verdict.reason,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            metrics=self.report.metrics(),
+            champion=self.champion,
+            gates=[gate.to_json() for gate in verdict.results],
+            curve=self.checkpoint.log(),
+            best_step=self.checkpoint.summary["best_step"],
+            documents=self.documents.summary,
+            ledger=self.documents.ledger(),
+            sources=[
+                {k: s.get(k) for k in ("license", "origin", "documents", "bytes")}
+                for s in self.documents.sources()
+            ],
+            samples=self.report.samples(),
+            seconds=self.seconds,
+            fingerprints={
+                **self.fingerprints,
+                "code": self.key.code,
+                "libraries": self.key.libraries,
+            },
+            config_yaml=self.config.to_yaml(),
+            plan=self.checkpoint.plan().model_dump(mode="json"),
+            environment={
+                "system": platform.platform(terse=True),
+                "processor": platform.machine(),
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+                **library_versions(),
+            },
+        )
+
+
+@task(
+    name="register",
+    task_run_name="register {candidate.config.name}",
+    cache_policy=NO_CACHE,
+    retries=1,
+    retry_delay_seconds=2,
+)
+def register_version(
+    candidate: Candidate, home: Home, tracked: TrackedRun, flow_run_id: str | None
+) -> Version:
+    """Write report and card, assemble the version folder, and register it with its verdict."""
+    data = candidate.report_data()
+    verdict = candidate.report.verdict()
+    page = render_report(data)
+    folder = assemble_version(
+        home.work / f"version-{candidate.key.digest[:32]}",
+        best=candidate.checkpoint.path / "best",
+        tokenizer=candidate.tokenized.tokenizer.path,
+        evaluation=candidate.report.path,
+        documents=candidate.documents.iter_rows(),
+        sources=candidate.documents.sources(),
+        config=candidate.config.to_yaml(),
+        report=page,
+        card=render_card(data),
+        lineage=candidate.lineage(),
+        summary={"model": candidate.config.name, "verdict": verdict.reason},
+    )
+    tracked.log_text(page, "report.html")
+    tracked.log_text(json.dumps(data.to_json()["gates"], indent=1), "gates.json")
+    tracked.log_text(candidate.config.to_yaml(), "config.yaml")
+    version = Registry(home).register(
+        candidate.config.name,
+        folder,
+        run_id=tracked.run_id,
+        run_key=candidate.key.digest,
+        passed=verdict.passed,
+        verdict=verdict.reason,
+        metrics=data.metrics,
+        fingerprints=candidate.fingerprints,
+        flow_run_id=flow_run_id,
+        description=f"{data.outcome}: {verdict.reason}",
+        tags={"task": candidate.config.task},
+    )
+    logger.info("register: version %d of %s", version.number, version.model)
+    return version
