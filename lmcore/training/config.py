@@ -22,7 +22,7 @@ class TrainingConfig(Section):
     max_steps: int | None = Field(None, gt=0)
     max_epochs: float | None = Field(None, gt=0, allow_inf_nan=False)
     batch_size: int = Field(32, ge=1, le=1 << 16, description="Lanes read in parallel.")
-    sequence_length: int = Field(128, ge=2, le=1 << 16, description="Tokens of one truncated step.")
+    sequence_length: int = Field(64, ge=2, le=1 << 16, description="Tokens of one truncated step.")
     learning_rate: float = Field(4e-3, gt=0, le=10.0, description="Peak of the schedule.")
     warmup_steps: int = Field(50, ge=0, description="At most a tenth of all steps is used.")
     weight_decay: float = Field(0.01, ge=0, le=10.0, description="On matrices only.")
