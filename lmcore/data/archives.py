@@ -16,7 +16,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -43,7 +43,6 @@ READ_ERRORS: tuple[type[Exception], ...] = (
     BombError,
     OSError,
     EOFError,
-    RuntimeError,  # an encrypted zip member
     NotImplementedError,  # an unknown zip compression
     zlib.error,
     lzma.LZMAError,
@@ -132,7 +131,7 @@ def content_name(name: str) -> str:
     return name.rpartition(".")[0] if container(name) in ("gzip", "zstd") else name
 
 
-def open_members(path: Path, *, name: str) -> Iterator[Member]:
+def open_members(path: Path, *, name: str) -> Generator[Member, None, None]:
     """Stream a file: itself, decompressed, or each member if it is an archive.
 
     Each stream is valid until the next member is asked for.

@@ -272,7 +272,8 @@ def _appoint(work: sqlite3.Connection, sides: Sides) -> int:
         movable = work.execute(
             "SELECT DISTINCT anchors FROM current JOIN side USING (row)"
             " WHERE side = ? AND length(anchors) = ? AND anchors NOT IN"
-            " (SELECT anchors FROM current WHERE known OR (? AND forced NOT NULL))",
+            " (SELECT anchors FROM current WHERE known OR (? AND forced NOT NULL)"
+            " UNION SELECT anchor FROM ledger.appointment)",
             (donor, ID_BYTES, named_stay),
         )
         chosen = heapq.nsmallest(

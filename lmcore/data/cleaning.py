@@ -1,7 +1,8 @@
 r"""Clean one text, and say which rules changed it: nothing happens to text in silence.
 
 In: decoded text as it was read.  Out: text in Unicode NFC with `\n` line ends,
-without control characters or trailing spaces, and the rules that fired with the
+without control characters or trailing spaces (control codes that are misread Windows-1252
+punctuation become that punctuation), and the rules that fired with the
 bytes each removed.  HTML and markup are left alone: they are text, and whoever
 shows them escapes them.
 """
@@ -43,6 +44,11 @@ class UnusableTextError(ValueError):
 
 # Line ends come first, so that \r, \f and \v separate lines instead of gluing words.
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]+")
+_C1 = re.compile(r"[\x80-\x9f]")
+# What a Windows-1252 byte meant that was decoded as Latin-1 (the table of the HTML standard).
+_WINDOWS_1252 = {
+    code: char for code in range(0x80, 0xA0) if (char := bytes([code]).decode("cp1252", "ignore"))
+}
 
 
 def _line_endings(text: str) -> str:
@@ -53,7 +59,12 @@ def _line_endings(text: str) -> str:
 
 
 def _byte_order_mark(text: str) -> str:
-    return text.removeprefix("\ufeff")
+    # Also in the middle, where files were joined; as a blank without width it is deprecated.
+    return text.replace("\ufeff", "")
+
+
+def _windows_1252(text: str) -> str:
+    return text.translate(_WINDOWS_1252) if not text.isascii() and _C1.search(text) else text
 
 
 def _control_characters(text: str) -> str:
@@ -87,6 +98,7 @@ def _combining_marks() -> tuple[frozenset[str], re.Pattern[str]]:
 RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("byte_order_mark", _byte_order_mark),
     ("line_endings", _line_endings),
+    ("windows_1252", _windows_1252),
     ("control_characters", _control_characters),
     ("unicode_nfc", _unicode_nfc),
     ("trailing_space", _trailing_space),

@@ -70,9 +70,6 @@ def _whole(stream: IO[bytes], *, name: str, max_bytes: int) -> Iterator[Record |
     if len(raw) > max_bytes:
         reason = f"longer than data.max_document_bytes={max_bytes}; unit: paragraph would cut it"
         yield BadInput(file=name, position=0, reason=reason)
-        # What follows is only read to notice a damaged or bottomless stream.
-        while stream.read(1 << 20):
-            pass
         return
     text = decode(raw)
     if text is None:

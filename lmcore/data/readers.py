@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import PurePosixPath
 from typing import IO, Literal, cast
 
@@ -182,7 +183,8 @@ def _read_stream(
             unit = "line" if unit == "record" else unit
         yield from read_text(stream, name=name, unit=unit, max_bytes=limit, config=config)
         return
-    yield from cut_records(records, unit=unit)
+    # A record is a document, whatever the plain text beside it is cut into.
+    yield from cut_records(records, unit=data.unit)
 
 
 def _peek(stream: IO[bytes]) -> bytes:
@@ -215,30 +217,31 @@ def _read_parallel(source: LocatedSource, *, data: DataConfig) -> Iterator[Recor
             yield BadInput(file=file.name, position=0, reason=file.problem)
             return
     limit = data.max_document_bytes
-    streams = [_single_stream(file) for file in (left, right)]
-    pairs = itertools.zip_longest(
-        *(iter_lines(stream, max_bytes=limit) for stream in streams), fillvalue=None
-    )
-    number = 0
     try:
-        for number, (text_line, target_line) in enumerate(pairs, start=1):
-            if text_line is None or target_line is None:
-                short, long = (left, right) if text_line is None else (right, left)
-                raise SourceError(
-                    f"{short.name} has {number - 1} lines and {long.name} has more; parallel files"
-                    " must have the same number of lines"
-                )
-            yield _pair(left.name, number, text_line, target_line, max_bytes=limit)
+        with ExitStack() as stack:
+            streams = [_single_stream(file, stack) for file in (left, right)]
+            pairs = itertools.zip_longest(
+                *(iter_lines(stream, max_bytes=limit) for stream in streams)
+            )
+            for number, (text_line, target_line) in enumerate(pairs, start=1):
+                if text_line is None or target_line is None:
+                    short, long = (left, right) if text_line is None else (right, left)
+                    raise SourceError(
+                        f"{short.name} has {number - 1} lines and {long.name} has more; parallel"
+                        " files must have the same number of lines"
+                    )
+                yield _pair(left.name, number, text_line, target_line, max_bytes=limit)
     except READ_ERRORS as error:
-        yield _unreadable(f"{left.name} and {right.name}", error)
+        yield _unreadable(left.name, error)
 
 
-def _single_stream(file: SourceFile) -> IO[bytes]:
+def _single_stream(file: SourceFile, stack: ExitStack) -> IO[bytes]:
     if container(file.name) in ("zip", "tar"):
         raise SourceError(f"{file.name}: format parallel reads plain or compressed files only")
-    member = next(open_members(file.path, name=file.name))
-    assert member.stream is not None
-    return member.stream
+    members = stack.enter_context(closing(open_members(file.path, name=file.name)))
+    stream = next(members).stream
+    assert stream is not None
+    return stream
 
 
 def _pair(

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -84,31 +84,33 @@ def attached_ledger(work: sqlite3.Connection, path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(path.name + ".lock")):
-        work.execute("ATTACH DATABASE ? AS ledger", (str(path),))
         try:
+            work.execute("ATTACH DATABASE ? AS ledger", (str(path),))
             _prepare(work, path)
+        except sqlite3.DatabaseError as error:
+            raise IntegrityError(
+                f"{path}: not a readable split ledger ({error}); restore it from a backup, or"
+                " delete it to have the split made anew"
+            ) from error
+        try:
             yield
             work.commit()
         except BaseException:
             work.rollback()
             raise
         finally:
-            work.execute("DETACH DATABASE ledger")
+            # A statement that an error left open keeps the schema; closing `work` releases it.
+            with suppress(sqlite3.OperationalError):
+                work.execute("DETACH DATABASE ledger")
 
 
 def _prepare(work: sqlite3.Connection, path: Path) -> None:
-    try:
-        work.execute("PRAGMA ledger.synchronous = FULL")
-        (version,) = work.execute("PRAGMA ledger.user_version").fetchone()
-        (tables,) = work.execute("SELECT count(*) FROM ledger.sqlite_master").fetchone()
-        if version == 0 and tables == 0:
-            work.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
-            version = _SCHEMA_VERSION
-    except sqlite3.DatabaseError as error:
-        raise IntegrityError(
-            f"{path}: not a readable split ledger ({error}); restore it from a backup, or delete"
-            " it to have the split made anew"
-        ) from error
+    work.execute("PRAGMA ledger.synchronous = FULL")
+    (version,) = work.execute("PRAGMA ledger.user_version").fetchone()
+    (tables,) = work.execute("SELECT count(*) FROM ledger.sqlite_master").fetchone()
+    if version == 0 and tables == 0:
+        work.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
+        version = _SCHEMA_VERSION
     if version != _SCHEMA_VERSION:
         raise IntegrityError(
             f"{path}: split ledger of version {version}, expected {_SCHEMA_VERSION}; use the"

