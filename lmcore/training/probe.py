@@ -2,6 +2,8 @@
 
 The probe does real steps on real batches with a model and an optimizer of its own,
 so the run's weights, its optimizer and the random state of the process never see it.
+The number of threads is probed only for a budget in seconds: there the step count depends
+on the machine anyway, elsewhere two runs on one machine should give the same bits.
 bfloat16 is used where it works and is clearly faster: some CPUs emulate it, and some
 builds refuse it for an LSTM.
 """
@@ -19,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from lmcore.data.batches import BatchOrder
 from lmcore.model.language_model import RecurrentAttentionLM
@@ -43,12 +46,14 @@ class ProbeResult:
 
     Attributes:
         precision: The configured one, or the faster one that works.
+        threads: The process's number, or 1 where that is faster and a budget counts.
         step: Seconds of a training step.
         evaluation_step: Seconds of a forward pass in float32.
         save: Seconds of writing a resume point.
     """
 
     precision: Precision
+    threads: int
     step: float
     evaluation_step: float
     save: float
@@ -73,34 +78,45 @@ def probe(
         folder: Where a resume point is written and removed again.
         seconds: About how long the training steps may be timed.
     """
-    precisions: list[Precision] = (
-        ["float32", "bfloat16"] if training.precision == "auto" else [training.precision]
-    )
-    timings: dict[Precision, float] = {}
     model = make_model()
-    for precision in precisions:
-        try:
-            timings[precision] = _time_steps(
-                model,
-                order=order,
-                training=training,
-                precision=precision,
-                seconds=seconds / (2 * len(precisions)),
-            )
-        except RuntimeError as error:
-            if precision == precisions[0]:
-                raise
-            logger.info("%s does not work here (%s)", precision, error)
-    chosen: Precision = precisions[0]
-    if "bfloat16" in timings and timings["bfloat16"] < _WORTH_IT * timings[chosen]:
-        chosen = "bfloat16"
-    step = _time_steps(model, order=order, training=training, precision=chosen, seconds=seconds / 2)
-    return ProbeResult(
-        precision=chosen,
-        step=step,
-        evaluation_step=_time_forward(model, order=order, piece_bytes=piece_bytes),
-        save=_time_save(model, order=order, training=training, folder=folder),
-    )
+
+    def timed(precision: Precision, share: float) -> float:
+        return _time_steps(
+            model, order=order, training=training, precision=precision, seconds=share * seconds
+        )
+
+    threads = torch.get_num_threads()
+    try:
+        precision, step = _choose_precision(training, timed)
+        if training.budget_seconds is not None and threads > 1:
+            # Threads that share busy cores wait for each other: one may be several times faster.
+            torch.set_num_threads(1)
+            if timed(precision, 0.2) > _WORTH_IT * step:
+                torch.set_num_threads(threads)
+        return ProbeResult(
+            precision=precision,
+            threads=torch.get_num_threads(),
+            step=timed(precision, 0.4),
+            evaluation_step=_time_forward(model, order=order, piece_bytes=piece_bytes),
+            save=_time_save(model, order=order, training=training, folder=folder),
+        )
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _choose_precision(
+    training: TrainingConfig, timed: Callable[[Precision, float], float]
+) -> tuple[Precision, float]:
+    """The configured precision, or the faster one that works, and seconds of a step in it."""
+    if training.precision != "auto":
+        return training.precision, timed(training.precision, 0.2)
+    exact = timed("float32", 0.2)
+    try:
+        mixed = timed("bfloat16", 0.2)
+    except RuntimeError as error:
+        logger.info("bfloat16 does not work here (%s)", error)
+        return "float32", exact
+    return ("bfloat16", mixed) if mixed < _WORTH_IT * exact else ("float32", exact)
 
 
 def _time_steps(
@@ -111,6 +127,7 @@ def _time_steps(
     precision: Precision,
     seconds: float,
 ) -> float:
+    """Median seconds of a step; on a machine in trouble few steps have to do."""
     optimizer = make_optimizer(model, weight_decay=training.weight_decay)
     state = None
     times: list[float] = []
@@ -119,11 +136,12 @@ def _time_steps(
         result = _step(model, order, step, state, training=training, precision=precision)
         optimizer.step()
         state = result.state
-        if step >= _WARMUP_STEPS:
-            times.append(time.perf_counter() - start)
-        if len(times) >= _MIN_STEPS and sum(times) >= seconds:
-            break
-    return statistics.median(times)
+        times.append(time.perf_counter() - start)
+        if sum(times) >= seconds and len(times) > _WARMUP_STEPS + _MIN_STEPS:
+            return statistics.median(times[_WARMUP_STEPS:])
+        if sum(times) >= 4 * seconds + 1.0 and len(times) > 1:
+            return statistics.median(times[1:])
+    raise AssertionError
 
 
 def _step(

@@ -201,7 +201,7 @@ class _Run:
             ),
             precision=measured.precision,
             device=device,
-            threads=torch.get_num_threads(),
+            threads=measured.threads,
         )
 
     def new_model(self, dropout: float, device: str) -> RecurrentAttentionLM:

@@ -187,6 +187,30 @@ def test_bfloat16_trains_where_it_is_asked_for(bench: Any) -> None:
     assert checkpoint.summary["tune_bits_per_byte"] < 7.0
 
 
+@pytest.mark.parametrize(
+    ("seconds_of_one", "bound", "expected"),
+    [
+        (0.01, {"budget_seconds": 1.0}, 1),
+        (0.5, {"budget_seconds": 1.0}, 2),
+        (0.01, {"max_steps": 3}, 2),
+    ],
+)
+def test_a_budget_takes_the_faster_number_of_threads(
+    bench: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds_of_one: float,
+    bound: dict[str, float],
+    expected: int,
+) -> None:
+    def timed(*_: Any, **__: Any) -> float:
+        return seconds_of_one if torch.get_num_threads() == 1 else 0.1
+
+    monkeypatch.setattr(probe_module, "_time_steps", timed)
+    torch.set_num_threads(2)
+    assert bench.train(**bound).plan().threads == expected
+    assert torch.get_num_threads() == 2
+
+
 def sabotage(monkeypatch: pytest.MonkeyPatch, *, at: set[int]) -> None:
     """Make the loss of the n-th calls of the loop's step not a number."""
     real = loop_module.backward_step
