@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,21 @@ from lmcore.artifacts import ContentStore, code_digest
 from lmcore.data.assignment import Assignment, assign
 from lmcore.data.cleaning import UnusableTextError, clean, document_id, utf8_bytes
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
-from lmcore.data.documents import SPLITS, DocumentSet, RowWriter
+from lmcore.data.documents import DocumentSet, RowWriter
+from lmcore.data.ledger import Counts, describe_sources, full_ledger, summarise
 from lmcore.data.privacy import mask
 from lmcore.data.provenance import blocked_licenses, normal_license
 from lmcore.data.readers import read_source, resolve_unit
 from lmcore.data.records import BadInput, Record
-from lmcore.data.sources import LocatedSource, SourceFingerprint, fingerprint_sources
+from lmcore.data.sources import (
+    LocatedSource,
+    SourceFingerprint,
+    fingerprint_sources,
+    source_inputs,
+)
 from lmcore.data.split import in_anchor_slice
-from lmcore.data.staging import ClusterCounts, Staged, Staging
-from lmcore.data.tally import Counts, Tally
+from lmcore.data.staging import Staged, Staging
+from lmcore.data.tally import Tally
 from lmcore.errors import SourceError
 
 __all__ = ["SourceFingerprint", "fingerprint_sources", "ingest"]
@@ -44,6 +49,7 @@ _MODULES = (
     "documents",
     "hub",
     "ingest",
+    "ledger",
     "lines",
     "plaintext",
     "privacy",
@@ -96,7 +102,7 @@ def ingest(
         fingerprint = fingerprint_sources(sources)
     located = fingerprint.sources
     inputs = {
-        "sources": [_source_inputs(source) for source in located],
+        "sources": [source_inputs(source) for source in located],
         "data": data.model_dump(mode="json"),
         "policy": policy.model_dump(mode="json"),
         "code": code_digest(*_CODE),
@@ -107,13 +113,6 @@ def ingest(
         return {**job.run(ledger_path), "blocked_licenses": blocked}
 
     return store.build(DocumentSet, inputs, make)
-
-
-def _source_inputs(source: LocatedSource) -> dict[str, Any]:
-    settings = source.config.model_dump(mode="json", exclude={"path", "target_path"})
-    if source.files and settings["dataset"] is not None:
-        settings["dataset"] = Path(settings["dataset"]).name  # a folder, wherever it lies
-    return {**settings, "content": source.digest}
 
 
 class _Ingest:
@@ -258,80 +257,13 @@ class _Ingest:
                     self._progress("write", count.documents)
         self._progress("write", count.documents)
         units = [resolve_unit(source, data=self._data) for source in self._sources]
-        self._write_json("sources.json", {"sources": self._describe_sources(count, units)})
         clusters = staging.clusters()
-        self._write_json("ledger.json", self._ledger(count, clusters, assignment))
-        by_license: Counter[str] = Counter()
-        for license_, (_, num_bytes) in zip(self._licenses, count.by_source, strict=True):
-            by_license[license_] += num_bytes
-        sides = count.by_side
-        return {
-            "documents": count.documents,
-            "bytes": sum(num_bytes for _, num_bytes in sides.values()),
-            **{f"{side}_documents": sides[side][0] for side in SPLITS},
-            **{f"{side}_bytes": sides[side][1] for side in SPLITS},
-            "anchor_documents": count.anchors,
-            "exact_duplicates": self._tally.duplicates,
-            "near_duplicate_clusters": clusters.num_shared,
-            "quarantined": self._tally.quarantined,
-            "licenses": dict(sorted(by_license.items())),
-            "unit": "+".join(sorted(set(units))),
-        }
-
-    def _ledger(
-        self, count: Counts, clusters: ClusterCounts, assignment: Assignment
-    ) -> dict[str, Any]:
-        ledger = self._tally.to_json()
-        ledger["records"]["documents"] = count.documents
-        ledger["bytes"]["documents"] = sum(num_bytes for _, num_bytes in count.by_side.values())
-        ledger["near_duplicates"] = {
-            "clusters": clusters.num_shared,
-            "documents": clusters.documents_in_shared,
-            "pairs": assignment.pairs,
-            "examples": sorted(count.examples.values()),
-        }
-        ledger["split"] = {
-            "sides": {
-                side: {
-                    "documents": documents,
-                    "bytes": num_bytes,
-                    "clusters": clusters.by_side.get(side, 0),
-                }
-                for side, (documents, num_bytes) in count.by_side.items()
-            },
-            "anchor_documents": count.anchors,
-            "known_documents": assignment.known,
-            "appointed_clusters": assignment.appointed,
-            "excluded": {
-                "near_copies_of_two_sides": assignment.bridging,
-                "near_copies_of_validation": assignment.copies,
-            },
-        }
-        return ledger
-
-    def _describe_sources(self, count: Counts, units: Sequence[str]) -> list[dict[str, Any]]:
-        return [
-            {
-                "license": license_,
-                "origin": source.config.origin,
-                "settings": _source_inputs(source),
-                "unit": unit,
-                "files": [
-                    {
-                        "name": file.name,
-                        "bytes": file.num_bytes,
-                        "sha256": file.sha256,
-                        "problem": file.problem,
-                    }
-                    for file in (*source.files, *source.targets)
-                ],
-                "documents": documents,
-                "bytes": num_bytes,
-            }
-            for source, license_, unit, (documents, num_bytes) in zip(
-                self._sources, self._licenses, units, count.by_source, strict=True
-            )
-        ]
+        self._write_json(
+            "sources.json",
+            {"sources": describe_sources(self._sources, self._licenses, units, count)},
+        )
+        self._write_json("ledger.json", full_ledger(self._tally, count, clusters, assignment))
+        return summarise(self._tally, count, clusters, licenses=self._licenses, units=units)
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         text = json.dumps(value, indent=1, ensure_ascii=False)

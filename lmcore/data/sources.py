@@ -99,6 +99,14 @@ def fingerprint_sources(sources: Sequence[SourceConfig]) -> SourceFingerprint:
     )
 
 
+def source_inputs(source: LocatedSource) -> dict[str, Any]:
+    """Everything about a source that shapes its documents, but not the place it lies in."""
+    settings = source.config.model_dump(mode="json", exclude={"path", "target_path"})
+    if source.files and settings["dataset"] is not None:
+        settings["dataset"] = Path(settings["dataset"]).name  # a folder, wherever it lies
+    return {**settings, "content": source.digest}
+
+
 def _locate(source: SourceConfig, *, key: str) -> LocatedSource:
     found: list[tuple[str, Path]] = []
     skipped: list[str] = []

@@ -16,44 +16,10 @@ from typing import Any, Self
 
 from lmcore.data.cleaning import Cleaned
 from lmcore.data.config import SourceConfig
-from lmcore.data.documents import SPLITS
 from lmcore.data.privacy import Masked
 from lmcore.data.records import BadInput
-from lmcore.data.staging import Placed
 
 MAX_NAMES = 1000
-MAX_EXAMPLES = 100
-_MAX_EXAMPLE_NAMES = 20
-
-
-class Counts:
-    """Counts while the documents are written.
-
-    Attributes:
-        documents: All of them.
-        anchors: Those in the anchor slice.
-        by_side: Documents and bytes of each side.
-        by_source: Documents and bytes of each source.
-        examples: Names in the first clusters of near-copies, by cluster.
-    """
-
-    def __init__(self, num_sources: int) -> None:
-        self.documents = 0
-        self.anchors = 0
-        self.by_side: dict[str, list[int]] = {side: [0, 0] for side in SPLITS}
-        self.by_source: list[list[int]] = [[0, 0] for _ in range(num_sources)]
-        self.examples: dict[bytes, list[str]] = {}
-
-    def add(self, place: Placed, *, source: int, num_bytes: int, name: str) -> None:
-        """Count a document."""
-        self.documents += 1
-        for counter in (self.by_side[place.side], self.by_source[source]):
-            counter[0] += 1
-            counter[1] += num_bytes
-        if place.shared and (place.cluster in self.examples or len(self.examples) < MAX_EXAMPLES):
-            names = self.examples.setdefault(place.cluster, [])
-            if len(names) < _MAX_EXAMPLE_NAMES:
-                names.append(name)
 
 
 class Tally:
