@@ -1,15 +1,18 @@
-"""Scores on text that was really trained on, for the overfitting gate.
+"""Text that was really trained on, scored for the overfitting gate.
 
 In come a checkpoint's record of what it has read, as token ranges, and the shards that it
-read from; out comes a `ScoreTable` over train documents.  Each is scored like any other, alone
-and from its start, but **only the tokens that were consumed are counted**: a run of half an
-epoch has seen parts of most documents, and its unseen parts would hide the overfitting.
+read from; out comes a sample of train documents, and a `ScoreTable` over them.  Each is scored
+like any other, alone and from its start, but **only the tokens that were consumed are
+counted**: a run of half an epoch has seen parts of most documents, and their unseen parts would
+hide the overfitting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,30 +25,62 @@ from lmcore.evaluation.scoring import score_tokens
 from lmcore.model.language_model import RecurrentAttentionLM
 
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 _ENOUGH_DOCUMENTS = 10
 
 
-def score_consumed(
-    model: RecurrentAttentionLM,
-    *,
+@dataclass(frozen=True, kw_only=True)
+class ConsumedSample:
+    """N train documents of which at least a part was consumed.
+
+    Attributes:
+        facts: What a table keeps of each; `num_bytes` counts the consumed text only.
+        tokens: Of each whole document, without its end token.
+        counted: Which targets were consumed, the end token included; one more than tokens.
+        texts: UTF-8 bytes of each whole document.
+        counted_bytes: The same as `counted` for the bytes and the end.
+    """
+
+    facts: Sequence[Any]
+    tokens: Sequence[IntArray]
+    counted: Sequence[BoolArray]
+    texts: Sequence[bytes]
+    counted_bytes: Sequence[BoolArray]
+
+    @property
+    def clusters(self) -> frozenset[str]:
+        """Clusters of near-copies that the sample touches."""
+        return frozenset(str(fact.cluster) for fact in self.facts)
+
+    def table(self, nll_nats: NDArray[np.float64]) -> ScoreTable:
+        """A table from nats by document, shape [N]."""
+        sizes = [int(mask.sum()) for mask in self.counted]
+        return ScoreTable.of(self.facts, num_tokens=sizes, nll_nats=nll_nats)
+
+    def scored_by(self, model: RecurrentAttentionLM) -> ScoreTable:
+        """Score the consumed text with a model in evaluation mode."""
+        return self.table(score_tokens(model, self.tokens, counted=self.counted))
+
+
+def sample_consumed(
     documents: DocumentSet,
+    *,
     stream: TokenStream,
     ranges: Sequence[tuple[int, int]],
-    piece_bytes: IntArray,
+    pieces: Sequence[bytes],
     max_bytes: int,
-) -> ScoreTable:
-    """Score a sample of consumed train text.
+) -> ConsumedSample:
+    """Choose train documents that were consumed.
 
     Documents of which half or more was consumed come first; only where there are fewer than
     ten of those are others taken too, since scoring them wastes most of the work.
 
     Args:
-        model: In evaluation mode.
         documents: For names, clusters and licences.
         stream: The train tokens.
         ranges: Token ranges [start, stop) of the stream that were predicted in training.
-        piece_bytes: UTF-8 bytes of each token, shape [V]; 0 for the end token.
+        pieces: Bytes of each token, empty for the end token.
         max_bytes: Of consumed text; more is sampled by document.
     """
     ends = np.asarray(stream.doc_ends)
@@ -62,22 +97,26 @@ def score_consumed(
     )
     chosen = sampled_ids(rows, max_bytes=max_bytes, purpose="train")
     place = {i: int(at) for i, at in zip(ids, candidates, strict=True) if i in chosen}
-    facts = [row for row in documents.iter_rows("train") if row["id"] in place]
-    tokens, counted = [], []
-    for row in facts:
+    sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
+    parts = []
+    for row in documents.iter_rows("train"):
+        if row["id"] not in place:
+            continue
         start, stop = int(starts[place[row["id"]]]), int(ends[place[row["id"]]])
-        tokens.append(stream.read(start, stop))
-        counted.append(_mask(ranges, start, stop))
-    parts = [
-        SimpleNamespace(**{**row, "num_bytes": int(piece_bytes[ids[mask]].sum())})
-        for row, ids, mask in zip(facts, tokens, counted, strict=True)
-    ]
-    table = ScoreTable.of(
-        parts,
-        num_tokens=[int(mask.sum()) for mask in counted],
-        nll_nats=score_tokens(model, [ids[:-1] for ids in tokens], counted=counted),
+        targets, mask = stream.read(start, stop), _mask(ranges, start, stop)
+        num_bytes = int(sizes[targets[mask]].sum())
+        if num_bytes:
+            fact = SimpleNamespace(**{**row, "num_bytes": num_bytes})
+            parts.append((fact, targets[:-1], mask))
+    return ConsumedSample(
+        facts=[fact for fact, _, _ in parts],
+        tokens=[tokens for _, tokens, _ in parts],
+        counted=[mask for _, _, mask in parts],
+        texts=[b"".join([pieces[token] for token in tokens]) for _, tokens, _ in parts],
+        counted_bytes=[
+            np.append(np.repeat(mask[:-1], sizes[tokens]), mask[-1:]) for _, tokens, mask in parts
+        ],
     )
-    return table.select(table.num_bytes > 0)
 
 
 def _consumed_before(ranges: Sequence[tuple[int, int]], positions: IntArray) -> IntArray:
@@ -91,7 +130,7 @@ def _consumed_before(ranges: Sequence[tuple[int, int]], positions: IntArray) -> 
     return np.where(index > 0, whole[index] - inside, 0)
 
 
-def _mask(ranges: Sequence[tuple[int, int]], start: int, stop: int) -> NDArray[np.bool_]:
+def _mask(ranges: Sequence[tuple[int, int]], start: int, stop: int) -> BoolArray:
     mask = np.zeros(stop - start, dtype=np.bool_)
     for low, high in ranges:
         mask[max(0, low - start) : max(0, high - start)] = True

@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from lmcore.artifacts import ContentStore, atomic_write, code_digest, digest
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.shards import ShardSet
@@ -29,7 +27,7 @@ from lmcore.data.tokenizer import Tokenizer, TokenizerHandle, load_tokenizer
 from lmcore.errors import LmcoreError
 from lmcore.evaluation.baselines import ORDERS, fit_baselines, validation_ids
 from lmcore.evaluation.config import GateName, GatesConfig
-from lmcore.evaluation.consumed import score_consumed
+from lmcore.evaluation.consumed import sample_consumed
 from lmcore.evaluation.gates.champion import ChampionScores
 from lmcore.evaluation.gates.champion import champion as judge_champion
 from lmcore.evaluation.gates.competence import competence
@@ -37,6 +35,7 @@ from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS, instrument, probe
 from lmcore.evaluation.gates.overfitting import overfitting
 from lmcore.evaluation.gates.provenance import provenance
 from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
+from lmcore.evaluation.reference import Reference, score_reference
 from lmcore.evaluation.report import (
     GATES_FILE,
     METRICS_FILE,
@@ -286,26 +285,35 @@ class _Evaluation:
 
     def _texts(self, ids: frozenset[str]) -> list[Document]:
         """The first scored documents, for probes and prompts."""
-        chosen = (d for d in self.documents.iter_documents("validation") if d.id in ids)
-        return list(itertools.islice(chosen, TEXT_DOCUMENTS))
+        return list(itertools.islice(self._validation(ids), TEXT_DOCUMENTS))
+
+    def _validation(self, ids: frozenset[str]) -> Iterator[Document]:
+        return (d for d in self.documents.iter_documents("validation") if d.id in ids)
 
     def _scored(self, model: RecurrentAttentionLM, scored: frozenset[str]) -> dict[str, ScoreTable]:
-        facts = self.checkpoint.summary
+        limits, facts = self.gates.evaluation, self.checkpoint.summary
         tables = {}
         with self._part("score_validation"):
             tables["validation"] = self._score("validation", model, self.tokenizer, scored)
         with self._part("score_train"):
-            tables["train"] = score_consumed(
-                model,
-                documents=self.documents,
+            sample = sample_consumed(
+                self.documents,
                 stream=self.shards.stream("train"),
                 ranges=self.checkpoint.consumed().ranges,
-                piece_bytes=np.array([len(p) for p in self.tokenizer.pieces], dtype=np.int64),
+                pieces=self.tokenizer.pieces,
                 # As much as validation: the gap is no surer than its less sure side.
-                max_bytes=min(
-                    self.gates.evaluation.max_train_bytes, int(tables["validation"].num_bytes.sum())
-                ),
+                max_bytes=min(limits.max_train_bytes, int(tables["validation"].num_bytes.sum())),
             )
+            tables["train"] = sample.scored_by(model)
+        with self._part("reference"):
+            reference = score_reference(
+                self.documents,
+                sample=sample,
+                validation=self._validation(scored),
+                max_bytes=limits.max_baseline_bytes,
+            )
+            tables["reference-train"] = reference.train
+            tables["reference-validation"] = reference.validation
         if facts.get("final_weights_sha256") != facts.get("weights_sha256"):
             final = load_model(self.checkpoint.path / "final", self.device).eval()
             with self._part("score_final"):
@@ -319,7 +327,7 @@ class _Evaluation:
         return score_documents(
             model,
             tokenizer,
-            (d for d in self.documents.iter_documents("validation") if d.id in ids),
+            self._validation(ids),
             on_progress=lambda done: self.on_progress(part, done, len(ids)),
         )
 
@@ -393,6 +401,9 @@ class _Evaluation:
             "overfitting": lambda required: overfitting(
                 everything,
                 tables["train"],
+                reference=Reference(
+                    validation=tables["reference-validation"], train=tables["reference-train"]
+                ),
                 final=tables.get("final"),
                 stopped_early=bool(self.checkpoint.summary.get("stopped_early")),
                 limits=gates.overfitting,

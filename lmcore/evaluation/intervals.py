@@ -81,6 +81,15 @@ class _Ratio:
         return np.concatenate(parts)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """Per-document sums of one sample, each of shape [N]."""
+
+    numerator: ArrayLike
+    denominator: ArrayLike
+    cluster: ArrayLike | None = None
+
+
 def ratio_interval(
     numerator: ArrayLike,
     denominator: ArrayLike,
@@ -116,51 +125,43 @@ def ratio_interval(
     )
 
 
-def relative_gap_interval(
-    reference: tuple[ArrayLike, ArrayLike, ArrayLike | None],
-    other: tuple[ArrayLike, ArrayLike, ArrayLike | None],
+def independent_difference_interval(
+    first: Sums,
+    second: Sums,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> Interval:
-    """Interval of (reference - other) / reference for ratios over two independent samples.
+    """Interval of the difference of two ratios over two independent samples.
 
-    Both samples are resampled on their own and combined draw by draw; the jackknife
-    variance is the sum of the two, with Satterthwaite's degrees of freedom.
+    Both samples are resampled on their own and combined draw by draw; the jackknife variance
+    is the sum of the two, with Satterthwaite's degrees of freedom.
 
     Args:
-        reference: (numerator, denominator, cluster) as for `ratio_interval`.
-        other: The same for the sample that is subtracted.
+        first: Numerator, denominator and cluster, as for `ratio_interval`.
+        second: The same for the sample that is subtracted.
         resamples: Bootstrap samples.
         seed: Of the bootstrap.
         confidence: Of each of the two one-sided bounds.
 
     Raises:
-        EmptyEvaluationError: With fewer than two clusters in a sample, a value that is not
-            finite, or a reference of zero.
+        EmptyEvaluationError: With fewer than two clusters in a sample, or a value that is not
+            finite.
     """
     rng = np.random.default_rng(seed)
-    first, second = _ratio(*reference, rng), _ratio(*other, rng)
-    if first.value == 0:
-        raise EmptyEvaluationError("a relative gap to a reference of zero is not defined")
-    draws = 1 - second.draws(resamples, rng) / first.draws(resamples, rng)
-    # d(1 - b/a): b/a^2 da - 1/a db
-    parts = np.array(
-        [
-            (second.value / first.value**2 * first.standard_error) ** 2,
-            (second.standard_error / first.value) ** 2,
-        ]
-    )
-    variance = float(parts.sum())
-    weights = parts**2 / np.array([first.freedom, second.freedom])
-    freedom = variance**2 / float(weights.sum()) if variance > 0 else 1.0
+    ratios = [
+        _ratio(sums.numerator, sums.denominator, sums.cluster, rng) for sums in (first, second)
+    ]
+    draws = ratios[0].draws(resamples, rng) - ratios[1].draws(resamples, rng)
+    variances = [ratio.standard_error**2 for ratio in ratios]
+    weight = sum(v**2 / ratio.freedom for v, ratio in zip(variances, ratios, strict=True))
     return _wider(
-        1 - second.value / first.value,
+        ratios[0].value - ratios[1].value,
         draws=draws,
-        standard_error=variance**0.5,
-        freedom=freedom,
-        n=min(first.clusters, second.clusters),
+        standard_error=sum(variances) ** 0.5,
+        freedom=sum(variances) ** 2 / weight if weight > 0 else 1.0,
+        n=min(ratio.clusters for ratio in ratios),
         confidence=confidence,
     )
 

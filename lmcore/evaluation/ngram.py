@@ -107,8 +107,17 @@ class KneserNey:
             orders=tuple(sorted(orders)), levels=tuple(reversed(levels)), num_bytes=sum(lengths)
         )
 
-    def nll_nats(self, documents: Iterable[bytes]) -> Mapping[int, FloatArray]:
+    def nll_nats(
+        self,
+        documents: Iterable[bytes],
+        *,
+        counted: Sequence[NDArray[np.bool_]] | None = None,
+    ) -> Mapping[int, FloatArray]:
         """Negative log-likelihood of each of N documents, its end included.
+
+        Args:
+            documents: UTF-8 texts.
+            counted: Which symbols of each document to sum, its bytes plus one; None: all.
 
         Returns:
             Nats by order, each of shape [N].
@@ -117,8 +126,9 @@ class KneserNey:
         windows = _windows(stream, is_target, max(self.orders))
         grams, place = np.unique(windows, return_inverse=True)
         owner = np.repeat(np.arange(len(lengths)), np.asarray(lengths, dtype=np.int64) + 1)
+        weight = 1.0 if counted is None else np.concatenate([*counted, np.zeros(0, np.bool_)])
         return {
-            order: _sum_by(owner, -np.log(p)[place], len(lengths))
+            order: _sum_by(owner, -np.log(p)[place] * weight, len(lengths))
             for order, p in self.probabilities(grams).items()
         }
 

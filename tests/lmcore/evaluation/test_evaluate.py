@@ -19,9 +19,11 @@ from lmcore.data.shards import write_shards
 from lmcore.data.tokenizer import fit_tokenizer
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.consumed import score_consumed
+from lmcore.evaluation.consumed import sample_consumed
 from lmcore.evaluation.evaluate import ChampionInput, evaluate_model
 from lmcore.evaluation.gates.result import Verdict
+from lmcore.evaluation.ngram import KneserNey
+from lmcore.evaluation.reference import score_reference
 from lmcore.model.config import ModelConfig
 from lmcore.training.config import TrainingConfig
 from lmcore.training.train import train
@@ -242,33 +244,64 @@ def test_everything_written_is_strict_json(report):
 
 def test_scores_of_train_count_consumed_tokens_only(easy):
     stream = easy.shards.stream("train")
-    tokenizer = easy.tokenizer.load()
     model = easy.checkpoint.load("best")
-    piece_bytes = np.array([len(piece) for piece in tokenizer.pieces])
-    options = {
-        "documents": easy.documents,
-        "stream": stream,
-        "piece_bytes": piece_bytes,
-        "max_bytes": 10**6,
-    }
-    whole = score_consumed(model, ranges=[(0, len(stream))], **options)
+    pieces = easy.tokenizer.load().pieces
+    sizes = np.array([len(piece) for piece in pieces])
+    options = {"stream": stream, "pieces": pieces, "max_bytes": 10**6}
+
+    def sample(*ranges):
+        return sample_consumed(easy.documents, ranges=list(ranges), **options)
+
+    whole = sample((0, len(stream))).scored_by(model)
     assert len(whole) == 60
     assert whole.num_bytes.sum() == stream.num_bytes
     assert set(whole.split) == {"train"}
     middle = int(stream.doc_ends[29])
-    half = score_consumed(model, ranges=[(0, middle)], **options)
+    half = sample((0, middle)).scored_by(model)
     assert len(half) == 30
     same = whole.select(whole.isin(set(half.id)))
     np.testing.assert_allclose(same.nll_nats, half.nll_nats, rtol=1e-5)
     cut = int(stream.doc_ends[0]) // 2
-    parts = score_consumed(model, ranges=[(0, cut), (cut + 3, middle)], **options)
-    first = parts.select([i == stream.doc_ids[0].decode() for i in parts.id])
-    missing = piece_bytes[stream.read(cut, cut + 3)].sum()
-    assert (
-        first.num_bytes[0] == piece_bytes[stream.read(0, int(stream.doc_ends[0]))].sum() - missing
+    parts = sample((0, cut), (cut + 3, middle))
+    table = parts.scored_by(model)
+    (row,) = np.flatnonzero(table.id == stream.doc_ids[0].decode())
+    size = sizes[stream.read(0, int(stream.doc_ends[0]))].sum()
+    assert table.num_bytes[row] == size - sizes[stream.read(cut, cut + 3)].sum()
+    assert table.num_tokens[row] == stream.doc_ends[0] - 3
+    for fact, text, mask in zip(parts.facts, parts.texts, parts.counted_bytes, strict=True):
+        assert len(mask) == len(text) + 1
+        assert mask[:-1].sum() == fact.num_bytes
+    assert parts.texts[row].decode() in {d.text for d in easy.documents.iter_documents("train")}
+    assert len(sample().scored_by(model)) == 0
+
+
+def test_reference_has_seen_neither_side(easy, report):
+    seen = []
+
+    class Spy(KneserNey):
+        @classmethod
+        def fit(cls, documents, *, orders):
+            seen.extend(documents)
+            return KneserNey.fit(seen, orders=orders)
+
+    sample = sample_consumed(
+        easy.documents,
+        stream=easy.shards.stream("train"),
+        ranges=easy.checkpoint.consumed().ranges,
+        pieces=easy.tokenizer.load().pieces,
+        max_bytes=8000,
     )
-    assert first.num_tokens[0] == stream.doc_ends[0] - 3
-    assert len(score_consumed(model, ranges=[], **options)) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmcore.evaluation.reference.KneserNey", Spy)
+        score_reference(
+            easy.documents,
+            sample=sample,
+            validation=easy.documents.iter_documents("validation"),
+            max_bytes=10**6,
+        )
+    assert len(seen) == 60 - len(sample.facts)
+    assert not set(seen) & set(sample.texts)
+    assert report.scores("reference-train").id.tolist() == report.scores("train").id.tolist()
 
 
 def test_the_same_model_again_is_a_tie_and_is_not_promoted(easy):

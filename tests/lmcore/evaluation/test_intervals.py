@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.intervals import (
     MAX_GROUPS,
+    Sums,
     clopper_pearson,
+    independent_difference_interval,
     ratio_interval,
-    relative_gap_interval,
     sign_flip_p,
 )
 
@@ -83,22 +84,25 @@ def test_each_bound_covers_the_truth_in_about_95_percent(clusters):
         assert 4 <= missed <= 36
 
 
-def test_relative_gap_covers_and_centres():
+def test_difference_of_independent_samples_covers_and_centres():
     rng = np.random.default_rng(9)
     missed, trials = 0, 300
     for trial in range(trials):
-        val = (rng.normal(1.6, 0.1, 20), np.ones(20), None)
-        train = (rng.normal(1.2, 0.1, 15), np.ones(15), None)
-        interval = relative_gap_interval(val, train, resamples=1000, seed=trial)
-        missed += not interval.lower <= 0.25 <= interval.upper
-    assert 8 <= missed <= 50  # two-sided 90 %: 30 expected
+        first = Sums(numerator=rng.normal(1.6, 0.1, 20), denominator=np.ones(20))
+        second = Sums(numerator=rng.normal(1.2, 0.2, 9), denominator=np.ones(9))
+        interval = independent_difference_interval(first, second, resamples=1000, seed=trial)
+        missed += not interval.lower <= 0.4 <= interval.upper
+    assert 12 <= missed <= 50  # two-sided 90 %: 30 expected
 
 
-def test_relative_gap_of_a_sample_with_itself_is_centred_on_zero():
-    sample = (np.array([1.0, 2.0, 3.0]), np.ones(3), None)
-    interval = relative_gap_interval(sample, sample, resamples=1000)
+def test_difference_of_a_sample_with_itself_is_centred_on_zero():
+    sums = Sums(numerator=[1.0, 2.0, 3.0], denominator=[1, 1, 1])
+    interval = independent_difference_interval(sums, sums, resamples=1000)
     assert interval.value == 0
     assert interval.lower < 0 < interval.upper
+    constant = Sums(numerator=[2.0, 2.0], denominator=[1, 1])
+    exact = independent_difference_interval(constant, constant, resamples=1000)
+    assert (exact.lower, exact.upper) == (0, 0)
 
 
 @pytest.mark.parametrize(

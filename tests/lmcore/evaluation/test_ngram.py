@@ -115,6 +115,17 @@ def test_order_of_training_documents_does_not_matter():
     assert one == two
 
 
+def test_only_counted_symbols_are_summed():
+    model = KneserNey.fit([w.encode() for w in WORDS], orders=(5,))
+    texts = [b"the people", b"a union"]
+    masks = [np.arange(len(t) + 1) % 2 == 0 for t in texts]
+    even = model.nll_nats(texts, counted=masks)[5]
+    odd = model.nll_nats(texts, counted=[~m for m in masks])[5]
+    assert even + odd == pytest.approx(model.nll_nats(texts)[5])
+    assert (even > 0).all()
+    assert (odd > 0).all()
+
+
 def test_longer_context_helps_on_repeated_text():
     train = [b"four score and seven years ago our fathers brought forth"] * 3
     nll = KneserNey.fit(train, orders=(1, 3, 5, 8)).nll_nats([b"seven years ago our fathers"])

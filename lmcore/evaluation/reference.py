@@ -1,0 +1,60 @@
+"""How difficult text is, said by a model that has seen neither side of a comparison.
+
+In come documents and a sample of train text, out come scores of a byte 6-gram that was fitted
+on the rest of train, without the sample and its near-copies.  It tells which of two samples of
+text is harder, so that the overfitting gate can ask what the model knows of one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lmcore.data.documents import Document, DocumentSet
+from lmcore.evaluation.consumed import ConsumedSample
+from lmcore.evaluation.ngram import KneserNey
+from lmcore.evaluation.sampling import sampled_ids
+from lmcore.evaluation.scores import ScoreTable
+
+ORDER = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Scores of the reference on both sides."""
+
+    validation: ScoreTable
+    train: ScoreTable
+
+
+def score_reference(
+    documents: DocumentSet,
+    *,
+    sample: ConsumedSample,
+    validation: Iterable[Document],
+    max_bytes: int,
+) -> Reference:
+    """Fit the reference on train without the sample, and score both sides.
+
+    Args:
+        documents: Their train split is counted.
+        sample: Consumed train text; its clusters are left out.
+        validation: The other side.
+        max_bytes: A larger train split is sampled by document.
+    """
+    clusters = sample.clusters
+    rows = (row for row in documents.iter_rows("train") if row["cluster"] not in clusters)
+    counted = sampled_ids(rows, max_bytes=max_bytes, purpose="reference")
+    model = KneserNey.fit(
+        (d.text.encode() for d in documents.iter_documents("train") if d.id in counted),
+        orders=(ORDER,),
+    )
+    targets = list(validation)
+    return Reference(
+        validation=ScoreTable.of(
+            targets,
+            num_tokens=[d.num_bytes + 1 for d in targets],
+            nll_nats=model.nll_nats(d.text.encode() for d in targets)[ORDER],
+        ),
+        train=sample.table(model.nll_nats(sample.texts, counted=sample.counted_bytes)[ORDER]),
+    )
