@@ -4,6 +4,7 @@ Words are a letter and a long common ending, and each word decides the next one:
 sees only the ending, a model that reads tokens learns the succession in a few steps.
 """
 
+import itertools
 import json
 import random
 from dataclasses import replace
@@ -21,9 +22,11 @@ from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.consumed import sample_consumed
 from lmcore.evaluation.evaluate import ChampionInput, evaluate_model
+from lmcore.evaluation.gates.overfitting import overfitting
 from lmcore.evaluation.gates.result import Verdict
 from lmcore.evaluation.ngram import KneserNey
 from lmcore.evaluation.reference import score_reference
+from lmcore.evaluation.scoring import score_documents
 from lmcore.model.config import ModelConfig
 from lmcore.training.config import TrainingConfig
 from lmcore.training.train import train
@@ -304,6 +307,41 @@ def test_reference_has_seen_neither_side(easy, report):
     assert report.scores("reference-train").id.tolist() == report.scores("train").id.tolist()
 
 
+def test_text_that_was_not_read_shows_no_gap(easy):
+    # The placebo of the overfitting gate: train documents after the ones that were consumed.
+    stream = easy.shards.stream("train")
+    checkpoint = easy.train(max_steps=7)
+    read = {i for start, stop in checkpoint.consumed().ranges for i in range(start, stop)}
+    ends = [0, *map(int, stream.doc_ends)]
+    unread = [
+        (start, stop)
+        for start, stop in itertools.pairwise(ends)
+        if not read & {*range(start, stop)}
+    ]
+    assert len(unread) >= 10
+    sample = sample_consumed(
+        easy.documents,
+        stream=stream,
+        ranges=unread,
+        pieces=easy.tokenizer.load().pieces,
+        max_bytes=10**6,
+    )
+    model = checkpoint.load("best")
+    targets = list(easy.documents.iter_documents("validation"))
+    found = overfitting(
+        score_documents(model, easy.tokenizer.load(), targets),
+        sample.scored_by(model),
+        reference=score_reference(
+            easy.documents, sample=sample, validation=targets, max_bytes=10**6
+        ),
+        final=None,
+        limits=GATES.overfitting,
+        required=True,
+    )
+    assert found.lower < 0 < found.upper
+    assert found.upper - found.lower < 0.1
+
+
 def test_the_same_model_again_is_a_tie_and_is_not_promoted(easy):
     report = easy.evaluate(champion=easy.as_champion())
     assert outcomes(report)["champion"] == "FAIL"
@@ -337,13 +375,15 @@ def test_with_fresh_documents_those_decide(easy):
     assert set(gate.evidence["tests"]) == {"fresh documents", "anchor documents"}
 
 
-@pytest.mark.parametrize("damage", ["weights", "tokenizer", "missing"])
+@pytest.mark.parametrize("damage", ["weights", "tokenizer", "missing", "known"])
 def test_a_champion_that_cannot_be_scored_is_incomparable(easy, tmp_path, damage):
     champion = easy.as_champion(key=damage)
     if damage == "weights":
         (tmp_path / "model.safetensors").write_bytes(b"no")
         (tmp_path / "model.json").write_bytes((champion.weights / "model.json").read_bytes())
         champion = replace(champion, weights=tmp_path)
+    elif damage == "known":
+        champion = replace(champion, problem="its folder was changed")
     else:
         field = "tokenizer" if damage == "tokenizer" else "weights"
         champion = replace(champion, **{field: tmp_path / "nothing"})

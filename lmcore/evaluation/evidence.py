@@ -1,0 +1,199 @@
+"""Every score that the gates need, gathered once.
+
+In come the documents and the models, out comes `Evidence`: tables, and a few texts for probes.
+The champion is scored again here, on the same documents and with its own tokenizer, because a
+number from another day is no comparison.
+
+Where validation is larger than its cap, a fixed sample is scored; beside it then stand samples
+of fresh and of anchor documents, which would be rare in it and which the champion gate needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lmcore.artifacts import ContentStore
+from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.shards import ShardSet
+from lmcore.data.tokenizer import Tokenizer, load_tokenizer
+from lmcore.errors import LmcoreError
+from lmcore.evaluation.baselines import ORDERS, fit_baselines, validation_ids
+from lmcore.evaluation.config import EvaluationLimits
+from lmcore.evaluation.consumed import sample_consumed
+from lmcore.evaluation.gates.champion import ChampionScores
+from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
+from lmcore.evaluation.inputs import ChampionInput, TrainedModel
+from lmcore.evaluation.reference import Reference, score_reference
+from lmcore.evaluation.sampling import sampled_ids
+from lmcore.evaluation.scores import ScoreTable
+from lmcore.evaluation.scoring import score_documents
+from lmcore.model.language_model import RecurrentAttentionLM, load_model
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What was scored.
+
+    Attributes:
+        model: The candidate's best weights, in evaluation mode.
+        validation: The candidate on the documents that metrics are over.
+        compared: The candidate on all that was scored: beside these, where validation was
+            sampled, further fresh and anchor documents for the champion gate.
+        train: The candidate on consumed train text.
+        final: Its last weights on `compared`; None where they are the best.
+        reference: The overfitting gate's reference on `compared` and `train`.
+        baselines: The n-grams by order on the documents of `validation`.
+        champion: The champion on `compared`; None where there is none.
+        texts: Some of the scored documents, for probes and prompts.
+    """
+
+    model: RecurrentAttentionLM
+    validation: ScoreTable
+    compared: ScoreTable
+    train: ScoreTable
+    final: ScoreTable | None
+    reference: Reference
+    baselines: Mapping[int, ScoreTable]
+    champion: ChampionScores | None
+    texts: Sequence[Document]
+
+    def tables(self) -> dict[str, ScoreTable]:
+        """Every table under the name of its file."""
+        found = {
+            "validation": self.compared,
+            "train": self.train,
+            "final": self.final,
+            "champion": None if self.champion is None else self.champion.table,
+            "reference-train": self.reference.train,
+            "reference-validation": self.reference.validation,
+            **{f"kn{order}": table for order, table in self.baselines.items()},
+        }
+        return {name: table for name, table in found.items() if table is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collector:
+    """Gathers the evidence of one evaluation, and notes how long each part took."""
+
+    documents: DocumentSet
+    tokenizer: Tokenizer
+    shards: ShardSet
+    checkpoint: TrainedModel
+    champion: ChampionInput | None
+    limits: EvaluationLimits
+    device: str
+    on_progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time a part."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+
+    def collect(self, store: ContentStore) -> Evidence:
+        """Score everything; the n-gram baseline is kept in the store of its own."""
+        limits, facts = self.limits, self.checkpoint.summary
+        with self.part("baseline"):
+            baseline = fit_baselines(
+                store,
+                self.documents,
+                max_train_bytes=limits.max_baseline_bytes,
+                max_validation_bytes=limits.max_validation_bytes,
+            )
+        uniform, scored = self._chosen()
+        model = load_model(self.checkpoint.path / "best", self.device).eval()
+        with self.part("score_validation"):
+            compared = self._score("validation", model, self.tokenizer, scored)
+        with self.part("score_train"):
+            sample = sample_consumed(
+                self.documents,
+                stream=self.shards.stream("train"),
+                ranges=self.checkpoint.consumed().ranges,
+                pieces=self.tokenizer.pieces,
+                # As much as validation: the gap is no surer than its less sure side.
+                max_bytes=min(limits.max_train_bytes, int(compared.num_bytes.sum())),
+            )
+            train = sample.scored_by(model)
+        final = None
+        if facts.get("final_weights_sha256") != facts.get("weights_sha256"):
+            with self.part("score_final"):
+                last = load_model(self.checkpoint.path / "final", self.device).eval()
+                final = self._score("final", last, self.tokenizer, scored)
+        with self.part("reference"):
+            reference = score_reference(
+                self.documents,
+                sample=sample,
+                validation=self._validation(scored),
+                max_bytes=limits.max_baseline_bytes,
+            )
+        with self.part("champion"):
+            champion = self._champion_scores(scored)
+        return Evidence(
+            model=model,
+            validation=compared.select(compared.isin(uniform)),
+            compared=compared,
+            train=train,
+            final=final,
+            reference=reference,
+            baselines={order: baseline.scores(order) for order in ORDERS},
+            champion=champion,
+            texts=list(itertools.islice(self._validation(scored), TEXT_DOCUMENTS)),
+        )
+
+    def _chosen(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Ids of the documents that metrics are over, and of all documents to score."""
+        cap = self.limits.max_validation_bytes
+        uniform = validation_ids(self.documents, max_bytes=cap)
+        if self.champion is None or len(uniform) == self.documents.count("validation"):
+            return uniform, uniform
+        known, rows = self.champion.known_ids, self.documents.iter_rows
+        fresh = (row for row in rows("validation") if row["id"] not in known)
+        anchor = (row for row in rows("validation") if row["anchor"] and row["id"] in known)
+        extra = [sampled_ids(part, max_bytes=cap // 4, purpose="extra") for part in (fresh, anchor)]
+        return uniform, uniform.union(*extra)
+
+    def _validation(self, ids: frozenset[str]) -> Iterator[Document]:
+        return (d for d in self.documents.iter_documents("validation") if d.id in ids)
+
+    def _score(
+        self, part: str, model: RecurrentAttentionLM, tokenizer: Tokenizer, ids: frozenset[str]
+    ) -> ScoreTable:
+        self.on_progress(part, 0, len(ids))
+        return score_documents(
+            model,
+            tokenizer,
+            self._validation(ids),
+            on_progress=lambda done: self.on_progress(part, done, len(ids)),
+        )
+
+    def _champion_scores(self, scored: frozenset[str]) -> ChampionScores | None:
+        given = self.champion
+        if given is None:
+            return None
+        table, problem = None, given.problem
+        if not problem:
+            try:
+                model = load_model(given.weights, self.device).eval()
+                tokenizer = load_tokenizer(given.tokenizer)
+                if tokenizer.vocab_size == model.vocab_size:
+                    table = self._score("champion", model, tokenizer, scored)
+                else:
+                    problem = f"{model.vocab_size} outputs, but {tokenizer.vocab_size} tokens"
+            except LmcoreError as error:
+                # What is wrong with an old model must not stop the judgement of the new one.
+                problem = str(error)
+        return ChampionScores(
+            version=given.version,
+            table=table,
+            problem=problem,
+            train_ids=given.train_ids,
+            known_ids=given.known_ids,
+        )
