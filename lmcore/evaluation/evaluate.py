@@ -15,6 +15,7 @@ from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.shards import ShardSet
 from lmcore.data.tokenizer import Tokenizer, TokenizerHandle
 from lmcore.evaluation.config import GateName, GatesConfig
+from lmcore.evaluation.contract import contract_metrics
 from lmcore.evaluation.evidence import Collector, Evidence, Progress
 from lmcore.evaluation.gates.champion import champion as judge_champion
 from lmcore.evaluation.gates.competence import competence
@@ -28,7 +29,6 @@ from lmcore.evaluation.report import (
     METRICS_FILE,
     SAMPLES_FILE,
     EvalReport,
-    contract_metrics,
     write_json,
 )
 from lmcore.model.generation import GenerationConfig, generate_batch

@@ -496,6 +496,30 @@ def test_weights_that_are_not_finite_are_an_error_not_a_verdict(easy, tmp_path):
         easy.evaluate(Diverged())
 
 
+def test_one_validation_document_gives_values_without_intervals_and_no_pass(tmp_path, document_of):
+    rng = random.Random(5)
+    texts = [("train", make_text(rng), False) for _ in range(12)]
+    texts += [("validation", make_text(rng), False)]
+    world = World(tmp_path, document_of, texts, training={"max_steps": 3})
+    report = world.evaluate()
+    metric = report.metrics()["val_bits_per_byte"]
+    assert metric["value"] > 0
+    assert (metric["lower"], metric["upper"], metric["n"]) == (None, None, 1)
+    assert report.metrics()["val_loss_nats_per_token"]["value"] > 0
+    assert "anchor_bits_per_byte" not in report.metrics()
+    found = outcomes(report)
+    assert found["competence"] == found["overfitting"] == "INCONCLUSIVE"
+    assert not report.verdict().passed
+
+
+def test_no_validation_text_is_said(tmp_path, document_of):
+    rng = random.Random(6)
+    texts = [("train", make_text(rng), False) for _ in range(12)]
+    world = World(tmp_path, document_of, texts, training={"max_steps": 1})
+    with pytest.raises(EmptyEvaluationError, match="0 validation documents"):
+        world.evaluate()
+
+
 def test_verdict_comes_back_from_disk(report):
     verdict = report.verdict()
     assert isinstance(verdict, Verdict)
