@@ -107,18 +107,34 @@ def run(config_file: Path | None, overrides: tuple[str, ...], force: bool) -> tu
 
 @cli.command()
 @click.argument("place", metavar="FOLDER_OR_FILE", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Config to write.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("lmcore.yaml"),
+    show_default=True,
+    metavar="FILE",
+    help="Config to write.",
+)
 @click.option("--license", "license_", metavar="SPDX", help="Licence of the text.")
 @click.option("--name", metavar="NAME", help="Name of the model.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @_command
 def init(
-    place: Path, out: Path | None, license_: str | None, name: str | None, force: bool
+    place: Path, out: Path, license_: str | None, name: str | None, force: bool
 ) -> tuple[Answer, int]:
     """Write a configuration for your own text, with what was found there."""
+    from flows.environment import current
     from flows.init_config import write_config
 
-    return write_config(place, out=out, license_=license_, name=name, replace=force), 0
+    home = current()
+    answer = write_config(
+        home.resolve(place),
+        out=home.resolve(out),
+        license_=license_,
+        name=name,
+        replace=force,
+    )
+    return answer, 0
 
 
 @cli.command()

@@ -36,7 +36,7 @@ def evaluate(
     home: Home,
 ) -> EvalReport:
     """Score the candidate and the champion on the same documents and ask every gate."""
-    report = evaluate_model(
+    return evaluate_model(
         ContentStore(home.content),
         documents=documents,
         tokenizer=tokenized.tokenizer,
@@ -46,10 +46,6 @@ def evaluate(
         gates=config.gates,
         seed=config.training.seed,
     )
-    for gate in report.verdict().results:
-        level = logging.INFO if gate.outcome in ("PASS", "SKIPPED") else logging.WARNING
-        logger.log(level, "gate %-12s %-12s %s", gate.gate, gate.outcome, gate.reason)
-    return report
 
 
 def current_champion(registry: Registry, model: str) -> ChampionInput | None:

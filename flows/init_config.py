@@ -21,7 +21,7 @@ _SMALL_BYTES = 300_000
 
 
 def write_config(
-    place: Path, *, out: Path | None, license_: str | None, name: str | None, replace: bool
+    place: Path, *, out: Path, license_: str | None, name: str | None, replace: bool
 ) -> dict[str, Any]:
     """Survey a file or folder and write a configuration that `lmcore run --config` accepts.
 
@@ -32,7 +32,7 @@ def write_config(
         UserError: If there is no text, or the file exists and `replace` is false.
     """
     found = survey(place)
-    target = (out or Path("lmcore.yaml")).absolute()
+    target = out.absolute()
     if target.exists() and not replace:
         raise ConfigError(f"{target}: exists already; choose another --out or add --force")
     if not target.parent.is_dir():

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.environment import current
+from flows.environment import allow_hub, current
 from flows.prefect_server import PrefectServer
 from flows.result import RunResult
 from flows.signals import polite_signals
-from lmcore.config import load_config
+from lmcore.config import RunConfig, load_config
 from lmcore.errors import LmcoreError
 
 
@@ -30,6 +30,8 @@ def launch(config_file: Path | None, *, overrides: Sequence[str], force: bool) -
         overrides=overrides,
         started_in=home.started_in,
     )
+    if _names_the_hub(config):
+        allow_hub()
     with polite_signals(), PrefectServer(home) as server:
         from flows.pipeline import retrain  # heavy imports, while the server comes up
 
@@ -40,3 +42,8 @@ def launch(config_file: Path | None, *, overrides: Sequence[str], force: bool) -
     answer = state.result(raise_on_failure=True)
     assert isinstance(answer, RunResult)
     return answer
+
+
+def _names_the_hub(config: RunConfig) -> bool:
+    """Whether a source is a data set of the Hugging Face hub, not a folder: needs the network."""
+    return any(s.dataset is not None and not Path(s.dataset).is_dir() for s in config.sources)

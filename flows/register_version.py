@@ -153,7 +153,7 @@ def register_version(
         fingerprints=candidate.fingerprints,
         flow_run_id=flow_run_id,
         description=f"{data.outcome}: {verdict.reason}",
-        tags={"task": candidate.config.task},
+        tags={"task": candidate.config.task, "run_base": candidate.key.base},
     )
     logger.info("register: version %d of %s", version.number, version.model)
     return version

@@ -47,7 +47,12 @@ def test_a_stated_licence_keeps_the_policy_strict(tmp_path: Path) -> None:
     [
         ("t.csv", "id,review\n1,good film\n2,bad film\n", "csv", "review"),
         ("t.tsv", 'source\tlabel\ttext\na\t1\tsay "hi\n', "tsv", "text"),
-        ("t.jsonl", json.dumps({"id": "x", "abstract": "a longer text"}) + "\n", "jsonl", "abstract"),
+        (
+            "t.jsonl",
+            json.dumps({"id": "x", "abstract": "a longer text"}) + "\n",
+            "jsonl",
+            "abstract",
+        ),
         ("t.md", "# Title\n", "text", None),
         ("noending", "plain words\n", "text", None),
     ],

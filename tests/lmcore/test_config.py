@@ -56,7 +56,10 @@ def test_overrides_are_yaml_values(tmp_path: Path) -> None:
     [
         ({"trainning": {}}, "unknown key 'trainning'; did you mean 'training'"),
         ({"training": {"budget_second": 3}}, "did you mean 'budget_seconds'"),
-        ({"sources": [{"path": "a", "licence": "x"}]}, "sources.0.licence'; did you mean 'license'"),
+        (
+            {"sources": [{"path": "a", "licence": "x"}]},
+            "sources.0.licence'; did you mean 'license'",
+        ),
         ({"gates": {"champion": {"margin": 1}}}, "unknown key 'gates.champion.margin'"),
         ({"training": {"budget_seconds": -5}}, "training.budget_seconds=-5: expected"),
         ({"training": {"budget_seconds": 5, "max_steps": 3}}, "only one of"),
@@ -119,7 +122,8 @@ def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "override", ["x", "=1", "sources.5.path=a", "sources.x=1", "name.a=1", "training.seed=[", "a=*b"]
+    "override",
+    ["x", "=1", "sources.5.path=a", "sources.x=1", "name.a=1", "training.seed=[", "a=*b"],
 )
 def test_a_wrong_override_is_named(tmp_path: Path, override: str) -> None:
     with pytest.raises(ConfigError):
@@ -134,7 +138,10 @@ def test_the_fingerprint_follows_meaning_not_place() -> None:
     assert moved.fingerprint() == base.fingerprint()
     later = {**MINIMAL, "schedule": {"cron": "0 3 * * 1"}, "promote": False}
     assert parse_config(later, where="test").fingerprint() == base.fingerprint()
-    for change in ({"model": {"d_model": 128}}, {"gates": {"overfitting": {"max_relative_gap": 0.2}}}):
+    for change in (
+        {"model": {"d_model": 128}},
+        {"gates": {"overfitting": {"max_relative_gap": 0.2}}},
+    ):
         assert parse_config({**MINIMAL, **change}, where="t").fingerprint() != base.fingerprint()
 
 

@@ -1,0 +1,149 @@
+"""The command line: bad input is one sentence and exit code 2, help is quick, stdout is JSON."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TEXT = "\n\n".join(f"Paragraph {i} says that number {i * i} follows {i}. " * 8 for i in range(60))
+
+
+def lmcore(
+    *arguments: str, cwd: Path, home: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
+    environment |= {"LMCORE_HOME": str(home or cwd / "home"), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def is_one_sentence(done: "subprocess.CompletedProcess[str]") -> str:
+    lines = [line for line in done.stderr.splitlines() if line.startswith("lmcore: ")]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("run", "--config", "missing.yaml"), "missing.yaml: cannot be read"),
+        (("run", "--set", "training.budget_seconds=-5"), "training.budget_seconds=-5"),
+        (("run", "--set", "trainnig.seed=1"), "did you mean 'training'"),
+        (("run", "--unknown"), "No such option"),
+        (("init", "nowhere"), "no such file or folder"),
+        (("generate",), "Missing option '--prompt'"),
+        (("promote", "1"), "Missing option '--reason'"),
+        (("frobnicate",), "No such command"),
+    ],
+)
+def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
+    done = lmcore(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert expected in is_one_sentence(done)
+    assert done.stdout == ""
+
+
+def test_an_error_is_json_too(tmp_path: Path) -> None:
+    done = lmcore("run", "--config", "missing.yaml", "--json", cwd=tmp_path)
+    answer = json.loads(done.stdout)
+    assert answer["exit_code"] == done.returncode == 2
+    assert "missing.yaml" in answer["error"]
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    script = (
+        "import sys; from flows.cli import cli\n"
+        "try: cli(['run', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'prefect', 'mlflow', 'numpy', 'pandas', 'pydantic', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "--config" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_home(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    done = lmcore("status", cwd=tmp_path, home=closed / "home")
+    assert done.returncode == 2
+    assert "cannot write" in is_one_sentence(done)
+
+
+def test_a_home_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    done = lmcore("status", cwd=tmp_path, home=tmp_path / "file" / "home")
+    assert done.returncode == 2
+    assert "cannot write" in is_one_sentence(done)
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_commands_on_an_empty_home(tmp_path: Path) -> None:
+    assert json.loads(lmcore("status", "--json", cwd=tmp_path).stdout) == {"models": []}
+    assert json.loads(lmcore("history", "--json", cwd=tmp_path).stdout) == {"events": []}
+    for command in (("generate", "--prompt", "x"), ("show", "1"), ("rollback", "--reason", "x")):
+        done = lmcore(*command, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "no model is registered" in is_one_sentence(done)
+
+
+def bad_config(**changes: Any) -> dict[str, Any]:
+    source = {"path": "input", "license": "CC0-1.0", **changes}
+    return {"name": "bad", "sources": [source], "training": {"max_steps": 1}}
+
+
+def gzip_bomb(path: Path) -> None:
+    with gzip.open(path, "wb", compresslevel=9) as stream:
+        for _ in range(300):
+            stream.write(b"a" * (1 << 20))
+
+
+BAD_INPUT: dict[str, tuple[str, Any, dict[str, Any], str]] = {
+    "missing file": ("", None, {"path": "nowhere.txt"}, "nowhere.txt"),
+    "empty file": ("input.txt", b"", {}, "input.txt"),
+    "too small to split": ("input.txt", b"One short text.", {}, "1 document"),
+    "invalid UTF-8": ("input.txt", b"\xff\xfe\xfa" * 50, {}, "UTF-8"),
+    "binary": ("input.txt", b"\x7fELF\0\0\0\0" * 500, {}, "input.txt"),
+    "no JSON": ("input.jsonl", b"not json\n" * 30, {}, "input.jsonl"),
+    "no such column": ("input.csv", b"a,b\n1,2\n", {}, "'text'"),
+    "bomb": ("input.txt.gz", gzip_bomb, {}, "input.txt.gz"),
+    "licence": ("input.txt", TEXT.encode(), {"license": "do what you want"}, "do what you want"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_sentence_and_nothing_is_registered(tmp_path: Path, case: str) -> None:
+    import yaml
+
+    name, content, changes, expected = BAD_INPUT[case]
+    if callable(content):
+        content(tmp_path / name)
+    elif content is not None:
+        (tmp_path / name).write_bytes(content)
+    config = bad_config(**{"path": name, **changes})
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    done = lmcore("run", "--config", "config.yaml", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert expected in is_one_sentence(done)
+    assert json.loads(lmcore("status", "--json", cwd=tmp_path).stdout) == {"models": []}
+    if content is not None and not callable(content):
+        assert (tmp_path / name).read_bytes() == content

@@ -1,0 +1,350 @@
+"""The whole pipeline as a user's shell runs it: real Prefect, real MLflow, real processes."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+
+_spec = importlib.util.spec_from_file_location(
+    "pipeline_corpus", Path(__file__).with_name("pipeline_corpus.py")
+)
+assert _spec is not None
+assert _spec.loader is not None
+corpus = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(corpus)
+
+
+@dataclass
+class Shell:
+    """A folder with a configuration, and a home."""
+
+    folder: Path
+    home: Path
+
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
+        # One thread: the same sums on every machine, and no waiting on a busy one.
+        return {**kept, "LMCORE_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        process = self.start(*arguments, "--json")
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == code, err[-3000:]
+        answer = json.loads(out)
+        assert isinstance(answer, dict)
+        return answer
+
+
+def new_shell(folder: Path) -> Shell:
+    corpus.write_corpus(folder)
+    (folder / "config.yaml").write_text(corpus.CONFIG)
+    return Shell(folder=folder, home=folder / "home")
+
+
+@dataclass
+class Finished:
+    shell: Shell
+    answer: dict[str, Any]
+
+    def copy(self, target: Path) -> Shell:
+        """The same state to do something else with: a home may be copied anywhere."""
+        shutil.copytree(self.shell.folder, target)
+        return Shell(folder=target, home=target / "home")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One unbroken run with a hostile working directory."""
+    shell = new_shell(tmp_path_factory.mktemp("finished") / "work")
+    (shell.folder / "mlruns" / "0").mkdir(parents=True)
+    (shell.folder / "prefect.toml").write_text('[api]\nurl = "http://127.0.0.1:9/api"\n')
+    (shell.folder / ".env").write_text("PREFECT_API_URL=http://127.0.0.1:9/api\n")
+    before = {path.name for path in shell.folder.iterdir()}
+    answer = shell.run("run", "--config", "config.yaml")
+    assert {path.name for path in shell.folder.iterdir()} == before | {"home"}
+    return Finished(shell=shell, answer=answer)
+
+
+def test_a_sound_first_model_is_promoted(finished: Finished) -> None:
+    answer = finished.answer
+    assert answer["outcome"] == "promoted"
+    assert (answer["version"], answer["champion"]) == (1, 1)
+    gates = {gate["gate"]: gate for gate in answer["gates"]}
+    assert gates["champion"]["outcome"] == "SKIPPED"
+    assert "NO_BASELINE" in gates["champion"]["reason"]
+    for name in ("instrument", "competence", "overfitting", "provenance"):
+        assert gates[name]["outcome"] == "PASS", gates[name]
+    metrics = answer["metrics"]
+    value = metrics["val_bits_per_byte"]
+    assert value["lower"] < value["value"] < value["upper"]
+    assert value["unit"] == "bits/byte"
+    assert value["value"] < metrics["baseline_kn5_bits_per_byte"]["value"]
+    for name in ("val_loss_nats_per_token", "train_bits_per_byte", "params"):
+        assert name in metrics
+    assert set(answer["fingerprints"]) == {"data", "tokenizer", "config", "weights"}
+    assert {"ingest", "tokenize", "train", "evaluate", "register", "promote"} <= set(
+        answer["seconds"]
+    )
+
+
+def test_prefect_and_mlflow_kept_the_run(finished: Finished) -> None:
+    home = finished.shell.home
+    with sqlite3.connect(home / "prefect" / "prefect.db") as prefect:
+        flows = prefect.execute("select id, name, state_name, state_type from flow_run").fetchall()
+        tasks = {row[0]: row[1] for row in prefect.execute("select name, state_name from task_run")}
+        artifacts = {row[0] for row in prefect.execute("select key from artifact")}
+        parameters = prefect.execute("select parameters from flow_run").fetchone()[0]
+    assert [(row[1], row[2], row[3]) for row in flows] == [("stories", "Promoted", "COMPLETED")]
+    assert finished.answer["prefect_flow_run_id"].replace("-", "") == flows[0][0].replace("-", "")
+    assert set(tasks) == {
+        "fingerprint sources",
+        "ingest documents",
+        "tokenize documents",
+        "train stories",
+        "evaluate stories",
+        "register stories",
+        "promote stories",
+    }
+    assert set(tasks.values()) == {"Completed"}
+    assert {"gates-stories", "summary-stories", "training-stories"} <= artifacts
+    assert json.loads(parameters)["config"]["tokenizer"]["vocab_size"] == 400
+    with sqlite3.connect(home / "mlflow" / "mlflow.db") as store:
+        runs = store.execute("select run_uuid, status from runs").fetchall()
+        steps = store.execute("select step from metrics where key = 'loss_nats'").fetchall()
+        params = dict(store.execute("select key, value from params").fetchall())
+    assert runs == [(finished.answer["mlflow_run_id"], "FINISHED")]
+    assert len(steps) == len(set(steps)) > 2
+    assert params["model.pattern"] == "LA"
+
+
+def test_nothing_new_registers_nothing(finished: Finished, tmp_path: Path) -> None:
+    shell = finished.copy(tmp_path / "again")
+    answer = shell.run("run", "--config", "config.yaml")
+    assert answer["outcome"] == "skipped"
+    assert "nothing new" in answer["reason"]
+    assert "version 1" in answer["reason"]
+    assert (answer["version"], answer["champion"]) == (None, 1)
+    assert [v["version"] for v in shell.run("versions")["versions"]] == [1]
+    status = shell.run("status")["models"][0]
+    assert (status["champion"], status["last_run"]["outcome"]) == (1, "skipped")
+
+
+def test_the_same_model_again_is_a_tie_and_not_promoted(finished: Finished, tmp_path: Path) -> None:
+    shell = finished.copy(tmp_path / "tie")
+    answer = shell.run("run", "--config", "config.yaml", "--force", code=3)
+    assert answer["outcome"] == "rejected"
+    assert (answer["version"], answer["champion"]) == (2, 1)
+    gate = next(gate for gate in answer["gates"] if gate["gate"] == "champion")
+    assert gate["outcome"] in ("FAIL", "INCONCLUSIVE")
+    assert gate["value"] == 0.0
+    assert answer["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
+    events = shell.run("history")["events"]
+    assert [(e["action"], e["from"], e["to"]) for e in events] == [
+        ("promote", None, 1),
+        ("reject", 1, 2),
+    ]
+    compared = shell.run("compare", "1", "2")
+    assert compared["difference"]["value"] == 0.0
+    refused = shell.run("promote", "2", "--reason", "because", code=3)
+    assert refused["promoted"] is False
+    done = shell.run("promote", "2", "--reason", "a person decided", "--override")
+    assert done["champion"] == 2
+    back = shell.run("rollback", "--reason", "it was no better")
+    assert back["champion"] == 1
+    events = shell.run("history")["events"]
+    assert [e["action"] for e in events][-2:] == ["override", "rollback"]
+    assert events[-1]["reason"] == "it was no better"
+
+
+def test_a_better_model_replaces_the_champion(finished: Finished, tmp_path: Path) -> None:
+    shell = finished.copy(tmp_path / "better")
+    corpus.write_corpus(shell.folder, documents=200, start=1000)
+    answer = shell.run("run", "--config", "config.yaml", "--set", "training.max_steps=400")
+    assert answer["outcome"] == "promoted", answer["reason"]
+    assert (answer["version"], answer["champion"]) == (2, 2)
+    status = shell.run("status")["models"][0]
+    assert (status["champion"], status["previous"]) == (2, 1)
+    assert "Version 2 is better" in shell.run("compare", "2", "1")["sentence"]
+
+
+def test_promotion_switched_off_registers_only(finished: Finished, tmp_path: Path) -> None:
+    shell = new_shell(tmp_path / "work")
+    answer = shell.run("run", "--config", "config.yaml", "--set", "promote=false")
+    assert (answer["outcome"], answer["version"], answer["champion"]) == ("registered", 1, None)
+    # The same data, configuration and thread count give the same bits in another home.
+    assert answer["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
+
+
+def test_the_commands_use_the_champion(finished: Finished) -> None:
+    shell = finished.shell
+    options = ("--prompt", "Alexandria", "--max-tokens", "20", "--seed", "1")
+    first, second = shell.run("generate", *options), shell.run("generate", *options)
+    assert first["text"] == second["text"]
+    assert first["version"] == 1
+    assert 0 < first["tokens"] <= 20
+    (shell.folder / "new.txt").write_text("\n\n".join(corpus.document(i) for i in range(900, 920)))
+    (shell.folder / "noise.txt").write_text("qzx " * 400)
+    known = shell.run("score", "new.txt")["bits_per_byte"]
+    noise = shell.run("score", "noise.txt")["bits_per_byte"]
+    assert known["lower"] <= known["value"] <= known["upper"] < 1 < noise["value"]
+    shown = shell.run("show", "1")
+    assert shown["outcome"] == "promoted"
+    assert shown["lineage"]["sources"][0]["license"] == "CC0-1.0"
+    report = Path(shown["report"]).read_text()
+    assert "<script" not in report
+    assert "Alexandria" in report
+    assert Path(shown["card"]).read_text().startswith("---\n")
+
+
+def test_pyfunc_and_a_real_server_answer(finished: Finished) -> None:
+    script = """
+import mlflow.pyfunc, pandas, sys
+model = mlflow.pyfunc.load_model("models:/stories@champion")
+print(model.predict(pandas.DataFrame({"prompt": ["Alexandria"]}), params={"max_tokens": 5}))
+"""
+    shell = finished.shell
+    environment = {
+        **shell.environment(),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{shell.home / 'mlflow' / 'mlflow.db'}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=shell.home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "text" in done.stdout
+
+
+def test_another_run_of_the_model_gives_way(finished: Finished, tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    shell = finished.copy(tmp_path / "busy")
+    with FileLock(shell.home / "locks" / "run-stories.lock"):
+        answer = shell.run("run", "--config", "config.yaml", "--force")
+    assert answer["outcome"] == "skipped"
+    assert "in progress" in answer["reason"]
+
+
+def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    for _ in range(30_000):
+        if condition():
+            return
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    raise AssertionError("the condition never came true")
+
+
+def some(folder: Path, pattern: str) -> bool:
+    return any(folder.glob(pattern))
+
+
+KILL_WHEN: dict[str, Callable[[Path], bool]] = {
+    "ingest": lambda home: some(home, "content/documents/.*.partial"),
+    "train": lambda home: some(home, "work/*/plan.json"),
+    "evaluate": lambda home: some(home, "content/evaluation/.*.partial"),
+    "register": lambda home: some(home, "mlflow/artifacts/models/*"),
+}
+
+
+@pytest.mark.parametrize("step", KILL_WHEN)
+def test_a_killed_run_goes_on_and_equals_an_unbroken_one(
+    finished: Finished, tmp_path: Path, step: str
+) -> None:
+    shell = new_shell(tmp_path / "work")
+    process = shell.start(
+        "run", "--config", "config.yaml", "--set", "training.checkpoint_seconds=0.2"
+    )
+    wait_for(lambda: KILL_WHEN[step](shell.home), process)
+    if step == "train":
+        wait_for(lambda: len(list(shell.home.glob("work/*/*/manifest.json"))) > 0, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    kept = {p.name for p in shell.home.glob("content/*/*") if p.is_dir() and p.name[0] != "."}
+    answer = shell.run("run", "--config", "config.yaml", "--set", "training.checkpoint_seconds=0.2")
+    assert answer["outcome"] == "promoted"
+    assert answer["version"] == 1
+    assert answer["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
+    again = {p.name for p in shell.home.glob("content/*/*") if p.is_dir() and p.name[0] != "."}
+    assert kept <= again
+    with sqlite3.connect(shell.home / "mlflow" / "mlflow.db") as store:
+        runs = store.execute("select status from runs").fetchall()
+        steps = store.execute("select step from metrics where key = 'loss_nats'").fetchall()
+        versions = store.execute("select count(*) from model_versions").fetchone()
+    assert runs == [("FINISHED",)]
+    assert len(steps) == len(set(steps))
+    assert versions == (1,)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(finished: Finished, tmp_path: Path) -> None:
+    shell = new_shell(tmp_path / "work")
+    process = shell.start("run", "--config", "config.yaml")
+    wait_for(lambda: some(shell.home, "work/*/plan.json"), process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    assert "same command" in err
+    assert "Traceback" not in err
+    with sqlite3.connect(shell.home / "prefect" / "prefect.db") as prefect:
+        assert prefect.execute("select state_type from flow_run").fetchall() == [("CANCELLED",)]
+    answer = shell.run("run", "--config", "config.yaml")
+    assert answer["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
+
+
+def flip_weights(shell: Shell) -> Iterator[Path]:
+    for path in shell.home.glob("mlflow/artifacts/**/model.safetensors"):
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        yield path
+
+
+def test_tampered_weights_are_refused_at_load(finished: Finished, tmp_path: Path) -> None:
+    shell = finished.copy(tmp_path / "tampered")
+    assert list(flip_weights(shell))
+    for command in (("generate", "--prompt", "x"), ("show", "1"), ("score", "config.yaml")):
+        answer = shell.run(*command, code=2)
+        assert "sha256" in answer["error"]
+    # Nobody is promoted over a champion that cannot be compared with.
+    answer = shell.run("run", "--config", "config.yaml", "--force", code=3)
+    gate = next(gate for gate in answer["gates"] if gate["gate"] == "champion")
+    assert (gate["outcome"], "INCOMPARABLE" in gate["reason"]) == ("INCONCLUSIVE", True)
+
+
+def test_a_corrupted_artifact_folder_is_named(finished: Finished, tmp_path: Path) -> None:
+    shell = finished.copy(tmp_path / "corrupted")
+    path = next(shell.home.glob("content/documents/*/documents-00000.parquet"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    answer = shell.run("run", "--config", "config.yaml", "--force", code=2)
+    assert str(path) in answer["error"]
+    assert "Delete" in answer["error"]
+    assert [v["version"] for v in shell.run("versions")["versions"]] == [1]
