@@ -9,6 +9,8 @@ hide the overfitting.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -132,6 +134,8 @@ def _consumed_before(ranges: Sequence[tuple[int, int]], positions: IntArray) -> 
 
 def _mask(ranges: Sequence[tuple[int, int]], start: int, stop: int) -> BoolArray:
     mask = np.zeros(stop - start, dtype=np.bool_)
-    for low, high in ranges:
-        mask[max(0, low - start) : max(0, high - start)] = True
+    first = bisect.bisect_right(ranges, start, key=lambda bounds: bounds[1])
+    rest = itertools.islice(ranges, first, None)
+    for low, high in itertools.takewhile(lambda bounds: bounds[0] < stop, rest):
+        mask[max(0, low - start) : high - start] = True
     return mask
