@@ -43,7 +43,9 @@ def _clean_stdout() -> Iterator[None]:
 
 def _say(answer: Answer, *, as_json: bool, text: Callable[[Answer], None]) -> None:
     if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+        # What starts with an underscore is for people, not part of the contract.
+        shown = {key: value for key, value in answer.items() if not key.startswith("_")}
+        click.echo(json.dumps(shown, ensure_ascii=False, allow_nan=False))
     else:
         text(answer)
 
@@ -102,7 +104,7 @@ def run(config_file: Path | None, overrides: tuple[str, ...], force: bool) -> tu
     from flows.launch import launch
 
     result = launch(config_file, overrides=overrides, force=force)
-    return result.to_json(), result.exit_code
+    return {**result.to_json(), "_report": result.report}, result.exit_code
 
 
 @cli.command()

@@ -152,6 +152,7 @@ class _Pipeline:
             ],
             fingerprints=candidate.fingerprints,
             seconds=seconds,
+            report=str(self.registry.open(version).report),
         )
         self._remember(result)
         return result

@@ -98,6 +98,8 @@ def run(answer: Answer) -> None:
         _line()
         parts = ", ".join(f"{k} {v:.1f}" for k, v in seconds.items() if k != "total")
         _line(f"  seconds: {parts}; total {seconds.get('total', sum(seconds.values())):.1f}")
+    if answer["_report"]:
+        _line(f"  report: {answer['_report']}")
     _line()
     option = f" --model {answer['model']}"
     if answer["champion"]:

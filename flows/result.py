@@ -22,6 +22,7 @@ class RunResult:
         gates: One mapping a gate, in the order of evaluation.
         fingerprints: data, tokenizer, config, weights.
         seconds: Wall-clock seconds by step.
+        report: Path of the version's report page; for people, not part of the JSON answer.
     """
 
     outcome: Outcome
@@ -36,10 +37,13 @@ class RunResult:
     gates: Sequence[Mapping[str, Any]] = ()
     fingerprints: Mapping[str, str | None] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    report: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The result as plain JSON values."""
-        return asdict(self)
+        """The answer of `lmcore run --json`."""
+        values = asdict(self)
+        del values["report"]
+        return values
 
     @property
     def exit_code(self) -> int:

@@ -279,16 +279,15 @@ def test_a_killed_run_goes_on_and_equals_an_unbroken_one(
     finished: Finished, tmp_path: Path, step: str
 ) -> None:
     shell = new_shell(tmp_path / "work")
-    process = shell.start(
-        "run", "--config", "config.yaml", "--set", "training.checkpoint_seconds=0.2"
-    )
+    command = ("run", "--config", "config.yaml", "--set", "training.checkpoint_seconds=0.2")
+    process = shell.start(*command)
     wait_for(lambda: KILL_WHEN[step](shell.home), process)
     if step == "train":
-        wait_for(lambda: len(list(shell.home.glob("work/*/*/manifest.json"))) > 0, process)
+        wait_for(lambda: len(list(shell.home.glob("work/**/step-*/manifest.json"))) > 0, process)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.communicate(timeout=60)
     kept = {p.name for p in shell.home.glob("content/*/*") if p.is_dir() and p.name[0] != "."}
-    answer = shell.run("run", "--config", "config.yaml", "--set", "training.checkpoint_seconds=0.2")
+    answer = shell.run(*command)
     assert answer["outcome"] == "promoted"
     assert answer["version"] == 1
     assert answer["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
@@ -308,7 +307,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(finished: Finished, tmp_path: Path) 
     process = shell.start("run", "--config", "config.yaml")
     wait_for(lambda: some(shell.home, "work/*/plan.json"), process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
     assert "same command" in err
     assert "Traceback" not in err

@@ -1,0 +1,134 @@
+"""The project as a whole: layout, direction of imports, lock, and a README that tells the truth."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_the_mlflow_folder_does_not_shadow_mlflow() -> None:
+    assert not list((ROOT / "mlflow").rglob("*.py"))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "import mlflow; print(mlflow.__version__)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "3.17.2"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "lmcore").rglob("*.py")), ids=str)
+def test_lmcore_knows_neither_prefect_nor_mlflow(path: Path) -> None:
+    assert not imported(path) & {"prefect", "mlflow", "flows"}
+
+
+def test_only_two_modules_know_mlflow() -> None:
+    knowing = {p.name for p in (ROOT / "flows").glob("*.py") if "mlflow" in imported(p)}
+    assert knowing == {"tracking.py", "registry.py"}
+
+
+def test_no_module_hides_a_standard_one() -> None:
+    for package in ("flows", "lmcore"):
+        for path in (ROOT / package).rglob("*.py"):
+            # Run as a script, a module's folder comes first on the path.
+            assert path.stem not in sys.stdlib_module_names - {"__init__"} or package == "lmcore"
+
+
+def test_tests_are_no_packages() -> None:
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_every_package_is_listed_and_installed() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for top in ("lmcore", "flows", "configs")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+    assert found == set(listed)
+
+
+def test_the_lock_pins_every_requirement_exactly() -> None:
+    lines = [
+        line
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert all(re.fullmatch(r"[A-Za-z0-9][\w.-]*==[\w.]+", line) for line in lines)
+    locked = {re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower() for line in lines}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    for requirement in wanted:
+        name = re.match(r"[\w.-]+", requirement)
+        assert name is not None
+        assert re.sub(r"[-_.]+", "-", name[0]).lower() in locked, requirement
+    pins = dict(line.split("==") for line in lines)
+    assert pins["torch"] == "2.13.0"
+    assert tuple(map(int, pins["fastapi"].split("."))) < (0, 151)
+
+
+@pytest.mark.slow
+def test_both_servers_import() -> None:
+    script = "import prefect.server.api.server, mlflow.server"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], cwd=ROOT / "docs", check=True)
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"```(?:console|sh|bash)\n(.*?)```", README.read_text(), re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.removeprefix("$ ").strip() for line in lines if line.startswith("$ ")]
+
+
+@pytest.mark.parametrize("command", [c for c in readme_commands() if "lmcore " in c])
+def test_every_command_of_the_readme_parses(command: str) -> None:
+    import shlex
+
+    from flows.cli import cli
+
+    words = shlex.split(command.partition("#")[0])
+    words = words[next(i for i, w in enumerate(words) if w.endswith("lmcore")) + 1 :]
+    name, arguments = words[0], words[1:]
+    found = cli.commands[name]
+    assert isinstance(found, click.Command)
+    if "--help" not in arguments:
+        found.make_context(name, list(arguments))
+
+
+def test_the_readme_names_what_exists() -> None:
+    text = README.read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {c.split()[1] for c in readme_commands() if c.startswith("make ")} <= targets
+    tree = re.search(r"<!-- tree -->\n+```\n(.*?)```", text, re.DOTALL)
+    assert tree is not None
+    for line in tree[1].splitlines():
+        assert (ROOT / line.split()[0]).exists(), line
+    for link in re.findall(r"\]\(([\w./-]+)\)", text):
+        assert (ROOT / link).exists(), link
+    for name in ("LMCORE_HOME", "MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
+        assert name in text
+
+
+def test_every_command_is_in_the_readme() -> None:
+    from flows.cli import cli
+
+    text = README.read_text()
+    assert [name for name in cli.commands if f"lmcore {name}" not in text] == []
