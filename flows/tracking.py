@@ -126,6 +126,7 @@ class TrackedRun:
         self._pending: list[Metric] = []
         self._logged: dict[str, set[int]] = {}
         self._ended = False
+        self._flushed = 0.0
         self.run_id = str(run.info.run_id)
         self.experiment_id = str(run.info.experiment_id)
         self.resumed = resumed
@@ -146,8 +147,13 @@ class TrackedRun:
         else:
             self.end("FAILED")
 
-    def log_metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
-        """Log values of one step now; a step that the run already has is left alone.
+    def log_metrics(
+        self, values: Mapping[str, float], *, step: int = 0, patience_seconds: float = 0.0
+    ) -> None:
+        """Log values of one step; a step that the run already has is left alone.
+
+        They are sent now, or together with later ones within `patience_seconds`: a transaction
+        of the store takes as long as a step of a small model.
 
         A value that is not finite is not stored (MLflow turns infinity into 1.8e308) and is
         reported.  Where the store fails, training goes on: the values are kept and sent with
@@ -162,6 +168,8 @@ class TrackedRun:
                 elif step not in self._steps(key):
                     self._logged[key].add(step)
                     self._pending.append(Metric(key, float(value), now, step))
+            if time.monotonic() - self._flushed < patience_seconds:
+                return
             try:
                 self._flush()
             except Exception as error:  # whatever the store's driver raises
@@ -174,6 +182,7 @@ class TrackedRun:
         return self._logged[key]
 
     def _flush(self) -> None:
+        self._flushed = time.monotonic()
         while self._pending:
             batch = self._pending[:_METRICS_A_BATCH]
             # Same time stamp at a second attempt, so what did arrive is not stored twice.

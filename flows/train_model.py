@@ -34,7 +34,10 @@ def train_model(
         def on_event(event: TrainingEvent) -> None:
             displays.show(event)
             if event.kind in ("step", "evaluation"):
-                tracked.log_metrics(event.values, step=event.step)
+                tracked.log_metrics(event.values, step=event.step, patience_seconds=2.0)
+            elif event.kind == "checkpoint":
+                # What a resume will not train again must be in the store by now.
+                tracked.log_metrics({}, step=event.step)
 
         try:
             checkpoint = train(
