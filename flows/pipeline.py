@@ -197,7 +197,7 @@ class _Pipeline:
             version = register_version(candidate, home, tracked, _flow_run_id())
         with watch.step("promote"):
             decision = promote_version(config, version, candidate.champion, home)
-        self._publish(candidate, decision)
+        self._publish(candidate, version, decision)
         return version, decision, candidate
 
     def _finished(self, key: RunKey) -> list[Version]:
@@ -246,9 +246,9 @@ class _Pipeline:
             schedule=f"{schedule.cron} ({schedule.timezone})" if schedule else None,
         )
 
-    def _publish(self, candidate: Candidate, decision: Decision) -> None:
-        """Gate table, summary and a link to the report on the flow run's page."""
-        data = candidate.report_data()
+    def _publish(self, candidate: Candidate, version: Version, decision: Decision) -> None:
+        """Gate table and summary on the flow run's page."""
+        data = candidate.report_data(version=version.number, outcome=decision.outcome)
         name = self.config.name
         create_table_artifact(
             gate_rows(data), key=artifact_key("gates", name), description=decision.reason

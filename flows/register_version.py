@@ -73,13 +73,18 @@ class Candidate:
             "plan": self.checkpoint.plan().model_dump(mode="json"),
         }
 
-    def report_data(self) -> ReportData:
-        """What the report page and the card tell."""
+    def report_data(self, *, version: int | None = None, outcome: str | None = None) -> ReportData:
+        """What the report page and the card tell.
+
+        Both are stored inside the version, before it has a number or is promoted; what is shown
+        elsewhere may say more.
+        """
         verdict = self.report.verdict()
         return ReportData(
             model=self.config.name,
             task=self.config.task,
-            outcome="registered" if verdict.passed else "rejected",
+            version=version,
+            outcome=outcome or ("passed" if verdict.passed else "rejected"),
             reason=verdict.reason,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             metrics=self.report.metrics(),

@@ -172,17 +172,22 @@ def _pairs(pairs: Iterable[tuple[str, str]]) -> ledger.Table | None:
 
 
 def _use(data: ReportData) -> list[Markup]:
-    """Commands that load exactly this version; none for a candidate that has no number."""
-    if not data.version:
+    """Commands that load this version; none for a candidate that nothing is known of.
+
+    Without a number the champion is named: the card is written before the registry numbers it.
+    """
+    if data.designation == "candidate":
         return []
     model = one_line(data.model)
+    address = f"{model}/{data.version}" if data.version else f"{model}@champion"
     command = "generate --prompt" if data.task == "language_modelling" else "predict"
     python = (
         "import mlflow\n\n"
-        f"model = mlflow.pyfunc.load_model({f'models:/{model}/{data.version}'!r})\n"
+        f"model = mlflow.pyfunc.load_model({f'models:/{address}'!r})\n"
         "print(model.metadata.signature)  # what predict() takes and returns"
     )
-    shell = f"lmcore {command} 'Some text' --model {shlex.quote(model)} --version {data.version}"
+    version = data.version or "champion"
+    shell = f"lmcore {command} 'Some text' --model {shlex.quote(model)} --version {version}"
     return [fence(shell, "bash"), fence(python, "python")]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from lmcore.errors import UserError
 
-OUTCOMES = ("promoted", "registered", "rejected", "skipped")
+OUTCOMES = ("passed", "promoted", "registered", "rejected", "skipped")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,8 @@ class ReportData:
 
     Attributes:
         model: Registered name.
-        outcome: promoted, registered, rejected or skipped.
+        outcome: promoted, registered, rejected or skipped; `passed` where the page is written
+            before it is decided what becomes of a version whose gates all passed.
         task: language_modelling, sentiment, translation or summarization.
         version: Number in the registry; None for a candidate without one.
         reason: One sentence: why this outcome.
@@ -84,6 +85,17 @@ class ReportData:
         return asdict(self)
 
     @property
+    def designation(self) -> str:
+        """Which one of the model's versions: its number, else its weights, else nothing is known.
+
+        The page is stored inside the version, so it is written before there is a number.
+        """
+        if self.version:
+            return f"version {self.version}"
+        weights = self.fingerprints.get("weights")
+        return f"weights {weights[:8]}" if weights else "candidate"
+
+    @property
     def title(self) -> str:
         """Model and version as a person says them."""
-        return f"{self.model}, " + (f"version {self.version}" if self.version else "candidate")
+        return f"{self.model}, {self.designation}"

@@ -36,7 +36,13 @@ _KINDS = {
     "WARN": "warn",
     "SKIPPED": "idle",
 }
-_OUTCOME_KINDS = {"promoted": "pass", "registered": "pass", "rejected": "fail", "skipped": "idle"}
+_OUTCOME_KINDS = {
+    "passed": "pass",
+    "promoted": "pass",
+    "registered": "pass",
+    "rejected": "fail",
+    "skipped": "idle",
+}
 
 
 @functools.cache

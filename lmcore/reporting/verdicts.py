@@ -16,6 +16,7 @@ from lmcore.reporting.text import SHARE, duration, finite, interval, number, one
 
 _PASSED = "PASS"
 _OPENINGS = {
+    "passed": "Passed: it may become the champion; `lmcore history` tells whether and when it did.",
     "promoted": "Promoted: this version is now the champion.",
     "registered": "Registered: every required gate passed; automatic promotion is switched off.",
     "rejected": "Rejected: it is kept with its evidence, and it is not in use.",

@@ -108,10 +108,12 @@ class Verdict:
             return f"gate {first.gate}: {first.outcome}: {first.reason}{others}"
         if not self.passed:
             return "no required gate was evaluated, so nothing speaks for this model"
-        required = sum(result.required for result in self.results)
-        skipped = [r.gate for r in self.results if r.required and r.outcome == "SKIPPED"]
-        note = f" ({', '.join(skipped)} skipped)" if skipped else ""
-        return f"all {required} required gates passed{note}"
+        required = [result for result in self.results if result.required]
+        skipped = [result.gate for result in required if result.outcome == "SKIPPED"]
+        if skipped:
+            passed = len(required) - len(skipped)
+            return f"{passed} required gates passed, {', '.join(skipped)} skipped"
+        return f"all {len(required)} required gates passed"
 
 
 def judge_upper(interval: Interval, limit: float, *, strict: bool = False) -> Outcome:

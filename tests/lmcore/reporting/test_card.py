@@ -151,3 +151,12 @@ def test_the_summary_is_short_and_says_the_outcome_first(report_data):
     assert "| Held-out text | 1.503 | bits/byte · 1.482 to 1.526 · 25 documents |" in lines
     bare = summary_markdown(ReportData(model="m", outcome="skipped"))
     assert bare.startswith("## Model: m, candidate\n\n**Skipped: nothing new to train on")
+
+
+def test_a_card_without_a_number_names_the_weights_and_loads_the_champion():
+    data = ReportData(model="m", outcome="passed", fingerprints={"weights": "ab" * 32})
+    card = render_card(data)
+    assert "m, weights abababab" in card
+    assert "models:/m@champion" in card
+    assert "--version champion" in card
+    assert "not registered" not in card

@@ -10,7 +10,7 @@ from lmcore.reporting.data import ReportData
 
 
 def test_an_unknown_outcome_is_refused():
-    with pytest.raises(UserError, match="outcome='lost'; expected one of promoted"):
+    with pytest.raises(UserError, match="outcome='lost'; expected one of passed, promoted"):
         ReportData(model="m", outcome="lost")
 
 
