@@ -58,7 +58,10 @@ def default_run(home: Path) -> dict[str, Any]:
     """The default configuration in an empty home."""
     seconds, output = lmcore(home, "run", "--json")
     answer = json.loads(output)
+    shown = json.loads(lmcore(home, "show", str(answer["version"]), "--json")[1])
+    competence = next(gate for gate in shown["gates"] if gate["gate"] == "competence")
     return {
+        "model_minus_kneser_ney_bits_per_byte": competence["evidence"]["differences"],
         "wall_clock_seconds": round(seconds, 1),
         "around_the_training_seconds": round(seconds - answer["seconds"]["train"], 1),
         "outcome": answer["outcome"],

@@ -7,6 +7,8 @@ characters (which could move a terminal's cursor) are removed and markup is off.
 from __future__ import annotations
 
 import math
+import shutil
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -61,11 +63,16 @@ def table(rows: Iterable[Sequence[object]], header: Sequence[str]) -> None:
 
 
 def _gates(gates: Sequence[Answer]) -> None:
-    width = max((len(g["gate"]) for g in gates), default=0)
+    columns = max((len(g["gate"]) for g in gates), default=0)
+    indent = 2 + 12 + 1 + columns + 2
+    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120) - indent)
     for gate in gates:
         mark = click.style(f"{gate['outcome']:<12}", fg=_MARKS.get(gate["outcome"]))
         needed = "" if gate["required"] else " (not required)"
-        click.echo(f"  {mark} {clean(gate['gate']):<{width}}  {clean(gate['reason'])}{needed}")
+        reason = textwrap.wrap(clean(gate["reason"]) + needed, width) or [""]
+        click.echo(f"  {mark} {clean(gate['gate']):<{columns}}  {reason[0]}")
+        for line in reason[1:]:
+            click.echo(" " * indent + line)
 
 
 def run(answer: Answer) -> None:
