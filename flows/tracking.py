@@ -34,6 +34,8 @@ from lmcore.errors import IntegrityError, LmcoreError
 
 logger = logging.getLogger(__name__)
 
+# MLflow's pages then open with runs and curves, not with traces of language-model calls.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _INTERRUPTIONS = ("Interrupted", "StoppedError")
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -106,7 +108,7 @@ def experiment(home: Home, model: str) -> str:
         if found is None:
             # Without a location the server's own artifact store is used, as it should be there.
             location = home.mlflow_artifacts.as_uri() if home.embedded else None
-            return client.create_experiment(model, artifact_location=location)
+            return client.create_experiment(model, artifact_location=location, tags=_KIND)
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
