@@ -27,7 +27,7 @@ FILES_FOR_FILE_UNIT = 50
 _SNIFF_BYTES = 8192
 
 Format = Literal["text", "lines", "jsonl", "csv", "tsv", "parquet"]
-_FORMATS: dict[str, Format] = {
+FORMATS: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
@@ -79,7 +79,7 @@ def resolve_format(config: SourceConfig, name: str) -> Format:
     if config.format != "auto":
         assert config.format != "parallel"
         return config.format
-    return _FORMATS.get(PurePosixPath(content_name(name)).suffix.lower(), "text")
+    return FORMATS.get(PurePosixPath(content_name(name)).suffix.lower(), "text")
 
 
 def _content_names(source: LocatedSource) -> Iterator[str]:

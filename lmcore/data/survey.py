@@ -8,28 +8,17 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lmcore.data.archives import container, content_name
+from lmcore.data.readers import FORMATS
+from lmcore.data.sources import about_the_data
 from lmcore.errors import SourceError
 
-_FORMATS = {
-    ".txt": "text",
-    ".text": "text",
-    ".md": "text",
-    ".rst": "text",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-}
-_COMPRESSED = (".gz", ".zst")
-_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.zst")
-_ABOUT = re.compile(r"^(licen[cs]e|copying|notice|readme|changelog|authors)\b", re.IGNORECASE)
+_TEXT_ENDINGS = (".txt", ".text", ".md", ".rst")
 _TEXT_NAMES = ("text", "content", "body", "message", "article", "document", "review", "tweet")
 _SAMPLE_BYTES = 1 << 18
 _SAMPLE_ROWS = 200
@@ -101,7 +90,7 @@ def survey(place: Path) -> Survey:
     skipped: list[Path] = []
     for path in _walk(place):
         kind = _kind(path)
-        if _ABOUT.match(path.name):
+        if about_the_data(path.name):
             about.append(path)
         elif kind is None:
             skipped.append(path)
@@ -133,14 +122,13 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _kind(path: Path) -> tuple[str, str] | None:
     """Reader and file-name ending of a path, or None where it is no kind we read."""
-    name = path.name.lower()
-    for ending in _ARCHIVES:
-        if name.endswith(ending):
-            return "auto", path.name[-len(ending) :]
-    packing = path.suffix if path.suffix.lower() in _COMPRESSED else ""
-    inner = Path(path.name.removesuffix(packing)).suffix
-    reader = _FORMATS.get(inner.lower())
-    return (reader, inner + packing) if reader else None
+    name = path.name
+    if container(name) in ("zip", "tar"):
+        ending = "".join(path.suffixes[-2:]) if ".tar." in name.lower() else path.suffix
+        return "auto", ending
+    inner = Path(content_name(name)).suffix
+    reader = "text" if inner.lower() in _TEXT_ENDINGS else FORMATS.get(inner.lower())
+    return (reader, inner + name[len(content_name(name)) :]) if reader else None
 
 
 def _looks_like_text(path: Path) -> bool:
@@ -174,7 +162,7 @@ def _columns(path: Path, reader: str) -> tuple[tuple[str, ...], str | None]:
             names = tuple(str(name) for name in file.schema_arrow.names)
             batch = next(file.iter_batches(_SAMPLE_ROWS), None)
             rows = batch.to_pylist() if batch is not None else []
-    elif reader in ("csv", "tsv", "jsonl") and path.suffix.lower() not in _COMPRESSED:
+    elif reader in ("csv", "tsv", "jsonl") and container(path.name) == "plain":
         with path.open("rb") as stream:
             lines = stream.read(_SAMPLE_BYTES).decode("utf-8", errors="replace").splitlines()
         rows = _records(lines[: _SAMPLE_ROWS + 1], reader)

@@ -99,3 +99,24 @@ def test_no_text_is_one_sentence(tmp_path: Path) -> None:
         init(tmp_path / "d", tmp_path / "c.yaml")
     with pytest.raises(SourceError, match="not a kind of file"):
         init(tmp_path / "d" / "x.bin", tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "reader", "files"),
+    [
+        ("a.txt.gz", "text", "*.txt.gz"),
+        ("a.jsonl.zst", "jsonl", "*.jsonl.zst"),
+        ("a.zip", "auto", "*.zip"),
+        ("a.tar.gz", "auto", "*.tar.gz"),
+        ("a.tgz", "auto", "*.tgz"),
+    ],
+)
+def test_packed_files_are_named_by_their_whole_ending(
+    tmp_path: Path, name: str, reader: str, files: str
+) -> None:
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    (folder / name).write_bytes(b"whatever")
+    answer = init(folder, tmp_path / "c.yaml")
+    found = answer["sources"][0]  # type: ignore[index]
+    assert (found["format"], found["files"]) == (reader, files)
