@@ -156,12 +156,16 @@ def _finding(place: Path, files: str | None, reader: str, paths: list[Path]) -> 
 
 def _columns(path: Path, reader: str) -> tuple[tuple[str, ...], str | None]:
     if reader == "parquet":
+        from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
 
-        with ParquetFile(path) as file:
-            names = tuple(str(name) for name in file.schema_arrow.names)
-            batch = next(file.iter_batches(_SAMPLE_ROWS), None)
-            rows = batch.to_pylist() if batch is not None else []
+        try:
+            with ParquetFile(path) as file:
+                names = tuple(str(name) for name in file.schema_arrow.names)
+                batch = next(file.iter_batches(_SAMPLE_ROWS), None)
+                rows = batch.to_pylist() if batch is not None else []
+        except (ArrowException, OSError):
+            return (), "text"  # the run will name the file and quarantine it
     elif reader in ("csv", "tsv", "jsonl") and container(path.name) == "plain":
         with path.open("rb") as stream:
             lines = stream.read(_SAMPLE_BYTES).decode("utf-8", errors="replace").splitlines()
@@ -173,8 +177,8 @@ def _columns(path: Path, reader: str) -> tuple[tuple[str, ...], str | None]:
 
 
 def _records(lines: list[str], reader: str) -> list[dict[str, object]]:
+    records: list[dict[str, object]] = []
     if reader == "jsonl":
-        records = []
         for line in lines:
             try:
                 record = json.loads(line)
@@ -189,7 +193,12 @@ def _records(lines: list[str], reader: str) -> list[dict[str, object]]:
         if reader == "tsv"
         else csv.DictReader(lines)
     )
-    return [{str(name): value for name, value in row.items() if name} for row in table]
+    try:
+        for row in table:
+            records.append({str(name): value for name, value in row.items() if name})
+    except csv.Error:
+        pass  # a cell beyond the library's limit; the rows before it say enough
+    return records
 
 
 def _text_column(names: tuple[str, ...], rows: list[dict[str, object]]) -> str | None:

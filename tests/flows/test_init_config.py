@@ -120,3 +120,17 @@ def test_packed_files_are_named_by_their_whole_ending(
     answer = init(folder, tmp_path / "c.yaml")
     found = answer["sources"][0]  # type: ignore[index]
     assert (found["format"], found["files"]) == (reader, files)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.parquet", b"no parquet"),
+        ("a.csv", b'text\n"' + b"x" * 200_000),
+        ("a.jsonl", b"\xff\xfe"),
+    ],
+)
+def test_broken_tables_do_not_stop_init(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    init(tmp_path / name, tmp_path / "c.yaml")
+    assert load_config(tmp_path / "c.yaml").sources[0].text_field == "text"
