@@ -33,7 +33,7 @@ from flows.register_version import Candidate, register_version
 from flows.registry import Registry
 from flows.result import RunResult
 from flows.run_key import RunKey, lock_digest, run_key
-from flows.signals import stop_requested
+from flows.signals import still_polite, stop_requested
 from flows.tokenize_documents import tokenize_documents
 from flows.tracking import TrackedRun, open_run
 from flows.train_model import train_model
@@ -84,7 +84,7 @@ def retrain(config: RunConfig, force: bool = False) -> RunResult:
     home = current()
     guard = FileLock(home.locks / f"run-{config.name}.lock", timeout=0)
     try:
-        with guard:
+        with guard, still_polite():
             result = _Pipeline(config, home).run(force=force)
     except Timeout:
         result = RunResult(

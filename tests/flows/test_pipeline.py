@@ -302,11 +302,14 @@ def test_a_killed_run_goes_on_and_equals_an_unbroken_one(
     assert versions == (1,)
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(finished: Finished, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(
+    finished: Finished, tmp_path: Path, number: signal.Signals
+) -> None:
     shell = new_shell(tmp_path / "work")
     process = shell.start("run", "--config", "config.yaml")
     wait_for(lambda: some(shell.home, "work/*/plan.json"), process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
     assert "same command" in err
