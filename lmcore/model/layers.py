@@ -180,6 +180,21 @@ MIXERS: dict[str, Callable[[int, ModelConfig], LstmMixer | AttentionMixer]] = {
 }
 
 
+class LaneGenerator(torch.Generator):
+    """Randomness of a process that reads some of the lanes of a step.
+
+    What depends on the lane is drawn for all lanes and the own rows are taken, so that many
+    processes drop what one would.
+
+    Attributes:
+        lanes: Rows of this process.
+        num_lanes: Rows of all processes.
+    """
+
+    lanes: slice
+    num_lanes: int
+
+
 def locked_dropout(x: Tensor, *, rate: float, rng: torch.Generator | None) -> Tensor:
     """Drop the same features at each of the T positions (Gal and Ghahramani 2016).
 
@@ -190,8 +205,10 @@ def locked_dropout(x: Tensor, *, rate: float, rng: torch.Generator | None) -> Te
     """
     if rng is None or rate <= 0.0:
         return x
-    keep = torch.empty(x.shape[0], 1, x.shape[2], device=x.device)
+    part = rng if isinstance(rng, LaneGenerator) else None
+    keep = torch.empty(part.num_lanes if part else x.shape[0], 1, x.shape[2], device=x.device)
     keep.bernoulli_(1.0 - rate, generator=rng)
+    keep = keep[part.lanes] if part else keep
     return x * (keep / (1.0 - rate)).to(x.dtype)
 
 
