@@ -213,7 +213,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(bench: Any) -> None:
         result = read(f"kill-{number}")
         result.setdefault("last point", unbroken["last point"])
         assert result == unbroken, kill
-    # Killed again and again, and the newest point was damaged: the one before is taken, with a word.
+    # Killed again and again, then the newest point was damaged: the one before is taken, aloud.
     assert read("again") == unbroken
     said = json.loads((bench.root / "again" / "said.json").read_text())
     assert any("passed over" in message and "sha256" in message for message in said), said
