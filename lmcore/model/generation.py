@@ -24,7 +24,9 @@ from lmcore.model.state import State
 
 __all__ = ["Generation", "GenerationConfig", "generate", "generate_batch", "stream_generate"]
 
+# Tokens of a prompt, and of all prompts together, that are read at once.
 _PREFILL_TOKENS = 512
+_PREFILL_BATCH_TOKENS = 4096
 _PENALTY_TOKENS = 64
 # Below this many parameters one core reads the weights as fast as several, which would only
 # wait for each other, on a busy machine for milliseconds a token.
@@ -139,13 +141,11 @@ def generate_batch(
 ) -> list[Generation]:
     """Continue several prompts together; the one at index i uses the seed `config.seed + i`."""
     lanes = [_Lane(tokenizer, config, seed=config.seed + i) for i in range(len(prompts))]
-    with _inference(model):
-        read = [_prefill(model, tokenizer, prompt) for prompt in prompts]
+    with inference(model):
         active = [index for index, lane in enumerate(lanes) if lane.finish is None]
         if not active:
             return [lane.result() for lane in lanes]
-        logits = torch.cat([read[index][0] for index in active])
-        state = State.concatenate([read[index][1] for index in active])
+        logits, state = prefill(model, [tokenizer.encode(prompts[index]) for index in active])
         while True:
             scores = logits.cpu()
             tokens = [lanes[index].advance(scores[row])[0] for row, index in enumerate(active)]
@@ -161,7 +161,7 @@ def generate_batch(
 
 
 @contextlib.contextmanager
-def _inference(model: RecurrentAttentionLM) -> Iterator[None]:
+def inference(model: RecurrentAttentionLM) -> Iterator[None]:
     """No gradients and, for a small model, one core; both end with the block."""
     threads = torch.get_num_threads()
     small = model.num_parameters < _ONE_CORE_PARAMETERS
@@ -180,30 +180,45 @@ def _stream(
 ) -> Iterator[str]:
     if lane.finish is not None:
         return
-    with _inference(model):
-        logits, state = _prefill(model, tokenizer, prompt)
+    with inference(model):
+        logits, state = prefill(model, [tokenizer.encode(prompt)])
     while True:
         # Entered anew for each token: the mode must not leak into the caller between pieces.
-        with _inference(model):
+        with inference(model):
             token, piece = lane.advance(logits[0].cpu())
         if piece:
             yield piece
         if lane.finish is not None:
             return
-        with _inference(model):
+        with inference(model):
             chunk, state = model(torch.tensor([[token]], device=logits.device), state)
             logits = chunk[:, -1]
 
 
-def _prefill(
-    model: RecurrentAttentionLM, tokenizer: TextCodec, prompt: str
-) -> tuple[Tensor, State]:
-    """Read [end] + prompt in chunks; logits [1, V] of the first new token and the state."""
-    ids = torch.tensor([[tokenizer.end_id, *tokenizer.encode(prompt)]])
-    state = model.fresh_state(1)
-    features = None
-    for start in range(0, ids.shape[1], _PREFILL_TOKENS):
-        chunk = ids[:, start : start + _PREFILL_TOKENS]
-        features, state = model.features(chunk.to(model.embedding.weight.device), state)
-    assert features is not None
-    return model.logits(features[:, -1]), state
+def prefill(model: RecurrentAttentionLM, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, State]:
+    """Read [end] + prompt for each prompt; those of equal length together, in chunks.
+
+    Memory does not depend on the length of a prompt. Call it under `inference`.
+
+    Returns:
+        Logits of each prompt's first new token [P, V], and the state, P lanes.
+    """
+    device = model.embedding.weight.device
+    groups: dict[int, list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        groups.setdefault(len(prompt), []).append(index)
+    read = []
+    for members in groups.values():
+        ids = torch.tensor([[model.end_id, *prompts[index]] for index in members])
+        state = model.fresh_state(len(members))
+        features = None
+        length = min(_PREFILL_TOKENS, max(1, _PREFILL_BATCH_TOKENS // len(members)))
+        for start in range(0, ids.shape[1], length):
+            chunk = ids[:, start : start + length].to(device)
+            features, state = model.features(chunk, state)
+        assert features is not None
+        read.append((model.logits(features[:, -1]), state))
+    order = [index for members in groups.values() for index in members]
+    places = sorted(range(len(order)), key=order.__getitem__)
+    logits = torch.cat([logits for logits, _ in read])[places]
+    return logits, State.concatenate([state for _, state in read]).select(places)
