@@ -6,7 +6,8 @@ token resets the model, documents can stand one behind the other in a lane and s
 scored alone; so lanes are filled evenly (longest document first, always into the shortest
 lane), read in chunks, and dropped as they run dry.  Nothing is padded but their last chunk.
 
-Memory is bounded by `WINDOW_BYTES` of text and `CHUNK_LOGITS` logits, whatever the corpus.
+Memory is bounded by `WINDOW_BYTES` of text and `max_lanes * chunk_tokens` features, whatever
+the corpus; logits are held a few rows at a time (`lmcore.model.head`).
 """
 
 from __future__ import annotations
@@ -23,11 +24,9 @@ from lmcore.data.documents import Document
 from lmcore.data.tokenizer import Tokenizer
 from lmcore.evaluation.scores import ScoreTable
 from lmcore.model.language_model import RecurrentAttentionLM
-from lmcore.model.loss import token_nll
 
 MAX_LANES = 32
 CHUNK_TOKENS = 128
-CHUNK_LOGITS = 1 << 23
 WINDOW_BYTES = 32 << 20
 
 IntArray = NDArray[np.int64]
@@ -105,9 +104,6 @@ def score_tokens(
     Returns:
         Shape [N].
     """
-    rows = max(64, CHUNK_LOGITS // model.vocab_size)
-    chunk_tokens = min(chunk_tokens, rows)
-    lanes = max(1, min(lanes, rows // chunk_tokens))
     streams, owners, weights = [], [], []
     for members in _filled_lanes([len(ids) + 1 for ids in tokens], lanes):
         end = np.array([model.end_id])
@@ -129,8 +125,8 @@ def score_tokens(
             stop = min(start + chunk_tokens, lengths[0])
             inputs = _stacked(streams[:active], start, stop, device)
             targets = _stacked(streams[:active], start + 1, stop + 1, device)
-            logits, state = model(inputs, state)
-            found = token_nll(logits, targets).double().cpu().numpy()
+            features, state = model.features(inputs, state)
+            found = model.target_nll(features, targets).double().cpu().numpy()
             for lane in range(active):
                 owner = owners[lane][start:stop]
                 nats = found[lane, : len(owner)]

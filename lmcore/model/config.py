@@ -1,5 +1,6 @@
 """Shape of the language model: validated, versioned, stored as JSON beside the weights."""
 
+import itertools
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -29,6 +30,12 @@ class ModelConfig(Section):
     )
     mlp_multiple: int = Field(2, ge=1, le=8, description="Hidden width of the MLP over d_model.")
     tie_embeddings: bool | None = Field(None, description="null: tied from 1,024 tokens up.")
+    cutoffs: tuple[int, ...] | None = Field(
+        None,
+        max_length=16,
+        description="Two-level softmax: first token ids of its classes; empty is one softmax,"
+        " null chooses by the vocabulary.",
+    )
     dropout: Dropout | None = Field(
         None, description="Locked dropout; null: chosen from the epochs that will be seen."
     )
@@ -41,4 +48,11 @@ class ModelConfig(Section):
             raise ValueError(
                 f"pattern {self.pattern!r} has the unknown letters {unknown}; expected {expected}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ascending_cutoffs(self) -> Self:
+        bounds = (0, *(self.cutoffs or ()))
+        if any(stop <= start for start, stop in itertools.pairwise(bounds)):
+            raise ValueError(f"cutoffs {list(bounds[1:])} must be above 0 and ascend")
         return self

@@ -28,9 +28,10 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from lmcore.artifacts import atomic_write
-from lmcore.errors import IntegrityError
+from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.boundaries import find_boundaries
 from lmcore.model.config import ModelConfig
+from lmcore.model.head import default_cutoffs, scores, target_nll
 from lmcore.model.layers import MIXERS, Mixer, Mlp, locked_dropout
 from lmcore.model.state import LayerState, State
 
@@ -86,6 +87,17 @@ class RecurrentAttentionLM(nn.Module):
         self.head = None if self.tied else nn.Linear(config.d_model, vocab_size, bias=False)
         if self.head is not None:
             nn.init.zeros_(self.head.weight)
+        self.cutoffs = default_cutoffs(vocab_size) if config.cutoffs is None else config.cutoffs
+        if self.cutoffs and self.cutoffs[-1] >= vocab_size:
+            raise ConfigError(
+                f"model.cutoffs {list(self.cutoffs)} reach beyond the vocabulary of {vocab_size}"
+                " tokens; lower them or leave them out"
+            )
+        self.classes = (
+            nn.Parameter(torch.zeros(len(self.cutoffs), self.head_weight.shape[1]))
+            if self.cutoffs
+            else None
+        )
 
     @property
     def head_weight(self) -> Tensor:
@@ -147,8 +159,22 @@ class RecurrentAttentionLM(nn.Module):
         return locked_dropout(x, rate=self.dropout, rng=rng), State(layers=tuple(after))
 
     def logits(self, features: Tensor) -> Tensor:
-        """Scores of all tokens from features, [..., V]."""
-        return functional.linear(features, self.head_weight)
+        """Scores of all tokens from features, [..., V]; their softmax is the distribution."""
+        return scores(features, self.head_weight, classes=self.classes, cutoffs=self.cutoffs)
+
+    def target_nll(self, features: Tensor, targets: Tensor) -> Tensor:
+        """Negative log-likelihood of targets [...] in nats, float32, from features [..., e].
+
+        With a large vocabulary this is far cheaper than going through `logits`.
+        """
+        nll = target_nll(
+            features.flatten(0, -2),
+            targets.reshape(-1),
+            self.head_weight,
+            classes=self.classes,
+            cutoffs=self.cutoffs,
+        )
+        return nll.view(targets.shape)
 
     def _mixers(self) -> list[Mixer]:
         return [cast(Mixer, mixer) for mixer in self.mixers]

@@ -15,10 +15,6 @@ from torch.nn import functional
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.state import State
 
-# Rows whose logits are held at a time: they stay in cache, and memory stays bounded for any
-# vocabulary.
-_ROWS = 1024
-
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
@@ -55,24 +51,12 @@ def sequence_loss(
         rng: Source of dropout; None switches it off.
     """
     features, after = model.features(inputs, state, rng=rng)
-    head = model.head_weight
-    flat_weights = None if weights is None else weights.reshape(-1)
-    total = torch.zeros((), device=features.device)
-    rows, flat_targets = features.flatten(0, 1), targets.reshape(-1)
-    for start in range(0, len(rows), _ROWS):
-        part = slice(start, start + _ROWS)
-        logits = functional.linear(rows[part], head).float()
-        if flat_weights is None:
-            total = total + functional.cross_entropy(logits, flat_targets[part], reduction="sum")
-        else:
-            nll = functional.cross_entropy(logits, flat_targets[part], reduction="none")
-            total = total + (nll * flat_weights[part]).sum()
-    weight = (
-        torch.tensor(float(targets.numel()), device=features.device)
-        if weights is None
-        else weights.sum()
-    )
-    return Loss(sum_nll=total, sum_weight=weight, state=after)
+    nll = model.target_nll(features, targets)
+    if weights is None:
+        weight = torch.tensor(float(targets.numel()), device=features.device)
+    else:
+        nll, weight = nll * weights, weights.sum()
+    return Loss(sum_nll=nll.sum(), sum_weight=weight, state=after)
 
 
 def token_nll(logits: Tensor, targets: Tensor) -> Tensor:

@@ -73,17 +73,6 @@ def test_windows_of_text_change_nothing(model, tokenizer, document, monkeypatch)
     assert seen[-1] == 12
 
 
-def test_large_vocabularies_shrink_the_chunk_not_the_result(
-    model, tokenizer, document, monkeypatch
-):
-    documents = [document(t) for t in make_texts(5)]
-    whole = score_documents(model, tokenizer, documents)
-    monkeypatch.setattr(scoring, "CHUNK_LOGITS", 1)
-    np.testing.assert_allclose(
-        score_documents(model, tokenizer, documents).nll_nats, whole.nll_nats, rtol=1e-5
-    )
-
-
 def test_mode_of_the_model_is_given_back(model, tokenizer, document):
     model.train()
     score_documents(model, tokenizer, [document("text")])

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lmcore.model import loss as module
+from lmcore.model import head as module
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.loss import sequence_loss, token_nll
