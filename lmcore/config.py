@@ -28,6 +28,7 @@ from lmcore.settings import Section
 from lmcore.training.config import TrainingConfig
 
 MAX_CONFIG_BYTES = 1 << 20
+TRAINING_BOUNDS = ("budget_seconds", "max_steps", "max_epochs")
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 Task = Literal["language_modelling", "sentiment", "translation", "summarization"]
 
@@ -186,6 +187,8 @@ def load_config(
             _apply_override(values, text)
         # Absolute already where the file named them, so only typed paths change here.
         _resolve_paths(values, started_in or Path.cwd())
+    if "preset" in values:
+        _apply_preset(values, where=str(path))
     if "gates" in values:
         values["gates"] = _load_gates(values["gates"], path)
     return parse_config(values, where=str(path))
@@ -293,10 +296,9 @@ def _apply_override(values: dict[str, Any], text: str) -> None:
 
 
 def _keep_one_bound(training: dict[str, Any], given: str) -> None:
-    # A bound given on the command line replaces the one in the file.
-    bounds = ("budget_seconds", "max_steps", "max_epochs")
-    if given in bounds:
-        for other in bounds:
+    # The bound that is given last replaces the others.
+    if given in TRAINING_BOUNDS:
+        for other in TRAINING_BOUNDS:
             if other != given:
                 training.pop(other, None)
 
@@ -307,6 +309,33 @@ def _index(items: list[Any], part: str, text: str) -> int:
             f"--set {text}: expected an index from 0 to {len(items) - 1}, not {part!r}"
         )
     return int(part)
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """The named settings that come with lmcore: sections by name."""
+    return read_yaml(Path(str(importlib.resources.files("configs") / "presets.yaml")))
+
+
+def _apply_preset(values: dict[str, Any], *, where: str) -> None:
+    """Replace the key `preset` by the sections that it names; the config's own keys win."""
+    known, name = presets(), values.pop("preset")
+    if name is None:
+        return
+    if not isinstance(name, str) or name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+        raise ConfigError(f"{where}: unknown preset {name!r}; {hint}")
+    for section, settings in known[name].items():
+        own = values.get(section) or {}
+        if not isinstance(own, dict):
+            continue  # the section's own check says what is wrong
+        if section == "tokenizer" and own.get("kind", settings["kind"]) != settings["kind"]:
+            continue  # the size of one kind says nothing about another
+        merged = {**settings, **own}
+        for bound in TRAINING_BOUNDS if section == "training" else ():
+            if own.get(bound) is not None:
+                _keep_one_bound(merged, bound)
+        values[section] = merged
 
 
 def _load_gates(value: object, config_path: Path) -> object:

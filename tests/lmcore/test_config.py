@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lmcore.config import default_config_path, load_config, parse_config
+from lmcore.config import default_config_path, load_config, parse_config, presets
 from lmcore.errors import ConfigError
 
 MINIMAL: dict[str, Any] = {"name": "m", "sources": [{"path": "a.txt", "license": "CC0-1.0"}]}
@@ -149,3 +149,30 @@ def test_a_config_survives_its_own_yaml(tmp_path: Path) -> None:
     config = load_config(default_config_path())
     again = load_config(write(tmp_path, config.to_yaml()))
     assert again == config
+
+
+@pytest.mark.parametrize("name", list(presets()))
+def test_every_preset_is_a_whole_configuration(tmp_path: Path, name: str) -> None:
+    config = load_config(write(tmp_path, {**MINIMAL, "preset": name}))
+    assert config.training.budget_seconds == presets()[name]["training"]["budget_seconds"]
+    assert config.model.d_model == presets()[name]["model"]["d_model"]
+    assert load_config(write(tmp_path, config.to_yaml())) == config
+
+
+def test_own_keys_win_over_the_preset(tmp_path: Path) -> None:
+    own = {"model": {"d_model": 64}, "training": {"max_steps": 7}, "tokenizer": {"kind": "char"}}
+    config = load_config(
+        write(tmp_path, {**MINIMAL, "preset": "cpu-hour", **own}),
+        overrides=["model.window=9"],
+    )
+    assert (config.model.d_model, config.model.window, config.model.num_heads) == (64, 9, 4)
+    assert (config.training.max_steps, config.training.budget_seconds) == (7, None)
+    assert config.training.learning_rate == 0.003
+    assert config.tokenizer.kind == "char"
+
+
+def test_a_preset_can_be_chosen_on_the_command_line(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, MINIMAL), overrides=["preset=cpu-hour"])
+    assert config.training.budget_seconds == 3600
+    with pytest.raises(ConfigError, match=r"unknown preset 'cpu-our'; did you mean 'cpu-hour'\?"):
+        load_config(write(tmp_path, MINIMAL), overrides=["preset=cpu-our"])
