@@ -217,34 +217,56 @@ def rollback(model: str | None, reason: str) -> tuple[Answer, int]:
 
 
 @cli.command()
-@click.option("--prompt", required=True, metavar="TEXT", help="Text to continue.")
+@click.option(
+    "--prompt", "prompts", multiple=True, metavar="TEXT", help="Text to continue; repeatable."
+)
+@click.option(
+    "--prompts-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Texts to continue, one a line.",
+)
 @click.option("--max-tokens", default=200, show_default=True, metavar="N")
 @click.option("--seed", type=int, metavar="S", help="Same seed, same text.")
-@click.option("--temperature", type=float, default=0.8, show_default=True, metavar="T")
-@click.option("--top-p", type=float, default=0.95, show_default=True, metavar="P")
+@click.option(
+    "--temperature", default=0.8, show_default=True, metavar="T", help="0 takes the likeliest."
+)
+@click.option(
+    "--top-k", default=0, show_default=True, metavar="K", help="Draw among K tokens; 0: all."
+)
+@click.option("--top-p", default=0.95, show_default=True, metavar="P")
+@click.option(
+    "--repetition-penalty",
+    default=1.0,
+    show_default=True,
+    metavar="R",
+    help="Above 1 makes the last 64 tokens less likely.",
+)
+@click.option("--stop", multiple=True, metavar="TEXT", help="End before this text; repeatable.")
 @_VERSION
 @_MODEL
 @_command
 def generate(
-    prompt: str,
-    max_tokens: int,
-    seed: int | None,
-    temperature: float,
-    top_p: float,
+    prompts: tuple[str, ...],
+    prompts_file: Path | None,
     version: str,
     model: str | None,
+    **settings: Any,
 ) -> tuple[Answer, int]:
-    """Continue a text with a registered model."""
+    """Continue a text, or several at once, with a registered model."""
     from flows import operations
 
+    if prompts_file is None and not prompts:
+        raise click.UsageError("Missing option '--prompt' (or '--prompts-file').")
+    if prompts_file is not None and prompts:
+        raise click.UsageError("Give '--prompt' or '--prompts-file', not both.")
     answer = operations.generate(
-        prompt,
-        max_tokens=max_tokens,
-        seed=seed,
-        temperature=temperature,
-        top_p=top_p,
+        prompts if prompts_file is None else prompts_file,
+        # In JSON the answer is one object, so there is nothing to show before it is whole.
+        live=not click.get_current_context().params["as_json"],
         version=version,
         model=model,
+        **settings,
     )
     return answer, 0
 

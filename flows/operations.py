@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from lmcore.version_folder import VersionFolder
 logger = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
+# Lanes of one forward; more gain little on a few cores, and each has a state in memory.
+_PROMPTS_TOGETHER = 32
 
 
 def _settled(model: str | None) -> tuple[Registry, str]:
@@ -205,35 +209,75 @@ def open_model(which: str, model: str | None) -> tuple[Version, VersionFolder]:
 
 
 def generate(
-    prompt: str,
+    prompts: Sequence[str] | Path,
     *,
-    max_tokens: int,
-    seed: int | None,
-    temperature: float,
-    top_p: float,
-    version: str,
-    model: str | None,
+    seed: int | None = None,
+    live: bool = False,
+    version: str = "champion",
+    model: str | None = None,
+    **settings: Any,
 ) -> Answer:
-    """Continue a prompt with a registered model."""
-    found, folder = open_model(version, model)
-    from lmcore.model.generation import GenerationConfig
+    """Continue prompts with a registered model.
+
+    Args:
+        prompts: Texts, or a file with one a line. A single text has an answer of its own
+            shape; the n-th of several is drawn with the seed `seed + n`, counted from 0.
+        seed: None draws one; it is in the answer.
+        live: For one text, leave its continuation to whoever reads `_pieces`, an iterator.
+        version: Number or alias.
+        model: Name; needed where there are several.
+        settings: Other fields of `GenerationConfig`.
+    """
+    from lmcore.data.vocabularies import utf8
+    from lmcore.model.generation import (
+        GenerationConfig,
+        generate_batch,
+        stream_generate,
+    )
     from lmcore.model.generation import generate as continue_text
 
-    settings = GenerationConfig(
-        max_tokens=max_tokens,
-        seed=secrets.randbelow(1 << 31) if seed is None else seed,
-        temperature=temperature,
-        top_p=top_p,
-    )
-    result = continue_text(folder.load_model(), folder.load_tokenizer(), prompt, settings)
-    return {
-        "model": found.model,
-        "prompt": prompt,
-        "text": result.text,
-        "version": found.number,
-        "tokens": result.tokens,
-        "seed": settings.seed,
-    }
+    config = GenerationConfig(seed=secrets.randbelow(1 << 31) if seed is None else seed, **settings)
+    single = not isinstance(prompts, Path) and len(prompts) == 1
+    texts = _read_prompts(prompts) if isinstance(prompts, Path) else prompts
+    for text in (*texts, *config.stop):
+        utf8(text)
+    found, folder = open_model(version, model)
+    network, tokenizer = folder.load_model(), folder.load_tokenizer()
+    answer: Answer = {"model": found.model, "version": found.number, "seed": config.seed}
+    if single and live:
+        pieces = stream_generate(network, tokenizer, texts[0], config)
+        return {**answer, "prompt": texts[0], "_pieces": pieces}
+    if single:
+        result = continue_text(network, tokenizer, texts[0], config)
+        return {**answer, "prompt": texts[0], **asdict(result)}
+    generations: list[Answer] = []
+    for start in range(0, len(texts), _PROMPTS_TOGETHER):
+        batch = texts[start : start + _PROMPTS_TOGETHER]
+        own = replace(config, seed=(config.seed + start) % (1 << 63))
+        results = generate_batch(network, tokenizer, batch, own)
+        generations += [
+            {"prompt": text, **asdict(result)} for text, result in zip(batch, results, strict=True)
+        ]
+    return {**answer, "generations": generations}
+
+
+def _read_prompts(file: Path) -> list[str]:
+    """The lines of a file; an empty line is an empty prompt, so that answers keep their places."""
+    path = current().resolve(file)
+    try:
+        content = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(
+            f"{file}: cannot be read ({error.strerror}); expected a text file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file}: not UTF-8 (byte {error.start}); expected one prompt a line, in UTF-8"
+        ) from error
+    if not content:
+        raise UserError(f"{file}: empty; expected one prompt a line")
+    # Other line ends that `splitlines` knows may be part of a prompt.
+    return [line.removesuffix("\r") for line in content.removesuffix("\n").split("\n")]
 
 
 def score(file: Path, *, version: str, model: str | None) -> Answer:

@@ -231,9 +231,20 @@ rollback = promote
 
 
 def generate(answer: Answer) -> None:
-    """The prompt and its continuation."""
-    click.echo(clean(answer["prompt"]), nl=False)
-    _line(answer["text"])
+    """The prompt and its continuation, piece by piece as it is drawn; several under numbers."""
+    generations = answer.get("generations")
+    if generations is None:
+        click.echo(clean(answer["prompt"]), nl=False)
+        try:
+            for piece in answer["_pieces"]:
+                click.echo(clean(piece), nl=False)
+        finally:
+            # Ctrl-C and errors too leave a whole line behind.
+            click.echo()
+        return
+    for place, generation in enumerate(generations, start=1):
+        click.secho(f"[{place} of {len(generations)}]", bold=True)
+        _line(generation["prompt"] + generation["text"])
 
 
 def score(answer: Answer) -> None:

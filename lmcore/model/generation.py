@@ -182,17 +182,15 @@ def _stream(
         return
     with inference(model):
         logits, state = prefill(model, [tokenizer.encode(prompt)])
-    while True:
+    while lane.finish is None:
         # Entered anew for each token: the mode must not leak into the caller between pieces.
         with inference(model):
             token, piece = lane.advance(logits[0].cpu())
+            if lane.finish is None:
+                chunk, state = model(torch.tensor([[token]], device=logits.device), state)
+                logits = chunk[:, -1]
         if piece:
             yield piece
-        if lane.finish is not None:
-            return
-        with inference(model):
-            chunk, state = model(torch.tensor([[token]], device=logits.device), state)
-            logits = chunk[:, -1]
 
 
 def prefill(model: RecurrentAttentionLM, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, State]:

@@ -47,6 +47,8 @@ def is_one_sentence(done: Done) -> str:
         (("run", "--unknown"), "No such option"),
         (("init", "nowhere"), "no such file or folder"),
         (("generate",), "Missing option '--prompt'"),
+        (("generate", "--prompt", "a", "--prompts-file", "b"), "not both"),
+        (("generate", "--prompt", "a", "--top-k", "many"), "'many' is not a valid integer"),
         (("promote", "1"), "Missing option '--reason'"),
         (("frobnicate",), "No such command"),
     ],
