@@ -89,6 +89,8 @@ def gate_columns(hidden_size: int, *, like: Tensor) -> Tensor:
 
 def _plan_splice(starts: Tensor) -> Splice | None:
     num_lanes, length = starts.shape
+    if length == 1:
+        return None  # a step of generation: nothing to wait for the device for
     inner = starts.clone()
     inner[:, 0] = False  # the carried state is zeroed instead
     shift = inner.long().cumsum(1)

@@ -9,7 +9,11 @@ from lmcore.settings import Section
 
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 
-LETTERS = {"L": "LSTM", "A": "sliding-window causal attention"}
+LETTERS = {
+    "L": "LSTM",
+    "R": "gated linear recurrence",
+    "A": "sliding-window causal attention",
+}
 
 
 class ModelConfig(Section):
@@ -17,7 +21,9 @@ class ModelConfig(Section):
 
     schema_version: Literal[1] = 1
     pattern: str = Field(
-        "LA", max_length=64, description="L: LSTM, A: sliding-window causal attention."
+        "LA",
+        max_length=64,
+        description="L: LSTM, R: gated linear recurrence, A: sliding-window causal attention.",
     )
     d_model: int = Field(256, ge=8, le=8192, description="Width of the residual stream.")
     embedding_dim: int | None = Field(
@@ -44,7 +50,7 @@ class ModelConfig(Section):
     def _known_letters(self) -> Self:
         unknown = sorted(set(self.pattern) - set(LETTERS))
         if unknown or not self.pattern:
-            expected = " and ".join(f"{letter} ({name})" for letter, name in LETTERS.items())
+            expected = ", ".join(f"{letter} ({name})" for letter, name in LETTERS.items())
             raise ValueError(
                 f"pattern {self.pattern!r} has the unknown letters {unknown}; expected {expected}"
             )

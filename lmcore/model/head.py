@@ -88,7 +88,7 @@ def target_nll(
 
 def _split(weight: Tensor, cutoffs: tuple[int, ...]) -> tuple[Tensor, ...]:
     bounds = (0, *cutoffs, len(weight))
-    return weight.split([stop - start for start, stop in itertools.pairwise(bounds)])
+    return torch.split(weight, [stop - start for start, stop in itertools.pairwise(bounds)])
 
 
 def _cross_entropy(features: Tensor, weight: Tensor, targets: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ Legend: B lanes, T tokens, W window, H heads, D width of a head, d width of the 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Protocol
@@ -20,6 +21,7 @@ from torch.nn import functional
 
 from lmcore.model.boundaries import Boundaries, gate_columns
 from lmcore.model.config import ModelConfig
+from lmcore.model.recurrence import RecurrenceMixer
 from lmcore.model.state import AttentionState, LayerState, LstmState
 
 _ROTARY_BASE = 10_000.0
@@ -126,9 +128,10 @@ class AttentionMixer(nn.Module):
         assert isinstance(state, AttentionState)
         num_lanes, length, _ = x.shape
         parts = self.qkv(x).view(num_lanes, length, 3, self.num_heads, self.head_dim)
-        query, new_keys, new_values = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        query = functional.rms_norm(query, (self.head_dim,)) * self.query_gain
-        new_keys = functional.rms_norm(new_keys, (self.head_dim,)) * self.key_gain
+        gains = torch.stack([self.query_gain, self.key_gain])[:, None]
+        normed = functional.rms_norm(parts[:, :, :2], (self.head_dim,)) * gains
+        query, new_keys = normed.permute(2, 0, 3, 1, 4).unbind(0)
+        new_values = parts[:, :, 2].transpose(1, 2)
         keys = torch.cat([state.keys.to(new_keys.dtype), new_keys], dim=2)
         values = torch.cat([state.values.to(new_values.dtype), new_values], dim=2)
         visible, valid = self._masks(state.valid, boundaries.documents)
@@ -148,12 +151,10 @@ class AttentionMixer(nn.Module):
         """
         counts = functional.pad(documents, (self.window, 0))
         filled = functional.pad(valid, (0, documents.shape[1]), value=True)
-        key = torch.arange(counts.shape[1], device=counts.device)
-        distance = key[self.window :, None] - key
-        near = (distance >= 0) & (distance <= self.window)
         same = documents[:, :, None] == counts[:, None, :]
+        near = _near(self.window, documents.shape[1], device=counts.device)
         visible = near & same & filled[:, None, :]
-        current = filled & (counts == documents[:, -1:])
+        current = filled & same[:, -1]
         return visible, current[:, -self.window :]
 
 
@@ -174,8 +175,9 @@ class Mlp(nn.Module):
         return y
 
 
-MIXERS: dict[str, Callable[[int, ModelConfig], LstmMixer | AttentionMixer]] = {
+MIXERS: dict[str, Callable[[int, ModelConfig], LstmMixer | RecurrenceMixer | AttentionMixer]] = {
     "L": LstmMixer,
+    "R": RecurrenceMixer,
     "A": AttentionMixer,
 }
 
@@ -212,12 +214,23 @@ def locked_dropout(x: Tensor, *, rate: float, rng: torch.Generator | None) -> Te
     return x * (keep / (1.0 - rate)).to(x.dtype)
 
 
+@functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)  # the table outlives the call, which training may follow
 def _rotation(length: int, head_dim: int, *, device: torch.device) -> Tensor:
-    """Cosine and sine of each position's angles, [length, 2, head_dim / 2]."""
+    """Cosine and sine of each position's angles, [length, 2, head_dim / 2]; do not change it."""
     exponent = torch.arange(0, head_dim, 2, device=device, dtype=torch.float32) / head_dim
     position = torch.arange(length, device=device, dtype=torch.float32)
     angle = torch.outer(position, _ROTARY_BASE**-exponent)
     return torch.stack([angle.cos(), angle.sin()], dim=1)
+
+
+@functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _near(window: int, length: int, *, device: torch.device) -> Tensor:
+    """Which keys lie within the window of each query, [T, W + T]; do not change it."""
+    key = torch.arange(window + length, device=device)
+    distance = key[window:, None] - key
+    return (distance >= 0) & (distance <= window)
 
 
 def _rotate(x: Tensor, turn: Tensor) -> Tensor:

@@ -41,7 +41,20 @@ class AttentionState(NamedTuple):
     valid: Tensor
 
 
-LayerState: TypeAlias = LstmState | AttentionState
+class RecurrenceState(NamedTuple):
+    """State of a gated linear recurrence; all zeros is the fresh one.
+
+    Attributes:
+        hidden: [B, d].
+        recent: Inputs of the short convolution before the next token, oldest first, [B, K - 1, d];
+            zeros where they belong to an earlier document.
+    """
+
+    hidden: Tensor
+    recent: Tensor
+
+
+LayerState: TypeAlias = LstmState | AttentionState | RecurrenceState
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,7 @@ def states_equal(first: State, second: State) -> bool:
     return True
 
 
-patterns = st.text(alphabet="LA", min_size=1, max_size=4)
+patterns = st.text(alphabet="LRA", min_size=1, max_size=4)
 common = {
     "pattern": patterns,
     "length": st.integers(2, 24),
