@@ -108,6 +108,25 @@ def run(config_file: Path | None, overrides: tuple[str, ...], force: bool) -> tu
 
 
 @cli.command()
+@_CONFIG
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option(
+    "--rates",
+    type=click.IntRange(2, 9),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Rates to try, a factor of two apart.",
+)
+@_command
+def sweep(config_file: Path | None, overrides: tuple[str, ...], rates: int) -> tuple[Answer, int]:
+    """Find the learning rate by short runs; registers nothing."""
+    from flows.sweep_rates import sweep_rates
+
+    return sweep_rates(config_file, overrides=overrides, rates=rates), 0
+
+
+@cli.command()
 @click.argument("place", metavar="FOLDER_OR_FILE", type=click.Path(path_type=Path))
 @click.option(
     "--out",

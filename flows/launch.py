@@ -30,7 +30,7 @@ def launch(config_file: Path | None, *, overrides: Sequence[str], force: bool) -
         overrides=overrides,
         started_in=home.started_in,
     )
-    if _names_the_hub(config):
+    if names_the_hub(config):
         allow_hub()
     with polite_signals(), PrefectServer(home) as server:
         from flows.pipeline import retrain  # heavy imports, while the server comes up
@@ -44,6 +44,6 @@ def launch(config_file: Path | None, *, overrides: Sequence[str], force: bool) -
     return answer
 
 
-def _names_the_hub(config: RunConfig) -> bool:
+def names_the_hub(config: RunConfig) -> bool:
     """Whether a source is a data set of the Hugging Face hub, not a folder: needs the network."""
     return any(s.dataset is not None and not Path(s.dataset).is_dir() for s in config.sources)

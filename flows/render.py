@@ -116,6 +116,44 @@ def run(answer: Answer) -> None:
     _line("  lmcore status   what is in use")
 
 
+def sweep(answer: Answer) -> None:
+    """One row a rate, and what to do."""
+    rows = []
+    for run in answer["runs"]:
+        rate = f"{run['learning_rate']:g}"
+        marks = [
+            name
+            for name, value in (
+                ("configured", answer["configured"]),
+                ("recommended", answer["recommended"]),
+            )
+            if value == run["learning_rate"]
+        ]
+        if run["diverged"]:
+            rows.append((rate, "diverged", "-", ", ".join(marks)))
+            continue
+        minus = run["minus_best"]
+        best = minus["value"] == 0.0
+        rows.append(
+            (
+                rate,
+                interval(run["tune_bits_per_byte"]),
+                "best" if best else interval(minus),
+                ", ".join(marks),
+            )
+        )
+    table(rows, ("learning rate", "tune [95 % bounds]", "minus the best", ""))
+    _line()
+    _line(answer["sentence"])
+    _line(
+        f"One seed, {answer['steps']:,} steps a rate: the luck of the initial weights is not in the"
+        " bounds."
+    )
+    if answer["recommended"] not in (None, answer["configured"]):
+        _line()
+        _line(f"  lmcore run --set {answer['set']}")
+
+
 def init(answer: Answer) -> None:
     """What was found and what to run."""
     _line(f"Wrote {answer['config']}")
