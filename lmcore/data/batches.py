@@ -102,6 +102,8 @@ def plan_layout(stream_tokens: int, *, batch_size: int, sequence_length: int) ->
     lanes = min(batch_size, stream_tokens // length)
     per_lane = stream_tokens // lanes
     rounds = -(-per_lane // max(MAX_BLOCK_TOKENS, length))
+    # A block holds at least one sequence, also where the sequence is about as long as a block.
+    rounds = min(rounds, per_lane // length)
     block = per_lane // rounds // length * length
     return Layout(
         stream_tokens=stream_tokens,

@@ -160,3 +160,11 @@ def test_evaluation_reads_evenly_spaced_contiguous_text() -> None:
     assert batches[0].targets[:, 0].tolist() == [0, 250, 500, 750]
     assert batches[0].inputs[:, 0].tolist() == [999, 249, 499, 749]
     assert (batches[1].inputs[:, 0] == batches[0].targets[:, -1]).all()
+
+
+@pytest.mark.parametrize("length", [3000, 4095, 4096, 5000])
+def test_a_sequence_about_as_long_as_a_block_is_still_read(length: int) -> None:
+    # 245 blocks of at most 4,096 tokens would be shorter than one sequence of 4,096.
+    layout = plan_layout(1_000_000, batch_size=1, sequence_length=length)
+    assert layout.block_tokens == length
+    assert layout.num_blocks * layout.block_tokens <= 1_000_000
