@@ -1,0 +1,249 @@
+"""Characters of tinyshakespeare: ours against nanoGPT, in one run, on all cores.
+
+    python -m benchmarks.characters --nanogpt PATH              about 20 minutes on two cores
+    python -m benchmarks.characters --nanogpt PATH --seeds 3    about an hour
+    python -m benchmarks.characters                             ours alone, about 6 minutes
+    python -m benchmarks.characters --quick [--nanogpt PATH]    check that it works, a minute
+
+Train text is the first nine tenths, validation text the rest, as in nanoGPT's prepare.py.
+
+Sides: ours (the table below) for `--seconds` of wall clock; nanoGPT by the command that its
+README publishes for a CPU, word for word; nanoGPT tuned for the same seconds (`TUNED`): the
+shape, batch and learning rate that were best in short trials, bfloat16 and a fused optimizer on
+the CPU (see `benchmarks.nanogpt`), and as many iterations as a timed probe says fit.
+
+Losses are nats per character over the same 111,539 targets of the validation text, in float32:
+`cold<W>` reads independent windows of W; `stateful` (ours) carries the state over all of the
+text; `sliding` (nanoGPT) overlaps windows by half and counts the second half, its best case.
+
+Training seconds of each side exclude its own preparation and loading of the text and the final
+evaluation, and include everything else: ours its probe and resume points, nanoGPT its looks
+at the data. The probe for nanoGPT's iterations is not counted.
+
+Ours sees no validation text before the end: its tune split is empty and the last weights count.
+Its vocabulary is that of the package, 257 ids of which 65 occur.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks import corpora, nanogpt, ours
+from benchmarks.arithmetic import cut_windows, spread, time_to
+from benchmarks.recording import NOT_RUN, parser, record, workspace
+from lmcore.artifacts import ContentStore
+from lmcore.data.config import TokenizerConfig
+from lmcore.model.config import ModelConfig
+from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.training.config import TrainingConfig
+
+SECONDS = 200.0
+MODEL = ModelConfig(
+    pattern="LA",
+    d_model=384,
+    embedding_dim=64,
+    num_heads=2,
+    head_dim=64,
+    window=128,
+    mlp_multiple=2,
+    dropout=0.1,
+)
+TRAINING = {
+    "batch_size": 32,
+    "sequence_length": 128,
+    "learning_rate": 4e-3,
+    "warmup_steps": 50,
+    "weight_decay": 0.01,
+    # Resume points are the moments at which the loss curve has a value.
+    "checkpoint_seconds": 4.0,
+}
+TUNED = {
+    "batch_size": 32,
+    "block_size": 128,
+    "n_layer": 4,
+    "n_head": 4,
+    "n_embd": 192,
+    "learning_rate": 3e-3,
+    "min_lr": 1e-4,
+    "warmup_iters": 50,
+    "beta2": 0.99,
+    "dropout": 0.0,
+    "dtype": "bfloat16",
+}
+COLD_WIDTHS = (64, 128, 256)
+
+
+def own_side(folder: Path, *, text: tuple[str, str], seconds: float, seed: int) -> dict[str, Any]:
+    """Train ours once and score it."""
+    train_text, validation = text
+    store = ContentStore(folder / "store")
+    tokenizer, shards = corpora.prepare(
+        store, train=[train_text], tokenizer=TokenizerConfig(kind="char", vocab_size=512)
+    )
+    checkpoint_seconds = min(float(TRAINING["checkpoint_seconds"]), seconds / 4)
+    configured = {**TRAINING, "checkpoint_seconds": checkpoint_seconds}
+    done = ours.run(
+        store,
+        tokenizer=tokenizer,
+        shards=shards,
+        model=MODEL,
+        training=TrainingConfig(seed=seed, budget_seconds=seconds, **configured),
+        work_dir=folder / f"work-{seed}",
+        snapshots=True,
+    )
+    tokens = tokenizer.load().encode(validation)
+    model = done.checkpoint.load("final")
+    curve = []
+    for shot in done.snapshots:
+        model.load_state_dict(dict(shot.weights))
+        values = losses(model, tokens)
+        curve.append({"seconds": shot.seconds, "step": shot.step, **values})
+    model = done.checkpoint.load("final")
+    return {"seed": seed, **done.facts(), "losses": losses(model, tokens), "curve": curve}
+
+
+def losses(model: RecurrentAttentionLM, tokens: list[int]) -> dict[str, float]:
+    """Losses of ours over all of the validation text."""
+    found = {
+        f"cold{width}": ours.windows_nats(
+            model, tokens, cut_windows(len(tokens) - 1, width=width, stride=width)
+        )
+        for width in COLD_WIDTHS
+    }
+    return {**found, "stateful": ours.stateful_nats(model, tokens)}
+
+
+def published_side(
+    source: Path, folder: Path, *, path: Path, text: tuple[str, str], seed: int, quick: bool
+) -> dict[str, Any]:
+    """NanoGPT by its published command."""
+    checkout = nanogpt.Checkout.copy(source, folder, text=path, seed=seed)
+    arguments, iterations = nanogpt.CPU_COMMAND.split(), nanogpt.CPU_COMMAND_ITERATIONS
+    if quick:
+        iterations = 20
+        arguments += ["--max_iters=20", "--lr_decay_iters=20", "--eval_interval=10"]
+    return finished(checkout, checkout.train(arguments, iterations=iterations), text, seed=seed)
+
+
+def tuned_side(
+    source: Path,
+    folder: Path,
+    *,
+    path: Path,
+    text: tuple[str, str],
+    seed: int,
+    seconds: float,
+    changed: dict[str, Any],
+) -> dict[str, Any]:
+    """NanoGPT tuned for the same seconds."""
+    changes = nanogpt.FASTER_ON_CPU
+    checkout = nanogpt.Checkout.copy(source, folder, text=path, changes=changes, seed=seed)
+    arguments = ["config/train_shakespeare_char.py", "--device=cpu", "--compile=False"]
+    arguments += [f"--{name}={value}" for name, value in {**TUNED, **changed}.items()]
+    iterations = checkout.probed_iterations(arguments, seconds=seconds)
+    # It saves only at a look at the data; the only one after the first is at the end.
+    arguments += [f"--max_iters={iterations}", f"--lr_decay_iters={iterations}"]
+    arguments += [f"--eval_interval={iterations}", "--eval_iters=1"]
+    arguments += ["--always_save_checkpoint=True"]
+    facts = checkout.train(arguments, iterations=iterations)
+    facts["changes"] = [f"{name}: {old} -> {new}" for name, old, new in changes]
+    return finished(checkout, facts, text, seed=seed)
+
+
+def finished(
+    checkout: nanogpt.Checkout, facts: dict[str, Any], text: tuple[str, str], *, seed: int
+) -> dict[str, Any]:
+    """Score nanoGPT's weights by our evaluation."""
+    model, of_weights = checkout.load()
+    tokens = nanogpt.encoded(text[1], whole="".join(text))
+    return {"seed": seed, **facts, **of_weights, "losses": nanogpt.losses(model, tokens)}
+
+
+def times_to_target(own: list[dict[str, Any]], published: list[dict[str, Any]]) -> dict[str, Any]:
+    """When ours was first as good as what nanoGPT's published command reached in this run.
+
+    Each of the two readings is compared with its like: cold windows of nanoGPT's block with the
+    same windows of ours, and its sliding window with our carried state.
+    """
+    if not published:
+        answer: dict[str, Any] = {"target": "published by nanoGPT; not measured in this run"}
+        pairs = [("cold64", nanogpt.PUBLISHED_CPU_LOSS)] * len(own)
+        rows = [{"cold64": dict(_row(o, *pair))} for o, pair in zip(own, pairs, strict=True)]
+        return {**answer, "runs": rows}
+    rows = []
+    for mine, theirs in zip(own, published, strict=True):
+        row = {}
+        for name, peer in (("cold64", "cold64"), ("stateful", "sliding")):
+            row[name] = dict(_row(mine, name, theirs["losses"][peer]))
+            row[name]["nanogpt_seconds"] = theirs["training_seconds"]
+            if reached := row[name]["seconds"]:
+                row[name]["ratio"] = theirs["training_seconds"] / reached
+        rows.append(row)
+    return {"target": "loss that nanoGPT's published command reached in this run", "runs": rows}
+
+
+def _row(own: dict[str, Any], name: str, target: float) -> dict[str, Any]:
+    curve = [(point["seconds"], point[name]) for point in own["curve"]]
+    return {"target_nats": target, "seconds": time_to(curve, target)}
+
+
+def side(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """All runs of a side and the spread of what they reached."""
+    measured = {name: spread([run["losses"][name] for run in runs]) for name in runs[0]["losses"]}
+    for name in ("training_seconds", "tokens_per_second"):
+        measured[name] = spread([run[name] for run in runs])
+    return {"parameters": runs[0]["parameters"], "spread": measured, "runs": runs}
+
+
+def main() -> None:
+    """Measure and write `benchmarks/results/characters.json`."""
+    options = parser(__doc__)
+    options.add_argument("--nanogpt", type=Path, help="a checkout of karpathy/nanoGPT")
+    options.add_argument("--seconds", type=float, default=SECONDS, help="budget of a training")
+    options.add_argument("--tuned", type=json.loads, default={}, help="JSON that changes TUNED")
+    options.add_argument("--seeds", type=int, default=1, help="runs of each side")
+    given = options.parse_args()
+    path = corpora.find("tinyshakespeare/input.txt")
+    if path is None:
+        return
+    text = corpora.characters(path)
+    seconds = 6.0 if given.quick else given.seconds
+    if given.quick:
+        text = text[0], text[1][:6000]
+    own: list[dict[str, Any]] = []
+    published: list[dict[str, Any]] = []
+    tuned: list[dict[str, Any]] = []
+    with workspace("characters") as name:
+        folder = Path(name)
+        for seed in range(given.seeds):
+            print(f"ours, seed {seed}, {seconds:g} s", flush=True)
+            own.append(own_side(folder, text=text, seconds=seconds, seed=seed))
+            if given.nanogpt is None:
+                continue
+            common = {"path": path, "text": text, "seed": seed}
+            print(f"nanoGPT, published command, seed {seed}", flush=True)
+            target = folder / f"published-{seed}"
+            published.append(published_side(given.nanogpt, target, quick=given.quick, **common))
+            print(f"nanoGPT, tuned, seed {seed}", flush=True)
+            target = folder / f"tuned-{seed}"
+            tuned.append(
+                tuned_side(given.nanogpt, target, seconds=seconds, changed=given.tuned, **common)
+            )
+    results = {
+        "what": "tinyshakespeare, nats per character over all validation targets",
+        "seconds_of_budget": seconds,
+        "validation_targets": len(text[1]) - 1,
+        "model": MODEL.model_dump(mode="json"),
+        "training": TRAINING,
+        "lmcore": side(own),
+        "nanogpt_published_cpu_command": side(published) if published else NOT_RUN,
+        "nanogpt_tuned": side(tuned) if tuned else NOT_RUN,
+        "time_to_nanogpt": times_to_target(own, published),
+    }
+    record("characters", results, given)
+
+
+if __name__ == "__main__":
+    main()
