@@ -133,11 +133,15 @@ def _cluster(staging: Staging, *, data: DataConfig) -> int:
         similarity=data.near_duplicate_similarity,
         contained=_contained(work, share=data.near_duplicate_containment),
     )
-    ranks = np.argsort(clusters.roots, kind="stable")
-    edges = np.flatnonzero(np.diff(clusters.roots[ranks], prepend=-1, append=num_rows))
+    del order
+    # Most rows are alone in their cluster; only the others are sorted.
+    roots = clusters.roots
+    children = np.flatnonzero(roots != np.arange(num_rows))
+    rows = np.union1d(children, roots[children])
+    ranks = rows[np.argsort(roots[rows], kind="stable")]
+    edges = np.flatnonzero(np.diff(roots[ranks], prepend=-1, append=num_rows))
     for start, end in itertools.pairwise(edges.tolist()):
-        if end - start > 1:
-            _join(work, ranks[start:end].tolist())
+        _join(work, ranks[start:end].tolist())
     return clusters.pairs
 
 

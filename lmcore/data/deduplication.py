@@ -49,6 +49,7 @@ _WORD = re.compile(r"\w+")
 _UNSPACED_WORD_LENGTH = 20
 _BATCH_SHINGLES = 1 << 14
 _PAIR_BATCH = 1 << 13
+_ROW_BLOCK = 1 << 16
 _MAX_CACHED_WORDS = 200_000
 
 Signatures = npt.NDArray[np.uint16]
@@ -198,12 +199,28 @@ def cluster(
         width = NUM_MINIMA // NUM_BANDS
         minima = np.ascontiguousarray(signatures[:, band * width : (band + 1) * width])
         keys = minima.view(np.uint64).ravel()
-        ranks = np.lexsort((order, keys))
+        rows = _sharing(keys)
+        ranks = rows[np.lexsort((order[rows], keys[rows]))]
         for left, right in _candidates(ranks, keys, signatures, needed):
             pairs += len(left)
             for a, b in zip(left.tolist(), right.tolist(), strict=True):
                 forest.join(a, b)
     return Clusters(roots=forest.roots(), pairs=pairs)
+
+
+def _sharing(keys: npt.NDArray[np.uint64]) -> Rows:
+    """Rows whose key another row has too: few, so that what follows costs no memory a row."""
+    ranked = np.sort(keys)
+    repeated = np.unique(ranked[1:][ranked[1:] == ranked[:-1]])
+    del ranked
+    if not len(repeated):
+        return np.zeros(0, dtype=np.int64)
+    found = []
+    for start in range(0, len(keys), _ROW_BLOCK):
+        block = keys[start : start + _ROW_BLOCK]
+        places = np.minimum(np.searchsorted(repeated, block), len(repeated) - 1)
+        found.append(start + np.flatnonzero(repeated[places] == block))
+    return np.concatenate(found)
 
 
 def _candidates(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "tune")
 SHARD_TOKENS = 1 << 26
 INDEX_FILE = "index.json"
-_BATCH_CHARACTERS = 4 << 20
+_BATCH_CHARACTERS = 1 << 20
 _ID_DTYPE = np.dtype("S64")
 
 Tokens = npt.NDArray[np.int64]

@@ -31,8 +31,12 @@ _SCHEMA = pa.schema(
         ("target", pa.large_string()),
     ]
 )
+# The rollback journal is a file: in memory it would hold every page that the split updates, and
+# with them the sketches, which grow with the text. As this database never syncs, SQLite makes no
+# common journal for it and the split ledger, so the ledger needs no file of the work folder to
+# recover after a crash.
 _INDEX = """
-    PRAGMA journal_mode = MEMORY;
+    PRAGMA journal_mode = TRUNCATE;
     PRAGMA synchronous = OFF;
     PRAGMA temp_store = FILE;
     PRAGMA cache_size = -16384;

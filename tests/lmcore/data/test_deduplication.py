@@ -1,5 +1,8 @@
 """MinHash against exact Jaccard, bands that miss nothing, clusters independent of order."""
 
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -134,3 +137,26 @@ def test_sketches_estimate_containment_whatever_the_lengths() -> None:
     # About 125 samples: a standard error of 0.044.
     assert share == pytest.approx(0.6, abs=0.15)
     assert len(sketch(shingles(" ".join(_words(rng, 20))))) in (0, *range(MIN_SKETCH, 21))
+
+
+def test_clustering_takes_forty_bytes_a_text(tmp_path: Path) -> None:
+    num_rows = 150_000
+    rng = np.random.default_rng(0)
+    signatures = rng.integers(0, 1 << 16, (num_rows, NUM_MINIMA), dtype=np.uint16)
+    signatures[1::1000] = signatures[::1000]
+    path = tmp_path / "signatures.bin"
+    signatures.tofile(path)
+    del signatures
+    mapped = np.memmap(path, dtype=np.uint16, mode="r").reshape(-1, NUM_MINIMA)
+    order = rng.permutation(num_rows).astype(np.uint64)
+    tracemalloc.start()
+    try:
+        found = cluster(mapped, order, similarity=0.7)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    joined = np.flatnonzero(found.roots != np.arange(num_rows))
+    assert joined.tolist() == list(range(1, num_rows, 1000))
+    assert found.roots[joined].tolist() == list(range(0, num_rows, 1000))
+    # The caller's `order` is eight more.
+    assert peak / num_rows + order.itemsize < 45, peak / num_rows
