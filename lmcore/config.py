@@ -25,7 +25,7 @@ from lmcore.errors import ConfigError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.model.config import ModelConfig
 from lmcore.settings import Section
-from lmcore.training.config import TrainingConfig
+from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 
 MAX_CONFIG_BYTES = 1 << 20
 TRAINING_BOUNDS = ("budget_seconds", "max_steps", "max_epochs")
@@ -94,11 +94,14 @@ class RunConfig(Section):
         """Digest of all that shapes a model and its verdict.
 
         Not part of it: where a source lies (its bytes are fingerprinted instead), the
-        schedule, and whether the result may be promoted.
+        schedule, whether the result may be promoted, and in which processes it is trained
+        as long as their number is the same.
         """
         sections = self.model_dump(mode="json", exclude={"schedule", "promote"})
         for source in sections["sources"]:
             del source["path"], source["target_path"]
+        for name in HOW_IT_IS_RUN:
+            del sections["training"][name]
         return digest(sections)
 
     def to_yaml(self) -> str:

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from lmcore.settings import Section
 
 Precision = Literal["float32", "bfloat16"]
+# Settings that say how a model is made and change no bit of it: no part of any key.
+HOW_IT_IS_RUN = frozenset({"launcher", "timeout_seconds"})
 
 
 class TrainingConfig(Section):
@@ -36,6 +38,18 @@ class TrainingConfig(Section):
     )
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    launcher: Literal["local", "torchrun"] = Field(
+        "local", description="torchrun: in processes of its own."
+    )
+    processes: int = Field(
+        1, ge=1, le=1024, description="Share the lanes; more than one needs torchrun."
+    )
+    timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="torchrun: end the processes after so long; null: never.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -51,4 +65,20 @@ class TrainingConfig(Section):
         given = [name for name in bounds if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"expected only one of {', '.join(bounds)}; found {', '.join(given)}")
+        return self
+
+    @model_validator(mode="after")
+    def _launchable(self) -> Self:
+        if self.launcher == "local":
+            for name in ("processes", "timeout_seconds"):
+                value = getattr(self, name)
+                if value != type(self).model_fields[name].default:
+                    raise ValueError(
+                        f"{name}={value} needs training.launcher: torchrun; found local"
+                    )
+        if self.batch_size % self.processes:
+            raise ValueError(
+                f"batch_size={self.batch_size} lanes cannot be shared by"
+                f" processes={self.processes}; expected a multiple"
+            )
         return self

@@ -5,6 +5,9 @@ progress and a log of JSON lines. What is done at a step depends on the step alo
 so a run that was killed anywhere ends with the same bits as one that was not; only
 seconds differ, and nothing depends on them.
 
+Many processes run this loop side by side, each with lanes of its own (`World`). All of them
+go the same way; rank 0 alone reads the clock, writes points and tells what happens.
+
 If the loss is not finite or explodes, the loop goes back once to a resume point from
 before the trouble and continues at half the learning rate; a second time is an error.
 """
@@ -28,6 +31,7 @@ from lmcore.errors import TrainingError
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.state import State
 from lmcore.training.config import TrainingConfig
+from lmcore.training.distributed import ALONE, World
 from lmcore.training.events import EventKind, Listener, TrainingEvent, TrainingInterrupted
 from lmcore.training.optimizer import (
     learning_rate,
@@ -39,8 +43,16 @@ from lmcore.training.optimizer import (
 from lmcore.training.plan import Plan
 from lmcore.training.progress import Progress
 from lmcore.training.resume import ResumePoint, ResumeStore
-from lmcore.training.step import StepResult, backward_step, bits_per_byte, dropout_rng
+from lmcore.training.step import (
+    StepResult,
+    TrainingLoss,
+    backward_step,
+    bits_per_byte,
+    dropout_rng,
+)
 
+# Folder of the resume points inside that of the run.
+POINTS_FOLDER = "points"
 # Between two step events.
 _EVENT_SECONDS = 0.3
 # Steps between the cause (a bad update) and the moment that the loss shows it.
@@ -77,6 +89,7 @@ class TrainingLoop:
         folder: Holds the resume points.
         on_event: Is told what happens.
         should_stop: Asked before each step; true saves and raises `TrainingInterrupted`.
+        world: The ranks; the last two are rank 0's.
     """
 
     def __init__(
@@ -91,13 +104,15 @@ class TrainingLoop:
         folder: Path,
         on_event: Listener | None = None,
         should_stop: Callable[[], bool] | None = None,
+        world: World = ALONE,
     ) -> None:
+        self.world = world
         self.plan, self.training, self.order, self.tune = plan, training, order, tune
         self.piece_bytes, self.folder = piece_bytes, folder
         self._new_model = new_model
         self._on_event = on_event or (lambda _: None)
         self._should_stop = should_stop or (lambda: False)
-        self._store = ResumeStore(folder / "points", on_damage=self._warn)
+        self._store = ResumeStore(folder / POINTS_FOLDER, on_damage=self._warn)
         self._last_event = -math.inf
         self.state: State | None = None
         self.best: Mapping[str, Tensor] = {}
@@ -112,11 +127,11 @@ class TrainingLoop:
             TrainingInterrupted: If asked to stop.
             TrainingError: If the loss diverges twice.
         """
-        if point := self._store.load():
+        if point := self._load():
             self._restore(point)
             self._tell("resume", f"goes on after step {point.progress.step}")
         while self.progress.step < self.plan.steps and not self.progress.stopped_early:
-            if self._should_stop():
+            if self.world.agree(self._should_stop()):
                 self._save()
                 raise TrainingInterrupted(self.progress.step, self.plan.steps, self.folder)
             self._advance()
@@ -133,16 +148,23 @@ class TrainingLoop:
         rate = learning_rate(
             step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate
         ) / (1 << self.progress.recoveries)
-        batch = self.order.batch(step)
+        batch = self.world.share(self.order.batch(step))
         result = backward_step(
-            self.model,
+            self._losses,
             batch,
             self.state,
             precision=plan.precision,
             gradient_clip=self.training.gradient_clip,
-            rng=dropout_rng(seed=plan.seed, step=step, device=plan.device)
+            rng=dropout_rng(
+                seed=plan.seed,
+                step=step,
+                device=plan.device,
+                num_lanes=plan.batch_size,
+                world=self.world,
+            )
             if plan.dropout
             else None,
+            world=self.world,
         )
         if self.progress.diverged(
             result.loss_nats, grad_norm=result.grad_norm, vocab_size=self.model.vocab_size
@@ -174,7 +196,7 @@ class TrainingLoop:
                 f" (now {self.plan.learning_rate:g}) or training.gradient_clip"
             )
         seconds = self.progress.seconds
-        if point := self._store.load(up_to=step - _HORIZON_STEPS):
+        if point := self._load(up_to=step - _HORIZON_STEPS):
             self._restore(point)
         else:
             self._start_over()
@@ -198,6 +220,7 @@ class TrainingLoop:
                 sequence_length=plan.sequence_length,
             ),
             piece_bytes=self.piece_bytes,
+            world=self.world,
         )
         step = self.progress.step
         self.progress = self.progress.after_look(value, patience=self.training.patience)
@@ -240,23 +263,36 @@ class TrainingLoop:
 
     def _save(self) -> None:
         started = time.perf_counter()
-        self._store.save(
-            ResumePoint(
-                progress=self.progress,
-                model=self.model.state_dict(),
-                optimizer=optimizer_tensors(self.optimizer),
-                state=tuple((self.state or self.model.fresh_state(self.plan.batch_size)).tensors()),
-                best=self.best,
-                log=self.log,
+        state = self.world.gather_lanes((self.state or self._fresh_state()).tensors())
+        if self.world.leads:
+            self._store.save(
+                ResumePoint(
+                    progress=self.progress,
+                    model=self.model.state_dict(),
+                    optimizer=optimizer_tensors(self.optimizer),
+                    state=state,
+                    best=self.best,
+                    log=self.log,
+                )
             )
-        )
         elapsed = time.perf_counter() - started
         self._spend(elapsed)
         self._tell("checkpoint", "saved a resume point", {"seconds": elapsed})
 
+    def _load(self, *, up_to: int | None = None) -> ResumePoint | None:
+        """The point that rank 0 finds, on every rank."""
+        point = self._store.load(up_to=up_to) if self.world.leads else None
+        step = int(self.world.agree(-1 if point is None else point.progress.step))
+        return point if self.world.leads or step < 0 else self._store.read(step)
+
+    def _fresh_state(self) -> State:
+        rows = self.world.rows(self.plan.batch_size)
+        return self.model.fresh_state(rows.stop - rows.start)
+
     def _start_over(self) -> None:
         """Go to the beginning."""
         self.model = self._new_model().train()
+        self._losses = self.world.averaging(TrainingLoss(self.model))
         self.optimizer = make_optimizer(self.model, weight_decay=self.training.weight_decay)
         self.state, self.best, self.progress, self.log = None, {}, Progress(), ""
 
@@ -266,8 +302,10 @@ class TrainingLoop:
         self.optimizer = make_optimizer(self.model, weight_decay=self.training.weight_decay)
         self.model.load_state_dict(point.model)
         load_optimizer_tensors(self.optimizer, dict(point.optimizer))
-        fresh = self.model.fresh_state(self.plan.batch_size)
-        self.state = fresh.replaced([tensor.to(device) for tensor in point.state])
+        rows = self.world.rows(self.plan.batch_size)
+        self.state = self._fresh_state().replaced(
+            [tensor[rows].to(device) for tensor in point.state]
+        )
         self.best = {name: tensor.to(device) for name, tensor in point.best.items()}
         self.progress, self.log = point.progress, point.log
 

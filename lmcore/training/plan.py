@@ -38,7 +38,8 @@ class Plan(Section):
     dropout: float
     precision: Precision
     device: str
-    threads: int
+    threads: int = Field(description="Of each process.")
+    processes: int = Field(1, description="Share the lanes.")
     evaluations: int
     evaluation_tokens: int = Field(description="Tune tokens of one look; 0: there is no text.")
     checkpoint_every: int = Field(description="Steps between resume points.")
@@ -77,6 +78,7 @@ def make_plan(
     precision: Precision,
     device: str,
     threads: int,
+    processes: int = 1,
 ) -> Plan:
     """Resolve a configuration into a plan.
 
@@ -89,6 +91,7 @@ def make_plan(
         precision: What the probe chose.
         device: `cpu` or `cuda`.
         threads: Threads of a CPU step; part of the plan, as sums depend on it.
+        processes: Processes that share the lanes; part of the plan for the same reason.
     """
     if training.max_steps is not None:
         steps = training.max_steps
@@ -112,6 +115,7 @@ def make_plan(
         precision=precision,
         device=device,
         threads=threads,
+        processes=processes,
         evaluations=min(training.evaluations, steps),
         evaluation_tokens=_evaluation_tokens(
             steps, layout=layout, tune_tokens=tune_tokens, evaluations=training.evaluations

@@ -6,6 +6,8 @@ The number of threads is probed only for a budget in seconds: there the step cou
 on the machine anyway, elsewhere two runs on one machine should give the same bits.
 bfloat16 is used where it works and is clearly faster: some CPUs emulate it, and some
 builds refuse it for an LSTM.
+Many processes take the steps together, since that is what will take the time; rank 0's clock
+counts for all of them.
 """
 
 from __future__ import annotations
@@ -22,15 +24,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from lmcore.data.batches import BatchOrder
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.state import State
 from lmcore.training.config import Precision, TrainingConfig
+from lmcore.training.distributed import ALONE, World
 from lmcore.training.optimizer import make_optimizer, optimizer_tensors
 from lmcore.training.progress import Progress
 from lmcore.training.resume import ResumePoint, ResumeStore
-from lmcore.training.step import StepResult, backward_step, bits_per_byte, dropout_rng
+from lmcore.training.step import (
+    StepResult,
+    TrainingLoss,
+    backward_step,
+    bits_per_byte,
+    dropout_rng,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +77,7 @@ def probe(
     training: TrainingConfig,
     folder: Path,
     seconds: float,
+    world: World = ALONE,
 ) -> ProbeResult:
     """Time training steps, forward passes and a save.
 
@@ -77,12 +88,18 @@ def probe(
         training: Precision (or `auto`), clip and decay.
         folder: Where a resume point is written and removed again.
         seconds: About how long the training steps may be timed.
+        world: The ranks; each calls this and gets the same answer.
     """
     model = make_model()
 
     def timed(precision: Precision, share: float) -> float:
         return _time_steps(
-            model, order=order, training=training, precision=precision, seconds=share * seconds
+            model,
+            order=order,
+            training=training,
+            precision=precision,
+            seconds=share * seconds,
+            world=world,
         )
 
     threads = torch.get_num_threads()
@@ -97,8 +114,8 @@ def probe(
             precision=precision,
             threads=torch.get_num_threads(),
             step=timed(precision, 0.4),
-            evaluation_step=_time_forward(model, order=order, piece_bytes=piece_bytes),
-            save=_time_save(model, order=order, training=training, folder=folder),
+            evaluation_step=_time_forward(model, order=order, piece_bytes=piece_bytes, world=world),
+            save=_time_save(model, order=order, training=training, folder=folder, world=world),
         )
     finally:
         torch.set_num_threads(threads)
@@ -126,17 +143,21 @@ def _time_steps(
     training: TrainingConfig,
     precision: Precision,
     seconds: float,
+    world: World,
 ) -> float:
     """Median seconds of a step; on a machine in trouble few steps have to do."""
+    losses = world.averaging(TrainingLoss(model))
     optimizer = make_optimizer(model, weight_decay=training.weight_decay)
     state = None
     times: list[float] = []
     for step in itertools.count():
         start = time.perf_counter()
-        result = _step(model, order, step, state, training=training, precision=precision)
+        result = _step(
+            losses, order, step, state, training=training, precision=precision, world=world
+        )
         optimizer.step()
         state = result.state
-        times.append(time.perf_counter() - start)
+        times.append(world.agree(time.perf_counter() - start))
         if sum(times) >= seconds and len(times) > _WARMUP_STEPS + _MIN_STEPS:
             return statistics.median(times[_WARMUP_STEPS:])
         if sum(times) >= 4 * seconds + 1.0 and len(times) > 1:
@@ -145,52 +166,73 @@ def _time_steps(
 
 
 def _step(
-    model: RecurrentAttentionLM,
+    losses: nn.Module,
     order: BatchOrder,
     step: int,
     state: State | None,
     *,
     training: TrainingConfig,
     precision: Precision,
+    world: World,
 ) -> StepResult:
     return backward_step(
-        model,
-        order.batch(step),
+        losses,
+        world.share(order.batch(step)),
         state,
         precision=precision,
         gradient_clip=training.gradient_clip,
-        rng=dropout_rng(seed=training.seed, step=step, device=model.embedding.weight.device.type),
+        rng=dropout_rng(
+            seed=training.seed,
+            step=step,
+            device=next(losses.parameters()).device.type,
+            num_lanes=order.layout.batch_size,
+            world=world,
+        ),
+        world=world,
     )
 
 
 def _time_forward(
-    model: RecurrentAttentionLM, *, order: BatchOrder, piece_bytes: npt.NDArray[np.int64]
+    model: RecurrentAttentionLM,
+    *,
+    order: BatchOrder,
+    piece_bytes: npt.NDArray[np.int64],
+    world: World,
 ) -> float:
     times: list[float] = []
     for step in range(_MIN_STEPS):
         start = time.perf_counter()
-        bits_per_byte(model, [order.batch(step)], piece_bytes=piece_bytes)
-        times.append(time.perf_counter() - start)
+        bits_per_byte(model, [order.batch(step)], piece_bytes=piece_bytes, world=world)
+        times.append(world.agree(time.perf_counter() - start))
     return statistics.median(times)
 
 
 def _time_save(
-    model: RecurrentAttentionLM, *, order: BatchOrder, training: TrainingConfig, folder: Path
+    model: RecurrentAttentionLM,
+    *,
+    order: BatchOrder,
+    training: TrainingConfig,
+    folder: Path,
+    world: World,
 ) -> float:
     optimizer = make_optimizer(model, weight_decay=training.weight_decay)
-    result = _step(model, order, 0, None, training=training, precision="float32")
+    losses = world.averaging(TrainingLoss(model))
+    result = _step(losses, order, 0, None, training=training, precision="float32", world=world)
     optimizer.step()
     start = time.perf_counter()
     weights = model.state_dict()
-    ResumeStore(folder).save(
-        ResumePoint(
-            progress=Progress(),
-            model=weights,
-            optimizer=optimizer_tensors(optimizer),
-            state=tuple(result.state.tensors()),
-            best=weights,
+    state = world.gather_lanes(result.state.tensors())
+    if world.leads:
+        ResumeStore(folder).save(
+            ResumePoint(
+                progress=Progress(),
+                model=weights,
+                optimizer=optimizer_tensors(optimizer),
+                state=state,
+                best=weights,
+            )
         )
-    )
-    elapsed = time.perf_counter() - start
-    shutil.rmtree(folder)
+    elapsed = world.agree(time.perf_counter() - start)
+    if world.leads:
+        shutil.rmtree(folder)
     return elapsed

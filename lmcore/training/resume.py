@@ -42,7 +42,7 @@ class ResumePoint:
         progress: Everything that is not a tensor.
         model: Weights by name.
         optimizer: See `optimizer_tensors`.
-        state: Tensors of the recurrent state in order.
+        state: Tensors of the recurrent state in order, with all lanes.
         best: Weights of the best look by name; empty before the first.
         log: JSON lines written so far.
     """
@@ -102,7 +102,7 @@ class ResumeStore:
     def save(self, point: ResumePoint) -> Path:
         """Write a point whole or not at all, then drop all but the newest ones."""
         step = point.progress.step
-        final = self.root / f"step-{step:010d}"
+        final = self._folder(step)
         temporary = self.root / f".step-{step:010d}.partial"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -129,6 +129,17 @@ class ResumeStore:
             except IntegrityError as error:
                 self._on_damage(f"a damaged resume point was passed over: {error}")
         return None
+
+    def read(self, step: int) -> ResumePoint:
+        """The point after so many steps, which `load` found whole.
+
+        Raises:
+            IntegrityError: If it is damaged.
+        """
+        return _read(self._folder(step))
+
+    def _folder(self, step: int) -> Path:
+        return self.root / f"step-{step:010d}"
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.root.glob("step-*"), reverse=True)

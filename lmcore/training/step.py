@@ -10,14 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lmcore.data.batches import Batch
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.layers import LaneGenerator
 from lmcore.model.loss import sequence_loss
 from lmcore.model.state import State
 from lmcore.training.config import Precision
+from lmcore.training.distributed import ALONE, World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +27,38 @@ class StepResult:
     """What a step did.
 
     Attributes:
-        loss_nats: Mean over the step's tokens.
-        grad_norm: Norm of the gradient before clipping.
-        state: State after the step, without gradient.
+        loss_nats: Mean over the step's tokens, those of all ranks.
+        grad_norm: Norm of their gradient before clipping.
+        state: State of the own lanes after the step, without gradient.
     """
 
     loss_nats: float
     grad_norm: float
     state: State
+
+
+class TrainingLoss(nn.Module):
+    """The loss as a module, so that its gradients can be averaged over ranks.
+
+    Args:
+        model: The model to be trained.
+    """
+
+    def __init__(self, model: RecurrentAttentionLM) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        *,
+        state: State | None,
+        rng: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor, State]:
+        """Sum of the negative log-likelihood, its weight, and the state without gradient."""
+        loss = sequence_loss(self.model, inputs, targets, state=state, rng=rng)
+        return loss.sum_nll, loss.sum_weight, loss.state.detach()
 
 
 def new_model(
@@ -51,40 +77,71 @@ def autocast(device: str, precision: Precision) -> torch.autocast:
 
 
 def backward_step(
-    model: RecurrentAttentionLM,
+    losses: nn.Module,
     batch: Batch,
     state: State | None,
     *,
     precision: Precision,
     gradient_clip: float,
     rng: torch.Generator | None,
+    world: World = ALONE,
 ) -> StepResult:
-    """Forward, backward and clip; the gradients are left in the parameters."""
-    device = model.embedding.weight.device
-    model.zero_grad(set_to_none=True)
+    """Forward, backward and clip; the gradients are left in the parameters.
+
+    Args:
+        losses: A `TrainingLoss`, or what `World.averaging` made of it.
+        batch: The own lanes: as many on each rank, so that the mean of the ranks' means is
+            the mean over all tokens.
+        state: State of the own lanes.
+        precision: See `autocast`.
+        gradient_clip: Largest norm of the gradient over all tokens.
+        rng: Source of dropout; None switches it off.
+        world: The ranks.
+    """
+    device = next(losses.parameters()).device
+    losses.zero_grad(set_to_none=True)
     with autocast(device.type, precision):
-        loss = sequence_loss(
-            model,
+        sum_nll, sum_weight, after = losses(
             to_tensor(batch.inputs, device),
             to_tensor(batch.targets, device),
             state=None if batch.fresh else state,
             rng=rng,
         )
-    mean = loss.sum_nll / loss.sum_weight
-    mean.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
-    return StepResult(loss_nats=mean.item(), grad_norm=norm.item(), state=loss.state.detach())
+    mean = sum_nll / sum_weight
+    mean.backward()
+    norm = nn.utils.clip_grad_norm_(losses.parameters(), gradient_clip)
+    loss_nats, grad_norm = world.means(mean.item(), norm.item())
+    return StepResult(loss_nats=loss_nats, grad_norm=grad_norm, state=after)
 
 
-def dropout_rng(*, seed: int, step: int, device: str) -> torch.Generator:
-    """Randomness of a step as a function of the step, so that a resume has none to restore."""
+def dropout_rng(
+    *, seed: int, step: int, device: str, num_lanes: int = 0, world: World = ALONE
+) -> torch.Generator:
+    """Randomness of a step as a function of the step, so that a resume has none to restore.
+
+    Args:
+        seed: Of the run.
+        step: Counted from 0.
+        device: Where it is used.
+        num_lanes: Lanes of the whole batch; one process needs not know.
+        world: The ranks; each drops what one process would drop in its lanes.
+    """
     digest = hashlib.blake2b(f"dropout/{seed}/{step}".encode(), digest_size=8).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest) >> 1)
+    if world.size == 1:
+        rng = torch.Generator(device)
+    else:
+        rng = LaneGenerator(device)
+        rng.lanes, rng.num_lanes = world.rows(num_lanes), num_lanes
+    return rng.manual_seed(int.from_bytes(digest) >> 1)
 
 
 @torch.no_grad()
 def bits_per_byte(
-    model: RecurrentAttentionLM, batches: Iterable[Batch], *, piece_bytes: npt.NDArray[np.int64]
+    model: RecurrentAttentionLM,
+    batches: Iterable[Batch],
+    *,
+    piece_bytes: npt.NDArray[np.int64],
+    world: World = ALONE,
 ) -> float:
     """Bits that the model needs for each UTF-8 byte of the targets, in float32.
 
@@ -92,12 +149,15 @@ def bits_per_byte(
         model: The model; its mode does not matter, as nothing is dropped here.
         batches: A look at a split; the state is carried between them unless `fresh`.
         piece_bytes: UTF-8 bytes of each token, [V].
+        world: The ranks; each reads its share of the lanes.
     """
     device = model.embedding.weight.device
     state: State | None = None
     nll_nats = 0.0
     num_bytes = 0
-    for batch in batches:
+    for batch in map(world.share, batches):
+        if not len(batch.inputs):
+            continue  # fewer lanes than ranks
         loss = sequence_loss(
             model,
             to_tensor(batch.inputs, device),
@@ -107,7 +167,8 @@ def bits_per_byte(
         state = loss.state
         nll_nats += loss.sum_nll.item()
         num_bytes += int(piece_bytes[batch.targets].sum())
-    return nll_nats / math.log(2) / max(1, num_bytes)
+    nll_nats, all_bytes = world.sums(nll_nats, num_bytes)
+    return nll_nats / math.log(2) / max(1, all_bytes)
 
 
 def to_tensor(tokens: npt.NDArray[np.int64], device: torch.device) -> Tensor:

@@ -3,6 +3,8 @@
 Resume state lives outside the content store, in `work_dir/<key>`: first the plan, then
 resume points. The same call goes on from there after a crash, and clears it
 away once the checkpoint stands.
+
+`carry_out` does the work: here, or on each of the processes that `launch` starts.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ import numpy as np
 import torch
 
 from lmcore.artifacts import ContentStore, atomic_write, code_digest, sha256_file
-from lmcore.data.batches import BatchOrder, plan_layout
-from lmcore.data.shards import ShardSet
+from lmcore.data.batches import BatchOrder, Layout, plan_layout
+from lmcore.data.shards import ShardSet, TokenStream
 from lmcore.data.tokenizer import Tokenizer, TokenizerHandle
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.config import ModelConfig
@@ -34,9 +36,12 @@ from lmcore.training.checkpoint import (
     Consumed,
     read_plan,
 )
-from lmcore.training.config import TrainingConfig
+from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
+from lmcore.training.distributed import ALONE, World
 from lmcore.training.events import Listener, TrainingEvent
-from lmcore.training.loop import Trained, TrainingLoop
+from lmcore.training.launch_files import Job
+from lmcore.training.launcher import launch
+from lmcore.training.loop import POINTS_FOLDER, Trained, TrainingLoop
 from lmcore.training.plan import Plan, Speed, make_plan
 from lmcore.training.probe import probe
 from lmcore.training.step import new_model
@@ -88,43 +93,115 @@ def train(
         weights), final_weights_sha256, precision, dropout, stopped_early, recoveries.
 
     Raises:
-        ConfigError: If the device is not there.
+        ConfigError: If the device is not there, or the processes cannot share the lanes.
         SourceError: If there is too little text.
         TrainingInterrupted: If asked to stop; the same call goes on.
-        TrainingError: If the loss diverges twice.
+        TrainingError: If the loss diverges twice, or a process fails or takes too long.
     """
     inputs = {
         "shards": shards.key,
         "tokenizer": tokenizer.key,
         "model": model.model_dump(mode="json"),
-        "training": training.model_dump(mode="json"),
+        "training": training.model_dump(mode="json", exclude=set(HOW_IT_IS_RUN)),
         "replay": None if replay is None else replay.model_dump(mode="json"),
         "code": code_digest(*CODE_MODULES),
         "nonce": nonce,
     }
     folder = work_dir / store.key(Checkpoint.kind, inputs)[:32]
 
+    if replay is not None and replay.processes != training.processes:
+        raise ConfigError(
+            f"the recorded plan is for {replay.processes} processes, but training.processes is"
+            f" {training.processes}; set it to {replay.processes}"
+        )
+
     def make(output: Path) -> Mapping[str, Any]:
-        run = _Run(
-            shards=shards,
-            tokenizer=tokenizer.load(),
+        layout = _layout(shards.stream("train"), training)
+        if layout.batch_size % training.processes:
+            raise ConfigError(
+                f"the train split fills {layout.batch_size} lanes, which"
+                f" training.processes={training.processes} cannot share equally; use fewer, or"
+                " lower training.sequence_length"
+            )
+        find_device(training)
+        if training.launcher == "local":
+            return carry_out(
+                output,
+                shards=shards,
+                tokenizer=tokenizer,
+                model=model,
+                training=training,
+                folder=folder,
+                replay=replay,
+                on_event=on_event,
+                should_stop=should_stop,
+            )
+        job = Job(
+            shards=shards.path,
+            shards_key=shards.key,
+            tokenizer=tokenizer.path,
+            tokenizer_key=tokenizer.key,
             model=model,
             training=training,
+            replay=replay,
             folder=folder,
-            on_event=on_event,
+            output=output,
+            threads=max(1, torch.get_num_threads() // training.processes),
         )
-        plan = run.plan(replay)
-        with _threads(plan.threads):
-            trained = run.loop(plan, should_stop).run()
-        return run.publish(output, plan, trained)
+        return launch(job, on_event=on_event, should_stop=should_stop)
 
     checkpoint = store.build(Checkpoint, inputs, make)
     shutil.rmtree(folder, ignore_errors=True)
     return checkpoint
 
 
+def carry_out(
+    output: Path,
+    *,
+    shards: ShardSet,
+    tokenizer: TokenizerHandle,
+    model: ModelConfig,
+    training: TrainingConfig,
+    folder: Path,
+    replay: Plan | None,
+    on_event: Listener | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    world: World = ALONE,
+) -> Mapping[str, Any]:
+    """Plan, train and fill the folder of a checkpoint, alone or as one rank of many.
+
+    Args:
+        output: Filled by rank 0.
+        shards: See `train`, as for the others.
+        tokenizer: The tokenizer.
+        model: Shape.
+        training: Budget and optimization.
+        folder: Plan and resume points of this run.
+        replay: A plan to follow.
+        on_event: Rank 0's listener.
+        should_stop: Rank 0's question.
+        world: The ranks.
+
+    Returns:
+        The summary; empty on the other ranks.
+    """
+    run = _Run(
+        shards=shards,
+        tokenizer=tokenizer.load(),
+        model=model,
+        training=training,
+        folder=folder,
+        on_event=on_event,
+        world=world,
+    )
+    plan = run.plan(replay)
+    with _threads(plan.threads):
+        trained = run.loop(plan, should_stop).run()
+    return run.publish(output, plan, trained) if world.leads else {}
+
+
 class _Run:
-    """One call of `train` whose result does not exist yet."""
+    """One call of `carry_out`."""
 
     def __init__(
         self,
@@ -135,48 +212,66 @@ class _Run:
         training: TrainingConfig,
         folder: Path,
         on_event: Listener | None,
+        world: World,
     ) -> None:
+        self.world = world
         self.started = time.perf_counter()
         self.model, self.training, self.folder = model, training, folder
         self.on_event = on_event or (lambda _: None)
         self.tokenizer = tokenizer
         self.stream, self.tune = shards.stream("train"), shards.stream("tune")
-        self.layout = plan_layout(
-            len(self.stream),
-            batch_size=training.batch_size,
-            sequence_length=training.sequence_length,
-        )
+        self.layout = _layout(self.stream, training)
         self.order = BatchOrder(stream=self.stream, layout=self.layout, seed=training.seed)
         self.piece_bytes = np.array([len(piece) for piece in tokenizer.pieces], dtype=np.int64)
         folder.mkdir(parents=True, exist_ok=True)
 
     def plan(self, replay: Plan | None) -> Plan:
-        """The recorded plan, or a new one, recorded before anything else is done."""
+        """The recorded plan, or a new one, recorded before anything else is done.
+
+        Rank 0's on every rank; a probe is done by all of them together.
+        """
+        plan = self._recorded() if self.world.leads else None
+        if not self.world.agree(plan is not None):
+            plan = replay or self._probed()
+            if self.world.leads:
+                self._record(plan)
+        if self.world.size == 1:
+            assert plan is not None
+            return plan
+        text = plan.model_dump_json() if plan is not None else ""
+        return Plan.model_validate_json(self.world.agree_text(text))
+
+    def _recorded(self) -> Plan | None:
         path = self.folder / PLAN_FILE
-        if path.exists():
-            try:
-                return read_plan(path)
-            except IntegrityError as error:
-                # Without its plan no resume point can be continued bit for bit.
-                logger.warning("training starts over: %s", error)
-                shutil.rmtree(self.folder)
-                self.folder.mkdir(parents=True)
-        plan = replay or self._probed()
-        atomic_write(path, plan.model_dump_json(indent=1))
+        if not path.exists():
+            return None
+        try:
+            return read_plan(path)
+        except IntegrityError as error:
+            # Without its plan no resume point can be continued bit for bit.
+            logger.warning("training starts over: %s", error)
+            path.unlink()
+            shutil.rmtree(self.folder / POINTS_FOLDER, ignore_errors=True)
+            return None
+
+    def _record(self, plan: Plan) -> None:
+        atomic_write(self.folder / PLAN_FILE, plan.model_dump_json(indent=1))
+        where = f"{plan.threads} threads"
+        if plan.processes > 1:
+            where = f"{plan.processes} processes of {where}"
         message = (
             f"{plan.steps} steps of {plan.tokens_per_step} tokens ({plan.epochs:.2f} epochs) in"
-            f" {plan.precision} on {plan.threads} threads, about"
+            f" {plan.precision} on {where}, about"
             f" {plan.tokens_per_second:.0f} tokens per second"
         )
         values = {"epochs": plan.epochs, "tokens_per_second": plan.tokens_per_second}
         self.on_event(
             TrainingEvent(kind="plan", step=0, steps=plan.steps, values=values, message=message)
         )
-        return plan
 
     def _probed(self) -> Plan:
         training = self.training
-        device = _device(training)
+        device = find_device(training)
         budget = training.budget_seconds or 0.0
         shortest, longest = _PROBE_SECONDS
         seconds = min(longest, max(shortest, _PROBE_SHARE * budget))
@@ -187,6 +282,7 @@ class _Run:
             training=training,
             folder=self.folder / "probe",
             seconds=seconds if training.budget_seconds else shortest,
+            world=self.world,
         )
         return make_plan(
             training,
@@ -202,6 +298,7 @@ class _Run:
             precision=measured.precision,
             device=device,
             threads=measured.threads,
+            processes=self.world.size,
         )
 
     def new_model(self, dropout: float, device: str) -> RecurrentAttentionLM:
@@ -224,6 +321,7 @@ class _Run:
             folder=self.folder,
             on_event=self.on_event,
             should_stop=should_stop,
+            world=self.world,
         )
 
     def publish(self, output: Path, plan: Plan, trained: Trained) -> Mapping[str, Any]:
@@ -271,14 +369,33 @@ class _Run:
         )
 
 
-def _device(training: TrainingConfig) -> str:
-    if training.device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if training.device == "cuda" and not torch.cuda.is_available():
+def _layout(stream: TokenStream, training: TrainingConfig) -> Layout:
+    return plan_layout(
+        len(stream), batch_size=training.batch_size, sequence_length=training.sequence_length
+    )
+
+
+def find_device(training: TrainingConfig) -> str:
+    """The device to train on: `cpu` or `cuda`.
+
+    Raises:
+        ConfigError: If there is none, or not one for each process.
+    """
+    if training.device == "cpu":
+        return "cpu"
+    if not torch.cuda.is_available():
+        if training.device == "auto":
+            return "cpu"
         raise ConfigError(
             "training.device is cuda, but torch finds no CUDA device here; use auto or cpu"
         )
-    return training.device
+    if training.processes > torch.cuda.device_count():
+        raise ConfigError(
+            f"training.processes={training.processes}, but torch finds"
+            f" {torch.cuda.device_count()} CUDA devices here, one for each process; lower it, or"
+            " set training.device to cpu"
+        )
+    return "cuda"
 
 
 @contextlib.contextmanager

@@ -1,6 +1,9 @@
 """A corpus, a tokenizer and shards small enough to train on in a blink."""
 
-from collections.abc import Callable, Iterator
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +110,79 @@ def shared_bench(make_bench: Callable[..., Bench]) -> Bench:
 @pytest.fixture
 def bench(shared_bench: Bench, tmp_path: Path) -> Bench:
     return Bench(root=tmp_path, shards=shared_bench.shards, tokenizer=shared_bench.tokenizer)
+
+
+# Six lanes, for two ranks as well as for three.
+RANKS_TRAINING = {
+    "max_steps": 12,
+    "batch_size": 6,
+    "sequence_length": 16,
+    "precision": "float32",
+    "evaluations": 3,
+    "learning_rate": 0.01,
+    "warmup_steps": 2,
+    "checkpoint_seconds": 1000.0,
+}
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """What `many_ranks.py` left."""
+
+    root: Path
+    training: Mapping[str, Any]
+
+    def result(self, run: str, rank: int = 0) -> dict[str, Any]:
+        result: dict[str, Any] = json.loads((self.root / run / f"{rank}.json").read_text())
+        return result
+
+
+@pytest.fixture(scope="session")
+def ranks(make_bench: Callable[..., Bench], shared_bench: Bench) -> Ranks:
+    little = make_bench(tune=["x"])
+    # Fewer lanes to look at than ranks.
+    dry = {"model": {"dropout": 0.0}, "shards": str(little.shards.path)}
+    often = {"training": {"checkpoint_seconds": 0.001}}
+    runs: list[dict[str, Any]] = [
+        {"name": "one", "size": 1},
+        {"name": "two", "size": 2},
+        {"name": "one without dropout", "size": 1, **dry},
+        {"name": "two without dropout", "size": 2, **dry},
+        {"name": "three", "size": 3},
+        {"name": "two broken", "size": 2, "kill": [1, 5], **often},
+        {"name": "two broken", "size": 2, "kill": ["save", 3], **often},
+        {"name": "two broken", "size": 2, **often},
+        {"name": "three broken", "size": 3, "stop": 5, "as": "stopped"},
+        {"name": "three broken", "size": 3},
+        {
+            "name": "diverging",
+            "size": 2,
+            "training": {"learning_rate": 9.0, "warmup_steps": 0, "gradient_clip": 1e9},
+        },
+        {"name": "budget", "size": 2, "training": {"max_steps": None, "budget_seconds": 1.0}},
+    ]
+    root = shared_bench.root / "ranks"
+    root.mkdir()
+    job = {
+        "root": str(root),
+        "tokenizer": str(shared_bench.tokenizer.path),
+        "shards": str(shared_bench.shards.path),
+        "model": MODEL.model_dump(mode="json"),
+        "training": RANKS_TRAINING,
+        "runs": [{"shards": str(shared_bench.shards.path), **run} for run in runs],
+        "workers": {
+            "alone": {"launcher": "torchrun"},
+            "failing": {"launcher": "torchrun", "learning_rate": 9.0, "gradient_clip": 1e9},
+        },
+    }
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("many_ranks.py")), json.dumps(job)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return Ranks(root, RANKS_TRAINING)
 
 
 @pytest.fixture(autouse=True)
