@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -70,7 +70,6 @@ class _Lane:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._recent: deque[int] = deque(maxlen=_PENALTY_TOKENS)
         self._held = ""
-        self._pieces: list[str] = []
         self.tokens = 0
         self.finish: Finish | None = None if config.max_tokens else "length"
 
@@ -90,9 +89,11 @@ class _Lane:
             self.finish = "length"
         return token, self._emit(self._decoder.decode(self._codec.pieces[token], final=last))
 
-    def result(self) -> Generation:
+    def result(self, pieces: Iterable[str]) -> Generation:
+        """The whole; a lane itself does not keep the text, so that a stream's memory is flat."""
+        text = "".join(pieces)
         assert self.finish is not None
-        return Generation(text="".join(self._pieces), tokens=self.tokens, finish=self.finish)
+        return Generation(text=text, tokens=self.tokens, finish=self.finish)
 
     def _emit(self, new: str) -> str:
         """Text that no stop string can still take back."""
@@ -105,7 +106,6 @@ class _Lane:
         elif self.finish is None:
             keep = max((_overlap(text, stop) for stop in stops), default=0)
             text, self._held = text[: len(text) - keep], text[len(text) - keep :]
-        self._pieces.append(text)
         return text
 
 
@@ -128,9 +128,7 @@ def generate(
 ) -> Generation:
     """Continue one prompt."""
     lane = _Lane(tokenizer, config, seed=config.seed)
-    for _ in _stream(model, tokenizer, prompt, lane):
-        pass
-    return lane.result()
+    return lane.result(_stream(model, tokenizer, prompt, lane))
 
 
 def generate_batch(
@@ -141,37 +139,44 @@ def generate_batch(
 ) -> list[Generation]:
     """Continue several prompts together; the one at index i uses the seed `config.seed + i`."""
     lanes = [_Lane(tokenizer, config, seed=config.seed + i) for i in range(len(prompts))]
+    texts: list[list[str]] = [[] for _ in prompts]
+    active = [index for index, lane in enumerate(lanes) if lane.finish is None]
     with inference(model):
-        active = [index for index, lane in enumerate(lanes) if lane.finish is None]
-        if not active:
-            return [lane.result() for lane in lanes]
-        logits, state = prefill(model, [tokenizer.encode(prompts[index]) for index in active])
-        while True:
-            scores = logits.cpu()
-            tokens = [lanes[index].advance(scores[row])[0] for row, index in enumerate(active)]
+        if active:
+            logits, state = prefill(model, [tokenizer.encode(prompts[index]) for index in active])
+        while active:
+            tokens = []
+            for index, scores in zip(active, logits.cpu(), strict=True):
+                token, piece = lanes[index].advance(scores)
+                tokens.append(token)
+                texts[index].append(piece)
             rows = [row for row, index in enumerate(active) if lanes[index].finish is None]
             if not rows:
-                return [lane.result() for lane in lanes]
+                break
             if len(rows) < len(active):
                 state = state.select(rows)
                 active = [active[row] for row in rows]
             step = torch.tensor([[tokens[row]] for row in rows], device=logits.device)
             chunk, state = model(step, state)
             logits = chunk[:, -1]
+    return [lane.result(text) for lane, text in zip(lanes, texts, strict=True)]
+
+
+def inference(model: RecurrentAttentionLM) -> contextlib.AbstractContextManager[None]:
+    """No gradients and, for a small model, one core; both end with the block."""
+    return _inference(one_core=model.num_parameters < _ONE_CORE_PARAMETERS)
 
 
 @contextlib.contextmanager
-def inference(model: RecurrentAttentionLM) -> Iterator[None]:
-    """No gradients and, for a small model, one core; both end with the block."""
+def _inference(*, one_core: bool) -> Iterator[None]:
     threads = torch.get_num_threads()
-    small = model.num_parameters < _ONE_CORE_PARAMETERS
-    if small:
+    if one_core:
         torch.set_num_threads(1)
     try:
         with torch.inference_mode():
             yield
     finally:
-        if small:
+        if one_core:
             torch.set_num_threads(threads)
 
 
@@ -180,11 +185,12 @@ def _stream(
 ) -> Iterator[str]:
     if lane.finish is not None:
         return
-    with inference(model):
+    one_core = model.num_parameters < _ONE_CORE_PARAMETERS
+    with _inference(one_core=one_core):
         logits, state = prefill(model, [tokenizer.encode(prompt)])
     while lane.finish is None:
         # Entered anew for each token: the mode must not leak into the caller between pieces.
-        with inference(model):
+        with _inference(one_core=one_core):
             token, piece = lane.advance(logits[0].cpu())
             if lane.finish is None:
                 chunk, state = model(torch.tensor([[token]], device=logits.device), state)

@@ -1,3 +1,5 @@
+import codecs
+import gc
 import math
 from typing import Any
 
@@ -6,7 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.data.vocabularies import ByteTokenizer
+from lmcore.data.vocabularies import (
+    ByteTokenizer,
+    CharTokenizer,
+    TableTokenizer,
+    WordTokenizer,
+)
 from lmcore.errors import ConfigError
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import Generation, generate, generate_batch, stream_generate
@@ -185,3 +192,78 @@ def test_zero_tokens_is_no_text(model: RecurrentAttentionLM) -> None:
 def test_values_out_of_range_are_named(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match=field):
         GenerationConfig(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [ByteTokenizer(), CharTokenizer("éß"), WordTokenizer([" the", "the", " of", "é"])],
+    ids=lambda tokenizer: tokenizer.kind,
+)
+@given(prompt=st.text(alphabet="the of\n\t é東🦊\x00", max_size=60), seed=st.integers(0, 9))
+@settings(deadline=None, max_examples=8)
+def test_any_prompt_is_read_whole_and_followed_by_text(
+    tokenizer: TableTokenizer, prompt: str, seed: int
+) -> None:
+    """Unknown characters and words are read as their bytes; the window bounds no prompt."""
+    torch.manual_seed(seed)
+    model = RecurrentAttentionLM(
+        ModelConfig(d_model=16, head_dim=4, window=2), tokenizer.vocab_size, tokenizer.end_id
+    ).eval()
+    torch.nn.init.normal_(model.head_weight, std=1.0)
+    read: list[int] = []
+    model.embedding.register_forward_hook(lambda *call: read.extend(call[1][0].ravel().tolist()))
+    config = GenerationConfig(max_tokens=12, seed=seed)
+    pieces = list(stream_generate(model, tokenizer, prompt, config))
+    length = 1 + len(tokenizer.encode(prompt))
+    assert read[0] == tokenizer.end_id
+    assert b"".join(tokenizer.pieces[i] for i in read[:length]) == prompt.encode()
+    drawn = read[length:]
+    # Each token follows the one before it without a space that no piece holds.
+    assert "".join(pieces).startswith(
+        codecs.getincrementaldecoder("utf-8")("replace").decode(
+            b"".join(tokenizer.pieces[i] for i in drawn)
+        )
+    )
+    assert all(piece.encode() for piece in pieces)
+
+
+def test_a_word_brings_the_space_before_it() -> None:
+    tokenizer = WordTokenizer([" of", " the", "States"])
+    assert [tokenizer.pieces[i] for i in tokenizer.encode("States of the")] == [
+        b"States",
+        b" of",
+        b" the",
+    ]
+    # A known word is known with its space: at another place it is spelled.
+    assert tokenizer.encode(" States") == list(b" States")
+    # The space at the end of a prompt is a token of its own, so the next word brings a second.
+    assert tokenizer.encode("States of ")[-1] == ord(" ")
+
+
+def test_memory_does_not_grow_with_the_text() -> None:
+    """What a stream holds after hundreds of tokens is what it held after a few."""
+    torch.manual_seed(0)
+    model = RecurrentAttentionLM(
+        ModelConfig(d_model=8, num_heads=1, head_dim=4, window=4),
+        TOKENIZER.vocab_size,
+        TOKENIZER.end_id,
+    ).eval()
+    with torch.no_grad():
+        model.head_weight[: TOKENIZER.end_id].normal_()
+    config = GenerationConfig(
+        max_tokens=10_000, temperature=0.0, repetition_penalty=1.5, stop=("never",)
+    )
+    stream = stream_generate(model, TOKENIZER, "x" * 1000, config)
+
+    def held(count: int) -> int:
+        for _ in range(count):
+            next(stream)
+        gc.collect()
+        return sum(
+            thing.untyped_storage().nbytes()
+            for thing in gc.get_objects()
+            if issubclass(type(thing), torch.Tensor)
+        )
+
+    few = held(50)
+    assert held(800) == few
