@@ -16,7 +16,7 @@ from benchmarks.machine import describe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-NOT_RUN = "not run: no path to a checkout was given"
+NOT_RUN = "not run: no path to a checkout was given, or the side was left out"
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
