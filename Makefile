@@ -21,8 +21,22 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
+# Peers are compared with where a checkout of them is given; in full this takes over two hours:
+#   make bench NANOGPT=/path/to/nanoGPT WORD_LANGUAGE_MODEL=/path/to/examples/word_language_model
+NANOGPT ?=
+WORD_LANGUAGE_MODEL ?=
+WITH_NANOGPT := $(if $(NANOGPT),--nanogpt $(NANOGPT))
+WITH_WORDS := $(if $(WORD_LANGUAGE_MODEL),--word-language-model $(WORD_LANGUAGE_MODEL))
+
+# Minutes on two cores, in brackets with the peers: 10, 5, 4, 2 (30), 6 (20), 33 (65), 8.
 	$(BIN)/python -m benchmarks.pipeline
 
+	$(BIN)/python -m benchmarks.tokenizing
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.generation $(WITH_NANOGPT)
+	$(BIN)/python -m benchmarks.characters $(WITH_NANOGPT)
+	$(BIN)/python -m benchmarks.words $(WITH_WORDS)
+	$(BIN)/python -m benchmarks.gpu
 # A finished install leaves the stamp; an interrupted one is repeated.
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
