@@ -2,7 +2,7 @@
 
 torchrun on its own would listen on every interface for the length of the training, without a
 password: its store cannot be told an address. So the store is made here, on a socket that is
-bound to loopback, and torchrun is told to use it. In all else this is
+bound to loopback, and torchrun and the ranks are told to use it. In all else this is
 `torch.distributed.run --standalone -m lmcore.training.worker`.
 """
 
@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmcore.training.lifeline import AGENT_VARIABLE, end_with
+from lmcore.training.lifeline import AGENT_VARIABLE, STORE_VARIABLE, end_with
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
@@ -49,6 +49,8 @@ def main(folder: Path) -> int:
     files = LaunchFiles(folder)
     os.environ[AGENT_VARIABLE] = str(os.getpid())
     store = loopback_store()
+    os.environ[STORE_VARIABLE] = f"{store.host}:{store.port}"
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # that would be a second, open one
     try:
         run(  # type: ignore[no-untyped-call]
             parse_args(  # type: ignore[no-untyped-call]

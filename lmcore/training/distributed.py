@@ -19,8 +19,10 @@ from dataclasses import dataclass, replace
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from lmcore.data.batches import Batch
+from lmcore.training.lifeline import STORE_VARIABLE
 
 # Interfaces that the processes of one machine talk through.
 _LOOPBACK = ("lo", "lo0")
@@ -118,10 +120,11 @@ ALONE = World()
 
 @contextlib.contextmanager
 def process_group(device: str) -> Iterator[World]:
-    """Join the processes that torchrun started; the environment says which this one is.
+    """Join the processes that our agent started; the environment says which this one is.
 
-    Everything stays on the loopback interface: the processes are of one machine. The group
-    is not taken down after an error, as that could wait for ranks that are gone.
+    They meet at the agent's store, not at torchrun's, which is open to the network, and talk
+    through the loopback interface. The group is not taken down after an error, as that could
+    wait for ranks that are gone.
 
     Args:
         device: `cpu` (gloo), or `cuda` (NCCL, one device a rank).
@@ -136,6 +139,12 @@ def process_group(device: str) -> Iterator[World]:
     if loopback := next((name for name in _LOOPBACK if name in present), None):
         for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
             os.environ.setdefault(variable, loopback)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
+    host, port = os.environ[STORE_VARIABLE].split(":")
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo",
+        store=PrefixStore("ranks", TCPStore(host, int(port), is_master=False)),
+        rank=rank,
+        world_size=size,
+    )
     yield World(rank=rank, size=size)
     dist.destroy_process_group()

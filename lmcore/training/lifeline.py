@@ -13,6 +13,8 @@ import time
 
 # Environment variable that tells the ranks the number of their agent.
 AGENT_VARIABLE = "LMCORE_TRAINING_AGENT"
+# Environment variable that tells the ranks where they find each other: host and port.
+STORE_VARIABLE = "LMCORE_TRAINING_STORE"
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _POLL_SECONDS = 0.5

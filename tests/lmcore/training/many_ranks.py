@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # every optimizer needs it, and it takes longer to import than torch
 
 from lmcore.artifacts import canonical_json
 from lmcore.data.shards import ShardSet
@@ -25,6 +26,7 @@ from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import process_group
 from lmcore.training.events import TrainingEvent
 from lmcore.training.launch_files import Job, LaunchFiles
+from lmcore.training.lifeline import STORE_VARIABLE, end_with
 from lmcore.training.train import carry_out
 
 torch.set_num_threads(1)
@@ -36,16 +38,13 @@ tokenizer = TokenizerHandle.open(Path(job["tokenizer"]))
 def fork(size: int, body: Callable[[int], None]) -> list[int]:
     """Run a function on so many ranks; returns their exit codes, negative for a signal."""
     store = loopback_store()
-    os.environ.update(
-        WORLD_SIZE=str(size),
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(store.port),
-        TORCHELASTIC_USE_AGENT_STORE="True",
-    )
+    os.environ.update({"WORLD_SIZE": str(size), STORE_VARIABLE: f"{store.host}:{store.port}"})
     children = []
     for rank in range(size):
+        driver = os.getpid()
         child = os.fork()
         if not child:
+            end_with(driver)
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
             try:
                 body(rank)
