@@ -49,14 +49,14 @@ MODEL = ModelConfig(
     head_dim=64,
     window=128,
     mlp_multiple=2,
-    dropout=0.1,
+    dropout=0.05,
 )
 TRAINING = {
-    "batch_size": 32,
-    "sequence_length": 128,
+    "batch_size": 16,
+    "sequence_length": 64,
     "learning_rate": 4e-3,
     "warmup_steps": 50,
-    "weight_decay": 0.01,
+    "weight_decay": 0.6,
     # Resume points are the moments at which the loss curve has a value.
     "checkpoint_seconds": 4.0,
 }

@@ -42,19 +42,18 @@ TUNE_SHARE = 0.01
 MODEL = ModelConfig(
     pattern="LA",
     d_model=384,
-    embedding_dim=256,
-    num_heads=2,
+    num_heads=4,
     head_dim=64,
-    window=128,
+    window=256,
     mlp_multiple=2,
-    dropout=0.3,
+    dropout=0.15,
 )
 TRAINING = {
     "batch_size": 32,
     "sequence_length": 64,
     "learning_rate": 3e-3,
     "warmup_steps": 100,
-    "weight_decay": 0.05,
+    "weight_decay": 0.25,
     "evaluations": 12,
     "patience": 5,
     "checkpoint_seconds": 120.0,

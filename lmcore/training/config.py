@@ -27,7 +27,12 @@ class TrainingConfig(Section):
     sequence_length: int = Field(64, ge=2, le=1 << 16, description="Tokens of one truncated step.")
     learning_rate: float = Field(4e-3, gt=0, le=10.0, description="Peak of the schedule.")
     warmup_steps: int = Field(50, ge=0, description="At most a tenth of all steps is used.")
-    weight_decay: float = Field(0.01, ge=0, le=10.0, description="On matrices only.")
+    weight_decay: float | None = Field(
+        None,
+        ge=0,
+        le=10.0,
+        description="On matrices only; null: chosen from the steps and epochs, up to 1.",
+    )
     gradient_clip: float = Field(
         1.0, gt=0, allow_inf_nan=False, description="Largest gradient norm."
     )

@@ -293,13 +293,13 @@ class TrainingLoop:
         """Go to the beginning."""
         self.model = self._new_model().train()
         self._losses = self.world.averaging(TrainingLoss(self.model))
-        self.optimizer = make_optimizer(self.model, weight_decay=self.training.weight_decay)
+        self.optimizer = make_optimizer(self.model, weight_decay=self.plan.weight_decay)
         self.state, self.best, self.progress, self.log = None, {}, Progress(), ""
 
     def _restore(self, point: ResumePoint) -> None:
         """Go to a resume point."""
         device = self.plan.device
-        self.optimizer = make_optimizer(self.model, weight_decay=self.training.weight_decay)
+        self.optimizer = make_optimizer(self.model, weight_decay=self.plan.weight_decay)
         self.model.load_state_dict(point.model)
         load_optimizer_tensors(self.optimizer, dict(point.optimizer))
         rows = self.world.rows(self.plan.batch_size)

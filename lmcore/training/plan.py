@@ -19,8 +19,14 @@ _MIN_EVALUATION_STEPS = 4
 _LOG_LINES = 400
 # Locked dropout by the epochs that will be seen: text repeated up to four times is worth almost
 # as much as fresh text (Muennighoff et al. 2023, arXiv:2305.16264); beyond, regularise.
-_DROPOUT_BY_EPOCHS = ((1.0, 0.0), (4.0, 0.1), (16.0, 0.25))
-_MOST_DROPOUT = 0.4
+_DROPOUT_BY_EPOCHS = ((1.0, 0.0), (8.0, 0.05), (16.0, 0.15))
+_MOST_DROPOUT = 0.3
+# By the same: how far decay alone would shrink a weight over the run, as a power of 1/e. It, and
+# not the coefficient, is what stays good when the steps or the rate change (Wang and Aitchison
+# 2024, arXiv:2405.13698); docs/experiments.md has the measurements.
+_SHRINKAGE_BY_EPOCHS = ((1.0, 1.0), (4.0, 2.0))
+_MOST_SHRINKAGE = 4.0
+_MOST_WEIGHT_DECAY = 1.0
 
 
 class Plan(Section):
@@ -35,6 +41,7 @@ class Plan(Section):
     epochs: float = Field(description="Times the train split is read.")
     learning_rate: float
     warmup_steps: int
+    weight_decay: float = Field(0.01, description="Older plans had the configured default.")
     dropout: float
     precision: Precision
     device: str
@@ -111,6 +118,11 @@ def make_plan(
         epochs=epochs,
         learning_rate=training.learning_rate,
         warmup_steps=min(training.warmup_steps, steps // 10),
+        weight_decay=(
+            weight_decay(steps, epochs=epochs, peak=training.learning_rate)
+            if training.weight_decay is None
+            else training.weight_decay
+        ),
         dropout=_MOST_DROPOUT if dropout is None else dropout,
         precision=precision,
         device=device,
@@ -124,6 +136,21 @@ def make_plan(
         log_every=-(-steps // _LOG_LINES),
         tokens_per_second=layout.tokens_per_step / speed.step,
     )
+
+
+def weight_decay(steps: int, *, epochs: float, peak: float) -> float:
+    """Coefficient of the decay for a run that is linear to zero.
+
+    Args:
+        steps: Steps planned.
+        epochs: Times the train split is read.
+        peak: Largest learning rate.
+    """
+    shrinkage = next(
+        (value for up_to, value in _SHRINKAGE_BY_EPOCHS if epochs < up_to), _MOST_SHRINKAGE
+    )
+    # The rates of all steps sum to about half of what the peak would.
+    return min(_MOST_WEIGHT_DECAY, shrinkage / (peak * steps / 2))
 
 
 def _evaluation_tokens(steps: int, *, layout: Layout, tune_tokens: int, evaluations: int) -> int:

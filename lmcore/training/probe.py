@@ -147,7 +147,7 @@ def _time_steps(
 ) -> float:
     """Median seconds of a step; on a machine in trouble few steps have to do."""
     losses = world.averaging(TrainingLoss(model))
-    optimizer = make_optimizer(model, weight_decay=training.weight_decay)
+    optimizer = make_optimizer(model, weight_decay=training.weight_decay or 0.0)
     state = None
     times: list[float] = []
     for step in itertools.count():
@@ -215,7 +215,7 @@ def _time_save(
     folder: Path,
     world: World,
 ) -> float:
-    optimizer = make_optimizer(model, weight_decay=training.weight_decay)
+    optimizer = make_optimizer(model, weight_decay=training.weight_decay or 0.0)
     losses = world.averaging(TrainingLoss(model))
     result = _step(losses, order, 0, None, training=training, precision="float32", world=world)
     optimizer.step()

@@ -28,6 +28,7 @@ from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
 from lmcore.training.config import TrainingConfig
 from lmcore.training.events import Listener
+from lmcore.training.plan import weight_decay
 from lmcore.training.sweep_run import Estimate, SweepRun, short_run
 
 SHARE = 0.1
@@ -159,7 +160,13 @@ def sweep(
         rate = training.learning_rate * FACTOR**exponent
         replay = None
         if exponent:
-            replay = done[0].plan.model_copy(update={"learning_rate": rate})
+            planned = done[0].plan
+            changed = {"learning_rate": rate}
+            if training.weight_decay is None:
+                changed["weight_decay"] = weight_decay(
+                    planned.steps, epochs=planned.epochs, peak=rate
+                )
+            replay = planned.model_copy(update=changed)
         done[exponent] = short_run(
             store,
             shards=shards,

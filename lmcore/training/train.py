@@ -90,7 +90,8 @@ def train(
         The checkpoint. Its summary: steps, best_step, tokens_seen, epochs_seen,
         train_tokens_per_second, params, train_seconds, tune_bits_per_byte and
         final_tune_bits_per_byte (None without tune text), weights_sha256 (of the best
-        weights), final_weights_sha256, precision, dropout, stopped_early, recoveries.
+        weights), final_weights_sha256, precision, dropout, weight_decay, stopped_early,
+        recoveries.
 
     Raises:
         ConfigError: If the device is not there, or the processes cannot share the lanes.
@@ -355,6 +356,7 @@ class _Run:
             "final_weights_sha256": sha256_file(output / "final" / WEIGHTS_FILE),
             "precision": plan.precision,
             "dropout": plan.dropout,
+            "weight_decay": plan.weight_decay,
             "stopped_early": progress.stopped_early,
             "recoveries": progress.recoveries,
         }

@@ -3,7 +3,8 @@ from pydantic import ValidationError
 
 from lmcore.data.batches import plan_layout
 from lmcore.training.config import TrainingConfig
-from lmcore.training.plan import Plan, Speed, make_plan
+from lmcore.training.optimizer import learning_rate
+from lmcore.training.plan import Plan, Speed, make_plan, weight_decay
 
 LAYOUT = plan_layout(1_000_000, batch_size=32, sequence_length=128)
 SPEED = Speed(step=0.1, evaluation_step=0.03, save=0.05, elapsed=4.0)
@@ -62,7 +63,9 @@ def test_looks_are_spread_and_the_last_step_is_one() -> None:
     assert not any(plan_for(0, max_steps=9).evaluates_after(step) for step in range(10))
 
 
-@pytest.mark.parametrize(("epochs", "dropout"), [(0.5, 0.0), (2.0, 0.1), (10.0, 0.25), (40.0, 0.4)])
+@pytest.mark.parametrize(
+    ("epochs", "dropout"), [(0.5, 0.0), (2.0, 0.05), (10.0, 0.15), (40.0, 0.3)]
+)
 def test_dropout_follows_the_epochs_unless_it_is_given(epochs: float, dropout: float) -> None:
     assert plan_for(max_epochs=epochs).dropout == dropout
     assert plan_for(dropout=0.3, max_epochs=epochs).dropout == 0.3
@@ -72,3 +75,21 @@ def test_warmup_leaves_room_for_the_rest() -> None:
     assert plan_for(max_steps=100).warmup_steps == 10
     assert plan_for(max_steps=9).warmup_steps == 0
     assert plan_for(max_steps=10_000).warmup_steps == 50
+
+
+@pytest.mark.parametrize(("epochs", "shrinkage"), [(0.5, 1.0), (2.0, 2.0), (10.0, 4.0)])
+def test_decay_shrinks_a_weight_as_far_whatever_the_rate_and_the_steps(
+    epochs: float, shrinkage: float
+) -> None:
+    for rate, steps in ((4e-3, 5_000), (1e-3, 50_000)):
+        decay = weight_decay(steps, epochs=epochs, peak=rate)
+        taken = sum(
+            decay * learning_rate(step, steps=steps, warmup_steps=0, peak=rate)
+            for step in range(steps)
+        )
+        assert taken == pytest.approx(shrinkage, rel=1e-3)
+
+
+def test_a_short_run_is_not_decayed_away_and_a_given_decay_is_kept() -> None:
+    assert plan_for(max_steps=20).weight_decay == 1.0
+    assert plan_for(max_steps=20, weight_decay=0.07).weight_decay == 0.07
