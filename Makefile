@@ -11,8 +11,9 @@ export DO_NOT_TRACK := true
 run: $(STAMP)
 	$(BIN)/lmcore run
 
+# One process a core, each with one thread: more threads than cores would wait for each other.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -20,7 +21,6 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)
 # Peers are compared with where a checkout of them is given; in full this takes over two hours:
 #   make bench NANOGPT=/path/to/nanoGPT WORD_LANGUAGE_MODEL=/path/to/examples/word_language_model
 NANOGPT ?=
@@ -29,14 +29,15 @@ WITH_NANOGPT := $(if $(NANOGPT),--nanogpt $(NANOGPT))
 WITH_WORDS := $(if $(WORD_LANGUAGE_MODEL),--word-language-model $(WORD_LANGUAGE_MODEL))
 
 # Minutes on two cores, in brackets with the peers: 10, 5, 4, 2 (30), 6 (20), 33 (65), 8.
+bench: $(STAMP)
 	$(BIN)/python -m benchmarks.pipeline
-
 	$(BIN)/python -m benchmarks.tokenizing
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.generation $(WITH_NANOGPT)
 	$(BIN)/python -m benchmarks.characters $(WITH_NANOGPT)
 	$(BIN)/python -m benchmarks.words $(WITH_WORDS)
 	$(BIN)/python -m benchmarks.gpu
+
 # A finished install leaves the stamp; an interrupted one is repeated.
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
