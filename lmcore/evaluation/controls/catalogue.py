@@ -1,0 +1,34 @@
+"""Every control of every gate: the rows of the matrix.
+
+A module of controls is added by one line in `_MODULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lmcore.errors import UserError
+from lmcore.evaluation.controls import champion, competence, instrument, overfitting
+from lmcore.evaluation.controls.control import Control
+
+_MODULES = (
+    instrument,
+    competence,
+    champion,
+    overfitting,
+)
+
+CONTROLS: tuple[Control, ...] = tuple(control for module in _MODULES for control in module.CONTROLS)
+
+
+def controls(gate: str | None = None) -> Sequence[Control]:
+    """The controls of one gate, or of all.
+
+    Raises:
+        UserError: If no gate of that name has controls.
+    """
+    found = [control for control in CONTROLS if gate in (None, control.gate)]
+    if not found:
+        known = ", ".join(dict.fromkeys(control.gate for control in CONTROLS))
+        raise UserError(f"--gate {gate}: no such gate has controls; expected one of {known}")
+    return found

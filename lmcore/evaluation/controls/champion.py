@@ -1,0 +1,105 @@
+"""Controls of the gate `champion`: challengers that are no better, and some that are.
+
+The margin of the gate is asked for in units of the spread between seeds.  `SEED_SIGMA` is that
+spread for the bench's own model, so the controls try the gate as it would stand in a pipeline
+whose spread was measured.
+"""
+
+from __future__ import annotations
+
+from lmcore.evaluation.config import ChampionLimits
+from lmcore.evaluation.controls.bench import ControlBench
+from lmcore.evaluation.controls.control import Control
+from lmcore.evaluation.controls.damage import with_noise
+from lmcore.evaluation.gates.champion import ChampionScores, champion
+from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.scores import ScoreTable
+
+# Standard deviation of validation bits per byte between trainings of the bench's healthy model
+# that differ by the seed only.
+SEED_SIGMA = 0.002
+# Seeds of challengers lie beside those of benches, which are small numbers.
+_OTHER_SEED = 1_000_003
+_NOISE = 0.2
+_SHORT = 0.3
+
+
+def limits(bench: ControlBench) -> ChampionLimits:
+    """The gate's limits with the spread of the bench's own models."""
+    return bench.gates.champion.model_copy(update={"seed_sigma_bits_per_byte": SEED_SIGMA})
+
+
+def judge(bench: ControlBench, challenger: ScoreTable, incumbent: ScoreTable) -> GateResult:
+    """Ask the gate about two models on the healthy validation documents."""
+    rows = bench.sound.documents.iter_rows()
+    known = {str(row["id"]): str(row["split"]) for row in rows}
+    return champion(
+        challenger,
+        ChampionScores(
+            version=1,
+            table=incumbent,
+            train_ids=frozenset(i for i, split in known.items() if split != "validation"),
+            known_ids=frozenset(known),
+        ),
+        limits=limits(bench),
+        required=True,
+        seed=bench.seed,
+        resamples=bench.gates.evaluation.resamples,
+    )
+
+
+def new_seed(bench: ControlBench) -> GateResult:
+    """The same configuration and data with another seed."""
+    other = bench.sound.train(seed=_OTHER_SEED + bench.seed).load("best")
+    return judge(bench, bench.sound.scores(other), bench.healthy_scores)
+
+
+def token_noise(bench: ControlBench) -> GateResult:
+    """A challenger trained on text of which a fifth of the tokens are wrong."""
+    documents = with_noise(bench, share=_NOISE)
+    world = bench.world(documents, tokenizer=bench.sound.tokenizer)
+    return judge(bench, bench.sound.scores(world.train().load("best")), bench.healthy_scores)
+
+
+def identical(bench: ControlBench) -> GateResult:
+    """The champion again."""
+    again = bench.sound.scores(bench.healthy.load("best"))
+    return judge(bench, again, bench.healthy_scores)
+
+
+def better(bench: ControlBench) -> GateResult:
+    """The healthy model against one that was trained a third as long."""
+    stream = bench.sound.shards.stream("train")
+    steps = max(1, round(_SHORT * len(stream) / bench.healthy.plan().tokens_per_step))
+    short = bench.sound.train(max_steps=steps).load("best")
+    return judge(bench, bench.healthy_scores, bench.sound.scores(short))
+
+
+CONTROLS = (
+    Control(
+        gate="champion",
+        name="same configuration, new seed",
+        kind="negative",
+        run=new_seed,
+        expects=frozenset({"FAIL", "INCONCLUSIVE"}),
+        tolerated=0.05,
+        cost_seconds=4.0,
+    ),
+    Control(
+        gate="champion",
+        name="challenger with 20 % token noise",
+        kind="negative",
+        run=token_noise,
+        cost_seconds=5.0,
+    ),
+    Control(
+        gate="champion", name="identical model", kind="negative", run=identical, cost_seconds=0.4
+    ),
+    Control(
+        gate="champion",
+        name="truly better challenger",
+        kind="healthy",
+        run=better,
+        cost_seconds=2.0,
+    ),
+)
