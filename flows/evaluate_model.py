@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -17,6 +18,7 @@ from lmcore.errors import IntegrityError
 from lmcore.evaluation.evaluate import ChampionInput, evaluate_model
 from lmcore.evaluation.report import EvalReport
 from lmcore.training.checkpoint import Checkpoint
+from lmcore.training.parts import PartModel
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ def evaluate(
     checkpoint: Checkpoint,
     champion: ChampionInput | None,
     home: Home,
+    parts: Sequence[PartModel] = (),
 ) -> EvalReport:
     """Score the candidate and the champion on the same documents and ask every gate."""
     return evaluate_model(
@@ -45,6 +48,7 @@ def evaluate(
         champion=champion,
         gates=config.gates,
         seed=config.training.seed,
+        parts=parts,
     )
 
 

@@ -36,12 +36,13 @@ from flows.run_key import RunKey, lock_digest, run_key
 from flows.signals import still_polite, stop_requested
 from flows.tokenize_documents import tokenize_documents
 from flows.tracking import TrackedRun, open_run
-from flows.train_model import train_model
+from flows.train_model import train_model, train_parts
 from flows.versions import Version
 from lmcore.config import RunConfig
 from lmcore.data.ingest import SourceFingerprint
 from lmcore.reporting.summary import gate_rows, summary_markdown
 from lmcore.training.checkpoint import Checkpoint
+from lmcore.training.parts import PartModel
 
 logger = logging.getLogger(__name__)
 
@@ -180,8 +181,17 @@ class _Pipeline:
         checkpoint = trained.result()
         assert isinstance(checkpoint, Checkpoint)
         champion = current_champion(self.registry, config.name)
+        parts: list[PartModel] = []
+        if config.gates.data_sufficiency.enabled:
+            with watch.step("train_parts"):
+                smaller = train_parts(
+                    config, documents, tokenized, checkpoint, home, return_state=True
+                )
+            if smaller.is_cancelled():
+                raise RunStopped(smaller.message or "training stopped")
+            parts = smaller.result()
         with watch.step("evaluate"):
-            report = evaluate(config, documents, tokenized, checkpoint, champion, home)
+            report = evaluate(config, documents, tokenized, checkpoint, champion, home, parts)
         tracked.log_metrics({name: metric["value"] for name, metric in report.metrics().items()})
         candidate = Candidate(
             config=config,

@@ -17,8 +17,11 @@ from flows.tokenize_documents import Tokenized
 from flows.tracking import TrackedRun
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
+from lmcore.data.documents import DocumentSet
+from lmcore.evaluation.gates.data_sufficiency import SHARES
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
+from lmcore.training.parts import PartModel, train_on_parts
 from lmcore.training.train import train
 
 logger = logging.getLogger(__name__)
@@ -64,3 +67,35 @@ def train_model(
         summary["tune_bits_per_byte"],
     )
     return checkpoint
+
+
+@task(name="train-parts", task_run_name="train parts {config.name}", cache_policy=NO_CACHE)
+def train_parts(
+    config: RunConfig,
+    documents: DocumentSet,
+    tokenized: Tokenized,
+    checkpoint: Checkpoint,
+    home: Home,
+) -> list[PartModel] | State[None]:
+    """Train on parts of the text too, so that the advice on more data can be given."""
+    try:
+        parts = train_on_parts(
+            ContentStore(home.content),
+            documents=documents,
+            tokenizer=tokenized.tokenizer,
+            model=config.model,
+            training=config.training,
+            whole=checkpoint,
+            shares=SHARES[:-1],
+            work_dir=home.work,
+            should_stop=stop_requested,
+        )
+    except TrainingInterrupted as stop:
+        return Cancelled(message=str(stop))
+    for part in parts:
+        logger.info(
+            "train: on %.0f %% of the text, tune %.3f bits/byte",
+            100 * part.share,
+            part.checkpoint.summary["tune_bits_per_byte"],
+        )
+    return parts

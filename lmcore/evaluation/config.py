@@ -20,7 +20,9 @@ from pydantic import Field, field_validator, model_validator
 from lmcore.artifacts import digest
 from lmcore.settings import Section
 
-GateName = Literal["instrument", "provenance", "competence", "champion", "overfitting"]
+GateName = Literal[
+    "instrument", "provenance", "competence", "champion", "overfitting", "data_sufficiency"
+]
 BaselineOrder = Literal[5, 6, 8]
 ByteLimit = Annotated[int, Field(ge=1_000, le=1 << 34)]
 
@@ -68,6 +70,13 @@ class OverfittingLimits(Section):
     max_final_minus_best_bits_per_byte: float = Field(gt=0, le=8)
 
 
+class DataSufficiencyLimits(Section):
+    """When to advise more text."""
+
+    enabled: bool = Field(description="Train on a quarter and on half of the text in each run.")
+    max_predicted_gain: float = Field(gt=0, lt=1, description="Share of the bits per byte.")
+
+
 class GatesConfig(Section):
     """Every limit, and which gates a version must pass to be promoted."""
 
@@ -77,6 +86,7 @@ class GatesConfig(Section):
     competence: CompetenceLimits
     champion: ChampionLimits
     overfitting: OverfittingLimits
+    data_sufficiency: DataSufficiencyLimits
 
     @model_validator(mode="before")
     @classmethod

@@ -16,14 +16,22 @@ from lmcore.data.shards import ShardSet
 from lmcore.data.tokenizer import Tokenizer, TokenizerHandle
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.contract import contract_metrics
+from lmcore.evaluation.controls.record import (
+    ControlRecord,
+    gate_version,
+    shipped_record,
+    standings,
+    subject_to_controls,
+)
 from lmcore.evaluation.evidence import Collector, Evidence, Progress
 from lmcore.evaluation.gates.champion import champion as judge_champion
 from lmcore.evaluation.gates.competence import competence
+from lmcore.evaluation.gates.data_sufficiency import data_sufficiency
 from lmcore.evaluation.gates.instrument import instrument, probe_instrument
 from lmcore.evaluation.gates.overfitting import overfitting
 from lmcore.evaluation.gates.provenance import provenance
 from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
-from lmcore.evaluation.inputs import ChampionInput, TrainedModel
+from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
 from lmcore.evaluation.report import (
     GATES_FILE,
     METRICS_FILE,
@@ -62,6 +70,7 @@ def evaluate_model(
     gates: GatesConfig,
     seed: int = 0,
     prompts: Sequence[str] | None = None,
+    parts: Sequence[PartInput] = (),
     device: str = "cpu",
     on_progress: Progress | None = None,
 ) -> EvalReport:
@@ -77,6 +86,7 @@ def evaluate_model(
         gates: Limits, and which gates are required.
         seed: Of bootstraps, probes and samples.
         prompts: Of the samples; None: nothing, and how three validation documents begin.
+        parts: Models trained on parts of the text, where the advice on more data is wanted.
         device: Where models run.
         on_progress: Told the part, and how many of how many documents of it are done.
 
@@ -85,6 +95,7 @@ def evaluate_model(
             not finite.
         IntegrityError: If the checkpoint or the tokenizer cannot be read.
     """
+    record = shipped_record()
     inputs = {
         "documents": documents.key,
         "tokenizer": tokenizer.key,
@@ -95,6 +106,10 @@ def evaluate_model(
         "seed": seed,
         "prompts": None if prompts is None else list(prompts),
         "code": code_digest(*CODE_MODULES),
+        "controls": {
+            name: standing.to_json() for name, standing in standings(gates, record).items()
+        },
+        "parts": [[part.share, part.checkpoint.key] for part in parts],
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
@@ -108,6 +123,7 @@ def evaluate_model(
             limits=gates.evaluation,
             device=device,
             on_progress=on_progress or (lambda part, done, total: None),
+            parts=parts,
         )
         evidence = collector.collect(store)
         with collector.part("metrics"):
@@ -128,6 +144,7 @@ def evaluate_model(
                 stopped_early=bool(checkpoint.summary.get("stopped_early")),
                 gates=gates,
                 seed=seed,
+                record=record,
             )
         with collector.part("samples"):
             samples = draw_samples(
@@ -162,8 +179,9 @@ def judge(
     stopped_early: bool,
     gates: GatesConfig,
     seed: int,
+    record: ControlRecord,
 ) -> list[GateResult]:
-    """Ask every gate.
+    """Ask every gate; one that missed a control at its version cannot vote PASS.
 
     Args:
         evidence: What was scored.
@@ -173,6 +191,7 @@ def judge(
         stopped_early: Whether training ended because it had stopped helping.
         gates: Limits, and which gates are required.
         seed: Of bootstraps and probes.
+        record: What the controls said of the gates.
     """
     resamples = gates.evaluation.resamples
     judges: dict[GateName, Callable[[bool], GateResult]] = {
@@ -217,9 +236,20 @@ def judge(
             seed=seed,
             resamples=resamples,
         ),
+        "data_sufficiency": lambda required: data_sufficiency(
+            evidence.curve,
+            limits=gates.data_sufficiency,
+            required=required,
+            seed=seed,
+            resamples=resamples,
+        ),
     }
     return [
-        guarded(name, required=name in gates.required, judge=ask) for name, ask in judges.items()
+        subject_to_controls(
+            guarded(name, required=name in gates.required, judge=ask),
+            record.standing(name, gate_version(name, gates)),
+        )
+        for name, ask in judges.items()
     ]
 
 

@@ -25,8 +25,9 @@ from lmcore.evaluation.baselines import ORDERS, fit_baselines, validation_ids
 from lmcore.evaluation.config import EvaluationLimits
 from lmcore.evaluation.consumed import sample_consumed
 from lmcore.evaluation.gates.champion import ChampionScores
+from lmcore.evaluation.gates.data_sufficiency import CurvePoint
 from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
-from lmcore.evaluation.inputs import ChampionInput, TrainedModel
+from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
 from lmcore.evaluation.reference import Reference, score_reference
 from lmcore.evaluation.sampling import sampled_ids
 from lmcore.evaluation.scores import ScoreTable
@@ -51,6 +52,7 @@ class Evidence:
         baselines: The n-grams by order on the documents of `validation`.
         champion: The champion on `compared`; None where there is none.
         texts: Some of the scored documents, for probes and prompts.
+        curve: Models on ever more text and the candidate; None where no others were trained.
     """
 
     model: RecurrentAttentionLM
@@ -62,6 +64,7 @@ class Evidence:
     baselines: Mapping[int, ScoreTable]
     champion: ChampionScores | None
     texts: Sequence[Document]
+    curve: Sequence[CurvePoint] | None = None
 
     def tables(self) -> dict[str, ScoreTable]:
         """Every table under the name of its file."""
@@ -89,6 +92,7 @@ class Collector:
     limits: EvaluationLimits
     device: str
     on_progress: Progress
+    parts: Sequence[PartInput] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -136,6 +140,8 @@ class Collector:
             )
         with self.part("champion"):
             champion = self._champion_scores(scored)
+        with self.part("data_sufficiency"):
+            curve = self._curve(compared, scored)
         return Evidence(
             model=model,
             validation=compared.select(compared.isin(uniform)),
@@ -146,6 +152,7 @@ class Collector:
             baselines={order: baseline.scores(order) for order in ORDERS},
             champion=champion,
             texts=list(itertools.islice(self._validation(scored), TEXT_DOCUMENTS)),
+            curve=curve,
         )
 
     def _chosen(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -173,6 +180,25 @@ class Collector:
             self._validation(ids),
             on_progress=lambda done: self.on_progress(part, done, len(ids)),
         )
+
+    def _curve(self, compared: ScoreTable, scored: frozenset[str]) -> Sequence[CurvePoint] | None:
+        if not self.parts:
+            return None
+        smaller = [
+            CurvePoint(
+                share=part.share,
+                train_bytes=part.train_bytes,
+                table=self._score(
+                    f"{part.share:.0%} of the text",
+                    load_model(part.checkpoint.path / "best", self.device).eval(),
+                    self.tokenizer,
+                    scored,
+                ),
+            )
+            for part in self.parts
+        ]
+        size = self.documents.num_bytes("train")
+        return [*smaller, CurvePoint(share=1.0, train_bytes=size, table=compared)]
 
     def _champion_scores(self, scored: frozenset[str]) -> ChampionScores | None:
         given = self.champion

@@ -21,6 +21,25 @@ class ReadRecord(Protocol):
         ...
 
 
+class PartInput(Protocol):
+    """What is needed of `lmcore.training.parts.PartModel`."""
+
+    @property
+    def share(self) -> float:
+        """Of the train clusters, below 1."""
+        ...
+
+    @property
+    def train_bytes(self) -> int:
+        """Text that it was trained on."""
+        ...
+
+    @property
+    def checkpoint(self) -> TrainedModel:
+        """The model."""
+        ...
+
+
 class TrainedModel(Protocol):
     """What is needed of `lmcore.training.checkpoint.Checkpoint`."""
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lmcore.errors import UserError
-from lmcore.evaluation.controls import champion, competence, instrument, overfitting
+from lmcore.evaluation.controls import (
+    champion,
+    competence,
+    data_sufficiency,
+    instrument,
+    overfitting,
+)
 from lmcore.evaluation.controls.control import Control
 
 _MODULES = (
@@ -16,6 +22,7 @@ _MODULES = (
     competence,
     champion,
     overfitting,
+    data_sufficiency,
 )
 
 CONTROLS: tuple[Control, ...] = tuple(control for module in _MODULES for control in module.CONTROLS)

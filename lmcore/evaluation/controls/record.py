@@ -238,15 +238,20 @@ def gate_version(gate: GateName, gates: GatesConfig) -> str:
     return digest(
         {
             "code": {name: _meaning(name) for name in modules},
-            "limits": None if limits is None else limits.model_dump(mode="json"),
+            # Switching a gate on does not change what it says.
+            "limits": None if limits is None else limits.model_dump(exclude={"enabled"}),
         }
     )
 
 
 def standings(gates: GatesConfig, record: ControlRecord) -> dict[GateName, Standing]:
-    """How every gate did at the version that these limits make it."""
+    """How every gate of the record did at the version that these limits make it."""
     names: tuple[GateName, ...] = get_args(GateName)
-    return {name: record.standing(name, gate_version(name, gates)) for name in names}
+    return {
+        name: record.standing(name, gate_version(name, gates))
+        for name in names
+        if name in record.gates
+    }
 
 
 def subject_to_controls(result: GateResult, standing: Standing) -> GateResult:
