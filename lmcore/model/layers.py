@@ -25,6 +25,8 @@ from lmcore.model.recurrence import RecurrenceMixer
 from lmcore.model.state import AttentionState, LayerState, LstmState
 
 _ROTARY_BASE = 10_000.0
+# Queries that attend in one call at least; fewer would not keep a core busy.
+_LEAST_BAND = 128
 
 
 class Mixer(Protocol):
@@ -134,28 +136,58 @@ class AttentionMixer(nn.Module):
         new_values = parts[:, :, 2].transpose(1, 2)
         keys = torch.cat([state.keys.to(new_keys.dtype), new_keys], dim=2)
         values = torch.cat([state.values.to(new_values.dtype), new_values], dim=2)
-        visible, valid = self._masks(state.valid, boundaries.documents)
-        turn = _rotation(self.window + length, self.head_dim, device=x.device)
-        y = _attend(_rotate(query, turn[self.window :]), _rotate(keys, turn), values, visible)
+        # Starts since the ring was filled, so the ring belongs to count 0.
+        counts = functional.pad(boundaries.documents, (self.window, 0))
+        filled = functional.pad(state.valid, (0, length), value=True)
+        # A long chunk is cut into bands, so that its cost grows with T and not with its square.
+        band = max(self.window, _LEAST_BAND)
+        y = torch.cat(
+            [
+                self._band(query, keys, values, counts, filled, slice(start, start + band))
+                for start in range(0, length, band)
+            ],
+            dim=2,
+        )
         y = y.transpose(1, 2).reshape(num_lanes, length, -1)
+        current = filled & (counts == counts[:, -1:])
         return self.out(y), AttentionState(
             keys=keys[:, :, -self.window :].float(),
             values=values[:, :, -self.window :].float(),
-            valid=valid,
+            valid=current[:, -self.window :],
         )
 
-    def _masks(self, valid: Tensor, documents: Tensor) -> tuple[Tensor, Tensor]:
-        """Which keys each query sees, [B, T, W + T], and which stay of use, [B, W].
+    def _band(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        counts: Tensor,
+        filled: Tensor,
+        rows: slice,
+    ) -> Tensor:
+        """What some queries of the chunk read, [B, H, rows, D].
 
-        `documents` counts starts since the ring was filled, so the ring belongs to count 0.
+        Args:
+            query: [B, H, T, D].
+            keys: The ring and the chunk, [B, H, W + T, D].
+            values: The same.
+            counts: Document starts before each key, int64 [B, W + T].
+            filled: Whether a key is there at all, [B, W + T].
+            rows: Which queries.
         """
-        counts = functional.pad(documents, (self.window, 0))
-        filled = functional.pad(valid, (0, documents.shape[1]), value=True)
-        same = documents[:, :, None] == counts[:, None, :]
-        near = _near(self.window, documents.shape[1], device=counts.device)
-        visible = near & same & filled[:, None, :]
-        current = filled & same[:, -1]
-        return visible, current[:, -self.window :]
+        query = query[:, :, rows]
+        length = query.shape[2]
+        reach = slice(rows.start, rows.start + self.window + length)
+        counts, filled = counts[:, reach], filled[:, reach]
+        same = counts[:, self.window :, None] == counts[:, None, :]
+        near = _near(self.window, length, device=query.device)
+        turn = _rotation(self.window + length, self.head_dim, device=query.device)
+        return _attend(
+            _rotate(query, turn[self.window :]),
+            _rotate(keys[:, :, reach], turn),
+            values[:, :, reach],
+            near & same & filled[:, None, :],
+        )
 
 
 class Mlp(nn.Module):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.errors import IntegrityError
+from lmcore.model import layers
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
 from lmcore.model.state import State
@@ -167,6 +168,17 @@ def test_a_changed_token_leaves_every_earlier_logit_bit_identical(
 
 
 @torch.no_grad()
+def test_a_long_chunk_is_read_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_model("A", window=5)
+    tokens = random_tokens((2, 40), seed=3, ends=0.1)
+    with torch.no_grad():
+        whole, after = model(tokens)
+        monkeypatch.setattr(layers, "_LEAST_BAND", 7)
+        bands, after_bands = model(tokens)
+    assert torch.allclose(bands, whole, **CLOSE)
+    assert states_equal(after_bands, after)
+
+
 def test_attention_looks_back_window_tokens_and_no_further() -> None:
     model = make_model("A", window=3)
     tokens = random_tokens((1, 12), seed=0, ends=0.0)
