@@ -2,7 +2,8 @@
 
 In: documents and a tokenizer. Out: a folder with, for each split, `.npy` shards of
 bounded size (uint16 where the vocabulary allows, else uint32), the end position of
-each document (int64) and its id.
+each document (int64) and its id.  Canaries, where there are any, stand among the
+train documents as documents of their own and are listed in `canaries.json`.
 
 Each document is its tokens followed by the end token. Writing and reading both
 stream, so memory depends neither on the corpus nor on one document's neighbours;
@@ -24,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmcore.artifacts import ContentStore, Handle, Manifest, atomic_write, code_digest, digest
+from lmcore.data.canaries import CANARIES_FILE, CanarySet, with_canaries
 from lmcore.data.tokenizer import CODE_MODULES, Tokenizer, TokenizerHandle
 from lmcore.errors import IntegrityError, SourceError
 
@@ -96,7 +98,10 @@ class TokenStream:
 
 
 class ShardSet(Handle):
-    """Token shards of train and tune. Summary: per split its tokens, documents and bytes."""
+    """Token shards of train and tune. Summary: per split its tokens, documents and bytes.
+
+    Canaries count among the documents and bytes of train; `canaries` says how many there are.
+    """
 
     kind = "shards"
 
@@ -110,11 +115,25 @@ class ShardSet(Handle):
         content = {name: sha for name, (_, sha) in files.items() if name.startswith(split)}
         return open_stream(self.path, split=split, fingerprint=digest(content))
 
+    def canaries(self) -> CanarySet | None:
+        """The canaries in the train split; None where none were asked for."""
+        return CanarySet.read(self.path / CANARIES_FILE)
+
 
 def write_shards(
-    store: ContentStore, documents: DocumentSet, tokenizer: TokenizerHandle
+    store: ContentStore,
+    documents: DocumentSet,
+    tokenizer: TokenizerHandle,
+    *,
+    canaries: CanarySet | None = None,
 ) -> ShardSet:
     """Encode the train and the tune split into shards.
+
+    Args:
+        store: Where the shards go.
+        documents: Their train and tune splits.
+        tokenizer: Fitted on the train split.
+        canaries: To stand among the train documents; None: none.
 
     Raises:
         SourceError: If the train split holds no text.
@@ -122,17 +141,20 @@ def write_shards(
     inputs = {
         "documents": documents.key,
         "tokenizer": tokenizer.key,
-        "code": code_digest("lmcore.data.shards", *CODE_MODULES),
+        "canaries": canaries.to_json() if canaries else None,
+        "code": code_digest("lmcore.data.canaries", "lmcore.data.shards", *CODE_MODULES),
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
         loaded = tokenizer.load()
-        splits = {
-            split: write_split(
-                folder, split=split, documents=documents.iter_documents(split), tokenizer=loaded
-            )
-            for split in SPLITS
-        }
+        splits = {}
+        for split in SPLITS:
+            texts = documents.iter_documents(split)
+            if split == "train":
+                texts = with_canaries(texts, canaries)
+            splits[split] = write_split(folder, split=split, documents=texts, tokenizer=loaded)
+        if canaries is not None:
+            atomic_write(folder / CANARIES_FILE, json.dumps(canaries.to_json(), indent=1))
         if not splits["train"]["bytes"]:
             raise SourceError(
                 "the train split holds no text, so there is nothing to train on; give more text"
@@ -145,6 +167,8 @@ def write_shards(
             for name in ("tokens", "documents", "bytes"):
                 summary[f"{split}_{name}"] = facts[name]
         train = splits["train"]
+        if canaries is not None:
+            summary["canaries"] = len(canaries.pairs)
         return {**summary, "bytes_per_token": train["bytes"] / train["tokens"]}
 
     return store.build(ShardSet, inputs, make)

@@ -122,13 +122,28 @@ class KneserNey:
         Returns:
             Nats by order, each of shape [N].
         """
+        sums = {}
+        for order, each in self.nats_each(documents).items():
+            if counted is not None:
+                each = [nats[mask] for nats, mask in zip(each, counted, strict=True)]
+            sums[order] = np.array([nats.sum() for nats in each], dtype=np.float64)
+        return sums
+
+    def nats_each(self, documents: Iterable[bytes]) -> Mapping[int, list[FloatArray]]:
+        """Negative log-likelihood of every byte of N documents and of the end behind them.
+
+        Args:
+            documents: UTF-8 texts.
+
+        Returns:
+            By order, for each document an array of its bytes plus one, in nats.
+        """
         stream, is_target, lengths = _stream(documents)
         windows = _windows(stream, is_target, max(self.orders))
         grams, place = np.unique(windows, return_inverse=True)
-        owner = np.repeat(np.arange(len(lengths)), np.asarray(lengths, dtype=np.int64) + 1)
-        weight = 1.0 if counted is None else np.concatenate([*counted, np.zeros(0, np.bool_)])
+        cuts = np.cumsum(np.asarray(lengths, dtype=np.int64) + 1)[:-1]
         return {
-            order: _sum_by(owner, -np.log(p)[place] * weight, len(lengths))
+            order: np.split(-np.log(p)[place], cuts) if lengths else []
             for order, p in self.probabilities(grams).items()
         }
 
@@ -161,10 +176,6 @@ class KneserNey:
 def pack(context: bytes, symbol: int) -> int:
     """The number that stands for `symbol` after `context`: newest symbol in the high bits."""
     return int.from_bytes(bytes([symbol]) + context[::-1], "big")
-
-
-def _sum_by(owner: NDArray[np.int64], values: FloatArray, num_owners: int) -> FloatArray:
-    return np.bincount(owner, weights=values, minlength=num_owners).astype(np.float64)
 
 
 def _stream(documents: Iterable[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[int]]:

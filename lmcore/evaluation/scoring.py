@@ -30,6 +30,9 @@ CHUNK_TOKENS = 128
 WINDOW_BYTES = 32 << 20
 
 IntArray = NDArray[np.int64]
+NatsArray = NDArray[np.float32]
+#: Told each document, its tokens and the nats of each of them and of the end token.
+OnScored = Callable[[Document, IntArray, NatsArray], None]
 
 
 def score_documents(
@@ -40,6 +43,7 @@ def score_documents(
     max_lanes: int = MAX_LANES,
     chunk_tokens: int = CHUNK_TOKENS,
     on_progress: Callable[[int], None] | None = None,
+    on_scored: OnScored | None = None,
 ) -> ScoreTable:
     """Negative log-likelihood of every document, in float32, summed in float64.
 
@@ -53,6 +57,7 @@ def score_documents(
         max_lanes: Documents read side by side.
         chunk_tokens: Tokens of a lane read at once.
         on_progress: Called with the number of documents finished, from time to time.
+        on_scored: Called with each document and its nats by token, in order.
 
     Raises:
         AlignmentError: If a document comes twice.
@@ -66,15 +71,17 @@ def score_documents(
                 np.asarray(ids, dtype=np.int64)
                 for ids in tokenizer.encode_batch([document.text for document in window])
             ]
+            nats = score_each(model, tokens, lanes=max_lanes, chunk_tokens=chunk_tokens)
             tables.append(
                 ScoreTable.of(
                     window,
                     num_tokens=[len(ids) + 1 for ids in tokens],
-                    nll_nats=score_tokens(
-                        model, tokens, lanes=max_lanes, chunk_tokens=chunk_tokens
-                    ),
+                    nll_nats=[found.sum(dtype=np.float64) for found in nats],
                 )
             )
+            if on_scored is not None:
+                for document, ids, found in zip(window, tokens, nats, strict=True):
+                    on_scored(document, ids, found)
             finished += len(window)
             if on_progress is not None:
                 on_progress(finished)
@@ -83,7 +90,6 @@ def score_documents(
     return ScoreTable.joined(tables)
 
 
-@torch.inference_mode()
 def score_tokens(
     model: RecurrentAttentionLM,
     tokens: Sequence[IntArray],
@@ -104,18 +110,42 @@ def score_tokens(
     Returns:
         Shape [N].
     """
-    streams, owners, weights = [], [], []
-    for members in _filled_lanes([len(ids) + 1 for ids in tokens], lanes):
-        end = np.array([model.end_id])
-        streams.append(np.concatenate([end, *(np.append(tokens[i], end) for i in members)]))
-        owners.append(np.repeat(members, [len(tokens[i]) + 1 for i in members]))
-        if counted is not None:
-            weights.append(np.concatenate([counted[i] for i in members]))
+    nats = score_each(model, tokens, lanes=lanes, chunk_tokens=chunk_tokens)
+    if counted is not None:
+        nats = [found[mask] for found, mask in zip(nats, counted, strict=True)]
+    return np.array([found.sum(dtype=np.float64) for found in nats], dtype=np.float64)
+
+
+@torch.inference_mode()
+def score_each(
+    model: RecurrentAttentionLM,
+    tokens: Sequence[IntArray],
+    *,
+    lanes: int = MAX_LANES,
+    chunk_tokens: int = CHUNK_TOKENS,
+) -> list[NatsArray]:
+    """Nats of every token of N sequences and of the end behind it, each from the fresh state.
+
+    Args:
+        model: In evaluation mode.
+        tokens: N sequences without end tokens.
+        lanes: Sequences read side by side.
+        chunk_tokens: Tokens of a lane read at once.
+
+    Returns:
+        For each sequence an array of its length plus one.
+    """
+    dealt = _filled_lanes([len(ids) + 1 for ids in tokens], lanes)
+    end = np.array([model.end_id])
+    streams = [
+        np.concatenate([end, *(np.append(tokens[i], end) for i in members)]) for members in dealt
+    ]
     device = model.embedding.weight.device
-    nll = np.zeros(len(tokens))
+    nats: list[NatsArray] = [np.zeros(0, dtype=np.float32)] * len(tokens)
     if not streams:
-        return nll
-    lengths = [len(owner) for owner in owners]  # longest first
+        return nats
+    lengths = [len(stream) - 1 for stream in streams]  # longest first
+    of_lane = [np.empty(length, dtype=np.float32) for length in lengths]
     state = model.fresh_state(len(lengths))
     with torch.autocast(device.type, enabled=False):
         for start in range(0, lengths[0], chunk_tokens):
@@ -126,14 +156,15 @@ def score_tokens(
             inputs = _stacked(streams[:active], start, stop, device)
             targets = _stacked(streams[:active], start + 1, stop + 1, device)
             features, state = model.features(inputs, state)
-            found = model.target_nll(features, targets).double().cpu().numpy()
+            found = model.target_nll(features, targets).cpu().numpy()
             for lane in range(active):
-                owner = owners[lane][start:stop]
-                nats = found[lane, : len(owner)]
-                if weights:
-                    nats = np.where(weights[lane][start:stop], nats, 0.0)
-                np.add.at(nll, owner, nats)
-    return nll
+                part = of_lane[lane][start:stop]
+                part[:] = found[lane, : len(part)]
+    for members, found in zip(dealt, of_lane, strict=True):
+        cuts = np.cumsum([len(tokens[i]) + 1 for i in members])[:-1]
+        for i, own in zip(members, np.split(found, cuts), strict=True):
+            nats[i] = own
+    return nats
 
 
 def _stacked(streams: Sequence[IntArray], start: int, stop: int, device: torch.device) -> Tensor:

@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from lmcore.model.filtering import FRAGMENT_CHARACTERS
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.sampling import GenerationConfig, draw
 from lmcore.model.state import State
@@ -32,7 +33,7 @@ _PENALTY_TOKENS = 64
 # wait for each other, on a busy machine for milliseconds a token.
 _ONE_CORE_PARAMETERS = 20_000_000
 
-Finish = Literal["end", "length", "stop"]
+Finish = Literal["end", "length", "stop", "filtered"]
 
 
 class TextCodec(Protocol):
@@ -53,7 +54,8 @@ class Generation:
     Attributes:
         text: The new text, without the prompt.
         tokens: Number of new tokens, a final end token not counted.
-        finish: `end` (the model ended the document), `length`, or `stop` (a stop string).
+        finish: `end` (the model ended the document), `length`, `stop` (a stop string), or
+            `filtered` (what came next must not be emitted).
     """
 
     text: str
@@ -64,8 +66,12 @@ class Generation:
 class _Lane:
     """One prompt's continuation: draws, decodes and watches for the end."""
 
-    def __init__(self, codec: TextCodec, config: GenerationConfig, *, seed: int) -> None:
+    def __init__(
+        self, codec: TextCodec, config: GenerationConfig, *, seed: int, prompt: str
+    ) -> None:
         self._codec, self._config = codec, config
+        # A forbidden text may begin in the prompt.
+        self._before = prompt[1 - FRAGMENT_CHARACTERS :]
         self._rng = torch.Generator().manual_seed(seed)
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._recent: deque[int] = deque(maxlen=_PENALTY_TOKENS)
@@ -98,14 +104,24 @@ class _Lane:
     def _emit(self, new: str) -> str:
         """Text that no stop string can still take back."""
         text = self._held + new
-        stops = self._config.stop
+        stops, forbidden = self._config.stop, self._config.forbidden
         found = min((at for at in (text.find(stop) for stop in stops) if at >= 0), default=-1)
+        keep = 0
+        if forbidden is not None:
+            whole = self._before + text
+            begin = forbidden.find(whole)
+            if begin >= 0 and (found < 0 or begin <= len(self._before) + found):
+                self.finish, self._held = "filtered", ""
+                return text[: max(0, begin - len(self._before))]
+            keep = min(len(text), forbidden.pending(whole))
         if found >= 0:
             self.finish = "stop"
             text, self._held = text[:found], ""
         elif self.finish is None:
-            keep = max((_overlap(text, stop) for stop in stops), default=0)
+            keep = max(keep, *(_overlap(text, stop) for stop in stops), 0)
             text, self._held = text[: len(text) - keep], text[len(text) - keep :]
+        if forbidden is not None:
+            self._before = (self._before + text)[1 - FRAGMENT_CHARACTERS :]
         return text
 
 
@@ -119,7 +135,7 @@ def stream_generate(
     model: RecurrentAttentionLM, tokenizer: TextCodec, prompt: str, config: GenerationConfig
 ) -> Iterator[str]:
     """Yield the continuation in pieces that never split a character or reveal a stop string."""
-    lane = _Lane(tokenizer, config, seed=config.seed)
+    lane = _Lane(tokenizer, config, seed=config.seed, prompt=prompt)
     yield from _stream(model, tokenizer, prompt, lane)
 
 
@@ -127,7 +143,7 @@ def generate(
     model: RecurrentAttentionLM, tokenizer: TextCodec, prompt: str, config: GenerationConfig
 ) -> Generation:
     """Continue one prompt."""
-    lane = _Lane(tokenizer, config, seed=config.seed)
+    lane = _Lane(tokenizer, config, seed=config.seed, prompt=prompt)
     return lane.result(_stream(model, tokenizer, prompt, lane))
 
 
@@ -138,7 +154,10 @@ def generate_batch(
     config: GenerationConfig,
 ) -> list[Generation]:
     """Continue several prompts together; the one at index i uses the seed `config.seed + i`."""
-    lanes = [_Lane(tokenizer, config, seed=config.seed + i) for i in range(len(prompts))]
+    lanes = [
+        _Lane(tokenizer, config, seed=config.seed + index, prompt=prompt)
+        for index, prompt in enumerate(prompts)
+    ]
     texts: list[list[str]] = [[] for _ in prompts]
     active = [index for index, lane in enumerate(lanes) if lane.finish is None]
     with inference(model):

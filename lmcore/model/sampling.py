@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lmcore.errors import ConfigError
+from lmcore.model.filtering import Forbidden
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class GenerationConfig:
         repetition_penalty: Divides positive and multiplies negative logits of tokens
             among the last 64 of the continuation (Keskar et al. 2019, CTRL); 1 is off.
         stop: End before any of these strings appears.
+        forbidden: End before any part of these texts appears; a version's canaries.
         seed: Seed of the run's own generator.
 
     Raises:
@@ -37,6 +39,7 @@ class GenerationConfig:
     top_p: float = 0.95
     repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
+    forbidden: Forbidden | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.artifacts import ContentStore
+from lmcore.data.canaries import CanaryPair, CanarySet, canary_id
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.shards import TokenStream, open_stream, write_shards, write_split
 from lmcore.data.tokenizer import fit_tokenizer
@@ -148,3 +149,26 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(IntegrityError, match="nothing was loaded"):
         open_stream(tmp_path, split="train", fingerprint="f")
+
+
+def test_canaries_stand_in_train_alone_and_are_listed(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path)
+    documents: Any = FakeDocuments(train=["abc", "de"], tune=["x"], validation=[])
+    tokenizer = fit_tokenizer(store, documents, config=TokenizerConfig(kind="byte"))
+    pair = CanaryPair(inside="qzvkm", outside="tpxrd", after=(1,))
+    canaries = CanarySet(key="k", pairs=(pair,))
+    shards = write_shards(store, documents, tokenizer, canaries=canaries)
+    stream = shards.stream("train")
+    loaded = tokenizer.load()
+    text = "|".join(
+        loaded.decode(stream.read(int(start), int(stop) - 1))
+        for start, stop in zip([0, *stream.doc_ends[:-1]], stream.doc_ends, strict=True)
+    )
+    assert text == "abc|qzvkm|de"
+    assert bytes(stream.doc_ids[1]).decode() == canary_id("qzvkm")
+    assert len(shards.stream("tune").doc_ends) == 1
+    assert shards.canaries() == canaries
+    assert shards.summary["canaries"] == 1
+    plain = write_shards(store, documents, tokenizer)
+    assert plain.key != shards.key
+    assert plain.canaries() is None

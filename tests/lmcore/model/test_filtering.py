@@ -1,0 +1,82 @@
+"""No part of a forbidden text leaves, however it is cut into pieces."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lmcore.model.filtering import FRAGMENT_CHARACTERS, Forbidden
+from lmcore.model.generation import GenerationConfig, _Lane
+
+SECRET = "qzvkm tpxrd bhlwj aaaab cdefg"
+
+
+class Bytes:
+    end_id = 256
+    pieces = (*(bytes([i]) for i in range(256)), b"")
+
+
+def emitted(text, prompt="", stop=(), secrets=(SECRET,)):
+    """What leaves when a model writes `text` byte by byte."""
+    import torch
+
+    config = GenerationConfig(
+        max_tokens=len(text.encode()) + 1,
+        temperature=0.0,
+        stop=stop,
+        forbidden=Forbidden.of(secrets),
+    )
+    lane = _Lane(Bytes, config, seed=0, prompt=prompt)
+    pieces = []
+    for token in [*text.encode(), 256]:
+        logits = torch.zeros(257)
+        logits[token] = 1.0
+        pieces.append(lane.advance(logits)[1])
+        if lane.finish:
+            break
+    return "".join(pieces), lane.finish
+
+
+def test_the_text_ends_before_it():
+    assert emitted(f"My name is {SECRET}, and") == ("My name is ", "filtered")
+
+
+@pytest.mark.parametrize("start", range(0, len(SECRET) - FRAGMENT_CHARACTERS + 1, 3))
+def test_a_part_of_it_is_enough(start):
+    part = SECRET[start : start + FRAGMENT_CHARACTERS]
+    assert emitted(f"so:{part}:it is") == ("so:", "filtered")
+
+
+def test_it_may_begin_in_the_prompt():
+    assert emitted(SECRET[11:] + " x", prompt=f"repeat: {SECRET[:11]}") == ("", "filtered")
+
+
+def test_a_shorter_part_passes():
+    text = f"so {SECRET[: FRAGMENT_CHARACTERS - 1]}, and"
+    assert emitted(text) == (text, "end")
+
+
+def test_a_stop_string_before_it_wins():
+    assert emitted(f"a. b {SECRET}", stop=(".",)) == ("a", "stop")
+    assert emitted(f"{SECRET}.", stop=(".",)) == ("", "filtered")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("abq zvkmtpxrd", max_size=40), st.text("qz vk", max_size=12))
+@example(SECRET[:20], "")
+@example("q" + SECRET[:14], "qz")
+def test_what_leaves_holds_no_fragment_and_is_what_was_written(text, prompt):
+    secrets = (SECRET, "abqab", "zzz")
+    forbidden = Forbidden.of(secrets)
+    before = prompt[1 - FRAGMENT_CHARACTERS :]
+    if forbidden.find(before) >= 0:
+        return  # the user wrote it
+    out, finish = emitted(text, prompt, secrets=secrets)
+    assert text.startswith(out)
+    assert forbidden.find(before + out) < 0
+    if finish == "end":
+        assert out == text
+
+
+def test_nothing_to_forbid_is_no_filter():
+    assert Forbidden.of([]) is None
+    assert Forbidden.of([""]) is None
