@@ -92,7 +92,9 @@ def test_all_rates_get_the_same_steps_schedule_and_text(bench: Any) -> None:
     assert rates[-1] >= 0.02
     assert all(later == 2 * rate for rate, later in itertools.pairwise(rates))
     assert told[0].learning_rate == 0.01
-    plans = [run.plan.model_copy(update={"learning_rate": 0.0}) for run in result.runs]
+    # The decay follows the rate, so that every run shrinks its weights as far.
+    changed = {"learning_rate": 0.0, "weight_decay": 0.0}
+    plans = [run.plan.model_copy(update=changed) for run in result.runs]
     assert all(plan == plans[0] for plan in plans)
     assert (plans[0].steps, plans[0].warmup_steps, plans[0].evaluations) == (20, 2, 1)
     assert [run.plan.learning_rate for run in result.runs] == rates
