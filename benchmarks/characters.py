@@ -54,9 +54,9 @@ MODEL = ModelConfig(
 TRAINING = {
     "batch_size": 16,
     "sequence_length": 64,
-    "learning_rate": 4e-3,
+    "learning_rate": 6e-3,
     "warmup_steps": 50,
-    "weight_decay": 0.6,
+    "weight_decay": 0.4,
     # Resume points are the moments at which the loss curve has a value.
     "checkpoint_seconds": 4.0,
 }
