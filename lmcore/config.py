@@ -194,6 +194,7 @@ def load_config(
         _apply_preset(values, where=str(path))
     if "gates" in values:
         values["gates"] = _load_gates(values["gates"], path)
+        _check_probes(values["gates"])
     return parse_config(values, where=str(path))
 
 
@@ -257,6 +258,7 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def _resolve_paths(values: dict[str, Any], base: Path) -> None:
+    _resolve_probes(values.get("gates"), base)
     sources = values.get("sources")
     for source in sources if isinstance(sources, list) else []:
         if not isinstance(source, dict):
@@ -346,5 +348,30 @@ def _load_gates(value: object, config_path: Path) -> object:
         path = config_path.parent / value
         if value == "gates.yaml" and not path.exists():
             return GatesConfig.default()
-        return read_yaml(path)
+        limits = read_yaml(path)
+        _resolve_probes(limits, path.parent)
+        return limits
     return value
+
+
+def _probes(gates: object) -> dict[str, Any]:
+    section = gates.get("evaluation") if isinstance(gates, dict) else None
+    probes = section.get("probes") if isinstance(section, dict) else None
+    return probes if isinstance(probes, dict) else {}
+
+
+def _resolve_probes(gates: object, base: Path) -> None:
+    probes = _probes(gates)
+    for name, path in probes.items():
+        if isinstance(path, str):
+            probes[name] = str(base / Path(path).expanduser())
+
+
+def _check_probes(gates: object) -> None:
+    # Before a training, not after it.
+    for name, path in _probes(gates).items():
+        if isinstance(path, str) and not Path(path).is_file():
+            raise ConfigError(
+                f"gates.evaluation.probes.{name}={path!r} is not a file; give the path of its data,"
+                " or leave it out"
+            )

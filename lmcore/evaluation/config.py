@@ -18,13 +18,27 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from lmcore.artifacts import digest
+from lmcore.evaluation.bias.words import WORDS
 from lmcore.settings import Section
 
 GateName = Literal[
-    "instrument", "provenance", "competence", "champion", "overfitting", "data_sufficiency"
+    "instrument",
+    "provenance",
+    "competence",
+    "champion",
+    "overfitting",
+    "data_sufficiency",
+    "bias_lm",
 ]
 BaselineOrder = Literal[5, 6, 8]
 ByteLimit = Annotated[int, Field(ge=1_000, le=1 << 34)]
+
+
+class ProbePaths(Section):
+    """Files of published probes that are reported and never gated; None: not run."""
+
+    crows_pairs: str | None
+    weat: str | None
 
 
 class EvaluationLimits(Section):
@@ -34,6 +48,7 @@ class EvaluationLimits(Section):
     max_train_bytes: ByteLimit
     max_baseline_bytes: ByteLimit
     resamples: int = Field(ge=1_000, le=1_000_000)
+    probes: ProbePaths
 
 
 class InstrumentLimits(Section):
@@ -77,6 +92,33 @@ class DataSufficiencyLimits(Section):
     max_predicted_gain: float = Field(gt=0, lt=1, description="Share of the bits per byte.")
 
 
+class BiasLimits(Section):
+    """How far the model may exaggerate what its training text says of men and women."""
+
+    window_words: int = Field(ge=1, le=100)
+    max_train_bytes: ByteLimit
+    min_occurrences: int = Field(ge=5, description="Of a word, and of the pronouns.")
+    min_votes: int = Field(ge=1, description="Occurrences of a word near a gendered word.")
+    min_words: int = Field(ge=10, description="Fewer carry no slope worth the name.")
+    min_reliability: float = Field(ge=0, lt=1)
+    min_related: float = Field(ge=0, lt=1, description="Share of comparisons.")
+    max_amplification_logits: float = Field(gt=0, le=8)
+    max_absolute_slope_logits: float | None = Field(gt=0, le=8)
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.min_votes > self.min_occurrences:
+            raise ValueError(
+                f"min_votes={self.min_votes} is above min_occurrences={self.min_occurrences}, but"
+                " an occurrence has one vote at most; lower the first or raise the second"
+            )
+        if self.min_words > len(WORDS):
+            raise ValueError(
+                f"min_words={self.min_words} can never be met: the list has {len(WORDS)} words"
+            )
+        return self
+
+
 class GatesConfig(Section):
     """Every limit, and which gates a version must pass to be promoted."""
 
@@ -86,6 +128,7 @@ class GatesConfig(Section):
     competence: CompetenceLimits
     champion: ChampionLimits
     overfitting: OverfittingLimits
+    bias_lm: BiasLimits
     data_sufficiency: DataSufficiencyLimits
 
     @model_validator(mode="before")

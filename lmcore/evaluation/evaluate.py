@@ -14,6 +14,7 @@ from lmcore.artifacts import ContentStore, atomic_write, code_digest
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.shards import ShardSet
 from lmcore.data.tokenizer import Tokenizer, TokenizerHandle
+from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.contract import contract_metrics
 from lmcore.evaluation.controls.record import (
@@ -24,6 +25,7 @@ from lmcore.evaluation.controls.record import (
     subject_to_controls,
 )
 from lmcore.evaluation.evidence import Collector, Evidence, Progress
+from lmcore.evaluation.gates.bias_lm import bias_lm
 from lmcore.evaluation.gates.champion import champion as judge_champion
 from lmcore.evaluation.gates.competence import competence
 from lmcore.evaluation.gates.data_sufficiency import data_sufficiency
@@ -109,6 +111,7 @@ def evaluate_model(
         "controls": {
             name: standing.to_json() for name, standing in standings(gates, record).items()
         },
+        "probes": probes_digest(gates.evaluation.probes),
         "parts": [[part.share, part.checkpoint.key] for part in parts],
     }
 
@@ -121,6 +124,8 @@ def evaluate_model(
             checkpoint=checkpoint,
             champion=champion,
             limits=gates.evaluation,
+            bias=gates.bias_lm,
+            seed=seed,
             device=device,
             on_progress=on_progress or (lambda part, done, total: None),
             parts=parts,
@@ -232,6 +237,13 @@ def judge(
             final=evidence.final,
             stopped_early=stopped_early,
             limits=gates.overfitting,
+            required=required,
+            seed=seed,
+            resamples=resamples,
+        ),
+        "bias_lm": lambda required: bias_lm(
+            evidence.bias,
+            limits=gates.bias_lm,
             required=required,
             seed=seed,
             resamples=resamples,

@@ -14,7 +14,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.documents import Document, DocumentSet
@@ -22,7 +22,9 @@ from lmcore.data.shards import ShardSet
 from lmcore.data.tokenizer import Tokenizer, load_tokenizer
 from lmcore.errors import LmcoreError
 from lmcore.evaluation.baselines import ORDERS, fit_baselines, validation_ids
-from lmcore.evaluation.config import EvaluationLimits
+from lmcore.evaluation.bias.evidence import BiasEvidence, measure_bias
+from lmcore.evaluation.bias.probes import run_probes
+from lmcore.evaluation.config import BiasLimits, EvaluationLimits
 from lmcore.evaluation.consumed import sample_consumed
 from lmcore.evaluation.gates.champion import ChampionScores
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint
@@ -53,6 +55,7 @@ class Evidence:
         champion: The champion on `compared`; None where there is none.
         texts: Some of the scored documents, for probes and prompts.
         curve: Models on ever more text and the candidate; None where no others were trained.
+        bias: How words lean in the train text and in the model; None: not measured.
     """
 
     model: RecurrentAttentionLM
@@ -65,6 +68,7 @@ class Evidence:
     champion: ChampionScores | None
     texts: Sequence[Document]
     curve: Sequence[CurvePoint] | None = None
+    bias: BiasEvidence | None = None
 
     def tables(self) -> dict[str, ScoreTable]:
         """Every table under the name of its file."""
@@ -93,6 +97,8 @@ class Collector:
     device: str
     on_progress: Progress
     parts: Sequence[PartInput] = ()
+    seed: int = 0
+    bias: BiasLimits | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -140,6 +146,8 @@ class Collector:
             )
         with self.part("champion"):
             champion = self._champion_scores(scored)
+        with self.part("bias"):
+            bias = self._bias(model)
         with self.part("data_sufficiency"):
             curve = self._curve(compared, scored)
         return Evidence(
@@ -153,7 +161,19 @@ class Collector:
             champion=champion,
             texts=list(itertools.islice(self._validation(scored), TEXT_DOCUMENTS)),
             curve=curve,
+            bias=bias,
         )
+
+    def _bias(self, model: RecurrentAttentionLM) -> BiasEvidence | None:
+        if self.bias is None:
+            return None
+        found = measure_bias(
+            self.documents, model=model, tokenizer=self.tokenizer, limits=self.bias
+        )
+        probes = run_probes(
+            self.limits.probes, model=model, tokenizer=self.tokenizer, seed=self.seed
+        )
+        return replace(found, probes=probes)
 
     def _chosen(self) -> tuple[frozenset[str], frozenset[str]]:
         """Ids of the documents that metrics are over, and of all documents to score."""

@@ -16,6 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lmcore.reporting import ledger, measures, verdicts
+from lmcore.reporting.bias import bias_section
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.report import created, environment
 from lmcore.reporting.text import cell, duration, fence, finite, one_line, slug, words
@@ -161,6 +162,7 @@ def _values(data: ReportData) -> dict[str, Any]:
         "machine": _pairs((words(name), cell(value)) for name, value in data.environment.items()),
         "config": fence(data.config_yaml.strip("\n"), "yaml") if data.config_yaml else None,
         "risks": [(name, text, _checked(data, gates)) for name, gates, text in _RISKS],
+        "bias": bias_section(data),
         "train_time": duration(data.seconds["train"]) if data.seconds.get("train") else "",
         "total_time": duration(total) if total else "",
     }

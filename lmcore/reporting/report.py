@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lmcore.reporting import curves, ledger, measures, verdicts
+from lmcore.reporting import bias, curves, ledger, measures, verdicts
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.text import (
     TEXT_CHARACTERS,
@@ -72,6 +72,7 @@ def render_report(data: ReportData) -> str:
     present = {
         "gates": ("Gates", values["gates"]),
         "quality": ("Quality", values["comparisons"] or values["metrics"]),
+        "bias": ("Bias", values["bias"]),
         "training": ("Training", values["curves"]),
         "samples": ("Samples", values["samples"]),
         "data": ("Data", values["has_data"]),
@@ -123,6 +124,7 @@ def _evidence(data: ReportData) -> dict[str, Any]:
         )
     return {
         "gates": [verdicts.gate_row(gate) for gate in data.gates],
+        "bias": bias.bias_section(data),
         "comparisons": measures.comparisons(data),
         "metrics": metrics if rows else None,
         "curves": curves.curves(data),

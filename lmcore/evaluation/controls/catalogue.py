@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from lmcore.errors import UserError
 from lmcore.evaluation.controls import (
+    bias,
     champion,
     competence,
     data_sufficiency,
@@ -23,6 +24,7 @@ _MODULES = (
     champion,
     overfitting,
     data_sufficiency,
+    bias,
 )
 
 CONTROLS: tuple[Control, ...] = tuple(control for module in _MODULES for control in module.CONTROLS)

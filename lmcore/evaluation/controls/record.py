@@ -40,6 +40,15 @@ _STATISTICS: dict[str, tuple[str, ...]] = {
     "instrument": ("lmcore.evaluation.scoring",),
     "competence": ("lmcore.evaluation.metrics", "lmcore.evaluation.ngram"),
     "champion": ("lmcore.evaluation.metrics",),
+    "bias_lm": (
+        "lmcore.evaluation.bias.association",
+        "lmcore.evaluation.bias.corpus",
+        "lmcore.evaluation.bias.evidence",
+        "lmcore.evaluation.bias.slopes",
+        "lmcore.evaluation.bias.templates",
+        "lmcore.evaluation.bias.words",
+        "lmcore.evaluation.scoring",
+    ),
     "overfitting": (
         "lmcore.evaluation.consumed",
         "lmcore.evaluation.metrics",

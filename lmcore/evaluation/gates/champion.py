@@ -27,7 +27,7 @@ from lmcore.evaluation.config import ChampionLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
 from lmcore.evaluation.intervals import RESAMPLES, Interval, sign_flip_p
 from lmcore.evaluation.metrics import bits_per_byte_difference
-from lmcore.evaluation.scores import BoolArray, ScoreTable
+from lmcore.evaluation.scores import AlignmentError, BoolArray, ScoreTable
 
 NAME = "champion"
 Claim = Literal["superiority", "non-inferiority"]
@@ -94,7 +94,6 @@ def champion(
         resamples: Of the bootstrap.
 
     Raises:
-        AlignmentError: If the two tables hold different documents.
         EmptyEvaluationError: If fewer than two documents are left, or scores are not finite.
     """
     if incumbent is None:
@@ -107,16 +106,12 @@ def champion(
         )
     if incumbent.table is None or not np.isfinite(incumbent.table.nll_nats).all():
         problem = incumbent.problem or "its scores are not finite"
-        return GateResult(
-            gate=NAME,
-            required=required,
-            outcome="INCONCLUSIVE",
-            reason=(
-                f"INCOMPARABLE: champion version {incumbent.version} cannot be scored on today's"
-                f" documents ({problem})."
-            ),
-            evidence={"code": "INCOMPARABLE", "champion": incumbent.version},
-        )
+        return _incomparable(incumbent, problem, required=required)
+    try:
+        aligned = challenger.aligned(incumbent.table)
+    except AlignmentError as error:
+        problem = f"the evaluation set changed under it: {error}"
+        return _incomparable(incumbent, problem, required=required)
     flattered = challenger.isin(incumbent.train_ids)
     fair = challenger.select(~flattered)
     if len(fair) < 2:
@@ -124,7 +119,7 @@ def champion(
             f"champion version {incumbent.version} was trained on {int(flattered.sum())} of the"
             f" {len(challenger)} validation documents, so too few are left to compare on"
         )
-    other = challenger.aligned(incumbent.table).select(~flattered)
+    other = aligned.select(~flattered)
     known = fair.isin(incumbent.known_ids)
     fresh, anchor = ~known, fair.anchor & known
     margin = limits.margin_bits_per_byte
@@ -168,6 +163,19 @@ def champion(
             "left_out_seen_by_champion": int(flattered.sum()),
             "tests": {t.name: t.to_json() for t in tests},
         },
+    )
+
+
+def _incomparable(incumbent: ChampionScores, problem: str, *, required: bool) -> GateResult:
+    return GateResult(
+        gate=NAME,
+        required=required,
+        outcome="INCONCLUSIVE",
+        reason=(
+            f"INCOMPARABLE: champion version {incumbent.version} cannot be scored on today's"
+            f" documents ({problem})."
+        ),
+        evidence={"code": "INCOMPARABLE", "champion": incumbent.version},
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lmcore.config import parse_config
+from lmcore.config import load_config, parse_config
 from lmcore.errors import ConfigError
 from lmcore.evaluation.config import GatesConfig, default_gates_path
 
@@ -50,6 +50,11 @@ def test_override_changes_one_limit_and_the_fingerprint():
         ({"competence": {"baseline_order": 7}}, "5, 6 or 8"),
         ({"champion": {"min_gain_bits_per_byte": 0}}, "greater than 0"),
         ({"instrument": None}, "gates.instrument"),
+        ({"bias_lm": {"min_votes": 30}}, "min_votes=30 is above min_occurrences=20"),
+        ({"bias_lm": {"min_words": 100_000}}, "can never be met: the list has"),
+        ({"bias_lm": {"max_amplification_logits": 0}}, "greater than 0"),
+        ({"bias_lm": {"max_absolute_slope_logits": -1}}, "greater than 0"),
+        ({"evaluation": {"probes": {"crows": "x"}}}, "did you mean 'crows_pairs'"),
         ("text", "gates"),
         ([1], "gates"),
     ],
@@ -68,6 +73,35 @@ def test_margin_is_never_below_twice_the_spread_of_seeds(gain, sigma):
     margin = GatesConfig.model_validate({"champion": limits}).champion.margin_bits_per_byte
     assert margin >= gain
     assert margin >= 2 * sigma
+
+
+def test_a_limit_that_is_given_twice_is_refused(tmp_path):
+    config = tmp_path / "run.yaml"
+    config.write_text("name: x\nsources: [{path: a}]\ngates: limits.yaml\n")
+    limits = tmp_path / "limits.yaml"
+    limits.write_text(
+        "overfitting:\n  max_relative_gap: 0.05\n  max_relative_gap: 0.5\n", encoding="utf-8"
+    )
+    with pytest.raises(ConfigError, match="line 3: key 'max_relative_gap' is repeated"):
+        load_config(config)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_probes_are_found_from_the_file_that_names_them(tmp_path, inside):
+    folder = tmp_path / "limits"
+    folder.mkdir()
+    (tmp_path / "weat.json").write_text("[]")
+    (folder / "weat.json").write_text("[]")
+    given = "evaluation: {probes: {weat: weat.json}}\n"
+    (folder / "gates.yaml").write_text(given)
+    gates = f"{{{given.strip()}}}" if inside else "limits/gates.yaml"
+    config = tmp_path / "run.yaml"
+    config.write_text(f"name: x\nsources: [{{path: a}}]\ngates: {gates}\n")
+    expected = (tmp_path if inside else folder) / "weat.json"
+    assert load_config(config).gates.evaluation.probes.weat == str(expected)
+    expected.unlink()
+    with pytest.raises(ConfigError, match=r"gates\.evaluation\.probes\.weat=.*is not a file"):
+        load_config(config)
 
 
 def test_config_is_immutable():

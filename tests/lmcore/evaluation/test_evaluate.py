@@ -188,6 +188,7 @@ def test_a_sound_first_model_passes(report):
         "competence": "PASS",
         "champion": "SKIPPED",
         "overfitting": "PASS",
+        "bias_lm": "SKIPPED",
         "data_sufficiency": "SKIPPED",
     }
     verdict = report.verdict()

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,6 @@ from hypothesis import strategies as st
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.champion import ChampionScores, champion
-from lmcore.evaluation.gates.result import guarded
-from lmcore.evaluation.scores import AlignmentError
 
 LIMITS = GatesConfig.default().champion
 
@@ -135,14 +134,19 @@ def test_a_champion_without_scores_is_incomparable(scores, broken):
     assert "version 7" in found.reason
 
 
-def test_other_documents_are_an_error_and_inconclusive_when_guarded(scores):
-    incumbent = ChampionScores(version=1, table=scores(spread(30), start=5))
-    with pytest.raises(AlignmentError):
-        judge(scores(spread(30)), incumbent)
-    found = guarded(
-        "champion", required=True, judge=lambda required: judge(scores(spread(30)), incumbent)
-    )
+@pytest.mark.parametrize("change", ["other documents", "fewer documents", "another text"])
+def test_an_evaluation_set_that_changed_under_the_champion_is_incomparable(scores, change):
+    table = scores(spread(30))
+    old = scores(spread(30), start=5)
+    if change == "fewer documents":
+        old = table.select(np.arange(30) < 29)
+    elif change == "another text":
+        old = replace(table, num_bytes=table.num_bytes + 1)
+    found = judge(table, ChampionScores(version=7, table=old))
     assert found.outcome == "INCONCLUSIVE"
+    assert found.reason.startswith("INCOMPARABLE: champion version 7")
+    assert "the evaluation set changed under it" in found.reason
+    assert found.evidence["code"] == "INCOMPARABLE"
 
 
 def test_a_challenger_that_is_not_finite_never_passes(scores):
