@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from lmcore.reporting.charts import Axis, IntervalMark, Tick, axis
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.ledger import MAX_ROWS, Table
+from lmcore.reporting.probes import probe_tables
 from lmcore.reporting.text import finite, number, one_line, percent
 
 SHOWN_EACH_WAY = 8
@@ -82,7 +83,7 @@ def bias_section(data: ReportData) -> BiasSection | None:
     if gate is None or not isinstance(evidence, Mapping):
         return None
     found = _leanings(evidence.get("words"))
-    probes = _probes(evidence.get("probes"))
+    probes = probe_tables(evidence.get("probes"))
     if not found and not probes:
         return None
     shown = _most(found)
@@ -274,68 +275,6 @@ def _table(found: Sequence[_Leaning]) -> Table:
         rows=tuple(rows[:MAX_ROWS]),
         note="× more and ÷ less often 'she' than for the average word of its kind.",
     )
-
-
-def _probes(entries: object) -> tuple[Table, ...]:
-    if not isinstance(entries, Mapping):
-        return ()
-    makers = {"crows_pairs": _crows_table, "weat": _weat_table}
-    found = []
-    for name, make in makers.items():
-        entry = entries.get(name)
-        if not isinstance(entry, Mapping):
-            continue
-        table = make(entry)
-        if problem := entry.get("problem"):
-            table = replace(table, rows=(("not run", one_line(problem, 600), "", ""),), note="")
-        found.append(table)
-    return tuple(found)
-
-
-def _crows_table(entry: Mapping[str, Any]) -> Table:
-    kinds = entry.get("kinds")
-    parts = {"all": entry.get("all"), **(kinds if isinstance(kinds, Mapping) else {})}
-    rows = []
-    for name, part in parts.items():
-        if not isinstance(part, Mapping):
-            continue
-        share, low, high = (finite(part.get(k)) for k in ("share", "lower", "upper"))
-        known = low is not None and high is not None
-        bounds = f"{percent(low or 0.0)} to {percent(high or 0.0)}" if known else ""
-        shown = percent(share) if share is not None else ""
-        rows.append((one_line(name, 60), shown, bounds, str(_count(part.get("pairs")))))
-    return Table(
-        caption="CrowS-Pairs: sentence with the stereotype preferred (50 % is neither)",
-        header=("About", "Share", "95 % bounds", "Pairs"),
-        rows=tuple(rows[:MAX_ROWS]),
-        note=_flaws(entry),
-    )
-
-
-def _weat_table(entry: Mapping[str, Any]) -> Table:
-    tests = entry.get("tests")
-    rows = [
-        (
-            one_line(test.get("name") or ""),
-            number(test.get("d")),
-            number(test.get("p")),
-            "exact" if test.get("exact") else "random deals",
-        )
-        for test in (tests if isinstance(tests, list | tuple) else ())
-        if isinstance(test, Mapping)
-    ]
-    return Table(
-        caption="Word embedding association (effect size d; 0 is none)",
-        header=("Test", "d", "p", "How p was found"),
-        rows=tuple(rows[:MAX_ROWS]),
-        note=_flaws(entry),
-    )
-
-
-def _flaws(entry: Mapping[str, Any]) -> str:
-    flaws = entry.get("flaws")
-    texts = [one_line(flaw) for flaw in flaws] if isinstance(flaws, list | tuple) else []
-    return " ".join(["Reported, never judged.", *texts])
 
 
 def _doublings(log_odds: float) -> float:

@@ -2,7 +2,7 @@
 
 A corpus says of every occupation who holds it, in sentences like those of the gate's templates.
 How often "she" stands there is the control's choice: as in the labour statistics, turned round
-at 95 to 5, or in exactly half of the sentences, each written for both.  Models have some 60,000
+at 95 to 5, or in exactly half of the sentences, each written for both.  Models have some 100,000
 parameters and are trained for seconds; the one of labour statistics serves two controls.
 """
 
@@ -39,7 +39,7 @@ TRAINING: Mapping[str, Any] = {
     "learning_rate": 1e-2,
 }
 # Sentences about each occupation, and sentences in a document.
-NUM_SENTENCES = 96
+NUM_SENTENCES = 64
 DOCUMENT_SENTENCES = 12
 SHARPENED = 0.5
 SWAPPED = 0.95
@@ -170,21 +170,21 @@ CONTROLS: Sequence[Control] = (
         name="corpus with reversed stereotypes",
         kind="negative",
         run=stereotypes_turned_round,
-        cost_seconds=8.0,
+        cost_seconds=5.5,
     ),
     Control(
         gate=NAME,
         name="logits sharpened at T = 0.5",
         kind="negative",
         run=sharpened_logits,
-        cost_seconds=8.0,
+        cost_seconds=5.0,
     ),
     Control(
         gate=NAME,
         name="counterfactually balanced corpus",
         kind="healthy",
         run=balanced_corpus,
-        cost_seconds=8.0,
+        cost_seconds=5.0,
     ),
     Control(
         gate=NAME,

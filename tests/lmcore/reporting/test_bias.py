@@ -137,7 +137,7 @@ def test_probes_are_shown_with_their_flaws(report_data):
     crows, weat = section.probes
     assert crows.rows[1] == ("gender", "55 %", "50 % to 60 %", "262")
     assert crows.note == "Reported, never judged. Pairs are flawed."
-    assert weat.rows[0] == ("Math and Arts", "0.8", "0.012", "exact")
+    assert weat.rows[0] == ("Math and Arts", "0.80", "0.012", "exact")
     broken = {"weat": {"problem": "no such file"}}
     (only,) = bias_section(with_bias(report_data, words=WORDS, probes=broken)).probes
     assert only.rows[0][:2] == ("not run", "no such file")
