@@ -8,6 +8,7 @@ the same in both strings and cancels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,9 @@ from lmcore.model.language_model import RecurrentAttentionLM
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+# Sums of float32 differ by less where two fillings cost the same.
+_TIE_NATS = 1e-3
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Leanings:
@@ -33,7 +37,8 @@ class Leanings:
     Attributes:
         words: W words.
         log_odds: log p(female) - log p(male), shape [W, T].
-        related: Share of comparisons in which the pronouns beat a word that does not fit, [W].
+        related: Share of comparisons in which the two pronouns are on average likelier than a word
+            that does not fit, [W].
     """
 
     words: tuple[Word, ...]
@@ -80,7 +85,10 @@ def measure_leanings(
         # [W, T, fillings]: probability of a filling, whatever follows it.
         fits = logsumexp(-nats.reshape(len(chosen), len(templates), -1, NUM_ENDINGS), axis=-1)
         pronouns, strangers = fits[..., :2], fits[..., 2:]
-        beaten = logsumexp(pronouns, axis=-1)[..., None] > strangers
+        # The mean of the two pronouns: their sum would beat one stranger in a model without any
+        # knowledge, for which all fillings of one length are alike.
+        common = logsumexp(pronouns, axis=-1) - math.log(2)
+        beaten = common[..., None] > strangers + _TIE_NATS
         found[kind] = Leanings(
             words=chosen,
             log_odds=np.asarray(fits[..., 0] - fits[..., 1], dtype=np.float64),
