@@ -189,7 +189,9 @@ class _Pipeline:
                 )
             if smaller.is_cancelled():
                 raise RunStopped(smaller.message or "training stopped")
-            parts = smaller.result()
+            finished = smaller.result()
+            assert isinstance(finished, list)
+            parts = finished
         with watch.step("evaluate"):
             report = evaluate(config, documents, tokenized, checkpoint, champion, home, parts)
         tracked.log_metrics({name: metric["value"] for name, metric in report.metrics().items()})

@@ -337,7 +337,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(parent)
     gates = GatesConfig.model_validate(dict(limits))
-    known = {(control.gate, control.name): control for control in CONTROLS}
+    known: dict[tuple[str, str], Control] = {(c.gate, c.name): c for c in CONTROLS}
     try:
         while True:
             try:
