@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +23,7 @@ from lmcore.data.documents import DocumentSet
 from lmcore.data.shards import TokenStream
 from lmcore.evaluation.sampling import sampled_ids
 from lmcore.evaluation.scores import ScoreTable
-from lmcore.evaluation.scoring import score_tokens
+from lmcore.evaluation.scoring import NatsArray, score_each
 from lmcore.model.language_model import RecurrentAttentionLM
 
 IntArray = NDArray[np.int64]
@@ -60,9 +60,26 @@ class ConsumedSample:
         sizes = [int(mask.sum()) for mask in self.counted]
         return ScoreTable.of(self.facts, num_tokens=sizes, nll_nats=nll_nats)
 
-    def scored_by(self, model: RecurrentAttentionLM) -> ScoreTable:
-        """Score the consumed text with a model in evaluation mode."""
-        return self.table(score_tokens(model, self.tokens, counted=self.counted))
+    def scored_by(
+        self,
+        model: RecurrentAttentionLM,
+        *,
+        on_scored: Callable[[int, NatsArray], None] | None = None,
+    ) -> ScoreTable:
+        """Score the consumed text.
+
+        Args:
+            model: In evaluation mode.
+            on_scored: Told the row of each document and its nats by token, end token included.
+        """
+        each = score_each(model, self.tokens)
+        for row, nats in enumerate(each if on_scored is not None else ()):
+            assert on_scored is not None
+            on_scored(row, nats)
+        sums = [
+            nats[mask].sum(dtype=np.float64) for nats, mask in zip(each, self.counted, strict=True)
+        ]
+        return self.table(np.array(sums, dtype=np.float64))
 
 
 def sample_consumed(
@@ -105,7 +122,7 @@ def sample_consumed(
         if row["id"] not in place:
             continue
         start, stop = int(starts[place[row["id"]]]), int(ends[place[row["id"]]])
-        targets, mask = stream.read(start, stop), _mask(ranges, start, stop)
+        targets, mask = stream.read(start, stop), consumed_mask(ranges, start, stop)
         num_bytes = int(sizes[targets[mask]].sum())
         if num_bytes:
             fact = SimpleNamespace(**{**row, "num_bytes": num_bytes})
@@ -132,7 +149,8 @@ def _consumed_before(ranges: Sequence[tuple[int, int]], positions: IntArray) -> 
     return np.where(index > 0, whole[index] - inside, 0)
 
 
-def _mask(ranges: Sequence[tuple[int, int]], start: int, stop: int) -> BoolArray:
+def consumed_mask(ranges: Sequence[tuple[int, int]], start: int, stop: int) -> BoolArray:
+    """Which tokens of [start, stop) were consumed; ranges are sorted and disjoint."""
     mask = np.zeros(stop - start, dtype=np.bool_)
     first = bisect.bisect_right(ranges, start, key=lambda bounds: bounds[1])
     rest = itertools.islice(ranges, first, None)

@@ -7,12 +7,14 @@ text is harder, so that the overfitting gate can ask what the model knows of one
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.evaluation.consumed import ConsumedSample
-from lmcore.evaluation.ngram import KneserNey
+from lmcore.evaluation.ngram import FloatArray, KneserNey
 from lmcore.evaluation.sampling import sampled_ids
 from lmcore.evaluation.scores import ScoreTable
 
@@ -21,10 +23,19 @@ ORDER = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Scores of the reference on both sides."""
+    """Scores of the reference on both sides.
+
+    Attributes:
+        validation: On the one.
+        train: On the other.
+        validation_nats: By byte of each document, its end included; in the order of the table.
+        train_nats: The same for the other side, whole documents.
+    """
 
     validation: ScoreTable
     train: ScoreTable
+    validation_nats: Sequence[FloatArray] = ()
+    train_nats: Sequence[FloatArray] = ()
 
 
 def score_reference(
@@ -50,11 +61,18 @@ def score_reference(
         orders=(ORDER,),
     )
     targets = list(validation)
+    unseen = model.nats_each(d.text.encode() for d in targets)[ORDER]
+    seen = model.nats_each(sample.texts)[ORDER]
+    consumed = [
+        float(nats[mask].sum()) for nats, mask in zip(seen, sample.counted_bytes, strict=True)
+    ]
     return Reference(
         validation=ScoreTable.of(
             targets,
             num_tokens=[d.num_bytes + 1 for d in targets],
-            nll_nats=model.nll_nats(d.text.encode() for d in targets)[ORDER],
+            nll_nats=[float(nats.sum()) for nats in unseen],
         ),
-        train=sample.table(model.nll_nats(sample.texts, counted=sample.counted_bytes)[ORDER]),
+        train=sample.table(np.array(consumed, dtype=np.float64)),
+        validation_nats=unseen,
+        train_nats=seen,
     )
