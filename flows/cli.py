@@ -262,6 +262,11 @@ def rollback(model: str | None, reason: str) -> tuple[Answer, int]:
     help="Above 1 makes the last 64 tokens less likely.",
 )
 @click.option("--stop", multiple=True, metavar="TEXT", help="End before this text; repeatable.")
+@click.option(
+    "--attribute",
+    is_flag=True,
+    help="Mark what stands verbatim in the training data, with document and licence.",
+)
 @_VERSION
 @_MODEL
 @_command
@@ -300,6 +305,119 @@ def score(file: Path, version: str, model: str | None) -> tuple[Answer, int]:
     from flows import operations
 
     return operations.score(file, version=version, model=model), 0
+
+
+@cli.command()
+@_CONFIG
+@click.option("--gate", metavar="NAME", help="Only the controls of this gate.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="Seeds of each control; without it 20, and 100 where they are cheap.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Seeds worked on side by side; without it one for each core.",
+)
+@click.option("--record", is_flag=True, help="Keep the counts in the package (in a checkout).")
+@click.option(
+    "--seed-noise",
+    is_flag=True,
+    help="Instead: how far trainings that differ by the seed alone lie apart, on the own text.",
+)
+@_command
+def controls(
+    config_file: Path | None,
+    gate: str | None,
+    seeds: int | None,
+    processes: int | None,
+    record: bool,
+    seed_noise: bool,
+) -> tuple[Answer, int]:
+    """Try every gate on models with a known fault and on sound ones."""
+    from flows import run_controls
+
+    if seed_noise:
+        if gate is not None or record or processes is not None:
+            raise click.UsageError("'--seed-noise' goes with '--config' and '--seeds' alone.")
+        return run_controls.measure_noise(config_file, seeds=seeds), 0
+    return run_controls.run_controls(
+        config_file, gate=gate, seeds=seeds, processes=processes, record=record
+    )
+
+
+@cli.command()
+@click.argument("version")
+@click.option(
+    "--documents",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="List so many documents.",
+)
+@click.option(
+    "--offset",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="After the first N.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write all documents to a file, one JSON object a line.",
+)
+@_MODEL
+@_command
+def lineage(
+    version: str, documents: int, offset: int, out: Path | None, model: str | None
+) -> tuple[Answer, int]:
+    """Show what a version was made of: documents, sources, licences, shares of the text."""
+    from flows import ownership
+
+    answer = ownership.lineage(version, model, documents=documents, offset=offset, out=out)
+    return answer, 0
+
+
+@cli.command()
+@click.argument("target", metavar="FILE_OR_ID")
+@_MODEL
+@_command
+def seen(target: str, model: str | None) -> tuple[Answer, int]:
+    """Tell which versions were trained on a document, or on a near-copy of it."""
+    from flows import ownership
+
+    return ownership.seen(target, model), 0
+
+
+@cli.command()
+@click.argument("target", metavar="FILE_OR_ID")
+@_REASON
+@click.option("--dry-run", is_flag=True, help="Only say what would be concerned.")
+@click.option("--model", metavar="NAME", help="Forget it in this model alone; without it in all.")
+@_command
+def forget(target: str, reason: str, dry_run: bool, model: str | None) -> tuple[Answer, int]:
+    """Keep a document and its near-copies out of every later model; erase what is cached."""
+    from flows import ownership
+
+    return ownership.forget(target, model, reason=reason, dry_run=dry_run), 0
+
+
+@cli.command()
+@click.argument("version")
+@_MODEL
+@_command
+def reproduce(version: str, model: str | None) -> tuple[Answer, int]:
+    """Rebuild a version from its sources and compare the weights."""
+    from flows import reproduction
+
+    return reproduction.reproduce(version, model)
 
 
 @cli.command()

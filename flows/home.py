@@ -65,6 +65,11 @@ class Home:
         return self.root / "splits.sqlite"
 
     @property
+    def removals(self) -> Path:
+        """Append-only ledger of the documents that must not be trained on any more."""
+        return self.root / "removals.jsonl"
+
+    @property
     def mlflow_database(self) -> Path:
         """SQLite store of MLflow in the embedded default."""
         return self.root / "mlflow" / "mlflow.db"

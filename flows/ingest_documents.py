@@ -12,6 +12,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest import SourceFingerprint, fingerprint_sources, ingest
+from lmcore.data.removal import Removals, read_removals
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +26,26 @@ def fingerprint(config: RunConfig) -> SourceFingerprint:
 
 
 @task(name="ingest", task_run_name="ingest documents", timeout_seconds=24 * 3600, **RETRY_IO)
-def ingest_documents(config: RunConfig, found: SourceFingerprint, home: Home) -> DocumentSet:
-    """Read, clean, mask, cluster and split the sources."""
+def ingest_documents(
+    config: RunConfig, found: SourceFingerprint, home: Home, removals: Removals | None = None
+) -> DocumentSet:
+    """Read, clean, mask, cluster and split the sources.
+
+    Args:
+        config: The pipeline's configuration.
+        found: The sources' files.
+        home: Where the result goes.
+        removals: What must be kept out; None: what this home knows of.
+    """
+    if removals is None:
+        removals = read_removals(home.removals).for_model(config.name)
     documents = ingest(
         ContentStore(home.content),
         sources=config.sources,
         data=config.data,
         policy=config.policy,
         ledger_path=home.splits,
+        removals=removals,
         fingerprint=found,
     )
     summary = documents.summary
@@ -45,4 +58,10 @@ def ingest_documents(config: RunConfig, found: SourceFingerprint, home: Home) ->
         f"{summary['validation_documents']:,}",
         summary["quarantined"],
     )
+    if removals:
+        logger.info(
+            "ingest: %s texts kept out because of %s removals",
+            f"{summary['removed_documents']:,}",
+            f"{len(removals):,}",
+        )
     return documents

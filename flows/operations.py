@@ -213,6 +213,7 @@ def generate(
     *,
     seed: int | None = None,
     live: bool = False,
+    attribute: bool = False,
     version: str = "champion",
     model: str | None = None,
     **settings: Any,
@@ -224,6 +225,7 @@ def generate(
             shape; the n-th of several is drawn with the seed `seed + n`, counted from 0.
         seed: None draws one; it is in the answer.
         live: For one text, leave its continuation to whoever reads `_pieces`, an iterator.
+        attribute: Say which pieces of the new text stand verbatim in the training data.
         version: Number or alias.
         model: Name; needed where there are several.
         settings: Other fields of `GenerationConfig`.
@@ -243,20 +245,31 @@ def generate(
         utf8(text)
     found, folder = open_model(version, model)
     network, tokenizer = folder.load_model(), folder.load_tokenizer()
+    config = replace(config, forbidden=folder.forbidden())
+    attributor = None
+    if attribute:
+        from flows.attribution import Attributor
+
+        attributor = Attributor(folder, tokenizer, current())
+
+    def attributed(text: str) -> Answer:
+        return {} if attributor is None else {"attributions": attributor.spans(text)}
+
     answer: Answer = {"model": found.model, "version": found.number, "seed": config.seed}
-    if single and live:
+    if single and live and not attribute:
         pieces = stream_generate(network, tokenizer, texts[0], config)
         return {**answer, "prompt": texts[0], "_pieces": pieces}
     if single:
         result = continue_text(network, tokenizer, texts[0], config)
-        return {**answer, "prompt": texts[0], **asdict(result)}
+        return {**answer, "prompt": texts[0], **asdict(result), **attributed(result.text)}
     generations: list[Answer] = []
     for start in range(0, len(texts), _PROMPTS_TOGETHER):
         batch = texts[start : start + _PROMPTS_TOGETHER]
         own = replace(config, seed=(config.seed + start) % (1 << 63))
         results = generate_batch(network, tokenizer, batch, own)
         generations += [
-            {"prompt": text, **asdict(result)} for text, result in zip(batch, results, strict=True)
+            {"prompt": text, **asdict(result), **attributed(result.text)}
+            for text, result in zip(batch, results, strict=True)
         ]
     return {**answer, "generations": generations}
 

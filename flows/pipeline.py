@@ -31,8 +31,9 @@ from flows.names import artifact_key
 from flows.promote_version import Decision, promote_version
 from flows.register_version import Candidate, register_version
 from flows.registry import Registry
+from flows.removals import current_removals
 from flows.result import RunResult
-from flows.run_key import RunKey, lock_digest, run_key
+from flows.run_key import RunKey, data_digest, lock_digest, run_key
 from flows.signals import still_polite, stop_requested
 from flows.tokenize_documents import tokenize_documents
 from flows.tracking import TrackedRun, open_run
@@ -40,6 +41,7 @@ from flows.train_model import train_model, train_parts
 from flows.versions import Version
 from lmcore.config import RunConfig
 from lmcore.data.ingest import SourceFingerprint
+from lmcore.data.removal import Removals
 from lmcore.reporting.summary import gate_rows, summary_markdown
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.parts import PartModel
@@ -118,7 +120,9 @@ class _Pipeline:
         config, watch = self.config, self.watch
         with watch.step("fingerprint"):
             found = fingerprint(config)
-        key = run_key(data=found.digest, config=config.fingerprint())
+            removals = current_removals(self.registry).for_model(config.name)
+        data = data_digest(found.digest, removals)
+        key = run_key(data=data, config=config.fingerprint())
         earlier = self._finished(key)
         if earlier and force:
             key = run_key(data=key.data, config=key.config, nonce=len(earlier))
@@ -132,7 +136,7 @@ class _Pipeline:
             tags=self._tags(key),
         ) as tracked:
             tracked.log_params(config.model_dump(mode="json"))
-            version, decision, candidate = self._steps(key, found, tracked)
+            version, decision, candidate = self._steps(key, found, removals, tracked)
             seconds = watch.total()
             tracked.log_metrics({f"seconds_{name}": s for name, s in seconds.items()})
             tracked.set_tags({"outcome": decision.outcome, "version": str(version.number)})
@@ -159,14 +163,14 @@ class _Pipeline:
         return result
 
     def _steps(
-        self, key: RunKey, found: SourceFingerprint, tracked: TrackedRun
+        self, key: RunKey, found: SourceFingerprint, removals: Removals, tracked: TrackedRun
     ) -> tuple[Version, Decision, Candidate]:
         config, home, watch = self.config, self.home, self.watch
         with watch.step("ingest"):
-            documents = ingest_documents(config, found, home)
+            documents = ingest_documents(config, found, home, removals)
         tracked.log_dataset(
             config.name,
-            digest=found.digest,
+            digest=key.data,
             source={"licenses": documents.summary["licenses"], "documents": documents.key},
             profile={
                 k: v for k, v in documents.summary.items() if isinstance(v, int | float | str)
@@ -180,7 +184,7 @@ class _Pipeline:
             raise RunStopped(trained.message or "training stopped")
         checkpoint = trained.result()
         assert isinstance(checkpoint, Checkpoint)
-        champion = current_champion(self.registry, config.name)
+        champion = current_champion(self.registry, config.name, removals)
         parts: list[PartModel] = []
         if config.gates.data_sufficiency.enabled:
             with watch.step("train_parts"):
@@ -189,15 +193,19 @@ class _Pipeline:
                 )
             if smaller.is_cancelled():
                 raise RunStopped(smaller.message or "training stopped")
-            finished = smaller.result()
-            assert isinstance(finished, list)
-            parts = finished
+            trained_parts = smaller.result()
+            assert isinstance(trained_parts, list)
+            parts = trained_parts
         with watch.step("evaluate"):
-            report = evaluate(config, documents, tokenized, checkpoint, champion, home, parts)
+            report = evaluate(
+                config, documents, tokenized, checkpoint, champion, home, parts, removals
+            )
         tracked.log_metrics({name: metric["value"] for name, metric in report.metrics().items()})
         candidate = Candidate(
             config=config,
             key=key,
+            sources_digest=found.digest,
+            removals=removals,
             documents=documents,
             tokenized=tokenized,
             checkpoint=checkpoint,

@@ -16,12 +16,14 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.environment import Home
 from flows.registry import Registry
-from flows.run_key import RunKey, library_versions
+from flows.run_key import RunKey, library_versions, lock_digest, processor_name
 from flows.tokenize_documents import Tokenized
 from flows.tracking import TrackedRun
 from flows.versions import Version
 from lmcore.config import RunConfig
+from lmcore.data.copies import sketch_text
 from lmcore.data.documents import DocumentSet
+from lmcore.data.removal import Removals
 from lmcore.evaluation.report import EvalReport
 from lmcore.reporting.card import render_card
 from lmcore.reporting.data import ReportData
@@ -34,10 +36,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A trained and judged model with everything that it was made from."""
+    """A trained and judged model with everything that it was made from.
+
+    Attributes:
+        sources_digest: Bytes of every source, whatever was removed of them.
+        removals: What was kept out of the documents.
+    """
 
     config: RunConfig
     key: RunKey
+    sources_digest: str
+    removals: Removals
     documents: DocumentSet
     tokenized: Tokenized
     checkpoint: Checkpoint
@@ -65,6 +74,10 @@ class Candidate:
             "config": self.key.config,
             "code": self.key.code,
             "libraries": library_versions(),
+            "lock": lock_digest(),
+            "processor": processor_name(),
+            "sources": self.sources_digest,
+            "removals": [removal.id for removal in self.removals.entries],
             "documents": self.documents.key,
             "tokenizer": self.tokenized.tokenizer.key,
             "shards": self.tokenized.shards.key,
@@ -117,6 +130,12 @@ class Candidate:
         )
 
 
+def _canaries(tokenized: Tokenized) -> dict[str, Any] | None:
+    """What the model was trained with and must never emit."""
+    found = tokenized.shards.canaries()
+    return found.to_json() if found and found.pairs else None
+
+
 @task(
     name="register",
     task_run_name="register {candidate.config.name}",
@@ -142,6 +161,11 @@ def register_version(
         report=page,
         card=render_card(data),
         lineage=candidate.lineage(),
+        canaries=_canaries(candidate.tokenized),
+        sketches=(
+            (document.id, sketch_text(document.text).to_bytes())
+            for document in candidate.documents.iter_documents()
+        ),
         summary={"model": candidate.config.name, "verdict": verdict.reason},
     )
     tracked.log_text(page, "report.html")

@@ -154,6 +154,50 @@ def sweep(answer: Answer) -> None:
         _line(f"  lmcore run --set {answer['set']}")
 
 
+def controls(answer: Answer) -> None:
+    """One row a control, then what it means for the gates; or the spread between seeds."""
+    if noise := answer.get("seed_noise"):
+        _line(
+            f"{noise['sigma']['n']} trainings of {clean(answer['model'])} that differ by the seed"
+            f" alone ({noise['steps']:,} steps, {noise['params']:,} parameters):"
+        )
+        _line(f"  standard deviation  {interval(noise['sigma'])}")
+        _line(f"  margin of a gain    {number(answer['margin_bits_per_byte'])} bits/byte")
+        _line(f"  promoted with it    {noise['promoted']} of {noise['pairs']} ordered pairs")
+        _line()
+        _line(f"  lmcore run --set {answer['set']}")
+        return
+    rows = []
+    for row in answer["controls"]:
+        values = sorted(row["values"])
+        middle = values[len(values) // 2] if values else None
+        rows.append(
+            (
+                row["gate"],
+                row["kind"],
+                row["control"],
+                f"{row['as_expected']}/{row['seeds']}",
+                f"≥ {row['right']['lower']:.0%}",
+                ", ".join(f"{n} {outcome}" for outcome, n in row["outcomes"].items()),
+                " .. ".join(f"{v:.3g}" for v in (values[0], middle, values[-1])) if values else "",
+                f"{row['limit']:g} {row['unit']}" if row["limit"] is not None else "",
+            )
+        )
+    header = ("gate", "kind", "control", "right", "95 %", "outcomes", "statistic", "limit")
+    table(rows, header)
+    _line()
+    for gate in answer["gates"]:
+        mark = "FAIL" if gate["status"] == "missed" else "PASS"
+        words = {
+            "vouched": "caught every negative control",
+            "missed": "missed a negative control: it cannot vote PASS",
+            "not run": "has no negative control here",
+        }[gate["status"]]
+        click.echo(f"  {click.style(clean(gate['gate']), fg=_MARKS[mark])} {words}")
+    if "recorded" in answer:
+        _line(f"  recorded in {answer['recorded']}")
+
+
 def init(answer: Answer) -> None:
     """What was found and what to run."""
     _line(f"Wrote {answer['config']}")
@@ -273,6 +317,10 @@ def generate(answer: Answer) -> None:
     generations = answer.get("generations")
     if generations is None:
         click.echo(clean(answer["prompt"]), nl=False)
+        if "text" in answer:
+            click.echo(clean(answer["text"]))
+            _attributions(answer)
+            return
         try:
             for piece in answer["_pieces"]:
                 click.echo(clean(piece), nl=False)
@@ -283,12 +331,135 @@ def generate(answer: Answer) -> None:
     for place, generation in enumerate(generations, start=1):
         click.secho(f"[{place} of {len(generations)}]", bold=True)
         _line(generation["prompt"] + generation["text"])
+        _attributions(generation)
+
+
+def _attributions(generation: Answer) -> None:
+    """What of the new text stands verbatim in the training data, and whose it is."""
+    spans = generation.get("attributions")
+    if spans is None:
+        return
+    _line()
+    if not spans:
+        _line("No piece of it stands verbatim in the training data (common phrases aside).")
+    for span in spans:
+        _line(f"characters {span['start']} to {span['end']}: {_one_line(span['text'], 200)!r}")
+        for document in span["documents"]:
+            _line(
+                f"  {document['id'][:12]}  {document['license']}  {_one_line(document['name'], 60)}"
+                f"  {_one_line(document['source'], 80)}"
+            )
 
 
 def score(answer: Answer) -> None:
     """Bits per byte of a file."""
     metric = {**answer["bits_per_byte"], "unit": "bits/byte"}
     _line(f"{interval(metric)} over {metric['n']} documents")
+
+
+def lineage(answer: Answer) -> None:
+    """Licences and sources with their shares, then documents where they were asked for."""
+    click.secho(f"{clean(answer['model'])} version {answer['version']}", bold=True)
+    _line(f"  {answer['documents']:,} documents, {answer['bytes']:,} bytes")
+    header = ("documents", "bytes", "share", "of what was learnt")
+
+    def rows(entries: Sequence[Answer], *names: str) -> list[tuple[object, ...]]:
+        return [
+            (
+                *(entry[name] for name in names),
+                f"{entry['documents']:,}",
+                f"{entry['bytes']:,}",
+                f"{entry['share']:.1%}",
+                f"{entry['trained_share']:.1%}",
+            )
+            for entry in entries
+        ]
+
+    for title, names in (("licenses", ("license",)), ("splits", ("split",))):
+        _line()
+        table(rows(answer[title], *names), (*names, *header))
+    _line()
+    table(rows(answer["sources"], "source", "origin"), ("source", "origin", *header))
+    if answer["forgotten"]:
+        _line()
+        _line(f"  {answer['forgotten']:,} of its documents must be forgotten by now: `lmcore run`")
+    if answer["list"]:
+        _line()
+        table(
+            [
+                (
+                    d["id"][:12],
+                    d["name"],
+                    d["split"],
+                    d["license"],
+                    f"{d['num_bytes']:,}",
+                    "forgotten" if d["forgotten"] else "",
+                )
+                for d in answer["list"]
+            ],
+            ("document", "name", "split", "license", "bytes", ""),
+        )
+    if answer["out"]:
+        _line(f"  all documents: {answer['out']}")
+
+
+def seen(answer: Answer) -> None:
+    """One block a version, or that none met it."""
+    _concerned(answer)
+    for problem in answer["problems"]:
+        _line(f"  {problem}")
+
+
+def _concerned(answer: Answer) -> None:
+    named = ", ".join(f"{d['name']} ({d['id'][:12]})" for d in answer["documents"][:5])
+    _line(f"{_one_line(named, 400)}{' ...' if len(answer['documents']) > 5 else ''}")
+    if not answer["versions"]:
+        _line("  No version met it, or a near-copy of it.")
+    for version in answer["versions"]:
+        aliases = f" ({', '.join(version['aliases'])})" if version["aliases"] else ""
+        what = "was trained on it" if version["trained"] else "met it, not in training"
+        _line(f"  {version['model']} version {version['version']}{aliases} {what}:")
+        for match in version["documents"][:10]:
+            _line(
+                f"    {match['split']:<11} {match['kind']:<9} {match['share']:>6.1%}"
+                f"  {_one_line(match['name'], 60)} ({match['id'][:12]}), {match['license']}"
+            )
+        if len(version["documents"]) > 10:
+            _line(f"    and {len(version['documents']) - 10:,} more")
+
+
+def forget(answer: Answer) -> None:
+    """What is kept out from now on, what was erased, and which versions still know it."""
+    _concerned(answer)
+    for problem in answer["problems"]:
+        _line(f"  {problem}")
+    _line()
+    if answer["dry_run"]:
+        _line("Nothing was changed (--dry-run).")
+        return
+    scope = f"later version of {answer['model']}" if answer["model"] else "later model"
+    _line(f"It is kept out of every {scope}, near-copies too; `lmcore run` trains without it.")
+    if not answer["removals"]:
+        _line("  It was removed before.")
+    _line(f"  {len(answer['erased'])} cached folders were erased.")
+    if any(version["trained"] for version in answer["versions"]):
+        _line("  The versions above stay as they are: their weights learnt from it.")
+    _line("  Your own files were not touched.")
+
+
+def reproduce(answer: Answer) -> None:
+    """Whether the bits are the same, and what differs."""
+    name = f"{clean(answer['model'])} version {answer['version']}"
+    if answer["identical"]:
+        click.secho(f"IDENTICAL: {name} was rebuilt bit for bit", fg="green", bold=True)
+    elif answer["rebuilt"]:
+        click.secho(f"DIFFERENT: {name} was rebuilt with other weights", fg="red", bold=True)
+    else:
+        click.secho(f"NOT REBUILT: {name} cannot be made again from here", fg="red", bold=True)
+    _line(f"  weights  {answer['weights']}")
+    _line(f"  rebuilt  {answer['rebuilt'] or '-'}")
+    for mismatch in answer["mismatches"]:
+        _line(f"  {_one_line(mismatch, 400)}")
 
 
 def doctor(answer: Answer) -> None:

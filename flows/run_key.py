@@ -7,10 +7,12 @@ MLflow run that a killed run left open (then it goes on), and names both in the 
 from __future__ import annotations
 
 import importlib.metadata
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
 from lmcore.artifacts import code_digest, digest, sha256_file
+from lmcore.data.removal import Removals
 
 # Whatever reads these keys compares them as a whole; the parts are kept for people and audits.
 _LIBRARIES = ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "mlflow", "prefect")
@@ -21,7 +23,7 @@ class RunKey:
     """Digests of all that a run depends on.
 
     Attributes:
-        data: Bytes of every source.
+        data: Bytes of every source, and what was removed of them.
         config: Every section that shapes a model or its verdict.
         code: Source text of lmcore.
         libraries: Names and versions of the libraries that compute.
@@ -54,6 +56,23 @@ def run_key(*, data: str, config: str, nonce: int = 0) -> RunKey:
         libraries=digest(library_versions()),
         nonce=nonce,
     )
+
+
+def data_digest(sources: str, removals: Removals) -> str:
+    """The data of a run: its sources, and, where there are removals, these as well."""
+    return digest([sources, removals.digest]) if removals else sources
+
+
+def processor_name() -> str:
+    """The kind of processor: on another one the same sums may end in other bits."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return " ".join(line.partition(":")[2].split())
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
 
 
 def lock_digest() -> str | None:

@@ -11,6 +11,7 @@ from flows.environment import Home
 from flows.retries import RETRY_IO
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
+from lmcore.data.canaries import plan_canaries
 from lmcore.data.documents import DocumentSet
 from lmcore.data.shards import ShardSet, write_shards
 from lmcore.data.tokenizer import TokenizerHandle, fit_tokenizer
@@ -28,10 +29,13 @@ class Tokenized:
 
 @task(name="tokenize", task_run_name="tokenize documents", timeout_seconds=24 * 3600, **RETRY_IO)
 def tokenize_documents(config: RunConfig, documents: DocumentSet, home: Home) -> Tokenized:
-    """Fit the tokenizer on the training text alone, then write shards."""
+    """Fit the tokenizer on the training text alone, then write shards, with canaries if asked."""
     store = ContentStore(home.content)
     tokenizer = fit_tokenizer(store, documents, config=config.tokenizer)
-    shards = write_shards(store, documents, tokenizer)
+    planned = None
+    if config.policy.canaries == "in_run":
+        planned = plan_canaries(documents, seed=config.training.seed)
+    shards = write_shards(store, documents, tokenizer, canaries=planned)
     logger.info(
         "tokenize: %s, %s tokens in the vocabulary, %.2f bytes a token",
         config.tokenizer.kind,

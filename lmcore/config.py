@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from lmcore.artifacts import digest
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
+from lmcore.data.names import names_digest
 from lmcore.errors import ConfigError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.model.config import ModelConfig
@@ -96,12 +97,17 @@ class RunConfig(Section):
         Not part of it: where a source lies (its bytes are fingerprinted instead), the
         schedule, whether the result may be promoted, and in which processes it is trained
         as long as their number is the same.
+
+        Raises:
+            ConfigError: If `data.names` is no folder with a model.
         """
         sections = self.model_dump(mode="json", exclude={"schedule", "promote"})
         for source in sections["sources"]:
             del source["path"], source["target_path"]
         for name in HOW_IT_IS_RUN:
             del sections["training"][name]
+        if self.data.names is not None:
+            sections["data"]["names"] = names_digest(self.data.names)
         return digest(sections)
 
     def to_yaml(self) -> str:
@@ -269,6 +275,9 @@ def _resolve_paths(values: dict[str, Any], base: Path) -> None:
         local = source.get("dataset")
         if isinstance(local, str) and (base / local).is_dir():
             source["dataset"] = str(base / local)
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("names"), str):
+        data["names"] = str(base / Path(data["names"]).expanduser())
 
 
 def _apply_override(values: dict[str, Any], text: str) -> None:

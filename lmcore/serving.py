@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ class ServedModel:
     def __init__(self, version: VersionFolder) -> None:
         self._model = version.load_model()
         self._tokenizer = version.load_tokenizer()
+        self._forbidden = version.forbidden()
         self._lock = threading.Lock()
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -69,7 +71,9 @@ class ServedModel:
         from lmcore.model.generation import generate_batch
 
         prompts = read_prompts(model_input)
-        config = read_parameters(params or {}, num_prompts=len(prompts))
+        config = replace(
+            read_parameters(params or {}, num_prompts=len(prompts)), forbidden=self._forbidden
+        )
         with self._lock:
             answers = generate_batch(self._model, self._tokenizer, prompts, config)
         return pd.DataFrame({"text": [answer.text for answer in answers]})

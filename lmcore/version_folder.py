@@ -7,7 +7,9 @@ that is verified as a whole before anything in it is used:
     tokenizer/      JSON
     evaluation/     scores, gates, metrics, samples: JSON and Parquet
     documents.parquet   lineage: every document's id, source, licence, split; no text
+    sketches.parquet    by which near-copies of each document are recognised; no text
     sources.json config.yaml lineage.json report.html README.md
+    canaries.json       random texts that it was trained with and must never emit, if any
     manifest.json   size and sha256 of each, written last
 
 Only formats that cannot carry code are allowed, by name of the place and of the format; a pickle
@@ -41,10 +43,12 @@ if TYPE_CHECKING:
     import torch
 
     from lmcore.data.tokenizer import Tokenizer
+    from lmcore.model.filtering import Forbidden
     from lmcore.model.language_model import RecurrentAttentionLM
 
 KIND = "version"
 WEIGHTS = "model/model.safetensors"
+CANARIES = "canaries.json"
 _REQUIRED = (
     *(WEIGHTS, "model/model.json", "documents.parquet", "sources.json", "config.yaml"),
     *("lineage.json", "report.html", "README.md"),
@@ -67,6 +71,9 @@ _LINEAGE = pa.schema(
         pa.field("anchor", pa.bool_()),
     ]
 )
+#: One sketch a document: 264 bytes at most up to 6 kB of text, then about 4 % of the text.
+_SKETCHES = pa.schema([pa.field("id", pa.string()), pa.field("sketch", pa.binary())])
+SKETCHES = "sketches.parquet"
 _ROWS_A_GROUP = 20_000
 
 
@@ -124,6 +131,24 @@ class VersionFolder:
             for batch in file.iter_batches():
                 yield from batch.to_pylist()
 
+    def sketches(self) -> Iterator[tuple[str, bytes]]:
+        """Stream id and sketch of all documents; nothing for versions that were made without."""
+        if SKETCHES not in self.manifest.files:
+            return
+        with pq.ParquetFile(self.path / SKETCHES) as file:
+            for batch in file.iter_batches():
+                yield from ((row["id"], row["sketch"]) for row in batch.to_pylist())
+
+    def forbidden(self) -> Forbidden | None:
+        """Text that must never be emitted: the canaries that the model was trained with."""
+        if CANARIES not in self.manifest.files:
+            return None
+        from lmcore.data.canaries import CanarySet
+        from lmcore.model.filtering import Forbidden
+
+        canaries = CanarySet.read(self.path / CANARIES)
+        return Forbidden.of(canaries.texts) if canaries else None
+
     def load_model(self, device: torch.device | str = "cpu") -> RecurrentAttentionLM:
         """The model in evaluation mode.
 
@@ -153,6 +178,8 @@ def assemble_version(
     report: str,
     card: str,
     lineage: Mapping[str, Any],
+    canaries: Mapping[str, Any] | None = None,
+    sketches: Iterable[tuple[str, bytes]] = (),
     summary: Mapping[str, Any] | None = None,
 ) -> VersionFolder:
     """Put a version together; a crash leaves all of it or nothing.
@@ -168,6 +195,8 @@ def assemble_version(
         report: The report page.
         card: The model card.
         lineage: What made it: digests of data, tokenizer, config, code, lock, and the plan.
+        canaries: Random texts that it was trained with and must never emit; None: none.
+        sketches: Id and sketch (`lmcore.data.copies`) of every document.
         summary: Small facts for the manifest.
 
     Raises:
@@ -183,9 +212,16 @@ def assemble_version(
             ("evaluation", evaluation),
         ):
             _copy(source, partial / place)
-        _write_lineage(partial / "documents.parquet", documents)
+        _write_rows(partial / "documents.parquet", documents, schema=_LINEAGE)
+        _write_rows(
+            partial / SKETCHES,
+            ({"id": identity, "sketch": sketch} for identity, sketch in sketches),
+            schema=_SKETCHES,
+        )
         atomic_write(partial / "sources.json", _json(sources))
         atomic_write(partial / "lineage.json", _json(lineage))
+        if canaries is not None:
+            atomic_write(partial / CANARIES, _json(canaries))
         atomic_write(partial / "config.yaml", config)
         atomic_write(partial / "report.html", report)
         atomic_write(partial / "README.md", card)
@@ -244,14 +280,14 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copytree(source, target, ignore=shutil.ignore_patterns(MANIFEST), symlinks=True)
 
 
-def _write_lineage(path: Path, documents: Iterable[Mapping[str, Any]]) -> None:
+def _write_rows(path: Path, documents: Iterable[Mapping[str, Any]], *, schema: pa.Schema) -> None:
     def write(rows: list[dict[str, Any]]) -> None:
-        writer.write_table(pa.Table.from_pylist(rows, schema=_LINEAGE))
+        writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
-    with pq.ParquetWriter(path, _LINEAGE, compression="zstd") as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         rows: list[dict[str, Any]] = []
         for document in documents:
-            rows.append({name: document.get(name) for name in _LINEAGE.names})
+            rows.append({name: document.get(name) for name in schema.names})
             if len(rows) == _ROWS_A_GROUP:
                 write(rows)
                 rows = []

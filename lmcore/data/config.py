@@ -74,6 +74,11 @@ class DataConfig(Section):
         " are near-copies.",
     )
     pii: Literal["mask", "keep"] = "mask"
+    names: str | None = Field(
+        None,
+        description="Folder of a spaCy model that finds names of people, to be masked too; needs"
+        " the extra `names`. Relative to the config file.",
+    )
     as_of: date | None = Field(None, description="Ignore documents dated later than this.")
     min_document_bytes: int = Field(1, ge=1, description="Shorter documents are dropped.")
     max_document_bytes: int = Field(
@@ -93,10 +98,29 @@ class DataConfig(Section):
 
 
 class PolicyConfig(Section):
-    """Which licences may be trained on."""
+    """Which text may be trained on."""
 
     unknown_license: Literal["block", "allow"] = "block"
+    allow: list[str] | None = Field(
+        None, description="SPDX identifiers that may be used, and no others; null: all."
+    )
     deny: list[str] = Field(default_factory=list, description="SPDX identifiers not to be used.")
+    canaries: Literal["off", "in_run"] = Field(
+        "in_run",
+        description="Random texts in the training stream, by which memorising is measured.",
+    )
+    deny_origins: list[str] = Field(
+        default_factory=list,
+        description="Patterns such as `*example.com*`; sources whose origin fits are blocked.",
+    )
+
+    @model_validator(mode="after")
+    def _something_is_allowed(self) -> Self:
+        if self.allow is not None and not self.allow:
+            raise ValueError("allow is empty, so every licence is blocked; name one, or use null")
+        if both := sorted({a.lower() for a in self.allow or ()} & {d.lower() for d in self.deny}):
+            raise ValueError(f"{both[0]} is in allow and in deny; take it out of one of them")
+        return self
 
 
 class TokenizerConfig(Section):

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmcore.artifacts import Handle
+from lmcore.data.privacy import SpanHashes
 
 Split = Literal["train", "tune", "validation", "excluded"]
 SPLITS: tuple[Split, ...] = ("train", "tune", "validation", "excluded")
@@ -207,6 +208,15 @@ class DocumentSet(Handle):
         """Per source: licence, origin, files with sha256 and size, documents and bytes."""
         sources: list[dict[str, Any]] = self._json("sources.json")["sources"]
         return sources
+
+    def personal(self) -> SpanHashes | None:
+        """Hashes of the personal data that was found in the sources, masked or not.
+
+        None for a set that was not made by ingest.
+        """
+        if not (self.path / "personal.json").exists():
+            return None
+        return SpanHashes.from_json(self._json("personal.json"))
 
     def quarantine(self) -> Iterator[dict[str, Any]]:
         """Stream what could not be read: path, position and reason."""

@@ -17,16 +17,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import ContentStore, code_digest
+from lmcore.artifacts import ContentStore, code_digest, digest
 from lmcore.data.assignment import Assignment, assign
 from lmcore.data.cleaning import UnusableTextError, clean, document_id, utf8_bytes
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.ledger import Counts, describe_sources, full_ledger, summarise
-from lmcore.data.privacy import mask
-from lmcore.data.provenance import blocked_licenses, normal_license
+from lmcore.data.names import load_names, mask_names, names_digest
+from lmcore.data.privacy import Masked, mask
+from lmcore.data.provenance import blocked_licenses, blocked_origin, normal_license
 from lmcore.data.readers import read_source, resolve_unit
 from lmcore.data.records import BadInput, Record
+from lmcore.data.removal import NOTHING_REMOVED, Removals
 from lmcore.data.sources import (
     LocatedSource,
     SourceFingerprint,
@@ -45,17 +47,20 @@ _MODULES = (
     "archives",
     "assignment",
     "cleaning",
+    "copies",
     "deduplication",
     "documents",
     "hub",
     "ingest",
     "ledger",
     "lines",
+    "names",
     "plaintext",
     "privacy",
     "provenance",
     "readers",
     "records",
+    "removal",
     "sources",
     "split",
     "staging",
@@ -64,6 +69,8 @@ _MODULES = (
 )
 _CODE = tuple(f"lmcore.data.{name}" for name in _MODULES)
 _REPORT_EVERY = 1000
+#: Why a text was dropped that somebody asked to forget.
+REMOVED = "removed"
 
 
 def ingest(
@@ -73,6 +80,7 @@ def ingest(
     data: DataConfig,
     policy: PolicyConfig,
     ledger_path: Path,
+    removals: Removals = NOTHING_REMOVED,
     fingerprint: SourceFingerprint | None = None,
     progress: Progress | None = None,
 ) -> DocumentSet:
@@ -84,13 +92,15 @@ def ingest(
         data: How text becomes documents.
         policy: Which licences may be used; what it blocks is reported, not refused, here.
         ledger_path: SQLite file that remembers every document's side.
+        removals: Documents that must not be used, nor near-copies of them.
         fingerprint: Of these sources, where the caller has made it already.
         progress: Called with the pass (`read`, `split`, `write`) and a number of documents.
 
     Raises:
         SourceError: If a source does not exist, lacks a named column, leaves no document, or
             there are too few documents to split; with `on_bad_input: fail`, for any bad input.
-        ConfigError: If a licence is no SPDX expression.
+        ConfigError: If a licence is no SPDX expression, or the model that finds names cannot
+            be used.
         IntegrityError: If the split ledger or the finished folder is damaged.
     """
     licenses = [
@@ -103,14 +113,26 @@ def ingest(
     located = fingerprint.sources
     inputs = {
         "sources": [source_inputs(source) for source in located],
-        "data": data.model_dump(mode="json"),
-        "policy": policy.model_dump(mode="json"),
+        "data": data.model_dump(mode="json", exclude={"names"}),
+        "names": None if data.names is None else names_digest(data.names),
+        # Canaries never come into documents.
+        "policy": policy.model_dump(mode="json", exclude={"canaries"}),
+        "removals": removals.digest,
         "code": code_digest(*_CODE),
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
-        job = _Ingest(folder, located, licenses=licenses, data=data, progress=progress)
-        return {**job.run(ledger_path), "blocked_licenses": blocked}
+        job = _Ingest(
+            folder, located, licenses=licenses, data=data, removals=removals, progress=progress
+        )
+        return {
+            **job.run(ledger_path),
+            "blocked_licenses": blocked,
+            "blocked_origins": sorted(
+                {s.origin for s in sources if blocked_origin(s.origin, policy=policy)}
+            ),
+            "removals": len(removals),
+        }
 
     return store.build(DocumentSet, inputs, make)
 
@@ -125,14 +147,19 @@ class _Ingest:
         *,
         licenses: Sequence[str],
         data: DataConfig,
+        removals: Removals,
         progress: Progress | None,
     ) -> None:
         self._folder = folder
         self._sources = sources
         self._licenses = licenses
         self._data = data
+        self._removals = removals
+        self._names = None if data.names is None else load_names(data.names)
         self._progress = progress or (lambda label, number: None)
-        self._tally = Tally(folder / "quarantine.jsonl")
+        # The salt comes from the data, so that the same data gives the same folder anywhere.
+        salt = bytes.fromhex(digest([source.digest for source in sources]))
+        self._tally = Tally(folder / "quarantine.jsonl", salt=salt)
 
     def run(self, ledger_path: Path) -> dict[str, Any]:
         work = self._folder / "work"
@@ -202,9 +229,11 @@ class _Ingest:
             tally.drop("shorter_than_min_document_bytes", 1, size)
         elif data.as_of and record.date and record.date > data.as_of.isoformat():
             tally.drop("later_than_as_of", 1, size)
+        elif self._removals.match(identity := document_id(text), text) is not None:
+            tally.drop(REMOVED, 1, size)
         else:
             staged = Staged(
-                id=bytes.fromhex(document_id(text)),
+                id=bytes.fromhex(identity),
                 text=text,
                 name=name,
                 source=index,
@@ -219,11 +248,23 @@ class _Ingest:
         cleaned = clean(text)
         if not is_target:
             self._tally.cleaned(cleaned)
+        masked = self._masked(cleaned.text)
+        self._tally.found(masked)
         if self._data.pii == "keep":
             return cleaned.text, cleaned.num_bytes
-        masked = mask(cleaned.text)
         self._tally.masked(masked)
         return masked.text, utf8_bytes(masked.text) if masked.counts else cleaned.num_bytes
+
+    def _masked(self, text: str) -> Masked:
+        masked = mask(text)
+        if self._names is None:
+            return masked
+        named = mask_names(masked.text, finder=self._names)
+        return Masked(
+            text=named.text,
+            counts={**masked.counts, **named.counts},
+            spans=(*masked.spans, *named.spans),
+        )
 
     def _write(self, staging: Staging, assignment: Assignment) -> dict[str, Any]:
         count = Counts(len(self._sources))
@@ -263,7 +304,11 @@ class _Ingest:
             {"sources": describe_sources(self._sources, self._licenses, units, count)},
         )
         self._write_json("ledger.json", full_ledger(self._tally, count, clusters, assignment))
-        return summarise(self._tally, count, clusters, licenses=self._licenses, units=units)
+        self._write_json("personal.json", self._tally.personal.to_json())
+        return {
+            **summarise(self._tally, count, clusters, licenses=self._licenses, units=units),
+            "pii": self._data.pii,
+        }
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         text = json.dumps(value, indent=1, ensure_ascii=False)

@@ -140,6 +140,8 @@ def summarise(
         "exact_duplicates": tally.duplicates,
         "near_duplicate_clusters": clusters.num_shared,
         "quarantined": tally.quarantined,
+        "removed_documents": tally.dropped("removed"),
+        "masked": tally.replacements,
         "licenses": dict(sorted(by_license.items())),
         "unit": "+".join(sorted(set(units))),
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from lmcore.data.cleaning import UnusableTextError, clean, document_id, utf8_bytes
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.documents import Document
+from lmcore.data.names import load_names, mask_names
 from lmcore.data.privacy import mask
 from lmcore.data.readers import read_source
 from lmcore.data.records import BadInput
@@ -26,6 +27,7 @@ def read_documents(path: Path, *, data: DataConfig | None = None) -> list[Docume
             says what was wrong with the first piece.
     """
     data = data or DataConfig()
+    finder = None if data.names is None else load_names(data.names)
     located = fingerprint_sources([SourceConfig(path=str(path))]).sources[0]
     documents: list[Document] = []
     problem = "it is empty"
@@ -40,6 +42,8 @@ def read_documents(path: Path, *, data: DataConfig | None = None) -> list[Docume
             continue
         if data.pii == "mask":
             text = mask(text).text
+            if finder is not None:
+                text = mask_names(text, finder=finder).text
         if not text.strip():
             continue
         identity = document_id(text)

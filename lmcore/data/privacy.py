@@ -4,7 +4,10 @@ In: cleaned text.  Out: the text with `<EMAIL>`, `<IBAN>`, `<CARD>`, `<SSN>`,
 `<IP>` and `<PHONE>` in place of what was found.  Types that carry a checksum
 (payment cards by Luhn, IBAN by mod 97) or a registry of valid ranges are decided
 by it, so ordinary numbers, years and amounts of money stay as they are.  This is
-pattern masking: names and addresses are not found.
+pattern masking: addresses are not found, and names only by `lmcore.data.names`.
+
+`SpanHashes` remembers what was found as salted hashes, so that text that a model writes can
+be asked whether it gives away something personal that was in the data.
 
 Every pattern is linear on hostile text: quantifiers are bounded, and each starts
 with a character class so that the scan skips to candidates.
@@ -12,17 +15,36 @@ with a character class so that the scan skips to candidates.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+KINDS = ("CARD", "EMAIL", "IBAN", "IP", "NAME", "PHONE", "SSN")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Personal data as it stood in a text."""
+
+    kind: str
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Masked:
-    """A text without the personal data that was found, and how much was found by type."""
+    """A text without the personal data that was found.
+
+    Attributes:
+        text: The text with placeholders.
+        counts: Number of replacements by type.
+        spans: What was replaced; not to be stored.
+    """
 
     text: str
     counts: dict[str, int]
+    spans: tuple[Span, ...] = field(default=(), repr=False)
 
 
 _LOCAL = re.compile(r"[\w.+%'-]{1,64}\Z")
@@ -46,16 +68,17 @@ _SSN = re.compile(
 _IP = re.compile(r"[0-9](?<![\d.].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?!\d|\.\d)")
 # (212) 555-0100, 212-555-0100, 212.555.0100, each also after 1 or +1.
 _NANP = re.compile(
-    r"(?<![\w.,$+(-])(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[.-])"
+    r"(?<![\w.,$+-])(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[.-])"
     r"[0-9]{3}[.-][0-9]{4}(?!\d|[.,-]\d)"
 )
 _INTERNATIONAL = re.compile(
-    r"\+(?<![\w+].)[1-9][0-9]{0,2}(?:[ .-]?\(?[0-9]{2,4}\)?){2,5}(?!\d|[.,]\d)"
+    r"\+(?<![\w+].)[1-9][0-9]{0,2}"
+    r"(?:[ .-]?(?:\([0-9]{2,4}\)|[0-9]{2,4})){2,5}(?!\d|[.,]\d)"
 )
 # Any other grouping is too much like a table of numbers, unless the text says what it is.
 _LABELLED = re.compile(
     r"(?P<label>\b(?:telephone|phone|fax|mobile|cell|tel)"
-    r"(?: ?(?:number|no\.?|nr\.?|#)(?: is|:)?|[:.#]) {0,2})"
+    r"(?: ?(?:number|no\.?|nr\.?|#)(?: is|:)?|[:.#]{1,2}) {0,2})"
     r"(?P<number>\(?[0-9](?:[ ().-]{0,2}[0-9]){6,14})(?!\d)",
     re.IGNORECASE,
 )
@@ -106,8 +129,8 @@ def iban_valid(iban: str) -> bool:
 
 def _mask_emails(text: str) -> Masked:
     pieces: list[str] = []
+    spans: list[Span] = []
     end = 0
-    found = 0
     at = text.find("@")
     while at >= 0:
         local = _LOCAL.search(text, max(end, at - 64), at) if at > end else None
@@ -118,9 +141,13 @@ def _mask_emails(text: str) -> Masked:
             if start < at:
                 pieces += (text[end:start], "<EMAIL>")
                 end = domain.end()
-                found += 1
+                spans.append(Span(kind="EMAIL", text=text[start:end]))
         at = text.find("@", at + 1)
-    return Masked(text="".join((*pieces, text[end:])), counts={"EMAIL": found} if found else {})
+    return _masked("EMAIL", "".join((*pieces, text[end:])), spans)
+
+
+def _masked(kind: str, text: str, spans: list[Span]) -> Masked:
+    return Masked(text=text, counts={kind: len(spans)} if spans else {}, spans=tuple(spans))
 
 
 def _digits(text: str) -> str:
@@ -147,6 +174,7 @@ def _labelled(match: re.Match[str]) -> str | None:
 
 def _mask_ibans(text: str) -> Masked:
     pieces: list[str] = []
+    spans: list[Span] = []
     end = 0
     for match in _IBAN_START.finditer(text):
         length = _IBAN_LENGTHS.get(match[0][:2], 0)
@@ -161,8 +189,8 @@ def _mask_ibans(text: str) -> Masked:
         if iban_valid(compact) and not text[stop : stop + 1].isalnum():
             pieces += (text[end : match.start()], "<IBAN>")
             end = stop
-    found = len(pieces) // 2
-    return Masked(text="".join((*pieces, text[end:])), counts={"IBAN": found} if found else {})
+            spans.append(Span(kind="IBAN", text=text[match.start() : stop]))
+    return _masked("IBAN", "".join((*pieces, text[end:])), spans)
 
 
 _Decide = Callable[[re.Match[str]], str | None]
@@ -187,9 +215,11 @@ def mask(text: str) -> Masked:
         The masked text, and the number of replacements by type (types without any are absent).
     """
     counts: dict[str, int] = {}
+    spans: list[Span] = []
     for step in (_mask_emails, _mask_ibans):
         masked = step(text)
         text, counts = masked.text, {**counts, **masked.counts}
+        spans += masked.spans
     for kind, pattern, decide in _RULES:
         if kind == "PHONE" and not _SEVEN_DIGITS.search(text):
             continue
@@ -199,7 +229,76 @@ def mask(text: str) -> Masked:
             if placeholder is None:
                 return match[0]
             counts[kind] = counts.get(kind, 0) + 1
+            label = match["label"] if "label" in match.re.groupindex else ""
+            spans.append(Span(kind=kind, text=match[0][len(label) :]))
             return placeholder
 
         text = pattern.sub(replace, text)
-    return Masked(text=text, counts=counts)
+    return Masked(text=text, counts=counts, spans=tuple(spans))
+
+
+def normal_span(span: Span) -> str:
+    """One spelling for each number or address, however it was written."""
+    if span.kind in ("EMAIL", "NAME"):
+        return " ".join(span.text.casefold().split())
+    if span.kind == "IP":
+        return span.text
+    compact = "".join(c for c in span.text.upper() if c.isalnum())
+    # A national number is the end of its international form.
+    return compact[-9:] if span.kind == "PHONE" else compact
+
+
+class SpanHashes:
+    """A set of personal data that can be asked and not read.
+
+    Each span is hashed with a salt and cut to 32 bits: of the 10^10 telephone numbers that
+    somebody may try, two or three fit every entry, while a number that was never there is taken
+    for one with a probability of (entries / 2^32).
+    """
+
+    MAX_ENTRIES = 1 << 20
+
+    def __init__(self, salt: bytes) -> None:
+        self.salt = salt
+        self.complete = True
+        self._sets: dict[str, set[int]] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, spans: Iterable[Span]) -> None:
+        """Remember spans; beyond `MAX_ENTRIES` the set says that it is not complete."""
+        for span in spans:
+            entries, value = self._sets.setdefault(span.kind, set()), self._hash(span)
+            if value in entries:
+                continue
+            if self._size >= self.MAX_ENTRIES:
+                self.complete = False
+                return
+            entries.add(value)
+            self._size += 1
+
+    def __contains__(self, span: Span) -> bool:
+        return self._hash(span) in self._sets.get(span.kind, ())
+
+    def _hash(self, span: Span) -> int:
+        value = f"{span.kind}\0{normal_span(span)}".encode("utf-8", "replace")
+        return int.from_bytes(hashlib.blake2b(value, digest_size=4, key=self.salt).digest(), "big")
+
+    def to_json(self) -> dict[str, Any]:
+        """Salt and sorted hashes by type."""
+        return {
+            "salt": self.salt.hex(),
+            "complete": self.complete,
+            "hashes": {kind: sorted(values) for kind, values in sorted(self._sets.items())},
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> SpanHashes:
+        """What `to_json` gave."""
+        found = cls(bytes.fromhex(raw["salt"]))
+        found.complete = bool(raw["complete"])
+        found._sets = {str(kind): set(values) for kind, values in raw["hashes"].items()}
+        found._size = sum(map(len, found._sets.values()))
+        return found

@@ -2,14 +2,17 @@
 
 In: a source's licence expression and the policy section.  Out: a normalised
 expression, and whether it is allowed.  `unknown` is a state of its own and never
-passes for a licence.  A denied licence stops an expression only where it cannot
-be avoided: `A OR B` is usable as long as one of the two is.
+passes for a licence.  A licence that is denied (or is not on a list of those that are
+allowed) stops an expression only where it cannot be avoided: `A OR B` is usable as long as
+one of the two is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -69,23 +72,52 @@ def allowed(expression: str, *, policy: PolicyConfig) -> bool:
     """Whether a policy lets text under this (normalised) expression be trained on."""
     if expression == UNKNOWN:
         return policy.unknown_license == "allow"
-    denied = {normal_license(name, key="policy.deny").lower() for name in policy.deny}
+    rules = _Rules(
+        denied=frozenset(_listed(policy.deny, key="policy.deny")),
+        allowed=None if policy.allow is None else frozenset(_listed(policy.allow, key=_ALLOW)),
+    )
     if _REFERENCE.search(expression):
-        # The library cannot parse references, so any denied name in the expression counts.
-        return denied.isdisjoint(re.findall(r"[\w.:+-]+", expression.lower()))
-    return _satisfiable(_parse(expression), denied)
+        # The library cannot parse references, so every name in the expression counts.
+        names = set(re.findall(r"[\w.:+-]+", expression.lower())) - {"and", "or", "with"}
+        return all(rules.permit(name) for name in names)
+    return _satisfiable(_parse(expression), rules)
 
 
-def _satisfiable(node: Any, denied: set[str]) -> bool:
-    if node.render().lower() in denied:
+_ALLOW = "policy.allow"
+
+
+def _listed(names: Iterable[str], *, key: str) -> Iterable[str]:
+    return (normal_license(name, key=key).lower() for name in names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rules:
+    denied: frozenset[str]
+    allowed: frozenset[str] | None
+
+    def permit(self, name: str) -> bool:
+        return name not in self.denied and (self.allowed is None or name in self.allowed)
+
+
+def _satisfiable(node: Any, rules: _Rules) -> bool:
+    name = node.render().lower()
+    if name in rules.denied:
         return False
     operator = type(node).__name__
     if operator in ("AND", "OR"):
-        answers = [_satisfiable(part, denied) for part in node.args]
+        answers = [_satisfiable(part, rules) for part in node.args]
         return all(answers) if operator == "AND" else any(answers)
     if operator == "LicenseWithExceptionSymbol":
-        return _satisfiable(node.license_symbol, denied)
-    return True
+        # An exception only adds permissions, so to allow or to deny the licence itself is enough.
+        licence = node.license_symbol.render().lower()
+        return licence not in rules.denied and (rules.permit(name) or rules.permit(licence))
+    return rules.permit(name)
+
+
+def blocked_origin(origin: str, *, policy: PolicyConfig) -> bool:
+    """Whether a source's origin fits a pattern of the policy, whatever its case."""
+    folded = origin.casefold()
+    return any(fnmatchcase(folded, pattern.casefold()) for pattern in policy.deny_origins)
 
 
 def blocked_licenses(expressions: Iterable[str], *, policy: PolicyConfig) -> list[str]:

@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -116,6 +117,34 @@ def _prepare(work: sqlite3.Connection, path: Path) -> None:
             f"{path}: split ledger of version {version}, expected {_SCHEMA_VERSION}; use the"
             " program that wrote it, or delete it to have the split made anew"
         )
+
+
+def write_recorded_sides(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a new ledger in which documents are where a version had them.
+
+    A document set that holds the same documents is then split in the same way, whatever else
+    the ledger of that time knew.
+
+    Args:
+        path: The file to make.
+        rows: `id`, `cluster` and `split` of every document.
+    """
+    # Who is near-copy to two sides hangs on its own anchor and on one that is on no side.
+    nowhere = b"\xff" * ID_BYTES
+    sides = {nowhere: "excluded"}
+    anchors: list[tuple[bytes, bytes]] = []
+    for row in rows:
+        cluster = bytes.fromhex(row["cluster"])
+        if row["split"] == "excluded":
+            anchors.append((bytes.fromhex(row["id"]), cluster + nowhere))
+            continue
+        anchors.append((bytes.fromhex(row["id"]), cluster))
+        # Where sources name sides, a cluster can lie on two; validation is named, not hashed.
+        if row["split"] != "validation" or cluster not in sides:
+            sides[cluster] = row["split"]
+    with closing(sqlite3.connect(":memory:")) as work, attached_ledger(work, path):
+        work.executemany("INSERT INTO ledger.document (id, anchors) VALUES (?, ?)", anchors)
+        work.executemany("INSERT INTO ledger.appointment VALUES (?, ?)", list(sides.items()))
 
 
 class Sides:

@@ -16,16 +16,21 @@ from typing import Any, Self
 
 from lmcore.data.cleaning import Cleaned
 from lmcore.data.config import SourceConfig
-from lmcore.data.privacy import Masked
+from lmcore.data.privacy import Masked, SpanHashes
 from lmcore.data.records import BadInput
 
 MAX_NAMES = 1000
 
 
 class Tally:
-    """Counts while the sources are read; the quarantine is written as it happens."""
+    """Counts while the sources are read; the quarantine is written as it happens.
 
-    def __init__(self, quarantine_path: Path) -> None:
+    Attributes:
+        personal: Hashes of the personal data that was found, masked or not.
+    """
+
+    def __init__(self, quarantine_path: Path, *, salt: bytes) -> None:
+        self.personal = SpanHashes(salt)
         self._path = quarantine_path
         self._stream = quarantine_path.open("w", encoding="utf-8")
         self._records = 0
@@ -62,6 +67,15 @@ class Tally:
         """Number of texts that were there already."""
         return self._duplicate_counts["documents"]
 
+    @property
+    def replacements(self) -> dict[str, int]:
+        """How much personal data was masked, by type."""
+        return dict(sorted(self._masked.items()))
+
+    def dropped(self, reason: str) -> int:
+        """Texts that a rule left out."""
+        return self._dropped.get(reason, Counter())["documents"]
+
     def record(self) -> None:
         """A record or a piece of bad input was read."""
         self._records += 1
@@ -73,6 +87,10 @@ class Tally:
             counter = self._rules.setdefault(change.rule, Counter())
             counter.update(documents=1, removed_bytes=change.removed_bytes)
             self._bytes += change.removed_bytes
+
+    def found(self, masked: Masked) -> None:
+        """Personal data was found in a text, whether or not it was masked then."""
+        self.personal.add(masked.spans)
 
     def masked(self, masked: Masked) -> None:
         """A text went through masking."""

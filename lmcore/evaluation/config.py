@@ -28,6 +28,10 @@ GateName = Literal[
     "champion",
     "overfitting",
     "data_sufficiency",
+    "pii",
+    "contamination",
+    "regurgitation",
+    "exposure",
     "bias_lm",
 ]
 BaselineOrder = Literal[5, 6, 8]
@@ -49,6 +53,10 @@ class EvaluationLimits(Section):
     max_baseline_bytes: ByteLimit
     resamples: int = Field(ge=1_000, le=1_000_000)
     probes: ProbePaths
+    free_samples: int = Field(ge=1, le=1 << 16)
+    # A verbatim match of 50 tokens must fit in.
+    free_sample_tokens: int = Field(ge=50, le=1 << 12)
+    common_documents: int = Field(ge=1, description="Beyond, a phrase is everybody's.")
 
 
 class InstrumentLimits(Section):
@@ -83,6 +91,9 @@ class OverfittingLimits(Section):
 
     max_relative_gap: float = Field(gt=0, lt=1)
     max_final_minus_best_bits_per_byte: float = Field(gt=0, le=8)
+    max_membership_auc: float | None = Field(
+        gt=0.5, lt=1, description="null: reported and not judged."
+    )
 
 
 class DataSufficiencyLimits(Section):
@@ -90,6 +101,52 @@ class DataSufficiencyLimits(Section):
 
     enabled: bool = Field(description="Train on a quarter and on half of the text in each run.")
     max_predicted_gain: float = Field(gt=0, lt=1, description="Share of the bits per byte.")
+
+
+class PiiLimits(Section):
+    """How much of planted personal data masking must find."""
+
+    min_recall_exact: float = Field(gt=0, lt=1, description="All types but telephone numbers.")
+    min_recall_phone: float = Field(gt=0, lt=1)
+
+    def min_recall(self, kind: str) -> float:
+        """The limit of a type."""
+        return self.min_recall_phone if kind == "PHONE" else self.min_recall_exact
+
+
+class ContaminationLimits(Section):
+    """How much of validation may stand in the training text, and what counts as standing there."""
+
+    max_share: float = Field(gt=0, lt=1)
+    min_share_of_passage: float = Field(gt=0, le=1, description="For one run of words.")
+    min_covered_share: float = Field(gt=0, le=1, description="For an edited copy.")
+
+
+class RegurgitationLimits(Section):
+    """How much training text may come out word for word."""
+
+    max_extractable_share: float = Field(gt=0, lt=1, description="Beyond that of unseen text.")
+    max_verbatim_share: float = Field(gt=0, lt=1, description="Of freely drawn texts.")
+    min_windows: int = Field(ge=2)
+
+    @model_validator(mode="after")
+    def _can_pass(self) -> Self:
+        # Without a single hit in n windows the upper bound is 1 - 0.05^(1/n).
+        if 1 - 0.05 ** (1 / self.min_windows) > self.max_extractable_share:
+            raise ValueError(
+                f"with min_windows={self.min_windows} even a rate of zero is not surely below"
+                f" max_extractable_share={self.max_extractable_share:g}; raise one of them"
+            )
+        return self
+
+
+class ExposureLimits(Section):
+    """When canaries are remembered."""
+
+    top_share: float = Field(gt=0, lt=0.5)
+    alarm_level: float = Field(gt=0, lt=0.5, description="Of a false alarm by the ranks.")
+    max_epsilon: float = Field(gt=0, le=16)
+    min_canaries: int = Field(ge=10)
 
 
 class BiasLimits(Section):
@@ -130,6 +187,10 @@ class GatesConfig(Section):
     overfitting: OverfittingLimits
     bias_lm: BiasLimits
     data_sufficiency: DataSufficiencyLimits
+    pii: PiiLimits
+    contamination: ContaminationLimits
+    regurgitation: RegurgitationLimits
+    exposure: ExposureLimits
 
     @model_validator(mode="before")
     @classmethod

@@ -12,8 +12,10 @@ from typing import Any
 
 from lmcore.artifacts import ContentStore, atomic_write, code_digest
 from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.removal import NOTHING_REMOVED, Removals
 from lmcore.data.shards import ShardSet
 from lmcore.data.tokenizer import Tokenizer, TokenizerHandle
+from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.contract import contract_metrics
@@ -28,12 +30,18 @@ from lmcore.evaluation.evidence import Collector, Evidence, Progress
 from lmcore.evaluation.gates.bias_lm import bias_lm
 from lmcore.evaluation.gates.champion import champion as judge_champion
 from lmcore.evaluation.gates.competence import competence
+from lmcore.evaluation.gates.contamination import contamination
 from lmcore.evaluation.gates.data_sufficiency import data_sufficiency
+from lmcore.evaluation.gates.exposure import exposure
 from lmcore.evaluation.gates.instrument import instrument, probe_instrument
 from lmcore.evaluation.gates.overfitting import overfitting
+from lmcore.evaluation.gates.pii import pii
 from lmcore.evaluation.gates.provenance import provenance
+from lmcore.evaluation.gates.regurgitation import regurgitation
 from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
 from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
+from lmcore.evaluation.ownership import Ownership, examine_ownership
+from lmcore.evaluation.pii import PiiEvidence
 from lmcore.evaluation.report import (
     GATES_FILE,
     METRICS_FILE,
@@ -41,6 +49,7 @@ from lmcore.evaluation.report import (
     EvalReport,
     write_json,
 )
+from lmcore.model.filtering import Forbidden
 from lmcore.model.generation import GenerationConfig, generate_batch
 from lmcore.model.language_model import RecurrentAttentionLM
 
@@ -48,7 +57,12 @@ __all__ = ["ChampionInput", "EvalReport", "TrainedModel", "evaluate_model"]
 
 CODE_MODULES = (
     "lmcore.data.batches",
+    "lmcore.data.copies",
+    "lmcore.data.canaries",
     "lmcore.data.documents",
+    "lmcore.data.privacy",
+    "lmcore.data.provenance",
+    "lmcore.data.removal",
     "lmcore.data.shards",
     "lmcore.data.tokenizer",
     "lmcore.data.vocabularies",
@@ -73,6 +87,7 @@ def evaluate_model(
     seed: int = 0,
     prompts: Sequence[str] | None = None,
     parts: Sequence[PartInput] = (),
+    removals: Removals = NOTHING_REMOVED,
     device: str = "cpu",
     on_progress: Progress | None = None,
 ) -> EvalReport:
@@ -89,6 +104,7 @@ def evaluate_model(
         seed: Of bootstraps, probes and samples.
         prompts: Of the samples; None: nothing, and how three validation documents begin.
         parts: Models trained on parts of the text, where the advice on more data is wanted.
+        removals: Documents that must not be among the data, nor near-copies of them.
         device: Where models run.
         on_progress: Told the part, and how many of how many documents of it are done.
 
@@ -113,10 +129,11 @@ def evaluate_model(
         },
         "probes": probes_digest(gates.evaluation.probes),
         "parts": [[part.share, part.checkpoint.key] for part in parts],
+        "removals": removals.digest,
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
-        loaded = tokenizer.load()
+        loaded, canaries = tokenizer.load(), shards.canaries()
         collector = Collector(
             documents=documents,
             tokenizer=loaded,
@@ -125,12 +142,16 @@ def evaluate_model(
             champion=champion,
             limits=gates.evaluation,
             bias=gates.bias_lm,
-            seed=seed,
             device=device,
             on_progress=on_progress or (lambda part, done, total: None),
             parts=parts,
+            seed=seed,
         )
         evidence = collector.collect(store)
+        with collector.part("ownership"):
+            ownership = examine_ownership(
+                documents, tokenizer=tokenizer, shards=shards, removals=removals
+            )
         with collector.part("metrics"):
             metrics = contract_metrics(
                 validation=evidence.validation,
@@ -144,6 +165,7 @@ def evaluate_model(
             results = judge(
                 evidence,
                 documents=documents,
+                ownership=ownership,
                 tokenizer=loaded,
                 tokenizer_facts=tokenizer.summary,
                 stopped_early=bool(checkpoint.summary.get("stopped_early")),
@@ -153,7 +175,12 @@ def evaluate_model(
             )
         with collector.part("samples"):
             samples = draw_samples(
-                evidence.model, loaded, texts=evidence.texts, prompts=prompts, seed=seed
+                evidence.model,
+                loaded,
+                texts=evidence.texts,
+                prompts=prompts,
+                seed=seed,
+                forbidden=Forbidden.of(canaries.texts) if canaries else None,
             )
         for name, table in evidence.tables().items():
             table.to_parquet(folder / f"scores-{name}.parquet")
@@ -179,6 +206,7 @@ def judge(
     evidence: Evidence,
     *,
     documents: DocumentSet,
+    ownership: Ownership,
     tokenizer: Tokenizer,
     tokenizer_facts: Mapping[str, Any],
     stopped_early: bool,
@@ -191,6 +219,7 @@ def judge(
     Args:
         evidence: What was scored.
         documents: The data of this run.
+        ownership: What was found out about who owns it.
         tokenizer: The candidate's.
         tokenizer_facts: Summary of its handle.
         stopped_early: Whether training ended because it had stopped helping.
@@ -213,7 +242,10 @@ def judge(
             limits=gates.instrument,
             required=required,
         ),
-        "provenance": lambda required: provenance(documents.summary, required=required),
+        "provenance": lambda required: provenance(
+            documents.summary, required=required, ownership=ownership
+        ),
+        "pii": lambda required: pii(_measured(evidence.pii), limits=gates.pii, required=required),
         "competence": lambda required: competence(
             evidence.validation,
             evidence.baselines,
@@ -236,10 +268,20 @@ def judge(
             reference=evidence.reference,
             final=evidence.final,
             stopped_early=stopped_early,
+            membership=evidence.memorisation.membership,
             limits=gates.overfitting,
             required=required,
             seed=seed,
             resamples=resamples,
+        ),
+        "contamination": lambda required: contamination(
+            evidence.memorisation.contamination, limits=gates.contamination, required=required
+        ),
+        "regurgitation": lambda required: regurgitation(
+            evidence.memorisation.regurgitation, limits=gates.regurgitation, required=required
+        ),
+        "exposure": lambda required: exposure(
+            evidence.memorisation.exposure, limits=gates.exposure, required=required
         ),
         "bias_lm": lambda required: bias_lm(
             evidence.bias,
@@ -265,6 +307,12 @@ def judge(
     ]
 
 
+def _measured(evidence: PiiEvidence | None) -> PiiEvidence:
+    if evidence is None:
+        raise EmptyEvaluationError("nothing was measured")
+    return evidence
+
+
 def draw_samples(
     model: RecurrentAttentionLM,
     tokenizer: Tokenizer,
@@ -272,11 +320,17 @@ def draw_samples(
     texts: Sequence[Document],
     prompts: Sequence[str] | None,
     seed: int,
+    forbidden: Forbidden | None = None,
 ) -> list[dict[str, Any]]:
     """Continue a few prompts; JSON values with prompt, text, tokens, finish, seed, temperature."""
     if prompts is None:
         prompts = ["", *(_opening(document.text) for document in texts[:NUM_PROMPTS])]
-    config = GenerationConfig(max_tokens=SAMPLE_TOKENS, temperature=SAMPLE_TEMPERATURE, seed=seed)
+    config = GenerationConfig(
+        max_tokens=SAMPLE_TOKENS,
+        temperature=SAMPLE_TEMPERATURE,
+        seed=seed,
+        forbidden=forbidden,
+    )
     found = generate_batch(model, tokenizer, prompts, config)
     return [
         {

@@ -30,10 +30,12 @@ from lmcore.evaluation.gates.champion import ChampionScores
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint
 from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
 from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
+from lmcore.evaluation.memorisation import Memorisation, SideNotes, measure_memorisation
+from lmcore.evaluation.pii import PiiEvidence, measure_pii
 from lmcore.evaluation.reference import Reference, score_reference
 from lmcore.evaluation.sampling import sampled_ids
 from lmcore.evaluation.scores import ScoreTable
-from lmcore.evaluation.scoring import score_documents
+from lmcore.evaluation.scoring import OnScored, score_documents
 from lmcore.model.language_model import RecurrentAttentionLM, load_model
 
 Progress = Callable[[str, int, int], None]
@@ -55,7 +57,9 @@ class Evidence:
         champion: The champion on `compared`; None where there is none.
         texts: Some of the scored documents, for probes and prompts.
         curve: Models on ever more text and the candidate; None where no others were trained.
+        pii: What masking finds, and what the model gives away; None: not measured.
         bias: How words lean in the train text and in the model; None: not measured.
+        memorisation: What the model remembers, and what validation gives away.
     """
 
     model: RecurrentAttentionLM
@@ -68,7 +72,9 @@ class Evidence:
     champion: ChampionScores | None
     texts: Sequence[Document]
     curve: Sequence[CurvePoint] | None = None
+    pii: PiiEvidence | None = None
     bias: BiasEvidence | None = None
+    memorisation: Memorisation
 
     def tables(self) -> dict[str, ScoreTable]:
         """Every table under the name of its file."""
@@ -121,7 +127,10 @@ class Collector:
         uniform, scored = self._chosen()
         model = load_model(self.checkpoint.path / "best", self.device).eval()
         with self.part("score_validation"):
-            compared = self._score("validation", model, self.tokenizer, scored)
+            unseen, seen = (SideNotes(self.tokenizer.pieces) for _ in range(2))
+            compared = self._score(
+                "validation", model, self.tokenizer, scored, on_scored=unseen.document
+            )
         with self.part("score_train"):
             sample = sample_consumed(
                 self.documents,
@@ -131,7 +140,7 @@ class Collector:
                 # As much as validation: the gap is no surer than its less sure side.
                 max_bytes=min(limits.max_train_bytes, int(compared.num_bytes.sum())),
             )
-            train = sample.scored_by(model)
+            train = sample.scored_by(model, on_scored=seen.of_sample(sample))
         final = None
         if facts.get("final_weights_sha256") != facts.get("weights_sha256"):
             with self.part("score_final"):
@@ -144,8 +153,25 @@ class Collector:
                 validation=self._validation(scored),
                 max_bytes=limits.max_baseline_bytes,
             )
+        memorisation = measure_memorisation(
+            store,
+            model=model,
+            tokenizer=self.tokenizer,
+            documents=self.documents,
+            shards=self.shards,
+            ranges=self.checkpoint.consumed().ranges,
+            validation=self._validation(scored),
+            seen=seen,
+            unseen=unseen,
+            reference=reference,
+            limits=limits,
+            seed=self.seed,
+            part=self.part,
+        )
         with self.part("champion"):
             champion = self._champion_scores(scored)
+        with self.part("pii"):
+            personal = measure_pii(model, self.tokenizer, self.documents, seed=self.seed)
         with self.part("bias"):
             bias = self._bias(model)
         with self.part("data_sufficiency"):
@@ -161,7 +187,9 @@ class Collector:
             champion=champion,
             texts=list(itertools.islice(self._validation(scored), TEXT_DOCUMENTS)),
             curve=curve,
+            pii=personal,
             bias=bias,
+            memorisation=memorisation,
         )
 
     def _bias(self, model: RecurrentAttentionLM) -> BiasEvidence | None:
@@ -191,7 +219,13 @@ class Collector:
         return (d for d in self.documents.iter_documents("validation") if d.id in ids)
 
     def _score(
-        self, part: str, model: RecurrentAttentionLM, tokenizer: Tokenizer, ids: frozenset[str]
+        self,
+        part: str,
+        model: RecurrentAttentionLM,
+        tokenizer: Tokenizer,
+        ids: frozenset[str],
+        *,
+        on_scored: OnScored | None = None,
     ) -> ScoreTable:
         self.on_progress(part, 0, len(ids))
         return score_documents(
@@ -199,6 +233,7 @@ class Collector:
             tokenizer,
             self._validation(ids),
             on_progress=lambda done: self.on_progress(part, done, len(ids)),
+            on_scored=on_scored,
         )
 
     def _curve(self, compared: ScoreTable, scored: frozenset[str]) -> Sequence[CurvePoint] | None:
@@ -242,4 +277,5 @@ class Collector:
             problem=problem,
             train_ids=given.train_ids,
             known_ids=given.known_ids,
+            removed=given.removed,
         )

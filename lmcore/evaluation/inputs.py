@@ -75,6 +75,7 @@ class ChampionInput:
         train_ids: Documents that it was trained or tuned on.
         known_ids: All documents of its data, whatever their split.
         problem: Why it cannot be scored, where that is known beforehand.
+        removed: How many of `train_ids` must be forgotten by now: removed since, or near-copies.
     """
 
     version: int
@@ -84,6 +85,7 @@ class ChampionInput:
     train_ids: AbstractSet[str] = frozenset()
     known_ids: AbstractSet[str] = frozenset()
     problem: str = ""
+    removed: int = 0
 
     def inputs(self, documents: DocumentSet) -> dict[str, Any]:
         """What of it determines an evaluation on these documents, as JSON values."""
@@ -94,4 +96,5 @@ class ChampionInput:
             "trained_on": digest(sorted(i for i in scored if i in self.train_ids)),
             "knew": digest(sorted(i for i in scored if i in self.known_ids)),
             "problem": self.problem,
+            "removed": self.removed,
         }

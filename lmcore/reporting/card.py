@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from lmcore.reporting import ledger, measures, verdicts
 from lmcore.reporting.bias import bias_section
+from lmcore.reporting.controls import control_table
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.report import created, environment
 from lmcore.reporting.text import cell, duration, fence, finite, one_line, slug, words
@@ -145,6 +146,7 @@ def _values(data: ReportData) -> dict[str, Any]:
         "gate_count": verdicts.gate_count(data),
         "metrics": [measures.metric_row(name, metric) for name, metric in data.metrics.items()],
         "gates": [verdicts.gate_row(gate) for gate in data.gates],
+        "controls": control_table(data),
         "facts": _pairs(ledger.facts(data)),
         "splits": ledger.splits(data),
         "rules": ledger.rules(data),

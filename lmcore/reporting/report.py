@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lmcore.reporting import bias, curves, ledger, measures, verdicts
+from lmcore.reporting.controls import control_table
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.text import (
     TEXT_CHARACTERS,
@@ -71,6 +72,7 @@ def render_report(data: ReportData) -> str:
     values = {**_opening(data), **_evidence(data), **_data_sections(data), **_reproduction(data)}
     present = {
         "gates": ("Gates", values["gates"]),
+        "controls": ("Controls", values["controls"]),
         "quality": ("Quality", values["comparisons"] or values["metrics"]),
         "bias": ("Bias", values["bias"]),
         "training": ("Training", values["curves"]),
@@ -125,6 +127,7 @@ def _evidence(data: ReportData) -> dict[str, Any]:
     return {
         "gates": [verdicts.gate_row(gate) for gate in data.gates],
         "bias": bias.bias_section(data),
+        "controls": control_table(data),
         "comparisons": measures.comparisons(data),
         "metrics": metrics if rows else None,
         "curves": curves.curves(data),

@@ -22,13 +22,12 @@ from typing import Any
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.batches import plan_layout
-from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import COLUMNS, Document, DocumentSet, RowWriter
 from lmcore.data.shards import ShardSet, write_shards
 from lmcore.data.tokenizer import Tokenizer, TokenizerHandle, fit_tokenizer
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.consumed import ConsumedSample, sample_consumed
-from lmcore.evaluation.controls.language import Language
+from lmcore.evaluation.controls.language import TOKENIZER, Language
 from lmcore.evaluation.reference import Reference, score_reference
 from lmcore.evaluation.scores import ScoreTable
 from lmcore.evaluation.scoring import score_documents
@@ -40,11 +39,10 @@ from lmcore.training.plan import Speed, make_plan
 from lmcore.training.train import train
 
 MODEL = ModelConfig(pattern="LA", d_model=32, head_dim=16, window=16)
-TOKENIZER = TokenizerConfig(vocab_size=300)
-# Documents by split; about 600 bytes and 120 tokens each.
+# Documents by split; 320 bytes and 121 tokens each.
 CORPUS = {"train": 600, "tune": 40, "validation": 160}
 TRAINING: Mapping[str, Any] = {
-    "batch_size": 8,
+    "batch_size": 16,
     "sequence_length": 32,
     "learning_rate": 1e-2,
     "warmup_steps": 5,

@@ -50,6 +50,7 @@ class Control:
         expects: Outcomes that are right; None: FAIL where something is wrong, else PASS.
         tolerated: Share of seeds that may go wrong before the control counts as missed. Zero for
             what is plainly broken; 0.05 where the case is a matter of chance at that level.
+        wanted_seeds: How many seeds the whole matrix runs; None: by the cost.
         cost_seconds: Of one seed on one core, without what the bench shares; for estimates.
     """
 
@@ -59,6 +60,7 @@ class Control:
     run: Callable[[ControlBench], GateResult]
     expects: frozenset[Outcome] | None = None
     tolerated: float = 0.0
+    wanted_seeds: int | None = None
     cost_seconds: float = 1.0
 
     @property
@@ -71,6 +73,8 @@ class Control:
     @property
     def seeds(self) -> int:
         """How many seeds the whole matrix runs: more where that is cheap."""
+        if self.wanted_seeds is not None:
+            return self.wanted_seeds
         return CHEAP_SEEDS if self.cost_seconds <= CHEAP_SECONDS else SEEDS
 
     def as_expected(self, result: GateResult) -> bool:

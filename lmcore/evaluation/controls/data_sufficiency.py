@@ -11,8 +11,8 @@ from lmcore.evaluation.gates.data_sufficiency import SHARES, CurvePoint, data_su
 from lmcore.evaluation.gates.result import GateResult
 
 _ONE_PERCENT = CORPUS["train"] // 100
-# Of 256 tokens: some twenty passes over the smallest part, a third of one over all of it.
-_STEPS = 300
+# Of 512 tokens: two passes over all of the corpus, far more over its parts.
+_STEPS = 200
 
 
 def judge(bench: ControlBench, train: Sequence[Document]) -> GateResult:

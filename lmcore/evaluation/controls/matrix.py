@@ -130,7 +130,9 @@ def run_matrix(
         for index in _run_here(tasks, left, keys, folder=folder, gates=gates, stop=stop):
             note(index, store.build(ControlRun, keys[index], _no_result))
     else:
-        for index in _run_apart(tasks, left, folder=folder, gates=gates, n=processes, stop=stop):
+        for index in _run_apart(
+            tasks, left, keys, folder=folder, gates=gates, n=processes, stop=stop
+        ):
             note(index, store.build(ControlRun, keys[index], _no_result))
     return [(tasks[index], found[index]) for index in sorted(found)]
 
@@ -263,6 +265,7 @@ def _no_result(folder: Path) -> Mapping[str, Any]:
 def _run_apart(
     tasks: Sequence[Task],
     left: Sequence[int],
+    keys: Sequence[Mapping[str, Any]],
     *,
     folder: Path,
     gates: GatesConfig,
@@ -275,11 +278,14 @@ def _run_apart(
     work, done = context.Queue(), context.Queue()
     for seed in seeds:
         work.put(seed)
-    names = {seed: [_name(tasks[i]) for i in left if tasks[i].seed == seed] for seed in seeds}
+    # With the inputs as they are now: a source that is edited meanwhile changes no key.
+    parts = {
+        seed: [(_name(tasks[i]), keys[i]) for i in left if tasks[i].seed == seed] for seed in seeds
+    }
     workers = [
         context.Process(
             target=_work,
-            args=(work, done, names, folder, gates.model_dump(mode="json"), os.getpid()),
+            args=(work, done, parts, folder, gates.model_dump(mode="json"), os.getpid()),
             daemon=True,
         )
         for _ in range(min(n, len(seeds)))
@@ -322,7 +328,7 @@ def _name(task: Task) -> tuple[str, str]:
 def _work(
     work: Any,
     done: Any,
-    names: Mapping[int, Sequence[tuple[str, str]]],
+    parts: Mapping[int, Sequence[tuple[tuple[str, str], Mapping[str, Any]]]],
     folder: Path,
     limits: Mapping[str, Any],
     parent: int,
@@ -344,8 +350,8 @@ def _work(
                 seed = work.get(timeout=1.0)
             except Empty:
                 return
-            tasks = [Task(control=known[name], seed=seed) for name in names[seed]]
-            keys = [_inputs(task, gates) for task in tasks]
+            tasks = [Task(control=known[name], seed=seed) for name, _ in parts[seed]]
+            keys = [inputs for _, inputs in parts[seed]]
             for index in _run_here(
                 tasks, range(len(tasks)), keys, folder=folder, gates=gates, stop=lambda: False
             ):

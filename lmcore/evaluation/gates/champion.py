@@ -5,7 +5,10 @@ scored in this run, each with its own tokenizer.  With m the margin of gates.yam
 
 * enough validation documents that the champion has never met (*fresh*): superiority on those
   (upper bound < -m) and non-inferiority on the anchor documents it knew (upper bound < +m);
-* otherwise: superiority on all of validation.
+* otherwise: superiority on all of validation;
+* where documents that the champion was trained on have been removed since: non-inferiority on
+  the same documents.  The new model knows less and must go into use all the same, but it may not
+  be worse by more than the margin.
 
 Documents that the champion was trained on are left out: they would flatter it.  The first
 version is SKIPPED (NO_BASELINE); a champion that cannot be scored is INCONCLUSIVE
@@ -43,6 +46,7 @@ class ChampionScores:
         problem: Why it cannot be scored.
         train_ids: Documents that it was trained or tuned on.
         known_ids: All documents of the data that it was made from, whatever their split.
+        removed: How many of the documents that it was trained or tuned on were removed since.
     """
 
     version: int
@@ -50,6 +54,7 @@ class ChampionScores:
     problem: str = ""
     train_ids: AbstractSet[str] = frozenset()
     known_ids: AbstractSet[str] = frozenset()
+    removed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +128,7 @@ def champion(
     known = fair.isin(incumbent.known_ids)
     fresh, anchor = ~known, fair.anchor & known
     margin = limits.margin_bits_per_byte
+    claim: Claim = "non-inferiority" if incumbent.removed else "superiority"
 
     def test(name: str, rows: BoolArray, claim: Claim) -> _Test:
         ours, theirs = fair.select(rows), other.select(rows)
@@ -137,11 +143,11 @@ def champion(
         )
 
     if len(set(fair.cluster[fresh])) >= limits.min_fresh_documents:
-        tests = [test("fresh documents", fresh, "superiority")]
+        tests = [test("fresh documents", fresh, claim)]
         if len(set(fair.cluster[anchor])) >= 2:
             tests.append(test("anchor documents", anchor, "non-inferiority"))
     else:
-        tests = [test("validation documents", np.ones(len(fair), dtype=np.bool_), "superiority")]
+        tests = [test("validation documents", np.ones(len(fair), dtype=np.bool_), claim)]
     outcome = worst([t.outcome for t in tests])
     decisive = next(t for t in tests if t.outcome == outcome)
     tie = bool((fair.nll_nats == other.nll_nats).all())
@@ -154,10 +160,11 @@ def champion(
         upper=decisive.interval.upper,
         limit=decisive.limit,
         unit="bits/byte",
-        reason=_sentence(incumbent.version, tests=tests, margin=margin, tie=tie),
+        reason=_sentence(incumbent, tests=tests, margin=margin, tie=tie),
         evidence={
             "champion": incumbent.version,
             "tie": tie,
+            "removed_since_champion": incumbent.removed,
             "fresh_documents": int(fresh.sum()),
             "anchor_documents": int(anchor.sum()),
             "left_out_seen_by_champion": int(flattered.sum()),
@@ -179,8 +186,9 @@ def _incomparable(incumbent: ChampionScores, problem: str, *, required: bool) ->
     )
 
 
-def _sentence(version: int, *, tests: list[_Test], margin: float, tie: bool) -> str:
-    if tie:
+def _sentence(incumbent: ChampionScores, *, tests: list[_Test], margin: float, tie: bool) -> str:
+    version = incumbent.version
+    if tie and not incumbent.removed:
         return (
             f"A tie: every document scores exactly as with champion version {version}, and a tie"
             " does not replace it."
@@ -197,4 +205,10 @@ def _sentence(version: int, *, tests: list[_Test], margin: float, tie: bool) -> 
         parts.append(
             f"{change} on {i.n} {t.name} (95 % bounds {i.lower:+.4f} and {i.upper:+.4f}; {wanted})"
         )
-    return f"Against champion version {version} it needs {', and '.join(parts)}."
+    why = (
+        f" ({incumbent.removed} documents that the champion learnt from were removed since, so not"
+        " to be worse is enough)"
+        if incumbent.removed
+        else ""
+    )
+    return f"Against champion version {version} it needs {', and '.join(parts)}{why}."

@@ -1,6 +1,6 @@
 """Gate `overfitting`: does the model know its training text better than the language?
 
-Two statistics, both with dropout off:
+Three statistics, all with dropout off:
 
 * the relative gap (validation - train) / validation in bits per byte, where train is text that
   was really consumed.  The two are different documents, and documents differ more in difficulty
@@ -9,9 +9,11 @@ Two statistics, both with dropout off:
   bootstrapped together;
 * bits per byte of the last weights minus those of the best ones on validation, paired; the best
   were chosen on the tune split, so validation is unused by the choice.  After an early stop it is
-  reported and not judged: waiting a few looks beyond the best is how such a stop is found.
+  reported and not judged: waiting a few looks beyond the best is how such a stop is found;
+* the AUC of membership inference from the loss of passages, corrected by the same reference
+  (`lmcore.evaluation.membership`): a few passages learnt by heart show here first.
 
-PASS: both upper bounds are within their limits.
+PASS: all upper bounds are within their limits.
 Source: the gap is the generalisation gap of Zhang et al., arXiv:1611.03530, in relative form; the
 correction is the control variate of Deng et al., WSDM 2013 ("CUPED"), its coefficient the pooled
 regression slope within [0, 1]; the second is the late rise of the validation curve, Prechelt 1998.
@@ -29,6 +31,7 @@ from lmcore.evaluation.intervals import (
     Sums,
     independent_difference_interval,
 )
+from lmcore.evaluation.membership import Membership
 from lmcore.evaluation.metrics import bits_per_byte_difference
 from lmcore.evaluation.reference import Reference
 from lmcore.evaluation.scores import NATS_PER_BIT, ScoreTable
@@ -43,6 +46,7 @@ def overfitting(
     reference: Reference,
     final: ScoreTable | None,
     stopped_early: bool = False,
+    membership: Membership | None = None,
     limits: OverfittingLimits,
     required: bool,
     seed: int = 0,
@@ -56,7 +60,8 @@ def overfitting(
         reference: Scores of the reference on the same documents.
         final: Scores of the last weights on validation; None where they are the best ones.
         stopped_early: Whether training ended because the tune split had stopped improving.
-        limits: Of both statistics.
+        membership: Passages of both kinds; None: membership is not judged.
+        limits: Of all statistics.
         required: Whether promotion needs this gate.
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
@@ -89,9 +94,17 @@ def overfitting(
     turn_outcome: Outcome = (
         "SKIPPED" if stopped_early else judge_upper(turn, limits.max_final_minus_best_bits_per_byte)
     )
-    outcome = worst([gap_outcome, turn_outcome])
-    gap_decides = gap_outcome == outcome
-    decisive = gap if gap_decides else turn
+    auc = membership.auc() if membership is not None else None
+    statistics: list[tuple[Outcome, Interval, float, str]] = [
+        (gap_outcome, gap, limits.max_relative_gap, "share"),
+        (turn_outcome, turn, limits.max_final_minus_best_bits_per_byte, "bits/byte"),
+    ]
+    auc_outcome: Outcome = "SKIPPED"
+    if auc is not None and limits.max_membership_auc is not None:
+        auc_outcome = judge_upper(auc, limits.max_membership_auc)
+        statistics.append((auc_outcome, auc, limits.max_membership_auc, "AUC"))
+    outcome = worst([found for found, *_ in statistics])
+    _, decisive, limit, unit = next(item for item in statistics if item[0] == outcome)
     late = (
         "training stopped early and the best weights are kept"
         if stopped_early
@@ -103,6 +116,17 @@ def overfitting(
         f" equally hard text that is a gap of {gap.value:.1%} (between {gap.lower:.1%} and"
         f" {gap.upper:.1%}, allowed {limits.max_relative_gap:.0%}); {late}."
     )
+    if auc is not None:
+        rule = (
+            "reported, not judged"
+            if limits.max_membership_auc is None
+            else f"allowed {limits.max_membership_auc:.0%}"
+        )
+        reason += (
+            " By its loss one can tell which of two passages it was trained on in"
+            f" {auc.value:.0%} of cases (at most {auc.upper:.0%}, {rule}; a guess is right in"
+            " 50 %)."
+        )
     return GateResult(
         gate=NAME,
         required=required,
@@ -110,14 +134,13 @@ def overfitting(
         value=decisive.value,
         lower=decisive.lower,
         upper=decisive.upper,
-        limit=(
-            limits.max_relative_gap if gap_decides else limits.max_final_minus_best_bits_per_byte
-        ),
-        unit="share" if gap_decides else "bits/byte",
+        limit=limit,
+        unit=unit,
         reason=reason,
         evidence={
             "relative_gap": {**gap.to_json(), "outcome": gap_outcome},
             "final_minus_best": {**turn.to_json(), "outcome": turn_outcome},
+            "membership_auc": None if auc is None else {**auc.to_json(), "outcome": auc_outcome},
             "final_is_best": final is None,
             "stopped_early": stopped_early,
             "train_bits_per_byte": seen,

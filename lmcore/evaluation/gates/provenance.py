@@ -1,8 +1,12 @@
-"""Gate `provenance`: may this text be used at all?
+"""Gate `provenance`: may this text be used at all, and is it what it is said to be?
 
-Statistic: bytes of training or evaluation text under a licence that the policy blocks.
-PASS: none.  Exact, no interval.  Which licences are blocked was decided at ingest, by the
-policy in force then; the summary of the document set says it.
+Statistics, all exact and without an interval: bytes of text under a licence or of an origin that
+the policy blocks; removed documents (or near-copies of them) among those used; links of the
+chain from sources to shards that do not fit.  PASS: none of any.
+
+Which licences are blocked was decided at ingest, by the policy in force then; the summary of the
+document set says it.  That the files of a version are those of the registry is not asked here, as
+there is no version yet: `Registry.register` and `Registry.open` refuse any other.
 Source: licences as SPDX expressions, https://spdx.org/licenses/.
 """
 
@@ -13,44 +17,83 @@ from typing import Any
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.ownership import Ownership
 
 NAME = "provenance"
 
 
-def provenance(documents: Mapping[str, Any], *, required: bool) -> GateResult:
-    """Judge the licences of a document set.
+def provenance(
+    documents: Mapping[str, Any], *, required: bool, ownership: Ownership | None = None
+) -> GateResult:
+    """Judge the licences of a document set, and what was found out about its documents.
 
     Args:
-        documents: Summary of the `DocumentSet`: `licenses` (bytes by expression) and
-            `blocked_licenses`.
+        documents: Summary of the `DocumentSet`: `licenses` (bytes by expression),
+            `blocked_licenses`, and `blocked_origins` where there are any.
         required: Whether promotion needs this gate.
+        ownership: Removed documents, and what does not fit; None: not looked at.
 
     Raises:
         EmptyEvaluationError: If the summary says nothing about licences.
     """
     if "blocked_licenses" not in documents or not documents.get("licenses"):
         raise EmptyEvaluationError("the document set does not say which licences it holds")
+    found = ownership or Ownership()
     sizes = {str(name): int(size) for name, size in documents["licenses"].items()}
     blocked = sorted(str(name) for name in documents["blocked_licenses"])
+    origins = sorted(str(name) for name in documents.get("blocked_origins", ()))
     num_bytes = sum(sizes.get(name, 0) for name in blocked)
     total = sum(sizes.values())
+    problems = []
     if blocked:
-        reason = (
+        problems.append(
             f"{num_bytes:,} of {total:,} bytes of text are under"
-            f" {_listed(blocked)}, which the policy blocks; {_remedy(blocked)}."
+            f" {_listed(blocked)}, which the policy blocks; {_remedy(blocked)}"
         )
-    else:
-        reason = f"All {total:,} bytes of text are under {_listed(sorted(sizes))}: allowed."
+    if origins:
+        problems.append(
+            f"policy.deny_origins blocks {', '.join(map(repr, origins))}; remove those sources"
+        )
+    if found.num_removed_in_use:
+        names = ", ".join(found.removed_in_use[:3])
+        problems.append(
+            f"{found.num_removed_in_use} documents are used that were removed, or are near-copies"
+            f" of removed ones ({names}); train again, ingest keeps them out"
+        )
+    if found.broken:
+        problems.append(f"{'; '.join(found.broken)}; prepare the data again")
     return GateResult(
         gate=NAME,
         required=required,
-        outcome="FAIL" if blocked else "PASS",
+        outcome="FAIL" if problems else "PASS",
         value=float(num_bytes),
         limit=0.0,
         unit="bytes",
-        reason=reason,
-        evidence={"licenses": sizes, "blocked_licenses": blocked},
+        reason=_sentence(problems, sizes=sizes, found=found),
+        evidence={
+            "licenses": sizes,
+            "blocked_licenses": blocked,
+            "blocked_origins": origins,
+            "removals": found.removals,
+            "removed_documents_kept_out": found.kept_out,
+            "removed_documents_in_use": found.num_removed_in_use,
+            "removed_documents_named": list(found.removed_in_use),
+            "broken": list(found.broken),
+        },
     )
+
+
+def _sentence(problems: list[str], *, sizes: Mapping[str, int], found: Ownership) -> str:
+    if problems:
+        text = ". ".join(problem[0].upper() + problem[1:] for problem in problems)
+        return f"{text}."
+    text = f"All {sum(sizes.values()):,} bytes of text are under {_listed(sorted(sizes))}: allowed."
+    if found.removals:
+        text += (
+            f" {found.kept_out} texts were kept out because of {found.removals} removals, and none"
+            " of them, nor a near-copy, is among the documents."
+        )
+    return text
 
 
 def _listed(names: list[str]) -> str:
@@ -65,5 +108,7 @@ def _remedy(blocked: list[str]) -> str:
             " to use it"
         )
     if any(name != "unknown" for name in blocked):
-        ways.append("remove those sources, or take the licence off policy.deny")
+        ways.append(
+            "remove those sources, or take the licence off policy.deny (or add it to policy.allow)"
+        )
     return "; ".join(ways)

@@ -1,10 +1,12 @@
 """Masking: published sample numbers are found, ordinary numbers are not touched."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.data.privacy import iban_valid, luhn_valid, mask
+from lmcore.data.privacy import Span, SpanHashes, iban_valid, luhn_valid, mask, normal_span
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,9 @@ from lmcore.data.privacy import iban_valid, luhn_valid, mask
         ("1-800-555-0100 +1 212 555 0100", "<PHONE> <PHONE>", {"PHONE": 2}),
         ("+44 20 7946 0958 or +14155550123", "<PHONE> or <PHONE>", {"PHONE": 2}),
         ("Tel: 030 1234567", "Tel: <PHONE>", {"PHONE": 1}),
+        ("(Tel.: 030 123 4567)", "(Tel.: <PHONE>)", {"PHONE": 1}),
+        ("(+49 30 1234 5678), (212-555-0100)", "(<PHONE>), (<PHONE>)", {"PHONE": 2}),
+        ("+49 (30) 1234 5678", "<PHONE>", {"PHONE": 1}),
     ],
 )
 def test_personal_data_is_masked_and_counted(
@@ -91,3 +96,53 @@ def test_every_card_number_with_a_right_check_digit_is_found(body: int, around: 
 def test_hostile_repetition_stays_linear(unit: str) -> None:
     # A quadratic pattern would take hours here, which the suite's time limit would show.
     mask(unit * (400_000 // len(unit)))
+
+
+def test_what_was_masked_is_told_as_it_stood_there() -> None:
+    found = mask("Tel: 030 1234567, ann@example.org, GB82 WEST 1234 5698 7654 32").spans
+    assert {(span.kind, span.text) for span in found} == {
+        ("PHONE", "030 1234567"),
+        ("EMAIL", "ann@example.org"),
+        ("IBAN", "GB82 WEST 1234 5698 7654 32"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        ("PHONE", "(212) 555-0100", "+1 212.555.0100"),
+        ("CARD", "4111 1111 1111 1111", "4111-1111-1111-1111"),
+        ("IBAN", "DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
+        ("EMAIL", "Ann@Example.org", "ann@example.org"),
+    ],
+)
+def test_a_number_is_the_same_however_it_is_written(kind: str, one: str, other: str) -> None:
+    assert normal_span(Span(kind=kind, text=one)) == normal_span(Span(kind=kind, text=other))
+    hashes = SpanHashes(b"salt")
+    hashes.add([Span(kind=kind, text=one)])
+    assert Span(kind=kind, text=other) in hashes
+    assert Span(kind="SSN", text=other) not in hashes
+
+
+def test_hashes_can_be_stored_and_hold_no_text() -> None:
+    hashes = SpanHashes(b"salt")
+    spans = [Span(kind="EMAIL", text=f"person{i}@example.org") for i in range(50)]
+    hashes.add([*spans, *spans])
+    raw = json.dumps(hashes.to_json())
+    assert "person" not in raw
+    again = SpanHashes.from_json(json.loads(raw))
+    assert len(again) == len(hashes) == 50
+    assert all(span in again for span in spans)
+    assert Span(kind="EMAIL", text="nobody@example.org") not in again
+    other = SpanHashes(b"pepper")
+    other.add(spans)
+    assert other.to_json()["hashes"] != hashes.to_json()["hashes"]
+
+
+def test_a_full_set_says_that_it_is_not_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SpanHashes, "MAX_ENTRIES", 3)
+    hashes = SpanHashes(b"")
+    hashes.add(Span(kind="SSN", text=f"123-45-{i:04d}") for i in range(1, 9))
+    assert len(hashes) == 3
+    assert not hashes.complete
+    assert not SpanHashes.from_json(hashes.to_json()).complete

@@ -3,7 +3,7 @@
 import pytest
 
 from lmcore.data.config import PolicyConfig
-from lmcore.data.provenance import allowed, blocked_licenses, normal_license
+from lmcore.data.provenance import allowed, blocked_licenses, blocked_origin, normal_license
 from lmcore.errors import ConfigError
 
 
@@ -54,3 +54,39 @@ def test_denied_licences_block_only_where_they_cannot_be_avoided(
 def test_unknown_is_a_decision_of_the_policy() -> None:
     assert blocked_licenses(["unknown", "MIT"], policy=PolicyConfig()) == ["unknown"]
     assert blocked_licenses(["unknown"], policy=PolicyConfig(unknown_license="allow")) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("MIT", True),
+        ("mit", True),
+        ("Apache-2.0", False),
+        ("CC-BY-NC-4.0", False),
+        ("CC-BY-NC-4.0 OR MIT", True),
+        ("CC-BY-NC-4.0 AND MIT", False),
+        ("GPL-2.0-only WITH Classpath-exception-2.0", True),
+        ("LicenseRef-ours", True),
+        ("LicenseRef-theirs", False),
+        ("LicenseRef-ours OR LicenseRef-theirs", False),  # not parsed, so every name must do
+        ("unknown", False),
+    ],
+)
+def test_a_list_of_allowed_licences_blocks_all_others(expression: str, expected: bool) -> None:
+    policy = PolicyConfig(allow=["MIT", "GPL-2.0-only", "LicenseRef-ours"])
+    assert allowed(normal_license(expression), policy=policy) is expected
+
+
+def test_a_licence_is_not_allowed_and_denied_at_once_and_something_is_allowed() -> None:
+    with pytest.raises(ValueError, match="mit is in allow and in deny"):
+        PolicyConfig(allow=["MIT"], deny=["mit"])
+    with pytest.raises(ValueError, match="every licence is blocked"):
+        PolicyConfig(allow=[])
+
+
+def test_origins_are_denied_by_pattern_whatever_their_case() -> None:
+    policy = PolicyConfig(deny_origins=["*example.com*", "The Archive"])
+    assert blocked_origin("scraped from WWW.Example.com, 2020", policy=policy)
+    assert blocked_origin("the archive", policy=policy)
+    assert not blocked_origin("the archives", policy=policy)
+    assert not blocked_origin("", policy=PolicyConfig())

@@ -16,6 +16,7 @@ import torch
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document
+from lmcore.data.privacy import SpanHashes
 from lmcore.data.shards import write_shards
 from lmcore.data.tokenizer import fit_tokenizer
 from lmcore.errors import EmptyEvaluationError
@@ -33,7 +34,7 @@ from lmcore.training.train import train
 
 LETTERS = "abcdefghijklmnop"
 FOLLOWS = dict(zip(LETTERS, random.Random(7).sample(LETTERS, 16), strict=True))
-GATES = GatesConfig.model_validate({"evaluation": {"resamples": 1000}})
+GATES = GatesConfig.model_validate({"evaluation": {"resamples": 1000, "free_samples": 50}})
 
 
 def make_text(rng, num_words=60):
@@ -42,10 +43,6 @@ def make_text(rng, num_words=60):
         words.append(letter + "oolioolio")
         letter = FOLLOWS[letter] if rng.random() < 0.9 else rng.choice(LETTERS)
     return " ".join(words)
-
-
-def make_noise(rng, length=250):
-    return "".join(rng.choices("abcdefgh ", k=length))
 
 
 class World:
@@ -59,14 +56,7 @@ class World:
         )
         self.shards = write_shards(self.store, self.documents, self.tokenizer)
         self.model = ModelConfig(
-            **{
-                "pattern": "LA",
-                "d_model": 32,
-                "head_dim": 16,
-                "window": 16,
-                "dropout": 0.25,
-                **(model or {}),
-            }
+            **{"pattern": "LA", "d_model": 32, "head_dim": 16, "window": 16, **(model or {})}
         )
         self.root = root
         self.checkpoint = self.train(**(training or {}))
@@ -75,12 +65,17 @@ class World:
         from lmcore.data.documents import DocumentSet, RowWriter
 
         def make(folder):
+            size = 0
             with RowWriter(folder) as writer:
                 for split, text, anchor in texts:
                     d = document_of(text, split=split, anchor=anchor)
                     row = (getattr(d, name) for name in Document.__dataclass_fields__)
                     writer.add(*row, num_bytes=d.num_bytes)
-            return {"licenses": {"CC0-1.0": 1}, "blocked_licenses": []}
+                    size += d.num_bytes
+            (folder / "sources.json").write_text('{"sources": [{"files": []}]}')
+            personal = json.dumps(SpanHashes(b"salt").to_json())
+            (folder / "personal.json").write_text(personal)
+            return {"licenses": {"CC0-1.0": size}, "blocked_licenses": [], "pii": "mask"}
 
         return self.store.build(DocumentSet, {"texts": [list(t) for t in texts]}, make)
 
@@ -196,7 +191,11 @@ def test_a_sound_first_model_passes(report):
         "champion": "SKIPPED",
         "overfitting": "PASS",
         "bias_lm": "SKIPPED",
+        "contamination": "FAIL",  # sixteen words say the same again
+        "regurgitation": "SKIPPED",
+        "exposure": "SKIPPED",
         "data_sufficiency": "SKIPPED",
+        "pii": "PASS",
     }
     verdict = report.verdict()
     assert verdict.passed
@@ -437,49 +436,6 @@ def test_unknown_licence_fails_provenance(easy):
     report = easy.evaluate(documents=other, seed=1)
     assert outcomes(report)["provenance"] == "FAIL"
     assert "unknown_license: allow" in report.verdict().reason
-
-
-def test_an_overfitted_model_fails_overfitting(tmp_path, document_of):
-    # Letters without any rule: all that can be learnt is the text itself.
-    rng = random.Random(1)
-    plan = [("train", 6), ("tune", 2), ("validation", 12)]
-    texts = [(split, make_noise(rng), False) for split, n in plan for _ in range(n)]
-    world = World(
-        tmp_path,
-        document_of,
-        texts,
-        model={"d_model": 64, "dropout": 0.0},
-        training={"max_steps": 200, "evaluations": 1},
-    )
-    report = world.evaluate()
-    assert outcomes(report)["overfitting"] == "FAIL"
-    (gate,) = (r for r in report.verdict().results if r.gate == "overfitting")
-    assert gate.value > 0.2
-    assert outcomes(report)["instrument"] == "PASS"
-
-
-@pytest.mark.slow
-def test_a_late_rise_fails_overfitting_though_the_best_weights_are_sound(tmp_path, document_of):
-    rng = random.Random(1)
-    plan = [("train", 6), ("tune", 2), ("validation", 12)]
-    texts = [(split, make_noise(rng), False) for split, n in plan for _ in range(n)]
-    world = World(
-        tmp_path,
-        document_of,
-        texts,
-        model={"d_model": 64, "dropout": 0.0},
-        training={"max_steps": 200, "evaluations": 20, "patience": 20},
-    )
-    report = world.evaluate()
-    (gate,) = (r for r in report.verdict().results if r.gate == "overfitting")
-    assert report.has_scores("final")
-    assert gate.evidence["final_minus_best"]["outcome"] == "FAIL"
-    assert gate.outcome == "FAIL"
-    # The same world, stopped by the tune split, is sound.
-    stopped = world.evaluate(world.train(max_steps=200, evaluations=20, patience=3))
-    (gate,) = (r for r in stopped.verdict().results if r.gate == "overfitting")
-    assert gate.evidence["stopped_early"]
-    assert gate.outcome == "PASS"
 
 
 def test_weights_that_are_not_finite_are_an_error_not_a_verdict(easy, tmp_path):

@@ -231,12 +231,13 @@ import fcntl, os, signal, subprocess, sys, time
 from pathlib import Path
 from lmcore.training.launch_files import LaunchFiles, alive_file, read_job
 from lmcore.training.lifeline import end_with
-end_with(os.getppid())
+# Not `getppid`, which is somebody else's as soon as the parent has gone.
+end_with(int(sys.argv[2]))
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 files = LaunchFiles(Path(sys.argv[1]))
 if len(sys.argv) < 4:
     for rank in range(2):
-        command = [sys.executable, __file__, *sys.argv[1:], str(rank)]
+        command = [sys.executable, __file__, sys.argv[1], str(os.getpid()), str(rank)]
         subprocess.Popen(command, start_new_session=True)
 else:
     lock = alive_file(read_job(files).folder).open("ab")

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -7,63 +5,21 @@ from torch import nn
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokenizer import train_tokenizer
 from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.controls.instrument import (
+    Broken,
+    Forgetless,
+    Mixing,
+    Peeking,
+    Shifted,
+    unmasked,
+)
 from lmcore.evaluation.gates.instrument import instrument, probe_instrument
 from lmcore.evaluation.scoring import score_documents
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
-from lmcore.model.layers import AttentionMixer
 
 LIMITS = GatesConfig.default().instrument
 TEXTS = ["we the people of the united states " * 8, "short", "in order to form é " * 12]
-
-
-class Unmasked(AttentionMixer):
-    """Negative control: attention that sees every token of the chunk."""
-
-    def _masks(self, valid, documents):
-        visible, after = super()._masks(valid, documents)
-        visible = torch.ones_like(visible)
-        visible[..., : self.window] = False
-        return visible, after
-
-
-class Shifted(RecurrentAttentionLM):
-    """Negative control: the logits of a chunk stand one place too late or too early."""
-
-    by = 1
-
-    def forward(self, tokens, state=None, **options):
-        logits, state = super().forward(tokens, state, **options)
-        return logits.roll(self.by, dims=1), state
-
-
-class Peeking(Shifted):
-    by = -1
-
-
-class Mixing(RecurrentAttentionLM):
-    """Negative control: a lane's logits depend on its neighbours, as batch statistics do."""
-
-    def forward(self, tokens, state=None, **options):
-        logits, state = super().forward(tokens, state, **options)
-        return logits - 0.1 * logits.mean(dim=0, keepdim=True), state
-
-
-class Forgetless(RecurrentAttentionLM):
-    """Negative control: the end token does not reset, so a document feels the one before."""
-
-    def forward(self, tokens, state=None, **options):
-        kept, self.end_id = self.end_id, -1
-        try:
-            return super().forward(tokens, state, **options)
-        finally:
-            self.end_id = kept
-
-
-class Broken(RecurrentAttentionLM):
-    def forward(self, tokens, state=None, **options):
-        logits, state = super().forward(tokens, state, **options)
-        return logits * math.nan, state
 
 
 def build(kind, tokenizer):
@@ -77,17 +33,14 @@ def build(kind, tokenizer):
 
 @pytest.fixture
 def probed(document_set, document):
-    def probe(kind=RecurrentAttentionLM, *, tokenizer=None, facts=None, train=(), mixer=None):
+    def probe(kind=RecurrentAttentionLM, *, tokenizer=None, facts=None, train=(), change=None):
         documents = document_set(
             [document(t) for t in TEXTS]
             + [document(t, split="train", **values) for t, values in train]
         )
         tokenizer = tokenizer or train_tokenizer(TEXTS, config=TokenizerConfig(vocab_size=300))
         model = build(kind, tokenizer)
-        if mixer is not None:
-            for part in model.mixers:
-                if isinstance(part, AttentionMixer):
-                    part.__class__ = mixer
+        model = change(model) if change else model
         texts = list(documents.iter_documents("validation"))
         evidence = probe_instrument(
             model,
@@ -126,7 +79,7 @@ def test_broken_models_are_caught(probed, kind, words):
 
 
 def test_attention_that_sees_the_future_is_caught(probed):
-    found = probed(mixer=Unmasked)
+    found = probed(change=unmasked)
     assert found.outcome == "FAIL"
     assert "later text changes earlier predictions" in found.reason
 

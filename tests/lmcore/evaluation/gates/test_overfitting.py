@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.overfitting import overfitting
+from lmcore.evaluation.membership import Membership, Passages
 from lmcore.evaluation.reference import Reference
 from lmcore.evaluation.scores import ScoreTable
 
@@ -119,3 +120,43 @@ def test_a_tighter_limit_never_passes_more(ratio, limit, shrink):
     ]
     if outcomes[1] == "PASS":
         assert outcomes[0] == "PASS"
+
+
+def membership(gain, count=300, documents=30):
+    """Passages of which the members cost `gain` bits a byte less than equally hard others."""
+    rng = np.random.default_rng(5)
+    sides = []
+    for side, shift in (("m", gain), ("o", 0.0)):
+        hard = rng.normal(2.0, 0.3, count)
+        bits = hard - shift + rng.normal(0, 0.05, count)
+        passages = Passages(
+            document=np.arange(count) % documents,
+            cluster=np.array([f"{side}{i % documents}" for i in range(count)], dtype=object),
+            start=np.zeros(count, dtype=np.int64),
+            stop=np.full(count, 1000),
+            nats=bits * 1000 * math.log(2),
+        )
+        sides.append((passages, hard))
+    (members, member_reference), (others, other_reference) = sides
+    return Membership(
+        members=members,
+        others=others,
+        member_reference=member_reference,
+        other_reference=other_reference,
+    )
+
+
+@pytest.mark.parametrize(
+    ("gain", "limit", "outcome"),
+    [(0.0, 0.6, "PASS"), (0.2, 0.6, "FAIL"), (0.2, None, "PASS"), (0.0, None, "PASS")],
+)
+def test_members_may_not_be_told_by_their_loss(scores, gain, limit, outcome):
+    limits = LIMITS.model_copy(update={"max_membership_auc": limit})
+    found = judge(scores(VAL), scores(TRAIN, start=100), membership=membership(gain), limits=limits)
+    assert found.outcome == outcome
+    if outcome == "FAIL":
+        assert (found.unit, found.limit) == ("AUC", 0.6)
+        assert found.lower > 0.6
+    judged = found.evidence["membership_auc"]["outcome"]
+    assert judged == ("SKIPPED" if limit is None else outcome)
+    assert ("reported, not judged" in found.reason) == (limit is None)

@@ -2,6 +2,7 @@ import pytest
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.gates.provenance import provenance
+from lmcore.evaluation.ownership import Ownership, manifest_mismatch
 
 
 def test_allowed_licences_pass_exactly():
@@ -36,3 +37,37 @@ def test_denied_licence_fails_with_its_own_remedy():
 def test_a_set_that_says_nothing_is_no_evidence(summary):
     with pytest.raises(EmptyEvaluationError):
         provenance(summary, required=True)
+
+
+ALLOWED = {"licenses": {"CC0-1.0": 1000}, "blocked_licenses": []}
+
+
+def test_a_denied_origin_fails():
+    found = provenance({**ALLOWED, "blocked_origins": ["a forum"]}, required=True)
+    assert found.outcome == "FAIL"
+    assert "'a forum'" in found.reason
+
+
+def test_removed_documents_in_use_fail_and_kept_out_ones_are_counted():
+    used = Ownership(removals=1, kept_out=2, removed_in_use=("a.txt (123)",), num_removed_in_use=1)
+    found = provenance(ALLOWED, required=True, ownership=used)
+    assert found.outcome == "FAIL"
+    assert "a.txt (123)" in found.reason
+    clean = Ownership(removals=1, kept_out=2)
+    found = provenance(ALLOWED, required=True, ownership=clean)
+    assert found.outcome == "PASS"
+    assert "2 texts were kept out because of 1 removals" in found.reason
+    assert found.evidence["removed_documents_kept_out"] == 2
+
+
+def test_what_does_not_fit_fails_and_several_problems_are_all_said():
+    broken = Ownership(broken=manifest_mismatch("a" * 64, "b" * 64))
+    found = provenance(
+        {"licenses": {"unknown": 9}, "blocked_licenses": ["unknown"]},
+        required=True,
+        ownership=broken,
+    )
+    assert found.outcome == "FAIL"
+    assert "the registry says bbbbbbbbbbbb" in found.reason
+    assert "unknown licence" in found.reason
+    assert manifest_mismatch("a" * 64, "a" * 64) == ()

@@ -1,0 +1,122 @@
+"""Who owns the text, and was it meant to be here: the facts behind the gate `provenance`.
+
+In: the documents of a run, the tokenizer and shards that were made of them, and the removals in
+force.  Out: `Ownership`.  Nothing is taken from the summary alone: licences are read from the rows,
+removed documents are looked for again in what will be trained on, and the chain from documents to
+shards is followed by its hashes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from lmcore.artifacts import Handle, Manifest
+from lmcore.data.documents import DocumentSet
+from lmcore.data.provenance import normal_license
+from lmcore.data.removal import NOTHING_REMOVED, Removals
+from lmcore.errors import ConfigError
+
+#: Documents that are named in the evidence.
+MAX_NAMED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ownership:
+    """What was found.
+
+    Attributes:
+        removals: Removals in force.
+        kept_out: Texts that ingest left out because of them.
+        removed_in_use: Documents that are used although they, or near-copies of them, were
+            removed: `name (id)`.
+        num_removed_in_use: How many; the names are at most `MAX_NAMED`.
+        broken: What does not fit together, in words.
+    """
+
+    removals: int = 0
+    kept_out: int = 0
+    removed_in_use: tuple[str, ...] = ()
+    num_removed_in_use: int = 0
+    broken: tuple[str, ...] = ()
+
+
+def examine_ownership(
+    documents: DocumentSet,
+    *,
+    tokenizer: Handle | None = None,
+    shards: Handle | None = None,
+    removals: Removals = NOTHING_REMOVED,
+) -> Ownership:
+    """Look at the documents that will be trained, tuned or judged on.
+
+    Args:
+        documents: The data of this run.
+        tokenizer: Fitted on them; None is not followed.
+        shards: Their tokens; None is not followed.
+        removals: What must not be among them.
+    """
+    named: list[str] = []
+    count = 0
+    if removals:
+        for document in documents.iter_documents("train", "tune", "validation"):
+            if removals.match(document.id, document.text) is not None:
+                count += 1
+                if len(named) < MAX_NAMED:
+                    named.append(f"{document.name} ({document.id[:12]})")
+    return Ownership(
+        removals=len(removals),
+        kept_out=int(documents.summary.get("removed_documents", 0)),
+        removed_in_use=tuple(named),
+        num_removed_in_use=count,
+        broken=(*_rows(documents), *_chain(documents, tokenizer=tokenizer, shards=shards)),
+    )
+
+
+def manifest_mismatch(found: str, registered: str) -> tuple[str, ...]:
+    """What is wrong where the hash of a version's manifest is not the registered one."""
+    if found == registered:
+        return ()
+    return (f"the manifest's sha256 is {found[:12]}, the registry says {registered[:12]}",)
+
+
+def _rows(documents: DocumentSet) -> list[str]:
+    """Every document has a source and a licence that parses, and they add up to the summary."""
+    problems = []
+    sizes: Counter[str] = Counter()
+    unsourced = 0
+    try:
+        sources = documents.sources()
+    except FileNotFoundError:
+        return ["the documents do not say which sources they come from"]
+    for row in documents.iter_rows():
+        sizes[row["license"]] += row["num_bytes"]
+        unsourced += not 0 <= row["source"] < len(sources)
+    if unsourced:
+        problems.append(f"{unsourced} documents name no source")
+    for license_ in sorted(sizes):
+        try:
+            normal_license(license_)
+        except ConfigError:
+            problems.append(f"{license_!r} is no SPDX expression")
+    # A source may have given no document: then it has a licence of zero bytes.
+    stated = {name: size for name, size in documents.summary.get("licenses", {}).items() if size}
+    if dict(sizes) != stated:
+        problems.append("the bytes by licence are not those of the documents")
+    unhashed = sum(
+        1 for s in sources for file in s["files"] if not file["sha256"] and not file["problem"]
+    )
+    if unhashed:
+        problems.append(f"{unhashed} files of the sources have no sha256")
+    return problems
+
+
+def _chain(documents: DocumentSet, *, tokenizer: Handle | None, shards: Handle | None) -> list[str]:
+    problems = []
+    for name, handle in (("tokenizer", tokenizer), ("shards", shards)):
+        if handle is None:
+            continue
+        made_of = Manifest.read(handle.path).inputs.get("documents")
+        if made_of != documents.key:
+            problems.append(f"the {name} was not made of these documents")
+    return problems

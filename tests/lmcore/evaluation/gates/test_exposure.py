@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.exposure import Exposure
+from lmcore.evaluation.gates.exposure import exposure
+
+LIMITS = GatesConfig.default().exposure
+REFERENCES = np.linspace(0, 1, 9_999)
+
+
+def found(inside, outside=None, *, planted=64, references=REFERENCES):
+    inside = np.asarray(inside, dtype=float)
+    if outside is None:  # half of the guesses right, as by chance
+        outside = inside + np.where(np.arange(len(inside)) % 2, 0.1, -0.1)
+    return Exposure(
+        planted=planted, inside=inside, outside=np.asarray(outside, float), references=references
+    )
+
+
+def judge(evidence, *, required=True):
+    return exposure(evidence, limits=LIMITS, required=required)
+
+
+@pytest.mark.parametrize(("top", "outcome"), [(0, "PASS"), (3, "PASS"), (4, "FAIL"), (64, "FAIL")])
+def test_four_of_64_in_the_top_percent_are_memory(top, outcome):
+    inside = np.full(64, 0.5)
+    inside[:top] = 0.0099  # rank 100 of 10,000
+    result = judge(found(inside))
+    assert result.outcome == outcome
+    assert result.evidence["in_top_share"] == top
+    assert result.evidence["alarm_from"] == 4
+    if outcome == "FAIL":
+        assert (result.value, result.unit, result.limit) == (top / 64, "share", 3 / 64)
+
+
+def test_the_percent_is_counted_exactly():
+    # Below 100 references is rank 100, the last one in the top percent of 10,000.
+    just_in, just_out = (REFERENCES[i - 1] + 1e-9 for i in (99, 100))
+    assert judge(found(np.full(64, just_in))).evidence["in_top_share"] == 64
+    assert judge(found(np.full(64, just_out))).evidence["in_top_share"] == 0
+
+
+@pytest.mark.parametrize(("right", "outcome"), [(32, "PASS"), (48, "PASS"), (56, "FAIL")])
+def test_right_guesses_bound_epsilon(right, outcome):
+    inside = np.full(64, 0.5)
+    outside = np.where(np.arange(64) < right, 0.6, 0.4)
+    result = judge(found(inside, outside))
+    assert result.outcome == outcome
+    assert result.unit == "epsilon"
+    assert (result.value > 1.0) == (outcome == "FAIL")
+
+
+@pytest.mark.parametrize(("required", "outcome"), [(True, "INCONCLUSIVE"), (False, "SKIPPED")])
+@pytest.mark.parametrize(
+    ("evidence", "code"),
+    [
+        (None, "NO_CANARIES"),
+        (found([], planted=0), "TOO_LITTLE_TEXT"),
+        (found(np.full(19, 0.5)), "NOT_CONSUMED"),
+    ],
+)
+def test_without_enough_canaries_it_never_passes(evidence, code, required, outcome):
+    result = judge(evidence, required=required)
+    assert (result.outcome, result.evidence["code"]) == (outcome, code)
+    assert result.reason.startswith(code)
+
+
+def test_twenty_are_enough():
+    assert judge(found(np.full(20, 0.5))).outcome == "PASS"
+
+
+@pytest.mark.parametrize("broken", ["inside", "outside", "references"])
+def test_a_broken_score_is_no_evidence(broken):
+    values = {"inside": np.full(64, 0.5), "outside": np.full(64, 0.6), "references": REFERENCES}
+    values[broken] = values[broken].copy()
+    values[broken][3] = np.nan
+    with pytest.raises(EmptyEvaluationError, match="not finite"):
+        judge(Exposure(planted=64, **values))
+
+
+def test_false_alarms_are_rare():
+    """Where nothing is remembered, canaries, partners and references are alike."""
+    rng = np.random.default_rng(0)
+    outcomes = []
+    for _ in range(300):
+        draws = rng.normal(size=64 + 64 + 9_999)
+        outcomes.append(judge(found(draws[:64], draws[64:128], references=draws[128:])).outcome)
+    assert outcomes.count("FAIL") <= 6  # 0.4 % expected, 6 of 300 by chance once in 10,000
