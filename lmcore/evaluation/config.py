@@ -144,9 +144,18 @@ class ExposureLimits(Section):
     """When canaries are remembered."""
 
     top_share: float = Field(gt=0, lt=0.5)
-    alarm_level: float = Field(gt=0, lt=0.5, description="Of a false alarm by the ranks.")
+    max_top_share: float = Field(gt=0, lt=1, description="Of the canaries that may rank there.")
     max_epsilon: float = Field(gt=0, le=16)
     min_canaries: int = Field(ge=10)
+
+    @model_validator(mode="after")
+    def _above_chance(self) -> Self:
+        if self.max_top_share <= self.top_share:
+            raise ValueError(
+                f"max_top_share={self.max_top_share:g} is not above top_share={self.top_share:g},"
+                " which is what chance alone brings"
+            )
+        return self
 
 
 class BiasLimits(Section):
