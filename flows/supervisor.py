@@ -146,7 +146,7 @@ class Supervisor:
         child.crashes = [at for at in child.crashes if now - at < self._window_seconds] + [now]
         if len(child.crashes) > self._most_crashes:
             raise ServiceError(
-                f"{_ended(service, code)}; that was the {len(child.crashes)}th time in"
+                f"{_ended(service, code)}; that makes {len(child.crashes)} times in"
                 f" {self._window_seconds / 60:.0f} minutes, so everything is stopped."
             )
         pause = min(2.0 ** (len(child.crashes) - 1) - 1, _LONGEST_PAUSE_SECONDS)
@@ -206,8 +206,9 @@ def _close_input(process: subprocess.Popen[bytes]) -> None:
 
 
 def _ended(service: Service, code: int) -> str:
-    how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-    return f"{service.name} {how} ({_last_line(service.log)}; see {service.log})"
+    if code < 0:
+        return f"{service.name} was ended by signal {-code} (its output is in {service.log})"
+    return f"{service.name} ended with code {code}: {_last_line(service.log)} (see {service.log})"
 
 
 def _last_line(log: Path) -> str:
