@@ -24,7 +24,10 @@ SILENCE = timedelta(minutes=10)
 
 
 def zombies(
-    silence: timedelta = SILENCE, name: str = "lmcore: mark silent runs as crashed"
+    *,
+    silence: timedelta = SILENCE,
+    runs: str = "*",
+    name: str = "lmcore: mark silent runs as crashed",
 ) -> AutomationCore:
     """Mark flow runs as crashed whose heartbeats have stopped.
 
@@ -32,7 +35,8 @@ def zombies(
     (Promoted, Rejected), which a list of Prefect's names would miss.
 
     Args:
-        silence: How long a run may say nothing.
+        silence: How long a run may say nothing; longer than the time between its heartbeats.
+        runs: Identifier of a flow run, or all.
         name: Of the automation.
     """
     return AutomationCore(
@@ -41,7 +45,7 @@ def zombies(
         trigger=EventTrigger(
             after={HEARTBEAT},
             expect={"prefect.flow-run.*"},
-            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match={"prefect.resource.id": f"prefect.flow-run.{runs}"},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,

@@ -65,9 +65,7 @@ def inspected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def named(inspected: dict[str, Any], flow: str, name: str) -> dict[str, Any]:
-    [found] = [
-        d for d in inspected["deployments"] if (d["flow_name"], d["name"]) == (flow, name)
-    ]
+    [found] = [d for d in inspected["deployments"] if (d["flow_name"], d["name"]) == (flow, name)]
     assert isinstance(found, dict)
     return found
 

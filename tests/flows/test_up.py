@@ -53,7 +53,8 @@ from flows.automations import ensure, zombies
 from flows.events import emit_arrived
 from prefect.client.orchestration import get_client
 with get_client(sync_client=True) as client:
-    ensure(client, zombies(timedelta(seconds=10), name="of a test"))
+    of_one = zombies(silence=timedelta(seconds=10), runs=sys.argv[1], name="of a test")
+    ensure(client, of_one)
 emit_arrived("stories", {"files": 1})
 """
 
@@ -199,8 +200,14 @@ def up(
 @pytest.fixture(scope="module")
 def zombie(up: Up) -> str:
     """New text has arrived, and a run has stopped sending heartbeats."""
+    flow = up.prefect("/flows/", {"name": "retrain"})["id"]
+    state = {"type": "RUNNING", "name": "Running"}
+    run = up.prefect(
+        "/flow_runs/",
+        {"flow_id": flow, "state": state, "parameters": {"config": {"name": "silent"}}},
+    )["id"]
     done = subprocess.run(
-        [sys.executable, "-c", ASK],
+        [sys.executable, "-c", ASK, run],
         env=environment(up.home),
         cwd=up.folder,
         capture_output=True,
@@ -208,12 +215,6 @@ def zombie(up: Up) -> str:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    flow = up.prefect("/flows/", {"name": "retrain"})["id"]
-    state = {"type": "RUNNING", "name": "Running"}
-    run = up.prefect(
-        "/flow_runs/",
-        {"flow_id": flow, "state": state, "parameters": {"config": {"name": "silent"}}},
-    )["id"]
     heartbeat = {
         "event": "prefect.flow-run.heartbeat",
         "occurred": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -271,7 +272,7 @@ def test_the_schedule_is_deployed_and_makes_runs(up: Up) -> None:
     deployments = {d["entrypoint"]: d for d in up.prefect("/deployments/filter", {})}
     retrain = deployments["flows.pipeline.retrain"]
     assert not retrain["paused"]
-    assert retrain["concurrency_limit"] == 1
+    assert retrain["global_concurrency_limit"]["limit"] == 1
     assert retrain["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     source = retrain["parameters"]["config"]["sources"][0]
     assert source["path"] == str(up.folder / "stories-*.jsonl")
