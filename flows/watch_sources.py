@@ -80,7 +80,7 @@ def look(home: Home, config: RunConfig, *, busy: bool) -> Finding:
     if new and not _trained_on(home, config, found.digest):
         if busy:
             return "busy"
-        _monitor(config)
+        _monitor(home, config)
         emit_arrived(
             config.name, {"fingerprint": found.digest, "files": found.files, "bytes": found.bytes}
         )
@@ -101,9 +101,12 @@ def _trained_on(home: Home, config: RunConfig, sources: str) -> bool:
     return any(v.fingerprints.get("data") == data for v in registry.versions(config.name))
 
 
-def _monitor(config: RunConfig) -> None:
+def _monitor(home: Home, config: RunConfig) -> None:
     """Measure whether the champion drifts on the new text; retraining does not depend on it."""
-    if importlib.util.find_spec(_MONITOR) is None:
+    from flows.registry import Registry
+
+    champion = Registry(home).aliases(config.name).get("champion")
+    if champion is None or importlib.util.find_spec(_MONITOR) is None:
         return
     try:
         importlib.import_module(_MONITOR).monitor(config)

@@ -42,8 +42,6 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
                 self.send_header("Location", "/elsewhere")
             self.end_headers()
 
-        do_GET = do_POST
-
         def log_message(self, *arguments: object) -> None:
             pass
 

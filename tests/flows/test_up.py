@@ -1,4 +1,4 @@
-"""`lmcore up` as a user runs it: one start for all tests, on a home that holds an embedded version."""
+"""`lmcore up` as a user runs it: one start for all tests, on a home that was used without it."""
 
 import base64
 import http.server
