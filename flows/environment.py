@@ -119,6 +119,7 @@ def _settings(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "MLFLOW_CONFIGURE_LOGGING": "false",
         "MLFLOW_UV_AUTO_DETECT": "false",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for answers
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         # Caches and settings of libraries
         "HF_HOME": str(home.cache / "huggingface"),
