@@ -4,6 +4,7 @@ PostgreSQL, an S3 store, MLflow with users and proxied artifacts, Prefect with a
 scripts, secrets and settings as in docker-compose.yml, so that what is tested is what is shipped.
 """
 
+import base64
 import contextlib
 import os
 import pwd
@@ -110,6 +111,15 @@ class ServerTier:
     def secret(self, name: str) -> str:
         return (self.secrets / name).read_text()
 
+    def basic(self, user: str, name: str) -> str:
+        """The header `Authorization` of a user."""
+        login = f"{user}:{self.secret(name).removeprefix(f'{user}:')}"
+        return f"Basic {base64.b64encode(login.encode()).decode()}"
+
+    @property
+    def path(self) -> str:
+        return f"{BIN}:{POSTGRES_BIN}:{os.environ['PATH']}"
+
     @property
     def mlflow_url(self) -> str:
         return f"http://127.0.0.1:{self.mlflow_port}"
@@ -134,7 +144,7 @@ class ServerTier:
         scratch.mkdir(exist_ok=True)
         return {
             **clean,
-            "PATH": f"{BIN}:{POSTGRES_BIN}:{clean['PATH']}",
+            "PATH": self.path,
             "SECRETS": str(self.secrets),
             "SCRATCH": str(scratch),
             "HOST": "127.0.0.1",
@@ -146,8 +156,6 @@ class ServerTier:
             "S3_ENDPOINT": f"http://127.0.0.1:{self.store_port}",
             "WORKERS": "1",
             "PREFECT_HOME": str(self.folder / "prefect-home"),
-            # Measured limits of the tests: services look often, slots are asked for often.
-            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
         }
 
     def _service(self, name: str, script: Path) -> Service:
@@ -205,23 +213,31 @@ class ServerTier:
     def superuser(self) -> dict[str, str]:
         return {**self._environment(), "PGPASSWORD": self.secret("postgres_password")}
 
+    def make_databases(self) -> None:
+        script = str(ROOT / "deploy" / "init-databases.sh")
+        subprocess.run(["/bin/sh", script], env=self.superuser(), check=True)
+
+    def sql(self, statement: str) -> None:
+        command = ["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-c", statement]
+        subprocess.run(command, env=self.superuser(), check=True)
+
     # -- all of it ---------------------------------------------------------------------------
 
     def start(self) -> None:
         self.start_postgres()
-        subprocess.run(
-            ["/bin/sh", str(ROOT / "deploy" / "init-databases.sh")],
-            env=self.superuser(),
-            check=True,
-        )
+        self.make_databases()
         self.store.start()
         self.mlflow.start()
         self.prefect.start()
         self.wait()
 
     def wait(self) -> None:
+        self.wait_for_store()
         self._wait(self.mlflow, lambda: answers(f"{self.mlflow_url}/health"))
         self._wait(self.prefect, lambda: answers(f"{self.prefect_url}/api/health"))
+
+    def wait_for_store(self) -> None:
+        self._wait(self.store, lambda: status(f"http://127.0.0.1:{self.store_port}/") > 0)
 
     def _wait(self, service: Service, ready: object) -> None:
         assert callable(ready)
@@ -233,8 +249,8 @@ class ServerTier:
 
     def stop(self) -> None:
         for service in (self.prefect, self.mlflow, self.store):
-            service.stop()
-        self.postgres.stop(signal.SIGINT)
+            service.stop(signal.SIGKILL)  # nothing is kept
+        self.stop_postgres()
 
 
 def answers(url: str, **headers: str) -> bool:
