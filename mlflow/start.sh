@@ -38,5 +38,19 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false
 export MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true
 
+if [ "${MLFLOW_UPGRADE:-}" = true ]; then
+  # Addresses hold passwords, so they do not become arguments of a process.
+  exec python - <<PYTHON
+import configparser, os
+from mlflow.db import commands as tables
+from mlflow.server.auth.db.cli import commands as users
+
+config = configparser.ConfigParser()
+config.read(os.environ["MLFLOW_AUTH_CONFIG_PATH"])
+tables.main(["upgrade", os.environ["MLFLOW_BACKEND_STORE_URI"]], standalone_mode=False)
+users.main(["upgrade", "--url", config["mlflow"]["database_uri"]], standalone_mode=False)
+PYTHON
+fi
+
 exec mlflow server --app-name basic-auth --host "${HOST:-0.0.0.0}" --port "${PORT:-5000}" \
   --workers "${WORKERS:-2}"

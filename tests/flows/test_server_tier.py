@@ -124,6 +124,12 @@ def client(tier: Any) -> Iterator[MlflowClient]:
         yield MlflowClient(tracking_uri=tier.mlflow_url)
 
 
+@pytest.fixture
+def registry(tier: Any, client: MlflowClient, tmp_path: Path) -> Registry:
+    home = make_home(tmp_path / "home", environ=tier.client_settings())
+    return Registry(home, lock=file_lock(home.locks))
+
+
 @pytest.fixture(scope="module")
 def promoted(shell: Shell, tier: Any) -> dict[str, str]:
     """A run that Prefect handed to a worker; the worker's home stays for later runs."""
@@ -174,25 +180,30 @@ print(json.dumps({"id": str(run.id), "state": run.state.name, "message": run.sta
 
 
 def test_a_worker_runs_the_pipeline_and_both_tiers_agree(
-    promoted: dict[str, str], shell: Shell, embedded: "subprocess.Popen[str]", tier: Any
+    promoted: dict[str, str],
+    shell: Shell,
+    embedded: "subprocess.Popen[str]",
+    tier: Any,
+    registry: Registry,
 ) -> None:
     expected = finish(embedded)
     log = (tier.folder / "worker.log").read_text()
     assert promoted["state"] == "Promoted", f"{promoted} {log[-3000:]}"
-    status = shell.run("status")["models"][0]
-    shown = shell.run("show", "1")
-    assert status["champion"] == expected["champion"] == 1
-    assert shown["outcome"] == expected["outcome"] == "promoted"
-    assert shown["fingerprints"] == expected["fingerprints"]
+    version = registry.version("stories", 1)
+    assert registry.aliases("stories")["champion"] == expected["champion"] == 1
+    assert version.outcome == expected["outcome"] == "promoted"
+    assert version.fingerprints == expected["fingerprints"]
     timed = "train_tokens_per_second"
     same = {name: value for name, value in expected["metrics"].items() if name != timed}
-    assert {name: value for name, value in shown["metrics"].items() if name != timed} == same
-    gates = {gate["gate"]: gate["outcome"] for gate in shown["gates"]}
-    assert gates == {gate["gate"]: gate["outcome"] for gate in expected["gates"]}
+    assert {name: value for name, value in version.metrics.items() if name != timed} == same
+    gates = json.loads((registry.open(version).path / "evaluation" / "gates.json").read_text())
+    assert {gate["gate"]: gate["outcome"] for gate in gates} == {
+        gate["gate"]: gate["outcome"] for gate in expected["gates"]
+    }
     generated = shell.run("generate", "--prompt", "Alexandria", "--seed", "1", "--max-tokens", "9")
     assert (generated["version"], bool(generated["text"])) == (1, True)
-    events = shell.run("history")["events"]
-    assert [(e["action"], e["from"], e["to"]) for e in events] == [("promote", None, 1)]
+    (event,) = history(registry, "stories")
+    assert (event.action, event.from_version, event.to_version) == ("promote", None, 1)
 
 
 def test_nobody_gets_in_without_a_password_or_from_a_foreign_page(tier: Any) -> None:
@@ -237,7 +248,7 @@ def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") 
 
 
 def test_an_outage_a_kill_and_a_restart_lose_nothing(
-    promoted: dict[str, str], shell: Shell, tier: Any, client: MlflowClient
+    promoted: dict[str, str], shell: Shell, tier: Any, client: MlflowClient, registry: Registry
 ) -> None:
     command = ("run", "--config", "config.yaml", "--force")
     command += ("--set", "training.checkpoint_seconds=0.2")
@@ -259,34 +270,25 @@ def test_an_outage_a_kill_and_a_restart_lose_nothing(
     assert (answer["outcome"], answer["version"], answer["champion"]) == ("rejected", 2, 1)
     steps = steps_of(client, answer["mlflow_run_id"])
     assert len(steps) == len(set(steps)) > 2
-    (run,) = [
-        run
-        for run in client.search_runs([client.get_run(answer["mlflow_run_id"]).info.experiment_id])
-        if run.info.run_id == answer["mlflow_run_id"]
-    ]
+    run = client.get_run(answer["mlflow_run_id"])
     assert run.info.status == "FINISHED"
+    assert len(client.search_runs([run.info.experiment_id])) == 2
     unbroken = client.get_model_version("stories", "1").run_id
     assert unbroken is not None
     first, last = steps_of(client, unbroken), max(steps)
     assert max(first) == last == 150
     assert not any(home.glob("work/metrics/*.json"))
-    assert [v["version"] for v in shell.run("versions")["versions"]] == [1, 2]
+    assert [version.number for version in registry.versions("stories")] == [1, 2]
 
 
 def test_people_promote_and_roll_back_through_the_servers(
-    promoted: dict[str, str], shell: Shell
+    promoted: dict[str, str], shell: Shell, registry: Registry
 ) -> None:
     done = shell.run("promote", "2", "--reason", "a person decided", "--override")
     assert done["champion"] == 2
     assert shell.run("rollback", "--reason", "it was no better")["champion"] == 1
-    events = shell.run("history")["events"]
-    assert [e["action"] for e in events] == ["promote", "reject", "override", "rollback"]
-
-
-@pytest.fixture
-def registry(tier: Any, client: MlflowClient, tmp_path: Path) -> Registry:
-    home = make_home(tmp_path / "home", environ=tier.client_settings())
-    return Registry(home, lock=file_lock(home.locks))
+    actions = [event.action for event in history(registry, "stories")]
+    assert actions == ["promote", "reject", "override", "rollback"]
 
 
 def test_a_registration_survives_a_database_that_goes_away(
@@ -403,13 +405,15 @@ def test_of_eight_machines_that_promote_at_once_one_wins(
 
 
 def test_a_backup_brings_back_every_version(
-    promoted: dict[str, str], shell: Shell, tier: Any, client: MlflowClient
+    promoted: dict[str, str], shell: Shell, tier: Any, registry: Registry
 ) -> None:
     environment = {**tier.superuser(), "BACKUPS": str(tier.folder / "backups")}
     script = ["/bin/sh", str(ROOT / "deploy" / "backup.sh")]
     done = subprocess.run(script, env=environment, capture_output=True, text=True, check=True)
     backup = Path(done.stdout.strip())
-    before = shell.run("versions")
+    before = registry.versions("stories")
+    events = history(registry, "stories")
+    assert before
     tier.mlflow.stop()
     tier.prefect.stop()
     for database in ("prefect", "mlflow", "mlflow_auth"):
@@ -429,7 +433,10 @@ def test_a_backup_brings_back_every_version(
     tier.mlflow.start()
     tier.prefect.start()
     tier.wait()
+    assert registry.versions("stories") == before
+    assert history(registry, "stories") == events
+    for version in before:
+        registry.open(version)
     shutil.rmtree(shell.folder / "home" / "cache" / "versions")
-    assert shell.run("versions") == before
-    generated = shell.run("generate", "--prompt", "Alexandria", "--seed", "1", "--max-tokens", "9")
-    assert generated["version"] == 1
+    options = ("--model", "stories", "--prompt", "Alexandria", "--max-tokens", "9")
+    assert shell.run("generate", *options)["version"] == 1
