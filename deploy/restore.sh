@@ -26,6 +26,8 @@ export RCLONE_CONFIG_STORE_ENDPOINT="${S3_ENDPOINT:-http://object-store:9000}"
 
 # Objects first: no restored database names an object that is not there yet.
 rclone copy "$folder/objects" "store:${BUCKET:-lmcore}" --config "" --checksum --log-level NOTICE
+# Read back: the store may remember an object that is not there any more.
+rclone check "$folder/objects" "store:${BUCKET:-lmcore}" --one-way --download --config "" --log-level ERROR
 for database in prefect mlflow mlflow_auth; do
   PGPASSWORD=$(cat "$SECRETS/${database}_db_password")
   export PGPASSWORD

@@ -123,6 +123,9 @@ def _settings(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for answers
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        # Files go through the server; its object store may be out of reach from here.
+        "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
         # Caches and settings of libraries
         "HF_HOME": str(home.cache / "huggingface"),
         "HF_EVALUATE_OFFLINE": "1",
