@@ -92,7 +92,7 @@ def isolate(environ: MutableMapping[str, str], home: Home) -> None:
         if upper.startswith(("PREFECT_", "MLFLOW_", "_MLFLOW_")) and not upper.startswith(kept):
             del environ[name]
     environ.update(_settings(home, environ))
-    for name, value in _defaults().items():
+    for name, value in _defaults(home).items():
         environ.setdefault(name, value)
 
 
@@ -147,9 +147,12 @@ def _settings(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
-def _defaults() -> dict[str, str]:
+def _defaults(home: Home) -> dict[str, str]:
+    # A server whose database restarts says 500; asked again it takes two minutes to give up.
+    patience = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500", "PREFECT_CLIENT_MAX_RETRIES": "6"}
     # A hub data set is the one thing that needs the network: see `allow_hub`.
     return {
+        **(patience if home.prefect_api_url else {}),
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "HF_TOKEN_PATH": str(Path.home() / ".cache" / "huggingface" / "token"),
