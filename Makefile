@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
 
-.PHONY: run up test check bench clean
+.PHONY: run up test check bench clean up-servers down-servers backup
 
 run: $(STAMP)
 	$(BIN)/lmcore run
@@ -42,6 +42,19 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.characters $(WITH_NANOGPT)
 	$(BIN)/python -m benchmarks.words $(WITH_WORDS)
 	$(BIN)/python -m benchmarks.gpu
+
+# The server tier in containers: docs/server.md.
+up-servers:
+	scripts/make_secrets
+	docker compose up --build --wait --detach
+
+# Volumes stay.
+down-servers:
+	docker compose down
+
+backup:
+	mkdir -p backups
+	docker compose run --rm backup
 
 # A finished install leaves the stamp; an interrupted one is repeated.
 $(STAMP): requirements.lock pyproject.toml

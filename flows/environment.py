@@ -94,7 +94,7 @@ def isolate(environ: MutableMapping[str, str], home: Home) -> None:
         if upper.startswith(("PREFECT_", "MLFLOW_", "_MLFLOW_")) and not upper.startswith(kept):
             del environ[name]
     environ.update(_settings(home, environ))
-    for name, value in _defaults().items():
+    for name, value in _defaults(home).items():
         environ.setdefault(name, value)
 
 
@@ -125,7 +125,11 @@ def _settings(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "MLFLOW_CONFIGURE_LOGGING": "false",
         "MLFLOW_UV_AUTO_DETECT": "false",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for answers
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        # Files go through the server; its object store may be out of reach from here.
+        "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
         # Caches and settings of libraries
         "HF_HOME": str(home.cache / "huggingface"),
         "HF_EVALUATE_OFFLINE": "1",
@@ -147,9 +151,12 @@ def _settings(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
-def _defaults() -> dict[str, str]:
+def _defaults(home: Home) -> dict[str, str]:
+    # A server whose database restarts says 500; asked again it takes two minutes to give up.
+    patience = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500", "PREFECT_CLIENT_MAX_RETRIES": "6"}
     # A hub data set is the one thing that needs the network: see `allow_hub`.
     return {
+        **(patience if home.prefect_api_url else {}),
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "HF_TOKEN_PATH": str(Path.home() / ".cache" / "huggingface" / "token"),

@@ -286,12 +286,15 @@ class _Pipeline:
         """Gate table and summary on the flow run's page."""
         data = candidate.report_data(version=version.number, outcome=decision.outcome)
         name = self.config.name
-        create_table_artifact(
-            gate_rows(data), key=artifact_key("gates", name), description=decision.reason
-        )
-        create_markdown_artifact(
-            summary_markdown(data), key=artifact_key("summary", name), description=name
-        )
+        try:
+            create_table_artifact(
+                gate_rows(data), key=artifact_key("gates", name), description=decision.reason
+            )
+            create_markdown_artifact(
+                summary_markdown(data), key=artifact_key("summary", name), description=name
+            )
+        except Exception as error:  # whatever the client raises; the decision stands without it
+            logger.warning("Prefect does not show the gates of this run: %s", error)
 
 
 def _flow_run_id() -> str | None:

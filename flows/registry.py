@@ -31,7 +31,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
 from flows.environment import Home
-from flows.locks import Lock, file_lock
+from flows.locks import Lock, lock_for
 from flows.tracking import connect, experiment
 from flows.versions import RUN_KEY_TAG, Version, check_name, clean, describe, to_tag
 from lmcore.artifacts import fsync_directory
@@ -53,11 +53,10 @@ class Registry:
 
         Args:
             home: A prepared home.
-            lock: Called with a name and seconds to wait; the default, a file below the home, is
-                enough where one machine promotes.
+            lock: Called with a name and seconds to wait; the default suits the home (`lock_for`).
         """
         self.home = home
-        self._lock = lock or file_lock(home.locks)
+        self._lock = lock or lock_for(home)
         self._client: MlflowClient = connect(home)
 
     # -- names and versions ------------------------------------------------------------------
@@ -172,18 +171,23 @@ class Registry:
         return str(self._client.get_logged_model(model_id).artifact_location)
 
     def _download(self, version: Version, target: Path) -> None:
-        from mlflow.artifacts import download_artifacts
-
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            fetched = download_artifacts(
-                artifact_uri=f"{version.source}/{_DATA}",
-                dst_path=scratch,
-                tracking_uri=self.home.tracking_uri,
-            )
-            open_version(Path(fetched), manifest_sha256=version.manifest_sha256)
-            Path(fetched).rename(target)
+            fetched = self._fetch(self._location(version), Path(scratch))
+            open_version(fetched, manifest_sha256=version.manifest_sha256)
+            fetched.rename(target)
         fsync_directory(target.parent)
+
+    def _fetch(self, location: str, scratch: Path) -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        # By its address: to MLflow `models:/ID/folder` is version `folder` of a model named ID.
+        fetched = download_artifacts(
+            artifact_uri=f"{location.rstrip('/')}/{_DATA}",
+            dst_path=str(scratch),
+            tracking_uri=self.home.tracking_uri,
+        )
+        return Path(fetched)
 
     # -- registering -------------------------------------------------------------------------
 
@@ -238,8 +242,8 @@ class Registry:
                 self.open(known)
                 return known
             source = self._store(name, folder, run_id=run_id, example_prompt=example_prompt)
-            with contextlib.suppress(MlflowException):  # it exists
-                self._client.create_registered_model(name)
+            if not self._exists(name):
+                self._create_model(name)
             created = self._client.create_model_version(
                 name,
                 source=source,
@@ -259,9 +263,32 @@ class Registry:
                     "prefect_flow_run_id": flow_run_id or "",
                 },
             )
+            number = self._only(name, source, int(created.version))
             if passed:
-                self.set_alias(name, "challenger", int(created.version))
-            return self.version(name, int(created.version))
+                self.set_alias(name, "challenger", number)
+            return self.version(name, number)
+
+    def _exists(self, name: str) -> bool:
+        return self._aliases_by_number(name) is not None
+
+    def _create_model(self, name: str) -> None:
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException:
+            # Another machine was faster, or this is the second try of a request that arrived.
+            if not self._exists(name):
+                raise
+
+    def _only(self, name: str, source: str, number: int) -> int:
+        """The one version of these files, where a request that did arrive was sent twice.
+
+        A server that ends between the transaction and its answer makes MLflow's client ask again,
+        and every request makes a version of its own.
+        """
+        same = [version.number for version in self.versions(name) if version.source == source]
+        for surplus in sorted(same)[1:]:
+            self._client.delete_model_version(name, str(surplus))
+        return min(same, default=number)
 
     def _store(self, name: str, folder: VersionFolder, *, run_id: str, example_prompt: str) -> str:
         """Upload as an MLflow model; the answer is its address."""
@@ -293,7 +320,7 @@ class Registry:
                     raise IntegrityError(f"{stored}: MLflow did not store the version")
                 open_version(stored, manifest_sha256=folder.manifest_sha256)
             else:
-                self._verify_remote(uri, folder)
+                self._verify_remote(location, folder)
             self._client.finalize_logged_model(model.model_id, "READY")
         except BaseException:
             with contextlib.suppress(Exception):
@@ -301,16 +328,10 @@ class Registry:
             raise
         return uri
 
-    def _verify_remote(self, uri: str, folder: VersionFolder) -> None:
-        from mlflow.artifacts import download_artifacts
-
+    def _verify_remote(self, location: str, folder: VersionFolder) -> None:
         with tempfile.TemporaryDirectory(dir=self.home.temporary) as scratch:
-            fetched = download_artifacts(
-                artifact_uri=f"{uri}/{_DATA}",
-                dst_path=scratch,
-                tracking_uri=self.home.tracking_uri,
-            )
-            open_version(Path(fetched), manifest_sha256=folder.manifest_sha256)
+            fetched = self._fetch(location, Path(scratch))
+            open_version(fetched, manifest_sha256=folder.manifest_sha256)
 
     # -- what promotion moves ----------------------------------------------------------------
 
