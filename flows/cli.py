@@ -350,6 +350,17 @@ def controls(
 
 
 @cli.command()
+@_CONFIG
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@_command
+def monitor(config_file: Path | None, overrides: tuple[str, ...]) -> tuple[Answer, int]:
+    """Tell whether fresh text has moved away from what the champion learnt."""
+    from flows.launch import launch_monitor
+
+    return launch_monitor(config_file, overrides=overrides), 0
+
+
+@cli.command()
 @click.argument("version")
 @click.option(
     "--documents",

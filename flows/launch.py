@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flows.environment import allow_hub, current
 from flows.prefect_server import PrefectServer
@@ -24,15 +26,7 @@ def launch(config_file: Path | None, *, overrides: Sequence[str], force: bool) -
         UserError: If the configuration or a source is wrong.
         StoppedError: If the user stopped it; the message says how to go on.
     """
-    home = current()
-    config = load_config(
-        home.resolve(config_file) if config_file else None,
-        overrides=overrides,
-        started_in=home.started_in,
-    )
-    if names_the_hub(config):
-        allow_hub()
-    with polite_signals(), PrefectServer(home) as server:
+    with prepared(config_file, overrides=overrides) as (config, server):
         from flows.pipeline import retrain  # heavy imports, while the server comes up
 
         server.wait()
@@ -42,6 +36,44 @@ def launch(config_file: Path | None, *, overrides: Sequence[str], force: bool) -
     answer = state.result(raise_on_failure=True)
     assert isinstance(answer, RunResult)
     return answer
+
+
+def launch_monitor(config_file: Path | None, *, overrides: Sequence[str]) -> dict[str, Any]:
+    """Look for drift in this process and wait for the answer.
+
+    Raises:
+        UserError: If the configuration or a source is wrong, or there is no champion.
+    """
+    with prepared(config_file, overrides=overrides) as (config, server):
+        from flows.monitor_drift import monitor  # heavy imports, while the server comes up
+
+        server.wait()
+        answer = monitor(config, return_state=True).result(raise_on_failure=True)
+    assert isinstance(answer, dict)
+    return answer
+
+
+@contextmanager
+def prepared(
+    config_file: Path | None, *, overrides: Sequence[str]
+) -> Iterator[tuple[RunConfig, PrefectServer]]:
+    """The configuration and a Prefect server that comes up; signals are polite inside.
+
+    Import what is heavy inside, and then wait for the server.
+
+    Raises:
+        UserError: If the configuration is wrong.
+    """
+    home = current()
+    config = load_config(
+        home.resolve(config_file) if config_file else None,
+        overrides=overrides,
+        started_in=home.started_in,
+    )
+    if names_the_hub(config):
+        allow_hub()
+    with polite_signals(), PrefectServer(home) as server:
+        yield config, server
 
 
 def names_the_hub(config: RunConfig) -> bool:

@@ -207,6 +207,43 @@ def init(answer: Answer) -> None:
     _line(f"  lmcore run --config {answer['config']}")
 
 
+def monitor(answer: Answer) -> None:
+    """Whether the text drifts, and how it differs."""
+    colors = {"DRIFTED": "red", "STABLE": "green"}
+    click.secho(
+        f"{answer['outcome']}: {clean(answer['model'])} version {answer['champion']}",
+        fg=colors.get(answer["outcome"], "yellow"),
+        bold=True,
+    )
+    _line(f"  {answer['reason']}")
+    found = answer["documents"]
+    day = f" up to {answer['as_of']}" if answer["as_of"] else ""
+    _line(
+        f"  documents{day}: {found['fresh']:,} fresh, {found['known']:,} known,"
+        f" {found['near_copies']:,} near-copies of these"
+    )
+    rows = [
+        (label, *(interval(answer[name][side]) for side in ("fresh", "reference", "difference")))
+        for name, label in (
+            ("bits_per_byte", "bits per byte"),
+            ("tokens_per_byte", "tokens per byte"),
+            ("unseen_words", "unseen words"),
+        )
+        if answer[name] is not None
+    ]
+    if rows:
+        _line()
+        table(rows, ("", "fresh", "reference", "difference"))
+    lengths = answer["lengths"]
+    if lengths is not None:
+        _line()
+        _line(
+            f"  median length {lengths['fresh_median']:,.0f} bytes, before"
+            f" {lengths['reference_median']:,.0f} (distance {lengths['distance']:.2f},"
+            f" p {lengths['p']:.2g})"
+        )
+
+
 def status(answer: Answer) -> None:
     """One block a model."""
     if not answer["models"]:

@@ -314,6 +314,25 @@ def find_run(home: Home, *, model: str, run_key: str) -> str | None:
     return str(found[0].info.run_id) if found else None
 
 
+def tag_values(home: Home, *, experiment_name: str, tag: str) -> list[str]:
+    """One tag of every finished run of an experiment, oldest first; none where there is none."""
+    client = connect(home)
+    found = client.get_experiment_by_name(experiment_name)
+    if found is None:
+        return []
+    values, token = [], None
+    while True:
+        page = client.search_runs(
+            [found.experiment_id],
+            filter_string="attributes.status = 'FINISHED'",
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        values += [run.data.tags[tag] for run in page if tag in run.data.tags]
+        if not (token := page.token):
+            return values
+
+
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
