@@ -143,7 +143,7 @@ def measure_noise(config_file: Path | None, *, seeds: int | None) -> Answer:
             tokenizer=tokenized.tokenizer,
             shards=tokenized.shards,
             model=config.model,
-            training=config.training,
+            training=config.training.model_copy(update={"start": "scratch"}),
             gates=config.gates,
             seeds=count,
             work_dir=home.work,

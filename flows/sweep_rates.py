@@ -64,7 +64,8 @@ def sweep_rates(
             shards=tokenized.shards,
             tokenizer=tokenized.tokenizer,
             model=config.model,
-            training=config.training,
+            # Rates are tried on random weights, also where the training itself goes on from others.
+            training=config.training.model_copy(update={"start": "scratch"}),
             work_dir=home.work,
             rates=rates,
             on_run=on_run,

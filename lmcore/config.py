@@ -106,6 +106,11 @@ class RunConfig(Section):
             raise ValueError(
                 f"task {self.task!r} is not available in this version; expected language_modelling"
             )
+        if self.gates.data_sufficiency.enabled and self.training.start != "scratch":
+            raise ValueError(
+                "gates.data_sufficiency compares trainings from scratch; set training.start to"
+                " scratch, or gates.data_sufficiency.enabled to false"
+            )
         if self.base is not None:
             raise ValueError("base is for tasks that start from a language model; leave it out")
         return self
