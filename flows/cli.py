@@ -361,6 +361,17 @@ def monitor(config_file: Path | None, overrides: tuple[str, ...]) -> tuple[Answe
 
 
 @cli.command()
+@_CONFIG
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@_command
+def timeline(config_file: Path | None, overrides: tuple[str, ...]) -> tuple[Answer, int]:
+    """Walk through a dated corpus as a schedule would have: monitor, retrain, promote or refuse."""
+    from flows.launch import launch_timeline
+
+    return launch_timeline(config_file, overrides=overrides), 0
+
+
+@cli.command()
 @click.argument("version")
 @click.option(
     "--documents",
@@ -429,6 +440,24 @@ def reproduce(version: str, model: str | None) -> tuple[Answer, int]:
     from flows import reproduction
 
     return reproduction.reproduce(version, model)
+
+
+@cli.command()
+@click.option(
+    "--keep",
+    type=click.IntRange(1, 1_000_000),
+    required=True,
+    metavar="N",
+    help="Newest versions of each model to keep, beside those in use.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--model", metavar="NAME", help="Versions of this model alone; without it of all.")
+@_command
+def prune(keep: int, dry_run: bool, model: str | None) -> tuple[Answer, int]:
+    """Delete versions that are not needed any more, and files that only they needed."""
+    from flows import prune as retention
+
+    return retention.prune(model, keep=keep, dry_run=dry_run), 0
 
 
 @cli.command()

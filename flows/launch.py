@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from flows.environment import allow_hub, current
 from flows.prefect_server import PrefectServer
 from flows.result import RunResult
 from flows.signals import polite_signals
-from lmcore.config import RunConfig, load_config
+from lmcore.config import RunConfig, default_config_path, load_config
 from lmcore.errors import LmcoreError
 
 
@@ -51,6 +52,27 @@ def launch_monitor(config_file: Path | None, *, overrides: Sequence[str]) -> dic
         answer = monitor(config, return_state=True).result(raise_on_failure=True)
     assert isinstance(answer, dict)
     return answer
+
+
+def launch_timeline(config_file: Path | None, *, overrides: Sequence[str]) -> dict[str, Any]:
+    """Walk through the days of a configuration in this process.
+
+    Raises:
+        UserError: If the configuration or a source is wrong.
+        StoppedError: If the user stopped it; the same command goes on.
+    """
+    started = time.perf_counter()
+    chosen = config_file or default_config_path().with_name("timeline.yaml")
+    with prepared(chosen, overrides=overrides) as (config, server):
+        from flows.timeline import timeline  # heavy imports, while the server comes up
+
+        server.wait()
+        state = timeline(config, return_state=True)
+    if state.is_cancelled():
+        raise StoppedError(state.message or "stopped")
+    rows = state.result(raise_on_failure=True)
+    seconds = round(time.perf_counter() - started, 1)
+    return {"model": config.name, "rows": rows, "seconds": seconds}
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from flows.environment import current
 from flows.events import emit_drift
 from flows.home import Home
 from flows.ingest_documents import fingerprint, ingest_documents
+from flows.locks import using_content
 from flows.monitor_results import log_monitoring
 from flows.names import artifact_key
 from flows.promotion import settle
@@ -59,8 +60,9 @@ def monitor(config: RunConfig) -> Answer:
     registry = Registry(home)
     champion = _champion(registry, config.name)
     removals = current_removals(registry).for_model(config.name)
-    documents = ingest_documents(config, fingerprint(config), home, removals)
-    found = measure_drift(config, documents, champion, registry)
+    with using_content(home.locks):
+        documents = ingest_documents(config, fingerprint(config), home, removals)
+        found = measure_drift(config, documents, champion, registry)
     answer = _keep(_answer(config, champion, found), home)
     state: State[Answer] = Completed(
         name=answer["outcome"].capitalize(), message=answer["reason"], data=answer

@@ -28,6 +28,7 @@ from flows.environment import Home, current
 from flows.evaluate_model import current_champion, evaluate
 from flows.ingest_documents import fingerprint, ingest_documents
 from flows.last_run import remember_run
+from flows.locks import using_content
 from flows.names import artifact_key
 from flows.promote_version import Decision, promote_version
 from flows.register_version import Candidate, register_version
@@ -88,7 +89,7 @@ def retrain(config: RunConfig, force: bool = False) -> RunResult:
     home = current()
     guard = FileLock(home.locks / f"run-{config.name}.lock", timeout=0)
     try:
-        with guard, still_polite():
+        with guard, still_polite(), using_content(home.locks):
             result = _Pipeline(config, home).run(force=force)
     except Timeout:
         result = RunResult(
@@ -173,6 +174,7 @@ class _Pipeline:
         config, home, watch = self.config, self.home, self.watch
         with watch.step("ingest"):
             documents = ingest_documents(config, found, home, removals)
+        tracked.use_content(documents.key)
         tracked.log_dataset(
             config.name,
             digest=key.data,
@@ -184,6 +186,7 @@ class _Pipeline:
         start = choose_start(config, documents, self.registry)
         with watch.step("tokenize"):
             tokenized = tokenize_documents(config, documents, home, start)
+        tracked.use_content(tokenized.tokenizer.key, tokenized.shards.key)
         with watch.step("train"):
             trained = train_model(
                 config, tokenized, home, tracked, key.nonce, start, return_state=True
@@ -192,6 +195,7 @@ class _Pipeline:
             raise RunStopped(trained.message or "training stopped")
         checkpoint = trained.result()
         assert isinstance(checkpoint, Checkpoint)
+        tracked.use_content(checkpoint.key)
         champion = current_champion(self.registry, config.name, removals)
         parts: list[PartModel] = []
         if config.gates.data_sufficiency.enabled:

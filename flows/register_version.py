@@ -189,7 +189,11 @@ def register_version(
         fingerprints=candidate.fingerprints,
         flow_run_id=flow_run_id,
         description=f"{data.outcome}: {verdict.reason}",
-        tags={"task": candidate.config.task, "run_base": candidate.key.base},
+        tags={
+            "task": candidate.config.task,
+            "run_base": candidate.key.base,
+            "start_weights": candidate.start.weights_sha256 or "",
+        },
     )
     logger.info("register: version %d of %s", version.number, version.model)
     return version
