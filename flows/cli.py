@@ -353,6 +353,28 @@ def controls(
 
 
 @cli.command()
+@_CONFIG
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@_command
+def monitor(config_file: Path | None, overrides: tuple[str, ...]) -> tuple[Answer, int]:
+    """Tell whether fresh text has moved away from what the champion learnt."""
+    from flows.launch import launch_monitor
+
+    return launch_monitor(config_file, overrides=overrides), 0
+
+
+@cli.command()
+@_CONFIG
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@_command
+def timeline(config_file: Path | None, overrides: tuple[str, ...]) -> tuple[Answer, int]:
+    """Walk through a dated corpus as a schedule would have: monitor, retrain, promote or refuse."""
+    from flows.launch import launch_timeline
+
+    return launch_timeline(config_file, overrides=overrides), 0
+
+
+@cli.command()
 @click.argument("version")
 @click.option(
     "--documents",
@@ -459,6 +481,24 @@ def deploy(config_files: tuple[Path, ...], pool: str) -> tuple[Answer, int]:
     from flows.deploy import deploy as write
 
     return write(config_files, pool=pool), 0
+
+
+@cli.command()
+@click.option(
+    "--keep",
+    type=click.IntRange(1, 1_000_000),
+    required=True,
+    metavar="N",
+    help="Newest versions of each model to keep, beside those in use.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--model", metavar="NAME", help="Versions of this model alone; without it of all.")
+@_command
+def prune(keep: int, dry_run: bool, model: str | None) -> tuple[Answer, int]:
+    """Delete versions that are not needed any more, and files that only they needed."""
+    from flows import prune as retention
+
+    return retention.prune(model, keep=keep, dry_run=dry_run), 0
 
 
 @cli.command()

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from filelock import FileLock, Timeout
 from prefect import flow
@@ -23,11 +23,13 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Completed
 
+from flows.choose_start import champion_weights, choose_start
 from flows.environment import Home, current
 from flows.evaluate_model import current_champion, evaluate
 from flows.failures import announce_failure
 from flows.ingest_documents import fingerprint, ingest_documents
 from flows.last_run import remember_run
+from flows.locks import using_content
 from flows.names import artifact_key
 from flows.notify import notify
 from flows.promote_version import Decision, promote_version
@@ -94,7 +96,7 @@ def retrain(config: RunConfig, force: bool = False) -> RunResult:
     home = current()
     guard = FileLock(home.locks / f"run-{config.name}.lock", timeout=0)
     try:
-        with guard, still_polite():
+        with guard, still_polite(), using_content(home.locks):
             result = _Pipeline(config, home).run(force=force)
     except Timeout:
         result = RunResult(
@@ -129,10 +131,14 @@ class _Pipeline:
             found = fingerprint(config)
             removals = current_removals(self.registry).for_model(config.name)
         data = data_digest(found.digest, removals)
-        key = run_key(data=data, config=config.fingerprint())
+        key = run_key(
+            data=data,
+            config=config.fingerprint(),
+            start=champion_weights(config, self.registry),
+        )
         earlier = self._finished(key)
         if earlier and force:
-            key = run_key(data=key.data, config=key.config, nonce=len(earlier))
+            key = replace(key, nonce=len(earlier))
         elif earlier:
             return self._nothing_new(key, earlier[-1])
         with open_run(
@@ -184,6 +190,7 @@ class _Pipeline:
         config, home, watch = self.config, self.home, self.watch
         with watch.step("ingest"):
             documents = ingest_documents(config, found, home, removals)
+        tracked.use_content(documents.key)
         tracked.log_dataset(
             config.name,
             digest=key.data,
@@ -192,14 +199,19 @@ class _Pipeline:
                 k: v for k, v in documents.summary.items() if isinstance(v, int | float | str)
             },
         )
+        start = choose_start(config, documents, self.registry)
         with watch.step("tokenize"):
-            tokenized = tokenize_documents(config, documents, home)
+            tokenized = tokenize_documents(config, documents, home, start)
+        tracked.use_content(tokenized.tokenizer.key, tokenized.shards.key)
         with watch.step("train"):
-            trained = train_model(config, tokenized, home, tracked, key.nonce, return_state=True)
+            trained = train_model(
+                config, tokenized, home, tracked, key.nonce, start, return_state=True
+            )
         if trained.is_cancelled():
             raise RunStopped(trained.message or "training stopped")
         checkpoint = trained.result()
         assert isinstance(checkpoint, Checkpoint)
+        tracked.use_content(checkpoint.key)
         champion = current_champion(self.registry, config.name, removals)
         parts: list[PartModel] = []
         if config.gates.data_sufficiency.enabled:
@@ -223,6 +235,7 @@ class _Pipeline:
             sources_digest=found.digest,
             removals=removals,
             documents=documents,
+            start=start,
             tokenized=tokenized,
             checkpoint=checkpoint,
             report=report,
@@ -237,14 +250,20 @@ class _Pipeline:
         return version, decision, candidate
 
     def _finished(self, key: RunKey) -> list[Version]:
-        """Versions that finished runs of this key registered, forced repetitions included."""
+        """Versions that finished runs of this key registered, forced repetitions included.
+
+        A run that was killed after its promotion has done all that it was asked for.
+        """
         return [
             version
             for version in self.registry.versions(self.config.name)
-            if version.tags.get("run_base") == key.base and version.tags.get("run_complete")
+            if version.tags.get("run_base") == key.base
+            and (version.tags.get("run_complete") or "champion" in version.aliases)
         ]
 
     def _nothing_new(self, key: RunKey, version: Version) -> RunResult:
+        if not version.tags.get("run_complete"):
+            self._complete(version)
         when = version.created.strftime("%Y-%m-%d %H:%M UTC")
         aliases = f", {' and '.join(version.aliases)}" if version.aliases else ""
         result = RunResult(
@@ -262,6 +281,14 @@ class _Pipeline:
         )
         self._remember(result)
         return result
+
+    def _complete(self, version: Version) -> None:
+        """What a run still had to do that was killed after its promotion."""
+        with open_run(
+            self.home, model=version.model, run_key=version.run_key, name=version.model
+        ) as tracked:
+            tracked.set_tags({"outcome": "promoted", "version": str(version.number)})
+        self.registry.set_version_tag(version.model, version.number, "run_complete", "true")
 
     def _tags(self, key: RunKey) -> dict[str, str | None]:
         return {

@@ -29,6 +29,7 @@ from lmcore.reporting.card import render_card
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.report import render_report
 from lmcore.training.checkpoint import Checkpoint
+from lmcore.training.start import Start
 from lmcore.version_folder import assemble_version
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Candidate:
     Attributes:
         sources_digest: Bytes of every source, whatever was removed of them.
         removals: What was kept out of the documents.
+        start: Whether the training went on from a champion, and why.
     """
 
     config: RunConfig
@@ -48,6 +50,7 @@ class Candidate:
     sources_digest: str
     removals: Removals
     documents: DocumentSet
+    start: Start
     tokenized: Tokenized
     checkpoint: Checkpoint
     report: EvalReport
@@ -83,6 +86,7 @@ class Candidate:
             "shards": self.tokenized.shards.key,
             "checkpoint": self.checkpoint.key,
             "evaluation": self.report.key,
+            "start": self.start.to_json(),
             "plan": self.checkpoint.plan().model_dump(mode="json"),
         }
 
@@ -119,7 +123,10 @@ class Candidate:
                 "libraries": self.key.libraries,
             },
             config_yaml=self.config.to_yaml(),
-            plan=self.checkpoint.plan().model_dump(mode="json"),
+            plan={
+                "start": self.start.reason,
+                **self.checkpoint.plan().model_dump(mode="json"),
+            },
             environment={
                 "system": platform.platform(terse=True),
                 "processor": platform.machine(),
@@ -133,7 +140,7 @@ class Candidate:
 def _canaries(tokenized: Tokenized) -> dict[str, Any] | None:
     """What the model was trained with and must never emit."""
     found = tokenized.shards.canaries()
-    return found.to_json() if found and found.pairs else None
+    return found.to_json() if found and found.forbidden else None
 
 
 @task(
@@ -182,7 +189,11 @@ def register_version(
         fingerprints=candidate.fingerprints,
         flow_run_id=flow_run_id,
         description=f"{data.outcome}: {verdict.reason}",
-        tags={"task": candidate.config.task, "run_base": candidate.key.base},
+        tags={
+            "task": candidate.config.task,
+            "run_base": candidate.key.base,
+            "start_weights": candidate.start.weights_sha256 or "",
+        },
     )
     logger.info("register: version %d of %s", version.number, version.model)
     return version

@@ -42,6 +42,16 @@ def number(value: float | None, unit: str = "") -> str:
     return f"{value:.{min(digits, 4)}f}"
 
 
+def size(num_bytes: int) -> str:
+    """Bytes in the unit that reads well."""
+    value, unit = float(num_bytes), "bytes"
+    for larger in ("kB", "MB", "GB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
+
+
 def interval(metric: Answer | None) -> str:
     """`value [lower, upper] unit` of a metric."""
     if not metric:
@@ -205,6 +215,96 @@ def init(answer: Answer) -> None:
         _line(f"  {sentence}")
     _line()
     _line(f"  lmcore run --config {answer['config']}")
+
+
+def monitor(answer: Answer) -> None:
+    """Whether the text drifts, and how it differs."""
+    colors = {"DRIFTED": "red", "STABLE": "green"}
+    click.secho(
+        f"{answer['outcome']}: {clean(answer['model'])} version {answer['champion']}",
+        fg=colors.get(answer["outcome"], "yellow"),
+        bold=True,
+    )
+    _line(f"  {answer['reason']}")
+    found = answer["documents"]
+    day = f" up to {answer['as_of']}" if answer["as_of"] else ""
+    _line(
+        f"  documents{day}: {found['fresh']:,} fresh, {found['known']:,} known,"
+        f" {found['near_copies']:,} near-copies of these"
+    )
+    rows = [
+        (label, *(interval(answer[name][side]) for side in ("fresh", "reference", "difference")))
+        for name, label in (
+            ("bits_per_byte", "bits per byte"),
+            ("tokens_per_byte", "tokens per byte"),
+            ("unseen_words", "unseen words"),
+        )
+        if answer[name] is not None
+    ]
+    if rows:
+        _line()
+        table(rows, ("", "fresh", "reference", "difference"))
+    lengths = answer["lengths"]
+    if lengths is not None:
+        _line()
+        _line(
+            f"  median length {lengths['fresh_median']:,.0f} bytes, before"
+            f" {lengths['reference_median']:,.0f} (distance {lengths['distance']:.2f},"
+            f" p {lengths['p']:.2g})"
+        )
+
+
+def timeline(answer: Answer) -> None:
+    """One row a day."""
+    rows = []
+    for row in answer["rows"]:
+        drift, start = row["drift"], row["start"]
+        change = drift["difference"] if drift else None
+        more = f" {change['value']:+.3f}" if change else ""
+        rows.append(
+            (
+                row["date"],
+                row["documents"] if row["documents"] is not None else "-",
+                row["fresh"] if row["fresh"] is not None else "-",
+                f"{drift['outcome']}{more}" if drift else "-",
+                f"{row['champion_before'] or '-'} -> {row['champion'] or '-'}",
+                start["origin"] if start else "-",
+                interval(row["bits_per_byte"]).removesuffix(" bits/byte"),
+                row["outcome"],
+            )
+        )
+    table(
+        rows,
+        (
+            *("date", "documents", "fresh", "drift, bits/byte", "champion", "start"),
+            *("bits per byte", "outcome"),
+        ),
+    )
+    _line()
+    for row in answer["rows"]:
+        if row["outcome"] == "rejected":
+            _line(f"  {row['date']}: {row['reason']}")
+    _line(f"  {clean(answer['model'])}: {answer['seconds']:.0f} s")
+
+
+def prune(answer: Answer) -> None:
+    """What was deleted, what stays and why."""
+    verb = "would be deleted" if answer["dry_run"] else "deleted"
+    kinds = ("versions", "models", "runs", "content", "work")
+    rows = [
+        (kind, f"{len(answer[kind]):,}", size(sum(row["bytes"] for row in answer[kind])))
+        for kind in kinds
+    ]
+    table(rows, (verb, "number", "size"))
+    _line(f"  {size(answer['bytes'])} in all")
+    for row in answer["versions"]:
+        out_of_use = f", quarantined: {row['quarantined']}" if row["quarantined"] else ""
+        _line(f"  {row['model']} version {row['version']} ({row['outcome']}{out_of_use})")
+    _line()
+    table(
+        [(row["model"], row["version"], "; ".join(row["reasons"])) for row in answer["kept"]],
+        ("kept", "version", "because"),
+    )
 
 
 def status(answer: Answer) -> None:

@@ -22,6 +22,7 @@ from lmcore.evaluation.gates.data_sufficiency import SHARES
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
 from lmcore.training.parts import PartModel, train_on_parts
+from lmcore.training.start import Start
 from lmcore.training.train import train
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,12 @@ logger = logging.getLogger(__name__)
 
 @task(name="train", task_run_name="train {config.name}", cache_policy=NO_CACHE)
 def train_model(
-    config: RunConfig, tokenized: Tokenized, home: Home, tracked: TrackedRun, nonce: int
+    config: RunConfig,
+    tokenized: Tokenized,
+    home: Home,
+    tracked: TrackedRun,
+    nonce: int,
+    start: Start,
 ) -> Checkpoint | State[None]:
     """Train, or go on with a training that was stopped; a stop ends the task Cancelled."""
     with Displays(artifact_key("training", config.name)) as displays:
@@ -48,9 +54,10 @@ def train_model(
                 shards=tokenized.shards,
                 tokenizer=tokenized.tokenizer,
                 model=config.model,
-                training=config.training,
+                training=config.training.model_copy(update={"start": start.origin}),
                 work_dir=home.work,
                 nonce=nonce,
+                initial=start.model,
                 on_event=on_event,
                 should_stop=stop_requested,
             )

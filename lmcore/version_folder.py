@@ -147,7 +147,7 @@ class VersionFolder:
         from lmcore.model.filtering import Forbidden
 
         canaries = CanarySet.read(self.path / CANARIES)
-        return Forbidden.of(canaries.texts) if canaries else None
+        return Forbidden.of(canaries.forbidden) if canaries else None
 
     def load_model(self, device: torch.device | str = "cpu") -> RecurrentAttentionLM:
         """The model in evaluation mode.

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import tokenizers
 
-from lmcore.artifacts import ContentStore, Handle, code_digest
+from lmcore.artifacts import ContentStore, Handle, code_digest, sha256_file
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.vocabularies import (
     BPE_FILE,
@@ -110,7 +110,11 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 class TokenizerHandle(Handle):
-    """A fitted tokenizer. Summary: kind, vocab_size, fitted_on, split and what was sampled."""
+    """A fitted tokenizer.
+
+    Summary: kind, vocab_size, fitted_on, split and what was sampled; `adopted` where it was fitted
+    earlier, on a part of that split.
+    """
 
     kind = "tokenizer"
 
@@ -154,6 +158,45 @@ def fit_tokenizer(
             "sampled": sample.share < 1.0,
             "fitted_documents": sample.num_documents,
             "fitted_bytes": sample.num_bytes,
+        }
+
+    return store.build(TokenizerHandle, inputs, make)
+
+
+def adopt_tokenizer(
+    store: ContentStore, documents: DocumentSet, *, config: TokenizerConfig, folder: Path
+) -> TokenizerHandle:
+    """Keep a tokenizer that was fitted earlier, on documents that are all in the train split.
+
+    It knows a part of the train split, like one that was fitted on a sample of it; that its
+    documents are there is for the caller to check (`lmcore.training.start`).
+
+    Args:
+        store: Where the tokenizer goes.
+        documents: Those of today.
+        config: How it was configured then, and is now.
+        folder: What `Tokenizer.save` wrote.
+
+    Raises:
+        IntegrityError: If the folder holds no tokenizer.
+    """
+    adopted = load_tokenizer(folder)
+    inputs = {
+        "documents": documents.key,
+        "config": config.model_dump(mode="json"),
+        "adopted": {path.name: sha256_file(path) for path in sorted(folder.glob("*.json"))},
+        "code": code_digest(*CODE_MODULES),
+    }
+
+    def make(output: Path) -> Mapping[str, Any]:
+        adopted.save(output)
+        return {
+            "kind": adopted.kind,
+            "vocab_size": adopted.vocab_size,
+            "fitted_on": documents.key,
+            "split": "train",
+            "sampled": True,
+            "adopted": True,
         }
 
     return store.build(TokenizerHandle, inputs, make)

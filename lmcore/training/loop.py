@@ -146,7 +146,11 @@ class TrainingLoop:
         started = time.perf_counter()
         step = self.progress.step
         rate = learning_rate(
-            step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate
+            step,
+            steps=plan.steps,
+            warmup_steps=plan.warmup_steps,
+            peak=plan.learning_rate,
+            decay_steps=plan.decay_steps,
         ) / (1 << self.progress.recoveries)
         batch = self.world.share(self.order.batch(step))
         result = backward_step(

@@ -27,7 +27,12 @@ from lmcore.data.shards import ShardSet, TokenStream
 from lmcore.data.tokenizer import Tokenizer, TokenizerHandle
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import WEIGHTS_FILE, RecurrentAttentionLM, save_model
+from lmcore.model.language_model import (
+    WEIGHTS_FILE,
+    RecurrentAttentionLM,
+    load_model,
+    save_model,
+)
 from lmcore.training.checkpoint import (
     CONSUMED_FILE,
     LOG_FILE,
@@ -69,6 +74,7 @@ def train(
     work_dir: Path,
     nonce: int = 0,
     replay: Plan | None = None,
+    initial: Path | None = None,
     on_event: Listener | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Checkpoint:
@@ -83,6 +89,7 @@ def train(
         work_dir: Holds the resume state of runs that are not finished.
         nonce: Part of the key; another value trains again.
         replay: A recorded plan to follow instead of probing this machine.
+        initial: Folder of a model of this shape whose weights are the start; None: random ones.
         on_event: Is told what happens.
         should_stop: Asked before each step.
 
@@ -94,7 +101,8 @@ def train(
         recoveries.
 
     Raises:
-        ConfigError: If the device is not there, or the processes cannot share the lanes.
+        ConfigError: If the device is not there, the processes cannot share the lanes, or
+            `training.start` is champion and there are no weights to start from.
         SourceError: If there is too little text.
         TrainingInterrupted: If asked to stop; the same call goes on.
         TrainingError: If the loss diverges twice, or a process fails or takes too long.
@@ -108,6 +116,12 @@ def train(
         "code": code_digest(*CODE_MODULES),
         "nonce": nonce,
     }
+    if initial is not None:
+        inputs["initial"] = sha256_file(initial / WEIGHTS_FILE)
+    elif training.start == "champion":
+        raise ConfigError(
+            "training.start is champion, but there are no weights to start from; set it to scratch"
+        )
     folder = work_dir / store.key(Checkpoint.kind, inputs)[:32]
 
     if replay is not None and replay.processes != training.processes:
@@ -134,6 +148,7 @@ def train(
                 training=training,
                 folder=folder,
                 replay=replay,
+                initial=initial,
                 on_event=on_event,
                 should_stop=should_stop,
             )
@@ -145,6 +160,7 @@ def train(
             model=model,
             training=training,
             replay=replay,
+            initial=initial,
             folder=folder,
             output=output,
             threads=max(1, torch.get_num_threads() // training.processes),
@@ -165,6 +181,7 @@ def carry_out(
     training: TrainingConfig,
     folder: Path,
     replay: Plan | None,
+    initial: Path | None = None,
     on_event: Listener | None = None,
     should_stop: Callable[[], bool] | None = None,
     world: World = ALONE,
@@ -179,6 +196,7 @@ def carry_out(
         training: Budget and optimization.
         folder: Plan and resume points of this run.
         replay: A plan to follow.
+        initial: See `train`.
         on_event: Rank 0's listener.
         should_stop: Rank 0's question.
         world: The ranks.
@@ -192,6 +210,7 @@ def carry_out(
         model=model,
         training=training,
         folder=folder,
+        initial=initial,
         on_event=on_event,
         world=world,
     )
@@ -212,10 +231,12 @@ class _Run:
         model: ModelConfig,
         training: TrainingConfig,
         folder: Path,
+        initial: Path | None,
         on_event: Listener | None,
         world: World,
     ) -> None:
         self.world = world
+        self.initial = initial
         self.started = time.perf_counter()
         self.model, self.training, self.folder = model, training, folder
         self.on_event = on_event or (lambda _: None)
@@ -303,13 +324,16 @@ class _Run:
         )
 
     def new_model(self, dropout: float, device: str) -> RecurrentAttentionLM:
-        return new_model(
+        made = new_model(
             self.model.model_copy(update={"dropout": dropout}),
             vocab_size=self.tokenizer.vocab_size,
             end_id=self.tokenizer.end_id,
             seed=self.training.seed,
             device=device,
         )
+        if self.initial is not None:
+            made.load_state_dict(load_model(self.initial, device).state_dict())
+        return made
 
     def loop(self, plan: Plan, should_stop: Callable[[], bool] | None) -> TrainingLoop:
         return TrainingLoop(
