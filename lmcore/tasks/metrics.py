@@ -174,20 +174,20 @@ def macro_f1(predicted: Sequence[int], labels: Sequence[int], *, num_labels: int
 
 def bleu(outputs: Sequence[str], references: Sequence[str]) -> Measured:
     """Corpus BLEU of sacrebleu, 0 to 100."""
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
-    return _corpus("bleu", BLEU(), outputs, references)
+    return _corpus("bleu", BLEU(force=True), outputs, references)
 
 
 def chrf(outputs: Sequence[str], references: Sequence[str]) -> Measured:
     """Corpus chrF of sacrebleu, 0 to 100."""
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     return _corpus("chrf", CHRF(), outputs, references)
 
 
 def _corpus(name: str, metric: Any, outputs: Sequence[str], references: Sequence[str]) -> Measured:
-    """A corpus metric of sacrebleu by its sums of each segment, which its own bootstrap uses too."""
+    """A corpus metric of sacrebleu by its sums of each segment, as its own bootstrap uses them."""
     if not outputs:
         raise EmptyEvaluationError(f"{name}: there is no document to measure on")
     # Once through the public door: it sets what the signature tells.
@@ -196,7 +196,7 @@ def _corpus(name: str, metric: Any, outputs: Sequence[str], references: Sequence
 
     def score(sums: FloatArray) -> FloatArray:
         return np.array(
-            [metric._compute_score_from_stats([int(round(v)) for v in row]).score for row in sums],
+            [metric._compute_score_from_stats([round(v) for v in row]).score for row in sums],
             dtype=np.float64,
         )
 

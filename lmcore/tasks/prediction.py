@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from scipy.special import softmax
 
-from lmcore.data.cleaning import clean
+from lmcore.data.cleaning import UnusableTextError, clean
 from lmcore.data.tokenizer import Tokenizer
 from lmcore.model.beam import BeamConfig, beam_search
 from lmcore.model.language_model import RecurrentAttentionLM, load_model
@@ -74,27 +74,23 @@ class Predictor:
         )
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Answer each text.
-
-        Raises:
-            UnusableTextError: If a text holds NUL or half a surrogate pair.
-        """
+        """Answer each text; one that is empty, or no text at all, is answered as such."""
         record = self.record
-        examples = self.encode(texts)
-        empty = [not text.strip() for text in texts]
+        cleaned, problems = _cleaned(texts)
+        examples = self.encode(cleaned)
+        empty = [not text.strip() for text in cleaned]
         if record.task == "sentiment":
             outputs, probabilities = self._classes(examples, empty)
         else:
             outputs, probabilities = self._written(examples, empty), [None] * len(texts)
         found = []
-        for text, example, output, chances, nothing in zip(
-            texts, examples, outputs, probabilities, empty, strict=True
+        for text, example, output, chances, nothing, problem in zip(
+            texts, examples, outputs, probabilities, empty, problems, strict=True
         ):
             note = ""
             if nothing:
-                note = "the input is empty" + (
-                    ": the answer is how often each label occurs" if record.labels else ""
-                )
+                note = problem or "the input is empty"
+                note += ": the answer is how often each label occurs" if record.labels else ""
             elif example.truncated:
                 note = f"only the first {record.max_source_tokens} tokens of the input were read"
             found.append(
@@ -110,9 +106,9 @@ class Predictor:
         return found
 
     def encode(self, texts: Sequence[str]) -> list[Example]:
-        """Texts, cleaned as the training text was, as tokens."""
+        """Texts as tokens, cut to the limit."""
         limit = self.record.max_source_tokens
-        tokens = self.tokenizer.encode_batch([clean(text).text for text in texts])
+        tokens = self.tokenizer.encode_batch(texts)
         return [
             Example(
                 source=np.array(ids[:limit], dtype=np.int32),
@@ -149,9 +145,8 @@ class Predictor:
         wanted = [place for place, nothing in enumerate(empty) if not nothing]
         for members in by_length([len(examples[i].source) for i in wanted], together=_LANES):
             places = [wanted[member] for member in members]
-            for place, text in zip(
-                places, self._search([examples[i] for i in places]), strict=True
-            ):
+            found = self._search([examples[i] for i in places])
+            for place, text in zip(places, found, strict=True):
                 outputs[place] = text
         return outputs
 
@@ -176,6 +171,19 @@ class Predictor:
             self.tokenizer.decode(t for t in best[0].tokens if t < record.separator).strip()
             for best in found
         ]
+
+
+def _cleaned(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Texts cleaned as training text is, and what is wrong with those that are none."""
+    found, problems = [], []
+    for text in texts:
+        try:
+            found.append(clean(text).text)
+            problems.append("")
+        except UnusableTextError as error:
+            found.append("")
+            problems.append(f"the input cannot be read ({error})")
+    return found, problems
 
 
 @torch.no_grad()

@@ -270,14 +270,12 @@ class _Job:
             self.tune_labels = self.labels.index(d.target for d in tune)
         self.train, self.tune = self._encoded(train), self._encoded(tune)
         if self.task != "sentiment":
-            window = self.options.max_source_tokens + self.options.max_target_tokens + 2
-            # Attention must reach from the last word of the target to the first of the source.
-            self.shape = self.shape.model_copy(update={"window": max(self.shape.window, window)})
-            longest = max(e.num_tokens for e in (*self.train, *self.tune))
-            if self.initial is None and longest < window:
-                self.shape = self.shape.model_copy(
-                    update={"window": max(16, longest + longest // 4)}
-                )
+            # Attention must reach from the last word of the target to the first of the source, in
+            # twice what was ever seen; no weight depends on it.
+            most = self.options.max_source_tokens + self.options.max_target_tokens + 2
+            seen = max(e.num_tokens for e in (*self.train, *self.tune))
+            window = max(self.shape.window, min(most, 2 * seen))
+            self.shape = self.shape.model_copy(update={"window": window})
 
     def _encoded(self, documents: Sequence[Document]) -> list[Example]:
         options = self.options
