@@ -299,6 +299,23 @@ def generate(
 
 
 @cli.command()
+@click.argument("text", required=False)
+@click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="Texts, one a line.")
+@_VERSION
+@_MODEL
+@_command
+def predict(
+    text: str | None, file: Path | None, version: str, model: str | None
+) -> tuple[Answer, int]:
+    """Label, translate or summarize a text, or each line of a file."""
+    from flows import operations
+
+    if (text is None) == (file is None):
+        raise click.UsageError("Give a TEXT or '--file', one of them.")
+    return operations.predict(text, file=file, version=version, model=model), 0
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @_VERSION
 @_MODEL

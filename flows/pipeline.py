@@ -25,7 +25,7 @@ from prefect.states import Cancelled, Completed
 
 from flows.choose_start import champion_weights, choose_start
 from flows.environment import Home, current
-from flows.evaluate_model import current_champion, evaluate
+from flows.evaluate_model import current_base, current_champion, evaluate
 from flows.failures import announce_failure
 from flows.ingest_documents import fingerprint, ingest_documents
 from flows.last_run import remember_run
@@ -43,10 +43,13 @@ from flows.tokenize_documents import tokenize_documents
 from flows.tracking import TrackedRun, open_run
 from flows.train_model import train_model, train_parts
 from flows.versions import Version
+from lmcore.artifacts import digest
 from lmcore.config import RunConfig
 from lmcore.data.ingest import SourceFingerprint
 from lmcore.data.removal import Removals
+from lmcore.errors import UserError
 from lmcore.reporting.summary import gate_rows, summary_markdown
+from lmcore.tasks.base import BaseModel
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.parts import PartModel
 
@@ -128,12 +131,19 @@ class _Pipeline:
     def run(self, *, force: bool) -> RunResult:
         config, watch = self.config, self.watch
         with watch.step("fingerprint"):
+            self._check_task()
             found = fingerprint(config)
-            removals = current_removals(self.registry).for_model(config.name)
+            everything = current_removals(self.registry)
+            removals = everything.for_model(config.name)
+            base = current_base(
+                self.registry, config, everything.for_model(config.base or config.name)
+            )
         data = data_digest(found.digest, removals)
+        settings = config.fingerprint()
         key = run_key(
             data=data,
-            config=config.fingerprint(),
+            # A new champion of the base model is a reason to train again.
+            config=digest([settings, base.key]) if base else settings,
             start=champion_weights(config, self.registry),
         )
         earlier = self._finished(key)
@@ -149,7 +159,7 @@ class _Pipeline:
             tags=self._tags(key),
         ) as tracked:
             tracked.log_params(config.model_dump(mode="json"))
-            version, decision, candidate = self._steps(key, found, removals, tracked)
+            version, decision, candidate = self._steps(key, found, removals, base, tracked)
             seconds = watch.total()
             tracked.log_metrics({f"seconds_{name}": s for name, s in seconds.items()})
             tracked.set_tags({"outcome": decision.outcome, "version": str(version.number)})
@@ -184,8 +194,27 @@ class _Pipeline:
             )
         return result
 
+    def _check_task(self) -> None:
+        """A registered name stands for one task for ever.
+
+        Raises:
+            UserError: If versions of this name were made for another one.
+        """
+        config = self.config
+        others = {v.task for v in self.registry.versions(config.name)} - {config.task}
+        if others:
+            raise UserError(
+                f"name={config.name!r} is a model for {others.pop()} already, not for"
+                f" {config.task}; give this model a name of its own"
+            )
+
     def _steps(
-        self, key: RunKey, found: SourceFingerprint, removals: Removals, tracked: TrackedRun
+        self,
+        key: RunKey,
+        found: SourceFingerprint,
+        removals: Removals,
+        base: BaseModel | None,
+        tracked: TrackedRun,
     ) -> tuple[Version, Decision, Candidate]:
         config, home, watch = self.config, self.home, self.watch
         with watch.step("ingest"):
@@ -201,11 +230,19 @@ class _Pipeline:
         )
         start = choose_start(config, documents, self.registry)
         with watch.step("tokenize"):
-            tokenized = tokenize_documents(config, documents, home, start)
+            tokenized = tokenize_documents(config, documents, home, start, base)
         tracked.use_content(tokenized.tokenizer.key, tokenized.shards.key)
         with watch.step("train"):
             trained = train_model(
-                config, tokenized, home, tracked, key.nonce, start, return_state=True
+                config,
+                tokenized,
+                home,
+                tracked,
+                key.nonce,
+                start,
+                documents,
+                base,
+                return_state=True,
             )
         if trained.is_cancelled():
             raise RunStopped(trained.message or "training stopped")
@@ -214,7 +251,7 @@ class _Pipeline:
         tracked.use_content(checkpoint.key)
         champion = current_champion(self.registry, config.name, removals)
         parts: list[PartModel] = []
-        if config.gates.data_sufficiency.enabled:
+        if config.gates.data_sufficiency.enabled and config.task == "language_modelling":
             with watch.step("train_parts"):
                 smaller = train_parts(
                     config, documents, tokenized, checkpoint, home, return_state=True
@@ -226,7 +263,7 @@ class _Pipeline:
             parts = trained_parts
         with watch.step("evaluate"):
             report = evaluate(
-                config, documents, tokenized, checkpoint, champion, home, parts, removals
+                config, documents, tokenized, checkpoint, champion, home, parts, removals, base
             )
         tracked.log_metrics({name: metric["value"] for name, metric in report.metrics().items()})
         candidate = Candidate(
@@ -240,6 +277,7 @@ class _Pipeline:
             checkpoint=checkpoint,
             report=report,
             champion=champion.version if champion else None,
+            base=base,
             seconds=dict(watch.seconds),
         )
         with watch.step("register"):

@@ -37,12 +37,12 @@ from flows.tracking import connect, experiment, path_of, remove_artifacts, store
 from flows.versions import RUN_KEY_TAG, Version, check_name, clean, describe, to_tag
 from lmcore.artifacts import fsync_directory
 from lmcore.errors import IntegrityError, NotFoundError, PromotionConflictError, UserError
-from lmcore.serving import PARAMETERS
+from lmcore.serving import ANSWER_COLUMNS, PARAMETERS, input_column
 from lmcore.version_folder import VersionFolder, open_version
 
 _ALIASES = ("champion", "previous", "challenger")
 _DATA = "data/version"  # of MLflow's model folder; what `loader_module` is given
-_LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "tokenizers", "torch")
+_LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
 _LOCK_SECONDS = 120.0
 _DAY_MILLISECONDS = 86_400_000
 
@@ -212,7 +212,8 @@ class Registry:
         verdict: str,
         metrics: Mapping[str, Any],
         fingerprints: Mapping[str, str | None],
-        example_prompt: str = "Once upon a time",
+        task: str = "language_modelling",
+        example: str = "Once upon a time",
         flow_run_id: str | None = None,
         description: str = "",
         tags: Mapping[str, str] | None = None,
@@ -232,7 +233,8 @@ class Registry:
             verdict: One sentence about the gates.
             metrics: Name to value, lower, upper, unit, n.
             fingerprints: data, tokenizer, config, weights.
-            example_prompt: Input example that MLflow shows and tries.
+            task: What it is a model for; decides the signature.
+            example: Input that MLflow shows and tries.
             flow_run_id: Prefect flow run.
             description: Shown by MLflow.
             tags: Further tags.
@@ -251,7 +253,7 @@ class Registry:
             if known and (known.weights_sha256, known.passed, known.verdict) == same:
                 self.open(known)
                 return known
-            source = self._store(name, folder, run_id=run_id, example_prompt=example_prompt)
+            source = self._store(name, folder, run_id=run_id, task=task, example=example)
             if not self._exists(name):
                 self._create_model(name)
             created = self._client.create_model_version(
@@ -300,7 +302,9 @@ class Registry:
             self._client.delete_model_version(name, str(surplus))
         return min(same, default=number)
 
-    def _store(self, name: str, folder: VersionFolder, *, run_id: str, example_prompt: str) -> str:
+    def _store(
+        self, name: str, folder: VersionFolder, *, run_id: str, task: str, example: str
+    ) -> str:
         """Upload as an MLflow model; the answer is its address."""
         import pandas as pd
 
@@ -318,8 +322,8 @@ class Registry:
                         saved,
                         loader_module="lmcore.serving",
                         data_path=str(data),
-                        signature=_signature(),
-                        input_example=pd.DataFrame({"prompt": [example_prompt]}),
+                        signature=_signature(task),
+                        input_example=pd.DataFrame({input_column(task): [example]}),
                         pip_requirements=requirements(),
                     )
                 self._client.log_model_artifacts(model.model_id, str(saved))
@@ -473,7 +477,12 @@ def requirements() -> list[str]:
     return [pin.split("+")[0] for pin in pins]
 
 
-def _signature() -> ModelSignature:
+def _signature(task: str) -> ModelSignature:
+    if task != "language_modelling":
+        return ModelSignature(
+            inputs=Schema([ColSpec("string", input_column(task))]),
+            outputs=Schema([ColSpec(kind, name) for name, kind in ANSWER_COLUMNS.items()]),
+        )
     types = {int: "long", float: "double"}
     return ModelSignature(
         inputs=Schema([ColSpec("string", "prompt")]),
