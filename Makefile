@@ -6,10 +6,14 @@ STAMP := $(VENV)/.installed
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
 
-.PHONY: run test check bench clean up-servers down-servers backup
+.PHONY: run up test check bench clean up-servers down-servers backup
 
 run: $(STAMP)
 	$(BIN)/lmcore run
+
+# Prefect, MLflow, schedules and dashboard until Ctrl-C: make up CONFIGS="--config my.yaml"
+up: $(STAMP)
+	$(BIN)/lmcore up $(CONFIGS)
 
 # One process a core, each with one thread: more threads than cores would wait for each other.
 test: $(STAMP)

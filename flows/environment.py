@@ -20,6 +20,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from flows.home import Home, make_home
+from flows.publication import adopt
 
 #: Kept when the user's own Prefect server is chosen with PREFECT_API_URL.
 _PREFECT_KEPT = (
@@ -65,6 +66,7 @@ def prepare(root: Path | None = None) -> Home:
     flow_run = "PREFECT__FLOW_RUN_ID" in os.environ and "prefect" in sys.modules
     early = [name for name in ("prefect", "mlflow", "datasets") if name in sys.modules]
     assert flow_run or not early, f"{early[0]} was imported before its environment was prepared"
+    adopt(os.environ, absolute)
     home = make_home(absolute, started_in=started_in, environ=os.environ)
     # Relative entries would mean another folder after the change of directory.
     sys.path[:] = [str(started_in / entry) for entry in sys.path]
@@ -114,6 +116,8 @@ def _settings(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "lmcore,flows",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_CLI_PROMPT": "false",
+        # Well inside the silence after which a flow run counts as crashed (flows/automations.py).
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         # MLflow
         "MLFLOW_TRACKING_URI": home.tracking_uri,

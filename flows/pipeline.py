@@ -25,9 +25,11 @@ from prefect.states import Cancelled, Completed
 
 from flows.environment import Home, current
 from flows.evaluate_model import current_champion, evaluate
+from flows.failures import announce_failure
 from flows.ingest_documents import fingerprint, ingest_documents
 from flows.last_run import remember_run
 from flows.names import artifact_key
+from flows.notify import notify
 from flows.promote_version import Decision, promote_version
 from flows.register_version import Candidate, register_version
 from flows.registry import Registry
@@ -76,7 +78,12 @@ class Stopwatch:
         return {**self.seconds, "total": round(time.perf_counter() - self.started, 3)}
 
 
-@flow(name="retrain", flow_run_name="{config.name}", persist_result=False)
+@flow(
+    name="retrain",
+    flow_run_name="{config.name}",
+    persist_result=False,
+    on_failure=[announce_failure],
+)
 def retrain(config: RunConfig, force: bool = False) -> RunResult:
     """Train, judge, register and, where every required gate passes, promote a model.
 
@@ -160,6 +167,15 @@ class _Pipeline:
             report=str(self.registry.open(version).report),
         )
         self._remember(result)
+        if result.outcome in ("promoted", "rejected"):
+            notify(
+                result.outcome,
+                model=result.model,
+                reason=result.reason,
+                version=result.version,
+                champion=result.champion,
+                flow_run_id=result.prefect_flow_run_id,
+            )
         return result
 
     def _steps(

@@ -467,3 +467,34 @@ def doctor(answer: Answer) -> None:
     for check in answer["checks"]:
         mark = click.style("ok  " if check["ok"] else "FAIL", fg="green" if check["ok"] else "red")
         click.echo(f"{mark} {clean(check['check']):<22} {clean(check['detail'])}")
+
+
+def up(answer: Answer) -> None:
+    """Where everything is, how to log in, and what will run by itself."""
+    click.secho(f"READY after {answer['seconds']:.1f} s", fg="green", bold=True)
+    for name, what in (
+        ("prefect", "flow runs, schedules, events"),
+        ("mlflow", "metrics, versions"),
+        ("dashboard", "all models"),
+    ):
+        _line(f"  {name:<10} {answer[name]:<28} {what}")
+    _line()
+    _line(f"  log in     user {answer['user']}, password {answer['password']}")
+    _line(f"             in Prefect as {answer['user']}:{answer['password']}")
+    _line(f"  logs       {answer['logs']}")
+    _line()
+    for model in answer["models"]:
+        watch = model["watch_minutes"]
+        looks = f", new text every {watch} minutes" if watch else ""
+        _line(f"  {model['model']:<24} {model['schedule'] or 'no schedule'}{looks}")
+    _line()
+    _line("  Other lmcore commands of this home use these servers. Ctrl-C stops everything.")
+
+
+def deploy(answer: Answer) -> None:
+    """What was written where, and how to run it."""
+    click.secho(f"DEPLOYED to {answer['server']}", fg="green", bold=True)
+    for name in answer["deployments"]:
+        _line(f"  {name}")
+    _line()
+    _line(f"  prefect worker start --pool {answer['pool']}   on each machine that runs them")

@@ -39,6 +39,13 @@ class ScheduleConfig(Section):
 
     cron: str = Field(description="Five fields: minute hour day-of-month month day-of-week.")
     timezone: str = "UTC"
+    watch_minutes: int | None = Field(
+        10,
+        ge=1,
+        le=10_080,
+        description="How often `lmcore up` looks whether the sources have changed; new text starts"
+        " a run at once. null: it is read when the schedule says so.",
+    )
 
     @field_validator("cron")
     @classmethod
