@@ -92,6 +92,8 @@ def prefect_lock() -> Lock:
     def lock(name: str, timeout: float) -> Iterator[None]:
         from prefect.concurrency.sync import concurrency
 
+        # It reports each answer "somebody holds it" as an error of its own.
+        logging.getLogger("prefect._internal.concurrency").addFilter(_is_no_refusal)
         limit = f"lmcore-{name}"
         held = contextlib.ExitStack()
         deadline = time.monotonic() + timeout
@@ -121,6 +123,10 @@ def prefect_lock() -> Lock:
                 logger.warning("the lock %s ends with its lease: %s", limit, error)
 
     return lock
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    return "ConcurrencySlotAcquisition" not in record.getMessage()
 
 
 def _make_limit(name: str) -> None:
