@@ -252,7 +252,7 @@ def _prefect_settings(home: Home, publication: Publication) -> dict[str, str]:
         # Prefect writes its pages anew at each start, else into the installed package.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home.prefect / "ui"),
         # By default a hundred runs of the watch are planned ahead, and all are late after a night
-        # without servers; the settling of each is a transaction that the others wait for.
+        # without servers; each that is settled is a transaction that the others wait for.
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "20",
         "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "5",
         "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "3",
