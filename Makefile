@@ -6,10 +6,14 @@ STAMP := $(VENV)/.installed
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
 
-.PHONY: run test check bench clean
+.PHONY: run up test check bench clean up-servers down-servers backup
 
 run: $(STAMP)
 	$(BIN)/lmcore run
+
+# Prefect, MLflow, schedules and dashboard until Ctrl-C: make up CONFIGS="--config my.yaml"
+up: $(STAMP)
+	$(BIN)/lmcore up $(CONFIGS)
 
 # One process a core, each with one thread: more threads than cores would wait for each other.
 test: $(STAMP)
@@ -28,15 +32,29 @@ WORD_LANGUAGE_MODEL ?=
 WITH_NANOGPT := $(if $(NANOGPT),--nanogpt $(NANOGPT))
 WITH_WORDS := $(if $(WORD_LANGUAGE_MODEL),--word-language-model $(WORD_LANGUAGE_MODEL))
 
-# Minutes on two cores, in brackets with the peers: 10, 5, 4, 2 (30), 6 (20), 33 (65), 8.
+# Minutes on two cores, in brackets with the peers: 10, 5, 1, 4, 2 (30), 6 (20), 33 (65), 8.
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.tokenizing
+	$(BIN)/python -m benchmarks.indexing
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.generation $(WITH_NANOGPT)
 	$(BIN)/python -m benchmarks.characters $(WITH_NANOGPT)
 	$(BIN)/python -m benchmarks.words $(WITH_WORDS)
 	$(BIN)/python -m benchmarks.gpu
+
+# The server tier in containers: docs/server.md.
+up-servers:
+	scripts/make_secrets
+	docker compose up --build --wait --detach
+
+# Volumes stay.
+down-servers:
+	docker compose down
+
+backup:
+	mkdir -p backups
+	docker compose run --rm backup
 
 # A finished install leaves the stamp; an interrupted one is repeated.
 $(STAMP): requirements.lock pyproject.toml

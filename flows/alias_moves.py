@@ -94,8 +94,23 @@ def settle(registry: Registry, name: str, *, smoke: Smoke | None = None) -> None
     Every command that reads the champion or the history calls this first.  It does not wait for a
     promotion that is going on: that one settles for itself.
     """
+    if _settled(registry, name):
+        return
     with contextlib.suppress(BusyError), registry.lock(name, timeout=1.0):
         settle_locked(registry, name, smoke)
+
+
+def _settled(registry: Registry, name: str) -> bool:
+    """Whether there is nothing to do; asked without the lock, which takes seconds on a server."""
+    ledger = read_ledger(registry, name)
+    aliases = registry.aliases(name)
+    champion = aliases.get("champion")
+    if ledger.dangling or champion != ledger.champion:
+        return False
+    return champion is None or (
+        aliases.get("challenger") != champion
+        and registry.version(name, champion).outcome == "promoted"
+    )
 
 
 def settle_locked(registry: Registry, name: str, smoke: Smoke | None) -> None:

@@ -68,6 +68,9 @@ def _command(function: Command) -> Command:
             prepare()
             answer, code = function(*args, **kwargs)
         _say(answer, as_json=as_json, text=getattr(render, function.__name__))
+        if stay := answer.get("_stay"):  # a command that goes on until it is stopped
+            sys.stdout.flush()
+            stay()
         if code:
             raise SystemExit(code)
 
@@ -296,6 +299,23 @@ def generate(
 
 
 @cli.command()
+@click.argument("text", required=False)
+@click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="Texts, one a line.")
+@_VERSION
+@_MODEL
+@_command
+def predict(
+    text: str | None, file: Path | None, version: str, model: str | None
+) -> tuple[Answer, int]:
+    """Label, translate or summarize a text, or each line of a file."""
+    from flows import operations
+
+    if (text is None) == (file is None):
+        raise click.UsageError("Give a TEXT or '--file', one of them.")
+    return operations.predict(text, file=file, version=version, model=model), 0
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @_VERSION
 @_MODEL
@@ -440,6 +460,44 @@ def reproduce(version: str, model: str | None) -> tuple[Answer, int]:
     from flows import reproduction
 
     return reproduction.reproduce(version, model)
+
+
+_CONFIGS = click.option(
+    "--config",
+    "config_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration, one a model; repeatable; without it the embedded default.",
+)
+
+
+@cli.command()
+@_CONFIGS
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="H",
+    help="Loopback address; no other is offered, because nothing is encrypted.",
+)
+@_command
+def up(config_files: tuple[Path, ...], host: str) -> tuple[Answer, int]:
+    """Keep Prefect, MLflow, the schedules and the dashboard running until Ctrl-C."""
+    from flows.up import up as start
+
+    return start(config_files, host=host), 0
+
+
+@cli.command()
+@_CONFIGS
+@click.option("--pool", required=True, metavar="NAME", help="Work pool that runs are placed in.")
+@_command
+def deploy(config_files: tuple[Path, ...], pool: str) -> tuple[Answer, int]:
+    """Write the deployments of configurations to a Prefect server, for a work pool."""
+    from flows.deploy import deploy as write
+
+    return write(config_files, pool=pool), 0
 
 
 @cli.command()

@@ -20,6 +20,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from flows.home import Home, make_home
+from flows.publication import adopt
 
 #: Kept when the user's own Prefect server is chosen with PREFECT_API_URL.
 _PREFECT_KEPT = (
@@ -61,8 +62,11 @@ def prepare(root: Path | None = None) -> Home:
     if _prepared is not None:
         assert root is None or absolute == _prepared.root, "one process has one home"
         return _prepared
+    # A runner or worker of Prefect's has started this process and told it where the server is.
+    flow_run = "PREFECT__FLOW_RUN_ID" in os.environ and "prefect" in sys.modules
     early = [name for name in ("prefect", "mlflow", "datasets") if name in sys.modules]
-    assert not early, f"{early[0]} was imported before its environment was prepared"
+    assert flow_run or not early, f"{early[0]} was imported before its environment was prepared"
+    adopt(os.environ, absolute)
     home = make_home(absolute, started_in=started_in, environ=os.environ)
     # Relative entries would mean another folder after the change of directory.
     sys.path[:] = [str(started_in / entry) for entry in sys.path]
@@ -90,7 +94,7 @@ def isolate(environ: MutableMapping[str, str], home: Home) -> None:
         if upper.startswith(("PREFECT_", "MLFLOW_", "_MLFLOW_")) and not upper.startswith(kept):
             del environ[name]
     environ.update(_settings(home, environ))
-    for name, value in _defaults().items():
+    for name, value in _defaults(home).items():
         environ.setdefault(name, value)
 
 
@@ -112,6 +116,8 @@ def _settings(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "lmcore,flows",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_CLI_PROMPT": "false",
+        # Well inside the silence after which a flow run counts as crashed (flows/automations.py).
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         # MLflow
         "MLFLOW_TRACKING_URI": home.tracking_uri,
@@ -119,7 +125,11 @@ def _settings(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "MLFLOW_CONFIGURE_LOGGING": "false",
         "MLFLOW_UV_AUTO_DETECT": "false",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for answers
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        # Files go through the server; its object store may be out of reach from here.
+        "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
         # Caches and settings of libraries
         "HF_HOME": str(home.cache / "huggingface"),
         "HF_EVALUATE_OFFLINE": "1",
@@ -141,9 +151,12 @@ def _settings(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
-def _defaults() -> dict[str, str]:
+def _defaults(home: Home) -> dict[str, str]:
+    # A server whose database restarts says 500; asked again it takes two minutes to give up.
+    patience = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500", "PREFECT_CLIENT_MAX_RETRIES": "6"}
     # A hub data set is the one thing that needs the network: see `allow_hub`.
     return {
+        **(patience if home.prefect_api_url else {}),
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "HF_TOKEN_PATH": str(Path.home() / ".cache" / "huggingface" / "token"),

@@ -85,6 +85,21 @@ class Home:
         return self.root / "prefect"
 
     @property
+    def logs(self) -> Path:
+        """What the servers of `lmcore up` print."""
+        return self.root / "logs"
+
+    @property
+    def up(self) -> Path:
+        """State of `lmcore up`: addresses, configurations, what the watch has seen."""
+        return self.root / "up"
+
+    @property
+    def dashboard(self) -> Path:
+        """Folder that `lmcore up` serves; `index.html` is the dashboard."""
+        return self.root / "dashboard"
+
+    @property
     def cache(self) -> Path:
         """Caches of libraries; may be deleted at any time."""
         return self.root / "cache"
@@ -144,6 +159,7 @@ def make_home(
         folders = (
             *(home.content, home.work, home.mlflow_artifacts, home.prefect),
             *(home.cache, home.locks, home.temporary, home.empty),
+            *(home.logs, home.up, home.dashboard),
         )
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)

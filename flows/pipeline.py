@@ -25,11 +25,13 @@ from prefect.states import Cancelled, Completed
 
 from flows.choose_start import champion_weights, choose_start
 from flows.environment import Home, current
-from flows.evaluate_model import current_champion, evaluate
+from flows.evaluate_model import current_base, current_champion, evaluate
+from flows.failures import announce_failure
 from flows.ingest_documents import fingerprint, ingest_documents
 from flows.last_run import remember_run
 from flows.locks import using_content
 from flows.names import artifact_key
+from flows.notify import notify
 from flows.promote_version import Decision, promote_version
 from flows.register_version import Candidate, register_version
 from flows.registry import Registry
@@ -41,10 +43,13 @@ from flows.tokenize_documents import tokenize_documents
 from flows.tracking import TrackedRun, open_run
 from flows.train_model import train_model, train_parts
 from flows.versions import Version
+from lmcore.artifacts import digest
 from lmcore.config import RunConfig
 from lmcore.data.ingest import SourceFingerprint
 from lmcore.data.removal import Removals
+from lmcore.errors import UserError
 from lmcore.reporting.summary import gate_rows, summary_markdown
+from lmcore.tasks.base import BaseModel
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.parts import PartModel
 
@@ -78,7 +83,12 @@ class Stopwatch:
         return {**self.seconds, "total": round(time.perf_counter() - self.started, 3)}
 
 
-@flow(name="retrain", flow_run_name="{config.name}", persist_result=False)
+@flow(
+    name="retrain",
+    flow_run_name="{config.name}",
+    persist_result=False,
+    on_failure=[announce_failure],
+)
 def retrain(config: RunConfig, force: bool = False) -> RunResult:
     """Train, judge, register and, where every required gate passes, promote a model.
 
@@ -121,12 +131,19 @@ class _Pipeline:
     def run(self, *, force: bool) -> RunResult:
         config, watch = self.config, self.watch
         with watch.step("fingerprint"):
+            self._check_task()
             found = fingerprint(config)
-            removals = current_removals(self.registry).for_model(config.name)
+            everything = current_removals(self.registry)
+            removals = everything.for_model(config.name)
+            base = current_base(
+                self.registry, config, everything.for_model(config.base or config.name)
+            )
         data = data_digest(found.digest, removals)
+        settings = config.fingerprint()
         key = run_key(
             data=data,
-            config=config.fingerprint(),
+            # A new champion of the base model is a reason to train again.
+            config=digest([settings, base.key]) if base else settings,
             start=champion_weights(config, self.registry),
         )
         earlier = self._finished(key)
@@ -142,7 +159,7 @@ class _Pipeline:
             tags=self._tags(key),
         ) as tracked:
             tracked.log_params(config.model_dump(mode="json"))
-            version, decision, candidate = self._steps(key, found, removals, tracked)
+            version, decision, candidate = self._steps(key, found, removals, base, tracked)
             seconds = watch.total()
             tracked.log_metrics({f"seconds_{name}": s for name, s in seconds.items()})
             tracked.set_tags({"outcome": decision.outcome, "version": str(version.number)})
@@ -166,10 +183,38 @@ class _Pipeline:
             report=str(self.registry.open(version).report),
         )
         self._remember(result)
+        if result.outcome in ("promoted", "rejected"):
+            notify(
+                result.outcome,
+                model=result.model,
+                reason=result.reason,
+                version=result.version,
+                champion=result.champion,
+                flow_run_id=result.prefect_flow_run_id,
+            )
         return result
 
+    def _check_task(self) -> None:
+        """A registered name stands for one task for ever.
+
+        Raises:
+            UserError: If versions of this name were made for another one.
+        """
+        config = self.config
+        others = {v.task for v in self.registry.versions(config.name)} - {config.task}
+        if others:
+            raise UserError(
+                f"name={config.name!r} is a model for {others.pop()} already, not for"
+                f" {config.task}; give this model a name of its own"
+            )
+
     def _steps(
-        self, key: RunKey, found: SourceFingerprint, removals: Removals, tracked: TrackedRun
+        self,
+        key: RunKey,
+        found: SourceFingerprint,
+        removals: Removals,
+        base: BaseModel | None,
+        tracked: TrackedRun,
     ) -> tuple[Version, Decision, Candidate]:
         config, home, watch = self.config, self.home, self.watch
         with watch.step("ingest"):
@@ -185,11 +230,19 @@ class _Pipeline:
         )
         start = choose_start(config, documents, self.registry)
         with watch.step("tokenize"):
-            tokenized = tokenize_documents(config, documents, home, start)
+            tokenized = tokenize_documents(config, documents, home, start, base)
         tracked.use_content(tokenized.tokenizer.key, tokenized.shards.key)
         with watch.step("train"):
             trained = train_model(
-                config, tokenized, home, tracked, key.nonce, start, return_state=True
+                config,
+                tokenized,
+                home,
+                tracked,
+                key.nonce,
+                start,
+                documents,
+                base,
+                return_state=True,
             )
         if trained.is_cancelled():
             raise RunStopped(trained.message or "training stopped")
@@ -198,7 +251,7 @@ class _Pipeline:
         tracked.use_content(checkpoint.key)
         champion = current_champion(self.registry, config.name, removals)
         parts: list[PartModel] = []
-        if config.gates.data_sufficiency.enabled:
+        if config.gates.data_sufficiency.enabled and config.task == "language_modelling":
             with watch.step("train_parts"):
                 smaller = train_parts(
                     config, documents, tokenized, checkpoint, home, return_state=True
@@ -210,7 +263,7 @@ class _Pipeline:
             parts = trained_parts
         with watch.step("evaluate"):
             report = evaluate(
-                config, documents, tokenized, checkpoint, champion, home, parts, removals
+                config, documents, tokenized, checkpoint, champion, home, parts, removals, base
             )
         tracked.log_metrics({name: metric["value"] for name, metric in report.metrics().items()})
         candidate = Candidate(
@@ -224,6 +277,7 @@ class _Pipeline:
             checkpoint=checkpoint,
             report=report,
             champion=champion.version if champion else None,
+            base=base,
             seconds=dict(watch.seconds),
         )
         with watch.step("register"):
@@ -297,12 +351,15 @@ class _Pipeline:
         """Gate table and summary on the flow run's page."""
         data = candidate.report_data(version=version.number, outcome=decision.outcome)
         name = self.config.name
-        create_table_artifact(
-            gate_rows(data), key=artifact_key("gates", name), description=decision.reason
-        )
-        create_markdown_artifact(
-            summary_markdown(data), key=artifact_key("summary", name), description=name
-        )
+        try:
+            create_table_artifact(
+                gate_rows(data), key=artifact_key("gates", name), description=decision.reason
+            )
+            create_markdown_artifact(
+                summary_markdown(data), key=artifact_key("summary", name), description=name
+            )
+        except Exception as error:  # whatever the client raises; the decision stands without it
+            logger.warning("Prefect does not show the gates of this run: %s", error)
 
 
 def _flow_run_id() -> str | None:

@@ -6,7 +6,7 @@ Prefect can start a temporary server itself, but only when the first flow asks f
 imports, and that server survives a killed parent and dies of the Ctrl-C that the run wants to
 handle.  Ours starts first and comes up while torch and MLflow are imported, asks for a random
 secret (any web page may post to a loopback port), and ends with the process that started it.
-Where PREFECT_API_URL names a server, nothing is started.
+Where PREFECT_API_URL names a server, or `lmcore up` runs, nothing is started.
 """
 
 from __future__ import annotations
@@ -28,11 +28,15 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from flows.environment import Home
+from flows.publication import shared_use
 from lmcore.errors import LmcoreError
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0
 _LOG_BYTES = 1 << 20
+
+#: What `_serve.py` is told to serve.
+PREFECT_APP = ("prefect.server.api.server:create_app", "--factory")
 
 _SERVER_SETTINGS = {
     "PREFECT__SERVER_EPHEMERAL": "1",
@@ -63,6 +67,7 @@ class PrefectServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = FileLock(home.locks / "prefect-start.lock")
         self._stack = contextlib.ExitStack()
+        self._use = contextlib.ExitStack()
         self._deadline = 0.0
         self.api_url = home.prefect_api_url or ""
 
@@ -73,7 +78,12 @@ class PrefectServer:
 
     def __enter__(self) -> Self:
         if self._home.prefect_api_url is None:
-            self._start()
+            self._use.enter_context(shared_use(self._home.root))
+            try:
+                self._start()
+            except BaseException:
+                self._use.close()
+                raise
         return self
 
     def __exit__(
@@ -101,9 +111,9 @@ class PrefectServer:
             port = listener.getsockname()[1]
             self.api_url = f"http://127.0.0.1:{port}/api"
             descriptor = listener.fileno()
-            script = Path(__file__).with_name("_prefect_server.py")
+            script = Path(__file__).with_name("_serve.py")
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(script), str(descriptor)],
+                [sys.executable, "-P", str(script), str(descriptor), *PREFECT_APP],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -196,6 +206,7 @@ class PrefectServer:
             self._process.kill()
             self._process.wait()
         self._process = None
+        self._use.close()
         atexit.unregister(self.stop)
 
 

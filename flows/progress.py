@@ -5,8 +5,10 @@ The three displays take the same training events; none of them influences traini
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,7 +19,8 @@ from lmcore.training.events import TrainingEvent
 logger = logging.getLogger(__name__)
 
 _LINES = 10  # plain lines over a whole training
-_ARTIFACT_SECONDS = 3.0  # an artifact update is an HTTP request; do not slow training down
+_ARTIFACT_SECONDS = 3.0  # between updates, each of which is a request to the server
+_CLOSE_SECONDS = 5.0
 
 
 class Display(Protocol):
@@ -87,33 +90,67 @@ class PlainLines:
 
 
 class PrefectProgress:
-    """A progress artifact on the flow run's page."""
+    """A progress artifact on the flow run's page, written by a thread.
+
+    A server that is away is asked again for minutes by Prefect's client; training does not wait for
+    that, and a page that shows too little is no reason to stop it.
+    """
 
     def __init__(self, key: str) -> None:
         self._key = key
         self._id: UUID | None = None
         self._last = 0.0
+        self._condition = threading.Condition()
+        self._value: float | None = None  # the newest one that is not written yet
+        self._closed = False
+        self._thread: threading.Thread | None = None
 
     def show(self, event: TrainingEvent) -> None:
-        """Create the artifact, then update it every few seconds."""
-        from prefect.artifacts import create_progress_artifact, update_progress_artifact
-
+        """Let the artifact be created, then updated every few seconds."""
         now = time.monotonic()
-        done = 100.0 * event.step / max(event.steps, 1)
         if event.kind != "done" and now - self._last < _ARTIFACT_SECONDS:
             return
         self._last = now
+        with self._condition:
+            self._value = 100.0 * event.step / max(event.steps, 1)
+            if self._thread is None:
+                # The artifact belongs to the flow run that this context names.
+                run = contextvars.copy_context().run
+                self._thread = threading.Thread(target=run, args=(self._work,), daemon=True)
+                self._thread.start()
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        """Write the last value, unless the server is away."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout=_CLOSE_SECONDS)
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._value is not None or self._closed)
+                value, self._value = self._value, None
+            if value is None:
+                return
+            try:
+                self._write(value)
+            except Exception as error:  # whatever the client raises
+                logger.warning("Prefect does not show the progress of training: %s", error)
+
+    def _write(self, value: float) -> None:
+        from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
         if self._id is None:
             created = create_progress_artifact(
-                done, key=self._key, description="Training steps done, per cent"
+                value, key=self._key, description="Training steps done, per cent"
             )
             assert isinstance(created, UUID)
             self._id = created
         else:
-            update_progress_artifact(self._id, done)
-
-    def close(self) -> None:
-        """Nothing to release."""
+            update_progress_artifact(self._id, value)
 
 
 class Displays:

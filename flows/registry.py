@@ -32,17 +32,17 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
 from flows.environment import Home
-from flows.locks import Lock, file_lock
+from flows.locks import Lock, lock_for
 from flows.tracking import connect, experiment, path_of, remove_artifacts, stored_bytes
 from flows.versions import RUN_KEY_TAG, Version, check_name, clean, describe, to_tag
 from lmcore.artifacts import fsync_directory
 from lmcore.errors import IntegrityError, NotFoundError, PromotionConflictError, UserError
-from lmcore.serving import PARAMETERS
+from lmcore.serving import ANSWER_COLUMNS, PARAMETERS, input_column
 from lmcore.version_folder import VersionFolder, open_version
 
 _ALIASES = ("champion", "previous", "challenger")
 _DATA = "data/version"  # of MLflow's model folder; what `loader_module` is given
-_LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "tokenizers", "torch")
+_LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
 _LOCK_SECONDS = 120.0
 _DAY_MILLISECONDS = 86_400_000
 
@@ -63,11 +63,10 @@ class Registry:
 
         Args:
             home: A prepared home.
-            lock: Called with a name and seconds to wait; the default, a file below the home, is
-                enough where one machine promotes.
+            lock: Called with a name and seconds to wait; the default suits the home (`lock_for`).
         """
         self.home = home
-        self._lock = lock or file_lock(home.locks)
+        self._lock = lock or lock_for(home)
         self._client: MlflowClient = connect(home)
 
     # -- names and versions ------------------------------------------------------------------
@@ -182,18 +181,23 @@ class Registry:
         return str(self._client.get_logged_model(model_id).artifact_location)
 
     def _download(self, version: Version, target: Path) -> None:
-        from mlflow.artifacts import download_artifacts
-
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            fetched = download_artifacts(
-                artifact_uri=f"{version.source}/{_DATA}",
-                dst_path=scratch,
-                tracking_uri=self.home.tracking_uri,
-            )
-            open_version(Path(fetched), manifest_sha256=version.manifest_sha256)
-            Path(fetched).rename(target)
+            fetched = self._fetch(self._location(version), Path(scratch))
+            open_version(fetched, manifest_sha256=version.manifest_sha256)
+            fetched.rename(target)
         fsync_directory(target.parent)
+
+    def _fetch(self, location: str, scratch: Path) -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        # By its address: to MLflow `models:/ID/folder` is version `folder` of a model named ID.
+        fetched = download_artifacts(
+            artifact_uri=f"{location.rstrip('/')}/{_DATA}",
+            dst_path=str(scratch),
+            tracking_uri=self.home.tracking_uri,
+        )
+        return Path(fetched)
 
     # -- registering -------------------------------------------------------------------------
 
@@ -208,7 +212,8 @@ class Registry:
         verdict: str,
         metrics: Mapping[str, Any],
         fingerprints: Mapping[str, str | None],
-        example_prompt: str = "Once upon a time",
+        task: str = "language_modelling",
+        example: str = "Once upon a time",
         flow_run_id: str | None = None,
         description: str = "",
         tags: Mapping[str, str] | None = None,
@@ -228,7 +233,8 @@ class Registry:
             verdict: One sentence about the gates.
             metrics: Name to value, lower, upper, unit, n.
             fingerprints: data, tokenizer, config, weights.
-            example_prompt: Input example that MLflow shows and tries.
+            task: What it is a model for; decides the signature.
+            example: Input that MLflow shows and tries.
             flow_run_id: Prefect flow run.
             description: Shown by MLflow.
             tags: Further tags.
@@ -247,9 +253,9 @@ class Registry:
             if known and (known.weights_sha256, known.passed, known.verdict) == same:
                 self.open(known)
                 return known
-            source = self._store(name, folder, run_id=run_id, example_prompt=example_prompt)
-            with contextlib.suppress(MlflowException):  # it exists
-                self._client.create_registered_model(name)
+            source = self._store(name, folder, run_id=run_id, task=task, example=example)
+            if not self._exists(name):
+                self._create_model(name)
             created = self._client.create_model_version(
                 name,
                 source=source,
@@ -269,11 +275,36 @@ class Registry:
                     "prefect_flow_run_id": flow_run_id or "",
                 },
             )
+            number = self._only(name, source, int(created.version))
             if passed:
-                self.set_alias(name, "challenger", int(created.version))
-            return self.version(name, int(created.version))
+                self.set_alias(name, "challenger", number)
+            return self.version(name, number)
 
-    def _store(self, name: str, folder: VersionFolder, *, run_id: str, example_prompt: str) -> str:
+    def _exists(self, name: str) -> bool:
+        return self._aliases_by_number(name) is not None
+
+    def _create_model(self, name: str) -> None:
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException:
+            # Another machine was faster, or this is the second try of a request that arrived.
+            if not self._exists(name):
+                raise
+
+    def _only(self, name: str, source: str, number: int) -> int:
+        """The one version of these files, where a request that did arrive was sent twice.
+
+        A server that ends between the transaction and its answer makes MLflow's client ask again,
+        and every request makes a version of its own.
+        """
+        same = [version.number for version in self.versions(name) if version.source == source]
+        for surplus in sorted(same)[1:]:
+            self._client.delete_model_version(name, str(surplus))
+        return min(same, default=number)
+
+    def _store(
+        self, name: str, folder: VersionFolder, *, run_id: str, task: str, example: str
+    ) -> str:
         """Upload as an MLflow model; the answer is its address."""
         import pandas as pd
 
@@ -291,8 +322,8 @@ class Registry:
                         saved,
                         loader_module="lmcore.serving",
                         data_path=str(data),
-                        signature=_signature(),
-                        input_example=pd.DataFrame({"prompt": [example_prompt]}),
+                        signature=_signature(task),
+                        input_example=pd.DataFrame({input_column(task): [example]}),
                         pip_requirements=requirements(),
                     )
                 self._client.log_model_artifacts(model.model_id, str(saved))
@@ -303,7 +334,7 @@ class Registry:
                     raise IntegrityError(f"{stored}: MLflow did not store the version")
                 open_version(stored, manifest_sha256=folder.manifest_sha256)
             else:
-                self._verify_remote(uri, folder)
+                self._verify_remote(location, folder)
             self._client.finalize_logged_model(model.model_id, "READY")
         except BaseException:
             with contextlib.suppress(Exception):
@@ -311,16 +342,10 @@ class Registry:
             raise
         return uri
 
-    def _verify_remote(self, uri: str, folder: VersionFolder) -> None:
-        from mlflow.artifacts import download_artifacts
-
+    def _verify_remote(self, location: str, folder: VersionFolder) -> None:
         with tempfile.TemporaryDirectory(dir=self.home.temporary) as scratch:
-            fetched = download_artifacts(
-                artifact_uri=f"{uri}/{_DATA}",
-                dst_path=scratch,
-                tracking_uri=self.home.tracking_uri,
-            )
-            open_version(Path(fetched), manifest_sha256=folder.manifest_sha256)
+            fetched = self._fetch(location, Path(scratch))
+            open_version(fetched, manifest_sha256=folder.manifest_sha256)
 
     # -- deleting ----------------------------------------------------------------------------
 
@@ -452,7 +477,12 @@ def requirements() -> list[str]:
     return [pin.split("+")[0] for pin in pins]
 
 
-def _signature() -> ModelSignature:
+def _signature(task: str) -> ModelSignature:
+    if task != "language_modelling":
+        return ModelSignature(
+            inputs=Schema([ColSpec("string", input_column(task))]),
+            outputs=Schema([ColSpec(kind, name) for name, kind in ANSWER_COLUMNS.items()]),
+        )
     types = {int: "long", float: "double"}
     return ModelSignature(
         inputs=Schema([ColSpec("string", "prompt")]),

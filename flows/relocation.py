@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import sqlite3
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 logger = logging.getLogger(__name__)
 
-_SUFFIX = "/mlflow/artifacts"
 _ADDRESSES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -36,8 +36,8 @@ def relocate(database: Path, artifacts: Path) -> None:
         if not {table for table, _ in _ADDRESSES} <= tables:
             return
         found = connection.execute("SELECT DISTINCT artifact_location FROM experiments")
-        for (old,) in found.fetchall():
-            if old and old != here and old.endswith(_SUFFIX) and _holds(connection, old, artifacts):
+        for old in {_root_of(location) for (location,) in found.fetchall()}:
+            if old and old != here and _holds(connection, old, artifacts):
                 for table, column in _ADDRESSES:
                     connection.execute(
                         f"UPDATE {table} SET {column} = ? || substr({column}, ?)"  # noqa: S608
@@ -45,6 +45,12 @@ def relocate(database: Path, artifacts: Path) -> None:
                         (here, len(old) + 1, old, len(old) + 1, f"{old}/"),
                     )
                 logger.info("the home was moved: MLflow's files are read from %s now", artifacts)
+
+
+def _root_of(location: str | None) -> str | None:
+    """The folder of artifacts; an experiment that a server made has one of its own inside."""
+    match = re.fullmatch(r"(.*/mlflow/artifacts)(/\d+)?", location or "")
+    return match[1] if match else None
 
 
 def _holds(connection: sqlite3.Connection, old: str, artifacts: Path) -> bool:

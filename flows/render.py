@@ -15,6 +15,25 @@ from typing import Any
 import click
 
 Answer = Mapping[str, Any]
+#: Metrics that a run prints, where it has them.
+_SHOWN = (
+    *("val_bits_per_byte", "baseline_kn6_bits_per_byte", "champion_bits_per_byte"),
+    *("accuracy", "baseline_accuracy", "baseline_majority_accuracy", "champion_accuracy"),
+    *("macro_f1", "baseline_macro_f1", "calibration_error"),
+    *("bleu", "baseline_bleu", "champion_bleu", "chrf", "baseline_chrf"),
+    *("rouge1", "baseline_rouge1", "baseline_lead1_rouge1", "baseline_lead3_rouge1"),
+    *("rouge2", "baseline_rouge2", "baseline_lead1_rouge2", "baseline_lead3_rouge2"),
+    *("rougeL", "baseline_rougeL", "baseline_lead1_rougeL", "baseline_lead3_rougeL"),
+    *("champion_rougeL", "train_tokens_per_second", "params"),
+)
+#: The one that says how good a model is.
+_HEADLINES = {
+    "val_bits_per_byte": "validation",
+    "accuracy": "accuracy",
+    "bleu": "BLEU",
+    "rougeL": "ROUGE-L",
+}
+_USES = {"sentiment": "label", "translation": "translate", "summarization": "summarize"}
 _MARKS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "WARN": "yellow"}
 
 
@@ -101,13 +120,7 @@ def run(answer: Answer) -> None:
     metrics = answer["metrics"]
     if metrics:
         _line()
-        for name in (
-            "val_bits_per_byte",
-            "baseline_kn6_bits_per_byte",
-            "champion_bits_per_byte",
-            "train_tokens_per_second",
-            "params",
-        ):
+        for name in _SHOWN:
             if name in metrics:
                 _line(f"  {name:<28} {interval(metrics[name])}")
     seconds = answer["seconds"]
@@ -119,8 +132,10 @@ def run(answer: Answer) -> None:
         _line(f"  report: {answer['_report']}")
     _line()
     option = f" --model {answer['model']}"
-    if answer["champion"]:
+    if answer["champion"] and answer["task"] == "language_modelling":
         _line(f'  lmcore generate{option} --prompt "..."   continue a text')
+    elif answer["champion"]:
+        _line(f'  lmcore predict{option} "..."   {_USES[answer["task"]]} a text')
     if answer["version"]:
         _line(f"  lmcore show {answer['version']}{option}   metrics, gates, lineage, report")
     _line("  lmcore status   what is in use")
@@ -315,9 +330,9 @@ def status(answer: Answer) -> None:
         click.secho(f"{clean(model['model'])} ({model['task']})", bold=True)
         for alias in ("champion", "previous", "challenger"):
             _line(f"  {alias:<11} {'version ' + str(model[alias]) if model[alias] else '-'}")
-        metric = model["metrics"].get("val_bits_per_byte")
-        if metric:
-            _line(f"  validation  {interval(metric)}")
+        for name, title in _HEADLINES.items():
+            if metric := model["metrics"].get(name):
+                _line(f"  {title:<11} {interval(metric)}")
         last = model["last_run"]
         if last:
             _line(f"  last run    {last['outcome']} at {last['at']}: {_one_line(last['reason'])}")
@@ -357,7 +372,7 @@ def versions(answer: Answer) -> None:
                 v["version"],
                 v["outcome"],
                 ", ".join(v["aliases"]) or "-",
-                interval(v["metrics"].get("val_bits_per_byte")),
+                interval(next((v["metrics"][n] for n in _HEADLINES if n in v["metrics"]), None)),
                 v["created"],
             )
             for v in answer["versions"]
@@ -399,8 +414,9 @@ def compare(answer: Answer) -> None:
     """Which version is better, and how sure that is."""
     _line(answer["sentence"])
     first, second = answer["first"], answer["second"]
-    _line(f"  version {first['version']:<4} {interval(first['bits_per_byte'])}")
-    _line(f"  version {second['version']:<4} {interval(second['bits_per_byte'])}")
+    for side in (first, second):
+        value = side.get("bits_per_byte") or side["quality"]
+        _line(f"  version {side['version']:<4} {interval(value)}")
     _line(f"  difference   {interval(answer['difference'])} over {answer['documents']} documents")
 
 
@@ -449,6 +465,18 @@ def _attributions(generation: Answer) -> None:
                 f"  {document['id'][:12]}  {document['license']}  {_one_line(document['name'], 60)}"
                 f"  {_one_line(document['source'], 80)}"
             )
+
+
+def predict(answer: Answer) -> None:
+    """One answer alone; several beside their inputs."""
+    found = answer["predictions"]
+    for one in found:
+        output = one["output"]
+        if one["probabilities"]:
+            output += f"  ({one['probabilities'][one['output']]:.1%})"
+        _line(output if len(found) == 1 else f"{_one_line(one['input'], 60)}\t{output}")
+        if one["note"]:
+            click.echo(f"  note: {clean(one['note'])}", err=True)
 
 
 def score(answer: Answer) -> None:
@@ -567,3 +595,34 @@ def doctor(answer: Answer) -> None:
     for check in answer["checks"]:
         mark = click.style("ok  " if check["ok"] else "FAIL", fg="green" if check["ok"] else "red")
         click.echo(f"{mark} {clean(check['check']):<22} {clean(check['detail'])}")
+
+
+def up(answer: Answer) -> None:
+    """Where everything is, how to log in, and what will run by itself."""
+    click.secho(f"READY after {answer['seconds']:.1f} s", fg="green", bold=True)
+    for name, what in (
+        ("prefect", "flow runs, schedules, events"),
+        ("mlflow", "metrics, versions"),
+        ("dashboard", "all models"),
+    ):
+        _line(f"  {name:<10} {answer[name]:<28} {what}")
+    _line()
+    _line(f"  log in     user {answer['user']}, password {answer['password']}")
+    _line(f"             in Prefect as {answer['user']}:{answer['password']}")
+    _line(f"  logs       {answer['logs']}")
+    _line()
+    for model in answer["models"]:
+        watch = model["watch_minutes"]
+        looks = f", new text every {watch} minutes" if watch else ""
+        _line(f"  {model['model']:<24} {model['schedule'] or 'no schedule'}{looks}")
+    _line()
+    _line("  Other lmcore commands of this home use these servers. Ctrl-C stops everything.")
+
+
+def deploy(answer: Answer) -> None:
+    """What was written where, and how to run it."""
+    click.secho(f"DEPLOYED to {answer['server']}", fg="green", bold=True)
+    for name in answer["deployments"]:
+        _line(f"  {name}")
+    _line()
+    _line(f"  prefect worker start --pool {answer['pool']}   on each machine that runs them")

@@ -18,7 +18,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,8 +28,10 @@ from urllib.parse import unquote, urlparse
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from flows.environment import Home
+from flows.metric_queue import MetricQueue, Point, first_line, now_milliseconds
 from flows.parameters import KEY_CHARACTERS, flatten, valid_key
 from flows.relocation import relocate
 from flows.versions import RUN_KEY_TAG, clean
@@ -46,6 +48,9 @@ CONTENT_TAG = "lmcore.content"
 # Limits of MLflow's own validation; longer values are cut and say so.
 _PARAMS_A_BATCH = 100
 _METRICS_A_BATCH = 1000
+# How long a step may wait for metrics to be stored, and how long the end of a run may.
+_FLUSH_SECONDS = 10.0
+_END_SECONDS = 600.0
 _PARAM_CHARACTERS = 6000
 _TAG_CHARACTERS = 8000
 _DIGEST_CHARACTERS = 36
@@ -83,7 +88,7 @@ def connect(home: Home) -> MlflowClient:
                     client.search_registered_models(max_results=1)
                 except Exception as error:
                     raise TrackingError(
-                        f"MLflow at {home.tracking_uri} does not answer ({_first_line(error)});"
+                        f"MLflow at {home.tracking_uri} does not answer ({first_line(error)});"
                         " start it, or unset MLFLOW_TRACKING_URI."
                     ) from error
             _clients[home.tracking_uri] = client
@@ -112,7 +117,15 @@ def experiment(home: Home, model: str) -> str:
         if found is None:
             # Without a location the server's own artifact store is used, as it should be there.
             location = home.mlflow_artifacts.as_uri() if home.embedded else None
-            return client.create_experiment(model, artifact_location=location, tags=_KIND)
+            try:
+                return client.create_experiment(model, artifact_location=location, tags=_KIND)
+            except MlflowException as error:
+                # Another machine was faster, or this is the second try of a request that arrived.
+                found = client.get_experiment_by_name(model)
+                if found is None:
+                    raise TrackingError(
+                        f"MLflow did not create the experiment {model}: {first_line(error)}"
+                    ) from error
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
@@ -126,17 +139,25 @@ class TrackedRun:
     `...StoppedError`), which the same run key opens again.
     """
 
-    def __init__(self, client: MlflowClient, run: Run, *, resumed: bool) -> None:
+    def __init__(self, client: MlflowClient, run: Run, *, resumed: bool, spool: Path) -> None:
         self._client = client
         self._lock = threading.RLock()
-        self._pending: list[Metric] = []
-        self._logged: dict[str, set[int]] = {}
         self._content: list[str] = []
         self._ended = False
         self._flushed = 0.0
         self.run_id = str(run.info.run_id)
         self.experiment_id = str(run.info.experiment_id)
         self.resumed = resumed
+        self._queue = MetricQueue(
+            self._send, spool=spool / f"{self.run_id}.json", batch=_METRICS_A_BATCH
+        )
+        # Now, because in the middle of training the store may be away.
+        self._logged: dict[str, set[int]] = {
+            key: {metric.step for metric in client.get_metric_history(self.run_id, key)}
+            for key in (run.data.metrics if resumed else ())
+        }
+        for point in self._queue.waiting():
+            self._steps(point.key).add(point.step)
 
     def __enter__(self) -> Self:
         return self
@@ -163,38 +184,32 @@ class TrackedRun:
         of the store takes as long as a step of a small model.
 
         A value that is not finite is not stored (MLflow turns infinity into 1.8e308) and is
-        reported.  Where the store fails, training goes on: the values are kept and sent with
-        the next ones.
+        reported.  Where the store fails, training goes on: the values are kept, also on disk,
+        and sent when it is back.
         """
         with self._lock:
-            now = int(time.time() * 1000)
+            points = []
             for name, value in values.items():
                 key = valid_key(name)
                 if not math.isfinite(value):
                     logger.warning("%s=%s at step %d is not finite; not logged", key, value, step)
                 elif step not in self._steps(key):
                     self._logged[key].add(step)
-                    self._pending.append(Metric(key, float(value), now, step))
-            if time.monotonic() - self._flushed < patience_seconds:
-                return
-            try:
-                self._flush()
-            except Exception as error:  # whatever the store's driver raises
-                logger.warning("metrics wait for MLflow: %s", _first_line(error))
+                    points.append(Point(key, float(value), now_milliseconds(), step))
+            self._queue.put(points)
+            if patience_seconds <= 0:
+                self._queue.flush(timeout=_FLUSH_SECONDS)
+            elif time.monotonic() - self._flushed >= patience_seconds:
+                self._flushed = time.monotonic()
+                self._queue.flush()
 
     def _steps(self, key: str) -> set[int]:
-        if key not in self._logged:
-            history = self._client.get_metric_history(self.run_id, key) if self.resumed else []
-            self._logged[key] = {metric.step for metric in history}
-        return self._logged[key]
+        return self._logged.setdefault(key, set())
 
-    def _flush(self) -> None:
-        self._flushed = time.monotonic()
-        while self._pending:
-            batch = self._pending[:_METRICS_A_BATCH]
-            # Same time stamp at a second attempt, so what did arrive is not stored twice.
-            self._client.log_batch(self.run_id, metrics=batch)
-            del self._pending[: len(batch)]
+    def _send(self, points: Sequence[Point]) -> None:
+        # The store knows a point by all of its parts, so what did arrive is not stored twice.
+        metrics = [Metric(p.key, p.value, p.milliseconds, p.step) for p in points]
+        self._client.log_batch(self.run_id, metrics=metrics)
 
     def log_params(self, config: Mapping[str, Any]) -> None:
         """Log a configuration, flattened to `section.key`; what the run already has is kept."""
@@ -270,16 +285,18 @@ class TrackedRun:
             if self._ended:
                 return
             try:
-                self._flush()
+                if len(self._queue) and not self._queue.flush(timeout=_END_SECONDS):
+                    raise TrackingError(self._queue.error or "it does not answer")
                 self._client.set_terminated(self.run_id, status)
             except Exception as error:
                 if status == "FINISHED":
                     raise TrackingError(
-                        f"MLflow run {self.run_id}: {len(self._pending)} metrics could not be"
-                        f" stored ({_first_line(error)}); the same command goes on from here."
+                        f"MLflow run {self.run_id}: {len(self._queue)} metrics could not be"
+                        f" stored ({first_line(error)}); the same command goes on from here."
                     ) from error
-                logger.warning("MLflow run %s stays open: %s", self.run_id, _first_line(error))
+                logger.warning("MLflow run %s stays open: %s", self.run_id, first_line(error))
                 return
+            self._queue.close()
             self._ended = True
 
 
@@ -308,7 +325,7 @@ def open_run(
         client.update_run(run.info.run_id, status="RUNNING")
     else:
         run = client.create_run(experiment_id, run_name=name, tags={RUN_KEY_TAG: run_key})
-    tracked = TrackedRun(client, run, resumed=bool(found))
+    tracked = TrackedRun(client, run, resumed=bool(found), spool=home.work / "metrics")
     tracked.set_tags(tags or {})
     return tracked
 

@@ -89,7 +89,7 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def atomic_write(path: Path, data: bytes | str) -> None:
+def atomic_write(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new, never a mix.
 
     A failed fsync is not retried: the kernel may have dropped the pages
@@ -100,7 +100,7 @@ def atomic_write(path: Path, data: bytes | str) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(descriptor, 0o644)
+            os.fchmod(descriptor, mode)
             stream.write(payload)
             stream.flush()
             os.fsync(stream.fileno())

@@ -28,6 +28,7 @@ from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.monitor_config import MonitorConfig
 from lmcore.model.config import ModelConfig
 from lmcore.settings import Section
+from lmcore.tasks.config import FineTuningConfig
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -36,6 +37,7 @@ MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 # Sections and keys that shape neither a model nor its verdict.
 _NOT_OF_THE_MODEL = ("schedule", "promote", "monitor", "timeline")
 Task = Literal["language_modelling", "sentiment", "translation", "summarization"]
+_TARGETS = {"sentiment": "label", "translation": "translation", "summarization": "summary"}
 
 
 class ScheduleConfig(Section):
@@ -43,6 +45,13 @@ class ScheduleConfig(Section):
 
     cron: str = Field(description="Five fields: minute hour day-of-month month day-of-week.")
     timezone: str = "UTC"
+    watch_minutes: int | None = Field(
+        10,
+        ge=1,
+        le=10_080,
+        description="How often `lmcore up` looks whether the sources have changed; new text starts"
+        " a run at once. null: it is read when the schedule says so.",
+    )
 
     @field_validator("cron")
     @classmethod
@@ -94,6 +103,7 @@ class RunConfig(Section):
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+    fine_tuning: FineTuningConfig = Field(default_factory=FineTuningConfig)
     gates: GatesConfig = Field(default_factory=GatesConfig.default)
     promote: bool = Field(True, description="false: register only.")
     schedule: ScheduleConfig | None = None
@@ -101,18 +111,42 @@ class RunConfig(Section):
     timeline: TimelineConfig | None = None
 
     @model_validator(mode="after")
-    def _task_is_available(self) -> RunConfig:
-        if self.task != "language_modelling":
+    def _task_fits(self) -> RunConfig:
+        if self.task == "language_modelling":
+            if self.base is not None:
+                raise ValueError("base is for tasks that start from a language model; leave it out")
+            if self.gates.data_sufficiency.enabled and self.training.start != "scratch":
+                raise ValueError(
+                    "gates.data_sufficiency compares trainings from scratch; set training.start to"
+                    " scratch, or gates.data_sufficiency.enabled to false"
+                )
+            return self
+        if self.base is not None and not re.fullmatch(MODEL_NAME, self.base):
+            raise ValueError(f"base={_short(self.base)}: expected the name of a registered model")
+        if self.base == self.name:
+            raise ValueError(f"base={self.base!r} is the model itself; give the task another name")
+        for index, source in enumerate(self.sources):
+            if source.target_field is None and source.format != "parallel":
+                raise ValueError(
+                    f"sources.{index}.target_field is missing; task {self.task} needs the column"
+                    f" of the {_TARGETS[self.task]}"
+                )
+            if source.target_field == source.text_field and source.format != "parallel":
+                raise ValueError(
+                    f"sources.{index}.target_field={source.target_field!r} is the text itself; name"
+                    f" the column of the {_TARGETS[self.task]}"
+                )
+        if self.data.unit not in ("auto", "record"):
             raise ValueError(
-                f"task {self.task!r} is not available in this version; expected language_modelling"
+                f"data.unit={self.data.unit!r}: an example of a task is a record; expected auto"
             )
-        if self.gates.data_sufficiency.enabled and self.training.start != "scratch":
+        if self.training.launcher != "local":
+            raise ValueError("training.launcher: tasks are trained in one process; expected local")
+        if self.training.start != "scratch":
             raise ValueError(
-                "gates.data_sufficiency compares trainings from scratch; set training.start to"
-                " scratch, or gates.data_sufficiency.enabled to false"
+                f"training.start={self.training.start!r}: a task starts from its base model;"
+                " expected scratch"
             )
-        if self.base is not None:
-            raise ValueError("base is for tasks that start from a language model; leave it out")
         return self
 
     def fingerprint(self) -> str:

@@ -124,9 +124,19 @@ class TokenizerHandle(Handle):
 
 
 def fit_tokenizer(
-    store: ContentStore, documents: DocumentSet, *, config: TokenizerConfig
+    store: ContentStore,
+    documents: DocumentSet,
+    *,
+    config: TokenizerConfig,
+    with_targets: bool = False,
 ) -> TokenizerHandle:
     """Fit a tokenizer on the train split only.
+
+    Args:
+        store: Where it is kept.
+        documents: Their train split.
+        config: Kind and size.
+        with_targets: On their translations or summaries as well.
 
     Text beyond 64 MB is sampled by document: those whose id, read as a number, falls in the
     share that fits. The sample depends on nothing else and is recorded in the summary.
@@ -140,14 +150,16 @@ def fit_tokenizer(
             "the train split holds no text, so no tokenizer can be fitted; give more text or"
             " lower data.validation_fraction"
         )
-    inputs = {
+    inputs: dict[str, Any] = {
         "documents": documents.key,
         "config": config.model_dump(mode="json"),
         "code": code_digest(*CODE_MODULES),
     }
+    if with_targets:
+        inputs["with_targets"] = True
 
     def make(folder: Path) -> Mapping[str, Any]:
-        sample = _Sample(documents, share=min(1.0, FIT_BYTES / total))
+        sample = _Sample(documents, share=min(1.0, FIT_BYTES / total), with_targets=with_targets)
         tokenizer = train_tokenizer(sample.texts(), config=config)
         tokenizer.save(folder)
         return {
@@ -205,9 +217,10 @@ def adopt_tokenizer(
 class _Sample:
     """Deterministic sample of the train documents that counts what passed."""
 
-    def __init__(self, documents: DocumentSet, *, share: float) -> None:
+    def __init__(self, documents: DocumentSet, *, share: float, with_targets: bool) -> None:
         self.documents = documents
         self.share = share
+        self.with_targets = with_targets
         self.num_documents = 0
         self.num_bytes = 0
 
@@ -220,6 +233,8 @@ class _Sample:
             self.num_documents += 1
             self.num_bytes += document.num_bytes
             yield document.text
+            if self.with_targets and document.target is not None:
+                yield document.target
 
 
 def train_tokenizer(texts: Iterable[str], *, config: TokenizerConfig) -> Tokenizer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +20,22 @@ def make_optimizer(model: nn.Module, *, weight_decay: float) -> torch.optim.Adam
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=_EPSILON, fused=True)
+
+
+def make_grouped_optimizer(
+    layers: Sequence[Sequence[nn.Parameter]], *, weight_decay: float
+) -> torch.optim.AdamW:
+    """The same with groups of their own for each layer; `depth` in a group says which it is of."""
+    groups = [
+        {"params": chosen, "weight_decay": decay, "depth": depth}
+        for depth, parameters in enumerate(layers)
+        for chosen, decay in (
+            ([p for p in parameters if p.ndim >= 2], weight_decay),
+            ([p for p in parameters if p.ndim < 2], 0.0),
+        )
+        if chosen
     ]
     return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=_EPSILON, fused=True)
 

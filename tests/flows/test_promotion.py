@@ -336,6 +336,15 @@ def test_reading_does_not_wait_for_a_promotion_that_goes_on(registry: Registry) 
             other.lock(NAME, timeout=0.0).__enter__()
 
 
+def test_reading_takes_no_lock_where_there_is_nothing_to_settle(registry: Registry) -> None:
+    go(registry, 1, None)
+    refusing = Registry(registry.home, lock=lambda *_: pytest.fail("a lock was asked for"))
+    settle(refusing, NAME, smoke=answers)
+    registry.set_alias(NAME, "champion", 2)
+    with pytest.raises(BaseException, match="a lock was asked for"):
+        settle(refusing, NAME, smoke=answers)
+
+
 _CONTENDER = """
 import json, sys, threading
 from pathlib import Path

@@ -67,6 +67,25 @@ def test_the_same_run_registers_once(
     assert registry.find_by_run_key("speeches", "c") is None
 
 
+def test_a_request_that_arrived_twice_leaves_one_version(
+    registry: Registry, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = type(connect(registry.home))
+    create = client.create_model_version
+
+    def twice(*args: object, **kwargs: object) -> object:
+        create(*args, **kwargs)  # the server ends before it answers, and the client asks again
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(client, "create_model_version", twice)
+    version = register(run_key="a")
+    assert version.number == 1
+    assert [v.number for v in registry.versions("speeches")] == [1]
+    assert registry.aliases("speeches") == {"challenger": 1}
+    monkeypatch.undo()
+    assert register(run_key="a") == version
+
+
 def test_a_rejected_candidate_becomes_no_challenger(registry: Registry, register: Register) -> None:
     version = register(passed=False, verdict="competence FAIL")
     assert (version.outcome, version.aliases, version.passed) == ("rejected", (), False)

@@ -1,0 +1,21 @@
+#!/bin/sh
+# A worker: it runs pipelines that Prefect hands out and writes to MLflow, and keeps no password on disk.
+set -eu
+
+SECRETS=${SECRETS:-/run/secrets}
+PREFECT_API_AUTH_STRING=$(cat "$SECRETS/prefect_auth")
+MLFLOW_TRACKING_PASSWORD=$(cat "$SECRETS/mlflow_admin_password")
+export PREFECT_API_AUTH_STRING MLFLOW_TRACKING_PASSWORD
+export MLFLOW_TRACKING_USERNAME=admin
+export PREFECT_API_URL="${PREFECT_API_URL:-http://prefect-server:4200/api}"
+export MLFLOW_TRACKING_URI="${MLFLOW_TRACKING_URI:-http://mlflow:5000}"
+
+# Without a command of its own the container is a worker; `lmcore status` and the like work as well.
+if [ "$#" -gt 0 ]; then
+  exec "$@"
+fi
+set -- --pool "${POOL:-lmcore}" --limit "${LIMIT:-1}"
+for config in ${CONFIGS:-}; do
+  set -- "$@" --config "$config"
+done
+exec python -m flows.worker "$@"

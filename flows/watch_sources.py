@@ -1,0 +1,141 @@
+"""Look whether the sources of a model hold new text, as a light Prefect flow on a schedule.
+
+In: the configuration.  Out: an event where there is new text that no run has read and none is
+reading.  Bytes are hashed only where names, sizes or times of change differ from the last look, and
+only when two looks agree, so a file that is still being copied is left alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Completed
+
+from flows.environment import Home, current
+from flows.events import emit_arrived
+from lmcore.artifacts import atomic_write
+from lmcore.config import RunConfig
+from lmcore.data.sources import fingerprint_sources, glance_at_sources
+
+logger = logging.getLogger(__name__)
+
+_MONITOR = "flows.monitor_drift"
+Finding = Literal["unchanged", "changing", "known", "busy", "arrived"]
+_MEANING: dict[Finding, str] = {
+    "unchanged": "no file has changed since the last look",
+    "changing": "files have changed; they are read when they have come to rest",
+    "known": "the text is that of an earlier run",
+    "busy": "the text has changed; a run is in progress, so it is looked at again afterwards",
+    "arrived": "new text; a run is asked for",
+}
+
+
+@flow(name="watch", flow_run_name="{config.name}", persist_result=False)
+def watch(config: RunConfig) -> Finding:
+    """Ask for a run where the sources have changed, then look whether the champion drifts.
+
+    Args:
+        config: The pipeline's configuration.
+    """
+    finding = look(current(), config, busy=_retraining(config.name))
+    state: State[Any] = Completed(
+        name=finding.capitalize(), message=_MEANING[finding], data=finding
+    )
+    return state  # type: ignore[return-value]
+
+
+def look(home: Home, config: RunConfig, *, busy: bool) -> Finding:
+    """Compare the sources with what was seen last, and emit the event where they are new.
+
+    Args:
+        home: A prepared home; it remembers what was seen.
+        config: The pipeline's configuration.
+        busy: Whether a run of the model is in progress.
+    """
+    memory = home.up / "watch" / f"{config.name}.json"
+    seen = _read(memory)
+    glance = glance_at_sources(config.sources)
+    if seen.get("glance") == glance:
+        return "unchanged"
+    if seen.get("pending") != glance:
+        _write(memory, {**seen, "pending": glance})
+        return "changing"
+    found = fingerprint_sources(config.sources)
+    new = found.digest != seen.get("asked_for")
+    if new and not _trained_on(home, config, found.digest):
+        if busy:
+            return "busy"
+        _monitor(home, config)
+        emit_arrived(
+            config.name, {"fingerprint": found.digest, "files": found.files, "bytes": found.bytes}
+        )
+        _write(memory, {"glance": glance, "asked_for": found.digest})
+        return "arrived"
+    _write(memory, {**seen, "glance": glance, "pending": None})
+    return "known"
+
+
+def _trained_on(home: Home, config: RunConfig, sources: str) -> bool:
+    """Whether a finished run has read this very text."""
+    from flows.registry import Registry
+    from flows.removals import current_removals
+    from flows.run_key import data_digest
+
+    registry = Registry(home)
+    data = data_digest(sources, current_removals(registry).for_model(config.name))
+    return any(v.fingerprints.get("data") == data for v in registry.versions(config.name))
+
+
+def _monitor(home: Home, config: RunConfig) -> None:
+    """Measure whether the champion drifts on the new text; retraining does not depend on it."""
+    from flows.registry import Registry
+
+    champion = Registry(home).aliases(config.name).get("champion")
+    if champion is None or importlib.util.find_spec(_MONITOR) is None:
+        return
+    try:
+        importlib.import_module(_MONITOR).monitor(config)
+    except Exception:
+        logger.warning("drift of %s was not measured", config.name, exc_info=True)
+
+
+def _retraining(model: str) -> bool:
+    """Whether a run of the model is waiting or in progress, however it was started."""
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(
+                    type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])
+                ),
+            ),
+        )
+    # A run that waits has not got its name yet.
+    return any((run.parameters.get("config") or {}).get("name") == model for run in found)
+
+
+def _read(memory: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _write(memory: Path, value: dict[str, Any]) -> None:
+    atomic_write(memory, json.dumps({k: v for k, v in value.items() if v is not None}))

