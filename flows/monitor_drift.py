@@ -34,7 +34,7 @@ from flows.removals import current_removals
 from flows.versions import Version
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
-from lmcore.errors import NotFoundError
+from lmcore.errors import NotFoundError, UserError
 from lmcore.evaluation.monitoring import Monitoring, Watched, monitor_documents
 from lmcore.evaluation.scores import ScoreTable
 
@@ -55,8 +55,14 @@ def monitor(config: RunConfig) -> Answer:
 
     Raises:
         NotFoundError: If there is no champion.
+        UserError: If it is no language model.
     """
     home = current()
+    if config.task != "language_modelling":
+        raise UserError(
+            f"task={config.task}: drift is measured in bits per byte, so monitor the language model"
+            " that it starts from"
+        )
     registry = Registry(home)
     champion = _champion(registry, config.name)
     removals = current_removals(registry).for_model(config.name)

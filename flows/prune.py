@@ -144,8 +144,28 @@ class _Prune:
         good = next((number for number in earlier if self._opens(name, number)), None)
         starts = {v.number: start for v in versions if (start := v.tags.get("start_weights"))}
         return reasons_to_keep(
-            versions, keep=self.keep, aliases=aliases, rollback_to=good, starts=starts
+            versions,
+            keep=self.keep,
+            aliases=aliases,
+            rollback_to=good,
+            starts=starts,
+            bases=self._bases(name),
         )
+
+    def _bases(self, name: str) -> dict[int, str]:
+        """Versions of a model that versions of other models, which are not deleted, began with."""
+        found: dict[int, str] = {}
+        for other in self.registry.models():
+            for version in self.registry.versions(other):
+                if version.task == "language_modelling" or version.number in self.gone.get(
+                    other, ()
+                ):
+                    continue
+                with contextlib.suppress(IntegrityError):
+                    base = self.registry.open(version).lineage().get("base") or {}
+                    if base.get("model") == name:
+                        found[int(base["version"])] = f"version {version.number} of {other}"
+        return found
 
     def _opens(self, name: str, number: int) -> bool:
         try:

@@ -23,6 +23,7 @@ def reasons_to_keep(
     aliases: Mapping[str, int],
     rollback_to: int | None,
     starts: Mapping[int, str],
+    bases: Mapping[int, str] | None = None,
 ) -> dict[int, list[str]]:
     """Why each version of a model is kept; those without an entry are not needed.
 
@@ -32,6 +33,7 @@ def reasons_to_keep(
         aliases: Alias to number; whoever set one wants the version, whatever it is called.
         rollback_to: Version that a rollback would go to.
         starts: Of each version whose training went on from another: the hash of its weights.
+        bases: Versions that a version of another model was fine-tuned from: number to which one.
     """
     reasons: dict[int, list[str]] = {}
     numbers = sorted(version.number for version in versions)
@@ -41,6 +43,8 @@ def reasons_to_keep(
         reasons.setdefault(number, []).append(alias)
     if rollback_to is not None:
         reasons.setdefault(rollback_to, []).append("a rollback would go to it")
+    for number, task in sorted((bases or {}).items()):
+        reasons.setdefault(number, []).append(f"{task} was fine-tuned from it")
     # Only the last step back: a version can be rebuilt from the weights that it went on from.
     wanted: dict[str, int] = {}
     for number in sorted(reasons):

@@ -105,6 +105,8 @@ def _monitor(home: Home, config: RunConfig) -> None:
     """Measure whether the champion drifts on the new text; retraining does not depend on it."""
     from flows.registry import Registry
 
+    if config.task != "language_modelling":
+        return
     champion = Registry(home).aliases(config.name).get("champion")
     if champion is None or importlib.util.find_spec(_MONITOR) is None:
         return

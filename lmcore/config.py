@@ -121,6 +121,11 @@ class RunConfig(Section):
                     " scratch, or gates.data_sufficiency.enabled to false"
                 )
             return self
+        if self.training.start != "scratch":
+            raise ValueError(
+                "training.start: champion is for language models; a task starts from its base, so"
+                " leave it out"
+            )
         if self.base is not None and not re.fullmatch(MODEL_NAME, self.base):
             raise ValueError(f"base={_short(self.base)}: expected the name of a registered model")
         if self.base == self.name:

@@ -38,12 +38,14 @@ def test_every_reason_by_hand() -> None:
         aliases={"champion": 5, "previous": 4, "mine": 1},
         rollback_to=4,
         starts={5: "w3", 3: "w2", 8: "w5"},
+        bases={6: "version 1 of reviews"},
     )
     assert reasons == {
         1: ["mine"],
         3: ["version 5 went on from it"],
         4: ["previous", "a rollback would go to it"],
         5: ["champion", "version 8 went on from it"],
+        6: ["version 1 of reviews was fine-tuned from it"],
         7: ["one of the 2 newest"],
         8: ["one of the 2 newest"],
     }

@@ -1,0 +1,133 @@
+"""A dated corpus as a user's shell walks through it: monitoring, a warm start, retention."""
+
+import importlib.util
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.environment import make_home
+from flows.monitor_results import monitor_results
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+
+_spec = importlib.util.spec_from_file_location(
+    "pipeline_corpus", Path(__file__).with_name("pipeline_corpus.py")
+)
+assert _spec is not None
+assert _spec.loader is not None
+corpus = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(corpus)
+
+# The people of the second year go by names that the first one has not seen.
+NEW_NAMES = ("Quillon", "Zephyrine", "Wojciech", "Yngvild", "Xanthippe", "Jocasta")
+
+
+@dataclass
+class Walk:
+    """A folder with a configuration and a home, and what the walk answered."""
+
+    folder: Path
+    answer: dict[str, Any]
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+
+def shell(folder: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments, "--json"],
+        cwd=folder,
+        env={**kept, "LMCORE_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == code, done.stderr[-3000:]
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def write_year(folder: Path, year: int, texts: list[str]) -> None:
+    lines = (json.dumps({"text": text, "date": f"{year}-06-30"}) for text in texts)
+    (folder / f"stories-{year}.jsonl").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
+    folder = tmp_path_factory.mktemp("walk")
+    write_year(folder, 2001, [corpus.document(i) for i in range(160)])
+    later = [corpus.document(i) for i in range(1000, 1040)]
+    for old, new in zip(corpus.NAMES, NEW_NAMES, strict=True):
+        later = [text.replace(old, new) for text in later]
+    write_year(folder, 2002, later)
+    config = corpus.CONFIG.replace("license: CC0", "date_field: date, license: CC0")
+    config = config.replace("training:\n", "training:\n  start: champion\n")
+    config = config.replace("resamples: 1000", "resamples: 1000, free_samples: 20")
+    config += "timeline: {dates: [2001-12-31, 2002-12-31]}\n"
+    (folder / "config.yaml").write_text(config)
+    return Walk(folder=folder, answer=shell(folder, "timeline", "--config", "config.yaml"))
+
+
+def test_each_day_is_monitored_and_retrained(walk: Walk) -> None:
+    first, second = walk.answer["rows"]
+    assert (first["date"], first["documents"], first["fresh"]) == ("2001-12-31", 160, None)
+    assert (first["outcome"], first["champion_before"], first["champion"]) == ("promoted", None, 1)
+    assert first["start"]["origin"] == "scratch"
+    assert "no champion" in first["start"]["reason"]
+    assert (second["documents"], second["fresh"], second["champion_before"]) == (200, 40, 1)
+    assert second["drift"]["outcome"] == "DRIFTED"
+    assert second["drift"]["difference"]["lower"] > 0.02
+    assert (second["start"]["origin"], second["start"]["version"]) == ("champion", 1)
+    assert second["outcome"] == "promoted", second["reason"]
+    assert second["bits_per_byte"]["lower"] < second["bits_per_byte"]["value"]
+
+
+def test_what_was_found_is_kept_in_mlflow_and_told_to_prefect(walk: Walk) -> None:
+    home = make_home(walk.home)
+    (found,) = monitor_results(home, "stories")
+    assert found["outcome"] == "DRIFTED"
+    assert found["documents"]["fresh"] == found["documents"]["scored"] == 40
+    assert found["unseen_words"]["difference"]["lower"] > 0.05
+    assert abs(found["check"]["difference"]["value"]) < 1e-5
+    assert monitor_results(home, "nobody") == []
+    with sqlite3.connect(walk.home / "prefect" / "prefect.db") as prefect:
+        names = [row[0] for row in prefect.execute("select event from events")]
+        flows = [row[0] for row in prefect.execute("select name from flow")]
+    assert names.count("lmcore.data.drifted") == 1
+    assert {"timeline", "monitor", "retrain"} <= set(flows)
+
+
+def test_a_version_that_went_on_is_rebuilt_from_where_it_began(walk: Walk) -> None:
+    answer = shell(walk.folder, "reproduce", "2")
+    assert answer["mismatches"] == []
+    assert answer["identical"] is True
+
+
+def test_what_the_champion_knows_is_not_fresh(walk: Walk) -> None:
+    found = shell(walk.folder, "monitor", "--config", "config.yaml")
+    assert (found["outcome"], found["documents"]["fresh"]) == ("INCONCLUSIVE", 0)
+    assert found["documents"]["needed"] == 10
+    none = shell(walk.folder, "monitor", "--config", "config.yaml", "--set", "name=nobody", code=2)
+    assert "no champion" in none["error"]
+
+
+def test_what_is_in_use_outlives_prune(walk: Walk) -> None:
+    told = shell(walk.folder, "prune", "--keep", "1", "--dry-run")
+    done = shell(walk.folder, "prune", "--keep", "1")
+    assert {**told, "dry_run": False} == done
+    assert {row["version"]: row["reasons"][-1] for row in done["kept"]} == {
+        1: "version 2 went on from it",
+        2: "champion",
+    }
+    assert done["versions"] == []
+    assert done["work"]
+    assert shell(walk.folder, "rollback", "--reason", "a test")["champion"] == 1
