@@ -1,7 +1,7 @@
 """Run pipelines that a Prefect server hands out: `python -m flows.worker --config FILE`.
 
-In: a Prefect server, an MLflow server, configurations.  Out: what `lmcore deploy` writes, on a process
-work pool that is made where it does not exist, and this process turned into a worker.
+In: a Prefect server, an MLflow server, configurations.  Out: what `lmcore deploy` writes, on a
+process work pool that is made where it does not exist, and this process turned into a worker.
 
 Settings of Prefect are read when it is imported, and a worker hands its own to every flow run that
 it starts.  So they are isolated first, and then this process becomes `prefect worker start`.
