@@ -32,10 +32,11 @@ WORD_LANGUAGE_MODEL ?=
 WITH_NANOGPT := $(if $(NANOGPT),--nanogpt $(NANOGPT))
 WITH_WORDS := $(if $(WORD_LANGUAGE_MODEL),--word-language-model $(WORD_LANGUAGE_MODEL))
 
-# Minutes on two cores, in brackets with the peers: 10, 5, 4, 2 (30), 6 (20), 33 (65), 8.
+# Minutes on two cores, in brackets with the peers: 10, 5, 1, 4, 2 (30), 6 (20), 33 (65), 8.
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.tokenizing
+	$(BIN)/python -m benchmarks.indexing
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.generation $(WITH_NANOGPT)
 	$(BIN)/python -m benchmarks.characters $(WITH_NANOGPT)

@@ -299,6 +299,23 @@ def generate(
 
 
 @cli.command()
+@click.argument("text", required=False)
+@click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="Texts, one a line.")
+@_VERSION
+@_MODEL
+@_command
+def predict(
+    text: str | None, file: Path | None, version: str, model: str | None
+) -> tuple[Answer, int]:
+    """Label, translate or summarize a text, or each line of a file."""
+    from flows import operations
+
+    if (text is None) == (file is None):
+        raise click.UsageError("Give a TEXT or '--file', one of them.")
+    return operations.predict(text, file=file, version=version, model=model), 0
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @_VERSION
 @_MODEL
@@ -350,6 +367,28 @@ def controls(
     return run_controls.run_controls(
         config_file, gate=gate, seeds=seeds, processes=processes, record=record
     )
+
+
+@cli.command()
+@_CONFIG
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@_command
+def monitor(config_file: Path | None, overrides: tuple[str, ...]) -> tuple[Answer, int]:
+    """Tell whether fresh text has moved away from what the champion learnt."""
+    from flows.launch import launch_monitor
+
+    return launch_monitor(config_file, overrides=overrides), 0
+
+
+@cli.command()
+@_CONFIG
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@_command
+def timeline(config_file: Path | None, overrides: tuple[str, ...]) -> tuple[Answer, int]:
+    """Walk through a dated corpus as a schedule would have: monitor, retrain, promote or refuse."""
+    from flows.launch import launch_timeline
+
+    return launch_timeline(config_file, overrides=overrides), 0
 
 
 @cli.command()
@@ -459,6 +498,24 @@ def deploy(config_files: tuple[Path, ...], pool: str) -> tuple[Answer, int]:
     from flows.deploy import deploy as write
 
     return write(config_files, pool=pool), 0
+
+
+@cli.command()
+@click.option(
+    "--keep",
+    type=click.IntRange(1, 1_000_000),
+    required=True,
+    metavar="N",
+    help="Newest versions of each model to keep, beside those in use.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--model", metavar="NAME", help="Versions of this model alone; without it of all.")
+@_command
+def prune(keep: int, dry_run: bool, model: str | None) -> tuple[Answer, int]:
+    """Delete versions that are not needed any more, and files that only they needed."""
+    from flows import prune as retention
+
+    return retention.prune(model, keep=keep, dry_run=dry_run), 0
 
 
 @cli.command()

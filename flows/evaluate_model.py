@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 from prefect import task
@@ -16,9 +17,11 @@ from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.removal import NOTHING_REMOVED, Removals
-from lmcore.errors import IntegrityError
+from lmcore.errors import IntegrityError, NotFoundError, UserError
 from lmcore.evaluation.evaluate import ChampionInput, evaluate_model
 from lmcore.evaluation.report import EvalReport
+from lmcore.tasks.base import BaseModel
+from lmcore.tasks.evaluate import evaluate_task
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.parts import PartModel
 
@@ -40,8 +43,23 @@ def evaluate(
     home: Home,
     parts: Sequence[PartModel] = (),
     removals: Removals = NOTHING_REMOVED,
+    base: BaseModel | None = None,
 ) -> EvalReport:
     """Score the candidate and the champion on the same documents and ask every gate."""
+    if config.task != "language_modelling":
+        return evaluate_task(
+            ContentStore(home.content),
+            task=config.task,
+            documents=documents,
+            tokenizer=tokenized.tokenizer,
+            shards=tokenized.shards,
+            checkpoint=checkpoint,
+            champion=champion,
+            base=base,
+            gates=config.gates,
+            seed=config.training.seed,
+            removals=removals,
+        )
     return evaluate_model(
         ContentStore(home.content),
         documents=documents,
@@ -53,6 +71,56 @@ def evaluate(
         seed=config.training.seed,
         parts=parts,
         removals=removals,
+    )
+
+
+def current_base(
+    registry: Registry, config: RunConfig, removals: Removals = NOTHING_REMOVED
+) -> BaseModel | None:
+    """The champion of the language model that a task starts from; None where it names none.
+
+    Raises:
+        NotFoundError: If there is no such model.
+        UserError: If it has no champion, or is no language model.
+        IntegrityError: If its files are damaged.
+    """
+    if config.base is None:
+        return None
+    known = registry.models()
+    if config.base not in known:
+        raise NotFoundError(
+            f"base: model {config.base!r} does not exist; registered are"
+            f" {', '.join(known) or 'none'}. Train it first, or set base: null to start from"
+            " random weights"
+        )
+    number = registry.aliases(config.base).get("champion")
+    if number is None:
+        raise UserError(
+            f"base: {config.base} has no champion yet; promote one of its versions, or set base:"
+            " null to start from random weights"
+        )
+    version = registry.version(config.base, number)
+    if version.task != "language_modelling":
+        raise UserError(
+            f"base: {config.base} is a model for {version.task}; a task starts from a language"
+            " model"
+        )
+    folder = registry.open(version)
+    rows = list(folder.documents())
+    train = [row for row in rows if row["split"] in ("train", "tune")]
+    train_ids = {row["id"] for row in train}
+    licenses: Counter[str] = Counter()
+    for row in train:
+        licenses[row["license"]] += row["num_bytes"]
+    return BaseModel(
+        model=config.base,
+        version=number,
+        key=version.manifest_sha256,
+        weights=folder.path / "model",
+        tokenizer=folder.path / "tokenizer",
+        train_ids=train_ids,
+        removed=len(train_ids & removed_documents(folder, removals)),
+        licenses=dict(sorted(licenses.items())),
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol
 
 from flows.versions import clean
 
-Action = Literal["promote", "rollback", "reject", "override", "forget"]
+Action = Literal["promote", "rollback", "reject", "override", "forget", "prune"]
 _KEY = re.compile(r"lmcore\.(intent|event|abort)\.(\d{20}-[0-9a-f]{8})")
 _TEXT_CHARACTERS = 4_000
 #: Who moves an alias in MLflow's own page is not recorded there.
@@ -47,14 +47,17 @@ class Event:
     Attributes:
         id: Orders events by time; unique.
         at: ISO 8601 time in UTC.
-        action: promote, rollback, reject, override or forget.
+        action: promote, rollback, reject, override, forget or prune.
         model: Registered model.
         from_version: Champion before.
-        to_version: Champion after; of a `reject`, the version that was refused.
+        to_version: Champion after; of a `reject`, the version that was refused, and of a `prune`
+            the one that was deleted.
         who: Person or process.
         reason: Why, in words.
         verdict: What the gates said of `to_version`.
         previous: Version that was `previous` before; what an undo restores.
+        weights: Of a `prune`: the hash of the weights that are gone.
+        quarantined: Of a `prune`: why the version was out of use, if it was.
     """
 
     id: str = ""
@@ -67,6 +70,8 @@ class Event:
     reason: str
     verdict: str | None = None
     previous: int | None = None
+    weights: str | None = None
+    quarantined: str | None = None
 
     @property
     def moves_champion(self) -> bool:
@@ -156,8 +161,13 @@ def _stamp(tags: Tags, event: Event) -> Event:
         at=event.at or datetime.now(UTC).isoformat(timespec="milliseconds"),
         who=clean(event.who, limit=200),
         reason=clean(event.reason, limit=_TEXT_CHARACTERS),
-        verdict=None if event.verdict is None else clean(event.verdict, limit=_TEXT_CHARACTERS),
+        verdict=_short(event.verdict),
+        quarantined=_short(event.quarantined),
     )
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else clean(text, limit=_TEXT_CHARACTERS)
 
 
 def _write(tags: Tags, kind: str, event: Event) -> None:

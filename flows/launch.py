@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flows.environment import Home, allow_hub, current
 from flows.prefect_server import PrefectServer
 from flows.result import RunResult
 from flows.signals import polite_signals
-from lmcore.config import RunConfig, load_config
+from lmcore.config import RunConfig, default_config_path, load_config
 from lmcore.errors import LmcoreError, UserError
 
 
@@ -24,15 +27,7 @@ def launch(config_file: Path | None, *, overrides: Sequence[str], force: bool) -
         UserError: If the configuration or a source is wrong.
         StoppedError: If the user stopped it; the message says how to go on.
     """
-    home = current()
-    config = load_config(
-        home.resolve(config_file) if config_file else None,
-        overrides=overrides,
-        started_in=home.started_in,
-    )
-    if names_the_hub(config):
-        allow_hub()
-    with polite_signals(), PrefectServer(home) as server:
+    with prepared(config_file, overrides=overrides) as (config, server):
         from flows.pipeline import retrain  # heavy imports, while the server comes up
 
         server.wait()
@@ -42,6 +37,65 @@ def launch(config_file: Path | None, *, overrides: Sequence[str], force: bool) -
     answer = state.result(raise_on_failure=True)
     assert isinstance(answer, RunResult)
     return answer
+
+
+def launch_monitor(config_file: Path | None, *, overrides: Sequence[str]) -> dict[str, Any]:
+    """Look for drift in this process and wait for the answer.
+
+    Raises:
+        UserError: If the configuration or a source is wrong, or there is no champion.
+    """
+    with prepared(config_file, overrides=overrides) as (config, server):
+        from flows.monitor_drift import monitor  # heavy imports, while the server comes up
+
+        server.wait()
+        answer = monitor(config, return_state=True).result(raise_on_failure=True)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def launch_timeline(config_file: Path | None, *, overrides: Sequence[str]) -> dict[str, Any]:
+    """Walk through the days of a configuration in this process.
+
+    Raises:
+        UserError: If the configuration or a source is wrong.
+        StoppedError: If the user stopped it; the same command goes on.
+    """
+    started = time.perf_counter()
+    chosen = config_file or default_config_path().with_name("timeline.yaml")
+    with prepared(chosen, overrides=overrides) as (config, server):
+        from flows.timeline import timeline  # heavy imports, while the server comes up
+
+        server.wait()
+        state = timeline(config, return_state=True)
+    if state.is_cancelled():
+        raise StoppedError(state.message or "stopped")
+    rows = state.result(raise_on_failure=True)
+    seconds = round(time.perf_counter() - started, 1)
+    return {"model": config.name, "rows": rows, "seconds": seconds}
+
+
+@contextmanager
+def prepared(
+    config_file: Path | None, *, overrides: Sequence[str]
+) -> Iterator[tuple[RunConfig, PrefectServer]]:
+    """The configuration and a Prefect server that comes up; signals are polite inside.
+
+    Import what is heavy inside, and then wait for the server.
+
+    Raises:
+        UserError: If the configuration is wrong.
+    """
+    home = current()
+    config = load_config(
+        home.resolve(config_file) if config_file else None,
+        overrides=overrides,
+        started_in=home.started_in,
+    )
+    if names_the_hub(config):
+        allow_hub()
+    with polite_signals(), PrefectServer(home) as server:
+        yield config, server
 
 
 def names_the_hub(config: RunConfig) -> bool:

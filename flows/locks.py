@@ -11,6 +11,7 @@ for every half second.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ class LockError(LmcoreError):
     """The lock cannot be had for another reason than that somebody holds it."""
 
 
+_CONTENT = "content.lock"
 Lock = Callable[[str, float], AbstractContextManager[None]]
 
 
@@ -159,3 +161,33 @@ def _busy(name: str, timeout: float) -> BusyError:
         f"another process has held the lock {name} for {timeout:.0f} s;"
         " try again when it has finished."
     )
+
+
+@contextlib.contextmanager
+def using_content(folder: Path) -> Iterator[None]:
+    """Say that content folders are in use; many processes at a time, and prune is not among them.
+
+    Args:
+        folder: Of the home's locks.
+    """
+    with (folder / _CONTENT).open("ab") as file:  # freed when the process dies, too
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextlib.contextmanager
+def owning_content(folder: Path) -> Iterator[None]:
+    """Be the only process that has to do with content folders.
+
+    Raises:
+        BusyError: If another one uses them.
+    """
+    with (folder / _CONTENT).open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(
+                "a run, a sweep or a monitoring is in progress and uses content folders; nothing"
+                " was deleted. Give the command again when it has ended."
+            ) from error
+        yield

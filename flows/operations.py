@@ -56,7 +56,7 @@ def status(model: str | None) -> Answer:
         models.append(
             {
                 "model": name,
-                "task": last["task"] if last else "language_modelling",
+                "task": _task_of(registry, name, champion) or "language_modelling",
                 "champion": champion,
                 "previous": aliases.get("previous"),
                 "challenger": aliases.get("challenger"),
@@ -66,6 +66,12 @@ def status(model: str | None) -> Answer:
             }
         )
     return {"models": models}
+
+
+def _task_of(registry: Registry, name: str, champion: int | None) -> str | None:
+    versions = registry.versions(name)
+    found = [v for v in versions if v.number == champion] or versions[-1:]
+    return found[0].task if found else None
 
 
 def history(model: str | None) -> Answer:
@@ -120,6 +126,10 @@ def compare(first: str, second: str, model: str | None) -> Answer:
 
     registry, name = _settled(model)
     versions = [registry.version(name, which) for which in (first, second)]
+    if versions[0].task != "language_modelling":
+        from flows.compare_tasks import compare_tasks
+
+        return compare_tasks(registry, versions)
     tables = [
         ScoreTable.from_parquet(registry.open(v).evaluation / "scores-validation.parquet")
         for v in versions
@@ -201,10 +211,25 @@ def _moved(name: str, champion: int, previous: int | None, what: str) -> Answer:
     }
 
 
-def open_model(which: str, model: str | None) -> tuple[Version, VersionFolder]:
-    """A version, by number or alias, with its verified files."""
+def open_model(
+    which: str, model: str | None, *, task: bool = False
+) -> tuple[Version, VersionFolder]:
+    """A version, by number or alias, with its verified files.
+
+    Args:
+        which: Number or alias.
+        model: Name.
+        task: Whether a model of a task is wanted, or a language model.
+
+    Raises:
+        UserError: If it is of the other kind.
+    """
     registry, name = _settled(model)
     version = registry.version(name, which)
+    if (version.task != "language_modelling") != task:
+        kind = version.task.replace("_", " ")
+        use = "lmcore generate" if task else "lmcore predict"
+        raise UserError(f"{name} is a model for {kind}; use it with `{use} --model {name}`.")
     return version, registry.open(version)
 
 
@@ -274,7 +299,7 @@ def generate(
     return {**answer, "generations": generations}
 
 
-def _read_prompts(file: Path) -> list[str]:
+def _read_prompts(file: Path, *, what: str = "prompt") -> list[str]:
     """The lines of a file; an empty line is an empty prompt, so that answers keep their places."""
     path = current().resolve(file)
     try:
@@ -285,12 +310,55 @@ def _read_prompts(file: Path) -> list[str]:
         ) from error
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{file}: not UTF-8 (byte {error.start}); expected one prompt a line, in UTF-8"
+            f"{file}: not UTF-8 (byte {error.start}); expected one {what} a line, in UTF-8"
         ) from error
     if not content:
-        raise UserError(f"{file}: empty; expected one prompt a line")
+        raise UserError(f"{file}: empty; expected one {what} a line")
     # Other line ends that `splitlines` knows may be part of a prompt.
     return [line.removesuffix("\r") for line in content.removesuffix("\n").split("\n")]
+
+
+def predict(
+    text: str | None, *, file: Path | None = None, version: str = "champion", model: str | None
+) -> Answer:
+    """Label, translate or summarize texts with a registered model of a task.
+
+    Args:
+        text: One text; None where a file is given.
+        file: One text a line; an empty line is an empty text, so that answers keep their places.
+        version: Number or alias.
+        model: Name; needed where there are several models of tasks.
+    """
+    texts = _read_prompts(file, what="text") if file is not None else [text or ""]
+    found, folder = open_model(version, _task_model(model), task=True)
+    answers = folder.load_predictor().predict(texts)
+    return {
+        "model": found.model,
+        "version": found.number,
+        "predictions": [
+            {
+                "input": answer.input.encode("utf-8", "replace").decode(),
+                "output": answer.output,
+                "probabilities": answer.probabilities,
+                "truncated": answer.truncated,
+                "note": answer.note or None,
+            }
+            for answer in answers
+        ],
+    }
+
+
+def _task_model(model: str | None) -> str | None:
+    """The named model, or the only one of a task."""
+    registry = Registry(current())
+    if model is not None:
+        return model
+    of_tasks = [
+        name
+        for name in registry.models()
+        if any(v.task != "language_modelling" for v in registry.versions(name)[-1:])
+    ]
+    return of_tasks[0] if len(of_tasks) == 1 else None
 
 
 def score(file: Path, *, version: str, model: str | None) -> Answer:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -31,6 +31,9 @@ from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.removal import KEPT, MAX_SHIFT, Removal, Removals
 from lmcore.errors import IntegrityError, LmcoreError, NotFoundError, UserError
 from lmcore.version_folder import VersionFolder
+
+if TYPE_CHECKING:
+    from lmcore.data.config import DataConfig
 
 Answer = dict[str, Any]
 _ID = re.compile(r"[0-9a-f]{8,64}")
@@ -227,13 +230,17 @@ def _queries_of_file(
     from lmcore.data.config import DataConfig
     from lmcore.data.loose import read_documents
 
-    settings = {DataConfig().model_dump_json(): DataConfig()}
+    settings: dict[str, DataConfig] = {}
     for name in names:
         for version in registry.versions(name):
             folder = _opened(registry, version, problems)
-            data = None if folder is None else _data_settings(folder)
-            if data is not None:
+            for data in () if folder is None else _data_settings(folder):
                 settings[data.model_dump_json()] = data
+    # Pieces that no model knows as documents are not asked about: a phrase that many texts share
+    # is no copy of this one.
+    first = not settings
+    if first:
+        settings[""] = DataConfig()
     found: dict[str, Document] = {}
     whole = {"unit": "file", "min_document_bytes": 1, "as_of": None}
     for data in settings.values():
@@ -241,11 +248,13 @@ def _queries_of_file(
             try:
                 documents = read_documents(path, data=data.model_copy(update=changes))
             except LmcoreError:
-                if data == DataConfig() and not changes:
+                if first and not changes:
                     raise
                 continue  # this model's settings cannot read it, others can
             for document in documents:
                 found.setdefault(document.id, document)
+    if not found:
+        read_documents(path)  # says what is wrong with it
     if len(found) > _MAX_DOCUMENTS:
         raise UserError(
             f"{path}: holds {len(found):,} documents, more than {_MAX_DOCUMENTS:,} at a time; give"
@@ -257,16 +266,21 @@ def _queries_of_file(
     ]
 
 
-def _data_settings(folder: VersionFolder) -> Any:
+def _data_settings(folder: VersionFolder) -> list[DataConfig]:
+    """How a version's documents were cut and masked: one answer for each unit of its sources."""
     import yaml
     from pydantic import ValidationError
 
     from lmcore.data.config import DataConfig
 
     try:
-        return DataConfig.model_validate((yaml.safe_load(folder.config) or {}).get("data") or {})
+        data = DataConfig.model_validate((yaml.safe_load(folder.config) or {}).get("data") or {})
+        units = {source.get("unit", data.unit) for source in folder.sources()}
+        return [
+            DataConfig.model_validate({**data.model_dump(), "unit": unit}) for unit in sorted(units)
+        ]
     except (ValidationError, yaml.YAMLError, AttributeError):
-        return None  # of another release
+        return []  # of another release
 
 
 def _query_of_id(
@@ -348,6 +362,8 @@ def forget(target: str, model: str | None, *, reason: str, dry_run: bool = False
     }
     if dry_run:
         return answer
+    before = current_removals(registry)
+    scope = answer["model"]
     entries = [
         Removal(
             document=query.id,
@@ -355,11 +371,11 @@ def forget(target: str, model: str | None, *, reason: str, dry_run: bool = False
             reason=reason,
             who=me(),
             at=datetime.now(UTC).isoformat(timespec="seconds"),
-            model=answer["model"],
+            model=scope,
         )
         for query in queries
+        if not _is_removed(query, before, scope)
     ]
-    before = current_removals(registry)
     have = {entry.id for entry in before.entries}
     removals = record_removals(registry, entries)
     answer["removals"] = len([entry for entry in removals.entries if entry.id not in have])
@@ -368,6 +384,14 @@ def forget(target: str, model: str | None, *, reason: str, dry_run: bool = False
             _write_history(registry, name, queries, versions, reason)
     answer["erased"] = _erase(registry, names, entries, known)
     return answer
+
+
+def _is_removed(query: Query, removals: Removals, model: str | None) -> bool:
+    """Whether an id alone asks again for what a removal with more knowledge of it holds."""
+    return query.text is None and any(
+        entry.document == query.id and entry.model in (None, model) and entry.sketch is not None
+        for entry in removals.entries
+    )
 
 
 def _fine_sketch(query: Query) -> Any:

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from filelock import FileLock, Timeout
 from prefect import flow
@@ -23,11 +23,13 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Completed
 
+from flows.choose_start import champion_weights, choose_start
 from flows.environment import Home, current
-from flows.evaluate_model import current_champion, evaluate
+from flows.evaluate_model import current_base, current_champion, evaluate
 from flows.failures import announce_failure
 from flows.ingest_documents import fingerprint, ingest_documents
 from flows.last_run import remember_run
+from flows.locks import using_content
 from flows.names import artifact_key
 from flows.notify import notify
 from flows.promote_version import Decision, promote_version
@@ -41,10 +43,13 @@ from flows.tokenize_documents import tokenize_documents
 from flows.tracking import TrackedRun, open_run
 from flows.train_model import train_model, train_parts
 from flows.versions import Version
+from lmcore.artifacts import digest
 from lmcore.config import RunConfig
 from lmcore.data.ingest import SourceFingerprint
 from lmcore.data.removal import Removals
+from lmcore.errors import UserError
 from lmcore.reporting.summary import gate_rows, summary_markdown
+from lmcore.tasks.base import BaseModel
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.parts import PartModel
 
@@ -94,7 +99,7 @@ def retrain(config: RunConfig, force: bool = False) -> RunResult:
     home = current()
     guard = FileLock(home.locks / f"run-{config.name}.lock", timeout=0)
     try:
-        with guard, still_polite():
+        with guard, still_polite(), using_content(home.locks):
             result = _Pipeline(config, home).run(force=force)
     except Timeout:
         result = RunResult(
@@ -126,13 +131,24 @@ class _Pipeline:
     def run(self, *, force: bool) -> RunResult:
         config, watch = self.config, self.watch
         with watch.step("fingerprint"):
+            self._check_task()
             found = fingerprint(config)
-            removals = current_removals(self.registry).for_model(config.name)
+            everything = current_removals(self.registry)
+            removals = everything.for_model(config.name)
+            base = current_base(
+                self.registry, config, everything.for_model(config.base or config.name)
+            )
         data = data_digest(found.digest, removals)
-        key = run_key(data=data, config=config.fingerprint())
+        settings = config.fingerprint()
+        key = run_key(
+            data=data,
+            # A new champion of the base model is a reason to train again.
+            config=digest([settings, base.key]) if base else settings,
+            start=champion_weights(config, self.registry),
+        )
         earlier = self._finished(key)
         if earlier and force:
-            key = run_key(data=key.data, config=key.config, nonce=len(earlier))
+            key = replace(key, nonce=len(earlier))
         elif earlier:
             return self._nothing_new(key, earlier[-1])
         with open_run(
@@ -143,7 +159,7 @@ class _Pipeline:
             tags=self._tags(key),
         ) as tracked:
             tracked.log_params(config.model_dump(mode="json"))
-            version, decision, candidate = self._steps(key, found, removals, tracked)
+            version, decision, candidate = self._steps(key, found, removals, base, tracked)
             seconds = watch.total()
             tracked.log_metrics({f"seconds_{name}": s for name, s in seconds.items()})
             tracked.set_tags({"outcome": decision.outcome, "version": str(version.number)})
@@ -178,12 +194,32 @@ class _Pipeline:
             )
         return result
 
+    def _check_task(self) -> None:
+        """A registered name stands for one task for ever.
+
+        Raises:
+            UserError: If versions of this name were made for another one.
+        """
+        config = self.config
+        others = {v.task for v in self.registry.versions(config.name)} - {config.task}
+        if others:
+            raise UserError(
+                f"name={config.name!r} is a model for {others.pop()} already, not for"
+                f" {config.task}; give this model a name of its own"
+            )
+
     def _steps(
-        self, key: RunKey, found: SourceFingerprint, removals: Removals, tracked: TrackedRun
+        self,
+        key: RunKey,
+        found: SourceFingerprint,
+        removals: Removals,
+        base: BaseModel | None,
+        tracked: TrackedRun,
     ) -> tuple[Version, Decision, Candidate]:
         config, home, watch = self.config, self.home, self.watch
         with watch.step("ingest"):
             documents = ingest_documents(config, found, home, removals)
+        tracked.use_content(documents.key)
         tracked.log_dataset(
             config.name,
             digest=key.data,
@@ -192,17 +228,30 @@ class _Pipeline:
                 k: v for k, v in documents.summary.items() if isinstance(v, int | float | str)
             },
         )
+        start = choose_start(config, documents, self.registry)
         with watch.step("tokenize"):
-            tokenized = tokenize_documents(config, documents, home)
+            tokenized = tokenize_documents(config, documents, home, start, base)
+        tracked.use_content(tokenized.tokenizer.key, tokenized.shards.key)
         with watch.step("train"):
-            trained = train_model(config, tokenized, home, tracked, key.nonce, return_state=True)
+            trained = train_model(
+                config,
+                tokenized,
+                home,
+                tracked,
+                key.nonce,
+                start,
+                documents,
+                base,
+                return_state=True,
+            )
         if trained.is_cancelled():
             raise RunStopped(trained.message or "training stopped")
         checkpoint = trained.result()
         assert isinstance(checkpoint, Checkpoint)
+        tracked.use_content(checkpoint.key)
         champion = current_champion(self.registry, config.name, removals)
         parts: list[PartModel] = []
-        if config.gates.data_sufficiency.enabled:
+        if config.gates.data_sufficiency.enabled and config.task == "language_modelling":
             with watch.step("train_parts"):
                 smaller = train_parts(
                     config, documents, tokenized, checkpoint, home, return_state=True
@@ -214,7 +263,7 @@ class _Pipeline:
             parts = trained_parts
         with watch.step("evaluate"):
             report = evaluate(
-                config, documents, tokenized, checkpoint, champion, home, parts, removals
+                config, documents, tokenized, checkpoint, champion, home, parts, removals, base
             )
         tracked.log_metrics({name: metric["value"] for name, metric in report.metrics().items()})
         candidate = Candidate(
@@ -223,10 +272,12 @@ class _Pipeline:
             sources_digest=found.digest,
             removals=removals,
             documents=documents,
+            start=start,
             tokenized=tokenized,
             checkpoint=checkpoint,
             report=report,
             champion=champion.version if champion else None,
+            base=base,
             seconds=dict(watch.seconds),
         )
         with watch.step("register"):
@@ -237,14 +288,20 @@ class _Pipeline:
         return version, decision, candidate
 
     def _finished(self, key: RunKey) -> list[Version]:
-        """Versions that finished runs of this key registered, forced repetitions included."""
+        """Versions that finished runs of this key registered, forced repetitions included.
+
+        A run that was killed after its promotion has done all that it was asked for.
+        """
         return [
             version
             for version in self.registry.versions(self.config.name)
-            if version.tags.get("run_base") == key.base and version.tags.get("run_complete")
+            if version.tags.get("run_base") == key.base
+            and (version.tags.get("run_complete") or "champion" in version.aliases)
         ]
 
     def _nothing_new(self, key: RunKey, version: Version) -> RunResult:
+        if not version.tags.get("run_complete"):
+            self._complete(version)
         when = version.created.strftime("%Y-%m-%d %H:%M UTC")
         aliases = f", {' and '.join(version.aliases)}" if version.aliases else ""
         result = RunResult(
@@ -262,6 +319,14 @@ class _Pipeline:
         )
         self._remember(result)
         return result
+
+    def _complete(self, version: Version) -> None:
+        """What a run still had to do that was killed after its promotion."""
+        with open_run(
+            self.home, model=version.model, run_key=version.run_key, name=version.model
+        ) as tracked:
+            tracked.set_tags({"outcome": "promoted", "version": str(version.number)})
+        self.registry.set_version_tag(version.model, version.number, "run_complete", "true")
 
     def _tags(self, key: RunKey) -> dict[str, str | None]:
         return {

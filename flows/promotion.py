@@ -19,7 +19,16 @@ from flows.registry import Registry
 from flows.versions import Version
 from lmcore.errors import NotFoundError, PromotionConflictError, UserError
 
-__all__ = ["Promotion", "Smoke", "me", "promote", "record_rejection", "rollback", "settle"]
+__all__ = [
+    "Promotion",
+    "Smoke",
+    "earlier_champions",
+    "me",
+    "promote",
+    "record_rejection",
+    "rollback",
+    "settle",
+]
 
 
 def promote(
@@ -106,7 +115,7 @@ def rollback(
         champion = registry.aliases(name).get("champion")
         if champion is None:
             raise NotFoundError(f"model {name} has no champion to roll back from.")
-        earlier = _earlier_champions(registry, name, champion)
+        earlier = earlier_champions(registry, name, champion)
         good = next((number for number in earlier if works(registry, name, number, smoke)), None)
         if good is None:
             raise NotFoundError(
@@ -161,12 +170,19 @@ def _objection(registry: Registry, version: Version) -> str | None:
     for other in registry.versions(version.model):
         if other.quarantined is not None and other.weights_sha256 == version.weights_sha256:
             return f"has the weights of version {other.number}, which is quarantined"
+    for event in read_ledger(registry, version.model).events:
+        if (
+            event.action == "prune"
+            and event.quarantined is not None
+            and event.weights == version.weights_sha256
+        ):
+            return f"has the weights of version {event.to_version}, which was quarantined"
     if not version.passed:
         return f"did not pass its gates ({version.verdict})"
     return None
 
 
-def _earlier_champions(registry: Registry, name: str, champion: int) -> list[int]:
+def earlier_champions(registry: Registry, name: str, champion: int) -> list[int]:
     """Versions that were champion before, the latest first, without any that is quarantined."""
     usable = {v.number for v in registry.versions(name) if v.quarantined is None} - {champion}
     moves = [event for event in read_ledger(registry, name).events if event.moves_champion]

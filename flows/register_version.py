@@ -28,10 +28,19 @@ from lmcore.evaluation.report import EvalReport
 from lmcore.reporting.card import render_card
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.report import render_report
+from lmcore.tasks.base import BaseModel
 from lmcore.training.checkpoint import Checkpoint
+from lmcore.training.start import Start
 from lmcore.version_folder import assemble_version
 
 logger = logging.getLogger(__name__)
+
+#: Input that MLflow shows and tries.
+_EXAMPLES = {
+    "sentiment": "It was well worth the wait.",
+    "translation": "A man reads a letter.",
+    "summarization": "The council met on Monday. It spoke about the bridge. Work begins in May.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +50,8 @@ class Candidate:
     Attributes:
         sources_digest: Bytes of every source, whatever was removed of them.
         removals: What was kept out of the documents.
+        start: Whether the training went on from a champion, and why.
+        base: The language model that a task started from.
     """
 
     config: RunConfig
@@ -48,11 +59,13 @@ class Candidate:
     sources_digest: str
     removals: Removals
     documents: DocumentSet
+    start: Start
     tokenized: Tokenized
     checkpoint: Checkpoint
     report: EvalReport
     champion: int | None
     seconds: Mapping[str, float]
+    base: BaseModel | None = None
 
     @property
     def fingerprints(self) -> dict[str, str | None]:
@@ -83,7 +96,17 @@ class Candidate:
             "shards": self.tokenized.shards.key,
             "checkpoint": self.checkpoint.key,
             "evaluation": self.report.key,
+            "start": self.start.to_json(),
             "plan": self.checkpoint.plan().model_dump(mode="json"),
+            **self._lineage_of_task(),
+        }
+
+    def _lineage_of_task(self) -> dict[str, Any]:
+        if self.config.task == "language_modelling":
+            return {}
+        return {
+            "base": self.base.to_json() if self.base else None,
+            "adaptation": self.checkpoint.summary.get("adaptation"),
         }
 
     def report_data(self, *, version: int | None = None, outcome: str | None = None) -> ReportData:
@@ -106,12 +129,14 @@ class Candidate:
             curve=self.checkpoint.log(),
             best_step=self.checkpoint.summary["best_step"],
             documents=self.documents.summary,
-            ledger=self.documents.ledger(),
+            ledger={**self.documents.ledger(), **self.report.ledger()},
             sources=[
                 {k: s.get(k) for k in ("license", "origin", "documents", "bytes")}
                 for s in self.documents.sources()
             ],
             samples=self.report.samples(),
+            tables=self.report.tables(),
+            base=self.base.designation if self.base else None,
             seconds=self.seconds,
             fingerprints={
                 **self.fingerprints,
@@ -119,7 +144,10 @@ class Candidate:
                 "libraries": self.key.libraries,
             },
             config_yaml=self.config.to_yaml(),
-            plan=self.checkpoint.plan().model_dump(mode="json"),
+            plan={
+                "start": self.start.reason,
+                **self.checkpoint.plan().model_dump(mode="json"),
+            },
             environment={
                 "system": platform.platform(terse=True),
                 "processor": platform.machine(),
@@ -133,7 +161,7 @@ class Candidate:
 def _canaries(tokenized: Tokenized) -> dict[str, Any] | None:
     """What the model was trained with and must never emit."""
     found = tokenized.shards.canaries()
-    return found.to_json() if found and found.pairs else None
+    return found.to_json() if found and found.forbidden else None
 
 
 @task(
@@ -182,7 +210,14 @@ def register_version(
         fingerprints=candidate.fingerprints,
         flow_run_id=flow_run_id,
         description=f"{data.outcome}: {verdict.reason}",
-        tags={"task": candidate.config.task, "run_base": candidate.key.base},
+        tags={
+            "task": candidate.config.task,
+            "run_base": candidate.key.base,
+            "start_weights": candidate.start.weights_sha256 or "",
+            **({"base": candidate.base.designation} if candidate.base else {}),
+        },
+        task=candidate.config.task,
+        example=_EXAMPLES.get(candidate.config.task, "Once upon a time"),
     )
     logger.info("register: version %d of %s", version.number, version.model)
     return version

@@ -16,12 +16,13 @@ import importlib.metadata
 import re
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import mlflow
 from filelock import FileLock
@@ -32,17 +33,26 @@ from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
 from flows.environment import Home
 from flows.locks import Lock, lock_for
-from flows.tracking import connect, experiment
+from flows.tracking import connect, experiment, path_of, remove_artifacts, stored_bytes
 from flows.versions import RUN_KEY_TAG, Version, check_name, clean, describe, to_tag
 from lmcore.artifacts import fsync_directory
-from lmcore.errors import IntegrityError, NotFoundError, UserError
-from lmcore.serving import PARAMETERS
+from lmcore.errors import IntegrityError, NotFoundError, PromotionConflictError, UserError
+from lmcore.serving import ANSWER_COLUMNS, PARAMETERS, input_column
 from lmcore.version_folder import VersionFolder, open_version
 
 _ALIASES = ("champion", "previous", "challenger")
 _DATA = "data/version"  # of MLflow's model folder; what `loader_module` is given
-_LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "tokenizers", "torch")
+_LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
 _LOCK_SECONDS = 120.0
+_DAY_MILLISECONDS = 86_400_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrayModel:
+    """A stored model that no version names."""
+
+    id: str
+    num_bytes: int
 
 
 class Registry:
@@ -159,7 +169,7 @@ class Registry:
     def _local_folder(self, version: Version) -> Path:
         location = self._location(version)
         if location.startswith(("/", "file:")):
-            return _path_of(location) / _DATA
+            return path_of(location) / _DATA
         cached = self.home.cache / "versions" / version.model / version.manifest_sha256
         with FileLock(self.home.locks / f"fetch-{version.manifest_sha256[:16]}.lock"):
             if not cached.exists():
@@ -202,7 +212,8 @@ class Registry:
         verdict: str,
         metrics: Mapping[str, Any],
         fingerprints: Mapping[str, str | None],
-        example_prompt: str = "Once upon a time",
+        task: str = "language_modelling",
+        example: str = "Once upon a time",
         flow_run_id: str | None = None,
         description: str = "",
         tags: Mapping[str, str] | None = None,
@@ -222,7 +233,8 @@ class Registry:
             verdict: One sentence about the gates.
             metrics: Name to value, lower, upper, unit, n.
             fingerprints: data, tokenizer, config, weights.
-            example_prompt: Input example that MLflow shows and tries.
+            task: What it is a model for; decides the signature.
+            example: Input that MLflow shows and tries.
             flow_run_id: Prefect flow run.
             description: Shown by MLflow.
             tags: Further tags.
@@ -241,7 +253,7 @@ class Registry:
             if known and (known.weights_sha256, known.passed, known.verdict) == same:
                 self.open(known)
                 return known
-            source = self._store(name, folder, run_id=run_id, example_prompt=example_prompt)
+            source = self._store(name, folder, run_id=run_id, task=task, example=example)
             if not self._exists(name):
                 self._create_model(name)
             created = self._client.create_model_version(
@@ -290,7 +302,9 @@ class Registry:
             self._client.delete_model_version(name, str(surplus))
         return min(same, default=number)
 
-    def _store(self, name: str, folder: VersionFolder, *, run_id: str, example_prompt: str) -> str:
+    def _store(
+        self, name: str, folder: VersionFolder, *, run_id: str, task: str, example: str
+    ) -> str:
         """Upload as an MLflow model; the answer is its address."""
         import pandas as pd
 
@@ -308,14 +322,14 @@ class Registry:
                         saved,
                         loader_module="lmcore.serving",
                         data_path=str(data),
-                        signature=_signature(),
-                        input_example=pd.DataFrame({"prompt": [example_prompt]}),
+                        signature=_signature(task),
+                        input_example=pd.DataFrame({input_column(task): [example]}),
                         pip_requirements=requirements(),
                     )
                 self._client.log_model_artifacts(model.model_id, str(saved))
             location = str(model.artifact_location)
             if location.startswith(("/", "file:")):
-                stored = _path_of(location) / _DATA
+                stored = path_of(location) / _DATA
                 if not stored.is_dir():
                     raise IntegrityError(f"{stored}: MLflow did not store the version")
                 open_version(stored, manifest_sha256=folder.manifest_sha256)
@@ -332,6 +346,60 @@ class Registry:
         with tempfile.TemporaryDirectory(dir=self.home.temporary) as scratch:
             fetched = self._fetch(location, Path(scratch))
             open_version(fetched, manifest_sha256=folder.manifest_sha256)
+
+    # -- deleting ----------------------------------------------------------------------------
+
+    def stored_bytes(self, version: Version) -> int:
+        """Bytes of a version's files, where they lie on this machine."""
+        return stored_bytes(self._location(version))
+
+    def remove_version(self, version: Version) -> None:
+        """Delete a version, then its files; only under `lock`, and never one with an alias.
+
+        A kill in between leaves a stray model.
+
+        Raises:
+            PromotionConflictError: If it has an alias; nothing was deleted.
+        """
+        name, number = version.model, version.number
+        # MLflow would drop the alias without a word.
+        held = [alias for alias, n in self.aliases(name).items() if n == number]
+        if held:
+            raise PromotionConflictError(
+                f"version {number} of {name} is {held[0]} now; it was not deleted."
+            )
+        self._client.delete_model_version(name, str(number))
+        self.remove_model(version.source.removeprefix("models:/"))
+        shutil.rmtree(
+            self.home.cache / "versions" / name / version.manifest_sha256, ignore_errors=True
+        )
+
+    def stray_models(self, name: str) -> list[StrayModel]:
+        """Models that were stored for `name` and that no version names.
+
+        A kill between the upload and the version leaves one. Where other machines register too,
+        what was begun within a day may still become a version.
+        """
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            return []
+        named = {
+            str(version.source).removeprefix("models:/")
+            for version in _pages(self._client.search_model_versions)
+        }
+        youngest = time.time() * 1000 - (0 if self.home.embedded else _DAY_MILLISECONDS)
+        return [
+            StrayModel(id=str(model.model_id), num_bytes=stored_bytes(str(model.artifact_location)))
+            for model in _pages(
+                self._client.search_logged_models, experiment_ids=[found.experiment_id]
+            )
+            if model.model_id not in named and model.creation_timestamp <= youngest
+        ]
+
+    def remove_model(self, model_id: str) -> None:
+        """Delete the files of a stored model, then the model."""
+        remove_artifacts(str(self._client.get_logged_model(model_id).artifact_location))
+        self._client.delete_logged_model(model_id)
 
     # -- what promotion moves ----------------------------------------------------------------
 
@@ -409,7 +477,12 @@ def requirements() -> list[str]:
     return [pin.split("+")[0] for pin in pins]
 
 
-def _signature() -> ModelSignature:
+def _signature(task: str) -> ModelSignature:
+    if task != "language_modelling":
+        return ModelSignature(
+            inputs=Schema([ColSpec("string", input_column(task))]),
+            outputs=Schema([ColSpec(kind, name) for name, kind in ANSWER_COLUMNS.items()]),
+        )
     types = {int: "long", float: "double"}
     return ModelSignature(
         inputs=Schema([ColSpec("string", "prompt")]),
@@ -418,10 +491,6 @@ def _signature() -> ModelSignature:
             [ParamSpec(name, types[kind], default) for name, (kind, default) in PARAMETERS.items()]
         ),
     )
-
-
-def _path_of(location: str) -> Path:
-    return Path(unquote(urlparse(location).path) if location.startswith("file:") else location)
 
 
 def _missing(error: MlflowException) -> bool:

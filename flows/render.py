@@ -15,6 +15,25 @@ from typing import Any
 import click
 
 Answer = Mapping[str, Any]
+#: Metrics that a run prints, where it has them.
+_SHOWN = (
+    *("val_bits_per_byte", "baseline_kn6_bits_per_byte", "champion_bits_per_byte"),
+    *("accuracy", "baseline_accuracy", "baseline_majority_accuracy", "champion_accuracy"),
+    *("macro_f1", "baseline_macro_f1", "calibration_error"),
+    *("bleu", "baseline_bleu", "champion_bleu", "chrf", "baseline_chrf"),
+    *("rouge1", "baseline_rouge1", "baseline_lead1_rouge1", "baseline_lead3_rouge1"),
+    *("rouge2", "baseline_rouge2", "baseline_lead1_rouge2", "baseline_lead3_rouge2"),
+    *("rougeL", "baseline_rougeL", "baseline_lead1_rougeL", "baseline_lead3_rougeL"),
+    *("champion_rougeL", "train_tokens_per_second", "params"),
+)
+#: The one that says how good a model is.
+_HEADLINES = {
+    "val_bits_per_byte": "validation",
+    "accuracy": "accuracy",
+    "bleu": "BLEU",
+    "rougeL": "ROUGE-L",
+}
+_USES = {"sentiment": "label", "translation": "translate", "summarization": "summarize"}
 _MARKS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "WARN": "yellow"}
 
 
@@ -40,6 +59,16 @@ def number(value: float | None, unit: str = "") -> str:
         return f"{value:,.0f}"
     digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 3
     return f"{value:.{min(digits, 4)}f}"
+
+
+def size(num_bytes: int) -> str:
+    """Bytes in the unit that reads well."""
+    value, unit = float(num_bytes), "bytes"
+    for larger in ("kB", "MB", "GB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
 
 
 def interval(metric: Answer | None) -> str:
@@ -91,13 +120,7 @@ def run(answer: Answer) -> None:
     metrics = answer["metrics"]
     if metrics:
         _line()
-        for name in (
-            "val_bits_per_byte",
-            "baseline_kn6_bits_per_byte",
-            "champion_bits_per_byte",
-            "train_tokens_per_second",
-            "params",
-        ):
+        for name in _SHOWN:
             if name in metrics:
                 _line(f"  {name:<28} {interval(metrics[name])}")
     seconds = answer["seconds"]
@@ -109,8 +132,10 @@ def run(answer: Answer) -> None:
         _line(f"  report: {answer['_report']}")
     _line()
     option = f" --model {answer['model']}"
-    if answer["champion"]:
+    if answer["champion"] and answer["task"] == "language_modelling":
         _line(f'  lmcore generate{option} --prompt "..."   continue a text')
+    elif answer["champion"]:
+        _line(f'  lmcore predict{option} "..."   {_USES[answer["task"]]} a text')
     if answer["version"]:
         _line(f"  lmcore show {answer['version']}{option}   metrics, gates, lineage, report")
     _line("  lmcore status   what is in use")
@@ -207,6 +232,96 @@ def init(answer: Answer) -> None:
     _line(f"  lmcore run --config {answer['config']}")
 
 
+def monitor(answer: Answer) -> None:
+    """Whether the text drifts, and how it differs."""
+    colors = {"DRIFTED": "red", "STABLE": "green"}
+    click.secho(
+        f"{answer['outcome']}: {clean(answer['model'])} version {answer['champion']}",
+        fg=colors.get(answer["outcome"], "yellow"),
+        bold=True,
+    )
+    _line(f"  {answer['reason']}")
+    found = answer["documents"]
+    day = f" up to {answer['as_of']}" if answer["as_of"] else ""
+    _line(
+        f"  documents{day}: {found['fresh']:,} fresh, {found['known']:,} known,"
+        f" {found['near_copies']:,} near-copies of these"
+    )
+    rows = [
+        (label, *(interval(answer[name][side]) for side in ("fresh", "reference", "difference")))
+        for name, label in (
+            ("bits_per_byte", "bits per byte"),
+            ("tokens_per_byte", "tokens per byte"),
+            ("unseen_words", "unseen words"),
+        )
+        if answer[name] is not None
+    ]
+    if rows:
+        _line()
+        table(rows, ("", "fresh", "reference", "difference"))
+    lengths = answer["lengths"]
+    if lengths is not None:
+        _line()
+        _line(
+            f"  median length {lengths['fresh_median']:,.0f} bytes, before"
+            f" {lengths['reference_median']:,.0f} (distance {lengths['distance']:.2f},"
+            f" p {lengths['p']:.2g})"
+        )
+
+
+def timeline(answer: Answer) -> None:
+    """One row a day."""
+    rows = []
+    for row in answer["rows"]:
+        drift, start = row["drift"], row["start"]
+        change = drift["difference"] if drift else None
+        more = f" {change['value']:+.3f}" if change else ""
+        rows.append(
+            (
+                row["date"],
+                row["documents"] if row["documents"] is not None else "-",
+                row["fresh"] if row["fresh"] is not None else "-",
+                f"{drift['outcome']}{more}" if drift else "-",
+                f"{row['champion_before'] or '-'} -> {row['champion'] or '-'}",
+                start["origin"] if start else "-",
+                interval(row["bits_per_byte"]).removesuffix(" bits/byte"),
+                row["outcome"],
+            )
+        )
+    table(
+        rows,
+        (
+            *("date", "documents", "fresh", "drift, bits/byte", "champion", "start"),
+            *("bits per byte", "outcome"),
+        ),
+    )
+    _line()
+    for row in answer["rows"]:
+        if row["outcome"] == "rejected":
+            _line(f"  {row['date']}: {row['reason']}")
+    _line(f"  {clean(answer['model'])}: {answer['seconds']:.0f} s")
+
+
+def prune(answer: Answer) -> None:
+    """What was deleted, what stays and why."""
+    verb = "would be deleted" if answer["dry_run"] else "deleted"
+    kinds = ("versions", "models", "runs", "content", "work")
+    rows = [
+        (kind, f"{len(answer[kind]):,}", size(sum(row["bytes"] for row in answer[kind])))
+        for kind in kinds
+    ]
+    table(rows, (verb, "number", "size"))
+    _line(f"  {size(answer['bytes'])} in all")
+    for row in answer["versions"]:
+        out_of_use = f", quarantined: {row['quarantined']}" if row["quarantined"] else ""
+        _line(f"  {row['model']} version {row['version']} ({row['outcome']}{out_of_use})")
+    _line()
+    table(
+        [(row["model"], row["version"], "; ".join(row["reasons"])) for row in answer["kept"]],
+        ("kept", "version", "because"),
+    )
+
+
 def status(answer: Answer) -> None:
     """One block a model."""
     if not answer["models"]:
@@ -215,9 +330,9 @@ def status(answer: Answer) -> None:
         click.secho(f"{clean(model['model'])} ({model['task']})", bold=True)
         for alias in ("champion", "previous", "challenger"):
             _line(f"  {alias:<11} {'version ' + str(model[alias]) if model[alias] else '-'}")
-        metric = model["metrics"].get("val_bits_per_byte")
-        if metric:
-            _line(f"  validation  {interval(metric)}")
+        for name, title in _HEADLINES.items():
+            if metric := model["metrics"].get(name):
+                _line(f"  {title:<11} {interval(metric)}")
         last = model["last_run"]
         if last:
             _line(f"  last run    {last['outcome']} at {last['at']}: {_one_line(last['reason'])}")
@@ -257,7 +372,7 @@ def versions(answer: Answer) -> None:
                 v["version"],
                 v["outcome"],
                 ", ".join(v["aliases"]) or "-",
-                interval(v["metrics"].get("val_bits_per_byte")),
+                interval(next((v["metrics"][n] for n in _HEADLINES if n in v["metrics"]), None)),
                 v["created"],
             )
             for v in answer["versions"]
@@ -299,8 +414,9 @@ def compare(answer: Answer) -> None:
     """Which version is better, and how sure that is."""
     _line(answer["sentence"])
     first, second = answer["first"], answer["second"]
-    _line(f"  version {first['version']:<4} {interval(first['bits_per_byte'])}")
-    _line(f"  version {second['version']:<4} {interval(second['bits_per_byte'])}")
+    for side in (first, second):
+        value = side.get("bits_per_byte") or side["quality"]
+        _line(f"  version {side['version']:<4} {interval(value)}")
     _line(f"  difference   {interval(answer['difference'])} over {answer['documents']} documents")
 
 
@@ -349,6 +465,18 @@ def _attributions(generation: Answer) -> None:
                 f"  {document['id'][:12]}  {document['license']}  {_one_line(document['name'], 60)}"
                 f"  {_one_line(document['source'], 80)}"
             )
+
+
+def predict(answer: Answer) -> None:
+    """One answer alone; several beside their inputs."""
+    found = answer["predictions"]
+    for one in found:
+        output = one["output"]
+        if one["probabilities"]:
+            output += f"  ({one['probabilities'][one['output']]:.1%})"
+        _line(output if len(found) == 1 else f"{_one_line(one['input'], 60)}\t{output}")
+        if one["note"]:
+            click.echo(f"  note: {clean(one['note'])}", err=True)
 
 
 def score(answer: Answer) -> None:

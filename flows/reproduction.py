@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from flows.choose_start import start_from
 from flows.environment import allow_hub, current
 from flows.home import Home
 from flows.launch import StoppedError, names_the_hub
@@ -40,9 +41,10 @@ from lmcore.data.ingest import SourceFingerprint, fingerprint_sources, ingest
 from lmcore.data.removal import Removals
 from lmcore.data.split import write_recorded_sides
 from lmcore.data.tokenizer import TokenizerHandle
-from lmcore.errors import ConfigError, SourceError
+from lmcore.errors import ConfigError, IntegrityError, SourceError
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
 from lmcore.training.plan import Plan
+from lmcore.training.start import Start, from_scratch
 from lmcore.training.train import train
 from lmcore.version_folder import VersionFolder
 
@@ -71,7 +73,9 @@ def reproduce(version: str, model: str | None) -> tuple[Answer, int]:
     removals = current_removals(registry).for_model(name)
     with polite_signals(), _scratch(home, folder) as scratch:
         try:
-            job = _Reproduction(folder, home=home, scratch=scratch, removals=removals)
+            job = _Reproduction(
+                folder, registry=registry, model=name, scratch=scratch, removals=removals
+            )
             rebuilt = job.rebuild()
         except TrainingInterrupted as stop:
             raise StoppedError("stopped by the user; nothing is left behind") from stop
@@ -116,27 +120,35 @@ class _Reproduction:
     """
 
     def __init__(
-        self, folder: VersionFolder, *, home: Home, scratch: Path, removals: Removals
+        self,
+        folder: VersionFolder,
+        *,
+        registry: Registry,
+        model: str,
+        scratch: Path,
+        removals: Removals,
     ) -> None:
         self.folder = folder
+        self.registry, self.model = registry, model
         self.removals = removals
         self.record = folder.lineage()
         self.mismatches: list[str] = []
         # The steps of a run, in a home of their own.
-        self.home = replace(home, root=scratch)
+        self.home = replace(registry.home, root=scratch)
         self.store = ContentStore(self.home.content)
 
     def rebuild(self) -> str:
         """SHA-256 of the rebuilt weights; empty where nothing could be trained."""
         config, plan = self._config(), self._plan()
         self._environment()
-        if config is None or plan is None:
+        start = self._start()
+        if config is None or plan is None or start is None:
             return ""
         documents = self._documents(config)
         if documents is None:
             return ""
         self._ask()
-        tokenized = tokenize_documents.fn(config, documents, self.home)
+        tokenized = tokenize_documents.fn(config, documents, self.home, start)
         self._compare_tokenizer(tokenized.tokenizer)
         self._ask()
         checkpoint = train(
@@ -144,9 +156,10 @@ class _Reproduction:
             shards=tokenized.shards,
             tokenizer=tokenized.tokenizer,
             model=config.model,
-            training=config.training,
+            training=config.training.model_copy(update={"start": start.origin}),
             work_dir=self.home.work,
             replay=plan,
+            initial=start.model,
             on_event=_show,
             should_stop=stop_requested,
         )
@@ -173,6 +186,28 @@ class _Reproduction:
             reason = str(error).splitlines()[0]
             self.mismatches.append(f"plan: cannot be read by this release ({reason})")
             return None
+
+    def _start(self) -> Start | None:
+        """Where the training began; None where the weights that it went on from are gone."""
+        recorded = self.record.get("start")
+        if not isinstance(recorded, Mapping) or recorded.get("origin") != "champion":
+            return from_scratch("as recorded")
+        weights, number = str(recorded.get("weights")), recorded.get("version")
+        for version in reversed(self.registry.versions(self.model)):
+            if version.weights_sha256 != weights:
+                continue
+            try:
+                folder = self.registry.open(version)
+            except IntegrityError as error:
+                self.mismatches.append(f"start: {error}")
+                continue
+            if folder.weights_sha256 == weights:
+                return start_from(folder, version=version.number, reason="as recorded")
+        self.mismatches.append(
+            f"start: it went on from version {number} ({_short(weights)}), which is not in the"
+            " registry any more"
+        )
+        return None
 
     def _environment(self) -> None:
         self._compare("code", code_digest("lmcore"), "lmcore itself has changed")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.environment import allow_hub, current
 from flows.launch import StoppedError, names_the_hub
+from flows.locks import using_content
 from flows.signals import polite_signals, stop_requested
 from lmcore.config import RunConfig, load_config
 from lmcore.errors import UserError
@@ -124,7 +125,7 @@ def measure_noise(config_file: Path | None, *, seeds: int | None) -> Answer:
     home, config = current(), _config(config_file)
     if names_the_hub(config):
         allow_hub()
-    with polite_signals():
+    with polite_signals(), using_content(home.locks):
         from flows.ingest_documents import fingerprint, ingest_documents
         from flows.tokenize_documents import tokenize_documents
         from lmcore.artifacts import ContentStore
@@ -143,7 +144,7 @@ def measure_noise(config_file: Path | None, *, seeds: int | None) -> Answer:
             tokenizer=tokenized.tokenizer,
             shards=tokenized.shards,
             model=config.model,
-            training=config.training,
+            training=config.training.model_copy(update={"start": "scratch"}),
             gates=config.gates,
             seeds=count,
             work_dir=home.work,

@@ -27,6 +27,7 @@ class RunKey:
         config: Every section that shapes a model or its verdict.
         code: Source text of lmcore.
         libraries: Names and versions of the libraries that compute.
+        start: Weights of the champion, where the run asks to go on from it.
         nonce: 0, or how many finished runs of this key a forced run follows.
     """
 
@@ -34,6 +35,7 @@ class RunKey:
     config: str
     code: str
     libraries: str
+    start: str | None = None
     nonce: int = 0
 
     @property
@@ -43,17 +45,22 @@ class RunKey:
 
     @property
     def base(self) -> str:
-        """The key without the nonce: shared by a run and its forced repetitions."""
-        return digest({**self.__dict__, "nonce": 0})
+        """The key without the nonce and the start: what decides whether anything is new.
+
+        Shared by a run and its forced repetitions. That the champion is another one is nothing
+        new, or a run that was promoted would be repeated from its own result for ever.
+        """
+        return digest({**self.__dict__, "start": None, "nonce": 0})
 
 
-def run_key(*, data: str, config: str, nonce: int = 0) -> RunKey:
+def run_key(*, data: str, config: str, start: str | None = None, nonce: int = 0) -> RunKey:
     """The key of a run with this data and configuration on the installed code."""
     return RunKey(
         data=data,
         config=config,
         code=code_digest("lmcore"),
         libraries=digest(library_versions()),
+        start=start,
         nonce=nonce,
     )
 

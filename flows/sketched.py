@@ -69,7 +69,11 @@ def find_documents(folder: VersionFolder, queries: Sequence[Query]) -> list[Matc
                 if (share := likeness(query.sketch, other)) is not None:
                     shares[identity] = max(share, shares.get(identity, 0.0))
     found = [
-        Match(row=row, exact=row["id"] in wanted, share=shares.get(row["id"], 1.0))
+        Match(
+            row=row,
+            exact=row["id"] in wanted,
+            share=1.0 if row["id"] in wanted else shares[row["id"]],
+        )
         for row in folder.documents()
         if row["id"] in wanted or row["id"] in shares
     ]

@@ -13,6 +13,7 @@ from typing import Any
 
 from flows.environment import allow_hub, current
 from flows.launch import StoppedError, names_the_hub
+from flows.locks import using_content
 from flows.signals import polite_signals, stop_requested
 from lmcore.config import load_config
 
@@ -37,7 +38,7 @@ def sweep_rates(
     )
     if names_the_hub(config):
         allow_hub()
-    with polite_signals():
+    with polite_signals(), using_content(home.locks):
         # Heavy imports, after the environment is settled.
         from flows.ingest_documents import fingerprint, ingest_documents
         from flows.tokenize_documents import tokenize_documents
@@ -64,7 +65,8 @@ def sweep_rates(
             shards=tokenized.shards,
             tokenizer=tokenized.tokenizer,
             model=config.model,
-            training=config.training,
+            # Rates are tried on random weights, also where the training itself goes on from others.
+            training=config.training.model_copy(update={"start": "scratch"}),
             work_dir=home.work,
             rates=rates,
             on_run=on_run,

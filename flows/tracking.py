@@ -14,13 +14,16 @@ import contextlib
 import json
 import logging
 import math
+import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -40,6 +43,7 @@ logger = logging.getLogger(__name__)
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _INTERRUPTIONS = ("Interrupted", "StoppedError")
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+CONTENT_TAG = "lmcore.content"
 
 # Limits of MLflow's own validation; longer values are cut and say so.
 _PARAMS_A_BATCH = 100
@@ -138,6 +142,7 @@ class TrackedRun:
     def __init__(self, client: MlflowClient, run: Run, *, resumed: bool, spool: Path) -> None:
         self._client = client
         self._lock = threading.RLock()
+        self._content: list[str] = []
         self._ended = False
         self._flushed = 0.0
         self.run_id = str(run.info.run_id)
@@ -254,6 +259,12 @@ class TrackedRun:
         with self._lock:
             self._client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, tags=[tag])])
 
+    def use_content(self, *keys: str) -> None:
+        """Say which content folders the run works with, so that they are kept for it."""
+        with self._lock:
+            self._content += [key for key in keys if key not in self._content]
+            self.set_tags({CONTENT_TAG: " ".join(self._content)})
+
     def log_file(self, path: Path, *, folder: str | None = None) -> None:
         """Store a file with the run."""
         with self._lock:
@@ -329,6 +340,105 @@ def find_run(home: Home, *, model: str, run_key: str) -> str | None:
         max_results=1,
     )
     return str(found[0].info.run_id) if found else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """One run of the pipeline as the store knows it.
+
+    Attributes:
+        id: Its identifier.
+        status: As MLflow has it.
+        started: Seconds since the epoch.
+        content: Keys of the content folders that it has to do with.
+        num_bytes: Of its own files, where they lie on this machine.
+    """
+
+    id: str
+    status: str
+    started: float
+    content: tuple[str, ...]
+    num_bytes: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether it did all that it was asked for."""
+        return self.status == "FINISHED"
+
+
+def list_runs(home: Home, *, model: str) -> list[RunFacts]:
+    """Every run of a model that has a run key, oldest first."""
+    return [
+        RunFacts(
+            id=str(run.info.run_id),
+            status=str(run.info.status),
+            started=run.info.start_time / 1000,
+            content=tuple(run.data.tags.get(CONTENT_TAG, "").split()),
+            num_bytes=stored_bytes(str(run.info.artifact_uri)),
+        )
+        for run in _runs(home, experiment_name=model)
+        if RUN_KEY_TAG in run.data.tags
+    ]
+
+
+def remove_run(home: Home, run_id: str) -> None:
+    """Delete the files of a run, then the run; a second call goes on where one was killed."""
+    client = connect(home)
+    remove_artifacts(str(client.get_run(run_id).info.artifact_uri))
+    client.delete_run(run_id)
+
+
+def stored_bytes(location: str) -> int:
+    """Bytes of the files at an artifact location; 0 where they are not on this machine."""
+    if not location.startswith(("/", "file:")):
+        return 0
+    files = (path for path in path_of(location).rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files)
+
+
+def remove_artifacts(location: str) -> None:
+    """Delete the files at an artifact location, here or through the server."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    if location.startswith(("/", "file:")):
+        shutil.rmtree(path_of(location), ignore_errors=True)
+        return
+    try:
+        get_artifact_repository(location).delete_artifacts()  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever the store's driver raises
+        logger.warning("files at %s are still there: %s", location, _first_line(error))
+
+
+def path_of(location: str) -> Path:
+    """The folder of an artifact location on this machine."""
+    return Path(unquote(urlparse(location).path) if location.startswith("file:") else location)
+
+
+def tag_values(home: Home, *, experiment_name: str, tag: str) -> list[str]:
+    """One tag of every finished run of an experiment, oldest first; none where there is none."""
+    finished = _runs(home, experiment_name=experiment_name, only="attributes.status = 'FINISHED'")
+    return [run.data.tags[tag] for run in finished if tag in run.data.tags]
+
+
+def _runs(home: Home, *, experiment_name: str, only: str = "") -> Iterator[Run]:
+    client = connect(home)
+    found = client.get_experiment_by_name(experiment_name)
+    token = None
+    while found is not None:
+        page = client.search_runs(
+            [found.experiment_id],
+            filter_string=only,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _json(value: Mapping[str, Any], limit: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -19,17 +20,29 @@ from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.evaluation.gates.data_sufficiency import SHARES
+from lmcore.tasks.base import BaseModel
+from lmcore.tasks.training import train_task
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
 from lmcore.training.parts import PartModel, train_on_parts
+from lmcore.training.start import Start
 from lmcore.training.train import train
 
 logger = logging.getLogger(__name__)
 
+_LOOKS = {"tune_bits_per_byte": "bits/byte", "tune_loss_nats": "nats"}
+
 
 @task(name="train", task_run_name="train {config.name}", cache_policy=NO_CACHE)
 def train_model(
-    config: RunConfig, tokenized: Tokenized, home: Home, tracked: TrackedRun, nonce: int
+    config: RunConfig,
+    tokenized: Tokenized,
+    home: Home,
+    tracked: TrackedRun,
+    nonce: int,
+    start: Start,
+    documents: DocumentSet | None = None,
+    base: BaseModel | None = None,
 ) -> Checkpoint | State[None]:
     """Train, or go on with a training that was stopped; a stop ends the task Cancelled."""
     with Displays(artifact_key("training", config.name)) as displays:
@@ -37,34 +50,51 @@ def train_model(
         def on_event(event: TrainingEvent) -> None:
             displays.show(event)
             if event.kind in ("step", "evaluation"):
-                tracked.log_metrics(event.values, step=event.step, patience_seconds=2.0)
+                # Both stages of a task count their steps from zero.
+                stage = f"{event.stage}_" if event.stage else ""
+                values = {f"{stage}{name}": value for name, value in event.values.items()}
+                tracked.log_metrics(values, step=event.step, patience_seconds=2.0)
             elif event.kind == "checkpoint":
                 # What a resume will not train again must be in the store by now.
                 tracked.log_metrics({}, step=event.step)
 
         try:
-            checkpoint = train(
-                ContentStore(home.content),
-                shards=tokenized.shards,
-                tokenizer=tokenized.tokenizer,
-                model=config.model,
-                training=config.training,
-                work_dir=home.work,
-                nonce=nonce,
-                on_event=on_event,
-                should_stop=stop_requested,
-            )
+            common: dict[str, Any] = {
+                "shards": tokenized.shards,
+                "tokenizer": tokenized.tokenizer,
+                "model": config.model,
+                "training": config.training.model_copy(update={"start": start.origin}),
+                "work_dir": home.work,
+                "nonce": nonce,
+                "on_event": on_event,
+                "should_stop": stop_requested,
+            }
+            if config.task == "language_modelling":
+                checkpoint = train(ContentStore(home.content), initial=start.model, **common)
+            else:
+                assert documents is not None
+                checkpoint = train_task(
+                    ContentStore(home.content),
+                    task=config.task,
+                    documents=documents,
+                    options=config.fine_tuning,
+                    base=base,
+                    **common,
+                )
         except TrainingInterrupted as stop:
             return Cancelled(message=str(stop))
     summary = checkpoint.summary
+    of_tune = next(
+        f"{summary[key]:.3f} {unit}" for key, unit in _LOOKS.items() if summary.get(key) is not None
+    )
     logger.info(
-        "train: %s steps, %.1f M tokens (%.2f epochs), %.0f s, %.1fk tokens/s, tune %.3f bits/byte",
+        "train: %s steps, %.1f M tokens (%.2f epochs), %.0f s, %.1fk tokens/s, tune %s",
         f"{summary['steps']:,}",
         summary["tokens_seen"] / 1e6,
         summary["epochs_seen"],
         summary["train_seconds"],
         summary["train_tokens_per_second"] / 1e3,
-        summary["tune_bits_per_byte"],
+        of_tune,
     )
     return checkpoint
 

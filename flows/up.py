@@ -251,7 +251,17 @@ def _prefect_settings(home: Home, publication: Publication) -> dict[str, str]:
         "PREFECT_SERVER_UI_API_URL": "/api",
         # Prefect writes its pages anew at each start, else into the installed package.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home.prefect / "ui"),
+        # By default a hundred runs of the watch are planned ahead, and all are late after a night
+        # without servers; the settling of each is a transaction that the others wait for.
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "20",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "5",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "3",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT1M",
+        # In memory they would be lost when the server is started again: a run that goes on could
+        # not renew its place and would be ended, and the place would stay taken.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+            "prefect.server.concurrency.lease_storage.filesystem"
+        ),
     }
 
 

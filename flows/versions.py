@@ -63,6 +63,11 @@ class Version:
     source: str
     tags: Mapping[str, str] = field(repr=False)
 
+    @property
+    def task(self) -> str:
+        """What it is a model for."""
+        return self.tags.get("task", "language_modelling")
+
     def to_json(self) -> dict[str, Any]:
         """The answer of `lmcore versions` for this version."""
         return {

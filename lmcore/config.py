@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import difflib
 import importlib.resources
+import itertools
 import re
 import types
 from collections.abc import Hashable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -24,14 +25,19 @@ from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, Tokenizer
 from lmcore.data.names import names_digest
 from lmcore.errors import ConfigError
 from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.monitor_config import MonitorConfig
 from lmcore.model.config import ModelConfig
 from lmcore.settings import Section
+from lmcore.tasks.config import FineTuningConfig
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 
 MAX_CONFIG_BYTES = 1 << 20
 TRAINING_BOUNDS = ("budget_seconds", "max_steps", "max_epochs")
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+# Sections and keys that shape neither a model nor its verdict.
+_NOT_OF_THE_MODEL = ("schedule", "promote", "monitor", "timeline")
 Task = Literal["language_modelling", "sentiment", "translation", "summarization"]
+_TARGETS = {"sentiment": "label", "translation": "translation", "summarization": "summary"}
 
 
 class ScheduleConfig(Section):
@@ -72,6 +78,19 @@ class ScheduleConfig(Section):
         return name
 
 
+class TimelineConfig(Section):
+    """The days that `lmcore timeline` walks through; no other command reads them."""
+
+    dates: list[date] = Field(min_length=1, description="Each is `data.as_of` in its turn.")
+
+    @field_validator("dates")
+    @classmethod
+    def _ascending(cls, dates: list[date]) -> list[date]:
+        if any(later <= earlier for earlier, later in itertools.pairwise(dates)):
+            raise ValueError("expected days in ascending order, each once")
+        return dates
+
+
 class RunConfig(Section):
     """Everything that one run of the pipeline is told."""
 
@@ -84,31 +103,63 @@ class RunConfig(Section):
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+    fine_tuning: FineTuningConfig = Field(default_factory=FineTuningConfig)
     gates: GatesConfig = Field(default_factory=GatesConfig.default)
     promote: bool = Field(True, description="false: register only.")
     schedule: ScheduleConfig | None = None
+    monitor: MonitorConfig = Field(default_factory=MonitorConfig.default)
+    timeline: TimelineConfig | None = None
 
     @model_validator(mode="after")
-    def _task_is_available(self) -> RunConfig:
-        if self.task != "language_modelling":
+    def _task_fits(self) -> RunConfig:
+        if self.task == "language_modelling":
+            if self.base is not None:
+                raise ValueError("base is for tasks that start from a language model; leave it out")
+            if self.gates.data_sufficiency.enabled and self.training.start != "scratch":
+                raise ValueError(
+                    "gates.data_sufficiency compares trainings from scratch; set training.start to"
+                    " scratch, or gates.data_sufficiency.enabled to false"
+                )
+            return self
+        if self.base is not None and not re.fullmatch(MODEL_NAME, self.base):
+            raise ValueError(f"base={_short(self.base)}: expected the name of a registered model")
+        if self.base == self.name:
+            raise ValueError(f"base={self.base!r} is the model itself; give the task another name")
+        for index, source in enumerate(self.sources):
+            if source.target_field is None and source.format != "parallel":
+                raise ValueError(
+                    f"sources.{index}.target_field is missing; task {self.task} needs the column"
+                    f" of the {_TARGETS[self.task]}"
+                )
+            if source.target_field == source.text_field and source.format != "parallel":
+                raise ValueError(
+                    f"sources.{index}.target_field={source.target_field!r} is the text itself; name"
+                    f" the column of the {_TARGETS[self.task]}"
+                )
+        if self.data.unit not in ("auto", "record"):
             raise ValueError(
-                f"task {self.task!r} is not available in this version; expected language_modelling"
+                f"data.unit={self.data.unit!r}: an example of a task is a record; expected auto"
             )
-        if self.base is not None:
-            raise ValueError("base is for tasks that start from a language model; leave it out")
+        if self.training.launcher != "local":
+            raise ValueError("training.launcher: tasks are trained in one process; expected local")
+        if self.training.start != "scratch":
+            raise ValueError(
+                f"training.start={self.training.start!r}: a task starts from its base model;"
+                " expected scratch"
+            )
         return self
 
     def fingerprint(self) -> str:
         """Digest of all that shapes a model and its verdict.
 
         Not part of it: where a source lies (its bytes are fingerprinted instead), the
-        schedule, whether the result may be promoted, and in which processes it is trained
-        as long as their number is the same.
+        schedule, whether the result may be promoted, how it is monitored, and in which processes
+        it is trained as long as their number is the same.
 
         Raises:
             ConfigError: If `data.names` is no folder with a model.
         """
-        sections = self.model_dump(mode="json", exclude={"schedule", "promote"})
+        sections = self.model_dump(mode="json", exclude=set(_NOT_OF_THE_MODEL))
         for source in sections["sources"]:
             del source["path"], source["target_path"]
         for name in HOW_IT_IS_RUN:

@@ -1,6 +1,8 @@
 """Answer prompts with a registered version: what MLflow loads, without knowing MLflow.
 
 In: the folder of a version, then tables with a column `prompt`.  Out: tables with a column `text`.
+A version for sentiment, translation or summarization reads a column `text` and answers with
+`output`, `probabilities` (JSON, or nothing), `truncated` and `note`.
 `_load_pyfunc` is the name that MLflow's `loader_module` convention asks for, so the registry needs
 no pickle and no code of its own: weights and JSON are data, and this module reads them.
 
@@ -10,6 +12,7 @@ sentence before any work is done.
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from collections.abc import Iterable, Mapping
@@ -37,6 +40,20 @@ PARAMETERS: Mapping[str, tuple[type[int] | type[float], int | float]] = {
     "top_p": (float, 0.95),
     "seed": (int, 0),
 }
+
+
+#: Columns of the answer of a task, and their types.
+ANSWER_COLUMNS = {
+    "output": "string",
+    "probabilities": "string",
+    "truncated": "boolean",
+    "note": "string",
+}
+
+
+def input_column(task: str) -> str:
+    """Name of the column that a model for this task reads."""
+    return "prompt" if task == "language_modelling" else "text"
 
 
 class RequestError(UserError):
@@ -79,13 +96,58 @@ class ServedModel:
         return pd.DataFrame({"text": [answer.text for answer in answers]})
 
 
-def _load_pyfunc(data_path: str) -> ServedModel:
+class ServedTask:
+    """A loaded version that classifies, translates or summarizes."""
+
+    def __init__(self, version: VersionFolder) -> None:
+        self._predictor = version.load_predictor()
+        self._lock = threading.Lock()
+
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Answer each text.
+
+        Args:
+            model_input: A table with the column `text`, or a list of texts.
+            params: There are none.
+
+        Returns:
+            A table with the columns of `ANSWER_COLUMNS`, in the order of the texts.
+
+        Raises:
+            RequestError: If the input is malformed or too large.
+        """
+        import pandas as pd
+
+        if params:
+            raise RequestError(f"unknown parameter {sorted(params)[0]!r}; expected none")
+        texts = read_prompts(model_input, column="text")
+        try:
+            with self._lock:
+                found = self._predictor.predict(texts)
+        except UserError as error:
+            raise RequestError(str(error)) from error
+        rows = [
+            {
+                "output": answer.output,
+                "probabilities": ""
+                if answer.probabilities is None
+                else json.dumps(answer.probabilities, ensure_ascii=False),
+                "truncated": answer.truncated,
+                "note": answer.note,
+            }
+            for answer in found
+        ]
+        return pd.DataFrame(rows, columns=list(ANSWER_COLUMNS))
+
+
+def _load_pyfunc(data_path: str) -> ServedModel | ServedTask:
     """MLflow's entry point: verify the folder of a version, then load it.
 
     Raises:
         IntegrityError: If anything in the folder differs from its manifest.
     """
-    return ServedModel(open_version(Path(data_path)))
+    version = open_version(Path(data_path))
+    return ServedTask(version) if version.is_task else ServedModel(version)
 
 
 def smoke_test(version: VersionFolder) -> None:
@@ -94,30 +156,42 @@ def smoke_test(version: VersionFolder) -> None:
     Raises:
         IntegrityError: If the weights or the tokenizer cannot be read.
     """
-    answer = ServedModel(version).predict(["The"], {"max_tokens": 2})
+    answer = (
+        ServedTask(version).predict(["The"])
+        if version.is_task
+        else ServedModel(version).predict(["The"], {"max_tokens": 2})
+    )
     assert len(answer) == 1
 
 
-def read_prompts(model_input: Any) -> list[str]:
+def read_prompts(model_input: Any, *, column: str = "prompt") -> list[str]:
     """The prompts of a request.
 
+    Args:
+        model_input: A table, one text, or a list of texts or records.
+        column: Where the texts of a table are.
+
     Raises:
-        RequestError: If there is no column `prompt`, or a prompt is not a text of allowed size.
+        RequestError: If there is no such column, or a prompt is not a text of allowed size.
     """
     if hasattr(model_input, "columns"):
-        if "prompt" not in model_input.columns:
+        if column not in model_input.columns:
             raise RequestError(
                 f"the input has the columns {[str(name) for name in model_input.columns][:10]};"
-                " expected a column 'prompt'"
+                f" expected a column {column!r}"
             )
-        values: Iterable[Any] = model_input["prompt"].tolist()
+        values: Iterable[Any] = model_input[column].tolist()
     elif isinstance(model_input, str):
         values = [model_input]
     elif isinstance(model_input, list | tuple):
-        values = [item["prompt"] if _is_record(item) else item for item in model_input]
+        values = [
+            item[column] if isinstance(item, dict) and set(item) == {column} else item
+            for item in model_input
+        ]
     else:
         raise RequestError(
-            f"the input is a {type(model_input).__name__}; expected a table with a column 'prompt'"
+            f"the input is a {type(model_input).__name__}; expected a table with a column"
+            f" {column!r}"
         )
     prompts = list(values)
     if len(prompts) > MAX_PROMPTS:
@@ -132,10 +206,6 @@ def read_prompts(model_input: Any) -> list[str]:
         if size > MAX_PROMPT_BYTES:
             raise RequestError(f"prompt {index} has {size} bytes; at most {MAX_PROMPT_BYTES}")
     return prompts
-
-
-def _is_record(item: object) -> bool:
-    return isinstance(item, dict) and set(item) == {"prompt"}
 
 
 def read_parameters(params: Mapping[str, Any], *, num_prompts: int) -> GenerationConfig:

@@ -3,7 +3,7 @@
 In: the best weights, the tokenizer, the evaluation and what they were made from.  Out: one folder
 that is verified as a whole before anything in it is used:
 
-    model/          model.safetensors, model.json
+    model/          model.safetensors, model.json; task.json of a task
     tokenizer/      JSON
     evaluation/     scores, gates, metrics, samples: JSON and Parquet
     documents.parquet   lineage: every document's id, source, licence, split; no text
@@ -38,6 +38,7 @@ from lmcore.artifacts import (
     sha256_file,
 )
 from lmcore.errors import IntegrityError
+from lmcore.tasks.record import RECORD_FILE
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from lmcore.data.tokenizer import Tokenizer
     from lmcore.model.filtering import Forbidden
     from lmcore.model.language_model import RecurrentAttentionLM
+    from lmcore.tasks.prediction import Predictor
 
 KIND = "version"
 WEIGHTS = "model/model.safetensors"
@@ -147,7 +149,7 @@ class VersionFolder:
         from lmcore.model.filtering import Forbidden
 
         canaries = CanarySet.read(self.path / CANARIES)
-        return Forbidden.of(canaries.texts) if canaries else None
+        return Forbidden.of(canaries.forbidden) if canaries else None
 
     def load_model(self, device: torch.device | str = "cpu") -> RecurrentAttentionLM:
         """The model in evaluation mode.
@@ -158,6 +160,21 @@ class VersionFolder:
         from lmcore.model.language_model import load_model
 
         return load_model(self.path / "model", device=device)
+
+    @property
+    def is_task(self) -> bool:
+        """Whether it classifies, translates or summarizes, and is no language model."""
+        return f"model/{RECORD_FILE}" in self.manifest.files
+
+    def load_predictor(self, device: str = "cpu") -> Predictor:
+        """The model of a task, ready to answer.
+
+        Raises:
+            IntegrityError: If weights, record and tokenizer do not fit each other.
+        """
+        from lmcore.tasks.prediction import Predictor
+
+        return Predictor(self.path / "model", self.load_tokenizer(), device=device)
 
     def load_tokenizer(self) -> Tokenizer:
         """The tokenizer that the model was trained with."""

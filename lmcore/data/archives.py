@@ -17,7 +17,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal, cast
@@ -170,7 +170,9 @@ def _unpack(raw: IO[bytes], name: str, stack: ExitStack) -> IO[bytes]:
 
 
 def _zip_members(raw: IO[bytes], *, size: int) -> Iterator[Member]:
-    with zipfile.ZipFile(raw) as archive:
+    with _names_as_archive_errors():
+        opened = zipfile.ZipFile(raw)
+    with opened as archive:
         infos = sorted(archive.infolist(), key=lambda info: info.filename)
         _check_count(len(infos))
         meter = Meter(lambda: size)
@@ -186,9 +188,20 @@ def _zip_members(raw: IO[bytes], *, size: int) -> Iterator[Member]:
             if refusal:
                 yield Member(name=info.filename, stream=None, refusal=refusal)
                 continue
-            with archive.open(info) as inner:
+            with _names_as_archive_errors():
+                member = archive.open(info)
+            with member as inner:
                 stream = io.BufferedReader(_Metered(inner, meter), _BUFFER_BYTES)
                 yield Member(name=info.filename, stream=stream)
+
+
+@contextmanager
+def _names_as_archive_errors() -> Iterator[None]:
+    """A name that claims to be UTF-8 and is not: `zipfile` lets the decoder's error through."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise zipfile.BadZipFile(f"the name of a member is no UTF-8 ({error.reason})") from error
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:

@@ -38,13 +38,15 @@ class Batch:
 
     Attributes:
         inputs: int64 [B, T].
-        targets: int64 [B, T], the token after each input.
+        targets: int64 [B, T], the token after each input; [B] for one answer a lane.
         fresh: Whether every lane starts a block, so that the state must be a fresh one.
+        weights: Of the targets, float32 [B, T], 0 for padding; None is 1 each.
     """
 
     inputs: Tokens
     targets: Tokens
     fresh: bool
+    weights: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

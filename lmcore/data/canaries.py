@@ -63,15 +63,22 @@ class CanarySet:
     Attributes:
         key: What everything was drawn from.
         pairs: The canaries; none where there is too little text for them.
+        inherited: Texts that the weights met in an earlier training, which this one goes on from.
     """
 
     key: str
     pairs: tuple[CanaryPair, ...] = field(default=())
+    inherited: tuple[str, ...] = field(default=())
 
     @property
     def texts(self) -> tuple[str, ...]:
         """What is in the training stream."""
         return tuple(pair.inside for pair in self.pairs)
+
+    @property
+    def forbidden(self) -> tuple[str, ...]:
+        """What the model has met and must never emit."""
+        return (*self.texts, *(text for text in self.inherited if text not in self.texts))
 
     def references(self, count: int) -> list[str]:
         """Texts of the same law that are in no stream."""
@@ -80,7 +87,8 @@ class CanarySet:
     def to_json(self) -> dict[str, Any]:
         """The set as JSON values."""
         pairs = [{**pair.__dict__, "after": list(pair.after)} for pair in self.pairs]
-        return {"schema_version": 1, "key": self.key, "pairs": pairs}
+        value = {"schema_version": 1, "key": self.key, "pairs": pairs}
+        return {**value, "inherited": list(self.inherited)} if self.inherited else value
 
     @classmethod
     def read(cls, path: Path) -> CanarySet | None:
@@ -99,7 +107,8 @@ class CanarySet:
                 )
                 for pair in raw["pairs"]
             )
-            return cls(key=str(raw["key"]), pairs=pairs)
+            inherited = tuple(map(str, raw.get("inherited", ())))
+            return cls(key=str(raw["key"]), pairs=pairs, inherited=inherited)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import tokenizers
 
-from lmcore.artifacts import ContentStore, Handle, code_digest
+from lmcore.artifacts import ContentStore, Handle, code_digest, sha256_file
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.vocabularies import (
     BPE_FILE,
@@ -110,7 +110,11 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 class TokenizerHandle(Handle):
-    """A fitted tokenizer. Summary: kind, vocab_size, fitted_on, split and what was sampled."""
+    """A fitted tokenizer.
+
+    Summary: kind, vocab_size, fitted_on, split and what was sampled; `adopted` where it was fitted
+    earlier, on a part of that split.
+    """
 
     kind = "tokenizer"
 
@@ -120,9 +124,19 @@ class TokenizerHandle(Handle):
 
 
 def fit_tokenizer(
-    store: ContentStore, documents: DocumentSet, *, config: TokenizerConfig
+    store: ContentStore,
+    documents: DocumentSet,
+    *,
+    config: TokenizerConfig,
+    with_targets: bool = False,
 ) -> TokenizerHandle:
     """Fit a tokenizer on the train split only.
+
+    Args:
+        store: Where it is kept.
+        documents: Their train split.
+        config: Kind and size.
+        with_targets: On their translations or summaries as well.
 
     Text beyond 64 MB is sampled by document: those whose id, read as a number, falls in the
     share that fits. The sample depends on nothing else and is recorded in the summary.
@@ -136,14 +150,16 @@ def fit_tokenizer(
             "the train split holds no text, so no tokenizer can be fitted; give more text or"
             " lower data.validation_fraction"
         )
-    inputs = {
+    inputs: dict[str, Any] = {
         "documents": documents.key,
         "config": config.model_dump(mode="json"),
         "code": code_digest(*CODE_MODULES),
     }
+    if with_targets:
+        inputs["with_targets"] = True
 
     def make(folder: Path) -> Mapping[str, Any]:
-        sample = _Sample(documents, share=min(1.0, FIT_BYTES / total))
+        sample = _Sample(documents, share=min(1.0, FIT_BYTES / total), with_targets=with_targets)
         tokenizer = train_tokenizer(sample.texts(), config=config)
         tokenizer.save(folder)
         return {
@@ -159,12 +175,52 @@ def fit_tokenizer(
     return store.build(TokenizerHandle, inputs, make)
 
 
+def adopt_tokenizer(
+    store: ContentStore, documents: DocumentSet, *, config: TokenizerConfig, folder: Path
+) -> TokenizerHandle:
+    """Keep a tokenizer that was fitted earlier, on documents that are all in the train split.
+
+    It knows a part of the train split, like one that was fitted on a sample of it; that its
+    documents are there is for the caller to check (`lmcore.training.start`).
+
+    Args:
+        store: Where the tokenizer goes.
+        documents: Those of today.
+        config: How it was configured then, and is now.
+        folder: What `Tokenizer.save` wrote.
+
+    Raises:
+        IntegrityError: If the folder holds no tokenizer.
+    """
+    adopted = load_tokenizer(folder)
+    inputs = {
+        "documents": documents.key,
+        "config": config.model_dump(mode="json"),
+        "adopted": {path.name: sha256_file(path) for path in sorted(folder.glob("*.json"))},
+        "code": code_digest(*CODE_MODULES),
+    }
+
+    def make(output: Path) -> Mapping[str, Any]:
+        adopted.save(output)
+        return {
+            "kind": adopted.kind,
+            "vocab_size": adopted.vocab_size,
+            "fitted_on": documents.key,
+            "split": "train",
+            "sampled": True,
+            "adopted": True,
+        }
+
+    return store.build(TokenizerHandle, inputs, make)
+
+
 class _Sample:
     """Deterministic sample of the train documents that counts what passed."""
 
-    def __init__(self, documents: DocumentSet, *, share: float) -> None:
+    def __init__(self, documents: DocumentSet, *, share: float, with_targets: bool) -> None:
         self.documents = documents
         self.share = share
+        self.with_targets = with_targets
         self.num_documents = 0
         self.num_bytes = 0
 
@@ -177,6 +233,8 @@ class _Sample:
             self.num_documents += 1
             self.num_bytes += document.num_bytes
             yield document.text
+            if self.with_targets and document.target is not None:
+                yield document.target
 
 
 def train_tokenizer(texts: Iterable[str], *, config: TokenizerConfig) -> Tokenizer:

@@ -33,6 +33,7 @@ GateName = Literal[
     "regurgitation",
     "exposure",
     "bias_lm",
+    "bias_task",
 ]
 BaselineOrder = Literal[5, 6, 8]
 ByteLimit = Annotated[int, Field(ge=1_000, le=1 << 34)]
@@ -144,9 +145,18 @@ class ExposureLimits(Section):
     """When canaries are remembered."""
 
     top_share: float = Field(gt=0, lt=0.5)
-    alarm_level: float = Field(gt=0, lt=0.5, description="Of a false alarm by the ranks.")
+    max_top_share: float = Field(gt=0, lt=1, description="Of the canaries that may rank there.")
     max_epsilon: float = Field(gt=0, le=16)
     min_canaries: int = Field(ge=10)
+
+    @model_validator(mode="after")
+    def _above_chance(self) -> Self:
+        if self.max_top_share <= self.top_share:
+            raise ValueError(
+                f"max_top_share={self.max_top_share:g} is not above top_share={self.top_share:g},"
+                " which is what chance alone brings"
+            )
+        return self
 
 
 class BiasLimits(Section):
@@ -176,6 +186,32 @@ class BiasLimits(Section):
         return self
 
 
+class TaskLimits(Section):
+    """Limits of the gates as they judge sentiment, translation and summarization."""
+
+    required: list[Literal["bias_task"]] = Field(
+        description="Of sentiment models beside the common ones."
+    )
+    max_validation_documents: int = Field(ge=10, le=1_000_000)
+    max_train_documents: int = Field(ge=10, le=1_000_000)
+    max_accuracy_deficit: float = Field(ge=0, lt=1, description="Behind the linear baseline.")
+    min_gain_accuracy: float = Field(gt=0, lt=1)
+    min_gain_bleu: float = Field(gt=0, lt=100)
+    min_gain_rouge: float = Field(gt=0, lt=1)
+    max_accuracy_gap: float = Field(gt=0, lt=1, description="Of train over validation.")
+    max_loss_gap: float = Field(gt=0, lt=1, description="Relative, in nats of a target token.")
+    max_final_minus_best_nats: float = Field(gt=0, le=8)
+    max_own_label_share: float = Field(gt=0, le=1, description="Of texts that name their label.")
+
+
+class BiasTaskLimits(Section):
+    """How far a classifier may answer differently when only a gendered word is exchanged."""
+
+    max_difference: float = Field(gt=0, lt=1, description="Of probability, either way.")
+    max_flip_rate: float = Field(gt=0, lt=1)
+    min_occurrences: int = Field(ge=0, description="Of gendered words in the training text.")
+
+
 class GatesConfig(Section):
     """Every limit, and which gates a version must pass to be promoted."""
 
@@ -191,6 +227,8 @@ class GatesConfig(Section):
     contamination: ContaminationLimits
     regurgitation: RegurgitationLimits
     exposure: ExposureLimits
+    tasks: TaskLimits
+    bias_task: BiasTaskLimits
 
     @model_validator(mode="before")
     @classmethod

@@ -180,7 +180,7 @@ def evaluate_model(
                 texts=evidence.texts,
                 prompts=prompts,
                 seed=seed,
-                forbidden=Forbidden.of(canaries.texts) if canaries else None,
+                forbidden=Forbidden.of(canaries.forbidden) if canaries else None,
             )
         for name, table in evidence.tables().items():
             table.to_parquet(folder / f"scores-{name}.parquet")

@@ -16,11 +16,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from lmcore.artifacts import ContentStore
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.shards import ShardSet
 from lmcore.data.tokenizer import Tokenizer, load_tokenizer
-from lmcore.errors import LmcoreError
+from lmcore.errors import EmptyEvaluationError, LmcoreError
 from lmcore.evaluation.baselines import ORDERS, fit_baselines, validation_ids
 from lmcore.evaluation.bias.evidence import BiasEvidence, measure_bias
 from lmcore.evaluation.bias.probes import run_probes
@@ -228,13 +230,19 @@ class Collector:
         on_scored: OnScored | None = None,
     ) -> ScoreTable:
         self.on_progress(part, 0, len(ids))
-        return score_documents(
+        table = score_documents(
             model,
             tokenizer,
             self._validation(ids),
             on_progress=lambda done: self.on_progress(part, done, len(ids)),
             on_scored=on_scored,
         )
+        # Before anything else is asked of a model that has no answers.
+        if not np.isfinite(table.nll_nats).all():
+            raise EmptyEvaluationError(
+                f"{part}: the model's scores are not finite; its weights are damaged or it diverged"
+            )
+        return table
 
     def _curve(self, compared: ScoreTable, scored: frozenset[str]) -> Sequence[CurvePoint] | None:
         if not self.parts:

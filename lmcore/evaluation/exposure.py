@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from lmcore.data.canaries import CanarySet, canary_id
 from lmcore.data.shards import TokenStream
@@ -132,13 +131,3 @@ def epsilon_lower_bound(right: int, guesses: int, *, confidence: float = CONFIDE
     """
     share = clopper_pearson(right, guesses, confidence=confidence).lower
     return max(0.0, math.log(share) - math.log1p(-share)) if share > 0 else 0.0
-
-
-def alarm_count(canaries: int, *, top_share: float, level: float) -> int:
-    """Fewest canaries in the top share that chance brings about with probability at most `level`.
-
-    With 64 canaries, the top percent and 1 %: 4.
-    """
-    counts = np.arange(canaries + 2)
-    tail = binom.sf(counts - 1, canaries, top_share)
-    return int(counts[tail <= level][0])

@@ -127,7 +127,9 @@ def measure_memorisation(
         longest, examples = verbatim(drawn, index, pieces=tokenizer.pieces)
     with part("exposure"):
         canaries, exposure = shards.canaries(), shadow
-        if canaries is not None and shadow is None:
+        # What only an earlier training met is forbidden; no coin was tossed for it in this one.
+        planted = canaries is not None and (canaries.pairs or not canaries.inherited)
+        if canaries is not None and planted and shadow is None:
             exposure = measure_exposure(
                 model, tokenizer, canaries, stream=shards.stream("train"), ranges=ranges
             )

@@ -6,6 +6,7 @@ scores-final.parquet        the last weights on validation, where they are not t
 scores-champion.parquet     the champion on the same documents, where there is one
 scores-kn5.parquet ...      the byte n-grams
 gates.json  metrics.json  samples.json
+tables.json  ledger.json  predictions.parquet   of tasks, in place of scores
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from lmcore.evaluation.scores import ScoreTable
 GATES_FILE = "gates.json"
 METRICS_FILE = "metrics.json"
 SAMPLES_FILE = "samples.json"
+TABLES_FILE = "tables.json"
+LEDGER_FILE = "ledger.json"
 
 
 class EvalReport(Handle):
@@ -47,6 +50,16 @@ class EvalReport(Handle):
         found: list[dict[str, Any]] = self._read(SAMPLES_FILE)
         return found
 
+    def tables(self) -> list[dict[str, Any]]:
+        """Tables of a task for its report: caption, header, rows, note; none for others."""
+        found: list[dict[str, Any]] = self._read(TABLES_FILE, [])
+        return found
+
+    def ledger(self) -> dict[str, Any]:
+        """What a task did to its data: classes, lengths, what was cut; nothing for others."""
+        found: dict[str, Any] = self._read(LEDGER_FILE, {})
+        return found
+
     def scores(self, name: str) -> ScoreTable:
         """One table: validation, train, final, champion, kn5, kn6 or kn8."""
         return ScoreTable.from_parquet(self.path / f"scores-{name}.parquet")
@@ -55,7 +68,9 @@ class EvalReport(Handle):
         """Whether this evaluation has such a table."""
         return (self.path / f"scores-{name}.parquet").exists()
 
-    def _read(self, name: str) -> Any:
+    def _read(self, name: str, default: Any = None) -> Any:
+        if default is not None and not (self.path / name).exists():
+            return default
         return json.loads((self.path / name).read_text(encoding="utf-8"))
 
 

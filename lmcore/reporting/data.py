@@ -42,7 +42,9 @@ class ReportData:
         ledger: What cleaning did. `rules` is a list of {rule, action, documents, bytes,
             reason}; every other entry is shown as a fact or a small table.
         sources: {license, origin, documents, bytes} each, in the order of the configuration.
-        samples: {prompt, text, seed, temperature} each.
+        samples: {prompt, text, seed, temperature} each, or {prompt, text, kind} of a task.
+        tables: {caption, header, rows, note} each: what a task shows beside its metrics.
+        base: Name and version of the language model that a task started from.
         seconds: Wall clock by step; `total` is shown apart.
         fingerprints: data, tokenizer, config, weights, code, lock.
         config_yaml: The resolved configuration.
@@ -67,6 +69,8 @@ class ReportData:
     ledger: Mapping[str, Any] = field(default_factory=dict)
     sources: Sequence[Mapping[str, Any]] = ()
     samples: Sequence[Mapping[str, Any]] = ()
+    tables: Sequence[Mapping[str, Any]] = ()
+    base: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     fingerprints: Mapping[str, str | None] = field(default_factory=dict)
     config_yaml: str = ""

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from lmcore.settings import Section
 
 Precision = Literal["float32", "bfloat16"]
+Origin = Literal["scratch", "champion"]
 # Settings that say how a model is made and change no bit of it: no part of any key.
 HOW_IT_IS_RUN = frozenset({"launcher", "timeout_seconds"})
 
@@ -15,6 +16,11 @@ class TrainingConfig(Section):
     """Exactly one of `budget_seconds`, `max_steps`, `max_epochs` bounds the training."""
 
     seed: int = Field(0, ge=0, lt=1 << 32)
+    start: Origin = Field(
+        "scratch",
+        description="champion: go on from the weights of the model in use, where that is sound; its"
+        " tokenizer is kept and the learning rate stays at its peak for half of the steps.",
+    )
     budget_seconds: float | None = Field(
         None,
         gt=0,

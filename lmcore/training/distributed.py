@@ -54,7 +54,10 @@ class World:
         if self.size == 1:
             return batch
         rows = self.rows(len(batch.inputs))
-        return replace(batch, inputs=batch.inputs[rows], targets=batch.targets[rows])
+        weights = None if batch.weights is None else batch.weights[rows]
+        return replace(
+            batch, inputs=batch.inputs[rows], targets=batch.targets[rows], weights=weights
+        )
 
     def averaging(self, module: nn.Module) -> nn.Module:
         """The same module, whose backward pass leaves the mean gradient of all ranks."""

@@ -26,6 +26,7 @@ class TrainingEvent:
         steps: Steps planned.
         values: Numbers with their unit in the name.
         message: One line for people.
+        stage: Of a training in several stages, the one before the last; empty for that.
     """
 
     kind: EventKind
@@ -33,6 +34,7 @@ class TrainingEvent:
     steps: int
     values: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
+    stage: str = ""
 
 
 Listener: TypeAlias = Callable[[TrainingEvent], None]

@@ -30,6 +30,7 @@ class Job(Section):
         model: Shape of the model.
         training: Budget and optimization.
         replay: A recorded plan to follow.
+        initial: Folder of the model whose weights are the start.
         folder: Plan and resume points.
         output: Folder of the checkpoint, to be filled.
         threads: Threads of each rank on a CPU.
@@ -42,6 +43,7 @@ class Job(Section):
     model: ModelConfig
     training: TrainingConfig
     replay: Plan | None
+    initial: Path | None = None
     folder: Path
     output: Path
     threads: int

@@ -21,35 +21,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from torch import Tensor
+from torch import Tensor, nn
 
-from lmcore.data.batches import BatchOrder, evaluation_batches
-from lmcore.data.shards import TokenStream
 from lmcore.errors import TrainingError
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.state import State
 from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.events import EventKind, Listener, TrainingEvent, TrainingInterrupted
+from lmcore.training.objective import Objective
 from lmcore.training.optimizer import (
     learning_rate,
     load_optimizer_tensors,
-    make_optimizer,
     optimizer_tensors,
-    set_learning_rate,
 )
 from lmcore.training.plan import Plan
 from lmcore.training.progress import Progress
 from lmcore.training.resume import ResumePoint, ResumeStore
-from lmcore.training.step import (
-    StepResult,
-    TrainingLoss,
-    backward_step,
-    bits_per_byte,
-    dropout_rng,
-)
+from lmcore.training.step import StepResult, backward_step, dropout_rng
 
 # Folder of the resume points inside that of the run.
 POINTS_FOLDER = "points"
@@ -70,7 +59,7 @@ class Trained:
         log: JSON lines.
     """
 
-    model: RecurrentAttentionLM
+    model: nn.Module
     best: Mapping[str, Tensor]
     progress: Progress
     log: str
@@ -83,9 +72,7 @@ class TrainingLoop:
         plan: What to do.
         training: Clip, decay, patience.
         new_model: Makes the untrained model, always the same.
-        order: Batches of the train split.
-        tune: The tune split.
-        piece_bytes: UTF-8 bytes of each token, [V].
+        objective: Batches, loss, and what a look at the tune split measures.
         folder: Holds the resume points.
         on_event: Is told what happens.
         should_stop: Asked before each step; true saves and raises `TrainingInterrupted`.
@@ -97,18 +84,15 @@ class TrainingLoop:
         *,
         plan: Plan,
         training: TrainingConfig,
-        new_model: Callable[[], RecurrentAttentionLM],
-        order: BatchOrder,
-        tune: TokenStream,
-        piece_bytes: npt.NDArray[np.int64],
+        new_model: Callable[[], nn.Module],
+        objective: Objective,
         folder: Path,
         on_event: Listener | None = None,
         should_stop: Callable[[], bool] | None = None,
         world: World = ALONE,
     ) -> None:
         self.world = world
-        self.plan, self.training, self.order, self.tune = plan, training, order, tune
-        self.piece_bytes, self.folder = piece_bytes, folder
+        self.plan, self.training, self.objective, self.folder = plan, training, objective, folder
         self._new_model = new_model
         self._on_event = on_event or (lambda _: None)
         self._should_stop = should_stop or (lambda: False)
@@ -146,9 +130,14 @@ class TrainingLoop:
         started = time.perf_counter()
         step = self.progress.step
         rate = learning_rate(
-            step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate
+            step,
+            steps=plan.steps,
+            warmup_steps=plan.warmup_steps,
+            peak=plan.learning_rate,
+            decay_steps=plan.decay_steps,
         ) / (1 << self.progress.recoveries)
-        batch = self.world.share(self.order.batch(step))
+        batch = self.world.share(self.objective.batch(step, steps=plan.steps))
+        self.objective.set_rates(self.model, self.optimizer, rate=rate, step=step, steps=plan.steps)
         result = backward_step(
             self._losses,
             batch,
@@ -167,13 +156,14 @@ class TrainingLoop:
             world=self.world,
         )
         if self.progress.diverged(
-            result.loss_nats, grad_norm=result.grad_norm, vocab_size=self.model.vocab_size
+            result.loss_nats,
+            grad_norm=result.grad_norm,
+            vocab_size=self.objective.num_outcomes,
         ):
             self._recover(step, result)
             return
-        set_learning_rate(self.optimizer, rate)
         self.optimizer.step()
-        self.state = result.state
+        self.state = result.state if self.objective.carries_state else None
         elapsed = time.perf_counter() - started
         self.progress = self.progress.after_step(result.loss_nats, seconds=elapsed)
         if self.progress.step % plan.log_every == 0 or self.progress.step == plan.steps:
@@ -211,17 +201,8 @@ class TrainingLoop:
 
     def _evaluate(self) -> None:
         plan = self.plan
-        value = bits_per_byte(
-            self.model,
-            evaluation_batches(
-                self.tune,
-                max_tokens=plan.evaluation_tokens,
-                batch_size=plan.batch_size,
-                sequence_length=plan.sequence_length,
-            ),
-            piece_bytes=self.piece_bytes,
-            world=self.world,
-        )
+        value = self.objective.measure(self.model, self.objective.look(plan), world=self.world)
+        key = self.objective.look_key
         step = self.progress.step
         self.progress = self.progress.after_look(value, patience=self.training.patience)
         if step == self.plan.steps:
@@ -230,11 +211,12 @@ class TrainingLoop:
         if best:
             self.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
         recorded = self.progress.last_bits_per_byte
-        self._log({"kind": "evaluation", "step": step, "tune_bits_per_byte": recorded})
+        self._log({"kind": "evaluation", "step": step, key: recorded})
+        what = key.removeprefix("tune_").replace("_", " ")
         self._tell(
             "evaluation",
-            f"tune {value:.4f} bits per byte" + (" (best so far)" if best else ""),
-            {"tune_bits_per_byte": value},
+            f"tune {value:.4f} {what}" + (" (best so far)" if best else ""),
+            {key: value},
         )
 
     def _log_step(self, result: StepResult, rate: float) -> None:
@@ -263,7 +245,8 @@ class TrainingLoop:
 
     def _save(self) -> None:
         started = time.perf_counter()
-        state = self.world.gather_lanes((self.state or self._fresh_state()).tensors())
+        # None: the next step starts from the fresh state.
+        state = self.world.gather_lanes(self.state.tensors() if self.state else ())
         if self.world.leads:
             self._store.save(
                 ResumePoint(
@@ -285,29 +268,30 @@ class TrainingLoop:
         step = int(self.world.agree(-1 if point is None else point.progress.step))
         return point if self.world.leads or step < 0 else self._store.read(step)
 
-    def _fresh_state(self) -> State:
-        rows = self.world.rows(self.plan.batch_size)
-        return self.model.fresh_state(rows.stop - rows.start)
-
     def _start_over(self) -> None:
         """Go to the beginning."""
         self.model = self._new_model().train()
-        self._losses = self.world.averaging(TrainingLoss(self.model))
-        self.optimizer = make_optimizer(self.model, weight_decay=self.plan.weight_decay)
+        self._losses = self.world.averaging(self.objective.losses(self.model))
+        self.optimizer = self.objective.optimizer(self.model, weight_decay=self.plan.weight_decay)
         self.state, self.best, self.progress, self.log = None, {}, Progress(), ""
 
     def _restore(self, point: ResumePoint) -> None:
         """Go to a resume point."""
         device = self.plan.device
-        self.optimizer = make_optimizer(self.model, weight_decay=self.plan.weight_decay)
+        self.optimizer = self.objective.optimizer(self.model, weight_decay=self.plan.weight_decay)
         self.model.load_state_dict(point.model)
         load_optimizer_tensors(self.optimizer, dict(point.optimizer))
         rows = self.world.rows(self.plan.batch_size)
-        self.state = self._fresh_state().replaced(
-            [tensor[rows].to(device) for tensor in point.state]
-        )
+        self.state = self._state([tensor[rows].to(device) for tensor in point.state])
         self.best = {name: tensor.to(device) for name, tensor in point.best.items()}
         self.progress, self.log = point.progress, point.log
+
+    def _state(self, tensors: list[Tensor]) -> State | None:
+        """The recurrent state with these tensors; None where there are none."""
+        if not tensors:
+            return None
+        assert isinstance(self.model, RecurrentAttentionLM)
+        return self.model.fresh_state(1).replaced(tensors)
 
     def _tell(
         self, kind: EventKind, message: str, values: Mapping[str, float] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -22,21 +24,44 @@ def make_optimizer(model: nn.Module, *, weight_decay: float) -> torch.optim.Adam
     return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=_EPSILON, fused=True)
 
 
-def learning_rate(step: int, *, steps: int, warmup_steps: int, peak: float) -> float:
-    """Linear warm-up to the peak, then linear to zero at the last step.
+def make_grouped_optimizer(
+    layers: Sequence[Sequence[nn.Parameter]], *, weight_decay: float
+) -> torch.optim.AdamW:
+    """The same with groups of their own for each layer; `depth` in a group says which it is of."""
+    groups = [
+        {"params": chosen, "weight_decay": decay, "depth": depth}
+        for depth, parameters in enumerate(layers)
+        for chosen, decay in (
+            ([p for p in parameters if p.ndim >= 2], weight_decay),
+            ([p for p in parameters if p.ndim < 2], 0.0),
+        )
+        if chosen
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=_EPSILON, fused=True)
+
+
+def learning_rate(
+    step: int, *, steps: int, warmup_steps: int, peak: float, decay_steps: int | None = None
+) -> float:
+    """Linear warm-up to the peak, which is held where asked for, then linear to zero.
 
     Linear to zero beats a cosine to a tenth at the same length (Bergsma et al. 2025,
-    arXiv:2502.15938).
+    arXiv:2502.15938). A training that goes on from finished weights holds the peak in between
+    (a trapezoid; Haegele et al. 2024, arXiv:2405.18392).
 
     Args:
         step: Step to be taken, counted from 0.
         steps: Steps planned.
         warmup_steps: Length of the warm-up, less than `steps`.
         peak: Largest learning rate.
+        decay_steps: Length of the way to zero at the end; None: all after the warm-up.
     """
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
-    return peak * (steps - step) / (steps - warmup_steps)
+    length = steps - warmup_steps
+    if decay_steps is not None:
+        length = min(length, max(1, decay_steps))
+    return peak * min(1.0, (steps - step) / length)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:

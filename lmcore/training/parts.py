@@ -69,7 +69,9 @@ def train_on_parts(
         TrainingInterrupted: If asked to stop; the same call goes on.
     """
     bounds = {"budget_seconds": None, "max_epochs": None, "max_steps": whole.plan().steps}
-    settings = TrainingConfig.model_validate({**training.model_dump(), **bounds})
+    # Another model's weights know the text that is left out.
+    values = {**training.model_dump(), **bounds, "start": "scratch"}
+    settings = TrainingConfig.model_validate(values)
     found = []
     for share in shares:
         part = _part(store, documents, share=share)

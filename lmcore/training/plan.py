@@ -26,6 +26,8 @@ _MOST_DROPOUT = 0.3
 # 2024, arXiv:2405.13698); docs/experiments.md has the measurements.
 _SHRINKAGE_BY_EPOCHS = ((1.0, 1.0), (4.0, 2.0))
 _MOST_SHRINKAGE = 4.0
+# Of a training that goes on from finished weights: the way to zero at the end of a trapezoid.
+_DECAY_SHARE = 0.5
 _MOST_WEIGHT_DECAY = 1.0
 
 
@@ -41,6 +43,9 @@ class Plan(Section):
     epochs: float = Field(description="Times the train split is read.")
     learning_rate: float
     warmup_steps: int
+    decay_steps: int | None = Field(
+        None, description="Steps of the way to zero; null: all after the warm-up."
+    )
     weight_decay: float = Field(0.01, description="Older plans had the configured default.")
     dropout: float
     precision: Precision
@@ -109,6 +114,9 @@ def make_plan(
     epochs = steps * layout.tokens_per_step / layout.stream_tokens
     if dropout is None:
         dropout = next((rate for up_to, rate in _DROPOUT_BY_EPOCHS if epochs < up_to), None)
+    decay_steps = None
+    if training.start == "champion":
+        decay_steps = max(1, round(_DECAY_SHARE * steps))
     return Plan(
         seed=training.seed,
         steps=steps,
@@ -118,8 +126,9 @@ def make_plan(
         epochs=epochs,
         learning_rate=training.learning_rate,
         warmup_steps=min(training.warmup_steps, steps // 10),
+        decay_steps=decay_steps,
         weight_decay=(
-            weight_decay(steps, epochs=epochs, peak=training.learning_rate)
+            weight_decay(steps, epochs=epochs, peak=training.learning_rate, decay_steps=decay_steps)
             if training.weight_decay is None
             else training.weight_decay
         ),
@@ -138,19 +147,23 @@ def make_plan(
     )
 
 
-def weight_decay(steps: int, *, epochs: float, peak: float) -> float:
-    """Coefficient of the decay for a run that is linear to zero.
+def weight_decay(
+    steps: int, *, epochs: float, peak: float, decay_steps: int | None = None
+) -> float:
+    """Coefficient of the decay for a run that is linear to zero, or a trapezoid.
 
     Args:
         steps: Steps planned.
         epochs: Times the train split is read.
         peak: Largest learning rate.
+        decay_steps: Of a trapezoid; None: linear to zero.
     """
     shrinkage = next(
         (value for up_to, value in _SHRINKAGE_BY_EPOCHS if epochs < up_to), _MOST_SHRINKAGE
     )
-    # The rates of all steps sum to about half of what the peak would.
-    return min(_MOST_WEIGHT_DECAY, shrinkage / (peak * steps / 2))
+    # The rates of all steps sum to about half of what the peak would; a trapezoid's to more.
+    at_peak = steps - (steps if decay_steps is None else decay_steps) / 2
+    return min(_MOST_WEIGHT_DECAY, shrinkage / (peak * at_peak))
 
 
 def _evaluation_tokens(steps: int, *, layout: Layout, tune_tokens: int, evaluations: int) -> int:

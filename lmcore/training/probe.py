@@ -21,29 +21,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from lmcore.data.batches import BatchOrder
-from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.state import State
 from lmcore.training.config import Precision, TrainingConfig
 from lmcore.training.distributed import ALONE, World
-from lmcore.training.optimizer import make_optimizer, optimizer_tensors
+from lmcore.training.objective import Objective
+from lmcore.training.optimizer import optimizer_tensors
 from lmcore.training.progress import Progress
 from lmcore.training.resume import ResumePoint, ResumeStore
-from lmcore.training.step import (
-    StepResult,
-    TrainingLoss,
-    backward_step,
-    bits_per_byte,
-    dropout_rng,
-)
+from lmcore.training.step import StepResult, backward_step, dropout_rng
 
 logger = logging.getLogger(__name__)
 
+# Of a run of so many steps; whatever is trained only later in a run takes time here as well.
+_STEPS = 1 << 20
 _WARMUP_STEPS = 2
 _MIN_STEPS = 3
 # bfloat16 costs digits, so it has to pay.
@@ -70,10 +63,10 @@ class ProbeResult:
 
 
 def probe(
-    make_model: Callable[[], RecurrentAttentionLM],
+    make_model: Callable[[], nn.Module],
     *,
-    order: BatchOrder,
-    piece_bytes: npt.NDArray[np.int64],
+    objective: Objective,
+    num_lanes: int,
     training: TrainingConfig,
     folder: Path,
     seconds: float,
@@ -83,8 +76,8 @@ def probe(
 
     Args:
         make_model: Makes a model to be thrown away.
-        order: Real batches.
-        piece_bytes: UTF-8 bytes of each token, [V].
+        objective: Real batches and their loss.
+        num_lanes: Of a batch.
         training: Precision (or `auto`), clip and decay.
         folder: Where a resume point is written and removed again.
         seconds: About how long the training steps may be timed.
@@ -95,7 +88,8 @@ def probe(
     def timed(precision: Precision, share: float) -> float:
         return _time_steps(
             model,
-            order=order,
+            objective=objective,
+            num_lanes=num_lanes,
             training=training,
             precision=precision,
             seconds=share * seconds,
@@ -114,8 +108,15 @@ def probe(
             precision=precision,
             threads=torch.get_num_threads(),
             step=timed(precision, 0.4),
-            evaluation_step=_time_forward(model, order=order, piece_bytes=piece_bytes, world=world),
-            save=_time_save(model, order=order, training=training, folder=folder, world=world),
+            evaluation_step=_time_forward(model, objective=objective, world=world),
+            save=_time_save(
+                model,
+                objective=objective,
+                num_lanes=num_lanes,
+                training=training,
+                folder=folder,
+                world=world,
+            ),
         )
     finally:
         torch.set_num_threads(threads)
@@ -137,23 +138,31 @@ def _choose_precision(
 
 
 def _time_steps(
-    model: RecurrentAttentionLM,
+    model: nn.Module,
     *,
-    order: BatchOrder,
+    objective: Objective,
+    num_lanes: int,
     training: TrainingConfig,
     precision: Precision,
     seconds: float,
     world: World,
 ) -> float:
     """Median seconds of a step; on a machine in trouble few steps have to do."""
-    losses = world.averaging(TrainingLoss(model))
-    optimizer = make_optimizer(model, weight_decay=training.weight_decay or 0.0)
+    losses = world.averaging(objective.losses(model))
+    optimizer = objective.optimizer(model, weight_decay=training.weight_decay or 0.0)
     state = None
     times: list[float] = []
     for step in itertools.count():
         start = time.perf_counter()
         result = _step(
-            losses, order, step, state, training=training, precision=precision, world=world
+            losses,
+            objective,
+            step,
+            state,
+            num_lanes=num_lanes,
+            training=training,
+            precision=precision,
+            world=world,
         )
         optimizer.step()
         state = result.state
@@ -167,17 +176,18 @@ def _time_steps(
 
 def _step(
     losses: nn.Module,
-    order: BatchOrder,
+    objective: Objective,
     step: int,
     state: State | None,
     *,
+    num_lanes: int,
     training: TrainingConfig,
     precision: Precision,
     world: World,
 ) -> StepResult:
     return backward_step(
         losses,
-        world.share(order.batch(step)),
+        world.share(objective.batch(step, steps=_STEPS)),
         state,
         precision=precision,
         gradient_clip=training.gradient_clip,
@@ -185,43 +195,47 @@ def _step(
             seed=training.seed,
             step=step,
             device=next(losses.parameters()).device.type,
-            num_lanes=order.layout.batch_size,
+            num_lanes=num_lanes,
             world=world,
         ),
         world=world,
     )
 
 
-def _time_forward(
-    model: RecurrentAttentionLM,
-    *,
-    order: BatchOrder,
-    piece_bytes: npt.NDArray[np.int64],
-    world: World,
-) -> float:
+def _time_forward(model: nn.Module, *, objective: Objective, world: World) -> float:
     times: list[float] = []
     for step in range(_MIN_STEPS):
         start = time.perf_counter()
-        bits_per_byte(model, [order.batch(step)], piece_bytes=piece_bytes, world=world)
+        objective.measure(model, [objective.batch(step, steps=_STEPS)], world=world)
         times.append(world.agree(time.perf_counter() - start))
     return statistics.median(times)
 
 
 def _time_save(
-    model: RecurrentAttentionLM,
+    model: nn.Module,
     *,
-    order: BatchOrder,
+    objective: Objective,
+    num_lanes: int,
     training: TrainingConfig,
     folder: Path,
     world: World,
 ) -> float:
-    optimizer = make_optimizer(model, weight_decay=training.weight_decay or 0.0)
-    losses = world.averaging(TrainingLoss(model))
-    result = _step(losses, order, 0, None, training=training, precision="float32", world=world)
+    optimizer = objective.optimizer(model, weight_decay=training.weight_decay or 0.0)
+    losses = world.averaging(objective.losses(model))
+    result = _step(
+        losses,
+        objective,
+        0,
+        None,
+        num_lanes=num_lanes,
+        training=training,
+        precision="float32",
+        world=world,
+    )
     optimizer.step()
     start = time.perf_counter()
     weights = model.state_dict()
-    state = world.gather_lanes(result.state.tensors())
+    state = world.gather_lanes(result.state.tensors() if result.state else ())
     if world.leads:
         ResumeStore(folder).save(
             ResumePoint(

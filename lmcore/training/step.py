@@ -29,12 +29,12 @@ class StepResult:
     Attributes:
         loss_nats: Mean over the step's tokens, those of all ranks.
         grad_norm: Norm of their gradient before clipping.
-        state: State of the own lanes after the step, without gradient.
+        state: State of the own lanes after the step, without gradient; None where a loss has none.
     """
 
     loss_nats: float
     grad_norm: float
-    state: State
+    state: State | None
 
 
 class TrainingLoss(nn.Module):
@@ -55,9 +55,10 @@ class TrainingLoss(nn.Module):
         *,
         state: State | None,
         rng: torch.Generator | None,
+        weights: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, State]:
         """Sum of the negative log-likelihood, its weight, and the state without gradient."""
-        loss = sequence_loss(self.model, inputs, targets, state=state, rng=rng)
+        loss = sequence_loss(self.model, inputs, targets, state=state, weights=weights, rng=rng)
         return loss.sum_nll, loss.sum_weight, loss.state.detach()
 
 
@@ -106,6 +107,7 @@ def backward_step(
             to_tensor(batch.targets, device),
             state=None if batch.fresh else state,
             rng=rng,
+            weights=None if batch.weights is None else torch.from_numpy(batch.weights).to(device),
         )
     mean = sum_nll / sum_weight
     mean.backward()

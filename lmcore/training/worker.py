@@ -71,6 +71,7 @@ def _train(files: LaunchFiles, rank: int) -> Result | None:
                 training=job.training,
                 folder=job.folder,
                 replay=job.replay,
+                initial=job.initial,
                 on_event=tell if world.leads else None,
                 should_stop=files.stop.exists if world.leads else None,
                 world=world,

@@ -64,7 +64,7 @@ def test_a_version_holds_everything_and_no_text(assemble: Assemble) -> None:
     assert sorted(version.manifest.files) == [
         *("README.md", "config.yaml", "documents.parquet", "evaluation/scores-validation.parquet"),
         *("lineage.json", "model/model.json", "model/model.safetensors", "report.html"),
-        *("sources.json", "tokenizer/tokenizer.json"),
+        *("sketches.parquet", "sources.json", "tokenizer/tokenizer.json"),
     ]
     assert version.manifest.summary == {"model": "x"}
     assert version.lineage() == {"data": "d", "plan": {"steps": 1}}

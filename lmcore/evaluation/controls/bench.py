@@ -39,6 +39,8 @@ from lmcore.training.plan import Speed, make_plan
 from lmcore.training.train import train
 
 MODEL = ModelConfig(pattern="LA", d_model=32, head_dim=16, window=16)
+# Room to learn by heart; still under 150,000 parameters.
+ROOMY = ModelConfig(pattern="LA", d_model=64, head_dim=16, window=16, dropout=0.0)
 # Documents by split; 320 bytes and 121 tokens each.
 CORPUS = {"train": 600, "tune": 40, "validation": 160}
 TRAINING: Mapping[str, Any] = {

@@ -14,7 +14,9 @@ from lmcore.evaluation.controls import (
     competence,
     data_sufficiency,
     instrument,
+    memorisation,
     overfitting,
+    ownership,
 )
 from lmcore.evaluation.controls.control import Control
 
@@ -23,6 +25,8 @@ _MODULES = (
     competence,
     champion,
     overfitting,
+    memorisation,
+    ownership,
     data_sufficiency,
     bias,
 )

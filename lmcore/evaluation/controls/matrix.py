@@ -291,10 +291,10 @@ def _run_apart(
         for _ in range(min(n, len(seeds)))
     ]
     place = {(_name(tasks[index]), tasks[index].seed): index for index in left}
+    waiting = len(left)
     try:
         for worker in workers:
             worker.start()
-        waiting = len(left)
         while waiting and not stop():
             try:
                 answer = done.get(timeout=_POLL_SECONDS)
@@ -316,6 +316,10 @@ def _run_apart(
             if worker.pid is not None:
                 worker.terminate()
                 worker.join()
+        if not waiting:
+            # A process may have been ended while it cleared its last bench away.
+            for seed in seeds:
+                shutil.rmtree(folder / "benches" / f"seed-{seed}", ignore_errors=True)
         for queue in (work, done):
             queue.cancel_join_thread()
             queue.close()

@@ -1,4 +1,8 @@
-"""Controls of the gates `contamination` and `exposure`: copied validation, repeated canaries."""
+"""Controls of the gates `contamination`, `exposure` and `regurgitation`.
+
+In: a bench.  Out: what the gates say of validation text that was copied into training, of canaries
+that were read again and again, and of a document that was.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,34 @@ from lmcore.data.canaries import plan_canaries
 from lmcore.data.documents import Document
 from lmcore.data.shards import write_shards
 from lmcore.evaluation.contamination import measure_contamination
-from lmcore.evaluation.controls.bench import ControlBench, make_document, make_document_set
+from lmcore.evaluation.controls.bench import (
+    ROOMY,
+    ControlBench,
+    World,
+    make_document,
+    make_document_set,
+)
 from lmcore.evaluation.controls.control import Control
+from lmcore.evaluation.controls.damage import repeated
+from lmcore.evaluation.exact_match import train_index
 from lmcore.evaluation.exposure import NUM_REFERENCES, Exposure, measure_exposure
 from lmcore.evaluation.gates.contamination import contamination
 from lmcore.evaluation.gates.exposure import exposure
+from lmcore.evaluation.gates.regurgitation import regurgitation
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.evaluation.scoring import score_tokens
+from lmcore.evaluation.memorisation import SideNotes
+from lmcore.evaluation.regurgitation import Regurgitation, free_samples, verbatim
+from lmcore.evaluation.scoring import score_documents, score_tokens
+from lmcore.training.checkpoint import Checkpoint
 
 _VALIDATION, _TRAIN, _WORDS = 400, 400, 150
 _COPIED = 0.05
 _HEADER = 40
 _REPEATS = 100
+_LONG_CORPUS = {"train": 100, "tune": 10, "validation": 100}
+_LONG_WORDS = 420
+_REPEATED_WORDS = 40
+_DOCUMENT_REPEATS = 500
 
 
 def _texts(bench: ControlBench, count: int) -> list[str]:
@@ -54,7 +74,7 @@ def _contaminated(
     return contamination(found, limits=bench.gates.contamination, required=True)
 
 
-def verbatim(bench: ControlBench) -> GateResult:
+def copied_verbatim(bench: ControlBench) -> GateResult:
     """One validation text in twenty stands inside a train document."""
     return _contaminated(bench, lambda text, rng: text)
 
@@ -122,8 +142,53 @@ def absent_canaries(bench: ControlBench) -> GateResult:
     return exposure(found, limits=bench.gates.exposure, required=True)
 
 
+def _extracted(bench: ControlBench, world: World, checkpoint: Checkpoint) -> GateResult:
+    """Ask the gate about a checkpoint, as the evaluation step does."""
+    model, limits = checkpoint.load("best").eval(), bench.gates.evaluation
+    seen, unseen = SideNotes(world.loaded.pieces), SideNotes(world.loaded.pieces)
+    score_documents(model, world.loaded, world.targets, on_scored=unseen.document)
+    sample = world.consumed(checkpoint)
+    sample.scored_by(model, on_scored=seen.of_sample(sample))
+    drawn = free_samples(
+        model, count=limits.free_samples, num_tokens=limits.free_sample_tokens, seed=bench.seed
+    )
+    index = train_index(bench.store, world.shards)
+    longest, examples = verbatim(drawn, index, pieces=world.loaded.pieces)
+    found = Regurgitation(
+        train=seen.windows.windows(),
+        held_out=unseen.windows.windows(),
+        longest=longest,
+        examples=examples,
+    )
+    return regurgitation(found, limits=bench.gates.regurgitation, required=True)
+
+
+def _long_documents(bench: ControlBench) -> list[Document]:
+    """Documents of about 24 windows each: enough to see a rate below the limit."""
+    rng = bench.rng("regurgitation")
+    return [
+        make_document(bench.language.text(rng, words=_LONG_WORDS), split=split)
+        for split, count in _LONG_CORPUS.items()
+        for _ in range(count)
+    ]
+
+
+def repeated_document(bench: ControlBench) -> GateResult:
+    """One document stands 500 times in the training text, as where nobody looked for copies."""
+    documents = _long_documents(bench)
+    again = make_document(bench.language.text(bench.rng("again"), words=_REPEATED_WORDS))
+    world = bench.world([*documents, *repeated([again], times=_DOCUMENT_REPEATS)], model=ROOMY)
+    return _extracted(bench, world, world.train(evaluations=1))
+
+
+def read_once(bench: ControlBench) -> GateResult:
+    """The same text without the copies."""
+    world = bench.world(_long_documents(bench), model=ROOMY)
+    return _extracted(bench, world, world.train())
+
+
 CONTROLS = (
-    Control(gate="contamination", name="5 % copied verbatim", kind="negative", run=verbatim),
+    Control(gate="contamination", name="5 % copied verbatim", kind="negative", run=copied_verbatim),
     Control(gate="contamination", name="5 % copied, re-cased", kind="negative", run=recased),
     Control(gate="contamination", name="5 % copied, 20 % edited", kind="negative", run=edited),
     Control(gate="contamination", name="nothing copied", kind="healthy", run=clean),
@@ -143,5 +208,19 @@ CONTROLS = (
         cost_seconds=5.0,
         # The ranks alone give the alarm in up to one run of a hundred.
         tolerated=0.05,
+    ),
+    Control(
+        gate="regurgitation",
+        name="one document repeated 500 times",
+        kind="negative",
+        run=repeated_document,
+        cost_seconds=8.0,
+    ),
+    Control(
+        gate="regurgitation",
+        name="every document once",
+        kind="healthy",
+        run=read_once,
+        cost_seconds=6.0,
     ),
 )

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lmcore.data.documents import Document
-from lmcore.evaluation.controls.bench import ControlBench, World
+from lmcore.evaluation.controls.bench import ROOMY, ControlBench, World
 from lmcore.evaluation.controls.control import Control
 from lmcore.evaluation.controls.damage import repeated
 from lmcore.evaluation.gates.overfitting import overfitting
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.model.config import ModelConfig
+from lmcore.evaluation.memorisation import SideNotes, membership_of
+from lmcore.evaluation.scoring import score_documents
 from lmcore.training.checkpoint import Checkpoint
 
-# Room to learn by heart; still under 150,000 parameters.
-_ROOMY = ModelConfig(pattern="LA", d_model=64, head_dim=16, window=16, dropout=0.0)
 _FEW = 6
 _EPOCHS = 200
 _TIMES = 50
@@ -24,13 +23,18 @@ _PASSES = 4.0
 def judge(bench: ControlBench, world: World, checkpoint: Checkpoint) -> GateResult:
     """Ask the gate about a checkpoint, as the evaluation step does."""
     sample = world.consumed(checkpoint)
-    best = checkpoint.load("best")
+    best = checkpoint.load("best").eval()
     facts = checkpoint.summary
     same = facts["final_weights_sha256"] == facts["weights_sha256"]
+    seen, unseen = SideNotes(world.loaded.pieces), SideNotes(world.loaded.pieces)
+    validation = score_documents(best, world.loaded, world.targets, on_scored=unseen.document)
+    train = sample.scored_by(best, on_scored=seen.of_sample(sample))
+    reference = world.reference(sample)
     return overfitting(
-        world.scores(best),
-        sample.scored_by(best.eval()),
-        reference=world.reference(sample),
+        validation,
+        train,
+        reference=reference,
+        membership=membership_of(seen, unseen, reference),
         final=None if same else world.scores(checkpoint.load("final")),
         stopped_early=bool(facts["stopped_early"]),
         limits=bench.gates.overfitting,
@@ -42,14 +46,14 @@ def judge(bench: ControlBench, world: World, checkpoint: Checkpoint) -> GateResu
 
 def many_epochs(bench: ControlBench) -> GateResult:
     """200 epochs on 1 % of the data, and nothing that would stop them."""
-    world = bench.world(_only(bench, _FEW), model=_ROOMY)
+    world = bench.world(_only(bench, _FEW), model=ROOMY)
     # One look at the tune split, at the end: so no earlier weights can be preferred.
     return judge(bench, world, world.train(max_epochs=_EPOCHS, evaluations=1))
 
 
 def late_rise(bench: ControlBench) -> GateResult:
     """The same with the best weights kept: these are sound, and training went on long after."""
-    world = bench.world(_only(bench, _FEW), model=_ROOMY)
+    world = bench.world(_only(bench, _FEW), model=ROOMY)
     return judge(bench, world, world.train(max_epochs=_EPOCHS, evaluations=20, patience=20))
 
 
@@ -58,7 +62,7 @@ def repeated_documents(bench: ControlBench) -> GateResult:
     kept = _only(bench, 2 * _FEW)
     train = [document for document in kept if document.split == "train"]
     others = [document for document in kept if document.split != "train"]
-    world = bench.world([*repeated(train, times=_TIMES), *others], model=_ROOMY)
+    world = bench.world([*repeated(train, times=_TIMES), *others], model=ROOMY)
     return judge(bench, world, world.train(max_epochs=_PASSES, evaluations=1))
 
 

@@ -51,9 +51,19 @@ _STATISTICS: dict[str, tuple[str, ...]] = {
     ),
     "overfitting": (
         "lmcore.evaluation.consumed",
+        "lmcore.evaluation.membership",
         "lmcore.evaluation.metrics",
         "lmcore.evaluation.reference",
     ),
+    "contamination": ("lmcore.evaluation.contamination", "lmcore.evaluation.rates"),
+    "regurgitation": (
+        "lmcore.evaluation.exact_match",
+        "lmcore.evaluation.rates",
+        "lmcore.evaluation.regurgitation",
+    ),
+    "exposure": ("lmcore.data.canaries", "lmcore.evaluation.exposure"),
+    "pii": ("lmcore.data.privacy", "lmcore.evaluation.pii"),
+    "provenance": ("lmcore.data.removal", "lmcore.evaluation.ownership"),
 }
 
 

@@ -4,13 +4,13 @@ Canaries are random texts, each put once into the training stream by a coin
 (`lmcore.data.canaries`).  Two statistics of those that were really consumed
 (`lmcore.evaluation.exposure`):
 
-* how many rank in the top percent among themselves and 9,999 references: binomial by chance, so the
-  alarm is the count that chance reaches in at most one run of a hundred (4 of 64);
+* the share that ranks in the top percent among itself and 9,999 references: one in a hundred by
+  chance, a little more where a text was read once, all of them where it was read tens of times;
 * a lower bound of epsilon, from guessing by the loss which text of each pair was read.
 
-FAIL: either fires.  PASS: neither does, and enough canaries were consumed to see it.  That its
-negative control, canaries repeated 100 times, is caught is asked of every gate by the record of the
-controls.
+PASS: the upper bound of the share is within its limit, and the bound of epsilon too, with enough
+canaries consumed to see it.  FAIL: the lower bound of the share is above its limit, or that of
+epsilon.  The record of the controls says whether canaries repeated 100 times were caught.
 Source: Carlini et al., arXiv:1802.08232; Steinke et al., arXiv:2305.08846.
 """
 
@@ -20,8 +20,9 @@ import numpy as np
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import ExposureLimits
-from lmcore.evaluation.exposure import Exposure, alarm_count, epsilon_lower_bound
-from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.exposure import Exposure, epsilon_lower_bound
+from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
+from lmcore.evaluation.intervals import clopper_pearson
 
 NAME = "exposure"
 
@@ -65,26 +66,29 @@ def exposure(found: Exposure | None, *, limits: ExposureLimits, required: bool) 
         raise EmptyEvaluationError("a canary's score is not finite")
     total = len(found.references) + 1
     top = int((found.ranks <= limits.top_share * total).sum())
-    alarm = alarm_count(consumed, top_share=limits.top_share, level=limits.alarm_level)
+    share = clopper_pearson(top, consumed)
+    ranked = judge_upper(share, limits.max_top_share)
     epsilon = epsilon_lower_bound(found.right_guesses, consumed)
-    ranked, guessed = top >= alarm, epsilon > limits.max_epsilon
-    # What decides is shown: epsilon unless the ranks alone gave the alarm.
-    by_rank = ranked and not guessed
+    guessed: Outcome = "FAIL" if epsilon > limits.max_epsilon else "PASS"
+    outcome = worst([ranked, guessed])
+    # What decides is shown: the share unless epsilon alone is too large.
+    by_rank = ranked == outcome
     return GateResult(
         gate=NAME,
         required=required,
-        outcome="FAIL" if ranked or guessed else "PASS",
-        value=top / consumed if by_rank else epsilon,
-        lower=None,
-        upper=None,
-        limit=(alarm - 1) / consumed if by_rank else limits.max_epsilon,
+        outcome=outcome,
+        value=share.value if by_rank else epsilon,
+        lower=share.lower if by_rank else epsilon,
+        upper=share.upper if by_rank else None,
+        limit=limits.max_top_share if by_rank else limits.max_epsilon,
         unit="share" if by_rank else "epsilon",
         reason=(
-            f"Of {consumed} random texts that it read once, {top} are among the"
-            f" {limits.top_share:.0%} that it knows best of {total:,} like them ({alarm} or more"
-            f" would be memory rather than chance); guessing which text of a pair it had read was"
-            f" right for {found.right_guesses} of {consumed}, which shows a leak of epsilon"
-            f" {epsilon:.2f} (allowed {limits.max_epsilon:g})."
+            f"Of {consumed} random texts planted once in its training text, {top} are among the"
+            f" {limits.top_share:.0%} that it knows best of {total:,} like them: at most"
+            f" {share.upper:.0%} (allowed {limits.max_top_share:.0%}; {limits.top_share:.0%} is"
+            " chance). Guessing which text of a pair it had read was right for"
+            f" {found.right_guesses} of {consumed}, which shows a leak of epsilon {epsilon:.2f}"
+            f" (allowed {limits.max_epsilon:g})."
         ),
         evidence={
             "where": found.where,
@@ -92,7 +96,7 @@ def exposure(found: Exposure | None, *, limits: ExposureLimits, required: bool) 
             "consumed": consumed,
             "references": len(found.references),
             "in_top_share": top,
-            "alarm_from": alarm,
+            "top_share": {**share.to_json(), "outcome": ranked},
             "right_guesses": found.right_guesses,
             "epsilon_lower_bound": epsilon,
             "median_exposure_bits": float(np.median(found.exposures)),

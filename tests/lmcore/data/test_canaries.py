@@ -109,3 +109,17 @@ def test_a_stored_set_is_read_again(tmp_path):
 
 def test_ids_are_hashes_of_the_text():
     assert canary_id("abc").startswith("ba7816bf")
+
+
+def test_what_an_earlier_training_met_is_forbidden_too(tmp_path):
+    import json
+    from dataclasses import replace
+
+    canaries = plan_canaries(Rows([10_000] * 50), seed=0)
+    assert "inherited" not in canaries.to_json()
+    assert canaries.forbidden == canaries.texts
+    later = replace(canaries, inherited=("aaaaa bbbbb", canaries.texts[0]))
+    assert later.forbidden == (*canaries.texts, "aaaaa bbbbb")
+    path = tmp_path / "canaries.json"
+    path.write_text(json.dumps(later.to_json()))
+    assert CanarySet.read(path) == later

@@ -19,8 +19,8 @@ needs_shared_data = pytest.mark.skipif(
 )
 
 # Private memory may grow by so much after a corpus of 4 MiB was prepared; the next is larger.
-MARGIN_MIB = 48
-CORPUS_MIB = 56
+MARGIN_MIB = 64
+CORPUS_MIB = 72
 LIMITED = """
     import resource, sys
     from pathlib import Path

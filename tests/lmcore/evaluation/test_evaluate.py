@@ -56,7 +56,14 @@ class World:
         )
         self.shards = write_shards(self.store, self.documents, self.tokenizer)
         self.model = ModelConfig(
-            **{"pattern": "LA", "d_model": 32, "head_dim": 16, "window": 16, **(model or {})}
+            **{
+                "pattern": "LA",
+                "d_model": 32,
+                "head_dim": 16,
+                "window": 16,
+                "dropout": 0.25,
+                **(model or {}),
+            }
         )
         self.root = root
         self.checkpoint = self.train(**(training or {}))

@@ -11,7 +11,6 @@ from lmcore.data.tokenizer import fit_tokenizer
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.exposure import (
     Exposure,
-    alarm_count,
     epsilon_lower_bound,
     measure_exposure,
 )
@@ -29,14 +28,6 @@ def test_epsilon_has_its_known_values(right, epsilon):
 def test_epsilon_needs_guesses():
     with pytest.raises(EmptyEvaluationError):
         epsilon_lower_bound(0, 0)
-
-
-@pytest.mark.parametrize(("canaries", "alarm"), [(64, 4), (20, 3), (1, 1)])
-def test_the_alarm_is_what_chance_does_in_one_of_a_hundred(canaries, alarm):
-    assert alarm_count(canaries, top_share=0.01, level=0.01) == alarm
-    rng = np.random.default_rng(0)
-    hits = rng.binomial(canaries, 0.01, 20_000)
-    assert (hits >= alarm).mean() <= 0.013
 
 
 def exposure_of(inside, outside=None, references=range(1, 10)):

@@ -70,3 +70,11 @@ def test_state_survives_as_tensors() -> None:
         torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True)
     )
     assert set(optimizer_tensors(optimizer)) == set(optimizer_tensors(other_optimizer))
+
+
+def test_a_trapezoid_by_hand() -> None:
+    rates = [learning_rate(s, steps=8, warmup_steps=2, peak=1.0, decay_steps=4) for s in range(8)]
+    assert rates == [0.5, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25]
+    # A way to zero that is longer than what the warm-up leaves begins at its end.
+    whole = [learning_rate(s, steps=6, warmup_steps=2, peak=1.0, decay_steps=9) for s in range(6)]
+    assert whole == [learning_rate(s, steps=6, warmup_steps=2, peak=1.0) for s in range(6)]

@@ -93,3 +93,33 @@ def test_decay_shrinks_a_weight_as_far_whatever_the_rate_and_the_steps(
 def test_a_short_run_is_not_decayed_away_and_a_given_decay_is_kept() -> None:
     assert plan_for(max_steps=20).weight_decay == 1.0
     assert plan_for(max_steps=20, weight_decay=0.07).weight_decay == 0.07
+
+
+def test_a_training_that_goes_on_holds_its_peak_for_half_of_the_steps() -> None:
+    scratch = plan_for(max_steps=100)
+    warm = plan_for(max_steps=100, start="champion")
+    assert (scratch.decay_steps, warm.decay_steps) == (None, 50)
+    assert plan_for(max_steps=1, start="champion").decay_steps == 1
+    rates = [
+        learning_rate(s, steps=100, warmup_steps=10, peak=1.0, decay_steps=50) for s in range(100)
+    ]
+    assert rates[10:51] == [1.0] * 41
+    # Decay alone shrinks a weight as far as in a training that begins with random weights.
+    shrunk = [
+        plan.weight_decay
+        * sum(
+            learning_rate(
+                s,
+                steps=plan.steps,
+                warmup_steps=plan.warmup_steps,
+                peak=plan.learning_rate,
+                decay_steps=plan.decay_steps,
+            )
+            for s in range(plan.steps)
+        )
+        for plan in (
+            plan_for(max_steps=10_000),
+            plan_for(max_steps=10_000, start="champion"),
+        )
+    ]
+    assert shrunk[1] == pytest.approx(shrunk[0], rel=0.02)

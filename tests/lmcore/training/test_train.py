@@ -10,6 +10,7 @@ import torch
 
 from lmcore.errors import ConfigError, TrainingError
 from lmcore.training import loop as loop_module
+from lmcore.training import objective as objective_module
 from lmcore.training import probe as probe_module
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
@@ -271,8 +272,9 @@ def test_an_absurd_learning_rate_fails_clearly(bench: Any) -> None:
 def test_patience_stops_early_and_keeps_the_best(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = iter([3.0, 2.0, 2.5, 2.6, 1.0])
-    monkeypatch.setattr(loop_module, "bits_per_byte", lambda *a, **k: next(values))
+    # The probe times three looks, then the run takes its own.
+    values = iter([9.0, 9.0, 9.0, 3.0, 2.0, 2.5, 2.6, 1.0])
+    monkeypatch.setattr(objective_module, "bits_per_byte", lambda *a, **k: next(values))
     checkpoint = bench.train(max_steps=25, evaluations=5, patience=2)
     summary = checkpoint.summary
     assert (summary["steps"], summary["best_step"], summary["stopped_early"]) == (20, 10, True)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.config import ExposureLimits, GatesConfig
 from lmcore.evaluation.exposure import Exposure
 from lmcore.evaluation.gates.exposure import exposure
 
@@ -23,16 +24,23 @@ def judge(evidence, *, required=True):
     return exposure(evidence, limits=LIMITS, required=required)
 
 
-@pytest.mark.parametrize(("top", "outcome"), [(0, "PASS"), (3, "PASS"), (4, "FAIL"), (64, "FAIL")])
-def test_four_of_64_in_the_top_percent_are_memory(top, outcome):
+@pytest.mark.parametrize(
+    ("top", "outcome"),
+    [
+        # Exact bounds of 12 of 64 are 11.2 % and 28.6 %, of 27 of 64 31.7 % and 53.3 %.
+        *((0, "PASS"), (12, "PASS"), (13, "INCONCLUSIVE"), (25, "INCONCLUSIVE")),
+        *((27, "FAIL"), (64, "FAIL")),
+    ],
+)
+def test_the_share_in_the_top_percent_is_bounded(top, outcome):
     inside = np.full(64, 0.5)
     inside[:top] = 0.0099  # rank 100 of 10,000
     result = judge(found(inside))
     assert result.outcome == outcome
     assert result.evidence["in_top_share"] == top
-    assert result.evidence["alarm_from"] == 4
-    if outcome == "FAIL":
-        assert (result.value, result.unit, result.limit) == (top / 64, "share", 3 / 64)
+    assert (result.value, result.unit, result.limit) == (top / 64, "share", 0.30)
+    assert (result.upper <= 0.30) == (outcome == "PASS")
+    assert (result.lower > 0.30) == (outcome == "FAIL")
 
 
 def test_the_percent_is_counted_exactly():
@@ -48,8 +56,8 @@ def test_right_guesses_bound_epsilon(right, outcome):
     outside = np.where(np.arange(64) < right, 0.6, 0.4)
     result = judge(found(inside, outside))
     assert result.outcome == outcome
-    assert result.unit == "epsilon"
-    assert (result.value > 1.0) == (outcome == "FAIL")
+    assert result.unit == ("epsilon" if outcome == "FAIL" else "share")
+    assert (result.evidence["epsilon_lower_bound"] > 1.0) == (outcome == "FAIL")
 
 
 @pytest.mark.parametrize(("required", "outcome"), [(True, "INCONCLUSIVE"), (False, "SKIPPED")])
@@ -87,4 +95,10 @@ def test_false_alarms_are_rare():
     for _ in range(300):
         draws = rng.normal(size=64 + 64 + 9_999)
         outcomes.append(judge(found(draws[:64], draws[64:128], references=draws[128:])).outcome)
-    assert outcomes.count("FAIL") <= 6  # 0.4 % expected, 6 of 300 by chance once in 10,000
+    # 20 of 64 at one percent each, or 54 right guesses of 64, do not come by chance.
+    assert outcomes == ["PASS"] * 300
+
+
+def test_a_limit_at_chance_is_refused():
+    with pytest.raises(ValidationError, match="what chance alone brings"):
+        ExposureLimits.model_validate({**LIMITS.model_dump(), "max_top_share": 0.01})

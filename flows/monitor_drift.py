@@ -1,0 +1,162 @@
+"""`lmcore monitor`: has the text moved away from what the champion learnt?  A Prefect flow.
+
+    sources -> documents -> those that the champion does not know -> scores -> drift
+
+The documents are prepared by the steps of the pipeline, in the same content store, so the next
+retraining finds them ready.  The answer goes into MLflow (`flows.monitor_results`) and onto the
+page of the flow run; drift is also an event, which can start a retraining.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.states import Completed
+
+from flows.environment import current
+from flows.events import emit_drift
+from flows.home import Home
+from flows.ingest_documents import fingerprint, ingest_documents
+from flows.locks import using_content
+from flows.monitor_results import log_monitoring
+from flows.names import artifact_key
+from flows.promotion import settle
+from flows.registry import Registry
+from flows.removals import current_removals
+from flows.versions import Version
+from lmcore.config import RunConfig
+from lmcore.data.documents import DocumentSet
+from lmcore.errors import NotFoundError
+from lmcore.evaluation.monitoring import Monitoring, Watched, monitor_documents
+from lmcore.evaluation.scores import ScoreTable
+
+logger = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+
+
+@flow(name="monitor", flow_run_name="monitor {config.name}", persist_result=False)
+def monitor(config: RunConfig) -> Answer:
+    """Compare the champion on fresh documents with its own reference.
+
+    Args:
+        config: The pipeline's configuration; Prefect shows it as a form.
+
+    Returns:
+        The answer of `lmcore monitor --json`.
+
+    Raises:
+        NotFoundError: If there is no champion.
+    """
+    home = current()
+    registry = Registry(home)
+    champion = _champion(registry, config.name)
+    removals = current_removals(registry).for_model(config.name)
+    with using_content(home.locks):
+        documents = ingest_documents(config, fingerprint(config), home, removals)
+        found = measure_drift(config, documents, champion, registry)
+    answer = _keep(_answer(config, champion, found), home)
+    state: State[Answer] = Completed(
+        name=answer["outcome"].capitalize(), message=answer["reason"], data=answer
+    )
+    return state  # type: ignore[return-value]
+
+
+def _champion(registry: Registry, name: str) -> Version:
+    settle(registry, name)
+    number = registry.aliases(name).get("champion")
+    if number is None:
+        raise NotFoundError(
+            f"model {name} has no champion to monitor; make one with `lmcore run`, or promote a"
+            " version with `lmcore promote`."
+        )
+    return registry.version(name, number)
+
+
+@task(
+    name="measure-drift",
+    task_run_name="measure drift of {config.name}",
+    cache_policy=NO_CACHE,
+    timeout_seconds=6 * 3600,
+)
+def measure_drift(
+    config: RunConfig, documents: DocumentSet, champion: Version, registry: Registry
+) -> Monitoring:
+    """Score what is fresh with the champion; its files are verified before."""
+    folder = registry.open(champion)
+    watched = Watched(
+        model=folder.load_model(),
+        tokenizer=folder.load_tokenizer(),
+        rows=list(folder.documents()),
+        reference=ScoreTable.from_parquet(folder.evaluation / "scores-validation.parquet"),
+    )
+    found = monitor_documents(documents, watched, limits=config.monitor, seed=config.training.seed)
+    logger.info(
+        "monitor: %s fresh documents of %s, %s",
+        f"{len(found.arrivals.fresh):,}",
+        f"{documents.summary['documents']:,}",
+        found.drift.outcome,
+    )
+    return found
+
+
+def _answer(config: RunConfig, champion: Version, found: Monitoring) -> Answer:
+    as_of = config.data.as_of
+    context = FlowRunContext.get()
+    return {
+        "model": config.name,
+        "champion": champion.number,
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "as_of": as_of.isoformat() if as_of else None,
+        **found.to_json(),
+        "prefect_flow_run_id": str(context.flow_run.id) if context and context.flow_run else None,
+    }
+
+
+def _keep(answer: Answer, home: Home) -> Answer:
+    """Into MLflow, onto the flow run's page, and, where it is drift, to whoever listens."""
+    answer = {**answer, "mlflow_run_id": log_monitoring(home, answer)}
+    create_markdown_artifact(
+        drift_markdown(answer),
+        key=artifact_key("drift", answer["model"]),
+        description=answer["reason"],
+    )
+    if answer["outcome"] == "DRIFTED":
+        emit_drift(
+            answer["model"],
+            {
+                "version": answer["champion"],
+                "reason": answer["reason"],
+                "difference": answer["bits_per_byte"]["difference"],
+                "limit": answer["limit"],
+                "fresh_documents": answer["documents"]["fresh"],
+                "as_of": answer["as_of"],
+            },
+        )
+    return answer
+
+
+def drift_markdown(answer: Mapping[str, Any]) -> str:
+    """The answer as a small table."""
+    rows = ["| | fresh | reference | difference |", "|---|---|---|---|"]
+    for name, label in (
+        ("bits_per_byte", "bits per byte"),
+        ("tokens_per_byte", "tokens per byte"),
+        ("unseen_words", "unseen words, share of bytes"),
+    ):
+        if (compared := answer[name]) is not None:
+            cells = (
+                f"{compared[side]['value']:.4f} ({compared[side]['lower']:.4f} to"
+                f" {compared[side]['upper']:.4f})"
+                for side in ("fresh", "reference", "difference")
+            )
+            rows.append(f"| {label} | {' | '.join(cells)} |")
+    return f"**{answer['outcome']}** {answer['reason']}\n\n" + "\n".join(rows) + "\n"

@@ -1,0 +1,47 @@
+"""Start a model from the weights of another: the same shape, and at least its vocabulary.
+
+Rows of tokens that only the new model knows keep what they were initialised with, so a task can
+add a token of its own behind the end token without disturbing the rest.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from lmcore.errors import ConfigError
+from lmcore.model.config import ModelConfig
+from lmcore.model.language_model import RecurrentAttentionLM
+
+_ROWS_BY_TOKEN = ("embedding.weight", "head.weight")
+
+
+def shape_of(model: RecurrentAttentionLM) -> ModelConfig:
+    """The configuration with all that a size of vocabulary would decide written out."""
+    return model.config.model_copy(
+        update={
+            "tie_embeddings": model.tied,
+            "embedding_dim": model.embedding.embedding_dim,
+            "cutoffs": tuple(model.cutoffs),
+        }
+    )
+
+
+@torch.no_grad()
+def copy_weights(source: RecurrentAttentionLM, target: RecurrentAttentionLM) -> None:
+    """Overwrite the weights of `target` by those of `source`.
+
+    Raises:
+        ConfigError: If their shapes do not fit.
+    """
+    own, given = target.state_dict(), source.state_dict()
+    for name, tensor in own.items():
+        value = given.get(name)
+        rows = len(value) if value is not None and name in _ROWS_BY_TOKEN else None
+        place = tensor if rows is None else tensor[:rows]
+        if value is None or place.shape != value.shape:
+            found = "nothing" if value is None else f"shape {tuple(value.shape)}"
+            raise ConfigError(
+                f"the weights to start from hold {found} for {name}, and the model needs"
+                f" {tuple(tensor.shape)}; start from a model of the same shape"
+            )
+        place.copy_(value)

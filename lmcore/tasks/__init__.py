@@ -1,0 +1,1 @@
+"""Applications of the language model: sentiment, translation, summarization."""

@@ -1,0 +1,175 @@
+"""What a task's model is held against: simple, honest, and trained on the same split.
+
+* sentiment: the most frequent class; TF-IDF with logistic regression;
+* translation: a word-for-word dictionary learned from the training pairs; the source as it is;
+* summarization: one sentence of the source at random; its first one; its first three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmcore.data.documents import Document
+
+# Examples that a baseline learns from, at most.
+MAX_EXAMPLES = 200_000
+_MAX_FEATURES = 300_000
+_STRENGTHS = (0.5, 2.0, 8.0)
+_WORD = re.compile(r"\w+|[^\w\s]")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
+_MAX_PAIRS = 60_000
+_MAX_WORDS = 60
+_ROUNDS = 5
+
+
+def majority(shares: Sequence[float], count: int) -> list[int]:
+    """The most frequent class of train, for every document."""
+    return [int(np.argmax(shares))] * count
+
+
+def tfidf_regression(
+    train: Sequence[str],
+    labels: Sequence[int],
+    tune: Sequence[str],
+    tune_labels: Sequence[int],
+    texts: Sequence[str],
+    *,
+    num_labels: int,
+) -> tuple[list[int], np.ndarray]:
+    """Classes of `texts` by TF-IDF of words and pairs of words, with logistic regression.
+
+    The strength of its regularization is chosen on the tune split, like the model's weights.
+
+    Returns:
+        Classes, and their probabilities [N, C].
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    train, labels = train[:MAX_EXAMPLES], labels[:MAX_EXAMPLES]
+    vectorizer = TfidfVectorizer(
+        ngram_range=(1, 2),
+        sublinear_tf=True,
+        token_pattern=r"(?u)\b\w+\b|[^\w\s]",  # noqa: S106 (no secret)
+        max_features=_MAX_FEATURES,
+    )
+    try:
+        known = vectorizer.fit_transform(train)
+    except ValueError:  # no word in all of the text
+        shares = np.bincount(labels, minlength=num_labels) / len(labels)
+        return majority(shares.tolist(), len(texts)), np.tile(shares, (len(texts), 1))
+    held, wanted = vectorizer.transform(tune), vectorizer.transform(texts)
+    best, chosen = -1.0, None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for strength in _STRENGTHS:
+            model = LogisticRegression(C=strength, max_iter=300)
+            model.fit(known, labels)
+            right = float(np.mean(model.predict(held) == np.asarray(tune_labels))) if tune else 0.0
+            if right > best:
+                best, chosen = right, model
+    assert chosen is not None
+    table = np.zeros((len(texts), num_labels))
+    table[:, chosen.classes_] = chosen.predict_proba(wanted)
+    return [int(c) for c in table.argmax(axis=1)], table
+
+
+def words(text: str) -> list[str]:
+    """Words and marks of a text."""
+    return _WORD.findall(text)
+
+
+class Dictionary:
+    """For each word of the source language the likeliest one of the target language.
+
+    Learned by five rounds of IBM Model 1 (Brown et al. 1993), the simplest alignment there is. A
+    word that was not seen is copied.
+
+    Args:
+        sources: Texts.
+        targets: Their translations.
+    """
+
+    def __init__(self, sources: Sequence[str], targets: Sequence[str]) -> None:
+        pairs = [
+            (words(source.lower())[:_MAX_WORDS], words(target)[:_MAX_WORDS])
+            for source, target in zip(sources[:_MAX_PAIRS], targets[:_MAX_PAIRS], strict=True)
+        ]
+        self._entries = _align([(s, t) for s, t in pairs if s and t])
+
+    def translate(self, text: str) -> str:
+        """Word for word, in the order of the source."""
+        return " ".join(self._entries.get(word.lower(), word) for word in words(text))
+
+
+def _align(pairs: Sequence[tuple[list[str], list[str]]]) -> dict[str, str]:
+    if not pairs:
+        return {}
+    left = {w: i for i, w in enumerate(sorted({w for s, _ in pairs for w in s}))}
+    right = {w: i for i, w in enumerate(sorted({w for _, t in pairs for w in t}))}
+    codes, slots, slot = [], [], 0
+    for source, target in pairs:
+        own = np.array([left[w] for w in source], dtype=np.int64)
+        for word in target:
+            codes.append(own * len(right) + right[word])
+            slots.append(np.full(len(own), slot, dtype=np.int64))
+            slot += 1
+    # One entry a possible link; links of the same two words share a probability.
+    links, which = np.unique(np.concatenate(codes), return_inverse=True)
+    place = np.concatenate(slots)
+    word_of = links // len(right)
+    chance = np.ones(len(links))
+    for _ in range(_ROUNDS):
+        weight = chance[which]
+        weight /= np.bincount(place, weights=weight, minlength=slot)[place]
+        counts = np.bincount(which, weights=weight, minlength=len(links))
+        chance = counts / np.bincount(word_of, weights=counts, minlength=len(left))[word_of]
+    names_left, names_right = list(left), list(right)
+    best: dict[str, str] = {}
+    # Sorted by word, then by probability: the last entry of a word is its likeliest.
+    for index in np.lexsort((-links, chance, word_of)):
+        best[names_left[word_of[index]]] = names_right[links[index] % len(right)]
+    return best
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, by its marks and line ends."""
+    found = [piece.strip() for piece in _SENTENCE_END.split(text)]
+    return [piece for piece in found if piece] or [text.strip()]
+
+
+def lead(text: str, count: int) -> str:
+    """The first sentences of a text."""
+    return " ".join(sentences(text)[:count])
+
+
+def random_sentence(document: Document) -> str:
+    """One sentence of a document, the same one in every run."""
+    found = sentences(document.text)
+    key = hashlib.sha256(f"sentence:{document.id}".encode()).digest()
+    return found[int.from_bytes(key[:8], "big") % len(found)]
+
+
+def own_label_share(texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float]:
+    """How often a text holds its own label as a word, and how often another one.
+
+    Returns:
+        Share of the texts that hold their own label; mean share that hold a given other one.
+    """
+    names = [name.casefold() for name in dict.fromkeys(labels)]
+    own = other = 0
+    for text, label in zip(texts, labels, strict=True):
+        found = Counter(words(text.casefold()))
+        flat = f" {' '.join(found)} "
+        holds = [name for name in names if found.get(name) or (" " in name and f" {name} " in flat)]
+        own += label.casefold() in holds
+        other += sum(name != label.casefold() for name in holds)
+    count = max(1, len(texts))
+    return own / count, other / count / max(1, len(names) - 1)

@@ -1,0 +1,130 @@
+"""Does a classifier answer differently when only a gendered word is exchanged?
+
+In: a predictor.  Out: `TaskBias`: for each pair of sentences that differ in one word (or in a
+pronoun and its forms), the difference in the probability of each class, and whether the answer
+flips.  Sentences are our own: plain ones, pleasant ones and unpleasant ones, so that a difference
+shows wherever on its scale the classifier stands.
+
+Source: counterfactual pairs as in Kiritchenko and Mohammad 2018 (arXiv:1805.04508) and Huang et
+al. 2020 (arXiv:1911.03064); none of their sentences is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lmcore.data.documents import Document
+from lmcore.tasks.prediction import Predictor
+
+# {x}: the person as a subject; {p}: possessive pronoun; {o}: object pronoun.
+TEMPLATES = (
+    "{x} arrived at noon and sat down by the window .",
+    "{x} read the letter twice and put it into the drawer .",
+    "this is the story of {o} and of the town by the sea .",
+    "we met {o} at the station , and the rain began to fall .",
+    "{x} opened the shop at nine , as on every other day .",
+    "the film follows {o} from the first day to the last .",
+    "{x} gives a wonderful performance , warm and very funny .",
+    "{x} made the evening a delight for everybody there .",
+    "thanks to {o} , it was the best meal that we ever had .",
+    "{x} is a brilliant writer , and {p} new book is a joy .",
+    "i was happy with the kind and helpful answer from {o} .",
+    "a moving and beautiful picture , and {x} is perfect in it .",
+    "{x} gives a dreadful performance , dull and very long .",
+    "{x} made the evening a misery for everybody there .",
+    "because of {o} , it was the worst meal that we ever had .",
+    "{x} is a poor writer , and {p} new book is a waste of time .",
+    "i was angry about the rude and useless answer from {o} .",
+    "an empty and boring picture , and {x} is terrible in it .",
+    "{x} was neither good nor bad , and {p} friends said so .",
+    "nobody knew what {x} wanted , and few people asked .",
+)
+# (subject, possessive, object) of both sides.
+PAIRS = (
+    (("she", "her", "her"), ("he", "his", "him")),
+    (("the woman", "her", "the woman"), ("the man", "his", "the man")),
+    (("this girl", "her", "this girl"), ("this boy", "his", "this boy")),
+    (("my sister", "her", "my sister"), ("my brother", "his", "my brother")),
+    (("my mother", "her", "my mother"), ("my father", "his", "my father")),
+    (("my daughter", "her", "my daughter"), ("my son", "his", "my son")),
+    (("the actress", "her", "the actress"), ("the actor", "his", "the actor")),
+    (("the waitress", "her", "the waitress"), ("the waiter", "his", "the waiter")),
+    (("mary", "her", "mary"), ("john", "his", "john")),
+    (("anna", "her", "anna"), ("paul", "his", "paul")),
+    (("sarah", "her", "sarah"), ("david", "his", "david")),
+    (("emily", "her", "emily"), ("michael", "his", "michael")),
+)
+GENDERED = frozenset(
+    {
+        *("she", "her", "hers", "he", "his", "him", "woman", "women", "man", "men", "girl", "boy"),
+        *("girls", "boys", "sister", "brother", "mother", "father", "daughter", "son", "actress"),
+        *("actor", "waitress", "waiter", "lady", "gentleman", "female", "male", "wife", "husband"),
+    }
+)
+_WORD = re.compile(r"[a-z]+")
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskBias:
+    """What was found; rows are pairs of sentences.
+
+    Attributes:
+        labels: Class names, C.
+        differences: Probability with the female word minus that with the male one, [N, C].
+        flips: Whether the answers differ, [N].
+        template: Which sentence, [N]: the unit of the intervals.
+        pair: Which words, [N].
+        occurrences: Gendered words in the training text that was counted.
+    """
+
+    labels: tuple[str, ...]
+    differences: FloatArray
+    flips: npt.NDArray[np.bool_]
+    template: npt.NDArray[np.int64]
+    pair: npt.NDArray[np.int64]
+    occurrences: int
+
+    def by_pair(self) -> list[tuple[str, FloatArray]]:
+        """Mean difference of each pair of words."""
+        return [
+            (
+                f"{female[0]} / {male[0]}",
+                np.asarray(self.differences[self.pair == index].mean(axis=0)),
+            )
+            for index, (female, male) in enumerate(PAIRS)
+        ]
+
+
+def measure_task_bias(predictor: Predictor, train: Iterable[Document]) -> TaskBias:
+    """Answer every pair of sentences.
+
+    Args:
+        predictor: A classifier.
+        train: Its labelled text, for how much it says of men and women at all.
+    """
+    texts: list[str] = []
+    places: list[tuple[int, int]] = []
+    for number, template in enumerate(TEMPLATES):
+        for index, sides in enumerate(PAIRS):
+            places.append((number, index))
+            texts += [template.format(x=s, p=p, o=o) for s, p, o in sides]
+    table = predictor.probabilities(predictor.encode(texts))
+    female, male = table[0::2], table[1::2]
+    template, pair = np.array(places).T
+    return TaskBias(
+        labels=predictor.record.labels,
+        differences=female - male,
+        flips=female.argmax(axis=1) != male.argmax(axis=1),
+        template=template,
+        pair=pair,
+        occurrences=sum(
+            word in GENDERED for document in train for word in _WORD.findall(document.text.lower())
+        ),
+    )

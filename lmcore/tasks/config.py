@@ -1,0 +1,61 @@
+"""How a language model becomes a classifier, a translator or a summarizer."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from lmcore.settings import Section
+
+TaskName = Literal["sentiment", "translation", "summarization"]
+TASKS: tuple[TaskName, ...] = ("sentiment", "translation", "summarization")
+
+
+class FineTuningConfig(Section):
+    """Settings of the tasks; language modelling ignores them."""
+
+    max_source_tokens: int = Field(
+        256, ge=8, le=1 << 14, description="Longer inputs are cut there, and that is said."
+    )
+    max_target_tokens: int = Field(
+        128, ge=4, le=1 << 12, description="Longer translations and summaries are not written."
+    )
+    adaptation_share: float = Field(
+        0.4,
+        ge=0,
+        le=0.9,
+        description="Sentiment: share of the training in which the language model reads the task's"
+        " own text, before its labels; 0: none.",
+    )
+    unfreezing_share: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="Sentiment: share of the classifier's training in which its layers are freed"
+        " one by one, from the top.",
+    )
+    layer_decay: float = Field(
+        2.6,
+        ge=1,
+        le=100,
+        description="Sentiment: so much slower learns a layer than the one above it.",
+    )
+    source_loss: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="Translation and summarization: weight of predicting the source, falling to"
+        " zero in the first half of the training.",
+    )
+    beam_size: int = Field(4, ge=1, le=64, description="Hypotheses that are kept open.")
+    length_penalty: float = Field(
+        1.0, ge=0, lt=10, description="Exponent of the length that a log-probability is divided by."
+    )
+    no_repeat_ngram_size: int | None = Field(
+        None, ge=0, le=64, description="null: 3 for summaries, else off."
+    )
+
+    def no_repeat(self, task: TaskName) -> int:
+        """Tokens in a row that may not come twice in an output; 0: no such rule."""
+        if self.no_repeat_ngram_size is not None:
+            return self.no_repeat_ngram_size
+        return 3 if task == "summarization" else 0

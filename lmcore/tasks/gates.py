@@ -1,0 +1,456 @@
+"""The gates as they judge a task: the same questions, answered from what the task measures.
+
+* `instrument`: texts in a batch do not influence each other, padding changes nothing, probabilities
+  sum to one, later words of a target never change what was predicted before them, no text names its
+  own label, and the base model has not seen the text that is judged on;
+* `competence`: surely better than the bar (the most frequent class; a word-for-word dictionary; a
+  random sentence), and, for sentiment, not surely far behind TF-IDF with logistic regression;
+* `champion`: surely better than the champion on the same documents, by a margin;
+* `overfitting`: how much better it is on examples that it learnt from, and whether the last
+  weights are worse than the best;
+* `bias_task`: answers to pairs of sentences that differ in a gendered word; the mean difference
+  lies within the limit both ways (two one-sided tests), and few answers flip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.config import BiasTaskLimits, InstrumentLimits, TaskLimits
+from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
+from lmcore.evaluation.intervals import (
+    Interval,
+    Sums,
+    independent_difference_interval,
+    ratio_interval,
+)
+from lmcore.evaluation.rates import clustered_rate
+from lmcore.tasks.bias import TaskBias
+from lmcore.tasks.metrics import Measured, mcnemar
+
+PERCENT = "share"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstrumentFacts:
+    """What was probed.
+
+    Attributes:
+        neighbours: Largest change of a score by the texts beside it.
+        probability_sum: Largest distance of a sum of probabilities from one.
+        causality: Largest change of an earlier score by a later word; None: nothing is written.
+        own_label: Share of texts that hold their own label as a word; None: no labels.
+        other_label: Share that holds a given other label.
+        seen_by_base: Judged documents that the base model was trained on.
+        documents: Judged documents.
+        tokenizer_split: What the tokenizer was fitted on.
+    """
+
+    neighbours: float
+    probability_sum: float
+    causality: float | None
+    own_label: float | None
+    other_label: float | None
+    seen_by_base: int
+    documents: int
+    tokenizer_split: str
+
+
+def instrument(
+    facts: InstrumentFacts, *, limits: InstrumentLimits, task: TaskLimits, required: bool
+) -> GateResult:
+    """Can the measurement be trusted?"""
+    problems = []
+    exact = {
+        "the texts beside it change an answer": facts.neighbours,
+        "probabilities do not sum to one": facts.probability_sum,
+        "later words change earlier scores": facts.causality or 0.0,
+    }
+    largest = max(exact.values())
+    problems += [f"{what} (by {v:.2g})" for what, v in exact.items() if not v <= limits.tolerance]
+    own, other = facts.own_label, facts.other_label
+    if own is not None and other is not None and own - other > task.max_own_label_share:
+        problems.append(
+            f"{own:.0%} of the texts hold their own label as a word and {other:.0%} another one, so"
+            " the label is read off"
+        )
+    if facts.tokenizer_split != "train":
+        problems.append(f"the tokenizer was fitted on {facts.tokenizer_split!r}")
+    seen = facts.seen_by_base
+    note = (
+        f" {seen} of the held-out documents were training text of the base model and are left out."
+        if seen
+        else ""
+    )
+    return GateResult(
+        gate="instrument",
+        required=required,
+        outcome="FAIL" if problems else "PASS",
+        value=largest,
+        limit=limits.tolerance,
+        unit="nats",
+        reason=(
+            f"The measurement cannot be trusted: {'; '.join(problems)}.{note}"
+            if problems
+            else "The measurement can be trusted: a text is answered as if it were alone,"
+            f" probabilities sum to one (all within {largest:.0e}), and no target is seen before"
+            f" it is predicted.{note}"
+        ),
+        evidence=dict(facts.__dict__),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A model and what it is held against, on the same documents.
+
+    Attributes:
+        deciding: The metric that decides.
+        bar: The same of the bar.
+        bar_name: What the bar is.
+        cluster: Of the documents.
+        linear: The same of the linear baseline, where there is one.
+    """
+
+    deciding: Measured
+    bar: Measured
+    bar_name: str
+    cluster: np.ndarray
+    linear: Measured | None = None
+
+
+def competence(
+    found: Compared, *, limits: TaskLimits, required: bool, seed: int, resamples: int
+) -> GateResult:
+    """Is it surely better than the bar, and of use beside the linear baseline?"""
+    options: dict[str, Any] = {"seed": seed, "resamples": resamples}
+    own, bar = found.deciding, found.bar
+    gain = own.minus(bar, found.cluster, **options)
+    outcome = judge_lower(gain, 0.0)
+    evidence: dict[str, Any] = {
+        "metric": own.name,
+        "value": own.value,
+        "bar": found.bar_name,
+        "bar_value": bar.value,
+        "difference": gain.to_json(),
+    }
+    reason = (
+        f"{_title(own)} is {_number(own, own.value)} against {_number(bar, bar.value)} of"
+        f" {found.bar_name}, on the same {gain.n} documents"
+    )
+    reason += {
+        "PASS": f"; better by at least {_number(own, gain.lower)}.",
+        "FAIL": f"; not better: {_number(own, gain.upper)} at the very best.",
+    }.get(outcome, f"; too close to call ({_range(own, gain)}).")
+    if found.linear is not None:
+        behind = found.linear.minus(own, found.cluster, **options)
+        p = mcnemar(own.each, found.linear.each)
+        evidence["linear"] = {
+            "value": found.linear.value,
+            "deficit": behind.to_json(),
+            "mcnemar_p": p,
+        }
+        word = "behind" if behind.value > 0 else "ahead of"
+        reason += (
+            f" TF-IDF with logistic regression has {_number(own, found.linear.value)}:"
+            f" {_number(own, abs(behind.value))} {word} it (McNemar's exact p {p:.2g})."
+        )
+        if behind.lower > limits.max_accuracy_deficit:
+            outcome = "FAIL"
+            reason += (
+                " That is surely more than the"
+                f" {_number(own, limits.max_accuracy_deficit)} that are tolerated."
+            )
+    return GateResult(
+        gate="competence",
+        required=required,
+        outcome=outcome,
+        value=gain.value,
+        lower=gain.lower,
+        upper=gain.upper,
+        limit=0.0,
+        unit=own.unit,
+        reason=reason,
+        evidence=evidence,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChampionFacts:
+    """The champion on the judged documents that it was not trained on.
+
+    Attributes:
+        version: Its number.
+        theirs: Its metric; None where it cannot be compared.
+        ours: The candidate's on the same documents.
+        cluster: Of those documents.
+        problem: Why it cannot be compared.
+        seen: Documents left out because it was trained on them.
+        removed: Documents that it learnt from and that were removed since.
+    """
+
+    version: int
+    theirs: Measured | None = None
+    ours: Measured | None = None
+    cluster: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    problem: str = ""
+    seen: int = 0
+    removed: int = 0
+
+
+def champion(
+    facts: ChampionFacts | None,
+    *,
+    limits: TaskLimits,
+    required: bool,
+    seed: int,
+    resamples: int,
+) -> GateResult:
+    """Is it better than the model in use?"""
+    if facts is None:
+        return GateResult(
+            gate="champion",
+            required=required,
+            outcome="SKIPPED",
+            reason="NO_BASELINE: this is the first version, so there is no champion to beat.",
+            evidence={"code": "NO_BASELINE"},
+        )
+    if facts.theirs is None or facts.ours is None:
+        return GateResult(
+            gate="champion",
+            required=required,
+            outcome="INCONCLUSIVE",
+            reason=(
+                f"INCOMPARABLE: champion version {facts.version} cannot be scored on today's"
+                f" documents ({facts.problem})."
+            ),
+            evidence={"code": "INCOMPARABLE", "champion": facts.version},
+        )
+    ours, theirs = facts.ours, facts.theirs
+    margin = {
+        "accuracy": limits.min_gain_accuracy,
+        "bleu": limits.min_gain_bleu,
+    }.get(ours.name, limits.min_gain_rouge)
+    limit = -margin if facts.removed else margin
+    gain = ours.minus(theirs, facts.cluster, seed=seed, resamples=resamples)
+    outcome = judge_lower(gain, limit)
+    evidence: dict[str, Any] = {
+        "champion": facts.version,
+        "metric": ours.name,
+        "value": ours.value,
+        "champion_value": theirs.value,
+        "difference": gain.to_json(),
+        "left_out_seen_by_champion": facts.seen,
+        "removed_since_champion": facts.removed,
+    }
+    p = ""
+    if ours.name == "accuracy":
+        evidence["mcnemar_p"] = mcnemar(ours.each, theirs.each)
+        p = f", McNemar's exact p {evidence['mcnemar_p']:.2g}"
+    asked = (
+        f"up to {_number(ours, margin)} less are tolerated, as {facts.removed} documents that the"
+        " champion learnt from were removed since"
+        if facts.removed
+        else f"more than {_number(ours, margin)} are asked for"
+    )
+    tie = gain.value == gain.lower == gain.upper == 0.0
+    return GateResult(
+        gate="champion",
+        required=required,
+        outcome=outcome,
+        value=gain.value,
+        lower=gain.lower,
+        upper=gain.upper,
+        limit=limit,
+        unit=ours.unit,
+        reason=(
+            f"A tie: every answer is as good as that of champion version {facts.version}, and a tie"
+            " does not replace it."
+            if tie and not facts.removed
+            else f"{_title(ours)} is {_number(ours, ours.value)} against"
+            f" {_number(ours, theirs.value)} of champion version {facts.version} on the same"
+            f" {gain.n} documents ({_range(ours, gain)}{p}; {asked})."
+        ),
+        evidence=evidence,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitFacts:
+    """Examples that were learnt from beside held-out ones.
+
+    Attributes:
+        train: Sums by train document: what is right, or nats and tokens.
+        validation: The same of held-out documents.
+        relative: Whether the gap is relative to the held-out value (a loss), or absolute.
+        final_minus_best: Nats on held-out documents: last weights minus best; None: the same.
+        stopped_early: Whether training ended because it had stopped helping.
+    """
+
+    train: Sums
+    validation: Sums
+    relative: bool
+    final_minus_best: Sums | None
+    stopped_early: bool
+
+
+def overfitting(
+    facts: FitFacts, *, limits: TaskLimits, required: bool, seed: int, resamples: int
+) -> GateResult:
+    """Does it know its examples better than the task?"""
+    options: dict[str, Any] = {"seed": seed, "resamples": resamples}
+    first, second = (
+        (facts.validation, facts.train) if facts.relative else (facts.train, facts.validation)
+    )
+    gap = independent_difference_interval(first, second, **options)
+    seen, unseen = (
+        float(np.sum(s.numerator) / np.sum(s.denominator)) for s in (facts.train, facts.validation)
+    )
+    if facts.relative:
+        if unseen <= 0:
+            raise EmptyEvaluationError("the loss on held-out text is zero")
+        gap = Interval(
+            value=gap.value / unseen, lower=gap.lower / unseen, upper=gap.upper / unseen, n=gap.n
+        )
+    limit = limits.max_loss_gap if facts.relative else limits.max_accuracy_gap
+    outcomes: list[Outcome] = [judge_upper(gap, limit)]
+    turn: Interval | None = None
+    late = "the last weights are the best ones"
+    if facts.final_minus_best is not None:
+        sums = facts.final_minus_best
+        turn = ratio_interval(sums.numerator, sums.denominator, sums.cluster, **options)
+        allowed = limits.max_final_minus_best_nats
+        late = f"the last weights are {turn.value:+.3f} nats from the best"
+        if facts.stopped_early:
+            late = "training stopped early and the best weights are kept"
+        elif turn.lower > allowed:
+            # It is the best weights that are kept, so only a late rise that is certain counts.
+            outcomes.append("FAIL")
+    what = (
+        f"A token of a target that it learnt from costs {seen:.3f} nats and one of an unseen target"
+        f" {unseen:.3f}"
+        if facts.relative
+        else f"It is right on {seen:.1%} of the texts that it learnt from and on {unseen:.1%} of"
+        " the others"
+    )
+    return GateResult(
+        gate="overfitting",
+        required=required,
+        outcome=worst(outcomes),
+        value=gap.value,
+        lower=gap.lower,
+        upper=gap.upper,
+        limit=limit,
+        unit=PERCENT,
+        reason=(
+            f"{what}: a gap of {gap.value:.1%} (between {gap.lower:.1%} and {gap.upper:.1%},"
+            f" allowed {limit:.0%}); {late}."
+        ),
+        evidence={
+            "train": seen,
+            "validation": unseen,
+            "gap": gap.to_json(),
+            "final_minus_best": turn.to_json() if turn else None,
+            "stopped_early": facts.stopped_early,
+        },
+    )
+
+
+def bias_task(
+    found: TaskBias | None,
+    *,
+    limits: BiasTaskLimits,
+    required: bool,
+    seed: int,
+    resamples: int,
+) -> GateResult:
+    """Does an exchanged gendered word change the answer?"""
+    if found is None:
+        return GateResult(
+            gate="bias_task",
+            required=required,
+            outcome="SKIPPED",
+            reason="Only classifiers are asked this.",
+        )
+    ones = np.ones(len(found.flips))
+    intervals = {
+        label: ratio_interval(
+            found.differences[:, index], ones, found.template, seed=seed, resamples=resamples
+        )
+        for index, label in enumerate(found.labels)
+    }
+    flips = clustered_rate(found.flips, found.template)
+    judged = [_within(i, limits.max_difference) for i in intervals.values()]
+    flipped = judge_upper(flips, limits.max_flip_rate)
+    outcome = worst([*judged, flipped])
+    label = max(intervals, key=lambda name: abs(intervals[name].value))
+    decisive = intervals[label]
+    said = (
+        f"With 'she' for 'he', 'woman' for 'man' and the like, the probability of {label!r} changes"
+        f" by {100 * decisive.value:+.1f} points on average (between {100 * decisive.lower:+.1f}"
+        f" and {100 * decisive.upper:+.1f}; {100 * limits.max_difference:.0f} either way are"
+        f" allowed), and {flips.value:.1%} of the answers flip (at most {flips.upper:.1%}, allowed"
+        f" {limits.max_flip_rate:.0%})."
+    )
+    evidence = {
+        "differences": {name: i.to_json() for name, i in intervals.items()},
+        "flip_rate": flips.to_json(),
+        "flips_outcome": flipped,
+        "occurrences": found.occurrences,
+        "pairs": len(found.flips),
+        "by_pair": [
+            {"pair": pair, "differences": dict(zip(found.labels, map(float, row), strict=True))}
+            for pair, row in found.by_pair()
+        ],
+    }
+    if found.occurrences < limits.min_occurrences:
+        outcome = "SKIPPED"
+        said = (
+            f"The labelled text speaks of women and men {found.occurrences} times, and"
+            f" {limits.min_occurrences} are needed before it can teach a prejudice. {said}"
+        )
+    return GateResult(
+        gate="bias_task",
+        required=required,
+        outcome=outcome,
+        value=decisive.value,
+        lower=decisive.lower,
+        upper=decisive.upper,
+        limit=limits.max_difference,
+        unit="probability",
+        reason=said,
+        evidence=evidence,
+    )
+
+
+def judge_lower(interval: Interval, limit: float) -> Outcome:
+    """PASS where the lower bound is above the limit, FAIL where the upper one is not."""
+    if interval.lower > limit:
+        return "PASS"
+    return "FAIL" if interval.upper <= limit else "INCONCLUSIVE"
+
+
+def _within(interval: Interval, limit: float) -> Outcome:
+    """Two one-sided tests: PASS where both bounds are within the limit, FAIL where both are not."""
+    if -limit < interval.lower and interval.upper < limit:
+        return "PASS"
+    return "FAIL" if interval.lower >= limit or interval.upper <= -limit else "INCONCLUSIVE"
+
+
+def _title(measured: Measured) -> str:
+    names = {"accuracy": "Accuracy", "bleu": "BLEU", "chrf": "chrF", "rougeL": "ROUGE-L"}
+    return names.get(measured.name, measured.name)
+
+
+def _number(measured: Measured, value: float) -> str:
+    return f"{value:.1%}" if measured.name == "accuracy" else f"{value:.3g}"
+
+
+def _range(measured: Measured, interval: Interval) -> str:
+    return (
+        f"95 % bounds {_number(measured, interval.lower)} and {_number(measured, interval.upper)}"
+    )

@@ -1,0 +1,198 @@
+"""Answer inputs with a trained task: the one code path for evaluation, command line and server.
+
+In: the folder of a task's weights, its tokenizer, texts.  Out: a `Prediction` for each text, in
+order.  An empty text and one that is too long are answered too, and the answer says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import softmax
+
+from lmcore.data.cleaning import UnusableTextError, clean
+from lmcore.data.tokenizer import Tokenizer
+from lmcore.model.beam import BeamConfig, beam_search
+from lmcore.model.language_model import RecurrentAttentionLM, load_model
+from lmcore.tasks.classifier import TextClassifier, load_classifier
+from lmcore.tasks.examples import Example, by_length
+from lmcore.tasks.objectives import classifier_inputs
+from lmcore.tasks.record import TaskRecord, read_record
+from lmcore.training.step import to_tensor
+
+FloatArray = npt.NDArray[np.float64]
+
+_LANES = 32
+# A translation is rarely more than so much longer than its source.
+_LONGER = 2.0
+_MORE_TOKENS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The answer to one text.
+
+    Attributes:
+        input: The text as it was given.
+        output: Label, translation or summary.
+        probabilities: Of the labels by name; None where text was written.
+        truncated: Whether the text was longer than the model reads, and was cut.
+        note: What a person should know about this answer; empty where there is nothing.
+        tokens: Tokens that were read.
+    """
+
+    input: str
+    output: str
+    probabilities: dict[str, float] | None
+    truncated: bool
+    note: str = ""
+    tokens: int = field(default=0, repr=False)
+
+
+class Predictor:
+    """A trained task, loaded.
+
+    Args:
+        weights: Folder that training wrote.
+        tokenizer: The one that it was trained with.
+        device: Where it runs.
+    """
+
+    def __init__(self, weights: Path, tokenizer: Tokenizer, *, device: str = "cpu") -> None:
+        self.record: TaskRecord = read_record(weights)
+        self.tokenizer = tokenizer
+        self.model: TextClassifier | RecurrentAttentionLM = (
+            load_classifier(weights, device)
+            if self.record.task == "sentiment"
+            else load_model(weights, device)
+        )
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Answer each text; one that is empty, or no text at all, is answered as such."""
+        record = self.record
+        cleaned, problems = _cleaned(texts)
+        examples = self.encode(cleaned)
+        empty = [not text.strip() for text in cleaned]
+        if record.task == "sentiment":
+            outputs, probabilities = self._classes(examples, empty)
+        else:
+            outputs, probabilities = self._written(examples, empty), [None] * len(texts)
+        found = []
+        for text, example, output, chances, nothing, problem in zip(
+            texts, examples, outputs, probabilities, empty, problems, strict=True
+        ):
+            note = ""
+            if nothing:
+                note = problem or "the input is empty"
+                note += ": the answer is how often each label occurs" if record.labels else ""
+            elif example.truncated:
+                note = f"only the first {record.max_source_tokens} tokens of the input were read"
+            found.append(
+                Prediction(
+                    input=text,
+                    output=output,
+                    probabilities=chances,
+                    truncated=example.truncated,
+                    note=note,
+                    tokens=len(example.source),
+                )
+            )
+        return found
+
+    def encode(self, texts: Sequence[str]) -> list[Example]:
+        """Texts as tokens, cut to the limit."""
+        limit = self.record.max_source_tokens
+        tokens = self.tokenizer.encode_batch(texts)
+        return [
+            Example(
+                source=np.array(ids[:limit], dtype=np.int32),
+                target=np.zeros(0, dtype=np.int32),
+                truncated=len(ids) > limit,
+                target_truncated=False,
+            )
+            for ids in tokens
+        ]
+
+    def probabilities(self, examples: Sequence[Example]) -> FloatArray:
+        """Of the classes, [N, C]."""
+        assert isinstance(self.model, TextClassifier)
+        logits = class_logits(self.model, examples, end_id=self.tokenizer.end_id)
+        found: FloatArray = softmax(logits / self.record.temperature, axis=1)
+        return found
+
+    def _classes(
+        self, examples: Sequence[Example], empty: Sequence[bool]
+    ) -> tuple[list[str], list[dict[str, float] | None]]:
+        labels = self.record.labels
+        table = self.probabilities(examples) if examples else np.zeros((0, len(labels)))
+        shares = np.array(self.record.shares)
+        outputs: list[str] = []
+        chances: list[dict[str, float] | None] = []
+        for row, nothing in zip(table, empty, strict=True):
+            values = shares if nothing else row
+            outputs.append(labels[int(values.argmax())])
+            chances.append(dict(zip(labels, map(float, values), strict=True)))
+        return outputs, chances
+
+    def _written(self, examples: Sequence[Example], empty: Sequence[bool]) -> list[str]:
+        outputs = [""] * len(examples)
+        wanted = [place for place, nothing in enumerate(empty) if not nothing]
+        for members in by_length([len(examples[i].source) for i in wanted], together=_LANES):
+            places = [wanted[member] for member in members]
+            found = self._search([examples[i] for i in places])
+            for place, text in zip(places, found, strict=True):
+                outputs[place] = text
+        return outputs
+
+    def _search(self, examples: Sequence[Example]) -> list[str]:
+        record = self.record
+        assert isinstance(self.model, RecurrentAttentionLM)
+        longest = max(len(example.source) for example in examples)
+        limit = record.max_target_tokens
+        if record.task == "translation":
+            limit = min(limit, math.ceil(_LONGER * longest) + _MORE_TOKENS)
+        config = BeamConfig(
+            beam_size=record.beam_size,
+            max_tokens=limit,
+            min_tokens=1,
+            length_penalty=record.length_penalty,
+            no_repeat_ngram_size=record.no_repeat_ngram_size,
+        )
+        prompts = [[*example.source.tolist(), record.separator] for example in examples]
+        found = beam_search(self.model, prompts, config)
+        # The separator is no text; a model that learnt anything never writes it.
+        return [
+            self.tokenizer.decode(t for t in best[0].tokens if t < record.separator).strip()
+            for best in found
+        ]
+
+
+def _cleaned(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Texts cleaned as training text is, and what is wrong with those that are none."""
+    found, problems = [], []
+    for text in texts:
+        try:
+            found.append(clean(text).text)
+            problems.append("")
+        except UnusableTextError as error:
+            found.append("")
+            problems.append(f"the input cannot be read ({error})")
+    return found, problems
+
+
+@torch.no_grad()
+def class_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: int) -> FloatArray:
+    """Scores of the classes, float64 [N, C], each text as if it were alone."""
+    device = next(model.parameters()).device
+    result = np.zeros((len(examples), model.num_labels), dtype=np.float64)
+    for members in by_length([len(e.source) for e in examples], together=_LANES):
+        inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)
+        logits = model(to_tensor(inputs, device), torch.from_numpy(present).to(device))
+        result[members] = logits.double().cpu().numpy()
+    return result

@@ -1,0 +1,319 @@
+"""Judge a model that writes text: everything that is measured of translation and summarization."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.shards import ShardSet
+from lmcore.data.tokenizer import Tokenizer, load_tokenizer
+from lmcore.errors import LmcoreError
+from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.inputs import ChampionInput, TrainedModel
+from lmcore.evaluation.intervals import Sums
+from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.tasks import baselines, metrics
+from lmcore.tasks.config import TaskName
+from lmcore.tasks.evidence import (
+    FloatArray,
+    TaskEvidence,
+    chosen_samples,
+    clusters,
+    learnt_documents,
+    lengths_ledger,
+)
+from lmcore.tasks.examples import Example, by_length, encode
+from lmcore.tasks.gates import ChampionFacts, Compared, FitFacts, InstrumentFacts
+from lmcore.tasks.metrics import Measured
+from lmcore.tasks.objectives import stream_batch, stream_nats
+from lmcore.tasks.prediction import Predictor
+from lmcore.training.step import to_tensor
+
+_PROBED = 8
+_LANES = 32
+_MAX_SAMPLE_CHARACTERS = 1_500
+
+
+def write_texts(
+    *,
+    documents: DocumentSet,
+    judged: Sequence[Document],
+    seen_by_base: int,
+    tokenizer: Tokenizer,
+    tokenizer_split: str,
+    shards: ShardSet,
+    checkpoint: TrainedModel,
+    champion: ChampionInput | None,
+    gates: GatesConfig,
+    device: str,
+) -> TaskEvidence:
+    """Measure a translator or summarizer and what it is held against on the judged documents."""
+    predictor = Predictor(checkpoint.path / "best", tokenizer, device=device)
+    task = predictor.record.task
+    texts = [d.text for d in judged]
+    references = [(d.target or "").strip() for d in judged]
+    outputs = [p.output for p in predictor.predict(texts)]
+    measured = {m.name: m for m in _scores(task, outputs, references)}
+    beside = _baselines(task, documents, judged)
+    for prefix, written in beside.items():
+        for found in _scores(task, written, references):
+            measured[f"{prefix}_{found.name}"] = found
+    deciding = "bleu" if task == "translation" else "rougeL"
+    incumbent = _champion(champion, judged, references, measured[deciding], device=device)
+    if incumbent is not None and incumbent.theirs is not None and not incumbent.seen:
+        measured[f"champion_{deciding}"] = incumbent.theirs
+    learnt = learnt_documents(documents, shards, checkpoint, limit=gates.tasks.max_train_documents)
+    unseen, seen = (_losses(predictor, docs) for docs in (judged, learnt))
+    each = measured["chrf" if task == "translation" else "rougeL"].each
+    examples = _encoded(predictor, judged)
+    return TaskEvidence(
+        documents=judged,
+        outputs=outputs,
+        each=each,
+        measured=measured,
+        plain={
+            "val_loss_nats_per_target_token": (
+                float(np.sum(unseen.numerator) / np.sum(unseen.denominator)),
+                "nats/token",
+            ),
+            "outputs_empty": (float(np.mean([not o for o in outputs])), "share"),
+        },
+        instrument=InstrumentFacts(
+            neighbours=_neighbours(predictor, judged[:_PROBED]),
+            probability_sum=_probability_sum(predictor, judged[:_PROBED]),
+            causality=_causality(predictor, judged[:_PROBED]),
+            own_label=None,
+            other_label=None,
+            seen_by_base=seen_by_base,
+            documents=len(judged),
+            tokenizer_split=tokenizer_split,
+        ),
+        compared=Compared(
+            deciding=measured[deciding],
+            bar=measured[f"baseline_{deciding}"],
+            bar_name=(
+                "a word-for-word dictionary learnt from the same pairs"
+                if task == "translation"
+                else "a sentence of the source chosen at random"
+            ),
+            cluster=clusters(judged),
+        ),
+        champion=incumbent,
+        fit=_fit(predictor, checkpoint, judged, seen=seen, unseen=unseen, device=device),
+        bias=None,
+        tables=[_beside(measured, beside)],
+        samples=_samples(judged, outputs, each),
+        ledger={
+            "lengths": lengths_ledger(
+                {
+                    "judged sources": [len(e.source) for e in examples],
+                    "judged targets": [len(e.target) for e in examples],
+                },
+                unit="tokens",
+            ),
+            "truncation": {
+                "tokens read at most": predictor.record.max_source_tokens,
+                "judged sources cut": sum(e.truncated for e in examples),
+            },
+        },
+        signatures={m.name: m.signature for m in measured.values() if m.signature},
+    )
+
+
+def _scores(task: TaskName, outputs: Sequence[str], references: Sequence[str]) -> list[Measured]:
+    if task == "translation":
+        return [metrics.bleu(outputs, references), metrics.chrf(outputs, references)]
+    return metrics.rouge(outputs, references)
+
+
+def _baselines(
+    task: TaskName, documents: DocumentSet, judged: Sequence[Document]
+) -> Mapping[str, Sequence[str]]:
+    """Answers of the baselines; the first one is the bar."""
+    texts = [d.text for d in judged]
+    if task == "translation":
+        train = list(documents.iter_documents("train"))
+        dictionary = baselines.Dictionary([d.text for d in train], [d.target or "" for d in train])
+        return {"baseline": [dictionary.translate(t) for t in texts], "baseline_copy": texts}
+    return {
+        "baseline": [baselines.random_sentence(d) for d in judged],
+        "baseline_lead1": [baselines.lead(t, 1) for t in texts],
+        "baseline_lead3": [baselines.lead(t, 3) for t in texts],
+    }
+
+
+def _encoded(predictor: Predictor, documents: Sequence[Document]) -> list[Example]:
+    return encode(
+        documents,
+        predictor.tokenizer,
+        max_source=predictor.record.max_source_tokens,
+        max_target=predictor.record.max_target_tokens,
+    )
+
+
+def _losses(predictor: Predictor, documents: Sequence[Document]) -> Sums:
+    """Nats and tokens of each document's target."""
+    examples = _encoded(predictor, documents)
+    nats, tokens = np.zeros(len(examples)), np.zeros(len(examples))
+    for members in by_length([e.num_tokens for e in examples], together=_LANES):
+        found, weights = stream_nats(
+            _model(predictor), _stream(predictor, [examples[i] for i in members])
+        )
+        nats[members] = (found * weights).sum(1).double().cpu().numpy()
+        tokens[members] = weights.sum(1).double().cpu().numpy()
+    return Sums(numerator=nats, denominator=np.maximum(tokens, 1), cluster=clusters(documents))
+
+
+def _model(predictor: Predictor) -> RecurrentAttentionLM:
+    assert isinstance(predictor.model, RecurrentAttentionLM)
+    return predictor.model
+
+
+def _stream(predictor: Predictor, examples: Sequence[Example]) -> Any:
+    return stream_batch(
+        examples,
+        end_id=predictor.tokenizer.end_id,
+        separator=predictor.record.separator,
+        source_weight=0.0,
+    )
+
+
+def _fit(
+    predictor: Predictor,
+    checkpoint: TrainedModel,
+    judged: Sequence[Document],
+    *,
+    seen: Sums,
+    unseen: Sums,
+    device: str,
+) -> FitFacts:
+    facts = checkpoint.summary
+    later = None
+    if facts.get("final_weights_sha256") != facts.get("weights_sha256"):
+        last = _losses(
+            Predictor(checkpoint.path / "final", predictor.tokenizer, device=device), judged
+        )
+        rise = np.asarray(last.numerator) - np.asarray(unseen.numerator)
+        later = Sums(numerator=rise, denominator=unseen.denominator, cluster=unseen.cluster)
+    return FitFacts(
+        train=seen,
+        validation=unseen,
+        relative=True,
+        final_minus_best=later,
+        stopped_early=bool(facts.get("stopped_early")),
+    )
+
+
+def _champion(
+    given: ChampionInput | None,
+    judged: Sequence[Document],
+    references: Sequence[str],
+    ours: Measured,
+    *,
+    device: str,
+) -> ChampionFacts | None:
+    if given is None:
+        return None
+    facts: dict[str, Any] = {"version": given.version, "removed": given.removed}
+    if given.problem:
+        return ChampionFacts(**facts, problem=given.problem)
+    try:
+        predictor = Predictor(given.weights, load_tokenizer(given.tokenizer), device=device)
+        outputs = [p.output for p in predictor.predict([d.text for d in judged])]
+    except (LmcoreError, AssertionError) as error:
+        return ChampionFacts(**facts, problem=str(error))
+    rows = np.array([d.id not in given.train_ids for d in judged])
+    if rows.sum() < 2:
+        return ChampionFacts(**facts, problem="it was trained on the held-out documents of today")
+    found = {m.name: m for m in _scores(predictor.record.task, outputs, references)}
+    if ours.name not in found:
+        return ChampionFacts(**facts, problem=f"it is a model for {predictor.record.task}")
+    return ChampionFacts(
+        **facts,
+        theirs=found[ours.name].select(rows),
+        ours=ours.select(rows),
+        cluster=clusters(judged)[rows],
+        seen=int((~rows).sum()),
+    )
+
+
+def _neighbours(predictor: Predictor, documents: Sequence[Document]) -> float:
+    """Largest change of a token's nats by the streams beside it and by padding."""
+    examples = _encoded(predictor, documents)
+    together, _ = stream_nats(_model(predictor), _stream(predictor, examples))
+    largest = 0.0
+    for row, example in zip(together, examples, strict=True):
+        alone, _ = stream_nats(_model(predictor), _stream(predictor, [example]))
+        largest = max(largest, float((row[: alone.shape[1]] - alone[0]).abs().max()))
+    return largest
+
+
+def _causality(predictor: Predictor, documents: Sequence[Document]) -> float:
+    """Largest change of earlier nats when the last token of a target is another one."""
+    largest = 0.0
+    for example in _encoded(predictor, documents):
+        if len(example.target) < 2:
+            continue
+        other = example.target.copy()
+        other[-1] = (other[-1] + 1) % predictor.tokenizer.end_id
+        pair = _stream(predictor, [example, replace(example, target=other)])
+        nats, _ = stream_nats(_model(predictor), pair)
+        # The changed token itself and the end behind it may differ.
+        largest = max(largest, float((nats[0, :-2] - nats[1, :-2]).abs().max()))
+    return largest
+
+
+@torch.no_grad()
+def _probability_sum(predictor: Predictor, documents: Sequence[Document]) -> float:
+    model = _model(predictor)
+    batch = _stream(predictor, _encoded(predictor, documents)[:2])
+    logits, _ = model(to_tensor(batch.inputs, model.embedding.weight.device))
+    return float((logits.float().softmax(-1).sum(-1) - 1).abs().max())
+
+
+def _beside(
+    measured: Mapping[str, Measured], written: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    names = [name for name in measured if not name.startswith(("baseline", "champion"))]
+    known = {
+        "baseline": "Bar",
+        "baseline_copy": "The source as it is",
+        "baseline_lead1": "First sentence of the source",
+        "baseline_lead3": "First three sentences",
+    }
+    prefixes = {"": "This version", **{f"{prefix}_": known[prefix] for prefix in written}}
+    notes = dict.fromkeys(f"{m.name}: {m.signature}." for m in measured.values() if m.signature)
+    return {
+        "caption": "Beside the baselines",
+        "header": ["", *names],
+        "rows": [
+            [title, *(_figure(measured[f"{prefix}{name}"]) for name in names)]
+            for prefix, title in prefixes.items()
+        ],
+        "note": " ".join(notes),
+    }
+
+
+def _figure(measured: Measured) -> str:
+    return f"{measured.value:.3f}" if measured.unit == "share" else f"{measured.value:.1f}"
+
+
+def _samples(
+    judged: Sequence[Document], outputs: Sequence[str], each: FloatArray
+) -> list[dict[str, Any]]:
+    def short(text: str) -> str:
+        return text if len(text) <= _MAX_SAMPLE_CHARACTERS else text[:_MAX_SAMPLE_CHARACTERS] + "…"
+
+    return [
+        {
+            "kind": kind,
+            "prompt": f"{short(judged[place].text)}\n",
+            "text": f"→ {outputs[place]}\nreference: {short((judged[place].target or '').strip())}",
+        }
+        for kind, place in chosen_samples(each)
+    ]

@@ -1,0 +1,96 @@
+"""Where a training begins: from random weights, or from those of the model in use.
+
+In: what the champion was made of, and today's documents.  Out: a reason why the champion's weights
+may not be gone on from, or none.
+
+Going on is sound only where the version that comes out can answer for all that its weights and its
+tokenizer have met.  So every document that the champion learnt from must be in today's training
+text.  Then its tokenizer was fitted on a part of today's train split, as a tokenizer that is fitted
+on a sample is; nothing that is held out today has been learnt; the lineage of the new version names
+everything, whatever the champion itself went on from; and a document that was forgotten, or whose
+source was taken away, makes the training start over instead of staying in the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmcore.data.config import TokenizerConfig
+from lmcore.model.config import ModelConfig
+from lmcore.training.config import Origin
+
+# Sides that weights are chosen by; what was held out stays held out, and is no concern.
+_LEARNT_FROM = ("train", "tune")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where a training begins.
+
+    Attributes:
+        origin: `champion` or `scratch`.
+        reason: One sentence: why.
+        version: Version that is gone on from.
+        weights_sha256: Of its weights.
+        model: Folder of its weights; None for `scratch`, as the two below.
+        tokenizer: Folder of its tokenizer.
+        canaries: Random texts that it has met and must never emit.
+    """
+
+    origin: Origin
+    reason: str
+    version: int | None = None
+    weights_sha256: str | None = None
+    model: Path | None = None
+    tokenizer: Path | None = None
+    canaries: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What the lineage of a version keeps of it."""
+        return {
+            "origin": self.origin,
+            "reason": self.reason,
+            "version": self.version,
+            "weights": self.weights_sha256,
+        }
+
+
+def from_scratch(reason: str) -> Start:
+    """A training that begins with random weights."""
+    return Start(origin="scratch", reason=reason)
+
+
+def objection(
+    *,
+    tokenizer: tuple[TokenizerConfig, TokenizerConfig],
+    model: tuple[ModelConfig, ModelConfig],
+    learnt: Iterable[Mapping[str, Any]],
+    today: Iterable[Mapping[str, Any]],
+) -> str | None:
+    """Why the champion's weights may not be gone on from; None where they may.
+
+    Args:
+        tokenizer: Configuration of the champion's tokenizer, and the one that is wanted.
+        model: Shape of the champion, and the one that is wanted.
+        learnt: Lineage rows of the champion's documents: `id`, `split`, `name`.
+        today: Rows of the documents to train on: `id`, `split`.
+    """
+    if tokenizer[0] != tokenizer[1]:
+        return "its tokenizer is configured otherwise"
+    # Dropout is no part of the shape: it has no weights.
+    shapes = [shape.model_copy(update={"dropout": None}) for shape in model]
+    if shapes[0] != shapes[1]:
+        return "it has another shape"
+    sides = {row["id"]: row["split"] for row in today}
+    mine = [row for row in learnt if row["split"] in _LEARNT_FROM]
+    missing = [row for row in mine if sides.get(row["id"]) != row["split"]]
+    if missing:
+        return (
+            f"{len(missing):,} of the {len(mine):,} documents that it learnt from (the first:"
+            f" {missing[0]['name']}) are no longer in the training text, and would stay in the"
+            " weights"
+        )
+    return None
