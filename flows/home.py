@@ -80,6 +80,11 @@ class Home:
         return self.root / "mlflow" / "artifacts"
 
     @property
+    def dashboard(self) -> Path:
+        """The page over all models, written after each run."""
+        return self.root / "dashboard.html"
+
+    @property
     def prefect(self) -> Path:
         """PREFECT_HOME: database, results and server log."""
         return self.root / "prefect"

@@ -19,7 +19,7 @@ from flows.registry import Registry
 from flows.run_key import RunKey, library_versions, lock_digest, processor_name
 from flows.tokenize_documents import Tokenized
 from flows.tracking import TrackedRun
-from flows.versions import Version
+from flows.versions import Version, fact_tags
 from lmcore.config import RunConfig
 from lmcore.data.copies import sketch_text
 from lmcore.data.documents import DocumentSet
@@ -182,7 +182,11 @@ def register_version(
         fingerprints=candidate.fingerprints,
         flow_run_id=flow_run_id,
         description=f"{data.outcome}: {verdict.reason}",
-        tags={"task": candidate.config.task, "run_base": candidate.key.base},
+        tags={
+            **fact_tags(data.gates, data.documents),
+            "task": candidate.config.task,
+            "run_base": candidate.key.base,
+        },
     )
     logger.info("register: version %d of %s", version.number, version.model)
     return version
