@@ -1,9 +1,10 @@
 """The dashboard on a loopback port: `python -m flows.dashboard_server [FD]`.
 
 In: a listening socket that it inherits (its descriptor as the argument), or none, for a port of its
-own that is printed; LMCORE_MLFLOW_PAGES and LMCORE_PREFECT_PAGES, addresses to link to.  Out: the page at `/`, drawn again when the registry has changed.  It only
-reads, answers to names of this machine alone (so that no web page reaches it through a name of its
-own), and ends when its standard input does: whatever kills the parent leaves no server behind.
+own that is printed; LMCORE_MLFLOW_PAGES and LMCORE_PREFECT_PAGES, addresses to link to.  Out: the
+page at `/`, drawn again when the registry has changed.  It only reads, answers to names of this
+machine alone (so that no web page reaches it through a name of its own), and ends when its standard
+input does: whatever kills the parent leaves no server behind.
 """
 
 from __future__ import annotations

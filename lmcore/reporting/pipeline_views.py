@@ -138,7 +138,8 @@ class VersionRow:
     aliases: str
     value: str
     interval: str
-    data: str
+    documents: str
+    size: str
     took: str
     cores: str
     cost: str
@@ -196,7 +197,6 @@ class ModelView:
     seconds_legend: Legend
     cost: str
     versions: tuple[VersionRow, ...]
-    shows_cores: bool
     shows_cost: bool
     runs: tuple[RunRow, ...]
 
@@ -243,7 +243,6 @@ def model_view(history: ModelHistory, page: PipelineData, *, position: int) -> M
         seconds_legend=seconds_legend,
         cost=_cost_sentence(versions, page),
         versions=rows,
-        shows_cores=any(row.cores for row in rows),
         shows_cost=page.price_per_hour is not None,
         runs=tuple(_run_row(run, page) for run in history.runs),
     )
@@ -644,10 +643,7 @@ def _version_row(
 ) -> VersionRow:
     known = version.metrics.get(metric)
     row = metric_row(metric, known) if isinstance(known, Mapping) else None
-    data = [
-        _count(documents) if (documents := finite(version.data.get("documents"))) else "",
-        size(version.data.get("bytes")) if finite(version.data.get("bytes")) else "",
-    ]
+    documents, num_bytes = (finite(version.data.get(key)) for key in ("documents", "bytes"))
     total = finite(version.seconds.get("total"))
     aliases = [one_line(alias, 40) for alias in version.aliases]
     if version.quarantined is not None:
@@ -664,7 +660,8 @@ def _version_row(
         aliases=", ".join(aliases),
         value=row.value if row else "",
         interval=row.interval if row else "",
-        data=", ".join(part for part in data if part),
+        documents=_count(documents) if documents is not None else "",
+        size=size(num_bytes) if num_bytes is not None else "",
         took=duration(total) if total is not None else "",
         cores=duration(version.core_seconds) if finite(version.core_seconds) is not None else "",
         cost=_money(total, page.price_per_hour) if total is not None else "",

@@ -9,6 +9,7 @@ import pytest
 
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.pipeline_data import (
+    DriftEntry,
     EventEntry,
     ModelHistory,
     PipelineData,
@@ -403,3 +404,45 @@ def page_of() -> Callable[..., PipelineData]:
         return PipelineData(created=created, models=models, **changes)
 
     return make
+
+
+@pytest.fixture
+def hostile_history(history_of: Callable[..., ModelHistory]) -> ModelHistory:
+    """A model in which every text is an attack, and some are very long."""
+    history = history_of(len(HOSTILE))
+    long = "<b>" + "x" * 10_000
+    versions = [
+        replace(
+            version,
+            verdict=attack,
+            outcome=attack,
+            quarantined=long,
+            aliases=(attack,),
+            gates=[{"gate": attack, "outcome": attack, "reason": long}, {"gate": 3}],
+            data={"documents": 3, "bytes": 10, "licenses": {attack: 4, "y" * 300: 2, "bad": "x"}},
+            seconds={attack: 3.0, "total": 3.0},
+            metrics={"val_bits_per_byte": {"value": 1.4, "lower": "x", "unit": attack}},
+            flow_run_id=attack,
+        )
+        for version, attack in zip(history.versions, HOSTILE, strict=True)
+    ]
+    return replace(
+        history,
+        model=" ".join(HOSTILE),
+        task=HOSTILE[0],
+        schedule=HOSTILE[4],
+        last_run={"outcome": HOSTILE[2], "at": HOSTILE[3], "reason": long},
+        versions=versions,
+        events=[
+            replace(e, who=a, reason=a + long)
+            for e, a in zip(history.events, HOSTILE * 2, strict=False)
+        ],
+        runs=[
+            replace(r, name=a, state=a, outcome=a, version=a, flow_run_id=a, experiment_id=a)
+            for r, a in zip(history.runs, HOSTILE, strict=False)
+        ],
+        drift=[
+            DriftEntry(at=e.at, value=1.0, outcome=a, sentence=a, unit=a)
+            for e, a in zip(history.events, HOSTILE, strict=False)
+        ],
+    )
