@@ -1,4 +1,4 @@
-"""A real browser opens the report and the dashboard: no script runs, and nothing is wider than a phone."""
+"""A real browser opens report and dashboard: no script runs, nothing is wider than a phone."""
 
 import re
 import shutil
