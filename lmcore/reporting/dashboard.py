@@ -12,15 +12,14 @@ from typing import Any
 
 from lmcore.reporting.ledger import Table
 from lmcore.reporting.pipeline_data import PipelineData
+from lmcore.reporting.pipeline_decisions import moment
+from lmcore.reporting.pipeline_trends import LETTERS, SHOWN_GATE_ROWS
 from lmcore.reporting.pipeline_views import (
-    LETTERS,
     SHOWN_EVENTS,
-    SHOWN_GATE_ROWS,
     SHOWN_RUNS,
     SHOWN_VERSIONS,
     ModelView,
     model_view,
-    moment,
 )
 from lmcore.reporting.report import environment
 

@@ -126,7 +126,8 @@ def test_drift_is_drawn_where_somebody_looked(history_of, page_of):
     ]
     page = render_dashboard(page_of(replace(history, drift=looks)))
     outline(page)
-    assert "far off" in page
+    assert "2026-04-01 00:00: as before" in page
+    assert "2026-04-01 00:00: far off" in page
     assert "No monitoring yet" not in page
 
 
