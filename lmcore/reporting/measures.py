@@ -116,9 +116,19 @@ def metric_row(name: str, metric: Metric) -> MetricRow:
     )
 
 
+def headline_name(task: str) -> str:
+    """The one metric that a task is judged by."""
+    return _HEADLINES.get(task, "val_bits_per_byte")
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether more of a metric is better; all that is not said here is a cost."""
+    return name in _COMPARED
+
+
 def headline(data: ReportData) -> MetricRow | None:
     """The one metric that a task is judged by, if it was measured."""
-    name = _HEADLINES.get(data.task, "val_bits_per_byte")
+    name = headline_name(data.task)
     metric = data.metrics.get(name)
     return metric_row(name, metric) if metric else None
 
