@@ -45,6 +45,23 @@ _LABELS = {
     "rouge1": "ROUGE-1",
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
+    "calibration_error": "Expected calibration error",
+    "baseline_majority_accuracy": "Baseline: always the most frequent label",
+    **{
+        f"baseline_{prefix}_{name}": f"Baseline: {title}, {shown}"
+        for prefix, title in (
+            ("copy", "the source as it is"),
+            ("lead1", "first sentence"),
+            ("lead3", "first three sentences"),
+        )
+        for name, shown in (
+            ("bleu", "BLEU"),
+            ("chrf", "chrF"),
+            ("rouge1", "ROUGE-1"),
+            ("rouge2", "ROUGE-2"),
+            ("rougeL", "ROUGE-L"),
+        )
+    },
 }
 _PARTS = {
     "anchor_bits_per_byte": "This version on the frozen slice",
@@ -158,6 +175,14 @@ def comparisons(data: ReportData) -> list[Comparison]:
             continue
         others = [
             (label(f"baseline_{name}"), "baseline", data.metrics.get(f"baseline_{name}")),
+            *(
+                (
+                    label(f"baseline_{kind}_{name}"),
+                    "baseline",
+                    data.metrics.get(f"baseline_{kind}_{name}"),
+                )
+                for kind in ("majority", "copy", "lead1", "lead3")
+            ),
             (
                 champion,
                 "champion",
