@@ -12,7 +12,7 @@ from lmcore.evaluation.gates.result import GateResult
 
 _ONE_PERCENT = CORPUS["train"] // 100
 # Of 512 tokens: five passes over all of the corpus, far more over its parts. After 200, one in ten
-# trainings has not yet seen through the language, which then looks like too little text or too much.
+# trainings has not yet seen through the language, and looks like too little text, or too much.
 _STEPS = 500
 
 
