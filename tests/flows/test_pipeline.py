@@ -122,6 +122,7 @@ def test_prefect_and_mlflow_kept_the_run(finished: Finished) -> None:
     assert set(tasks) == {
         "fingerprint sources",
         "ingest documents",
+        "choose start stories",
         "tokenize documents",
         "train stories",
         "evaluate stories",
