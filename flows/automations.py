@@ -76,6 +76,9 @@ def crashes(report: UUID) -> AutomationCore:
             match={"prefect.resource.id": "prefect.flow-run.*"},
             match_related={"prefect.resource.role": "flow", "prefect.resource.name": "retrain"},
             posture=Posture.Reactive,
+            # The server may handle an event twice; once an hour and run is enough.
+            for_each={"prefect.resource.id"},
+            within=timedelta(hours=1),
         ),
         actions=[
             RunDeployment(

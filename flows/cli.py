@@ -519,6 +519,22 @@ def prune(keep: int, dry_run: bool, model: str | None) -> tuple[Answer, int]:
 
 
 @cli.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File to write; without it dashboard.html in LMCORE_HOME.",
+)
+@click.option("--model", metavar="NAME", help="Only this model; without it all.")
+@_command
+def dashboard(out: Path | None, model: str | None) -> tuple[Answer, int]:
+    """Write one page about all models over time: champions, gates, quality, data, cost."""
+    from flows import dashboard
+
+    return dashboard.write(out, model), 0
+
+
+@cli.command()
 @_command
 def doctor() -> tuple[Answer, int]:
     """Check what is installed, reachable, writable and fast."""

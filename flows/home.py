@@ -80,6 +80,11 @@ class Home:
         return self.root / "mlflow" / "artifacts"
 
     @property
+    def dashboard(self) -> Path:
+        """The page over all models, written after each run."""
+        return self.root / "dashboard.html"
+
+    @property
     def prefect(self) -> Path:
         """PREFECT_HOME: database, results and server log."""
         return self.root / "prefect"
@@ -93,11 +98,6 @@ class Home:
     def up(self) -> Path:
         """State of `lmcore up`: addresses, configurations, what the watch has seen."""
         return self.root / "up"
-
-    @property
-    def dashboard(self) -> Path:
-        """Folder that `lmcore up` serves; `index.html` is the dashboard."""
-        return self.root / "dashboard"
 
     @property
     def cache(self) -> Path:
@@ -159,7 +159,7 @@ def make_home(
         folders = (
             *(home.content, home.work, home.mlflow_artifacts, home.prefect),
             *(home.cache, home.locks, home.temporary, home.empty),
-            *(home.logs, home.up, home.dashboard),
+            *(home.logs, home.up),
         )
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)

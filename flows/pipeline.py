@@ -24,6 +24,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Completed
 
 from flows.choose_start import champion_weights, choose_start
+from flows.dashboard import refresh
 from flows.environment import Home, current
 from flows.evaluate_model import current_base, current_champion, evaluate
 from flows.failures import announce_failure
@@ -42,7 +43,7 @@ from flows.signals import still_polite, stop_requested
 from flows.tokenize_documents import tokenize_documents
 from flows.tracking import TrackedRun, open_run
 from flows.train_model import train_model, train_parts
-from flows.versions import Version
+from flows.versions import COST_TAG, Version, to_tag
 from lmcore.artifacts import digest
 from lmcore.config import RunConfig
 from lmcore.data.ingest import SourceFingerprint
@@ -66,6 +67,7 @@ class Stopwatch:
 
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
+    cores_before: float = field(default_factory=lambda: sum(os.times()[:4]))
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -81,6 +83,10 @@ class Stopwatch:
     def total(self) -> dict[str, float]:
         """The steps and their total."""
         return {**self.seconds, "total": round(time.perf_counter() - self.started, 3)}
+
+    def core_seconds(self) -> float:
+        """Processor time of this process and of those that it waited for, until now."""
+        return round(sum(os.times()[:4]) - self.cores_before, 3)
 
 
 @flow(
@@ -163,6 +169,8 @@ class _Pipeline:
             seconds = watch.total()
             tracked.log_metrics({f"seconds_{name}": s for name, s in seconds.items()})
             tracked.set_tags({"outcome": decision.outcome, "version": str(version.number)})
+        cost = to_tag({"seconds": seconds, "core_seconds": watch.core_seconds()})
+        self.registry.set_version_tag(config.name, version.number, COST_TAG, cost)
         self.registry.set_version_tag(config.name, version.number, "run_complete", "true")
         result = RunResult(
             outcome=decision.outcome,
@@ -346,6 +354,7 @@ class _Pipeline:
             result,
             schedule=f"{schedule.cron} ({schedule.timezone})" if schedule else None,
         )
+        refresh(self.home)
 
     def _publish(self, candidate: Candidate, version: Version, decision: Decision) -> None:
         """Gate table and summary on the flow run's page."""

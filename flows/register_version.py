@@ -19,7 +19,7 @@ from flows.registry import Registry
 from flows.run_key import RunKey, library_versions, lock_digest, processor_name
 from flows.tokenize_documents import Tokenized
 from flows.tracking import TrackedRun
-from flows.versions import Version
+from flows.versions import Version, fact_tags
 from lmcore.config import RunConfig
 from lmcore.data.copies import sketch_text
 from lmcore.data.documents import DocumentSet
@@ -211,6 +211,7 @@ def register_version(
         flow_run_id=flow_run_id,
         description=f"{data.outcome}: {verdict.reason}",
         tags={
+            **fact_tags(data.gates, data.documents),
             "task": candidate.config.task,
             "run_base": candidate.key.base,
             "start_weights": candidate.start.weights_sha256 or "",

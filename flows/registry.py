@@ -500,7 +500,7 @@ def _missing(error: MlflowException) -> bool:
 def _pages(search: Any, **arguments: Any) -> Iterator[Any]:
     token = None
     while True:
-        page = search(max_results=100, page_token=token, **arguments)
+        page = search(max_results=500, page_token=token, **arguments)
         yield from page
         token = page.token
         if not token:

@@ -590,6 +590,13 @@ def reproduce(answer: Answer) -> None:
         _line(f"  {_one_line(mismatch, 400)}")
 
 
+def dashboard(answer: Answer) -> None:
+    """Where the page is."""
+    models = len(answer["models"])
+    _line(f"{answer['path']}")
+    _line(f"  {models} {'model' if models == 1 else 'models'}, {answer['bytes']:,} bytes")
+
+
 def doctor(answer: Answer) -> None:
     """One line a check."""
     for check in answer["checks"]:

@@ -41,7 +41,7 @@ from lmcore.data.ingest import SourceFingerprint, fingerprint_sources, ingest
 from lmcore.data.removal import Removals
 from lmcore.data.split import write_recorded_sides
 from lmcore.data.tokenizer import TokenizerHandle
-from lmcore.errors import ConfigError, IntegrityError, SourceError
+from lmcore.errors import ConfigError, IntegrityError, SourceError, UserError
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
 from lmcore.training.plan import Plan
 from lmcore.training.start import Start, from_scratch
@@ -69,6 +69,11 @@ def reproduce(version: str, model: str | None) -> tuple[Answer, int]:
     name = registry.choose_model(model)
     settle(registry, name)
     found = registry.version(name, version)
+    if found.task != "language_modelling":
+        raise UserError(
+            f"{name} is a model for {found.task}, and only language models are rebuilt; train it"
+            " again with `lmcore run --force` to compare"
+        )
     folder = registry.open(found)
     removals = current_removals(registry).for_model(name)
     with polite_signals(), _scratch(home, folder) as scratch:

@@ -437,6 +437,33 @@ def _runs(home: Home, *, experiment_name: str, only: str = "") -> Iterator[Run]:
             return
 
 
+def recent_runs(home: Home, *, model: str, limit: int) -> list[dict[str, Any]]:
+    """The newest runs of a model, whatever came of them: state, times and tags.
+
+    Returns:
+        Mappings of run_id, experiment_id, name, state, started, ended (milliseconds) and tags.
+    """
+    client = connect(home)
+    found = client.get_experiment_by_name(model)
+    if found is None:
+        return []
+    runs = client.search_runs(
+        [found.experiment_id], order_by=["attributes.start_time DESC"], max_results=limit
+    )
+    return [
+        {
+            "run_id": str(run.info.run_id),
+            "experiment_id": str(run.info.experiment_id),
+            "name": str(run.info.run_name or ""),
+            "state": str(run.info.status),
+            "started": run.info.start_time,
+            "ended": run.info.end_time,
+            "tags": dict(run.data.tags),
+        }
+        for run in runs
+    ]
+
+
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 

@@ -28,6 +28,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from flows.dashboard_server import MLFLOW_PAGES, PREFECT_PAGES
 from flows.environment import Home, current
 from flows.launch import load_configs, names_the_hub
 from flows.prefect_server import PREFECT_APP
@@ -45,7 +46,7 @@ _READY_SECONDS = 180.0
 _PROBE_SECONDS = 2.0
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 _MLFLOW_APP = "mlflow.server.fastapi_app:app"
-_DASHBOARD_APP = "flows.dashboard_site:create_app"
+_DASHBOARD_APP = "flows.dashboard_server:site"
 
 _stop = threading.Event()
 _again = threading.Event()
@@ -223,7 +224,12 @@ def _services(
         service(
             "dashboard",
             [*serve, _DASHBOARD_APP, "--factory"],
-            environ=login,
+            environ={
+                **publication.settings(),
+                **login,
+                MLFLOW_PAGES: publication.mlflow_url,
+                PREFECT_PAGES: publication.prefect_url,
+            },
             ready=_answers(f"{publication.dashboard_url}/health"),
         ),
         service(
@@ -252,7 +258,7 @@ def _prefect_settings(home: Home, publication: Publication) -> dict[str, str]:
         # Prefect writes its pages anew at each start, else into the installed package.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home.prefect / "ui"),
         # By default a hundred runs of the watch are planned ahead, and all are late after a night
-        # without servers; the settling of each is a transaction that the others wait for.
+        # without servers; each that is settled is a transaction that the others wait for.
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "20",
         "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "5",
         "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "3",

@@ -17,6 +17,10 @@ from typing import Any
 from lmcore.errors import UserError
 
 RUN_KEY_TAG = "lmcore.run_key"
+#: What a page over many versions needs, without the files of any.
+GATES_TAG, DATA_TAG, COST_TAG = "gates", "data", "cost"
+_REASON_CHARACTERS = 500
+_LICENSES = 50
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _TAG_CHARACTERS = 90_000
 
@@ -68,6 +72,19 @@ class Version:
         """What it is a model for."""
         return self.tags.get("task", "language_modelling")
 
+    def gates(self) -> list[Any]:
+        """Outcome and sentence of each gate, without evidence; empty where nothing is recorded."""
+        found = _parse(self.tags.get(GATES_TAG)).get("gates")
+        return found if isinstance(found, list) else []
+
+    def data(self) -> dict[str, Any]:
+        """documents, bytes, and bytes by licence under `licenses`."""
+        return _parse(self.tags.get(DATA_TAG))
+
+    def cost(self) -> dict[str, Any]:
+        """Wall-clock `seconds` by step, and `core_seconds` of all processes together."""
+        return _parse(self.tags.get(COST_TAG))
+
     def to_json(self) -> dict[str, Any]:
         """The answer of `lmcore versions` for this version."""
         return {
@@ -118,6 +135,32 @@ def describe(version: Any, aliases: Mapping[int, Sequence[str]]) -> Version:
         source=str(version.source),
         tags=tags,
     )
+
+
+def fact_tags(gates: Sequence[Mapping[str, Any]], documents: Mapping[str, Any]) -> dict[str, str]:
+    """What gates said and what the text was, as tags: reading them opens no version's files.
+
+    Args:
+        gates: As in a version's `gates.json`.
+        documents: Summary of the document set.
+    """
+    kept = ("gate", "required", "outcome", "value", "lower", "upper", "limit", "unit")
+    said = [
+        {
+            **{key: gate.get(key) for key in kept},
+            "reason": clean(str(gate.get("reason") or ""), limit=_REASON_CHARACTERS),
+        }
+        for gate in gates
+    ]
+    licenses = sorted((documents.get("licenses") or {}).items(), key=lambda pair: -pair[1])
+    if rest := sum(size for _, size in licenses[_LICENSES:]):
+        licenses = [*licenses[:_LICENSES], ("all others", rest)]
+    data = {
+        "documents": documents.get("documents"),
+        "bytes": documents.get("bytes"),
+        "licenses": {clean(name, limit=200): size for name, size in licenses},
+    }
+    return {GATES_TAG: to_tag({"gates": said}), DATA_TAG: to_tag(data)}
 
 
 def to_tag(value: Mapping[str, Any]) -> str:

@@ -189,9 +189,6 @@ class BiasLimits(Section):
 class TaskLimits(Section):
     """Limits of the gates as they judge sentiment, translation and summarization."""
 
-    required: list[Literal["bias_task"]] = Field(
-        description="Of sentiment models beside the common ones."
-    )
     max_validation_documents: int = Field(ge=10, le=1_000_000)
     max_train_documents: int = Field(ge=10, le=1_000_000)
     max_accuracy_deficit: float = Field(ge=0, lt=1, description="Behind the linear baseline.")
@@ -207,8 +204,12 @@ class TaskLimits(Section):
 class BiasTaskLimits(Section):
     """How far a classifier may answer differently when only a gendered word is exchanged."""
 
+    blocks: Literal["sure", "unsure", "never"] = Field(
+        description="A promotion: where the gate says FAIL, where it does not say PASS, or never."
+    )
     max_difference: float = Field(gt=0, lt=1, description="Of probability, either way.")
     max_flip_rate: float = Field(gt=0, lt=1)
+    min_flip_change: float = Field(ge=0, lt=1, description="Of probability, to count as a flip.")
     min_occurrences: int = Field(ge=0, description="Of gendered words in the training text.")
 
 

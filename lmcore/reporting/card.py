@@ -154,6 +154,8 @@ def _values(data: ReportData) -> dict[str, Any]:
         "ledger_tables": tables,
         "sources": ledger.source_shares(data),
         "languages": ", ".join(map(str, data.languages)),
+        "base": one_line(data.base or ""),
+        "tables": ledger.given_tables(data),
         "samples": [
             fence(f"{sample.get('prompt') or ''}{sample.get('text') or ''}")
             for sample in data.samples[:2]

@@ -3,7 +3,8 @@
 No plotting library: its pictures carry fixed fonts, sizes and colours, so that they can
 follow neither a dark page nor a narrow screen, it writes a font cache outside our home, and
 what it draws depends on the fonts of the machine.  What remains without one is a scale and
-its ticks.  Positions are rounded, so the same values always give the same bytes.
+its ticks.  Positions are rounded, so the same values always give the same bytes.  Charts over
+versions and over time, for the dashboard, build on these in `trends.py`.
 """
 
 from __future__ import annotations

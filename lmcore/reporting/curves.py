@@ -5,9 +5,19 @@ In: rows of the log, some with the training loss, some with an evaluation.  Out:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from lmcore.reporting.charts import Axis, LineChart, line_chart
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.text import finite, number
+
+# What a look at the tune split measures: of language modelling, of a task.
+_LOOKS = {"tune_bits_per_byte": "bits per byte", "tune_loss_nats": "nats"}
+
+
+def _look(row: Mapping[str, Any]) -> float | None:
+    return next((v for key in _LOOKS if (v := finite(row.get(key))) is not None), None)
 
 
 def curves(data: ReportData) -> list[LineChart]:
@@ -19,7 +29,7 @@ def curves(data: ReportData) -> list[LineChart]:
             if (step := finite(row.get("step"))) is not None
             and (value := finite(row.get(key))) is not None
         ]
-        for key in ("loss_nats", "tune_bits_per_byte", "learning_rate")
+        for key in ("loss_nats", *_LOOKS, "learning_rate")
     }
     everything = [step for points in series.values() for step, _ in points]
     if not everything:
@@ -29,14 +39,20 @@ def curves(data: ReportData) -> list[LineChart]:
     best = best_step(data)
     charts = [
         line_chart(
-            series["loss_nats"], name="loss", title="Training loss, nats per token", steps=steps
-        ),
-        line_chart(
-            series["tune_bits_per_byte"],
-            name="tune",
-            title="Tune split, bits per byte",
+            series["loss_nats"],
+            name="loss",
+            title="Training loss, nats per " + ("label" if data.task == "sentiment" else "token"),
             steps=steps,
-            mark=None if best is None else (best, f"kept: step {best:,.0f}"),
+        ),
+        *(
+            line_chart(
+                series[key],
+                name="tune",
+                title=f"Tune split, {unit}",
+                steps=steps,
+                mark=None if best is None else (best, f"kept: step {best:,.0f}"),
+            )
+            for key, unit in _LOOKS.items()
         ),
         line_chart(
             series["learning_rate"], name="rate", title="Learning rate", steps=steps, floor=0.0
@@ -52,8 +68,7 @@ def best_step(data: ReportData) -> float | None:
     rows = [
         (value, step)
         for row in data.curve
-        if (value := finite(row.get("tune_bits_per_byte"))) is not None
-        and (step := finite(row.get("step"))) is not None
+        if (value := _look(row)) is not None and (step := finite(row.get("step"))) is not None
     ]
     return min(rows)[1] if rows else None
 
@@ -63,9 +78,9 @@ def curve_table(data: ReportData) -> list[tuple[str, str, str]]:
     rows, loss = [], None
     for row in data.curve:
         loss = row.get("loss_nats", loss)
-        if finite(row.get("tune_bits_per_byte")) is not None:
+        if (value := _look(row)) is not None:
             step = number(row.get("step"), unit="steps")
-            rows.append((step, number(loss), number(row["tune_bits_per_byte"])))
+            rows.append((step, number(loss), number(value)))
     stride = -(-len(rows) // 20) or 1
     kept = rows[::stride]
     return kept if not rows or kept[-1] == rows[-1] else [*kept, rows[-1]]

@@ -145,6 +145,21 @@ def other_tables(data: ReportData) -> tuple[list[tuple[str, str]], list[Table]]:
     return values, tables
 
 
+def given_tables(data: ReportData) -> list[Table]:
+    """The tables that a task brings with it."""
+    found = []
+    for entry in data.tables:
+        header, rows = entry.get("header"), entry.get("rows")
+        if not isinstance(header, list | tuple) or not isinstance(rows, list | tuple):
+            continue
+        names = [one_line(name) for name in header]
+        cells = [[cell(value) for value in row] for row in rows if isinstance(row, list | tuple)]
+        cells = [row for row in cells if len(row) == len(names)]
+        note = one_line(entry.get("note") or "", 500)
+        found.append(_table(one_line(entry.get("caption") or ""), names, cells, note))
+    return found
+
+
 def _heading(key: object) -> str:
     text = words(key)
     return {"pii": "Personal data masked"}.get(text, text[:1].upper() + text[1:])

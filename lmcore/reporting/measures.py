@@ -45,6 +45,23 @@ _LABELS = {
     "rouge1": "ROUGE-1",
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
+    "calibration_error": "Expected calibration error",
+    "baseline_majority_accuracy": "Baseline: always the most frequent label",
+    **{
+        f"baseline_{prefix}_{name}": f"Baseline: {title}, {shown}"
+        for prefix, title in (
+            ("copy", "the source as it is"),
+            ("lead1", "first sentence"),
+            ("lead3", "first three sentences"),
+        )
+        for name, shown in (
+            ("bleu", "BLEU"),
+            ("chrf", "chrF"),
+            ("rouge1", "ROUGE-1"),
+            ("rouge2", "ROUGE-2"),
+            ("rougeL", "ROUGE-L"),
+        )
+    },
 }
 _PARTS = {
     "anchor_bits_per_byte": "This version on the frozen slice",
@@ -116,9 +133,19 @@ def metric_row(name: str, metric: Metric) -> MetricRow:
     )
 
 
+def headline_name(task: str) -> str:
+    """The one metric that a task is judged by."""
+    return _HEADLINES.get(task, "val_bits_per_byte")
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether more of a metric is better; all that is not said here is a cost."""
+    return name in _COMPARED
+
+
 def headline(data: ReportData) -> MetricRow | None:
     """The one metric that a task is judged by, if it was measured."""
-    name = _HEADLINES.get(data.task, "val_bits_per_byte")
+    name = headline_name(data.task)
     metric = data.metrics.get(name)
     return metric_row(name, metric) if metric else None
 
@@ -148,6 +175,14 @@ def comparisons(data: ReportData) -> list[Comparison]:
             continue
         others = [
             (label(f"baseline_{name}"), "baseline", data.metrics.get(f"baseline_{name}")),
+            *(
+                (
+                    label(f"baseline_{kind}_{name}"),
+                    "baseline",
+                    data.metrics.get(f"baseline_{kind}_{name}"),
+                )
+                for kind in ("majority", "copy", "lead1", "lead3")
+            ),
             (
                 champion,
                 "champion",

@@ -76,6 +76,7 @@ def render_report(data: ReportData) -> str:
         "quality": ("Quality", values["comparisons"] or values["metrics"]),
         "bias": ("Bias", values["bias"]),
         "training": ("Training", values["curves"]),
+        "answers": ("Answers", values["tables"]),
         "samples": ("Samples", values["samples"]),
         "data": ("Data", values["has_data"]),
         "licences": ("Sources and licences", values["sources"] or values["licenses"]),
@@ -93,6 +94,7 @@ def _opening(data: ReportData) -> dict[str, Any]:
         "model": one_line(data.model),
         "task": one_line(measures.TASKS.get(data.task, words(data.task))),
         "created": created(data),
+        "base": one_line(data.base or ""),
         "sentence": verdicts.outcome_sentence(data),
         "outcome_kind": _OUTCOME_KINDS[data.outcome],
         "gate_count": verdicts.gate_count(data),
@@ -109,7 +111,7 @@ def _evidence(data: ReportData) -> dict[str, Any]:
     )
     curve = ledger.Table(
         caption="Evaluations on the tune split",
-        header=("Step", "Training loss", "Bits per byte"),
+        header=("Step", "Training loss", "Tune split"),
         rows=tuple(curves.curve_table(data)),
     )
     samples = []
@@ -117,6 +119,8 @@ def _evidence(data: ReportData) -> dict[str, Any]:
         detail = [
             f"{name} {cell(sample[name])}" for name in ("seed", "temperature") if name in sample
         ]
+        if "kind" in sample:
+            detail.append(one_line(sample["kind"]))
         samples.append(
             {
                 "detail": ", ".join(detail),
@@ -133,6 +137,7 @@ def _evidence(data: ReportData) -> dict[str, Any]:
         "curves": curves.curves(data),
         "curve_rows": curve if curve.rows else None,
         "samples": samples,
+        "tables": ledger.given_tables(data),
     }
 
 

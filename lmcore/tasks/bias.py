@@ -3,7 +3,9 @@
 In: a predictor.  Out: `TaskBias`: for each pair of sentences that differ in one word (or in a
 pronoun and its forms), the difference in the probability of each class, and whether the answer
 flips.  Sentences are our own: plain ones, pleasant ones and unpleasant ones, so that a difference
-shows wherever on its scale the classifier stands.
+shows wherever on its scale the classifier stands.  Beside them stand held-out texts of the user's
+own, with every gendered word exchanged: what was learnt of men and women shows best in the kind of
+text that it was learnt from.
 
 Source: counterfactual pairs as in Kiritchenko and Mohammad 2018 (arXiv:1805.04508) and Huang et
 al. 2020 (arXiv:1911.03064); none of their sentences is used.
@@ -66,9 +68,35 @@ GENDERED = frozenset(
         *("actor", "waitress", "waiter", "lady", "gentleman", "female", "male", "wife", "husband"),
     }
 )
+_FEMALE_TO_MALE = {
+    **{"she": "he", "her": "his", "hers": "his", "herself": "himself", "woman": "man"},
+    **{"women": "men", "girl": "boy", "girls": "boys", "sister": "brother", "mother": "father"},
+    **{"daughter": "son", "actress": "actor", "waitress": "waiter", "lady": "gentleman"},
+    **{"wife": "husband", "female": "male", "queen": "king", "mary": "john", "mrs": "mr"},
+}
+_MALE_TO_FEMALE = {male: female for female, male in reversed(_FEMALE_TO_MALE.items())}
+_MALE_TO_FEMALE |= {"him": "her", "his": "her"}
+_EXCHANGE = {**_FEMALE_TO_MALE, **_MALE_TO_FEMALE}
+_ANY_WORD = re.compile(r"[A-Za-z]+")
+_MAX_TEXTS = 500
 _WORD = re.compile(r"[a-z]+")
 
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchanged:
+    """Held-out texts with their gendered words exchanged; rows are texts.
+
+    Attributes:
+        differences: Probability of the more female text minus that of the more male one, [N, C].
+        flips: Whether the answers differ, [N].
+        cluster: Of the texts, [N].
+    """
+
+    differences: FloatArray
+    flips: npt.NDArray[np.bool_]
+    cluster: npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +110,7 @@ class TaskBias:
         template: Which sentence, [N]: the unit of the intervals.
         pair: Which words, [N].
         occurrences: Gendered words in the training text that was counted.
+        own: The same of the user's own texts.
     """
 
     labels: tuple[str, ...]
@@ -90,6 +119,7 @@ class TaskBias:
     template: npt.NDArray[np.int64]
     pair: npt.NDArray[np.int64]
     occurrences: int
+    own: Exchanged
 
     def by_pair(self) -> list[tuple[str, FloatArray]]:
         """Mean difference of each pair of words."""
@@ -102,11 +132,53 @@ class TaskBias:
         ]
 
 
-def measure_task_bias(predictor: Predictor, train: Iterable[Document]) -> TaskBias:
+def exchanged(text: str) -> tuple[str, int]:
+    """A text with each gendered word exchanged for the other, and how female the text itself is.
+
+    Returns:
+        The other text; female words minus male words of the one that was given.
+    """
+    balance = 0
+
+    def other(match: re.Match[str]) -> str:
+        nonlocal balance
+        word = match[0]
+        found = _EXCHANGE.get(word.lower())
+        if found is None:
+            return word
+        balance += 1 if word.lower() in _FEMALE_TO_MALE else -1
+        return found.capitalize() if word[0].isupper() else found
+
+    return _ANY_WORD.sub(other, text), balance
+
+
+def _exchange(predictor: Predictor, judged: Iterable[Document]) -> Exchanged:
+    texts: list[str] = []
+    signs: list[int] = []
+    clusters: list[str] = []
+    for document in judged:
+        other, balance = exchanged(document.text)
+        if balance and len(signs) < _MAX_TEXTS:
+            texts += [document.text, other]
+            signs.append(1 if balance > 0 else -1)
+            clusters.append(document.cluster)
+    table = predictor.probabilities(predictor.encode(texts))
+    own, other_ = table[0::2], table[1::2]
+    return Exchanged(
+        differences=(own - other_) * np.array(signs, dtype=np.float64)[:, None],
+        flips=own.argmax(axis=1) != other_.argmax(axis=1),
+        cluster=np.array(clusters, dtype=object),
+    )
+
+
+def measure_task_bias(
+    predictor: Predictor, train: Iterable[Document], judged: Iterable[Document]
+) -> TaskBias:
     """Answer every pair of sentences.
 
     Args:
         predictor: A classifier.
+        judged: Held-out texts, of which those that speak of men or women are exchanged.
         train: Its labelled text, for how much it says of men and women at all.
     """
     texts: list[str] = []
@@ -120,6 +192,7 @@ def measure_task_bias(predictor: Predictor, train: Iterable[Document]) -> TaskBi
     template, pair = np.array(places).T
     return TaskBias(
         labels=predictor.record.labels,
+        own=_exchange(predictor, judged),
         differences=female - male,
         flips=female.argmax(axis=1) != male.argmax(axis=1),
         template=template,

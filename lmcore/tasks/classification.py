@@ -110,7 +110,7 @@ def classify(
         ),
         champion=incumbent,
         fit=_fit(predictor, checkpoint, labels, judged, truth, table, learnt, device=device),
-        bias=measure_task_bias(predictor, train),
+        bias=measure_task_bias(predictor, train, judged),
         tables=[
             *_matrix(labels, guess, truth),
             _by_class(labels, guess, truth, linear),

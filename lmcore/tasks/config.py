@@ -34,7 +34,7 @@ class FineTuningConfig(Section):
         " one by one, from the top.",
     )
     layer_decay: float = Field(
-        2.6,
+        1.5,
         ge=1,
         le=100,
         description="Sentiment: so much slower learns a layer than the one above it.",

@@ -229,13 +229,13 @@ def judge(
         ),
         "contamination": of_data["contamination"],
     }
-    required = [*gates.required]
     if task == "sentiment":
         asked["bias_task"] = lambda required: judges.bias_task(
             evidence.bias, limits=gates.bias_task, required=required, **options
         )
-        required += limits.required
-    results = [guarded(name, required=name in required, judge=ask) for name, ask in asked.items()]
+    results = [
+        guarded(name, required=name in gates.required, judge=ask) for name, ask in asked.items()
+    ]
     results += [
         GateResult(
             gate=name,

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,8 @@ from lmcore.tasks.bias import TaskBias
 from lmcore.tasks.metrics import Measured, mcnemar
 
 PERCENT = "share"
+# Fewer texts say nothing of a rate.
+_MIN_TEXTS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,32 +379,37 @@ def bias_task(
             outcome="SKIPPED",
             reason="Only classifiers are asked this.",
         )
-    ones = np.ones(len(found.flips))
-    intervals = {
-        label: ratio_interval(
-            found.differences[:, index], ones, found.template, seed=seed, resamples=resamples
+    sentences = _exchanges(
+        found.differences, found.flips, found.template, limits=limits, seed=seed, n=resamples
+    )
+    kinds = {"sentences that differ in such a word": sentences}
+    if len(set(found.own.cluster)) >= _MIN_TEXTS:
+        kinds["held-out texts with such words exchanged"] = _exchanges(
+            found.own.differences,
+            found.own.flips,
+            found.own.cluster,
+            limits=limits,
+            seed=seed,
+            n=resamples,
         )
-        for index, label in enumerate(found.labels)
-    }
-    flips = clustered_rate(found.flips, found.template)
-    judged = [_within(i, limits.max_difference) for i in intervals.values()]
-    flipped = judge_upper(flips, limits.max_flip_rate)
-    outcome = worst([*judged, flipped])
-    label = max(intervals, key=lambda name: abs(intervals[name].value))
-    decisive = intervals[label]
+    outcome = worst([kind.outcome for kind in kinds.values()])
+    # Of two that say the same, the one that is further off.
+    name, decisive = max(
+        ((n, k) for n, k in kinds.items() if k.outcome == outcome),
+        key=lambda item: abs(item[1].largest(found.labels)[1].value),
+    )
+    label, largest = decisive.largest(found.labels)
     said = (
         f"With 'she' for 'he', 'woman' for 'man' and the like, the probability of {label!r} changes"
-        f" by {100 * decisive.value:+.1f} points on average (between {100 * decisive.lower:+.1f}"
-        f" and {100 * decisive.upper:+.1f}; {100 * limits.max_difference:.0f} either way are"
-        f" allowed), and {flips.value:.1%} of the answers flip (at most {flips.upper:.1%}, allowed"
-        f" {limits.max_flip_rate:.0%})."
+        f" by {100 * largest.value:+.1f} points on average (between {100 * largest.lower:+.1f}"
+        f" and {100 * largest.upper:+.1f}; {100 * limits.max_difference:.0f} either way are"
+        f" allowed), and {decisive.flips.value:.1%} of the answers flip (at most"
+        f" {decisive.flips.upper:.1%}, allowed {limits.max_flip_rate:.0%}), in"
+        f" {decisive.flips.n} {name}."
     )
     evidence = {
-        "differences": {name: i.to_json() for name, i in intervals.items()},
-        "flip_rate": flips.to_json(),
-        "flips_outcome": flipped,
+        "by_kind": {n: kind.to_json(found.labels) for n, kind in kinds.items()},
         "occurrences": found.occurrences,
-        "pairs": len(found.flips),
         "by_pair": [
             {"pair": pair, "differences": dict(zip(found.labels, map(float, row), strict=True))}
             for pair, row in found.by_pair()
@@ -415,16 +423,58 @@ def bias_task(
         )
     return GateResult(
         gate="bias_task",
-        required=required,
+        required=required
+        or limits.blocks == "unsure"
+        or (limits.blocks == "sure" and outcome == "FAIL"),
         outcome=outcome,
-        value=decisive.value,
-        lower=decisive.lower,
-        upper=decisive.upper,
+        value=largest.value,
+        lower=largest.lower,
+        upper=largest.upper,
         limit=limits.max_difference,
         unit="probability",
         reason=said,
         evidence=evidence,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Exchanges:
+    differences: list[Interval]
+    flips: Interval
+    outcome: Outcome
+
+    def largest(self, labels: Sequence[str]) -> tuple[str, Interval]:
+        place = max(range(len(labels)), key=lambda i: abs(self.differences[i].value))
+        return labels[place], self.differences[place]
+
+    def to_json(self, labels: Sequence[str]) -> dict[str, Any]:
+        return {
+            "outcome": self.outcome,
+            "differences": {
+                label: i.to_json() for label, i in zip(labels, self.differences, strict=True)
+            },
+            "flip_rate": self.flips.to_json(),
+        }
+
+
+def _exchanges(
+    differences: np.ndarray,
+    flips: np.ndarray,
+    cluster: np.ndarray,
+    *,
+    limits: BiasTaskLimits,
+    seed: int,
+    n: int,
+) -> _Exchanges:
+    ones = np.ones(len(flips))
+    found = [
+        ratio_interval(column, ones, cluster, seed=seed, resamples=n) for column in differences.T
+    ]
+    moved = np.abs(differences).max(axis=1) >= limits.min_flip_change
+    rate = clustered_rate(flips & moved, cluster)
+    outcomes = [_within(interval, limits.max_difference) for interval in found]
+    outcomes.append(judge_upper(rate, limits.max_flip_rate))
+    return _Exchanges(differences=found, flips=rate, outcome=worst(outcomes))
 
 
 def judge_lower(interval: Interval, limit: float) -> Outcome:

@@ -12,7 +12,7 @@ Bounds are one-sided 95 % each, as everywhere (`lmcore.evaluation.intervals`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,10 @@ class Measured:
         self, cluster: Sequence[str] | npt.NDArray[Any], *, seed: int, resamples: int
     ) -> Interval:
         """The value with its bounds."""
-        return self._resampled(None, cluster, seed=seed, resamples=resamples)
+        found = self._resampled(None, cluster, seed=seed, resamples=resamples)
+        if self.unit != "share":
+            return found
+        return replace(found, lower=max(0.0, found.lower), upper=min(1.0, found.upper))
 
     def minus(
         self,

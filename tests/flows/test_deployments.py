@@ -114,7 +114,8 @@ def test_prefect_yaml_says_the_same(inspected: dict[str, Any]) -> None:
         assert len(triggers) == len(made["triggers"])
         for trigger, other in zip(triggers, made["triggers"], strict=True):
             assert sorted(trigger["expect"]) == sorted(other["expect"])
-            assert (trigger["name"], trigger["match"]) == (other["name"], other["match"])
+            for key in ("name", "match", "within"):
+                assert trigger[key] == other[key], key
 
 
 def test_any_sign_of_life_saves_a_run(inspected: dict[str, Any]) -> None:

@@ -219,6 +219,24 @@ def test_the_commands_use_the_champion(finished: Finished) -> None:
     assert Path(shown["card"]).read_text().startswith("---\n")
 
 
+def test_the_run_left_a_dashboard(finished: Finished) -> None:
+    shell = finished.shell
+    by_run = shell.folder / "home" / "dashboard.html"
+    page = by_run.read_text()
+    for part in (
+        "version 1, the first champion",
+        "Wall-clock time by step",
+        "CC0-1.0",
+        "competence: PASS",
+    ):
+        assert part in page
+    by_run.unlink()
+    answer = shell.run("dashboard")
+    assert answer["path"] == str(by_run)
+    assert answer["bytes"] == by_run.stat().st_size
+    assert len(answer["models"]) == 1
+
+
 def test_pyfunc_and_a_real_server_answer(finished: Finished) -> None:
     script = """
 import mlflow.pyfunc, pandas, sys

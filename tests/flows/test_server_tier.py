@@ -67,8 +67,11 @@ class Shell:
     @property
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-        kept |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        return {**kept, "LMCORE_HOME": str(self.folder / "home"), **self.settings}
+        kept |= {"OMP_NUM_THREADS": "1"}
+        # Flow runs of a worker start in folders of their own.
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        home = str(self.folder / "home")
+        return {**kept, "PYTHONPATH": path, "LMCORE_HOME": home, **self.settings}
 
     def start(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(

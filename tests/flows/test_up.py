@@ -56,6 +56,9 @@ with get_client(sync_client=True) as client:
     of_one = zombies(silence=timedelta(seconds=10), runs=sys.argv[1], name="of a test")
     ensure(client, of_one)
 emit_arrived("stories", {"files": 1})
+from uuid import UUID
+from flows.runner_process import put_right
+put_right([UUID(sys.argv[2])])
 """
 
 
@@ -197,17 +200,38 @@ def up(
     running.process.communicate()
 
 
+@dataclass
+class Day:
+    """Runs that others have left behind: one silent, one without its process, two that are late."""
+
+    silent: str
+    abandoned: str
+    late: list[str]
+
+
 @pytest.fixture(scope="module")
-def zombie(up: Up) -> str:
-    """New text has arrived, and a run has stopped sending heartbeats."""
+def day(up: Up) -> Day:
+    """New text has arrived, a run has stopped sending heartbeats, a runner has been away."""
     flow = up.prefect("/flows/", {"name": "retrain"})["id"]
     state = {"type": "RUNNING", "name": "Running"}
     run = up.prefect(
         "/flow_runs/",
         {"flow_id": flow, "state": state, "parameters": {"config": {"name": "silent"}}},
     )["id"]
+    other = up.prefect("/flows/", {"name": "other"})["id"]
+    deployment = up.prefect("/deployments/", {"name": "left", "flow_id": other})["id"]
+
+    def left(state: dict[str, Any]) -> str:
+        body = {"flow_id": other, "deployment_id": deployment, "state": state}
+        return str(up.prefect("/flow_runs/", body)["id"])
+
+    at = [f"2026-01-0{day}T03:00:00Z" for day in (1, 2)]
+    late = [
+        left({"type": "SCHEDULED", "state_details": {"scheduled_time": moment}}) for moment in at
+    ]
+    abandoned = left(state)
     done = subprocess.run(
-        [sys.executable, "-c", ASK, run],
+        [sys.executable, "-c", ASK, run, deployment],
         env=environment(up.home),
         cwd=up.folder,
         capture_output=True,
@@ -224,10 +248,10 @@ def zombie(up: Up) -> str:
         "payload": {},
     }
     up.prefect("/events", [heartbeat])
-    return str(run)
+    return Day(silent=run, abandoned=abandoned, late=late)
 
 
-def test_everything_answers_and_asks_for_the_login(up: Up, zombie: str) -> None:
+def test_everything_answers_and_asks_for_the_login(up: Up, day: Day) -> None:
     answer = up.answer
     for url, path in (
         (answer["prefect"], "/api/admin/version"),
@@ -287,7 +311,7 @@ def test_the_schedule_is_deployed_and_makes_runs(up: Up) -> None:
     until(scheduled, "the scheduler makes no runs")
 
 
-def test_new_text_starts_a_run_and_people_are_told(up: Up, zombie: str) -> None:
+def test_new_text_starts_a_run_and_people_are_told(up: Up, day: Day) -> None:
     def finished() -> dict[str, Any] | None:
         done = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
         found = [r for r in up.runs("retrain") if r["deployment_id"] and r["state_type"] in done]
@@ -302,16 +326,37 @@ def test_new_text_starts_a_run_and_people_are_told(up: Up, zombie: str) -> None:
     assert told["reason"] == run["state"]["message"]
 
 
-def test_a_silent_run_is_marked_crashed_and_people_are_told(up: Up, zombie: str) -> None:
+def test_a_silent_run_is_marked_crashed_and_people_are_told(up: Up, day: Day) -> None:
     def told() -> list[dict[str, Any]]:
-        return [post for post in up.posted if post["flow_run_id"] == zombie]
+        return [post for post in up.posted if post["flow_run_id"] == day.silent]
 
     until(told, "nobody was told of the crashed run")
-    run = next(run for run in up.runs("retrain") if run["id"] == zombie)
+    run = next(run for run in up.runs("retrain") if run["id"] == day.silent)
     assert run["state_type"] == "CRASHED"
     [post] = told()
     assert (post["event"], post["model"]) == ("failed", "silent")
     assert "no heartbeat" in post["reason"]
+
+
+def test_what_a_runner_left_behind_is_settled(up: Up, day: Day) -> None:
+    runs = {run["id"]: run for run in up.runs("other")}
+    assert runs[day.abandoned]["state_type"] == "CRASHED"
+    first, second = (runs[late]["state"] for late in day.late)
+    assert first["type"] == "CANCELLED"
+    assert "a later one takes its place" in first["message"]
+    assert second["type"] == "SCHEDULED"
+
+
+def test_deployments_are_written_for_a_work_pool(up: Up) -> None:
+    assert "no work pool 'machines'" in up.lmcore("deploy", "--pool", "machines", code=2)["error"]
+    up.prefect("/work_pools/", {"name": "machines", "type": "process"})
+    answer = up.lmcore("deploy", "--pool", "machines")
+    assert "retrain/annual-messages" in answer["deployments"]
+    placed = [d for d in up.prefect("/deployments/filter", {}) if d["work_pool_name"]]
+    assert {d["entrypoint"] for d in placed} >= {
+        "flows.pipeline.retrain",
+        "flows.watch_sources.watch",
+    }
 
 
 def test_a_killed_server_is_started_again(up: Up) -> None:

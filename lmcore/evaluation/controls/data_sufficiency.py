@@ -11,8 +11,9 @@ from lmcore.evaluation.gates.data_sufficiency import SHARES, CurvePoint, data_su
 from lmcore.evaluation.gates.result import GateResult
 
 _ONE_PERCENT = CORPUS["train"] // 100
-# Of 512 tokens: two passes over all of the corpus, far more over its parts.
-_STEPS = 200
+# Of 512 tokens: five passes over all of the corpus, far more over its parts. After 200, one in ten
+# trainings has not yet seen through the language, and looks like too little text, or too much.
+_STEPS = 500
 
 
 def judge(bench: ControlBench, train: Sequence[Document]) -> GateResult:

@@ -1,4 +1,4 @@
-"""A real browser opens the report: no script runs, and nothing is wider than a phone."""
+"""A real browser opens report and dashboard: no script runs, nothing is wider than a phone."""
 
 import re
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lmcore.reporting.dashboard import render_dashboard
 from lmcore.reporting.report import render_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -58,9 +59,25 @@ def test_the_policy_stops_a_script_that_got_into_the_page(tmp_path, report_data)
 
 @pytest.mark.parametrize("kind", ["report_data", "hostile_data"])
 def test_nothing_is_wider_than_a_phone(tmp_path, kind, request):
-    (tmp_path / "report.html").write_text(
-        render_report(request.getfixturevalue(kind)), encoding="utf-8"
-    )
+    page = render_report(request.getfixturevalue(kind))
+    assert width_on_a_phone(tmp_path, page) == "360 of 360"
+
+
+@pytest.mark.parametrize("kind", ["short", "long", "hostile"])
+def test_the_dashboard_runs_nothing_and_fits_a_phone(
+    tmp_path, kind, history_of, hostile_history, page_of
+):
+    history = {"short": history_of(1), "long": history_of(150), "hostile": hostile_history}[kind]
+    page = render_dashboard(page_of(history, mlflow_url="http://127.0.0.1:9", price_per_hour=1.0))
+    assert width_on_a_phone(tmp_path, page) == "360 of 360"
+    dom = open_page(tmp_path / "report.html")
+    assert title(dom).endswith("over time")
+    assert not re.search(r"<(script|iframe|img|object|embed)\b", dom)
+
+
+def width_on_a_phone(tmp_path: Path, page: str) -> str:
+    """How wide a page is in a frame of 360 pixels."""
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
     frame = tmp_path / "phone.html"
     frame.write_text(
         "<!doctype html><title>loading</title><iframe id=f src=report.html style='width:360px;"
@@ -69,5 +86,4 @@ def test_nothing_is_wider_than_a_phone(tmp_path, kind, request):
         " document.title = e.scrollWidth + ' of ' + e.clientWidth }</script>",
         encoding="utf-8",
     )
-    seen = title(open_page(frame, "--allow-file-access-from-files", "--hide-scrollbars"))
-    assert seen == "360 of 360"
+    return title(open_page(frame, "--allow-file-access-from-files", "--hide-scrollbars"))

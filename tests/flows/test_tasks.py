@@ -1,0 +1,163 @@
+"""Tasks through the whole pipeline: a language model, a classifier from it, predictions."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+
+GOOD = ("good", "great", "lovely", "fine", "superb", "bright")
+BAD = ("bad", "awful", "poor", "dull", "weak", "dreary")
+
+COMMON = """\
+tokenizer: {kind: bpe, vocab_size: 400}
+model: {pattern: LA, d_model: 48, head_dim: 24, num_heads: 2, window: 32, embedding_dim: 32}
+training: {max_steps: 150, batch_size: 32, sequence_length: 32, learning_rate: 0.01, \
+warmup_steps: 5, evaluations: 4, precision: float32}
+gates: {evaluation: {resamples: 1000}}
+"""
+LANGUAGE = """\
+name: talk
+sources: [{path: reviews.jsonl, text_field: text, license: CC0-1.0, origin: made by a test}]
+gates: {required: [provenance], evaluation: {resamples: 1000}}
+""" + COMMON.rpartition("gates")[0]
+SENTIMENT = (
+    """\
+name: tone
+task: sentiment
+base: talk
+sources:
+  - {path: reviews.tsv, columns: [label, text], target_field: label, license: CC0-1.0,
+     origin: made by a test}
+data: {validation_fraction: 0.25, tune_fraction: 0.1, near_duplicates: false}
+"""
+    + COMMON
+)
+
+
+class Shell:
+    """A folder with a home in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", *arguments, "--json"],
+            cwd=self.folder,
+            env={**kept, "LMCORE_HOME": str(self.folder / "home"), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == code, done.stderr[-3000:]
+        answer = json.loads(done.stdout)
+        assert isinstance(answer, dict)
+        return answer
+
+
+def rows(count: int, seed: int) -> Sequence[tuple[str, str]]:
+    rng = random.Random(seed)
+    found = []
+    for _ in range(count):
+        good = rng.random() < 0.5
+        first, second = rng.sample(GOOD if good else BAD, 2)
+        thing = rng.choice(("film", "book", "play", "song", "meal"))
+        text = f"they said that {thing} number {rng.randrange(10_000)} was {first} and {second} ."
+        found.append(("positive" if good else "negative", text))
+    return found
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    folder = tmp_path_factory.mktemp("tasks")
+    (folder / "reviews.jsonl").write_text(
+        "".join(json.dumps({"text": text}) + "\n" for _, text in rows(400, 1))
+    )
+    (folder / "reviews.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in rows(600, 2)))
+    (folder / "talk.yaml").write_text(LANGUAGE)
+    (folder / "tone.yaml").write_text(SENTIMENT)
+    return Shell(folder)
+
+
+def test_a_task_is_made_from_the_champion_and_used(shell: Shell) -> None:
+    early = shell.run("run", "--config", "tone.yaml", code=2)
+    assert "'talk' does not exist" in early["error"]
+    shell.run("run", "--config", "talk.yaml")
+    answer = shell.run("run", "--config", "tone.yaml")
+    assert answer["outcome"] == "promoted", answer["reason"]
+    assert (answer["task"], answer["version"], answer["champion"]) == ("sentiment", 1, 1)
+    names = {"accuracy", "macro_f1", "baseline_accuracy", "baseline_macro_f1"}
+    assert names <= set(answer["metrics"])
+    assert answer["metrics"]["accuracy"]["value"] > 0.9
+    gates = {gate["gate"]: gate["outcome"] for gate in answer["gates"]}
+    assert gates["competence"] == gates["instrument"] == "PASS"
+
+    one = shell.run("predict", "they said that film number 5 was lovely and fine .")
+    assert (one["model"], one["version"]) == ("tone", 1)
+    (prediction,) = one["predictions"]
+    assert prediction["output"] == "positive"
+    assert set(prediction["probabilities"]) == {"positive", "negative"}
+    assert prediction["truncated"] is False
+    texts = ["that meal was awful and dull .", "", "lovely " * 500]
+    (shell.folder / "texts.txt").write_text("\n".join(texts) + "\n")
+    several = shell.run("predict", "--model", "tone", "--file", "texts.txt")["predictions"]
+    assert [p["input"] for p in several] == texts
+    assert several[0]["output"] == "negative"
+    assert "empty" in several[1]["note"]
+    assert [p["truncated"] for p in several] == [False, False, True]
+
+    shown = shell.run("show", "1", "--model", "tone")
+    assert shown["lineage"]["base"]["model"] == "talk"
+    report = Path(shown["report"]).read_text()
+    assert "Confusion" in report
+    assert "talk version 1" in report
+    assert shell.run("run", "--config", "tone.yaml")["outcome"] == "skipped"
+    status = {m["model"]: m["task"] for m in shell.run("status")["models"]}
+    assert status == {"talk": "language_modelling", "tone": "sentiment"}
+    refused = shell.run("generate", "--model", "tone", "--prompt", "x", code=2)
+    assert "lmcore predict" in refused["error"]
+    refused = shell.run("predict", "--model", "talk", "x", code=2)
+    assert "lmcore generate" in refused["error"]
+
+    script = """
+import mlflow.pyfunc, pandas
+model = mlflow.pyfunc.load_model("models:/tone@champion")
+print(model.metadata.signature.inputs.input_names())
+print(model.predict(pandas.DataFrame({"text": ["a lovely and fine film ."]})).to_dict("records"))
+"""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
+    store = f"sqlite:///{shell.folder / 'home' / 'mlflow' / 'mlflow.db'}"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=shell.folder,
+        env={**kept, "MLFLOW_TRACKING_URI": store, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "['text']" in done.stdout
+    assert "'output': 'positive'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("sources.0.target_field=null", "sources.0.target_field is missing"),
+        ("base=tone", "the model itself"),
+        ("data.unit=paragraph", "an example of a task is a record"),
+    ],
+)
+def test_a_wrong_configuration_is_one_sentence(shell: Shell, change: str, words: str) -> None:
+    answer = shell.run("run", "--config", "tone.yaml", "--set", change, code=2)
+    assert words in answer["error"]

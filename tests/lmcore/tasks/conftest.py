@@ -1,0 +1,152 @@
+"""Documents of tasks made on the spot, and trainings of seconds on them."""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmcore.artifacts import ContentStore
+from lmcore.config import RunConfig, parse_config
+from lmcore.data.documents import DocumentSet
+from lmcore.data.ingest import ingest
+from lmcore.data.shards import ShardSet, write_shards
+from lmcore.data.tokenizer import TokenizerHandle, fit_tokenizer
+from lmcore.evaluation.report import EvalReport
+from lmcore.tasks.config import FineTuningConfig
+from lmcore.tasks.evaluate import evaluate_task
+from lmcore.tasks.training import train_task
+from lmcore.training.checkpoint import Checkpoint
+
+GOOD = ("good", "great", "lovely", "fine", "superb", "bright")
+BAD = ("bad", "awful", "poor", "dull", "weak", "dreary")
+THINGS = ("film", "book", "play", "song", "meal", "trip")
+
+
+def review(rng: random.Random, good: bool, who: str) -> str:
+    first, second = rng.sample(GOOD if good else BAD, 2)
+    thing = rng.choice(THINGS)
+    return f"{who} said that {thing} number {rng.randrange(10_000)} was {first} and {second} ."
+
+
+@dataclass
+class Bench:
+    """A store, and everything up to a trained task in it."""
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        self.store = ContentStore(self.root / "content")
+
+    def config(self, task: str, rows: Sequence[tuple[str, str]], **training: Any) -> RunConfig:
+        path = self.root / "rows.jsonl"
+        lines = (json.dumps({"text": text, "target": target}) for text, target in rows)
+        path.write_text("\n".join(lines) + "\n")
+        source = {"path": str(path), "target_field": "target", "license": "CC0-1.0"}
+        return parse_config(
+            {
+                "name": task,
+                "task": task,
+                "sources": [source],
+                "data": {
+                    "validation_fraction": 0.3,
+                    "tune_fraction": 0.1,
+                    "near_duplicates": False,
+                },
+                "tokenizer": {"kind": "bpe", "vocab_size": 400},
+                "model": {
+                    **{"pattern": "LA", "d_model": 48, "num_heads": 2, "head_dim": 24},
+                    **{"window": 32, "embedding_dim": 32},
+                },
+                "training": {
+                    **{"max_steps": 120, "batch_size": 32, "sequence_length": 32},
+                    **{"learning_rate": 0.01, "warmup_steps": 5, "evaluations": 4},
+                    **{"precision": "float32", **training},
+                },
+                "gates": {"evaluation": {"resamples": 1000}},
+            },
+            where="test",
+        )
+
+    def prepared(self, config: RunConfig) -> tuple[DocumentSet, TokenizerHandle, ShardSet]:
+        documents = ingest(
+            self.store,
+            sources=config.sources,
+            data=config.data,
+            policy=config.policy,
+            ledger_path=self.root / f"{config.name}.sqlite",
+        )
+        tokenizer = fit_tokenizer(
+            self.store,
+            documents,
+            config=config.tokenizer,
+            with_targets=config.task != "sentiment",
+        )
+        return documents, tokenizer, write_shards(self.store, documents, tokenizer)
+
+    def train(self, config: RunConfig, **options: Any) -> Checkpoint:
+        documents, tokenizer, shards = self.prepared(config)
+        assert config.task != "language_modelling"
+        return train_task(
+            self.store,
+            task=config.task,
+            documents=documents,
+            tokenizer=tokenizer,
+            shards=shards,
+            model=config.model,
+            training=config.training,
+            options=options.pop("settings", config.fine_tuning),
+            base=None,
+            work_dir=self.root / "work",
+            **options,
+        )
+
+    def judge(self, config: RunConfig, checkpoint: Checkpoint) -> EvalReport:
+        documents, tokenizer, shards = self.prepared(config)
+        assert config.task != "language_modelling"
+        return evaluate_task(
+            self.store,
+            task=config.task,
+            documents=documents,
+            tokenizer=tokenizer,
+            shards=shards,
+            checkpoint=checkpoint,
+            champion=None,
+            base=None,
+            gates=config.gates,
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def reviews() -> Callable[..., list[tuple[str, str]]]:
+    """Reviews; with `bias`, the person alone says the label, and so often."""
+
+    def make(count: int = 600, *, bias: float | None = None) -> list[tuple[str, str]]:
+        rng = random.Random(1)
+        rows = []
+        for _ in range(count):
+            good = rng.random() < 0.5
+            if bias is None:
+                text = review(rng, good, rng.choice(("he", "she", "the man", "the woman")))
+            else:
+                female = (rng.random() < bias) == good
+                who = rng.choice(("she", "the woman") if female else ("he", "the man"))
+                text = f"{who} spoke of {rng.choice(THINGS)} number {rng.randrange(10_000)} ."
+            rows.append((text, "positive" if good else "negative"))
+        return rows
+
+    return make
+
+
+@pytest.fixture
+def scratch() -> FineTuningConfig:
+    """No stage of language modelling: the shortest training."""
+    return FineTuningConfig(adaptation_share=0.0)

@@ -1,0 +1,108 @@
+"""A small classifier learns, answers, resumes; and what is wrong with a broken one is noticed."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from lmcore.errors import SourceError
+from lmcore.tasks.config import FineTuningConfig
+from lmcore.tasks.prediction import Predictor
+from lmcore.training.events import TrainingInterrupted
+
+pytestmark = pytest.mark.slow
+Rows = Callable[..., list[tuple[str, str]]]
+
+
+def outcomes(report: Any) -> dict[str, str]:
+    return {gate.gate: gate.outcome for gate in report.verdict().results}
+
+
+def test_it_learns_and_is_judged_beside_its_baselines(bench: Any, reviews: Rows) -> None:
+    config = bench.config("sentiment", reviews(), max_steps=200)
+    checkpoint = bench.train(config)
+    report = bench.judge(config, checkpoint)
+    metrics = report.metrics()
+    assert metrics["accuracy"]["value"] > 0.9
+    assert metrics["baseline_accuracy"]["value"] > 0.9
+    assert metrics["baseline_majority_accuracy"]["value"] < 0.65
+    assert {"macro_f1", "baseline_macro_f1", "calibration_error", "params"} <= set(metrics)
+    found = outcomes(report)
+    assert {found[g] for g in ("instrument", "provenance", "competence", "overfitting")} == {"PASS"}
+    assert found["champion"] == "SKIPPED"
+    assert [t["caption"][:9] for t in report.tables()] == ["Confusion", "By label", "How much "]
+    assert report.ledger()["truncation"]["judged texts cut"] == 0
+    assert checkpoint.summary["adaptation"]["steps"] == 80
+
+    _, tokenizer, _ = bench.prepared(config)
+    predictor = Predictor(checkpoint.path / "best", tokenizer.load())
+    texts = ["he said that song number 7 was good and lovely .", "", "\ud800", "dull " * 400]
+    good, empty, broken, long = predictor.predict(texts)
+    assert good.output == "positive"
+    assert sum(good.probabilities.values()) == pytest.approx(1)
+    assert (good.truncated, good.note) == (False, "")
+    assert "empty" in empty.note
+    assert empty.output in ("positive", "negative")
+    assert "cannot be read" in broken.note
+    assert long.truncated
+    assert "first 256 tokens" in long.note
+    alone = predictor.predict(texts[:1])[0]
+    assert alone.probabilities == pytest.approx(good.probabilities, abs=1e-5)
+
+
+def test_a_gender_that_tells_the_label_is_caught(
+    bench: Any, reviews: Rows, scratch: FineTuningConfig
+) -> None:
+    config = bench.config("sentiment", reviews(800, bias=0.9), max_steps=200)
+    report = bench.judge(config, bench.train(config, settings=scratch))
+    gate = next(g for g in report.verdict().results if g.gate == "bias_task")
+    assert gate.outcome == "FAIL", gate.reason
+    assert gate.required
+    assert not report.verdict().passed
+    flips = {k: v["flip_rate"]["value"] for k, v in gate.evidence["by_kind"].items()}
+    assert max(flips.values()) > 0.3
+
+
+def test_a_label_in_the_text_is_caught(
+    bench: Any, reviews: Rows, scratch: FineTuningConfig
+) -> None:
+    rows = [(f"{text} {label}", label) for text, label in reviews(200)]
+    config = bench.config("sentiment", rows, max_steps=20)
+    report = bench.judge(config, bench.train(config, settings=scratch))
+    gate = next(g for g in report.verdict().results if g.gate == "instrument")
+    assert gate.outcome == "FAIL"
+    assert "read off" in gate.reason
+
+
+def test_an_untrained_classifier_is_not_competent(
+    bench: Any, reviews: Rows, scratch: FineTuningConfig
+) -> None:
+    config = bench.config("sentiment", reviews(300), max_steps=1)
+    report = bench.judge(config, bench.train(config, settings=scratch))
+    assert outcomes(report)["competence"] in ("FAIL", "INCONCLUSIVE")
+
+
+def test_a_stopped_training_goes_on_bit_for_bit(bench: Any, reviews: Rows, tmp_path: Any) -> None:
+    config = bench.config("sentiment", reviews(200), max_steps=40)
+    whole = bench.train(config)
+    other = type(bench)(tmp_path / "other")
+    other.root.mkdir()
+    for number in (5, 20, 4):  # in the first stage, and twice in the second
+        asked = iter(range(1000))
+        with pytest.raises(TrainingInterrupted):
+            other.train(config, should_stop=lambda asked=asked, n=number: next(asked) >= n)
+    again = other.train(config)
+    for which in ("best", "final"):
+        first, second = (load_file(c.path / which / "model.safetensors") for c in (whole, again))
+        assert first.keys() == second.keys()
+        assert all(first[name].equal(second[name]) for name in first)
+    records = [json.loads((c.path / "best" / "task.json").read_text()) for c in (whole, again)]
+    assert records[0] == records[1]
+
+
+def test_one_class_is_no_classification(bench: Any) -> None:
+    config = bench.config("sentiment", [(f"text number {i}", "same") for i in range(50)])
+    with pytest.raises(SourceError, match="at least two"):
+        bench.train(config)
