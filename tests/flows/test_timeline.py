@@ -112,18 +112,13 @@ def test_a_version_that_went_on_is_rebuilt_from_where_it_began(walk: Walk) -> No
     assert answer["identical"] is True
 
 
-def test_what_the_champion_knows_is_not_fresh(walk: Walk) -> None:
-    found = shell(walk.folder, "monitor", "--config", "config.yaml")
-    assert (found["outcome"], found["documents"]["fresh"]) == ("INCONCLUSIVE", 0)
-    assert found["documents"]["needed"] == 10
+def test_without_a_champion_there_is_nothing_to_monitor(walk: Walk) -> None:
     none = shell(walk.folder, "monitor", "--config", "config.yaml", "--set", "name=nobody", code=2)
     assert "no champion" in none["error"]
 
 
 def test_what_is_in_use_outlives_prune(walk: Walk) -> None:
-    told = shell(walk.folder, "prune", "--keep", "1", "--dry-run")
     done = shell(walk.folder, "prune", "--keep", "1")
-    assert {**told, "dry_run": False} == done
     assert {row["version"]: row["reasons"][-1] for row in done["kept"]} == {
         1: "version 2 went on from it",
         2: "champion",
