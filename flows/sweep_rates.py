@@ -15,6 +15,7 @@ from flows.environment import allow_hub, current
 from flows.launch import StoppedError, names_the_hub
 from flows.signals import polite_signals, stop_requested
 from lmcore.config import load_config
+from lmcore.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,11 @@ def sweep_rates(
         overrides=overrides,
         started_in=home.started_in,
     )
+    if config.task != "language_modelling":
+        raise UserError(
+            f"task: a sweep is for language models, and this is {config.task}; set"
+            " training.learning_rate by hand"
+        )
     if names_the_hub(config):
         allow_hub()
     with polite_signals():
