@@ -16,6 +16,7 @@ from flows.launch import StoppedError, names_the_hub
 from flows.locks import using_content
 from flows.signals import polite_signals, stop_requested
 from lmcore.config import load_config
+from lmcore.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,11 @@ def sweep_rates(
         overrides=overrides,
         started_in=home.started_in,
     )
+    if config.task != "language_modelling":
+        raise UserError(
+            f"task: a sweep is for language models, and this is {config.task}; set"
+            " training.learning_rate by hand"
+        )
     if names_the_hub(config):
         allow_hub()
     with polite_signals(), using_content(home.locks):

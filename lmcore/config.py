@@ -112,6 +112,8 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _task_fits(self) -> RunConfig:
+        if self.task != "sentiment" and "bias_task" in self.gates.required:
+            raise ValueError("gates.required: bias_task is a gate of sentiment; take it out")
         if self.task == "language_modelling":
             if self.base is not None:
                 raise ValueError("base is for tasks that start from a language model; leave it out")

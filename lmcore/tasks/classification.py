@@ -26,9 +26,10 @@ from lmcore.tasks.evidence import (
     learnt_documents,
     lengths_ledger,
 )
-from lmcore.tasks.gates import ChampionFacts, Compared, FitFacts, InstrumentFacts
 from lmcore.tasks.labels import Labels, normal
+from lmcore.tasks.merit import ChampionFacts, Compared
 from lmcore.tasks.prediction import FloatArray, Predictor
+from lmcore.tasks.soundness import FitFacts, InstrumentFacts
 
 _PROBED = 16
 _TINY = 1e-12

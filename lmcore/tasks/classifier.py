@@ -1,7 +1,9 @@
 """A classifier on top of the language model: pooled top states, two small layers.
 
 The states of all positions are pooled as [last, mean, max] (Howard and Ruder 2018,
-arXiv:1801.06146), so that a word far from the end is not lost in the last state alone.
+arXiv:1801.06146), so that a word far from the end is not lost in the last state alone.  Beside
+them stands the mean of the embeddings, a bag of words: little labelled text teaches which words
+matter long before it teaches how they interact.
 
 Legend: B lanes, T tokens, e width of the features, C classes.
 """
@@ -38,7 +40,7 @@ class TextClassifier(nn.Module):
         super().__init__()
         self.language_model = language_model
         self.num_labels = num_labels
-        width = 3 * language_model.head_weight.shape[1]
+        width = 3 * language_model.head_weight.shape[1] + language_model.embedding.weight.shape[1]
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width, HEAD_WIDTH)
         self.out = nn.Linear(HEAD_WIDTH, num_labels)
@@ -66,7 +68,10 @@ class TextClassifier(nn.Module):
         last = features.gather(1, place)[:, 0]
         mean = (features * present[..., None]).sum(1) / count
         top = features.masked_fill(present[..., None] == 0, -torch.inf).amax(1)
-        x = self._dropped(self.norm(torch.cat([last, mean, top], dim=1)), rng)
+        embedded = self.language_model.embedding(tokens)
+        embedded = functional.layer_norm(embedded, embedded.shape[-1:]).float()
+        bag = (embedded * present[..., None]).sum(1) / count
+        x = self._dropped(self.norm(torch.cat([last, mean, top, bag], dim=1)), rng)
         x = self._dropped(functional.relu(self.hidden(x)), rng)
         logits: Tensor = self.out(x)
         return logits.float()

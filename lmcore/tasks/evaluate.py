@@ -36,7 +36,7 @@ from lmcore.evaluation.report import (
     EvalReport,
     write_json,
 )
-from lmcore.tasks import gates as judges
+from lmcore.tasks import merit, soundness
 from lmcore.tasks.base import BaseModel
 from lmcore.tasks.classification import classify
 from lmcore.tasks.config import TaskName
@@ -214,23 +214,23 @@ def judge(
     limits = gates.tasks
     options: dict[str, Any] = {"seed": seed, "resamples": gates.evaluation.resamples}
     asked: dict[str, Callable[[bool], GateResult]] = {
-        "instrument": lambda required: judges.instrument(
+        "instrument": lambda required: soundness.instrument(
             evidence.instrument, limits=gates.instrument, task=limits, required=required
         ),
         "provenance": of_data["provenance"],
-        "competence": lambda required: judges.competence(
+        "competence": lambda required: merit.competence(
             evidence.compared, limits=limits, required=required, **options
         ),
-        "champion": lambda required: judges.champion(
+        "champion": lambda required: merit.champion(
             evidence.champion, limits=limits, required=required, **options
         ),
-        "overfitting": lambda required: judges.overfitting(
+        "overfitting": lambda required: soundness.overfitting(
             evidence.fit, limits=limits, required=required, **options
         ),
         "contamination": of_data["contamination"],
     }
     if task == "sentiment":
-        asked["bias_task"] = lambda required: judges.bias_task(
+        asked["bias_task"] = lambda required: soundness.bias_task(
             evidence.bias, limits=gates.bias_task, required=required, **options
         )
     results = [

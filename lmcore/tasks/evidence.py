@@ -18,8 +18,9 @@ from lmcore.data.shards import ShardSet
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.inputs import TrainedModel
 from lmcore.tasks.bias import TaskBias
-from lmcore.tasks.gates import ChampionFacts, Compared, FitFacts, InstrumentFacts
+from lmcore.tasks.merit import ChampionFacts, Compared
 from lmcore.tasks.metrics import Measured
+from lmcore.tasks.soundness import FitFacts, InstrumentFacts
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -55,7 +55,8 @@ CODE_MODULES = (
     "lmcore.training",
 )
 ADAPTATION = "adaptation"
-# A model that starts from another one's weights bends them; the full rate would wipe them out.
+# `training.learning_rate` is meant for random weights. A model that starts from trained ones bends
+# them, and the full rate would wipe them out.
 _ADAPTED_RATE = 0.25
 # Locked dropout, where the configuration names none: a narrow model learns nothing through more.
 _DROPOUT, _NARROW_DROPOUT, _NARROW = 0.2, 0.1, 128
@@ -141,6 +142,9 @@ def train_task(
             should_stop=should_stop,
         )
         initial = first.path / "best"
+    if task == "sentiment" and initial is not None:
+        rate = remaining.learning_rate * _ADAPTED_RATE
+        remaining = remaining.model_copy(update={"learning_rate": rate})
     inputs = {
         "task": task,
         "documents": documents.key,

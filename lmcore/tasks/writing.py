@@ -28,10 +28,11 @@ from lmcore.tasks.evidence import (
     lengths_ledger,
 )
 from lmcore.tasks.examples import Example, by_length, encode
-from lmcore.tasks.gates import ChampionFacts, Compared, FitFacts, InstrumentFacts
+from lmcore.tasks.merit import ChampionFacts, Compared
 from lmcore.tasks.metrics import Measured
 from lmcore.tasks.objectives import stream_batch, stream_nats
 from lmcore.tasks.prediction import Predictor
+from lmcore.tasks.soundness import FitFacts, InstrumentFacts
 from lmcore.training.step import to_tensor
 
 _PROBED = 8

@@ -176,3 +176,35 @@ def test_a_preset_can_be_chosen_on_the_command_line(tmp_path: Path) -> None:
     assert config.training.budget_seconds == 3600
     with pytest.raises(ConfigError, match=r"unknown preset 'cpu-our'; did you mean 'cpu-hour'\?"):
         load_config(write(tmp_path, MINIMAL), overrides=["preset=cpu-our"])
+
+
+TASK = {
+    "name": "tone",
+    "task": "sentiment",
+    "base": "talk",
+    "sources": [{"path": "x.csv", "target_field": "label"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sources": [{"path": "x.csv"}]}, "sources.0.target_field is missing"),
+        ({"sources": [{"path": "x.csv", "target_field": "text"}]}, "is the text itself"),
+        ({"base": "tone"}, "the model itself"),
+        ({"base": "no/name"}, "expected the name of a registered model"),
+        ({"data": {"unit": "paragraph"}}, "an example of a task is a record"),
+        ({"training": {"launcher": "torchrun"}}, "trained in one process"),
+        ({"task": "language_modelling"}, "base is for tasks"),
+        ({"fine_tuning": {"beam_sise": 3}}, "did you mean 'beam_size'"),
+    ],
+)
+def test_a_task_that_cannot_be_is_refused(change: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_config({**TASK, **change}, where="test")
+
+
+@pytest.mark.parametrize("task", ["sentiment", "translation", "summarization"])
+def test_the_examples_of_tasks_are_valid(task: str) -> None:
+    config = load_config(default_config_path().with_name(f"{task}.yaml"))
+    assert config.task == task

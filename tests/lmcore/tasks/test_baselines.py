@@ -6,6 +6,7 @@ import pytest
 
 from lmcore.errors import SourceError
 from lmcore.tasks import baselines
+from lmcore.tasks.bias import exchanged
 from lmcore.tasks.labels import UNKNOWN, find_labels
 
 
@@ -64,3 +65,11 @@ def test_labels_are_classes() -> None:
         find_labels(["a", "a"])
     with pytest.raises(SourceError, match="does target_field name the label"):
         find_labels([f"text {i}" for i in range(100)])
+
+
+def test_gendered_words_are_exchanged_and_counted() -> None:
+    assert exchanged("She met the actors and her brother.") == (
+        "He met the actors and his sister.",
+        1,
+    )
+    assert exchanged("nothing here") == ("nothing here", 0)

@@ -1,21 +1,18 @@
-"""The gates as they judge a task: the same questions, answered from what the task measures.
+"""The gates that ask whether a task's model is sound: `instrument`, `overfitting`, `bias_task`.
 
 * `instrument`: texts in a batch do not influence each other, padding changes nothing, probabilities
   sum to one, later words of a target never change what was predicted before them, no text names its
   own label, and the base model has not seen the text that is judged on;
-* `competence`: surely better than the bar (the most frequent class; a word-for-word dictionary; a
-  random sentence), and, for sentiment, not surely far behind TF-IDF with logistic regression;
-* `champion`: surely better than the champion on the same documents, by a margin;
 * `overfitting`: how much better it is on examples that it learnt from, and whether the last
   weights are worse than the best;
-* `bias_task`: answers to pairs of sentences that differ in a gendered word; the mean difference
-  lies within the limit both ways (two one-sided tests), and few answers flip.
+* `bias_task`: answers to pairs of texts that differ in gendered words; the mean difference lies
+  within the limit both ways (two one-sided tests), and few answers flip.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,9 +28,7 @@ from lmcore.evaluation.intervals import (
 )
 from lmcore.evaluation.rates import clustered_rate
 from lmcore.tasks.bias import TaskBias
-from lmcore.tasks.metrics import Measured, mcnemar
 
-PERCENT = "share"
 # Fewer texts say nothing of a rate.
 _MIN_TEXTS = 60
 
@@ -108,181 +103,6 @@ def instrument(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
-    """A model and what it is held against, on the same documents.
-
-    Attributes:
-        deciding: The metric that decides.
-        bar: The same of the bar.
-        bar_name: What the bar is.
-        cluster: Of the documents.
-        linear: The same of the linear baseline, where there is one.
-    """
-
-    deciding: Measured
-    bar: Measured
-    bar_name: str
-    cluster: np.ndarray
-    linear: Measured | None = None
-
-
-def competence(
-    found: Compared, *, limits: TaskLimits, required: bool, seed: int, resamples: int
-) -> GateResult:
-    """Is it surely better than the bar, and of use beside the linear baseline?"""
-    options: dict[str, Any] = {"seed": seed, "resamples": resamples}
-    own, bar = found.deciding, found.bar
-    gain = own.minus(bar, found.cluster, **options)
-    outcome = judge_lower(gain, 0.0)
-    evidence: dict[str, Any] = {
-        "metric": own.name,
-        "value": own.value,
-        "bar": found.bar_name,
-        "bar_value": bar.value,
-        "difference": gain.to_json(),
-    }
-    reason = (
-        f"{_title(own)} is {_number(own, own.value)} against {_number(bar, bar.value)} of"
-        f" {found.bar_name}, on the same {gain.n} documents"
-    )
-    reason += {
-        "PASS": f"; better by at least {_number(own, gain.lower)}.",
-        "FAIL": f"; not better: {_number(own, gain.upper)} at the very best.",
-    }.get(outcome, f"; too close to call ({_range(own, gain)}).")
-    if found.linear is not None:
-        behind = found.linear.minus(own, found.cluster, **options)
-        p = mcnemar(own.each, found.linear.each)
-        evidence["linear"] = {
-            "value": found.linear.value,
-            "deficit": behind.to_json(),
-            "mcnemar_p": p,
-        }
-        word = "behind" if behind.value > 0 else "ahead of"
-        reason += (
-            f" TF-IDF with logistic regression has {_number(own, found.linear.value)}:"
-            f" {_number(own, abs(behind.value))} {word} it (McNemar's exact p {p:.2g})."
-        )
-        if behind.lower > limits.max_accuracy_deficit:
-            outcome = "FAIL"
-            reason += (
-                " That is surely more than the"
-                f" {_number(own, limits.max_accuracy_deficit)} that are tolerated."
-            )
-    return GateResult(
-        gate="competence",
-        required=required,
-        outcome=outcome,
-        value=gain.value,
-        lower=gain.lower,
-        upper=gain.upper,
-        limit=0.0,
-        unit=own.unit,
-        reason=reason,
-        evidence=evidence,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChampionFacts:
-    """The champion on the judged documents that it was not trained on.
-
-    Attributes:
-        version: Its number.
-        theirs: Its metric; None where it cannot be compared.
-        ours: The candidate's on the same documents.
-        cluster: Of those documents.
-        problem: Why it cannot be compared.
-        seen: Documents left out because it was trained on them.
-        removed: Documents that it learnt from and that were removed since.
-    """
-
-    version: int
-    theirs: Measured | None = None
-    ours: Measured | None = None
-    cluster: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    problem: str = ""
-    seen: int = 0
-    removed: int = 0
-
-
-def champion(
-    facts: ChampionFacts | None,
-    *,
-    limits: TaskLimits,
-    required: bool,
-    seed: int,
-    resamples: int,
-) -> GateResult:
-    """Is it better than the model in use?"""
-    if facts is None:
-        return GateResult(
-            gate="champion",
-            required=required,
-            outcome="SKIPPED",
-            reason="NO_BASELINE: this is the first version, so there is no champion to beat.",
-            evidence={"code": "NO_BASELINE"},
-        )
-    if facts.theirs is None or facts.ours is None:
-        return GateResult(
-            gate="champion",
-            required=required,
-            outcome="INCONCLUSIVE",
-            reason=(
-                f"INCOMPARABLE: champion version {facts.version} cannot be scored on today's"
-                f" documents ({facts.problem})."
-            ),
-            evidence={"code": "INCOMPARABLE", "champion": facts.version},
-        )
-    ours, theirs = facts.ours, facts.theirs
-    margin = {
-        "accuracy": limits.min_gain_accuracy,
-        "bleu": limits.min_gain_bleu,
-    }.get(ours.name, limits.min_gain_rouge)
-    limit = -margin if facts.removed else margin
-    gain = ours.minus(theirs, facts.cluster, seed=seed, resamples=resamples)
-    outcome = judge_lower(gain, limit)
-    evidence: dict[str, Any] = {
-        "champion": facts.version,
-        "metric": ours.name,
-        "value": ours.value,
-        "champion_value": theirs.value,
-        "difference": gain.to_json(),
-        "left_out_seen_by_champion": facts.seen,
-        "removed_since_champion": facts.removed,
-    }
-    p = ""
-    if ours.name == "accuracy":
-        evidence["mcnemar_p"] = mcnemar(ours.each, theirs.each)
-        p = f", McNemar's exact p {evidence['mcnemar_p']:.2g}"
-    asked = (
-        f"up to {_number(ours, margin)} less are tolerated, as {facts.removed} documents that the"
-        " champion learnt from were removed since"
-        if facts.removed
-        else f"more than {_number(ours, margin)} are asked for"
-    )
-    tie = gain.value == gain.lower == gain.upper == 0.0
-    return GateResult(
-        gate="champion",
-        required=required,
-        outcome=outcome,
-        value=gain.value,
-        lower=gain.lower,
-        upper=gain.upper,
-        limit=limit,
-        unit=ours.unit,
-        reason=(
-            f"A tie: every answer is as good as that of champion version {facts.version}, and a tie"
-            " does not replace it."
-            if tie and not facts.removed
-            else f"{_title(ours)} is {_number(ours, ours.value)} against"
-            f" {_number(ours, theirs.value)} of champion version {facts.version} on the same"
-            f" {gain.n} documents ({_range(ours, gain)}{p}; {asked})."
-        ),
-        evidence=evidence,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class FitFacts:
     """Examples that were learnt from beside held-out ones.
 
@@ -348,7 +168,7 @@ def overfitting(
         lower=gap.lower,
         upper=gap.upper,
         limit=limit,
-        unit=PERCENT,
+        unit="share",
         reason=(
             f"{what}: a gap of {gap.value:.1%} (between {gap.lower:.1%} and {gap.upper:.1%},"
             f" allowed {limit:.0%}); {late}."
@@ -477,30 +297,8 @@ def _exchanges(
     return _Exchanges(differences=found, flips=rate, outcome=worst(outcomes))
 
 
-def judge_lower(interval: Interval, limit: float) -> Outcome:
-    """PASS where the lower bound is above the limit, FAIL where the upper one is not."""
-    if interval.lower > limit:
-        return "PASS"
-    return "FAIL" if interval.upper <= limit else "INCONCLUSIVE"
-
-
 def _within(interval: Interval, limit: float) -> Outcome:
     """Two one-sided tests: PASS where both bounds are within the limit, FAIL where both are not."""
     if -limit < interval.lower and interval.upper < limit:
         return "PASS"
     return "FAIL" if interval.lower >= limit or interval.upper <= -limit else "INCONCLUSIVE"
-
-
-def _title(measured: Measured) -> str:
-    names = {"accuracy": "Accuracy", "bleu": "BLEU", "chrf": "chrF", "rougeL": "ROUGE-L"}
-    return names.get(measured.name, measured.name)
-
-
-def _number(measured: Measured, value: float) -> str:
-    return f"{value:.1%}" if measured.name == "accuracy" else f"{value:.3g}"
-
-
-def _range(measured: Measured, interval: Interval) -> str:
-    return (
-        f"95 % bounds {_number(measured, interval.lower)} and {_number(measured, interval.upper)}"
-    )
