@@ -90,7 +90,7 @@ class Removal:
                 at=str(raw["at"]),
                 model=None if raw.get("model") is None else str(raw["model"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"no removal ({error})") from error
 
 

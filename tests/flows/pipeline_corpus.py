@@ -52,4 +52,5 @@ training:
   precision: float32
 gates:
   evaluation: {resamples: 1000}
+  champion: {seed_sigma_bits_per_byte: 0.002}
 """
