@@ -36,7 +36,8 @@ def test_a_translator_beats_its_dictionary(bench: Any) -> None:
     metrics = report.metrics()
     gates = {gate.gate: gate for gate in report.verdict().results}
     assert metrics["bleu"]["value"] > metrics["baseline_bleu"]["value"] + 20
-    assert metrics["chrf"]["value"] > 70
+    # Both know the words; in their order, of which chrF sees less, only the model can be right.
+    assert metrics["chrf"]["value"] > metrics["baseline_chrf"]["value"]
     assert metrics["baseline_copy_bleu"]["value"] < 5
     assert gates["instrument"].outcome == "PASS", gates["instrument"].reason
     assert gates["competence"].outcome == "PASS", gates["competence"].reason
