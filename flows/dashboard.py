@@ -138,7 +138,7 @@ def drift_points(registry: Registry, name: str) -> list[DriftEntry]:
 def _history(registry: Registry, name: str) -> ModelHistory:
     last = last_run(registry, name)
     versions = registry.versions(name)
-    task = (last or {}).get("task") or (versions[-1].tags.get("task") if versions else None)
+    task = (last or {}).get("task") or (versions[-1].task if versions else None)
     schedule = (last or {}).get("schedule")
     return ModelHistory(
         model=name,

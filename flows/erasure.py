@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from flows.home import Home
 from flows.locks import BusyError
-from lmcore.artifacts import Manifest, fsync_directory
+from lmcore.artifacts import Manifest, fsync_directory, strings_in
 from lmcore.data.documents import DocumentSet
 from lmcore.data.removal import Removals
 from lmcore.errors import IntegrityError
@@ -54,7 +53,7 @@ def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset
     while grown:
         grown = False
         for path, manifest in folders.items():
-            if manifest is None or path in doomed or keys.isdisjoint(_texts(manifest.inputs)):
+            if manifest is None or path in doomed or keys.isdisjoint(strings_in(manifest.inputs)):
                 continue
             doomed.add(path)
             keys.add(manifest.key)
@@ -91,17 +90,6 @@ def _holds(path: Path, removals: Removals, known: AbstractSet[str]) -> bool:
         return any(removals.match(d.id, d.text) is not None for d in documents.iter_documents())
     except Exception:  # damaged: nobody will read it again, and nobody knows what is in it
         return True
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
 
 
 def _unfinished(home: Home) -> list[Path]:

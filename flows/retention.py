@@ -6,11 +6,12 @@ version; keys to keep.  Whatever has no reason may go (`flows.prune`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from flows.versions import Version
+from lmcore.artifacts import strings_in
 
 #: Kinds of content folders that a version names one by one; others are caches made from these.
 LINEAGE_KINDS = ("documents", "tokenizer", "shards", "checkpoint", "evaluation")
@@ -68,7 +69,7 @@ def is_needed(kind: str, key: str, inputs: Mapping[str, Any], *, wanted: Abstrac
     """
     if key in wanted:
         return True
-    return kind not in LINEAGE_KINDS and not wanted.isdisjoint(_texts(inputs))
+    return kind not in LINEAGE_KINDS and not wanted.isdisjoint(strings_in(inputs))
 
 
 def lineage_keys(lineage: Mapping[str, Any]) -> set[str]:
@@ -79,14 +80,3 @@ def lineage_keys(lineage: Mapping[str, Any]) -> set[str]:
 def union(groups: Iterable[Collection[str]]) -> set[str]:
     """All keys of all groups."""
     return {key for group in groups for key in group}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)

@@ -80,6 +80,18 @@ def code_digest(*modules: str) -> str:
     return sha.hexdigest()
 
 
+def strings_in(value: Any) -> Iterator[str]:
+    """Every string in nested JSON values: the keys that a manifest's inputs may name."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from strings_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from strings_in(item)
+
+
 def fsync_directory(path: Path) -> None:
     """Make renames inside `path` durable."""
     descriptor = os.open(path, os.O_RDONLY)
