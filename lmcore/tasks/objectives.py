@@ -22,13 +22,12 @@ from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks.classifier import ClassifierLoss, TextClassifier
 from lmcore.tasks.examples import Example, ExampleOrder, by_length, padded
 from lmcore.training.distributed import ALONE, World
+from lmcore.training.objective import TokenLoss
 from lmcore.training.optimizer import (
     make_grouped_optimizer,
-    make_optimizer,
-    set_learning_rate,
 )
 from lmcore.training.plan import Plan
-from lmcore.training.step import TrainingLoss, to_tensor
+from lmcore.training.step import to_tensor
 
 LOOK_KEY = "tune_loss_nats"
 # Examples of one look at the tune split, at most.
@@ -148,7 +147,7 @@ def _classifier(model: nn.Module) -> TextClassifier:
     return model
 
 
-class SourceToTarget:
+class SourceToTarget(TokenLoss):
     """Learn to write the target behind the source.
 
     Args:
@@ -178,27 +177,6 @@ class SourceToTarget:
         self._end, self._separator = end_id, separator
         self.num_outcomes = separator + 1
         self._source_loss = source_loss
-
-    def losses(self, model: nn.Module) -> nn.Module:
-        """See `Objective`."""
-        assert isinstance(model, RecurrentAttentionLM)
-        return TrainingLoss(model)
-
-    def optimizer(self, model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
-        """See `Objective`."""
-        return make_optimizer(model, weight_decay=weight_decay)
-
-    def set_rates(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        *,
-        rate: float,
-        step: int,
-        steps: int,
-    ) -> None:
-        """One rate for all weights."""
-        set_learning_rate(optimizer, rate)
 
     def batch(self, step: int, *, steps: int) -> Batch:
         """See `Objective`."""

@@ -78,26 +78,8 @@ class Objective(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class NextToken:
-    """Language modelling: predict each next token of a stream.
-
-    Attributes:
-        order: Batches of the train split.
-        tune: The tune split.
-        piece_bytes: UTF-8 bytes of each token, [V].
-    """
-
-    order: BatchOrder
-    tune: TokenStream
-    piece_bytes: npt.NDArray[np.int64]
-    carries_state: bool = True
-    look_key: str = "tune_bits_per_byte"
-
-    @property
-    def num_outcomes(self) -> int:
-        """Tokens."""
-        return len(self.piece_bytes)
+class TokenLoss:
+    """What objectives of a whole language model share: its loss by token, one rate for all."""
 
     def losses(self, model: nn.Module) -> nn.Module:
         """See `Objective`."""
@@ -119,6 +101,28 @@ class NextToken:
     ) -> None:
         """One rate for all weights."""
         set_learning_rate(optimizer, rate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextToken(TokenLoss):
+    """Language modelling: predict each next token of a stream.
+
+    Attributes:
+        order: Batches of the train split.
+        tune: The tune split.
+        piece_bytes: UTF-8 bytes of each token, [V].
+    """
+
+    order: BatchOrder
+    tune: TokenStream
+    piece_bytes: npt.NDArray[np.int64]
+    carries_state: bool = True
+    look_key: str = "tune_bits_per_byte"
+
+    @property
+    def num_outcomes(self) -> int:
+        """Tokens."""
+        return len(self.piece_bytes)
 
     def batch(self, step: int, *, steps: int) -> Batch:
         """See `Objective`."""
