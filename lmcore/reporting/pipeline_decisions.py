@@ -75,7 +75,7 @@ def timeline(history: ModelHistory, page: PipelineData) -> Timeline | None:
         return None
     scale = time_axis([*(e.at for e in events), page.created])
     moves = [e for e in events if e.moves_champion]
-    ends = [*(e.at for e in moves[1:]), page.created]
+    ends = [*(e.at for e in moves), page.created][1:]
     periods = []
     for index, (event, end) in enumerate(zip(moves, ends, strict=True)):
         if event.to_version is None:

@@ -107,6 +107,15 @@ def test_the_timeline_says_who_was_in_use_and_until_when(history_of, page_of):
     assert "rolled back to by ines" in page
 
 
+def test_a_model_whose_versions_were_all_refused_has_a_page(history_of, page_of):
+    history = history_of(3)
+    refused = [event for event in history.events if event.action == "reject"]
+    page = render_dashboard(page_of(replace(history, events=refused)))
+    outline(page)
+    assert "2 refused" in page
+    assert "champion from" not in page
+
+
 def test_links_only_where_a_server_is_known(history_of, page_of):
     history = history_of(2)
     assert "runs/flow-run" not in render_dashboard(page_of(history))
