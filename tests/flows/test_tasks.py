@@ -94,19 +94,20 @@ def test_a_task_is_made_from_the_champion_and_used(shell: Shell) -> None:
     answer = shell.run("run", "--config", "tone.yaml")
     assert answer["outcome"] == "promoted", answer["reason"]
     assert (answer["task"], answer["version"], answer["champion"]) == ("sentiment", 1, 1)
-    names = {"accuracy", "macro_f1", "baseline_accuracy", "baseline_macro_f1"}
-    assert names <= set(answer["metrics"])
+    expected = {"accuracy", "macro_f1", "baseline_accuracy", "baseline_macro_f1"}
+    assert expected <= set(answer["metrics"])
     assert answer["metrics"]["accuracy"]["value"] > 0.9
     gates = {gate["gate"]: gate["outcome"] for gate in answer["gates"]}
     assert gates["competence"] == gates["instrument"] == "PASS"
 
-    one = shell.run("predict", "they said that film number 5 was lovely and fine .")
+    praise = "they said that film number 5 was lovely and fine ."
+    one = shell.run("predict", praise)
     assert (one["model"], one["version"]) == ("tone", 1)
     (prediction,) = one["predictions"]
     assert prediction["output"] == "positive"
     assert set(prediction["probabilities"]) == {"positive", "negative"}
     assert prediction["truncated"] is False
-    texts = ["that meal was awful and dull .", "", "lovely " * 500]
+    texts = ["they said that meal number 7 was awful and dull .", "", "lovely " * 500]
     (shell.folder / "texts.txt").write_text("\n".join(texts) + "\n")
     several = shell.run("predict", "--model", "tone", "--file", "texts.txt")["predictions"]
     assert [p["input"] for p in several] == texts
@@ -127,11 +128,11 @@ def test_a_task_is_made_from_the_champion_and_used(shell: Shell) -> None:
     refused = shell.run("predict", "--model", "talk", "x", code=2)
     assert "lmcore generate" in refused["error"]
 
-    script = """
-import mlflow.pyfunc, pandas
+    script = f"""
+import json, mlflow.pyfunc, pandas
 model = mlflow.pyfunc.load_model("models:/tone@champion")
-print(model.metadata.signature.inputs.input_names())
-print(model.predict(pandas.DataFrame({"text": ["a lovely and fine film ."]})).to_dict("records"))
+records = model.predict(pandas.DataFrame({{"text": [{praise!r}]}})).to_dict("records")
+print(json.dumps([model.metadata.signature.inputs.input_names(), records]))
 """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
     store = f"sqlite:///{shell.folder / 'home' / 'mlflow' / 'mlflow.db'}"
@@ -144,5 +145,9 @@ print(model.predict(pandas.DataFrame({"text": ["a lovely and fine film ."]})).to
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "['text']" in done.stdout
-    assert "'output': 'positive'" in done.stdout
+    names, (record,) = json.loads(done.stdout.splitlines()[-1])
+    assert names == ["text"]
+    assert record["output"] == prediction["output"]
+    assert json.loads(record["probabilities"]) == pytest.approx(
+        prediction["probabilities"], abs=1e-6
+    )

@@ -108,7 +108,8 @@ class Up:
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "Authorization": self.authorization},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        # On a busy machine a request can wait for the database for longer than a minute.
+        with urllib.request.urlopen(request, timeout=180) as answer:
             content = answer.read()
         return json.loads(content) if content else None
 
