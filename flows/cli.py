@@ -563,8 +563,12 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 1
     except Exception as error:
-        logging.getLogger("lmcore").error("unexpected error", exc_info=error)
-        code = _fail(f"{type(error).__name__}: {error}", 1, as_json=as_json)
+        from flows.diagnosis import full_disk
+
+        sentence = full_disk(error, Path(os.environ.get("LMCORE_HOME") or ".lmcore"))
+        if sentence is None:
+            logging.getLogger("lmcore").error("unexpected error", exc_info=error)
+        code = _fail(sentence or f"{type(error).__name__}: {error}", 1, as_json=as_json)
     sys.exit(code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import os
 import re
@@ -16,6 +17,7 @@ from flows.environment import Home, current
 
 _PACKAGES = ("torch", "prefect", "mlflow", "tokenizers", "safetensors", "evaluate", "fastapi")
 _LOW_DISK_BYTES = 2 << 30
+_FULL_DISK_BYTES = 1 << 20
 _SLOW_GFLOPS = 5.0
 
 
@@ -90,6 +92,35 @@ def _lock(home: Home) -> str:
 
 def _home(home: Home) -> str:
     return f"{home.root} is writable"
+
+
+def full_disk(error: BaseException, home: Path) -> str | None:
+    """What to tell the user where something broke because a disk is full; None: it did not.
+
+    Servers and databases say so in words of their own, or say something else, so what is left on
+    the home's disk counts too.
+
+    Args:
+        error: What broke.
+        home: LMCORE_HOME.
+    """
+    folder = home
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
+            folder = Path(link.filename).parent if isinstance(link.filename, str) else home
+            break
+        link = link.__cause__ or link.__context__
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return None
+    if link is None and free >= _FULL_DISK_BYTES:
+        return None
+    return (
+        f"the disk of {folder} is full ({free:,} bytes free); make room there, and the same command"
+        " goes on from what is already stored."
+    )
 
 
 def _disk(home: Home) -> str:
