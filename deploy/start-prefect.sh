@@ -16,6 +16,8 @@ export PREFECT_SERVER_CORS_ALLOWED_ORIGINS="$public"
 export PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED=true
 # In memory, a lease is forgotten when the server restarts and its slot stays taken for ever.
 export PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=prefect.server.concurrency.lease_storage.filesystem
+# Flow runs that ended 90 days ago go; what they decided is in MLflow.
+export PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED=events,flow_runs
 export PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=true
 
 exec prefect server start --host "${HOST:-0.0.0.0}" --port "${PORT:-4200}"
