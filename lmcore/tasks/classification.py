@@ -9,25 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.shards import ShardSet
-from lmcore.data.tokenizer import Tokenizer, load_tokenizer
-from lmcore.errors import LmcoreError
-from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.inputs import ChampionInput, TrainedModel
+from lmcore.data.documents import Document
 from lmcore.evaluation.intervals import Sums
 from lmcore.tasks import baselines, metrics
 from lmcore.tasks.bias import measure_task_bias
 from lmcore.tasks.calibration import calibration_error
-from lmcore.tasks.evidence import (
-    TaskEvidence,
-    chosen_samples,
-    clusters,
-    learnt_documents,
-    lengths_ledger,
-)
+from lmcore.tasks.evidence import TaskEvidence, chosen_samples, clusters, lengths_ledger
+from lmcore.tasks.judging import Judging
 from lmcore.tasks.labels import Labels, normal
-from lmcore.tasks.merit import ChampionFacts, Compared
+from lmcore.tasks.merit import Compared
 from lmcore.tasks.prediction import FloatArray, Predictor
 from lmcore.tasks.soundness import FitFacts, InstrumentFacts
 
@@ -36,23 +26,12 @@ _TINY = 1e-12
 _MAX_MATRIX = 20
 
 
-def classify(
-    *,
-    documents: DocumentSet,
-    judged: Sequence[Document],
-    seen_by_base: int,
-    tokenizer: Tokenizer,
-    tokenizer_split: str,
-    shards: ShardSet,
-    checkpoint: TrainedModel,
-    champion: ChampionInput | None,
-    gates: GatesConfig,
-    device: str,
-) -> TaskEvidence:
+def classify(judging: Judging) -> TaskEvidence:
     """Measure a classifier and what it is held against on the judged documents."""
-    predictor = Predictor(checkpoint.path / "best", tokenizer, device=device)
+    documents, judged, texts = judging.documents, judging.judged, judging.texts
+    predictor = judging.candidate()
     labels = Labels(names=predictor.record.labels, shares=predictor.record.shares)
-    texts, truth = [d.text for d in judged], labels.index(d.target for d in judged)
+    truth = labels.index(d.target for d in judged)
     examples = predictor.encode(texts)
     table = predictor.probabilities(examples)
     guess = [int(c) for c in table.argmax(axis=1)]
@@ -74,10 +53,12 @@ def classify(
     measured["baseline_accuracy"] = metrics.accuracy(linear, truth)
     measured["baseline_macro_f1"] = metrics.macro_f1(linear, truth, num_labels=len(labels))
     measured["baseline_majority_accuracy"] = metrics.accuracy(common, truth)
-    incumbent = _champion(champion, judged, truth, labels, ours=measured["accuracy"], device=device)
+    incumbent = judging.against_champion(
+        lambda champion: metrics.accuracy(_answers(champion, texts, labels), truth),
+        ours=measured["accuracy"],
+    )
     if incumbent is not None and incumbent.theirs is not None and not incumbent.seen:
         measured["champion_accuracy"] = incumbent.theirs
-    learnt = learnt_documents(documents, shards, checkpoint, limit=gates.tasks.max_train_documents)
     kinds = Counter(normal(d.target) for d in train)
     held = Counter(normal(d.target) for d in judged)
     own, other = baselines.own_label_share(texts, [normal(d.target) for d in judged])
@@ -98,9 +79,9 @@ def classify(
             causality=None,
             own_label=own,
             other_label=other,
-            seen_by_base=seen_by_base,
+            seen_by_base=judging.seen_by_base,
             documents=len(judged),
-            tokenizer_split=tokenizer_split,
+            tokenizer_split=judging.tokenizer_split,
         ),
         compared=Compared(
             deciding=measured["accuracy"],
@@ -110,7 +91,7 @@ def classify(
             linear=measured["baseline_accuracy"],
         ),
         champion=incumbent,
-        fit=_fit(predictor, checkpoint, labels, judged, truth, table, learnt, device=device),
+        fit=_fit(judging, predictor, labels, truth, table),
         bias=measure_task_bias(predictor, train, judged),
         tables=[
             *_matrix(labels, guess, truth),
@@ -158,70 +139,37 @@ def _neighbours(predictor: Predictor, texts: Sequence[str]) -> float:
     return float(np.abs(np.log(together + _TINY) - np.log(alone + _TINY)).max())
 
 
-def _champion(
-    given: ChampionInput | None,
-    judged: Sequence[Document],
-    truth: Sequence[int],
-    labels: Labels,
-    *,
-    ours: metrics.Measured,
-    device: str,
-) -> ChampionFacts | None:
-    if given is None:
-        return None
-    facts: dict[str, Any] = {"version": given.version, "removed": given.removed}
-    if given.problem:
-        return ChampionFacts(**facts, problem=given.problem)
-    try:
-        predictor = Predictor(given.weights, load_tokenizer(given.tokenizer), device=device)
-        table = predictor.probabilities(predictor.encode([d.text for d in judged]))
-    except (LmcoreError, AssertionError) as error:
-        return ChampionFacts(**facts, problem=str(error))
+def _answers(champion: Predictor, texts: Sequence[str], labels: Labels) -> list[int]:
+    """Classes by the candidate's numbers; one that only the champion knows is a wrong answer."""
     place = {name: index for index, name in enumerate(labels.names)}
-    names = predictor.record.labels
-    # A class that only the champion knows is another wrong answer.
-    guess = [place.get(names[int(c)], len(labels)) for c in table.argmax(axis=1)]
-    rows = np.array([d.id not in given.train_ids for d in judged])
-    if rows.sum() < 2:
-        return ChampionFacts(**facts, problem="it was trained on the held-out documents of today")
-    return ChampionFacts(
-        **facts,
-        theirs=metrics.accuracy(guess, truth).select(rows),
-        ours=ours.select(rows),
-        cluster=clusters(judged)[rows],
-        seen=int((~rows).sum()),
-    )
+    names = champion.record.labels
+    table = champion.probabilities(champion.encode(texts))
+    return [place.get(names[int(c)], len(labels)) for c in table.argmax(axis=1)]
 
 
 def _fit(
+    judging: Judging,
     predictor: Predictor,
-    checkpoint: TrainedModel,
     labels: Labels,
-    judged: Sequence[Document],
     truth: Sequence[int],
     table: FloatArray,
-    learnt: Sequence[Document],
-    *,
-    device: str,
 ) -> FitFacts:
     def right(found: FloatArray, wanted: Sequence[int], docs: Sequence[Document]) -> Sums:
         hits = (found.argmax(axis=1) == np.asarray(wanted)).astype(np.float64)
         return Sums(numerator=hits, denominator=np.ones_like(hits), cluster=clusters(docs))
 
+    learnt = judging.learnt()
     seen = predictor.probabilities(predictor.encode([d.text for d in learnt]))
-    facts = checkpoint.summary
-    later = None
-    if facts.get("final_weights_sha256") != facts.get("weights_sha256"):
-        last = Predictor(checkpoint.path / "final", predictor.tokenizer, device=device)
-        found = last.probabilities(last.encode([d.text for d in judged]))
-        rise = _nats(found, truth) - _nats(table, truth)
-        later = Sums(numerator=rise, denominator=np.ones_like(rise), cluster=clusters(judged))
     return FitFacts(
         train=right(seen, labels.index(d.target for d in learnt), learnt),
-        validation=right(table, truth, judged),
+        validation=right(table, truth, judging.judged),
         relative=False,
-        final_minus_best=later,
-        stopped_early=bool(facts.get("stopped_early")),
+        final_minus_best=judging.rise_at_the_end(
+            lambda last: _nats(last.probabilities(last.encode(judging.texts)), truth),
+            best=_nats(table, truth),
+            unit=np.ones(len(truth)),
+        ),
+        stopped_early=bool(judging.checkpoint.summary.get("stopped_early")),
     )
 
 

@@ -41,6 +41,7 @@ from lmcore.tasks.base import BaseModel
 from lmcore.tasks.classification import classify
 from lmcore.tasks.config import TaskName
 from lmcore.tasks.evidence import TaskEvidence, judged_documents
+from lmcore.tasks.judging import Judging
 from lmcore.tasks.writing import write_texts
 
 CODE_MODULES = ("lmcore.data", "lmcore.evaluation", "lmcore.model", "lmcore.tasks")
@@ -103,16 +104,18 @@ def evaluate_task(
         )
         measure = classify if task == "sentiment" else write_texts
         evidence = measure(
-            documents=documents,
-            judged=judged,
-            seen_by_base=seen,
-            tokenizer=tokenizer.load(),
-            tokenizer_split=str(tokenizer.summary.get("split")),
-            shards=shards,
-            checkpoint=checkpoint,
-            champion=champion,
-            gates=gates,
-            device=device,
+            Judging(
+                documents=documents,
+                judged=judged,
+                seen_by_base=seen,
+                tokenizer=tokenizer.load(),
+                tokenizer_split=str(tokenizer.summary.get("split")),
+                shards=shards,
+                checkpoint=checkpoint,
+                champion=champion,
+                gates=gates,
+                device=device,
+            )
         )
         metrics = task_metrics(
             evidence, checkpoint.summary, seed=seed, resamples=gates.evaluation.resamples

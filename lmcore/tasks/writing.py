@@ -10,11 +10,7 @@ import numpy as np
 import torch
 
 from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.shards import ShardSet
-from lmcore.data.tokenizer import Tokenizer, load_tokenizer
-from lmcore.errors import LmcoreError
-from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.inputs import ChampionInput, TrainedModel
+from lmcore.errors import UserError
 from lmcore.evaluation.intervals import Sums
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks import baselines, metrics
@@ -24,11 +20,11 @@ from lmcore.tasks.evidence import (
     TaskEvidence,
     chosen_samples,
     clusters,
-    learnt_documents,
     lengths_ledger,
 )
 from lmcore.tasks.examples import Example, by_length, encode
-from lmcore.tasks.merit import ChampionFacts, Compared
+from lmcore.tasks.judging import Judging
+from lmcore.tasks.merit import Compared
 from lmcore.tasks.metrics import Measured
 from lmcore.tasks.objectives import stream_batch, stream_nats
 from lmcore.tasks.prediction import Predictor
@@ -40,36 +36,26 @@ _LANES = 32
 _MAX_SAMPLE_CHARACTERS = 1_500
 
 
-def write_texts(
-    *,
-    documents: DocumentSet,
-    judged: Sequence[Document],
-    seen_by_base: int,
-    tokenizer: Tokenizer,
-    tokenizer_split: str,
-    shards: ShardSet,
-    checkpoint: TrainedModel,
-    champion: ChampionInput | None,
-    gates: GatesConfig,
-    device: str,
-) -> TaskEvidence:
+def write_texts(judging: Judging) -> TaskEvidence:
     """Measure a translator or summarizer and what it is held against on the judged documents."""
-    predictor = Predictor(checkpoint.path / "best", tokenizer, device=device)
+    judged, texts = judging.judged, judging.texts
+    predictor = judging.candidate()
     task = predictor.record.task
-    texts = [d.text for d in judged]
     references = [(d.target or "").strip() for d in judged]
     outputs = [p.output for p in predictor.predict(texts)]
     measured = {m.name: m for m in _scores(task, outputs, references)}
-    beside = _baselines(task, documents, judged)
+    beside = _baselines(task, judging.documents, judged)
     for prefix, written in beside.items():
         for found in _scores(task, written, references):
             measured[f"{prefix}_{found.name}"] = found
     deciding = "bleu" if task == "translation" else "rougeL"
-    incumbent = _champion(champion, judged, references, measured[deciding], device=device)
+    incumbent = judging.against_champion(
+        lambda champion: _deciding(champion, texts, references, name=deciding),
+        ours=measured[deciding],
+    )
     if incumbent is not None and incumbent.theirs is not None and not incumbent.seen:
         measured[f"champion_{deciding}"] = incumbent.theirs
-    learnt = learnt_documents(documents, shards, checkpoint, limit=gates.tasks.max_train_documents)
-    unseen, seen = (_losses(predictor, docs) for docs in (judged, learnt))
+    unseen, seen = (_losses(predictor, docs) for docs in (judged, judging.learnt()))
     each = measured["chrf" if task == "translation" else "rougeL"].each
     examples = _encoded(predictor, judged)
     return TaskEvidence(
@@ -90,9 +76,9 @@ def write_texts(
             causality=_causality(predictor, judged[:_PROBED]),
             own_label=None,
             other_label=None,
-            seen_by_base=seen_by_base,
+            seen_by_base=judging.seen_by_base,
             documents=len(judged),
-            tokenizer_split=tokenizer_split,
+            tokenizer_split=judging.tokenizer_split,
         ),
         compared=Compared(
             deciding=measured[deciding],
@@ -105,7 +91,17 @@ def write_texts(
             cluster=clusters(judged),
         ),
         champion=incumbent,
-        fit=_fit(predictor, checkpoint, judged, seen=seen, unseen=unseen, device=device),
+        fit=FitFacts(
+            train=seen,
+            validation=unseen,
+            relative=True,
+            final_minus_best=judging.rise_at_the_end(
+                lambda last: np.asarray(_losses(last, judged).numerator),
+                best=np.asarray(unseen.numerator),
+                unit=np.asarray(unseen.denominator),
+            ),
+            stopped_early=bool(judging.checkpoint.summary.get("stopped_early")),
+        ),
         bias=None,
         tables=[_beside(measured, beside)],
         samples=_samples(judged, outputs, each),
@@ -184,63 +180,15 @@ def _stream(predictor: Predictor, examples: Sequence[Example]) -> Any:
     )
 
 
-def _fit(
-    predictor: Predictor,
-    checkpoint: TrainedModel,
-    judged: Sequence[Document],
-    *,
-    seen: Sums,
-    unseen: Sums,
-    device: str,
-) -> FitFacts:
-    facts = checkpoint.summary
-    later = None
-    if facts.get("final_weights_sha256") != facts.get("weights_sha256"):
-        last = _losses(
-            Predictor(checkpoint.path / "final", predictor.tokenizer, device=device), judged
-        )
-        rise = np.asarray(last.numerator) - np.asarray(unseen.numerator)
-        later = Sums(numerator=rise, denominator=unseen.denominator, cluster=unseen.cluster)
-    return FitFacts(
-        train=seen,
-        validation=unseen,
-        relative=True,
-        final_minus_best=later,
-        stopped_early=bool(facts.get("stopped_early")),
-    )
-
-
-def _champion(
-    given: ChampionInput | None,
-    judged: Sequence[Document],
-    references: Sequence[str],
-    ours: Measured,
-    *,
-    device: str,
-) -> ChampionFacts | None:
-    if given is None:
-        return None
-    facts: dict[str, Any] = {"version": given.version, "removed": given.removed}
-    if given.problem:
-        return ChampionFacts(**facts, problem=given.problem)
-    try:
-        predictor = Predictor(given.weights, load_tokenizer(given.tokenizer), device=device)
-        outputs = [p.output for p in predictor.predict([d.text for d in judged])]
-    except (LmcoreError, AssertionError) as error:
-        return ChampionFacts(**facts, problem=str(error))
-    rows = np.array([d.id not in given.train_ids for d in judged])
-    if rows.sum() < 2:
-        return ChampionFacts(**facts, problem="it was trained on the held-out documents of today")
-    found = {m.name: m for m in _scores(predictor.record.task, outputs, references)}
-    if ours.name not in found:
-        return ChampionFacts(**facts, problem=f"it is a model for {predictor.record.task}")
-    return ChampionFacts(
-        **facts,
-        theirs=found[ours.name].select(rows),
-        ours=ours.select(rows),
-        cluster=clusters(judged)[rows],
-        seen=int((~rows).sum()),
-    )
+def _deciding(
+    champion: Predictor, texts: Sequence[str], references: Sequence[str], *, name: str
+) -> Measured:
+    """What the champion's texts of today are worth."""
+    outputs = [p.output for p in champion.predict(texts)]
+    found = {m.name: m for m in _scores(champion.record.task, outputs, references)}
+    if name not in found:
+        raise UserError(f"it is a model for {champion.record.task}")
+    return found[name]
 
 
 def _neighbours(predictor: Predictor, documents: Sequence[Document]) -> float:
