@@ -136,6 +136,7 @@ class Candidate:
             ],
             samples=self.report.samples(),
             tables=self.report.tables(),
+            attention=self.report.attention(),
             base=self.base.designation if self.base else None,
             seconds=self.seconds,
             fingerprints={

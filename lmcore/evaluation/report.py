@@ -6,7 +6,7 @@ scores-final.parquet        the last weights on validation, where they are not t
 scores-champion.parquet     the champion on the same documents, where there is one
 scores-kn5.parquet ...      the byte n-grams
 gates.json  metrics.json  samples.json
-tables.json  ledger.json  predictions.parquet   of tasks, in place of scores
+tables.json  ledger.json  attention.json  predictions.parquet   of tasks, in place of scores
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lmcore.evaluation.scores import ScoreTable
 
 GATES_FILE = "gates.json"
 METRICS_FILE = "metrics.json"
+ATTENTION_FILE = "attention.json"
 SAMPLES_FILE = "samples.json"
 TABLES_FILE = "tables.json"
 LEDGER_FILE = "ledger.json"
@@ -53,6 +54,11 @@ class EvalReport(Handle):
     def tables(self) -> list[dict[str, Any]]:
         """Tables of a task for its report: caption, header, rows, note; none for others."""
         found: list[dict[str, Any]] = self._read(TABLES_FILE, [])
+        return found
+
+    def attention(self) -> list[dict[str, Any]]:
+        """Which words a few answers of a task looked at; nothing for others."""
+        found: list[dict[str, Any]] = self._read(ATTENTION_FILE, [])
         return found
 
     def ledger(self) -> dict[str, Any]:

@@ -129,11 +129,7 @@ class AttentionMixer(nn.Module):
         """See `Mixer`."""
         assert isinstance(state, AttentionState)
         num_lanes, length, _ = x.shape
-        parts = self.qkv(x).view(num_lanes, length, 3, self.num_heads, self.head_dim)
-        gains = torch.stack([self.query_gain, self.key_gain])[:, None]
-        normed = functional.rms_norm(parts[:, :, :2], (self.head_dim,)) * gains
-        query, new_keys = normed.permute(2, 0, 3, 1, 4).unbind(0)
-        new_values = parts[:, :, 2].transpose(1, 2)
+        query, new_keys, new_values = self._project(x)
         keys = torch.cat([state.keys.to(new_keys.dtype), new_keys], dim=2)
         values = torch.cat([state.values.to(new_values.dtype), new_values], dim=2)
         # Starts since the ring was filled, so the ring belongs to count 0.
@@ -155,6 +151,36 @@ class AttentionMixer(nn.Module):
             values=values[:, :, -self.window :].float(),
             valid=current[:, -self.window :],
         )
+
+    def weights(self, x: Tensor, boundaries: Boundaries) -> Tensor:
+        """How much each token of a chunk reads of each, from the fresh state.
+
+        Args:
+            x: [B, T, d].
+            boundaries: Where documents start.
+
+        Returns:
+            Shares [B, H, T, T], float32; a row is a reader, and its shares sum to one.
+        """
+        length = x.shape[1]
+        query, keys, _ = self._project(x)
+        turn = _rotation(length, self.head_dim, device=x.device)
+        counts = boundaries.documents
+        same = counts[:, :, None] == counts[:, None, :]
+        visible = same & _near(self.window, length, device=x.device)[:, self.window :]
+        scores = _rotate(query, turn) @ _rotate(keys, turn).transpose(2, 3)
+        scores = scores.float() * self.head_dim**-0.5
+        shares: Tensor = scores.masked_fill(~visible[:, None], -math.inf).softmax(dim=-1)
+        return shares
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, [B, H, T, D] each; nothing is rotated yet."""
+        num_lanes, length, _ = x.shape
+        parts = self.qkv(x).view(num_lanes, length, 3, self.num_heads, self.head_dim)
+        gains = torch.stack([self.query_gain, self.key_gain])[:, None]
+        normed = functional.rms_norm(parts[:, :, :2], (self.head_dim,)) * gains
+        query, keys = normed.permute(2, 0, 3, 1, 4).unbind(0)
+        return query, keys, parts[:, :, 2].transpose(1, 2)
 
     def _band(
         self,

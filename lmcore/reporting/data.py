@@ -44,6 +44,7 @@ class ReportData:
         sources: {license, origin, documents, bytes} each, in the order of the configuration.
         samples: {prompt, text, seed, temperature} each, or {prompt, text, kind} of a task.
         tables: {caption, header, rows, note} each: what a task shows beside its metrics.
+        attention: {kind, readers, words, shares} each: which words of its text an answer looked at.
         base: Name and version of the language model that a task started from.
         seconds: Wall clock by step; `total` is shown apart.
         fingerprints: data, tokenizer, config, weights, code, lock.
@@ -70,6 +71,7 @@ class ReportData:
     sources: Sequence[Mapping[str, Any]] = ()
     samples: Sequence[Mapping[str, Any]] = ()
     tables: Sequence[Mapping[str, Any]] = ()
+    attention: Sequence[Mapping[str, Any]] = ()
     base: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     fingerprints: Mapping[str, str | None] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lmcore.reporting import bias, curves, ledger, measures, verdicts
+from lmcore.reporting.attention import attention_views
 from lmcore.reporting.controls import control_table
 from lmcore.reporting.data import ReportData
 from lmcore.reporting.text import (
@@ -78,6 +79,7 @@ def render_report(data: ReportData) -> str:
         "training": ("Training", values["curves"]),
         "answers": ("Answers", values["tables"]),
         "samples": ("Samples", values["samples"]),
+        "attention": ("Attention", values["attention"]),
         "data": ("Data", values["has_data"]),
         "licences": ("Sources and licences", values["sources"] or values["licenses"]),
         "time": ("Time", values["timings"]),
@@ -138,6 +140,7 @@ def _evidence(data: ReportData) -> dict[str, Any]:
         "curve_rows": curve if curve.rows else None,
         "samples": samples,
         "tables": ledger.given_tables(data),
+        "attention": attention_views(data.attention),
     }
 
 

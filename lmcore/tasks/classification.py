@@ -12,6 +12,7 @@ import numpy as np
 from lmcore.data.documents import Document
 from lmcore.evaluation.intervals import Sums
 from lmcore.tasks import baselines, metrics
+from lmcore.tasks.attention import attention_maps
 from lmcore.tasks.bias import measure_task_bias
 from lmcore.tasks.calibration import calibration_error
 from lmcore.tasks.evidence import TaskEvidence, chosen_samples, clusters, lengths_ledger
@@ -62,10 +63,11 @@ def classify(judging: Judging) -> TaskEvidence:
     kinds = Counter(normal(d.target) for d in train)
     held = Counter(normal(d.target) for d in judged)
     own, other = baselines.own_label_share(texts, [normal(d.target) for d in judged])
+    outputs, each = [labels.names[c] for c in guess], _confidence(table, truth)
     return TaskEvidence(
         documents=judged,
-        outputs=[labels.names[c] for c in guess],
-        each=_confidence(table, truth),
+        outputs=outputs,
+        each=each,
         measured=measured,
         plain={
             "calibration_error": (calibration_error(table, truth), "share"),
@@ -99,6 +101,7 @@ def classify(judging: Judging) -> TaskEvidence:
             _reliability(table, truth),
         ],
         samples=_samples(judged, labels, table, truth),
+        attention=attention_maps(predictor, texts, outputs, each),
         ledger={
             "classes": {
                 name: f"train {kinds[name]:,}, judged {held[name]:,}"

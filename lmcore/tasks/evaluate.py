@@ -2,7 +2,7 @@
 
 The report that it leaves has the shape of a language model's (`lmcore.evaluation.report`):
 gates.json, metrics.json, samples.json; and of its own predictions.parquet (the answer to each
-judged document and how good it is), tables.json and ledger.json.
+judged document and how good it is), tables.json, attention.json and ledger.json.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
 from lmcore.evaluation.inputs import ChampionInput, TrainedModel
 from lmcore.evaluation.ownership import examine_ownership
 from lmcore.evaluation.report import (
+    ATTENTION_FILE,
     GATES_FILE,
     LEDGER_FILE,
     METRICS_FILE,
@@ -154,6 +155,7 @@ def evaluate_task(
         atomic_write(folder / GATES_FILE, write_json([r.to_json() for r in verdict.results]))
         atomic_write(folder / METRICS_FILE, write_json(metrics))
         atomic_write(folder / SAMPLES_FILE, write_json(evidence.samples))
+        atomic_write(folder / ATTENTION_FILE, write_json(evidence.attention))
         atomic_write(folder / TABLES_FILE, write_json(evidence.tables))
         atomic_write(folder / LEDGER_FILE, write_json(evidence.ledger))
         _write_predictions(evidence, folder / PREDICTIONS_FILE)

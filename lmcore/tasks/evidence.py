@@ -43,6 +43,7 @@ class TaskEvidence:
         bias: None for tasks that write text.
         tables: Caption, header, rows and note of each, for the report.
         samples: A few answers: prompt, text and kind.
+        attention: Which words a few answers looked at; see `lmcore.tasks.attention`.
         ledger: What training and evaluation did to the data: classes, lengths, what was cut.
         signatures: How corpus metrics were computed.
     """
@@ -59,6 +60,7 @@ class TaskEvidence:
     bias: TaskBias | None
     tables: Sequence[Mapping[str, Any]]
     samples: Sequence[Mapping[str, Any]]
+    attention: Sequence[Mapping[str, Any]]
     ledger: Mapping[str, Mapping[str, Any]]
     signatures: Mapping[str, str] = field(default_factory=dict)
 

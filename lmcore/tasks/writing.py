@@ -14,6 +14,7 @@ from lmcore.errors import UserError
 from lmcore.evaluation.intervals import Sums
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks import baselines, metrics
+from lmcore.tasks.attention import attention_maps
 from lmcore.tasks.config import TaskName
 from lmcore.tasks.evidence import (
     FloatArray,
@@ -105,6 +106,7 @@ def write_texts(judging: Judging) -> TaskEvidence:
         bias=None,
         tables=[_beside(measured, beside)],
         samples=_samples(judged, outputs, each),
+        attention=attention_maps(predictor, texts, outputs, each),
         ledger={
             "lengths": lengths_ledger(
                 {

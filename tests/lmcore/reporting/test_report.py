@@ -121,6 +121,38 @@ def test_any_part_may_be_missing(report_data, part):
     Page(render_report(replace(report_data, **{part: empty})))
 
 
+def test_attention_is_shaded_text_or_a_matrix(report_data):
+    page = Page(
+        render_report(
+            replace(
+                report_data,
+                attention=[
+                    {
+                        "kind": "best",
+                        "readers": ["at the end"],
+                        "words": ["(start)", "not", "bad"],
+                        "shares": [[0.5, 0.4, 0.1]],
+                    },
+                    {
+                        "kind": "worst",
+                        "readers": ["the", "cat", "sat"],
+                        "words": ["le", "chat", "(written so far)"],
+                        "shares": [[0.9, 0.02, 0.08], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]],
+                    },
+                ],
+            )
+        )
+    )
+    shaded = [(a["style"], text) for _, a, text in page.all("span") if "style" in a]
+    assert ("--w:1.00", "not") in shaded
+    assert ("--w:0.25", "bad") in shaded
+    assert ("--w:1.00", "(start)") in shaded  # more than any word, so no darker than the darkest
+    assert "most: not 40%, bad 10%; 50% on no word of the text" in page.text
+    cells = [(a["style"], text) for _, a, text in page.all("td") if "--w" in a.get("style", "")]
+    assert cells[:3] == [("--w:1.00", "90"), ("--w:0.02", ""), ("--w:0.09", "8")]
+    assert "where it reads, not a proof" in page.text
+
+
 def test_outcomes_are_told_without_colour(report_data):
     page = Page(render_report(report_data))
     badges = [

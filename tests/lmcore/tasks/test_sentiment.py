@@ -35,6 +35,13 @@ def test_it_learns_and_is_judged_beside_its_baselines(bench: Any, reviews: Rows)
     assert [t["caption"][:9] for t in report.tables()] == ["Confusion", "By label", "How much "]
     assert report.ledger()["truncation"]["judged texts cut"] == 0
     assert checkpoint.summary["adaptation"]["steps"] == 80
+    maps = report.attention()
+    assert [entry["kind"] for entry in maps] == ["best", "median", "worst"]
+    for entry in maps:
+        assert entry["readers"] == ["at the end", "on average"]
+        assert entry["words"][0] == "(start)"
+        assert {"said", "that", "number", "and"} <= set(entry["words"])
+        assert [sum(row) for row in entry["shares"]] == pytest.approx([1, 1], abs=0.01)
 
     _, tokenizer, _ = bench.prepared(config)
     predictor = Predictor(checkpoint.path / "best", tokenizer.load())

@@ -5,7 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from lmcore.model.attention_map import attention_weights
+from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.tasks.attention import attention_map
 from lmcore.tasks.examples import Example, ExampleOrder
 from lmcore.tasks.objectives import stream_batch
 from lmcore.tasks.prediction import Predictor
@@ -42,13 +46,44 @@ def test_a_translator_beats_its_dictionary(bench: Any) -> None:
     assert gates["instrument"].outcome == "PASS", gates["instrument"].reason
     assert gates["competence"].outcome == "PASS", gates["competence"].reason
     assert set(report.summary["signatures"]) == {"bleu", "chrf"}
+    for entry in report.attention():
+        assert entry["words"][0] == "(start)"
+        assert entry["words"][-1] == "(written so far)"
+        assert set(entry["words"][1:-1]) <= set(WORDS)
+        assert len(entry["shares"]) == len(entry["readers"])
+        assert [sum(row) for row in entry["shares"]] == pytest.approx(
+            [1] * len(entry["readers"]), abs=0.01
+        )
     _, tokenizer, _ = bench.prepared(config)
     predictor = Predictor(checkpoint.path / "best", tokenizer.load())
+    looked_at_when_chosen(predictor)
     answers = predictor.predict(["haus baum katze", "", "brot stein vogel fisch"])
     assert answers[1].output == ""
     assert answers[1].note == "the input is empty"
     assert [a.probabilities for a in answers] == [None] * 3
     assert predictor.predict(["haus baum katze"])[0].output == answers[0].output
+
+
+def looked_at_when_chosen(predictor: Predictor) -> None:
+    """A word is chosen at the place before it: the first one at the separator."""
+    record, tokenizer, model = predictor.record, predictor.tokenizer, predictor.model
+    assert isinstance(model, RecurrentAttentionLM)
+    found = attention_map(predictor, "haus baum katze", "cat tree", kind="best")
+    assert found is not None
+    assert (found.readers, found.words[1:-1]) == (["cat", "tree"], ["haus", "baum", "katze"])
+    source, target = tokenizer.encode("haus baum katze"), tokenizer.encode("cat tree")
+    stream = [tokenizer.end_id, *source, record.separator, *target]
+    layers = attention_weights(model, torch.tensor([stream]))
+    shares = torch.stack(layers).mean(dim=(0, 2))[0]
+    first = len(source) + 1
+    length = len(tokenizer.encode("cat"))
+    for row, places in enumerate(
+        (slice(first, first + length), slice(first + length, first + len(target)))
+    ):
+        read = shares[places].mean(0)
+        assert found.shares[row][0] == pytest.approx(float(read[0]), abs=1e-5)
+        assert sum(found.shares[row][1:-1]) == pytest.approx(float(read[1:first].sum()), abs=1e-5)
+        assert found.shares[row][-1] == pytest.approx(float(read[first:].sum()), abs=1e-5)
 
 
 @pytest.mark.slow
