@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from flows.environment import Home, allow_hub, current
+from flows.notify import notify
 from flows.prefect_server import PrefectServer
 from flows.result import RunResult
 from flows.signals import polite_signals
 from lmcore.config import RunConfig, default_config_path, load_config
-from lmcore.errors import LmcoreError, UserError
+from lmcore.data.sources import glance_at_sources
+from lmcore.errors import LmcoreError, SourceError, UserError
 
 
 class StoppedError(LmcoreError):
@@ -84,7 +86,7 @@ def prepared(
     Import what is heavy inside, and then wait for the server.
 
     Raises:
-        UserError: If the configuration is wrong.
+        UserError: If the configuration is wrong, or a source is not there.
     """
     home = current()
     config = load_config(
@@ -94,6 +96,12 @@ def prepared(
     )
     if names_the_hub(config):
         allow_hub()
+    try:
+        glance_at_sources(config.sources)
+    except SourceError as error:
+        # No flow run has started that would tell people.
+        notify("failed", model=config.name, reason=str(error))
+        raise
     with polite_signals(), PrefectServer(home) as server:
         yield config, server
 

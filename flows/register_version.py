@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -221,5 +222,6 @@ def register_version(
         task=candidate.config.task,
         example=_EXAMPLES.get(candidate.config.task, "Once upon a time"),
     )
+    shutil.rmtree(folder.path, ignore_errors=True)  # the registry has its own copy, and verified it
     logger.info("register: version %d of %s", version.number, version.model)
     return version
