@@ -37,6 +37,7 @@ SHARD_TOKENS = 1 << 26
 INDEX_FILE = "index.json"
 _BATCH_CHARACTERS = 1 << 20
 _ID_DTYPE = np.dtype("S64")
+_COUNTED_TOGETHER, _COUNTED_PARTS = 1 << 20, 64
 
 Tokens = npt.NDArray[np.int64]
 
@@ -68,6 +69,17 @@ class TokenStream:
     def _starts(self) -> npt.NDArray[np.int64]:
         sizes = [len(shard) for shard in self.shards]
         return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+    def frequencies(self, vocab_size: int) -> npt.NDArray[np.int64]:
+        """How often each token occurs, [vocab_size]; in a long stream in evenly spaced parts."""
+        counts = np.zeros(vocab_size, dtype=np.int64)
+        parts = -(-len(self) // _COUNTED_TOGETHER)
+        step = max(1, -(-parts // _COUNTED_PARTS))
+        for part in range(0, parts, step):
+            start = part * _COUNTED_TOGETHER
+            chunk = self.read(start, min(len(self), start + _COUNTED_TOGETHER))
+            counts += np.bincount(chunk, minlength=vocab_size)
+        return counts
 
     def read(self, start: int, stop: int) -> Tokens:
         """Tokens [start, stop) as int64.

@@ -40,7 +40,12 @@ def default_cutoffs(vocab_size: int) -> tuple[int, ...]:
 
 
 def scores(
-    features: Tensor, weight: Tensor, *, classes: Tensor | None, cutoffs: tuple[int, ...]
+    features: Tensor,
+    weight: Tensor,
+    *,
+    classes: Tensor | None,
+    cutoffs: tuple[int, ...],
+    bias: Tensor | None = None,
 ) -> Tensor:
     """Logits of all tokens [..., V]; with two levels, their logarithms of probabilities.
 
@@ -49,15 +54,16 @@ def scores(
         weight: Rows of the tokens, [V, e].
         classes: Rows of the classes, [len(cutoffs), e]; None with one level.
         cutoffs: First ids of the classes, ascending.
+        bias: Of the tokens and, behind them, of the classes, [V + len(cutoffs)]; None: zeros.
     """
     if classes is None:
-        return functional.linear(features, weight)
-    short, *tails = _split(weight, cutoffs)
-    first = functional.linear(features, torch.cat([short, classes])).float().log_softmax(-1)
-    parts = [first[..., : len(short)]]
-    for number, tail in enumerate(tails):
-        of_class = first[..., len(short) + number, None]
-        parts.append(of_class + functional.linear(features, tail).float().log_softmax(-1))
+        return functional.linear(features, weight, bias)
+    levels = _levels(weight, classes, bias, cutoffs)
+    first = functional.linear(features, *levels[0]).float().log_softmax(-1)
+    parts = [first[..., : cutoffs[0]]]
+    for number, tail in enumerate(levels[1:]):
+        of_class = first[..., cutoffs[0] + number, None]
+        parts.append(of_class + functional.linear(features, *tail).float().log_softmax(-1))
     return torch.cat(parts, dim=-1)
 
 
@@ -68,34 +74,69 @@ def target_nll(
     *,
     classes: Tensor | None,
     cutoffs: tuple[int, ...],
+    bias: Tensor | None = None,
 ) -> Tensor:
     """Negative log-likelihood of targets [N] in nats, float32, from features [N, e]."""
     if classes is None:
-        return _cross_entropy(features, weight, targets)
-    # One split: each slice of its own would cost a gradient of the size of the whole table.
-    short, *tails = _split(weight, cutoffs)
+        return _cross_entropy(features, weight, bias, targets)
+    levels = _levels(weight, classes, bias, cutoffs)
     bounds = torch.tensor(cutoffs, device=targets.device)
     level = torch.bucketize(targets, bounds, right=True)
-    first = torch.where(level == 0, targets, len(short) + level - 1)
-    nll = _cross_entropy(features, torch.cat([short, classes]), first)
-    for number, tail in enumerate(tails):
+    first = torch.where(level == 0, targets, cutoffs[0] + level - 1)
+    nll = _cross_entropy(features, *levels[0], first)
+    for number, tail in enumerate(levels[1:]):
         rows = (level == number + 1).nonzero()[:, 0]
         if len(rows):
             inside = targets[rows] - cutoffs[number]
-            nll = nll.index_add(0, rows, _cross_entropy(features[rows], tail, inside))
+            nll = nll.index_add(0, rows, _cross_entropy(features[rows], *tail, inside))
     return nll
 
 
-def _split(weight: Tensor, cutoffs: tuple[int, ...]) -> tuple[Tensor, ...]:
-    bounds = (0, *cutoffs, len(weight))
-    return torch.split(weight, [stop - start for start, stop in itertools.pairwise(bounds)])
+@torch.no_grad()
+def expected(counts: Tensor, cutoffs: tuple[int, ...]) -> Tensor:
+    """The bias with which a head that knows nothing else predicts how frequent tokens are.
+
+    Args:
+        counts: How often each token occurs, [V]; what never occurs counts half.
+        cutoffs: First ids of the classes.
+
+    Returns:
+        Logarithms of shares, of the tokens and of the classes, [V + len(cutoffs)].
+    """
+    logs = (counts.double().clamp(min=0.5) / counts.sum().clamp(min=1)).log()
+    bounds = (*cutoffs, len(counts))
+    classes = [logs[a:b].logsumexp(0)[None] for a, b in itertools.pairwise(bounds)]
+    return torch.cat([logs, *classes]).float()
 
 
-def _cross_entropy(features: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+def _levels(
+    weight: Tensor, classes: Tensor, bias: Tensor | None, cutoffs: tuple[int, ...]
+) -> list[tuple[Tensor, Tensor | None]]:
+    """Rows and biases of the short list with the classes, and of each class."""
+    # One split: each slice of its own would cost a gradient of the size of the whole table.
+    short, *tails = _split(weight, cutoffs)
+    if bias is None:
+        return [(torch.cat([short, classes]), None), *((tail, None) for tail in tails)]
+    of_tokens, of_classes = torch.split(bias, [len(weight), len(cutoffs)])
+    first, *others = _split(of_tokens, cutoffs)
+    return [
+        (torch.cat([short, classes]), torch.cat([first, of_classes])),
+        *zip(tails, others, strict=True),
+    ]
+
+
+def _split(rows: Tensor, cutoffs: tuple[int, ...]) -> tuple[Tensor, ...]:
+    bounds = (0, *cutoffs, len(rows))
+    return torch.split(rows, [stop - start for start, stop in itertools.pairwise(bounds)])
+
+
+def _cross_entropy(
+    features: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor
+) -> Tensor:
     rows = max(1, min(_ROWS, _LOGITS // len(weight)))
     parts = [
         functional.cross_entropy(
-            functional.linear(features[start : start + rows], weight).float(),
+            functional.linear(features[start : start + rows], weight, bias).float(),
             targets[start : start + rows],
             reduction="none",
         )

@@ -31,7 +31,7 @@ from lmcore.artifacts import atomic_write
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.boundaries import find_boundaries
 from lmcore.model.config import ModelConfig
-from lmcore.model.head import default_cutoffs, scores, target_nll
+from lmcore.model.head import default_cutoffs, expected, scores, target_nll
 from lmcore.model.layers import MIXERS, Mixer, Mlp, locked_dropout
 from lmcore.model.state import LayerState, State
 
@@ -98,6 +98,8 @@ class RecurrentAttentionLM(nn.Module):
             if self.cutoffs
             else None
         )
+        # Of the tokens and of the classes.
+        self.head_bias = nn.Parameter(torch.zeros(vocab_size + len(self.cutoffs)))
 
     @property
     def head_weight(self) -> Tensor:
@@ -108,6 +110,19 @@ class RecurrentAttentionLM(nn.Module):
     def num_parameters(self) -> int:
         """Trainable numbers, shared ones counted once."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    @torch.no_grad()
+    def expect(self, counts: Tensor) -> None:
+        """Begin with predicting each token as often as it occurs.
+
+        Otherwise the first hundred steps learn nothing but that, and tokens that never occur
+        (most single bytes) drag the features of all texts into one direction meanwhile:
+        docs/experiments.md.
+
+        Args:
+            counts: Of each token in the training text, [V].
+        """
+        self.head_bias.copy_(expected(counts, self.cutoffs))
 
     def fresh_state(self, batch_size: int) -> State:
         """State before any text, for so many lanes."""
@@ -160,7 +175,13 @@ class RecurrentAttentionLM(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """Scores of all tokens from features, [..., V]; their softmax is the distribution."""
-        return scores(features, self.head_weight, classes=self.classes, cutoffs=self.cutoffs)
+        return scores(
+            features,
+            self.head_weight,
+            classes=self.classes,
+            cutoffs=self.cutoffs,
+            bias=self.head_bias,
+        )
 
     def target_nll(self, features: Tensor, targets: Tensor) -> Tensor:
         """Negative log-likelihood of targets [...] in nats, float32, from features [..., e].
@@ -173,6 +194,7 @@ class RecurrentAttentionLM(nn.Module):
             self.head_weight,
             classes=self.classes,
             cutoffs=self.cutoffs,
+            bias=self.head_bias,
         )
         return nll.view(targets.shape)
 

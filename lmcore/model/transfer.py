@@ -13,6 +13,7 @@ from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 
 _ROWS_BY_TOKEN = ("embedding.weight", "head.weight")
+_BIAS = "head_bias"
 
 
 def shape_of(model: RecurrentAttentionLM) -> ModelConfig:
@@ -36,6 +37,8 @@ def copy_weights(source: RecurrentAttentionLM, target: RecurrentAttentionLM) -> 
     own, given = target.state_dict(), source.state_dict()
     for name, tensor in own.items():
         value = given.get(name)
+        if name == _BIAS and value is not None:
+            value = _widened(value, source.vocab_size, target.vocab_size)
         rows = len(value) if value is not None and name in _ROWS_BY_TOKEN else None
         place = tensor if rows is None else tensor[:rows]
         if value is None or place.shape != value.shape:
@@ -45,3 +48,9 @@ def copy_weights(source: RecurrentAttentionLM, target: RecurrentAttentionLM) -> 
                 f" {tuple(tensor.shape)}; start from a model of the same shape"
             )
         place.copy_(value)
+
+
+def _widened(bias: torch.Tensor, before: int, after: int) -> torch.Tensor:
+    """The bias of the tokens and classes; a new token is as unlikely as the least likely one."""
+    tokens, classes = bias[:before], bias[before:]
+    return torch.cat([tokens, tokens.min().expand(max(0, after - before)), classes])

@@ -206,7 +206,9 @@ def carry_out(
             seed=training.seed,
             device=device,
         )
-        if initial is not None:
+        if initial is None:
+            made.expect(torch.from_numpy(stream.frequencies(loaded.vocab_size)))
+        else:
             copy_weights(load_model(initial, device), made)
         return made
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.artifacts import ContentStore
+from lmcore.data import shards
 from lmcore.data.canaries import CanaryPair, CanarySet, canary_id
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.shards import TokenStream, open_stream, write_shards, write_split
@@ -84,6 +85,19 @@ def test_ranges_map_to_documents(tmp_path: Path) -> None:
     assert list(stream.documents(4, 6)) == [2]
     assert list(stream.documents(5, 5)) == []
     assert stream.doc_ids[2] == f"{2:064x}".encode()
+
+
+def test_frequencies_count_every_token_or_evenly_spaced_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = stream_of(tmp_path, ["ab", "", "ca"])  # a b E E c a E
+    counts = stream.frequencies(300)
+    assert counts[[ord("a"), ord("b"), ord("c"), stream.end_id]].tolist() == [2, 1, 1, 3]
+    assert counts.sum() == len(stream)
+    monkeypatch.setattr(shards, "_COUNTED_TOGETHER", 2)
+    monkeypatch.setattr(shards, "_COUNTED_PARTS", 2)
+    parts = stream.frequencies(300)  # a b, c a
+    assert parts[[ord("a"), ord("b"), ord("c"), stream.end_id]].tolist() == [2, 1, 1, 0]
 
 
 def test_reading_outside_is_an_error(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """One softmax and two levels of it: the same tokens, an exact distribution, a cheaper sum."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional
 from lmcore.errors import ConfigError
 from lmcore.model import head
 from lmcore.model.config import ModelConfig
-from lmcore.model.head import default_cutoffs, scores, target_nll
+from lmcore.model.head import default_cutoffs, expected, scores, target_nll
 from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
 from lmcore.model.loss import sequence_loss
 
@@ -126,3 +127,34 @@ def test_cutoffs_beyond_the_vocabulary_are_refused() -> None:
         RecurrentAttentionLM(ModelConfig(cutoffs=(4, 10)), vocab_size=10, end_id=9)
     with pytest.raises(ValueError, match="ascend"):
         ModelConfig(cutoffs=(5, 5))
+
+
+@pytest.mark.parametrize("cutoffs", [(), (2,), (2, 4)])
+def test_a_head_without_rows_predicts_how_frequent_tokens_are(cutoffs: tuple[int, ...]) -> None:
+    counts = torch.tensor([50, 30, 12, 8, 0, 0])
+    bias = expected(counts, cutoffs)
+    assert bias.shape == (6 + len(cutoffs),)
+    classes = torch.zeros(len(cutoffs), 3) if cutoffs else None
+    options: dict[str, Any] = {"classes": classes, "cutoffs": cutoffs, "bias": bias}
+    logs = scores(torch.randn(1, 3), torch.zeros(6, 3), **options).log_softmax(-1)
+    # What never occurs counts half.
+    shares = torch.tensor([50, 30, 12, 8, 0.5, 0.5]) / 101
+    torch.testing.assert_close(logs.exp()[0], shares, atol=1e-6, rtol=1e-5)
+    targets = torch.arange(6)
+    nll = target_nll(torch.randn(6, 3), targets, torch.zeros(6, 3), **options)
+    torch.testing.assert_close(nll, -shares.log(), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cutoffs", [(), (2, 4)])
+def test_the_bias_moves_scores_and_likelihoods_alike(cutoffs: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    features, weight = torch.randn(9, 3), torch.randn(6, 3)
+    classes = torch.randn(len(cutoffs), 3) if cutoffs else None
+    options: dict[str, Any] = {"classes": classes, "cutoffs": cutoffs}
+    bias = torch.randn(6 + len(cutoffs))
+    logs = scores(features, weight, bias=bias, **options).log_softmax(-1)
+    targets = torch.randint(0, 6, (9,))
+    nll = target_nll(features, targets, weight, bias=bias, **options)
+    torch.testing.assert_close(nll, -logs.gather(1, targets[:, None])[:, 0], atol=1e-5, rtol=1e-5)
+    plain = scores(features, weight, **options)
+    assert torch.equal(plain, scores(features, weight, bias=torch.zeros_like(bias), **options))

@@ -96,7 +96,7 @@ def test_two_processes_read_and_learn_what_one_does(ranks: Any, suffix: str) -> 
         assert shared["grad_norm"] == pytest.approx(alone["grad_norm"], rel=1e-3)
     looks = [result["summary"]["tune_bits_per_byte"] for result in (one, two[0])]
     assert looks[1] == pytest.approx(looks[0], abs=1e-4)
-    assert steps(one)[-1]["loss_nats"] < steps(one)[0]["loss_nats"] - 0.5
+    assert steps(one)[-1]["loss_nats"] < steps(one)[0]["loss_nats"] - 0.3
     plans = [json.loads(result["plan.json"]) for result in (one, two[0])]
     assert [plan["processes"] for plan in plans] == [1, 2]
     assert plans[0]["steps"] == plans[1]["steps"]
