@@ -15,6 +15,7 @@ from lmcore.tasks import baselines, metrics
 from lmcore.tasks.attention import attention_maps
 from lmcore.tasks.bias import measure_task_bias
 from lmcore.tasks.calibration import calibration_error
+from lmcore.tasks.contrasts import contrasts
 from lmcore.tasks.evidence import TaskEvidence, chosen_samples, clusters, lengths_ledger
 from lmcore.tasks.judging import Judging
 from lmcore.tasks.labels import Labels, normal
@@ -54,6 +55,9 @@ def classify(judging: Judging) -> TaskEvidence:
     measured["baseline_accuracy"] = metrics.accuracy(linear, truth)
     measured["baseline_macro_f1"] = metrics.macro_f1(linear, truth, num_labels=len(labels))
     measured["baseline_majority_accuracy"] = metrics.accuracy(common, truth)
+    counted = predictor.counted(examples)
+    if counted is not None:
+        measured["baseline_naive_bayes_accuracy"] = metrics.accuracy(counted, truth)
     incumbent = judging.against_champion(
         lambda champion: metrics.accuracy(_answers(champion, texts, labels), truth),
         ours=measured["accuracy"],
@@ -99,6 +103,9 @@ def classify(judging: Judging) -> TaskEvidence:
             *_matrix(labels, guess, truth),
             _by_class(labels, guess, truth, linear),
             _reliability(table, truth),
+            *contrasts(
+                judged, labels, truth, guess, seed=0, resamples=judging.gates.evaluation.resamples
+            ),
         ],
         samples=_samples(judged, labels, table, truth),
         attention=attention_maps(predictor, texts, outputs, each),
@@ -107,6 +114,7 @@ def classify(judging: Judging) -> TaskEvidence:
                 name: f"train {kinds[name]:,}, judged {held[name]:,}"
                 for name in sorted({*kinds, *held})[:200]
             },
+            "training examples": judging.trained_on(),
             "lengths": lengths_ledger(
                 {"judged texts": [len(e.source) for e in examples]}, unit="tokens read"
             ),

@@ -3,7 +3,7 @@
 The states of all positions are pooled as [last, mean, max] (Howard and Ruder 2018,
 arXiv:1801.06146), so that a word far from the end is not lost in the last state alone.  Beside
 them stands the mean of the embeddings, a bag of words: little labelled text teaches which words
-matter long before it teaches how they interact.
+matter long before it teaches how they interact.  Counted words (`WordCounts`) add their own score.
 
 Legend: B lanes, T tokens, e width of the features, C classes.
 """
@@ -24,19 +24,23 @@ from lmcore.errors import IntegrityError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import CONFIG_FILE, WEIGHTS_FILE, RecurrentAttentionLM
 from lmcore.model.state import State
+from lmcore.tasks.word_counts import WordCounts
 
 HEAD_WIDTH = 64
 
 
 class TextClassifier(nn.Module):
-    """Language model, pooling, head.
+    """Language model, pooling, head, and counted words beside them.
 
     Args:
         language_model: Reads the text; its own head is not used.
         num_labels: C.
+        word_counts: Whether counted words have a say.
     """
 
-    def __init__(self, language_model: RecurrentAttentionLM, num_labels: int) -> None:
+    def __init__(
+        self, language_model: RecurrentAttentionLM, num_labels: int, *, word_counts: bool = True
+    ) -> None:
         super().__init__()
         self.language_model = language_model
         self.num_labels = num_labels
@@ -47,9 +51,15 @@ class TextClassifier(nn.Module):
         # From zero a narrow model takes hundreds of steps to leave the plateau of a guess.
         nn.init.normal_(self.out.weight, std=HEAD_WIDTH**-0.5)
         nn.init.zeros_(self.out.bias)
+        self.word_counts = WordCounts(num_labels) if word_counts else None
 
     def forward(
-        self, tokens: Tensor, present: Tensor, *, rng: torch.Generator | None = None
+        self,
+        tokens: Tensor,
+        present: Tensor,
+        *,
+        rng: torch.Generator | None = None,
+        own: Tensor | None = None,
     ) -> Tensor:
         """Scores of the classes.
 
@@ -57,6 +67,7 @@ class TextClassifier(nn.Module):
             tokens: int64 [B, T], each lane starts with the end token and is padded behind.
             present: 1 for tokens, 0 for padding, float32 [B, T].
             rng: Source of dropout; None switches it off.
+            own: Classes of texts that were counted, [B]: their own counts are left out.
 
         Returns:
             Logits [B, C], float32.
@@ -73,8 +84,10 @@ class TextClassifier(nn.Module):
         bag = (embedded * present[..., None]).sum(1) / count
         x = self._dropped(self.norm(torch.cat([last, mean, top, bag], dim=1)), rng)
         x = self._dropped(functional.relu(self.hidden(x)), rng)
-        logits: Tensor = self.out(x)
-        return logits.float()
+        logits: Tensor = self.out(x).float()
+        return (
+            logits if self.word_counts is None else logits + self.word_counts(tokens, present, own)
+        )
 
     def _dropped(self, x: Tensor, rng: torch.Generator | None) -> Tensor:
         rate = self.language_model.dropout
@@ -87,6 +100,8 @@ class TextClassifier(nn.Module):
         """Parameters from the top down: the head, each block, the embedding."""
         model = self.language_model
         found = [[*self.norm.parameters(), *self.hidden.parameters(), *self.out.parameters()]]
+        if self.word_counts is not None:
+            found[0] += self.word_counts.parameters()
         above: list[nn.Module] = [model.final_norm, model.narrow]
         for index in reversed(range(len(model.mixers))):
             block = index - model.has_stem
@@ -101,11 +116,16 @@ class TextClassifier(nn.Module):
 
 
 class ClassifierLoss(nn.Module):
-    """Cross-entropy of the classes, in the shape of `lmcore.training.step.TrainingLoss`."""
+    """Cross-entropy of the classes, in the shape of `lmcore.training.step.TrainingLoss`.
 
-    def __init__(self, model: TextClassifier) -> None:
+    Args:
+        model: The classifier.
+        leave_out: Whether the texts are those that its words were counted in.
+    """
+
+    def __init__(self, model: TextClassifier, *, leave_out: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.leave_out = model, leave_out
 
     def forward(
         self,
@@ -118,7 +138,8 @@ class ClassifierLoss(nn.Module):
     ) -> tuple[Tensor, Tensor, None]:
         """Sum of the nats of classes [B], their number, and no state."""
         assert weights is not None
-        logits = self.model(inputs, weights, rng=rng)
+        own = targets if self.leave_out else None
+        logits = self.model(inputs, weights, rng=rng, own=own)
         nats = functional.cross_entropy(logits, targets, reduction="sum")
         return nats, torch.tensor(float(len(targets)), device=nats.device), None
 
@@ -135,6 +156,7 @@ def save_classifier(model: TextClassifier, folder: Path) -> None:
         "schema_version": 1,
         "kind": "classifier",
         "num_labels": model.num_labels,
+        "word_counts": model.word_counts is not None,
         "vocab_size": inner.vocab_size,
         "end_id": inner.end_id,
         "config": inner.config.model_dump(mode="json"),
@@ -156,7 +178,9 @@ def load_classifier(folder: Path, device: torch.device | str = "cpu") -> TextCla
         with torch.random.fork_rng(devices=[]):
             config = ModelConfig.model_validate(record["config"])
             inner = RecurrentAttentionLM(config, int(record["vocab_size"]), int(record["end_id"]))
-            model = TextClassifier(inner, int(record["num_labels"]))
+            model = TextClassifier(
+                inner, int(record["num_labels"]), word_counts=bool(record["word_counts"])
+            )
         path = folder / WEIGHTS_FILE
         model.load_state_dict(load_file(path), strict=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

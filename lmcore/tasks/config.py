@@ -39,6 +39,10 @@ class FineTuningConfig(Section):
         le=100,
         description="Sentiment: so much slower learns a layer than the one above it.",
     )
+    word_counts: bool = Field(
+        True,
+        description="Sentiment: naive Bayes over tokens and pairs of them, beside the network.",
+    )
     source_loss: float = Field(
         0.3,
         ge=0,

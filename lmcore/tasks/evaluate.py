@@ -39,6 +39,7 @@ from lmcore.evaluation.report import (
 )
 from lmcore.tasks import merit, soundness
 from lmcore.tasks.base import BaseModel
+from lmcore.tasks.bias_gate import bias_task
 from lmcore.tasks.classification import classify
 from lmcore.tasks.config import TaskName
 from lmcore.tasks.evidence import TaskEvidence, judged_documents
@@ -235,7 +236,7 @@ def judge(
         "contamination": of_data["contamination"],
     }
     if task == "sentiment":
-        asked["bias_task"] = lambda required: soundness.bias_task(
+        asked["bias_task"] = lambda required: bias_task(
             evidence.bias, limits=gates.bias_task, required=required, **options
         )
     results = [

@@ -58,6 +58,11 @@ class Judging:
         """With the weights that would be promoted."""
         return Predictor(self.checkpoint.path / "best", self.tokenizer, device=self.device)
 
+    def trained_on(self) -> dict[str, Any]:
+        """How many examples training had, how long they were, and how many were cut."""
+        found: dict[str, Any] = self.checkpoint.summary.get("examples", {}).get("train", {})
+        return found
+
     def learnt(self) -> list[Document]:
         """Documents that the candidate's weights have read."""
         return learnt_documents(

@@ -21,6 +21,7 @@ from lmcore.data.batches import Batch
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks.classifier import ClassifierLoss, TextClassifier
 from lmcore.tasks.examples import Example, ExampleOrder, by_length, padded
+from lmcore.tasks.word_counts import fit_trust
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.objective import TokenLoss
 from lmcore.training.optimizer import (
@@ -76,7 +77,7 @@ class Classification:
 
     def losses(self, model: nn.Module) -> nn.Module:
         """See `Objective`."""
-        return ClassifierLoss(_classifier(model))
+        return ClassifierLoss(_classifier(model), leave_out=True)
 
     def optimizer(self, model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
         """One group of parameters a layer."""
@@ -117,7 +118,7 @@ class Classification:
     @torch.no_grad()
     def measure(self, model: nn.Module, batches: Iterable[Batch], *, world: World = ALONE) -> float:
         """Mean nats of the class."""
-        losses = ClassifierLoss(_classifier(model))
+        losses = ClassifierLoss(_classifier(model), leave_out=False)
         device = next(model.parameters()).device
         total, count = 0.0, 0
         for batch in batches:
@@ -140,6 +141,33 @@ def classifier_inputs(examples: Sequence[Example], *, end_id: int) -> tuple[np.n
     for lane, row in enumerate(rows):
         present[lane, : len(row)] = 1
     return padded(rows), present
+
+
+def count_words(
+    model: TextClassifier, examples: Sequence[Example], labels: Sequence[int], *, end_id: int
+) -> None:
+    """Count the words of labelled examples, and fit how far the counts are trusted.
+
+    Args:
+        model: With empty counts.
+        examples: Of the train split.
+        labels: Their classes.
+        end_id: Token that each text is read behind.
+    """
+    counts, wanted = model.word_counts, np.asarray(labels)
+    assert counts is not None
+    device = counts.counts.device
+    parts = []
+    for members in by_length([len(e.source) for e in examples], together=_LOOK_LANES):
+        inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)
+        tokens, there = to_tensor(inputs, device), torch.from_numpy(present).to(device)
+        parts.append((members, tokens, there, to_tensor(wanted[members], device)))
+        counts.add(*parts[-1][1:])
+    scores = np.zeros((len(examples), model.num_labels))
+    for members, tokens, there, own in parts:
+        scores[members] = counts.scores(tokens, there, own).double().cpu().numpy()
+    with torch.no_grad():
+        counts.trust.fill_(fit_trust(scores, wanted))
 
 
 def _classifier(model: nn.Module) -> TextClassifier:

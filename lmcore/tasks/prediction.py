@@ -7,7 +7,7 @@ order.  An empty text and one that is too long are answered too, and the answer 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,6 +126,15 @@ class Predictor:
         found: FloatArray = softmax(logits / self.record.temperature, axis=1)
         return found
 
+    def counted(self, examples: Sequence[Example]) -> list[int] | None:
+        """What naive Bayes alone would answer; None where no words were counted."""
+        assert isinstance(self.model, TextClassifier)
+        counts = self.model.word_counts
+        if counts is None:
+            return None
+        found = _of_examples(counts.scores, examples, self.tokenizer.end_id, self.model)
+        return [int(label) for label in found.argmax(axis=1)]
+
     def _classes(
         self, examples: Sequence[Example], empty: Sequence[bool]
     ) -> tuple[list[str], list[dict[str, float] | None]]:
@@ -186,13 +195,22 @@ def _cleaned(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     return found, problems
 
 
-@torch.no_grad()
 def class_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: int) -> FloatArray:
     """Scores of the classes, float64 [N, C], each text as if it were alone."""
+    return _of_examples(model, examples, end_id, model)
+
+
+@torch.no_grad()
+def _of_examples(
+    score: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    examples: Sequence[Example],
+    end_id: int,
+    model: TextClassifier,
+) -> FloatArray:
     device = next(model.parameters()).device
     result = np.zeros((len(examples), model.num_labels), dtype=np.float64)
     for members in by_length([len(e.source) for e in examples], together=_LANES):
         inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)
-        logits = model(to_tensor(inputs, device), torch.from_numpy(present).to(device))
-        result[members] = logits.double().cpu().numpy()
+        found = score(to_tensor(inputs, device), torch.from_numpy(present).to(device))
+        result[members] = found.double().cpu().numpy()
     return result

@@ -11,40 +11,26 @@ Beside weights and plan the checkpoint holds `task.json`: all that is needed to 
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import nn
-
 from lmcore.artifacts import ContentStore, code_digest
-from lmcore.data.batches import Layout, merge
-from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.documents import DocumentSet
 from lmcore.data.shards import ShardSet
-from lmcore.data.tokenizer import Tokenizer, TokenizerHandle
-from lmcore.errors import SourceError
+from lmcore.data.tokenizer import TokenizerHandle
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
-from lmcore.model.transfer import copy_weights, shape_of
+from lmcore.model.language_model import load_model
+from lmcore.model.transfer import shape_of
 from lmcore.tasks.base import BaseModel
-from lmcore.tasks.calibration import fit_temperature
-from lmcore.tasks.classifier import TextClassifier, load_classifier, save_classifier
 from lmcore.tasks.config import FineTuningConfig, TaskName
-from lmcore.tasks.examples import Example, ExampleOrder, encode
-from lmcore.tasks.labels import Labels, find_labels
-from lmcore.tasks.objectives import Classification, SourceToTarget
-from lmcore.tasks.prediction import class_logits
-from lmcore.tasks.record import TaskRecord
-from lmcore.training.checkpoint import Checkpoint, Consumed
+from lmcore.tasks.stage import Stage
+from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 from lmcore.training.events import Listener, TrainingEvent
 from lmcore.training.plan import Plan
-from lmcore.training.run import Subject, follow
-from lmcore.training.step import new_model
+from lmcore.training.run import follow
 from lmcore.training.train import train
 
 CODE_MODULES = (
@@ -58,8 +44,6 @@ ADAPTATION = "adaptation"
 # `training.learning_rate` is meant for random weights. A model that starts from trained ones bends
 # them, and the full rate would wipe them out.
 _ADAPTED_RATE = 0.25
-# Locked dropout, where the configuration names none: a narrow model learns nothing through more.
-_DROPOUT, _NARROW_DROPOUT, _NARROW = 0.2, 0.1, 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +146,7 @@ def train_task(
     folder = work_dir / store.key(Checkpoint.kind, inputs)[:32]
 
     def make(output: Path) -> Mapping[str, Any]:
-        job = _Job(
+        stage = Stage(
             task=task,
             documents=documents,
             tokenizer=tokenizer.load(),
@@ -175,17 +159,18 @@ def train_task(
         )
         summary = follow(
             output,
-            job.subject(),
+            stage.subject(),
             training=remaining,
             folder=folder,
             replay=replay.task if replay else None,
             on_event=on_event,
             should_stop=should_stop,
         )
-        job.describe(output)
+        stage.describe(output)
         return {
             **summary,
             "task": task,
+            "examples": stage.facts(),
             "base": base.to_json() if base else None,
             "adaptation": _facts(first),
             "train_seconds": summary["train_seconds"]
@@ -243,174 +228,3 @@ def _facts(first: Checkpoint | None) -> dict[str, Any] | None:
         "checkpoint": first.key,
         "plan": first.plan().model_dump(mode="json"),
     }
-
-
-@dataclass(kw_only=True)
-class _Job:
-    """What one stage of a task is made of."""
-
-    task: TaskName
-    documents: DocumentSet
-    tokenizer: Tokenizer
-    shards: ShardSet
-    shape: ModelConfig
-    training: TrainingConfig
-    options: FineTuningConfig
-    initial: Path | None
-    fingerprint: str
-
-    def __post_init__(self) -> None:
-        self.started = time.perf_counter()
-        self.labels: Labels | None = None
-        train, tune = (list(self.documents.iter_documents(s)) for s in ("train", "tune"))
-        for document in (*train, *tune):
-            if document.target is None:
-                raise SourceError(
-                    f"{document.name}: no target; give each source of the task a target_field"
-                )
-        if self.task == "sentiment":
-            self.labels = find_labels([document.target for document in train])
-            self.train_labels = self.labels.index(d.target for d in train)
-            self.tune_labels = self.labels.index(d.target for d in tune)
-        self.train, self.tune = self._encoded(train), self._encoded(tune)
-        if self.task != "sentiment":
-            # Attention must reach from the last word of the target to the first of the source, in
-            # twice what was ever seen; no weight depends on it.
-            most = self.options.max_source_tokens + self.options.max_target_tokens + 2
-            seen = max(e.num_tokens for e in (*self.train, *self.tune))
-            window = max(self.shape.window, min(most, 2 * seen))
-            self.shape = self.shape.model_copy(update={"window": window})
-
-    def _encoded(self, documents: Sequence[Document]) -> list[Example]:
-        options = self.options
-        return encode(
-            documents,
-            self.tokenizer,
-            max_source=options.max_source_tokens,
-            max_target=None if self.task == "sentiment" else options.max_target_tokens,
-        )
-
-    @property
-    def separator(self) -> int:
-        """The token between source and target: behind those of the tokenizer."""
-        return self.tokenizer.vocab_size
-
-    def subject(self) -> Subject:
-        lengths = [example.num_tokens for example in self.train]
-        order = ExampleOrder(
-            lengths,
-            batch_size=self.training.batch_size,
-            seed=self.training.seed,
-            fingerprint=self.fingerprint,
-        )
-        mean = max(1, round(sum(lengths) / len(lengths)))
-        layout = Layout(
-            stream_tokens=order.steps_per_epoch * order.batch_size * mean,
-            batch_size=order.batch_size,
-            sequence_length=mean,
-            block_tokens=mean,
-            rounds=order.steps_per_epoch,
-        )
-        objective: Classification | SourceToTarget
-        if self.labels is not None:
-            objective = Classification(
-                train=self.train,
-                labels=self.train_labels,
-                tune=self.tune,
-                tune_labels=self.tune_labels,
-                order=order,
-                end_id=self.tokenizer.end_id,
-                num_labels=len(self.labels),
-                # Random layers have nothing to be kept.
-                layer_decay=self.options.layer_decay if self.initial else 1.0,
-                unfreezing_share=self.options.unfreezing_share if self.initial else 0.0,
-            )
-        else:
-            objective = SourceToTarget(
-                train=self.train,
-                tune=self.tune,
-                order=order,
-                end_id=self.tokenizer.end_id,
-                separator=self.separator,
-                source_loss=self.options.source_loss,
-            )
-        dropout = self.shape.dropout
-        if dropout is None:
-            dropout = _NARROW_DROPOUT if self.shape.d_model < _NARROW else _DROPOUT
-        return Subject(
-            objective=objective,
-            layout=layout,
-            tune_tokens=sum(example.num_tokens for example in self.tune),
-            dropout=dropout,
-            new_model=self._new_model,
-            save=self._save,
-            consumed=lambda steps: self._consumed(order, steps, lengths),
-            started=self.started,
-        )
-
-    def _new_model(self, dropout: float, device: str) -> nn.Module:
-        with_separator = self.labels is None
-        made = new_model(
-            self.shape.model_copy(update={"dropout": dropout}),
-            vocab_size=self.tokenizer.vocab_size + with_separator,
-            end_id=self.tokenizer.end_id,
-            seed=self.training.seed,
-            device=device,
-        )
-        if self.initial is not None:
-            copy_weights(load_model(self.initial, device), made)
-        if self.labels is None:
-            return made
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.training.seed)
-            return TextClassifier(made, len(self.labels)).to(device)
-
-    def _save(self, model: nn.Module, place: Path) -> None:
-        if isinstance(model, TextClassifier):
-            save_classifier(model, place)
-        else:
-            assert isinstance(model, RecurrentAttentionLM)
-            save_model(model, place)
-
-    def _consumed(self, order: ExampleOrder, steps: int, lengths: Sequence[int]) -> Consumed:
-        stream = self.shards.stream("train")
-        whole = steps >= order.steps_per_epoch
-        if whole:
-            read = set(range(len(lengths)))
-        else:
-            read = {int(i) for step in range(steps) for i in order.members(step)}
-        starts = np.concatenate([[0], stream.doc_ends[:-1]])
-        ranges = [(int(starts[i]), int(stream.doc_ends[i])) for i in sorted(read)]
-        return Consumed(
-            steps=steps,
-            tokens=steps * order.batch_size * (sum(lengths) // max(1, len(lengths))),
-            epochs=steps / order.steps_per_epoch,
-            ranges=merge(ranges, size=len(stream)),
-        )
-
-    def describe(self, output: Path) -> None:
-        """Write `task.json` beside the best and the final weights."""
-        for which in ("best", "final"):
-            temperature = 1.0
-            if self.labels is not None:
-                known = [i for i, label in enumerate(self.tune_labels) if label >= 0]
-                logits = class_logits(
-                    load_classifier(output / which),
-                    [self.tune[i] for i in known],
-                    end_id=self.tokenizer.end_id,
-                )
-                temperature = fit_temperature(logits, [self.tune_labels[i] for i in known])
-            options = self.options
-            record = TaskRecord(
-                task=self.task,
-                labels=self.labels.names if self.labels else (),
-                shares=self.labels.shares if self.labels else (),
-                temperature=temperature,
-                separator=self.separator,
-                max_source_tokens=options.max_source_tokens,
-                max_target_tokens=options.max_target_tokens,
-                beam_size=options.beam_size,
-                length_penalty=options.length_penalty,
-                no_repeat_ngram_size=options.no_repeat(self.task),
-            )
-            record.write(output / which)

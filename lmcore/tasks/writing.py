@@ -108,6 +108,7 @@ def write_texts(judging: Judging) -> TaskEvidence:
         samples=_samples(judged, outputs, each),
         attention=attention_maps(predictor, texts, outputs, each),
         ledger={
+            "training examples": judging.trained_on(),
             "lengths": lengths_ledger(
                 {
                     "judged sources": [len(e.source) for e in examples],

@@ -28,12 +28,19 @@ def test_it_learns_and_is_judged_beside_its_baselines(bench: Any, reviews: Rows)
     assert metrics["accuracy"]["value"] > 0.9
     assert metrics["baseline_accuracy"]["value"] > 0.9
     assert metrics["baseline_majority_accuracy"]["value"] < 0.65
+    assert metrics["baseline_naive_bayes_accuracy"]["value"] > 0.9
     assert {"macro_f1", "baseline_macro_f1", "calibration_error", "params"} <= set(metrics)
     found = outcomes(report)
     assert {found[g] for g in ("instrument", "provenance", "competence", "overfitting")} == {"PASS"}
     assert found["champion"] == "SKIPPED"
-    assert [t["caption"][:9] for t in report.tables()] == ["Confusion", "By label", "How much "]
-    assert report.ledger()["truncation"]["judged texts cut"] == 0
+    captions = [table["caption"][:9] for table in report.tables()]
+    assert captions == ["Confusion", "By label", "How much ", "Texts tha"]
+    ledger = report.ledger()
+    assert ledger["truncation"]["judged texts cut"] == 0
+    assert ledger["training examples"]["sources cut"] == 0
+    assert ledger["training examples"]["examples"] > 300
+    assert ledger["training examples"]["source"].endswith("tokens")
+    assert set(ledger["classes"]) == {"positive", "negative"}
     assert checkpoint.summary["adaptation"]["steps"] == 80
     maps = report.attention()
     assert [entry["kind"] for entry in maps] == ["best", "median", "worst"]
@@ -87,7 +94,8 @@ def test_an_untrained_classifier_is_not_competent(
     bench: Any, reviews: Rows, scratch: FineTuningConfig
 ) -> None:
     config = bench.config("sentiment", reviews(300), max_steps=1)
-    report = bench.judge(config, bench.train(config, settings=scratch))
+    settings = scratch.model_copy(update={"word_counts": False})
+    report = bench.judge(config, bench.train(config, settings=settings))
     assert outcomes(report)["competence"] in ("FAIL", "INCONCLUSIVE")
 
 
