@@ -111,7 +111,7 @@ class DriftEntry:
         lower: Where its interval begins.
         upper: Where it ends.
         unit: Of all three.
-        outcome: PASS, WARN, FAIL or INCONCLUSIVE.
+        outcome: STABLE, DRIFTED or INCONCLUSIVE.
         sentence: What was found, in words.
         version: Version that was watched.
     """

@@ -150,7 +150,7 @@ def drift_chart(history: ModelHistory) -> TrendChart | None:
             value=value,
             lower=finite(look.lower),
             upper=finite(look.upper),
-            kind={"PASS": "promoted", "FAIL": "rejected"}.get(look.outcome, "kept"),
+            kind={"STABLE": "promoted", "DRIFTED": "rejected"}.get(look.outcome, "kept"),
             summary=f"{moment(look.at)}: {one_line(look.sentence or look.outcome, 240)}",
         )
         for index, look, value in known

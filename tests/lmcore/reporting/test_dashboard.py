@@ -130,8 +130,8 @@ def test_drift_is_drawn_where_somebody_looked(history_of, page_of):
     assert "No monitoring yet" in render_dashboard(page_of(history))
     at = datetime(2026, 4, 1, tzinfo=UTC)
     looks = [
-        DriftEntry(at=at, value=0.0, outcome="PASS", sentence="as before", version=1),
-        DriftEntry(at=at, value=0.3, lower=0.1, upper=0.5, outcome="FAIL", sentence="far off"),
+        DriftEntry(at=at, value=0.0, outcome="STABLE", sentence="as before", version=1),
+        DriftEntry(at=at, value=0.3, lower=0.1, upper=0.5, outcome="DRIFTED", sentence="far off"),
     ]
     page = render_dashboard(page_of(replace(history, drift=looks)))
     outline(page)
