@@ -137,7 +137,8 @@ BAD_INPUT: dict[str, tuple[str, Any, dict[str, Any], str]] = {
 def used_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose databases exist; creating them takes longer than a bad input."""
     folder = tmp_path_factory.mktemp("used")
-    (folder / "config.yaml").write_text(json.dumps(bad_config(path="nowhere.txt")))
+    (folder / "input.txt").write_bytes(b"")
+    (folder / "config.yaml").write_text(json.dumps(bad_config(path="input.txt")))
     assert lmcore("run", "--config", "config.yaml", cwd=folder).returncode == 2
     return folder / "home"
 
