@@ -255,6 +255,8 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> RecurrentAtt
             model = RecurrentAttentionLM(config, int(record["vocab_size"]), int(record["end_id"]))
         path = folder / WEIGHTS_FILE
         weights = load_file(path, device=str(device))
+        # Models were stored without a bias once; zeros are the same function.
+        weights.setdefault("head_bias", torch.zeros(len(model.head_bias), device=device))
         model.load_state_dict(weights, strict=True, assign=True)
         if wrong := sorted(name for name, t in weights.items() if t.dtype != torch.float32):
             raise ValueError(f"{wrong[0]} is {weights[wrong[0]].dtype}; expected torch.float32")

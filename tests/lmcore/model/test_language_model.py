@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from lmcore.errors import IntegrityError
 from lmcore.model import layers
@@ -303,6 +304,19 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str, content: bytes) ->
     with pytest.raises(IntegrityError, match="nothing was loaded") as caught:
         load_model(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_before_the_bias_is_the_same_function(tmp_path: Path) -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.head_bias.zero_()
+    save_model(model, tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    del weights["head_bias"]
+    save_file(weights, path)
+    tokens = random_tokens((2, 7), seed=0, ends=0.1)
+    assert torch.equal(load_model(tmp_path)(tokens)[0], model(tokens)[0])
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
