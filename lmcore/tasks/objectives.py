@@ -21,7 +21,7 @@ from lmcore.data.batches import Batch
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks.classifier import ClassifierLoss, TextClassifier
 from lmcore.tasks.examples import Example, ExampleOrder, by_length, padded
-from lmcore.tasks.word_counts import fit_trust
+from lmcore.tasks.word_counts import WordCounts, fit_trust
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.objective import TokenLoss
 from lmcore.training.optimizer import (
@@ -144,30 +144,29 @@ def classifier_inputs(examples: Sequence[Example], *, end_id: int) -> tuple[np.n
 
 
 def count_words(
-    model: TextClassifier, examples: Sequence[Example], labels: Sequence[int], *, end_id: int
-) -> None:
+    examples: Sequence[Example], labels: Sequence[int], *, num_labels: int, end_id: int
+) -> WordCounts:
     """Count the words of labelled examples, and fit how far the counts are trusted.
 
     Args:
-        model: With empty counts.
         examples: Of the train split.
         labels: Their classes.
+        num_labels: C.
         end_id: Token that each text is read behind.
     """
-    counts, wanted = model.word_counts, np.asarray(labels)
-    assert counts is not None
-    device = counts.counts.device
+    counts, wanted = WordCounts(num_labels), np.asarray(labels)
     parts = []
     for members in by_length([len(e.source) for e in examples], together=_LOOK_LANES):
         inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)
-        tokens, there = to_tensor(inputs, device), torch.from_numpy(present).to(device)
-        parts.append((members, tokens, there, to_tensor(wanted[members], device)))
+        there, own = torch.from_numpy(present), torch.from_numpy(wanted[members])
+        parts.append((members, torch.from_numpy(inputs), there, own))
         counts.add(*parts[-1][1:])
-    scores = np.zeros((len(examples), model.num_labels))
+    scores = np.zeros((len(examples), num_labels))
     for members, tokens, there, own in parts:
-        scores[members] = counts.scores(tokens, there, own).double().cpu().numpy()
+        scores[members] = counts.scores(tokens, there, own).double().numpy()
     with torch.no_grad():
         counts.trust.fill_(fit_trust(scores, wanted))
+    return counts
 
 
 def _classifier(model: nn.Module) -> TextClassifier:

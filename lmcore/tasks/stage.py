@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from lmcore.tasks.labels import Labels, find_labels
 from lmcore.tasks.objectives import Classification, SourceToTarget, count_words
 from lmcore.tasks.prediction import class_logits
 from lmcore.tasks.record import TaskRecord
+from lmcore.tasks.word_counts import WordCounts
 from lmcore.training.checkpoint import Consumed
 from lmcore.training.config import TrainingConfig
 from lmcore.training.run import Subject
@@ -197,11 +199,20 @@ class Stage:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.training.seed)
             counting = self.options.word_counts
-            classifier = TextClassifier(made, len(self.labels), word_counts=counting).to(device)
-        if counting:
-            end = self.tokenizer.end_id
-            count_words(classifier, self.train, self.train_labels, end_id=end)
-        return classifier
+            classifier = TextClassifier(made, len(self.labels), word_counts=counting)
+        if classifier.word_counts is not None:
+            classifier.word_counts.load_state_dict(self._word_counts.state_dict())
+        return classifier.to(device)
+
+    @cached_property  # the probe makes a model too
+    def _word_counts(self) -> WordCounts:
+        assert self.labels is not None
+        return count_words(
+            self.train,
+            self.train_labels,
+            num_labels=len(self.labels),
+            end_id=self.tokenizer.end_id,
+        )
 
     def _target_counts(self, vocab_size: int) -> torch.Tensor:
         """How often each token is to be written, the end of each target included."""

@@ -9,6 +9,7 @@ away once the checkpoint stands.
 
 from __future__ import annotations
 
+import functools
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -198,6 +199,10 @@ def carry_out(
     layout = _layout(stream, training)
     order = BatchOrder(stream=stream, layout=layout, seed=training.seed)
 
+    @functools.cache  # the probe makes a model too
+    def counts() -> torch.Tensor:
+        return torch.from_numpy(stream.frequencies(loaded.vocab_size))
+
     def start(dropout: float, device: str) -> nn.Module:
         made = new_model(
             model.model_copy(update={"dropout": dropout}),
@@ -207,7 +212,7 @@ def carry_out(
             device=device,
         )
         if initial is None:
-            made.expect(torch.from_numpy(stream.frequencies(loaded.vocab_size)))
+            made.expect(counts())
         else:
             copy_weights(load_model(initial, device), made)
         return made
