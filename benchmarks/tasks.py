@@ -12,9 +12,6 @@ split by keyed hash).  Budgets are seconds of training, language-model stages in
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +21,7 @@ from typing import Any
 import yaml
 
 from benchmarks.corpora import shared_data
+from benchmarks.pipeline import lmcore
 from benchmarks.recording import RESULTS, parser, record, workspace
 
 Config = dict[str, Any]
@@ -270,16 +268,7 @@ def run_part(part: Part, folder: Path, *, scale: float, options: Sequence[str]) 
 
 
 def _lmcore(folder: Path, *arguments: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments, "--json"],
-        env={**os.environ, "LMCORE_HOME": str(folder / "home")},
-        stdout=subprocess.PIPE,
-        check=False,
-        text=True,
-    )
-    if done.returncode not in (0, 3):
-        raise SystemExit(f"lmcore {' '.join(arguments)} ended with {done.returncode}")
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(lmcore(folder / "home", *arguments, "--json")[1])
     return answer
 
 

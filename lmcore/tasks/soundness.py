@@ -24,9 +24,6 @@ from lmcore.evaluation.intervals import (
     ratio_interval,
 )
 
-# Fewer texts say nothing of a rate.
-_MIN_TEXTS = 60
-
 
 @dataclass(frozen=True, kw_only=True)
 class InstrumentFacts:
