@@ -3,6 +3,9 @@
     python -m benchmarks.gpu           about eight minutes
     python -m benchmarks.gpu --quick   some seconds of each
 
+Two shapes get the same seconds of each text: LSTMs with an attention block, and gated linear
+recurrences with two.
+
 Without a CUDA device it says so and writes nothing. It needs torch with CUDA, numpy, pydantic,
 safetensors, tokenizers and filelock; neither the orchestrator nor the tracking client.
 
@@ -53,28 +56,40 @@ PEAK_TFLOPS = {
     "A10G": 70.0,
     "T4": 65.0,
 }
-CHARACTERS = ModelConfig(
-    pattern="LAL", d_model=512, embedding_dim=64, num_heads=4, window=256, dropout=0.3
-)
+CHARACTERS = {
+    "LAL": ModelConfig(
+        pattern="LAL", d_model=512, embedding_dim=64, num_heads=4, window=256, dropout=0.2
+    ),
+    "RRARRA": ModelConfig(
+        pattern="RRARRA", d_model=512, embedding_dim=64, num_heads=4, window=256, dropout=0.2
+    ),
+}
 CHARACTERS_TRAINING = {
     "batch_size": 64,
     "sequence_length": 256,
-    "learning_rate": 3e-3,
     "checkpoint_seconds": 3.0,
 }
-CHARACTERS_SECONDS = 120.0
-WORDS = ModelConfig(
-    pattern="LAL", d_model=768, embedding_dim=400, num_heads=6, window=256, dropout=0.5
-)
+CHARACTERS_SECONDS = 30.0
+WORDS = {
+    "LAL": ModelConfig(
+        pattern="LAL", d_model=768, embedding_dim=400, num_heads=6, window=256, dropout=0.5
+    ),
+    "RRARRA": ModelConfig(
+        pattern="RRARRA", d_model=768, embedding_dim=400, num_heads=6, window=256, dropout=0.5
+    ),
+}
 WORDS_TRAINING = {
     "batch_size": 64,
     "sequence_length": 128,
-    "learning_rate": 2e-3,
     "weight_decay": 0.1,
     "evaluations": 12,
     "checkpoint_seconds": 60.0,
 }
-WORDS_SECONDS = 300.0
+WORDS_SECONDS = 120.0
+LEARNING_RATES = {
+    "characters": {"LAL": 4e-3, "RRARRA": 2e-3},
+    "words": {"LAL": 2e-3, "RRARRA": 1.5e-3},
+}
 _QUICK_SECONDS = 5.0
 _QUICK_CHARACTERS = 6000
 
@@ -109,7 +124,13 @@ def utilisation(done: ours.Training, model: RecurrentAttentionLM, peak: float | 
 
 
 def train(
-    folder: Path, prepared: Any, *, model: ModelConfig, training: dict[str, Any], device: str
+    folder: Path,
+    prepared: Any,
+    *,
+    model: ModelConfig,
+    training: dict[str, Any],
+    device: str,
+    snapshots: bool,
 ) -> ours.Training:
     """Train on the device."""
     tokenizer, shards = prepared
@@ -119,43 +140,49 @@ def train(
         shards=shards,
         model=model,
         training=TrainingConfig(device=device, **training),
-        work_dir=folder / "work",
-        snapshots=model is CHARACTERS,
+        work_dir=folder / f"work-{model.pattern}",
+        snapshots=snapshots,
     )
 
 
 def measure_characters(
     folder: Path, path: Path, *, seconds: float, device: str, peak: float | None, quick: bool
 ) -> dict[str, Any]:
-    """Loss and the time to the published one."""
+    """Loss and the time to the published one, by pattern."""
     train_text, validation = corpora.characters(path)
     if quick:
         validation = validation[:_QUICK_CHARACTERS]
     config = TokenizerConfig(kind="char", vocab_size=512)
     store = ContentStore(folder / "store")
     prepared = corpora.prepare(store, train=[train_text], tokenizer=config)
-    training = {**CHARACTERS_TRAINING, "budget_seconds": seconds}
-    done = train(folder, prepared, model=CHARACTERS, training=training, device=device)
     tokens = prepared[0].load().encode(validation)
-    model = done.checkpoint.load("final", device)
-    curve = []
-    for shot in done.snapshots:
-        model.load_state_dict(dict(shot.weights))
-        curve.append({"seconds": shot.seconds, "step": shot.step} | loss_of(model, tokens))
-    model = done.checkpoint.load("final", device)
-    reached = {
-        name: time_to([(p["seconds"], p[name]) for p in curve], TARGET_NATS)
-        for name in ("cold256", "stateful")
-    }
-    return {
-        "model": CHARACTERS.model_dump(mode="json"),
-        "training": training,
-        **done.facts(),
-        "losses": loss_of(model, tokens),
-        "seconds_to_1.4697": reached,
-        "flops": utilisation(done, model, peak),
-        "curve": curve,
-    }
+    results: dict[str, Any] = {}
+    for pattern, shape in CHARACTERS.items():
+        rate = LEARNING_RATES["characters"][pattern]
+        training = {**CHARACTERS_TRAINING, "learning_rate": rate, "budget_seconds": seconds}
+        done = train(
+            folder, prepared, model=shape, training=training, device=device, snapshots=True
+        )
+        model = done.checkpoint.load("final", device)
+        curve = []
+        for shot in done.snapshots:
+            model.load_state_dict(dict(shot.weights))
+            curve.append({"seconds": shot.seconds, "step": shot.step} | loss_of(model, tokens))
+        model = done.checkpoint.load("final", device)
+        results[pattern] = {
+            "model": shape.model_dump(mode="json"),
+            "training": training,
+            **done.facts(),
+            "losses": loss_of(model, tokens),
+            "seconds_to_1.4697": {
+                name: time_to([(p["seconds"], p[name]) for p in curve], TARGET_NATS)
+                for name in ("cold256", "stateful")
+            },
+            "flops": utilisation(done, model, peak),
+            "curve": curve,
+        }
+        print(json.dumps({**results[pattern], "curve": "..."}), flush=True)
+    return results
 
 
 def loss_of(model: RecurrentAttentionLM, tokens: list[int]) -> dict[str, float]:
@@ -167,7 +194,7 @@ def loss_of(model: RecurrentAttentionLM, tokens: list[int]) -> dict[str, float]:
 def measure_words(
     folder: Path, paths: tuple[Path, Path], *, seconds: float, device: str, peak: float | None
 ) -> dict[str, Any]:
-    """Validation perplexity."""
+    """Validation perplexity, by pattern."""
     lines = list(corpora.word_lines(paths[0]))
     validation = "".join(corpora.word_lines(paths[1]))
     cut = round(len(lines) * 0.99)
@@ -178,19 +205,26 @@ def measure_words(
         fit=[*lines, validation],
         tokenizer=TokenizerConfig(kind="word", vocab_size=1 << 20),
     )
-    training = {**WORDS_TRAINING, "budget_seconds": seconds}
-    done = train(folder, prepared, model=WORDS, training=training, device=device)
     tokens = prepared[0].load().encode(validation)
-    model = done.checkpoint.load("best", device)
-    nats = ours.stateful_nats(model, tokens)
-    return {
-        "model": WORDS.model_dump(mode="json"),
-        "training": training,
-        **done.facts(),
-        "validation_targets": len(tokens) - 1,
-        "perplexity": perplexity(nats * (len(tokens) - 1), len(tokens) - 1),
-        "flops": utilisation(done, model, peak),
-    }
+    results: dict[str, Any] = {}
+    for pattern, shape in WORDS.items():
+        rate = LEARNING_RATES["words"][pattern]
+        training = {**WORDS_TRAINING, "learning_rate": rate, "budget_seconds": seconds}
+        done = train(
+            folder, prepared, model=shape, training=training, device=device, snapshots=False
+        )
+        model = done.checkpoint.load("best", device)
+        nats = ours.stateful_nats(model, tokens)
+        results[pattern] = {
+            "model": shape.model_dump(mode="json"),
+            "training": training,
+            **done.facts(),
+            "validation_targets": len(tokens) - 1,
+            "perplexity": perplexity(nats * (len(tokens) - 1), len(tokens) - 1),
+            "flops": utilisation(done, model, peak),
+        }
+        print(json.dumps(results[pattern]), flush=True)
+    return results
 
 
 def main() -> None:
@@ -216,7 +250,6 @@ def main() -> None:
                 peak=peak,
                 quick=given.quick,
             )
-            print(json.dumps({**results["characters"], "curve": "..."}), flush=True)
         paths = corpora.find("wikitext2/train.txt"), corpora.find("wikitext2/valid.txt")
         if paths[0] and paths[1]:
             results["words"] = measure_words(
