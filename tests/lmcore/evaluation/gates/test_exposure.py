@@ -27,9 +27,9 @@ def judge(evidence, *, required=True):
 @pytest.mark.parametrize(
     ("top", "outcome"),
     [
-        # Exact bounds of 12 of 64 are 11.2 % and 28.6 %, of 27 of 64 31.7 % and 53.3 %.
-        *((0, "PASS"), (12, "PASS"), (13, "INCONCLUSIVE"), (25, "INCONCLUSIVE")),
-        *((27, "FAIL"), (64, "FAIL")),
+        # Exact bounds of 18 of 64 are 19.0 % and 38.8 %, of 33 of 64 40.6 % and 62.4 %.
+        *((0, "PASS"), (18, "PASS"), (19, "INCONCLUSIVE"), (32, "INCONCLUSIVE")),
+        *((33, "FAIL"), (64, "FAIL")),
     ],
 )
 def test_the_share_in_the_top_percent_is_bounded(top, outcome):
@@ -38,9 +38,9 @@ def test_the_share_in_the_top_percent_is_bounded(top, outcome):
     result = judge(found(inside))
     assert result.outcome == outcome
     assert result.evidence["in_top_share"] == top
-    assert (result.value, result.unit, result.limit) == (top / 64, "share", 0.30)
-    assert (result.upper <= 0.30) == (outcome == "PASS")
-    assert (result.lower > 0.30) == (outcome == "FAIL")
+    assert (result.value, result.unit, result.limit) == (top / 64, "share", 0.40)
+    assert (result.upper <= 0.40) == (outcome == "PASS")
+    assert (result.lower > 0.40) == (outcome == "FAIL")
 
 
 def test_the_percent_is_counted_exactly():
@@ -50,14 +50,14 @@ def test_the_percent_is_counted_exactly():
     assert judge(found(np.full(64, just_out))).evidence["in_top_share"] == 0
 
 
-@pytest.mark.parametrize(("right", "outcome"), [(32, "PASS"), (48, "PASS"), (56, "FAIL")])
+@pytest.mark.parametrize(("right", "outcome"), [(32, "PASS"), (57, "PASS"), (58, "FAIL")])
 def test_right_guesses_bound_epsilon(right, outcome):
     inside = np.full(64, 0.5)
     outside = np.where(np.arange(64) < right, 0.6, 0.4)
     result = judge(found(inside, outside))
     assert result.outcome == outcome
     assert result.unit == ("epsilon" if outcome == "FAIL" else "share")
-    assert (result.evidence["epsilon_lower_bound"] > 1.0) == (outcome == "FAIL")
+    assert (result.evidence["epsilon_lower_bound"] > 1.5) == (outcome == "FAIL")
 
 
 @pytest.mark.parametrize(("required", "outcome"), [(True, "INCONCLUSIVE"), (False, "SKIPPED")])
@@ -95,7 +95,7 @@ def test_false_alarms_are_rare():
     for _ in range(300):
         draws = rng.normal(size=64 + 64 + 9_999)
         outcomes.append(judge(found(draws[:64], draws[64:128], references=draws[128:])).outcome)
-    # 20 of 64 at one percent each, or 54 right guesses of 64, do not come by chance.
+    # 19 of 64 at one percent each, or 58 right guesses of 64, do not come by chance.
     assert outcomes == ["PASS"] * 300
 
 
