@@ -51,7 +51,8 @@ class TextClassifier(nn.Module):
         # From zero a narrow model takes hundreds of steps to leave the plateau of a guess.
         nn.init.normal_(self.out.weight, std=HEAD_WIDTH**-0.5)
         nn.init.zeros_(self.out.bias)
-        self.word_counts = WordCounts(num_labels) if word_counts else None
+        size = language_model.vocab_size
+        self.word_counts = WordCounts(num_labels, size) if word_counts else None
 
     def forward(
         self,
@@ -147,7 +148,9 @@ class ClassifierLoss(nn.Module):
 def save_classifier(model: TextClassifier, folder: Path) -> None:
     """Write `model.safetensors` and `model.json` into an existing folder."""
     weights = {
-        name: tensor.detach().to("cpu", torch.float32).contiguous()
+        name: tensor.detach()
+        .to("cpu", torch.float32 if tensor.is_floating_point() else None)
+        .contiguous()
         for name, tensor in model.state_dict().items()
     }
     save_file(weights, folder / WEIGHTS_FILE)

@@ -144,7 +144,12 @@ def classifier_inputs(examples: Sequence[Example], *, end_id: int) -> tuple[np.n
 
 
 def count_words(
-    examples: Sequence[Example], labels: Sequence[int], *, num_labels: int, end_id: int
+    examples: Sequence[Example],
+    labels: Sequence[int],
+    *,
+    num_labels: int,
+    pieces: Sequence[bytes],
+    end_id: int,
 ) -> WordCounts:
     """Count the words of labelled examples, and fit how far the counts are trusted.
 
@@ -152,9 +157,11 @@ def count_words(
         examples: Of the train split.
         labels: Their classes.
         num_labels: C.
+        pieces: Bytes of each token.
         end_id: Token that each text is read behind.
     """
-    counts, wanted = WordCounts(num_labels), np.asarray(labels)
+    counts, wanted = WordCounts(num_labels, len(pieces)), np.asarray(labels)
+    counts.spell(pieces)
     parts = []
     for members in by_length([len(e.source) for e in examples], together=_LOOK_LANES):
         inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)

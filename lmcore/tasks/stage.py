@@ -211,6 +211,7 @@ class Stage:
             self.train,
             self.train_labels,
             num_labels=len(self.labels),
+            pieces=self.tokenizer.pieces,
             end_id=self.tokenizer.end_id,
         )
 

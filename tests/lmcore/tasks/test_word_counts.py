@@ -1,15 +1,19 @@
 """Counted words against sums by hand, and left-out texts against a count without them."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from lmcore.data.vocabularies import ByteTokenizer, WordTokenizer
 from lmcore.tasks.word_counts import WordCounts, fit_trust, table_size
 
 END = 9
+# Each token is a word.
+PIECES = [*(f" word{chr(97 + n)}".encode() for n in range(9)), b""]
 
 
 def batch(*texts: list[int]) -> tuple[Tensor, Tensor]:
@@ -23,7 +27,8 @@ def batch(*texts: list[int]) -> tuple[Tensor, Tensor]:
 
 
 def counted(texts: list[list[int]], labels: list[int], num_labels: int = 2) -> WordCounts:
-    made = WordCounts(num_labels)
+    made = WordCounts(num_labels, len(PIECES))
+    made.spell(PIECES)
     made.add(*batch(*texts), torch.tensor(labels))
     return made
 
@@ -83,6 +88,50 @@ def test_trust_is_what_the_left_out_texts_bear() -> None:
 
 
 def test_many_classes_have_a_smaller_table() -> None:
-    assert table_size(2) == 1 << 17
+    assert table_size(2) == 1 << 20
     assert table_size(1000) * 1000 <= 1 << 22
     assert table_size(1000) & (table_size(1000) - 1) == 0
+
+
+def words_of(texts: list[str], tokenizer: Any) -> list[set[tuple[int, int]]]:
+    """Each word's hash and that of the word before it."""
+    model = WordCounts(2, len(tokenizer.pieces))
+    model.spell(tokenizer.pieces)
+    rows = [[tokenizer.end_id, *tokenizer.encode(text)] for text in texts]
+    tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+    present = torch.zeros(tokens.shape)
+    for lane, row in enumerate(rows):
+        tokens[lane, : len(row)] = torch.tensor(row)
+        present[lane, : len(row)] = 1
+    words, before, ends = model._words(tokens, present)
+    return [
+        set(zip(words[lane][ends[lane]].tolist(), before[lane][ends[lane]].tolist(), strict=True))
+        for lane in range(len(rows))
+    ]
+
+
+def test_words_are_the_same_however_they_are_cut() -> None:
+    texts = ["A good, good film", "a GOOD , good  film\n", "a film, good good", "a good"]
+    for tokenizer in (ByteTokenizer(), WordTokenizer([" good", " film", "A"])):
+        one, same, other, start = words_of(texts, tokenizer)
+        assert len(one) == 5
+        assert one == same
+        assert {word for word, _ in one} == {word for word, _ in other}
+        assert one != other
+        assert start < one
+    by_bytes, by_words = (
+        [{word for word, _ in found} for found in words_of(texts, tokenizer)]
+        for tokenizer in (ByteTokenizer(), WordTokenizer([" good", " film", "A"]))
+    )
+    assert by_bytes == by_words
+
+
+def test_words_end_between_letters_digits_and_signs() -> None:
+    def count(text: str) -> int:
+        (found,) = words_of([text], ByteTokenizer())
+        return len(found)
+
+    assert count("room101 is great!!!") == 5
+    assert count("caf\u00e9") == 1
+    assert count("  ") == 0
+    assert count("a  b\n\nc") == 3
