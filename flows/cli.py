@@ -421,9 +421,9 @@ def lineage(
     version: str, documents: int, offset: int, out: Path | None, model: str | None
 ) -> tuple[Answer, int]:
     """Show what a version was made of: documents, sources, licences, shares of the text."""
-    from flows import ownership
+    from flows.lineage import lineage as made_of
 
-    answer = ownership.lineage(version, model, documents=documents, offset=offset, out=out)
+    answer = made_of(version, model, documents=documents, offset=offset, out=out)
     return answer, 0
 
 
@@ -433,9 +433,9 @@ def lineage(
 @_command
 def seen(target: str, model: str | None) -> tuple[Answer, int]:
     """Tell which versions were trained on a document, or on a near-copy of it."""
-    from flows import ownership
+    from flows.seen import seen as met_by
 
-    return ownership.seen(target, model), 0
+    return met_by(target, model), 0
 
 
 @cli.command()
@@ -446,9 +446,9 @@ def seen(target: str, model: str | None) -> tuple[Answer, int]:
 @_command
 def forget(target: str, reason: str, dry_run: bool, model: str | None) -> tuple[Answer, int]:
     """Keep a document and its near-copies out of every later model; erase what is cached."""
-    from flows import ownership
+    from flows.forget import forget as keep_out
 
-    return ownership.forget(target, model, reason=reason, dry_run=dry_run), 0
+    return keep_out(target, model, reason=reason, dry_run=dry_run), 0
 
 
 @cli.command()
