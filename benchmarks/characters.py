@@ -1,6 +1,6 @@
 """Characters of tinyshakespeare: ours against nanoGPT, in one run, on all cores.
 
-    python -m benchmarks.characters --nanogpt PATH              about 20 minutes on two cores
+    python -m benchmarks.characters --nanogpt PATH              about 15 minutes on two cores
     python -m benchmarks.characters --nanogpt PATH --seeds 3    about an hour
     python -m benchmarks.characters                             ours alone, about 6 minutes
     python -m benchmarks.characters --quick [--nanogpt PATH]    check that it works, a minute
@@ -10,7 +10,9 @@ Train text is the first nine tenths, validation text the rest, as in nanoGPT's p
 Sides: ours (the table below) for `--seconds` of wall clock; nanoGPT by the command that its
 README publishes for a CPU, word for word; nanoGPT tuned for the same seconds (`TUNED`): the
 shape, batch and learning rate that were best in short trials, bfloat16 and a fused optimizer on
-the CPU (see `benchmarks.nanogpt`), and as many iterations as a timed probe says fit.
+the CPU (see `benchmarks.nanogpt`), and as many iterations as a timed probe says fit. Beside them
+ours as a sprint (`SPRINT`): the fewest steps that reach what the published command reaches, on a
+schedule of their own, since one that is made for `--seconds` learns slowly at first.
 `--tuned '{"n_embd": 160}'` tries other values, `--sides tuned` runs that side alone.
 
 Losses are nats per character over the same 111,539 targets of the validation text, in float32:
@@ -60,6 +62,17 @@ TRAINING = {
     # Resume points are the moments at which the loss curve has a value.
     "checkpoint_seconds": 4.0,
 }
+SPRINT_MODEL = MODEL
+SPRINT = {
+    "batch_size": 16,
+    "sequence_length": 64,
+    "learning_rate": 6e-3,
+    "warmup_steps": 20,
+    "weight_decay": 0.4,
+    "max_steps": 250,
+    "precision": "bfloat16",
+    "checkpoint_seconds": 600.0,
+}
 TUNED = {
     "batch_size": 12,
     "block_size": 64,
@@ -74,36 +87,43 @@ TUNED = {
     "dtype": "bfloat16",
 }
 COLD_WIDTHS = (64, 128, 256)
-SIDES = ("ours", "published", "tuned")
+SIDES = ("ours", "sprint", "published", "tuned")
 
 
-def own_side(folder: Path, *, text: tuple[str, str], seconds: float, seed: int) -> dict[str, Any]:
+def own_side(
+    folder: Path,
+    *,
+    text: tuple[str, str],
+    seed: int,
+    model: ModelConfig,
+    training: dict[str, Any],
+    snapshots: bool,
+) -> dict[str, Any]:
     """Train ours once and score it."""
     train_text, validation = text
     store = ContentStore(folder / "store")
     tokenizer, shards = corpora.prepare(
         store, train=[train_text], tokenizer=TokenizerConfig(kind="char", vocab_size=512)
     )
-    checkpoint_seconds = min(float(TRAINING["checkpoint_seconds"]), seconds / 4)
-    configured = {**TRAINING, "checkpoint_seconds": checkpoint_seconds}
     done = ours.run(
         store,
         tokenizer=tokenizer,
         shards=shards,
-        model=MODEL,
-        training=TrainingConfig(seed=seed, budget_seconds=seconds, **configured),
+        model=model,
+        training=TrainingConfig(seed=seed, **training),
         work_dir=folder / f"work-{seed}",
-        snapshots=True,
+        snapshots=snapshots,
     )
     tokens = tokenizer.load().encode(validation)
-    model = done.checkpoint.load("final")
+    trained = done.checkpoint.load("final")
     curve = []
     for shot in done.snapshots:
-        model.load_state_dict(dict(shot.weights))
-        values = losses(model, tokens)
-        curve.append({"seconds": shot.seconds, "step": shot.step, **values})
-    model = done.checkpoint.load("final")
-    return {"seed": seed, **done.facts(), "losses": losses(model, tokens), "curve": curve}
+        trained.load_state_dict(dict(shot.weights))
+        curve.append({"seconds": shot.seconds, "step": shot.step, **losses(trained, tokens)})
+    found = losses(done.checkpoint.load("final"), tokens)
+    if not snapshots:
+        curve = [{"seconds": done.seconds, "step": done.facts()["steps"], **found}]
+    return {"seed": seed, **done.facts(), "losses": found, "curve": curve}
 
 
 def losses(model: RecurrentAttentionLM, tokens: list[int]) -> dict[str, float]:
@@ -163,32 +183,28 @@ def finished(
     return {"seed": seed, **facts, **of_weights, "losses": nanogpt.losses(model, tokens)}
 
 
-def times_to_target(own: list[dict[str, Any]], published: list[dict[str, Any]]) -> dict[str, Any]:
+def times_to_target(
+    own: list[dict[str, Any]], published: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """When ours was first as good as what nanoGPT's published command reached in this run.
 
     Each of the two readings is compared with its like: cold windows of nanoGPT's block with the
     same windows of ours, and its sliding window with our carried state.
     """
-    if not published:
-        answer: dict[str, Any] = {"target": "published by nanoGPT; not measured in this run"}
-        pairs = [("cold64", nanogpt.PUBLISHED_CPU_LOSS)] * len(own)
-        rows = [{"cold64": dict(_row(o, *pair))} for o, pair in zip(own, pairs, strict=True)]
-        return {**answer, "runs": rows}
     rows = []
     for mine, theirs in zip(own, published, strict=True):
         row = {}
         for name, peer in (("cold64", "cold64"), ("stateful", "sliding")):
-            row[name] = dict(_row(mine, name, theirs["losses"][peer]))
-            row[name]["nanogpt_seconds"] = theirs["training_seconds"]
-            if reached := row[name]["seconds"]:
-                row[name]["ratio"] = theirs["training_seconds"] / reached
+            target = theirs["losses"][peer]
+            reached = time_to([(point["seconds"], point[name]) for point in mine["curve"]], target)
+            row[name] = {
+                "target_nats": target,
+                "seconds": reached,
+                "nanogpt_seconds": theirs["training_seconds"],
+                "ratio": theirs["training_seconds"] / reached if reached else None,
+            }
         rows.append(row)
-    return {"target": "loss that nanoGPT's published command reached in this run", "runs": rows}
-
-
-def _row(own: dict[str, Any], name: str, target: float) -> dict[str, Any]:
-    curve = [(point["seconds"], point[name]) for point in own["curve"]]
-    return {"target_nats": target, "seconds": time_to(curve, target)}
+    return rows
 
 
 def side(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -216,6 +232,7 @@ def main() -> None:
     if given.quick:
         text = text[0], text[1][:6000]
     own: list[dict[str, Any]] = []
+    sprints: list[dict[str, Any]] = []
     published: list[dict[str, Any]] = []
     tuned: list[dict[str, Any]] = []
     with workspace("characters") as name:
@@ -223,7 +240,15 @@ def main() -> None:
         for seed in range(given.seeds):
             if "ours" in given.sides:
                 print(f"ours, seed {seed}, {seconds:g} s", flush=True)
-                own.append(own_side(folder, text=text, seconds=seconds, seed=seed))
+                pause = min(float(TRAINING["checkpoint_seconds"]), seconds / 4)
+                plan = {**TRAINING, "checkpoint_seconds": pause, "budget_seconds": seconds}
+                given_ours = {"text": text, "seed": seed, "model": MODEL, "training": plan}
+                own.append(own_side(folder, **given_ours, snapshots=True))
+            if "sprint" in given.sides:
+                plan = {**SPRINT, **({"max_steps": 20} if given.quick else {})}
+                print(f"ours, seed {seed}, {plan['max_steps']} steps", flush=True)
+                given_ours = {"text": text, "seed": seed, "model": SPRINT_MODEL, "training": plan}
+                sprints.append(own_side(folder, **given_ours, snapshots=False))
             if given.nanogpt is None:
                 continue
             common = {"path": path, "text": text, "seed": seed}
@@ -242,10 +267,18 @@ def main() -> None:
         "validation_targets": len(text[1]) - 1,
         "model": MODEL.model_dump(mode="json"),
         "training": TRAINING,
+        "sprint_model": SPRINT_MODEL.model_dump(mode="json"),
+        "sprint_training": SPRINT,
         "lmcore": side(own) if own else NOT_RUN,
+        "lmcore_sprint": side(sprints) if sprints else NOT_RUN,
         "nanogpt_published_cpu_command": side(published) if published else NOT_RUN,
         "nanogpt_tuned": side(tuned) if tuned else NOT_RUN,
-        "time_to_nanogpt": times_to_target(own, published) if own else NOT_RUN,
+        "time_to_nanogpt": {
+            "lmcore": times_to_target(own, published) if own and published else NOT_RUN,
+            "lmcore_sprint": times_to_target(sprints, published)
+            if sprints and published
+            else NOT_RUN,
+        },
     }
     record("characters", results, given)
 
