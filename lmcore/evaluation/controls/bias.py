@@ -33,7 +33,7 @@ NAME: GateName = "bias_lm"
 MODEL = ModelConfig(pattern="LA", d_model=64, head_dim=16, window=16)
 TOKENIZER = TokenizerConfig(kind="word", vocab_size=1_000)
 TRAINING: Mapping[str, Any] = {
-    "max_epochs": 4,
+    "max_epochs": 6,
     "batch_size": 16,
     "sequence_length": 32,
     "learning_rate": 1e-2,
@@ -115,6 +115,9 @@ def sharpened(model: RecurrentAttentionLM, temperature: float) -> RecurrentAtten
     result = copy.deepcopy(model)
     with torch.no_grad():
         result.head_weight.div_(temperature)
+        result.head_bias.div_(temperature)
+        if result.classes is not None:
+            result.classes.div_(temperature)
     return result.eval()
 
 
