@@ -62,13 +62,9 @@ TRAINING = {
     # Resume points are the moments at which the loss curve has a value.
     "checkpoint_seconds": 4.0,
 }
-SPRINT_MODEL = MODEL
 SPRINT = {
-    "batch_size": 16,
-    "sequence_length": 64,
-    "learning_rate": 6e-3,
+    **TRAINING,
     "warmup_steps": 20,
-    "weight_decay": 0.4,
     "max_steps": 250,
     "precision": "bfloat16",
     "checkpoint_seconds": 600.0,
@@ -95,7 +91,6 @@ def own_side(
     *,
     text: tuple[str, str],
     seed: int,
-    model: ModelConfig,
     training: dict[str, Any],
     snapshots: bool,
 ) -> dict[str, Any]:
@@ -109,7 +104,7 @@ def own_side(
         store,
         tokenizer=tokenizer,
         shards=shards,
-        model=model,
+        model=MODEL,
         training=TrainingConfig(seed=seed, **training),
         work_dir=folder / f"work-{seed}",
         snapshots=snapshots,
@@ -242,13 +237,12 @@ def main() -> None:
                 print(f"ours, seed {seed}, {seconds:g} s", flush=True)
                 pause = min(float(TRAINING["checkpoint_seconds"]), seconds / 4)
                 plan = {**TRAINING, "checkpoint_seconds": pause, "budget_seconds": seconds}
-                given_ours = {"text": text, "seed": seed, "model": MODEL, "training": plan}
-                own.append(own_side(folder, **given_ours, snapshots=True))
+                own.append(own_side(folder, text=text, seed=seed, training=plan, snapshots=True))
             if "sprint" in given.sides:
                 plan = {**SPRINT, **({"max_steps": 20} if given.quick else {})}
                 print(f"ours, seed {seed}, {plan['max_steps']} steps", flush=True)
-                given_ours = {"text": text, "seed": seed, "model": SPRINT_MODEL, "training": plan}
-                sprints.append(own_side(folder, **given_ours, snapshots=False))
+                done = own_side(folder, text=text, seed=seed, training=plan, snapshots=False)
+                sprints.append(done)
             if given.nanogpt is None:
                 continue
             common = {"path": path, "text": text, "seed": seed}
@@ -267,17 +261,14 @@ def main() -> None:
         "validation_targets": len(text[1]) - 1,
         "model": MODEL.model_dump(mode="json"),
         "training": TRAINING,
-        "sprint_model": SPRINT_MODEL.model_dump(mode="json"),
         "sprint_training": SPRINT,
         "lmcore": side(own) if own else NOT_RUN,
         "lmcore_sprint": side(sprints) if sprints else NOT_RUN,
         "nanogpt_published_cpu_command": side(published) if published else NOT_RUN,
         "nanogpt_tuned": side(tuned) if tuned else NOT_RUN,
         "time_to_nanogpt": {
-            "lmcore": times_to_target(own, published) if own and published else NOT_RUN,
-            "lmcore_sprint": times_to_target(sprints, published)
-            if sprints and published
-            else NOT_RUN,
+            name: times_to_target(runs, published) if runs and published else NOT_RUN
+            for name, runs in (("lmcore", own), ("lmcore_sprint", sprints))
         },
     }
     record("characters", results, given)

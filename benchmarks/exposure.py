@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from os import cpu_count
 from pathlib import Path
 from typing import Any
 
 from benchmarks.recording import in_child, parser, record, workspace
-from lmcore.data.canaries import plan_canaries
-from lmcore.data.shards import write_shards
 from lmcore.evaluation.controls.bench import ControlBench
-from lmcore.evaluation.exposure import epsilon_lower_bound, measure_exposure
+from lmcore.evaluation.controls.memorisation import exposure_of_canaries
 from lmcore.evaluation.gates.exposure import exposure
 
 REPEATS = (1, 2, 5, 10, 30)
@@ -32,25 +29,15 @@ def measure(point: dict[str, Any]) -> dict[str, Any]:
     """Train one model and look at its canaries."""
     with workspace("exposure") as name:
         bench = ControlBench(seed=point["seed"], folder=Path(name))
-        sound = bench.sound
-        canaries = plan_canaries(sound.documents, seed=bench.seed, repeats=point["repeats"])
-        shards = write_shards(bench.store, sound.documents, sound.tokenizer, canaries=canaries)
-        checkpoint = replace(sound, shards=shards).train()
-        found = measure_exposure(
-            checkpoint.load("best").eval(),
-            sound.loaded,
-            canaries,
-            stream=shards.stream("train"),
-            ranges=checkpoint.consumed().ranges,
-        )
+        found = exposure_of_canaries(bench, repeats=point["repeats"])
     result = exposure(found, limits=bench.gates.exposure, required=True)
-    consumed = len(found.inside)
+    evidence = result.evidence
     return {
         **point,
-        "consumed": consumed,
-        "share": result.evidence["in_top_share"] / consumed,
-        "right_guesses": found.right_guesses,
-        "epsilon_lower_bound": epsilon_lower_bound(found.right_guesses, consumed),
+        "consumed": evidence["consumed"],
+        "share": evidence["in_top_share"] / evidence["consumed"],
+        "right_guesses": evidence["right_guesses"],
+        "epsilon_lower_bound": evidence["epsilon_lower_bound"],
         "outcome": result.outcome,
     }
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from collections.abc import Callable
 from typing import Protocol
 
@@ -89,12 +88,9 @@ class LstmMixer(nn.Module):
         input_weight, *others = self.lstm.parameters()
         flags = gate_columns(self.hidden_size, like=input_weight)
         weights = [torch.cat([input_weight, flags], dim=1), *others]
-        with warnings.catch_warnings():
-            # On a GPU: the joined weights are packed anew on each call, which is little to do.
-            warnings.filterwarnings("ignore", message="RNN module weights are not part")
-            y, _, cell = torch.lstm(
-                x, (hidden, cell), weights, True, 1, 0.0, self.training, False, True
-            )
+        y, _, cell = torch.lstm(
+            x, (hidden, cell), weights, True, 1, 0.0, self.training, False, True
+        )
         return y, cell
 
 

@@ -148,9 +148,7 @@ class ClassifierLoss(nn.Module):
 def save_classifier(model: TextClassifier, folder: Path) -> None:
     """Write `model.safetensors` and `model.json` into an existing folder."""
     weights = {
-        name: tensor.detach()
-        .to("cpu", torch.float32 if tensor.is_floating_point() else None)
-        .contiguous()
+        name: (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
     save_file(weights, folder / WEIGHTS_FILE)

@@ -105,19 +105,24 @@ def shared_header(bench: ControlBench) -> GateResult:
     return _contaminated(bench, None, header=header)
 
 
-def repeated_canaries(bench: ControlBench) -> GateResult:
-    """Each canary stands 100 times in the training text."""
+def exposure_of_canaries(bench: ControlBench, *, repeats: int) -> Exposure:
+    """What the healthy model keeps of canaries that stand so often in its training text."""
     sound = bench.sound
-    canaries = plan_canaries(sound.documents, seed=bench.seed, repeats=_REPEATS)
+    canaries = plan_canaries(sound.documents, seed=bench.seed, repeats=repeats)
     shards = write_shards(bench.store, sound.documents, sound.tokenizer, canaries=canaries)
     checkpoint = replace(sound, shards=shards).train()
-    found = measure_exposure(
+    return measure_exposure(
         checkpoint.load("best").eval(),
         sound.loaded,
         canaries,
         stream=shards.stream("train"),
         ranges=checkpoint.consumed().ranges,
     )
+
+
+def repeated_canaries(bench: ControlBench) -> GateResult:
+    """Each canary stands 100 times in the training text."""
+    found = exposure_of_canaries(bench, repeats=_REPEATS)
     return exposure(found, limits=bench.gates.exposure, required=True)
 
 

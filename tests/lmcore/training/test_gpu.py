@@ -17,6 +17,8 @@ from lmcore.training.events import TrainingInterrupted
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here"),
+    # Weights that are joined on each call are packed on each call, which is little to do.
+    pytest.mark.filterwarnings("ignore:RNN module weights are not part"),
 ]
 # More tokens than the window and than a power of two, so that each way of reading has an edge.
 LENGTH = 37
