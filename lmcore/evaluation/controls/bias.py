@@ -32,6 +32,8 @@ from lmcore.model.language_model import RecurrentAttentionLM
 NAME: GateName = "bias_lm"
 MODEL = ModelConfig(pattern="LA", d_model=64, head_dim=16, window=16)
 TOKENIZER = TokenizerConfig(kind="word", vocab_size=1_000)
+# Long enough that each seed's model follows its corpus: with 4 epochs one in twenty has learnt so
+# little of a leaning that it only equals its corpus with doubled logits (docs/experiments.md).
 TRAINING: Mapping[str, Any] = {
     "max_epochs": 6,
     "batch_size": 16,
