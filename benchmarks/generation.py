@@ -30,7 +30,7 @@ from benchmarks.recording import NOT_RUN, in_child, parser, peak_megabytes, reco
 from lmcore.data.vocabularies import ByteTokenizer
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import GenerationConfig, generate
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import Features, RecurrentAttentionLM
 
 LENGTHS = (100, 1000, 10_000)
 BLOCKS = (64, 256, 1024)
@@ -43,7 +43,7 @@ MODEL = ModelConfig(pattern="LA", d_model=384, embedding_dim=64, window=128)
 class Endless(RecurrentAttentionLM):
     """Our model without the end of a document."""
 
-    def logits(self, features: Tensor) -> Tensor:
+    def logits(self, features: Features) -> Tensor:
         """Scores with the end token ruled out."""
         scores = super().logits(features)
         scores[..., self.end_id] = -torch.inf

@@ -42,6 +42,10 @@ class ModelConfig(Section):
         description="Two-level softmax: first token ids of its classes; empty is one softmax,"
         " null chooses by the vocabulary.",
     )
+    pointer: bool = Field(
+        False,
+        description="Beside predicting a token, copy one of the last `window` of the document.",
+    )
     dropout: Dropout | None = Field(
         None, description="Locked dropout; null: chosen from the epochs that will be seen."
     )

@@ -240,7 +240,7 @@ def prefill(model: RecurrentAttentionLM, prompts: Sequence[Sequence[int]]) -> tu
             chunk = ids[:, start : start + length].to(device)
             features, state = model.features(chunk, state)
         assert features is not None
-        read.append((model.logits(features[:, -1]), state))
+        read.append((model.logits(features.last()), state))
     order = [index for members in groups.values() for index in members]
     places = sorted(range(len(order)), key=order.__getitem__)
     logits = torch.cat([logits for logits, _ in read])[places]

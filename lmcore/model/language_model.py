@@ -6,6 +6,9 @@ state is explicit and of constant size. Every input token equal to the end token
 starts a document from the fresh state (`lmcore.model.boundaries`), so a document is
 scored as [end, t1..tn] -> [t1..tn, end], and generation starts from [end] + prompt.
 
+`features` are what the distribution follows from: training and scoring ask for the likelihood of
+the targets alone, which costs far less than all logits.
+
 A pattern such as `LA` names one residual block a letter. If the first is an LSTM
 it is the stem: it reads the embedding directly and has no residual path or MLP.
 Norms are LayerNorms without bias: fused on the CPU, seven times as fast there as
@@ -17,7 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from pydantic import ValidationError
@@ -33,12 +36,29 @@ from lmcore.model.boundaries import find_boundaries
 from lmcore.model.config import ModelConfig
 from lmcore.model.head import default_cutoffs, expected, scores, target_nll
 from lmcore.model.layers import MIXERS, Mixer, Mlp, locked_dropout
-from lmcore.model.state import LayerState, State
+from lmcore.model.pointer import Copies, Pointer, mixed_nll, mixed_scores
+from lmcore.model.state import LayerState, PointerState, State
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "model.json"
 TIED_FROM = 1024
 _UNTIED_EMBEDDING_DIM = 64
+
+
+class Features(NamedTuple):
+    """What the distribution of the next token follows from.
+
+    Attributes:
+        vectors: What the head reads, [B, T, e] tied or [B, T, d]; [B, e] of one position.
+        copies: What may be copied; None without a pointer.
+    """
+
+    vectors: Tensor
+    copies: Copies | None
+
+    def last(self) -> Features:
+        """Those of the last position."""
+        return Features(self.vectors[:, -1], self.copies.last() if self.copies else None)
 
 
 class RecurrentAttentionLM(nn.Module):
@@ -100,6 +120,7 @@ class RecurrentAttentionLM(nn.Module):
         )
         # Of the tokens and of the classes.
         self.head_bias = nn.Parameter(torch.zeros(vocab_size + len(self.cutoffs)))
+        self.pointer = Pointer(config) if config.pointer else None
 
     @property
     def head_weight(self) -> Tensor:
@@ -127,9 +148,8 @@ class RecurrentAttentionLM(nn.Module):
     def fresh_state(self, batch_size: int) -> State:
         """State before any text, for so many lanes."""
         device = self.embedding.weight.device
-        return State(
-            layers=tuple(mixer.fresh_state(batch_size, device=device) for mixer in self._mixers())
-        )
+        parts = [*self._mixers(), *([self.pointer] if self.pointer is not None else [])]
+        return State(layers=tuple(part.fresh_state(batch_size, device=device) for part in parts))
 
     def forward(
         self, tokens: Tensor, state: State | None = None, *, rng: torch.Generator | None = None
@@ -149,8 +169,8 @@ class RecurrentAttentionLM(nn.Module):
 
     def features(
         self, tokens: Tensor, state: State | None = None, *, rng: torch.Generator | None = None
-    ) -> tuple[Tensor, State]:
-        """What the head reads, [B, T, e] tied or [B, T, d], and the state after the chunk."""
+    ) -> tuple[Features, State]:
+        """What the next tokens follow from, and the state after the chunk."""
         if state is None:
             state = self.fresh_state(tokens.shape[0])
         boundaries = find_boundaries(tokens, end_id=self.end_id)
@@ -158,7 +178,9 @@ class RecurrentAttentionLM(nn.Module):
         x = self.widen(functional.layer_norm(embedded, embedded.shape[-1:]))
         x = locked_dropout(x, rate=self.dropout, rng=rng)
         after: list[LayerState] = []
-        for index, (mixer, before) in enumerate(zip(self._mixers(), state.layers, strict=True)):
+        # The pointer's state stands behind those of the mixers.
+        states = state.layers[: len(self.mixers)]
+        for index, (mixer, before) in enumerate(zip(self._mixers(), states, strict=True)):
             block = index - self.has_stem
             stem = block < 0
             y, layer = mixer(x if stem else self.mixer_norms[block](x), before, boundaries)
@@ -170,33 +192,41 @@ class RecurrentAttentionLM(nn.Module):
             x = x + y
             y = self.mlps[block](self.mlp_norms[block](x))
             x = x + locked_dropout(y, rate=self.dropout, rng=rng)
-        x = self.narrow(self.final_norm(x))
-        return locked_dropout(x, rate=self.dropout, rng=rng), State(layers=tuple(after))
+        x = self.final_norm(x)
+        copies = None
+        if self.pointer is not None:
+            places = state.layers[-1]
+            assert isinstance(places, PointerState)
+            copies, places = self.pointer(x, tokens, places, boundaries)
+            after.append(places)
+        vectors = locked_dropout(self.narrow(x), rate=self.dropout, rng=rng)
+        return Features(vectors, copies), State(layers=tuple(after))
 
-    def logits(self, features: Tensor) -> Tensor:
+    def logits(self, features: Features) -> Tensor:
         """Scores of all tokens from features, [..., V]; their softmax is the distribution."""
-        return scores(
-            features,
+        anew = scores(
+            features.vectors,
             self.head_weight,
             classes=self.classes,
             cutoffs=self.cutoffs,
             bias=self.head_bias,
         )
+        return anew if features.copies is None else mixed_scores(anew, features.copies)
 
-    def target_nll(self, features: Tensor, targets: Tensor) -> Tensor:
-        """Negative log-likelihood of targets [...] in nats, float32, from features [..., e].
+    def target_nll(self, features: Features, targets: Tensor) -> Tensor:
+        """Negative log-likelihood of targets [...] in nats, float32, from their features.
 
         With a large vocabulary this is far cheaper than going through `logits`.
         """
         nll = target_nll(
-            features.flatten(0, -2),
+            features.vectors.flatten(0, -2),
             targets.reshape(-1),
             self.head_weight,
             classes=self.classes,
             cutoffs=self.cutoffs,
             bias=self.head_bias,
-        )
-        return nll.view(targets.shape)
+        ).view(targets.shape)
+        return nll if features.copies is None else mixed_nll(nll, targets, features.copies)
 
     def _mixers(self) -> list[Mixer]:
         return [cast(Mixer, mixer) for mixer in self.mixers]

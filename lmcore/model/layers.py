@@ -167,7 +167,7 @@ class AttentionMixer(nn.Module):
         turn = _rotation(length, self.head_dim, device=x.device)
         counts = boundaries.documents
         same = counts[:, :, None] == counts[:, None, :]
-        visible = same & _near(self.window, length, device=x.device)[:, self.window :]
+        visible = same & near(self.window, length, device=x.device)[:, self.window :]
         scores = _rotate(query, turn) @ _rotate(keys, turn).transpose(2, 3)
         scores = scores.float() * self.head_dim**-0.5
         shares: Tensor = scores.masked_fill(~visible[:, None], -math.inf).softmax(dim=-1)
@@ -206,13 +206,13 @@ class AttentionMixer(nn.Module):
         reach = slice(rows.start, rows.start + self.window + length)
         counts, filled = counts[:, reach], filled[:, reach]
         same = counts[:, self.window :, None] == counts[:, None, :]
-        near = _near(self.window, length, device=query.device)
+        within = near(self.window, length, device=query.device)
         turn = _rotation(self.window + length, self.head_dim, device=query.device)
         return _attend(
             _rotate(query, turn[self.window :]),
             _rotate(keys[:, :, reach], turn),
             values[:, :, reach],
-            near & same & filled[:, None, :],
+            within & same & filled[:, None, :],
         )
 
 
@@ -284,7 +284,7 @@ def _rotation(length: int, head_dim: int, *, device: torch.device) -> Tensor:
 
 @functools.lru_cache(maxsize=8)
 @torch.inference_mode(False)
-def _near(window: int, length: int, *, device: torch.device) -> Tensor:
+def near(window: int, length: int, *, device: torch.device) -> Tensor:
     """Which keys lie within the window of each query, [T, W + T]; do not change it."""
     key = torch.arange(window + length, device=device)
     distance = key[window:, None] - key

@@ -53,7 +53,7 @@ def sequence_loss(
     features, after = model.features(inputs, state, rng=rng)
     nll = model.target_nll(features, targets)
     if weights is None:
-        weight = torch.tensor(float(targets.numel()), device=features.device)
+        weight = torch.tensor(float(targets.numel()), device=targets.device)
     else:
         nll, weight = nll * weights, weights.sum()
     return Loss(sum_nll=nll.sum(), sum_weight=weight, state=after)

@@ -54,12 +54,28 @@ class RecurrenceState(NamedTuple):
     recent: Tensor
 
 
-LayerState: TypeAlias = LstmState | AttentionState | RecurrenceState
+class PointerState(NamedTuple):
+    """The last `window` places of a lane that can be copied from, oldest first.
+
+    Attributes:
+        keys: Normalised, [B, window, D].
+        tokens: What stands there, int64 [B, window].
+        before: What the last token adds to the key of the next one, [B, D].
+        valid: Whether the slot holds a token of the document in progress, bool [B, window].
+    """
+
+    keys: Tensor
+    tokens: Tensor
+    before: Tensor
+    valid: Tensor
+
+
+LayerState: TypeAlias = LstmState | AttentionState | RecurrenceState | PointerState
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """State of the whole model: one entry for each layer."""
+    """State of the whole model: one entry for each layer, and the pointer's behind them."""
 
     layers: tuple[LayerState, ...]
 

@@ -1,7 +1,8 @@
 """Start a model from the weights of another: the same shape, and at least its vocabulary.
 
 Rows of tokens that only the new model knows keep what they were initialised with, so a task can
-add a token of its own behind the end token without disturbing the rest.
+add a token of its own behind the end token without disturbing the rest; so does a pointer that only
+the new model has.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from lmcore.model.language_model import RecurrentAttentionLM
 
 _ROWS_BY_TOKEN = ("embedding.weight", "head.weight")
 _BIAS = "head_bias"
+_POINTER = "pointer."
 
 
 def shape_of(model: RecurrentAttentionLM) -> ModelConfig:
@@ -37,6 +39,8 @@ def copy_weights(source: RecurrentAttentionLM, target: RecurrentAttentionLM) -> 
     own, given = target.state_dict(), source.state_dict()
     for name, tensor in own.items():
         value = given.get(name)
+        if value is None and name.startswith(_POINTER):
+            continue
         if name == _BIAS and value is not None:
             value = _widened(value, source.vocab_size, target.vocab_size)
         rows = len(value) if value is not None and name in _ROWS_BY_TOKEN else None

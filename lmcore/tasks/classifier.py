@@ -73,8 +73,8 @@ class TextClassifier(nn.Module):
         Returns:
             Logits [B, C], float32.
         """
-        features, _ = self.language_model.features(tokens, rng=rng)
-        features = features.float()
+        read, _ = self.language_model.features(tokens, rng=rng)
+        features = read.vectors.float()
         count = present.sum(1, keepdim=True)
         place = (count - 1).long()[..., None].expand(-1, -1, features.shape[2])
         last = features.gather(1, place)[:, 0]

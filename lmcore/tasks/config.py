@@ -50,6 +50,11 @@ class FineTuningConfig(Section):
         description="Translation and summarization: weight of predicting the source, falling to"
         " zero in the first half of the training.",
     )
+    copying: bool | None = Field(
+        None,
+        description="Translation and summarization: a pointer that copies tokens of the source"
+        " (`model.pointer`); null: for summaries.",
+    )
     beam_size: int = Field(4, ge=1, le=64, description="Hypotheses that are kept open.")
     length_penalty: float = Field(
         1.0, ge=0, lt=10, description="Exponent of the length that a log-probability is divided by."
@@ -57,6 +62,10 @@ class FineTuningConfig(Section):
     no_repeat_ngram_size: int | None = Field(
         None, ge=0, le=64, description="null: 3 for summaries, else off."
     )
+
+    def copies(self, task: TaskName) -> bool:
+        """Whether the model gets a pointer for the task."""
+        return task == "summarization" if self.copying is None else self.copying
 
     def no_repeat(self, task: TaskName) -> int:
         """Tokens in a row that may not come twice in an output; 0: no such rule."""

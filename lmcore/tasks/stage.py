@@ -57,7 +57,7 @@ class Stage:
         training: Budget and optimization of this stage.
         options: Settings of the task.
         initial: Weights to start from; None: random ones.
-        fingerprint: Of the data, for the order of the examples.
+        fingerprint: Of the content of the data, for the order of the examples.
 
     Raises:
         SourceError: If a document has no target, or labels are no classes.
@@ -93,7 +93,8 @@ class Stage:
             most = self.options.max_source_tokens + self.options.max_target_tokens + 2
             seen = max(e.num_tokens for e in (*self.train, *self.tune))
             window = max(self.shape.window, min(most, 2 * seen))
-            self.shape = self.shape.model_copy(update={"window": window})
+            pointer = self.shape.pointer or self.options.copies(self.task)
+            self.shape = self.shape.model_copy(update={"window": window, "pointer": pointer})
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """How many examples there are by split, how long they are, and how many were cut."""

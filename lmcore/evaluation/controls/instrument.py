@@ -29,7 +29,7 @@ from lmcore.evaluation.controls.control import Control
 from lmcore.evaluation.gates.instrument import instrument, probe_instrument
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.boundaries import Boundaries
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import Features, RecurrentAttentionLM
 from lmcore.model.layers import AttentionMixer
 from lmcore.model.state import AttentionState, LayerState
 from lmcore.training.step import new_model
@@ -60,7 +60,7 @@ class Shifted(RecurrentAttentionLM):
     def features(self, *args: Any, **options: Any) -> Any:
         """Features of the model, rolled along the chunk."""
         features, state = super().features(*args, **options)
-        return features.roll(self.by, dims=1), state
+        return Features(features.vectors.roll(self.by, dims=1), features.copies), state
 
 
 class Peeking(Shifted):
@@ -75,7 +75,8 @@ class Mixing(RecurrentAttentionLM):
     def features(self, *args: Any, **options: Any) -> Any:
         """Features of the model, less a tenth of their mean over lanes."""
         features, state = super().features(*args, **options)
-        return features - 0.1 * features.mean(dim=0, keepdim=True), state
+        mixed = features.vectors - 0.1 * features.vectors.mean(dim=0, keepdim=True)
+        return Features(mixed, features.copies), state
 
 
 class Forgetless(RecurrentAttentionLM):
@@ -96,7 +97,7 @@ class Broken(RecurrentAttentionLM):
     def features(self, *args: Any, **options: Any) -> Any:
         """Not a number, everywhere."""
         features, state = super().features(*args, **options)
-        return features * math.nan, state
+        return Features(features.vectors * math.nan, features.copies), state
 
 
 class Lossy:

@@ -17,7 +17,7 @@ from lmcore.data.vocabularies import (
 from lmcore.errors import ConfigError
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import Generation, generate, generate_batch, stream_generate
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import Features, RecurrentAttentionLM
 from lmcore.model.sampling import GenerationConfig, draw, filter_logits
 
 TOKENIZER = ByteTokenizer()
@@ -47,8 +47,8 @@ class Scripted(RecurrentAttentionLM):
         features, state = super().features(tokens, state, rng=rng)
         return features, state
 
-    def logits(self, features: torch.Tensor) -> torch.Tensor:
-        scores = torch.zeros(*features.shape[:-1], self.vocab_size)
+    def logits(self, features: Features) -> torch.Tensor:
+        scores = torch.zeros(*features.vectors.shape[:-1], self.vocab_size)
         scores[..., self.script[min(self.position, len(self.script) - 1)]] = 5.0
         self.position += 1
         return scores

@@ -1,3 +1,4 @@
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from lmcore.errors import IntegrityError
 from lmcore.model import layers
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
-from lmcore.model.state import State
+from lmcore.model.state import PointerState, State
 
 VOCAB = 11
 END = 10
@@ -18,7 +19,13 @@ CLOSE = {"atol": 2e-5, "rtol": 1e-4}
 
 
 def make_model(
-    pattern: str = "LA", *, window: int = 5, tied: bool = False, seed: int = 0, d_model: int = 16
+    pattern: str = "LA",
+    *,
+    window: int = 5,
+    tied: bool = False,
+    seed: int = 0,
+    d_model: int = 16,
+    pointer: bool = False,
 ) -> RecurrentAttentionLM:
     """A small model whose zero-initialised parts are random too, so that they matter."""
     config = ModelConfig(
@@ -29,6 +36,7 @@ def make_model(
         head_dim=4,
         window=window,
         tie_embeddings=tied,
+        pointer=pointer,
     )
     torch.manual_seed(seed)
     model = RecurrentAttentionLM(config, VOCAB, END)
@@ -46,13 +54,17 @@ def random_tokens(shape: tuple[int, int], *, seed: int, ends: float) -> torch.Te
 
 
 def states_equal(first: State, second: State) -> bool:
-    """Equal where it matters: keys and values in slots that are not valid are never read."""
+    """Equal where it matters: what stands in slots that are not valid is never read."""
     for a, b in zip(first.layers, second.layers, strict=True):
         if hasattr(a, "valid"):
             if not torch.equal(a.valid, b.valid):
                 return False
             mask = a.valid[:, None, :, None]
-            pairs = [(a.keys * mask, b.keys * mask), (a.values * mask, b.values * mask)]
+            if isinstance(a, PointerState):
+                pairs = [(x.keys * mask[:, 0], x.tokens * x.valid, x.before) for x in (a, b)]
+                pairs = list(zip(*pairs, strict=True))
+            else:
+                pairs = [(a.keys * mask, b.keys * mask), (a.values * mask, b.values * mask)]
         else:
             pairs = list(zip(a, b, strict=True))
         if not all(torch.allclose(x, y, **CLOSE) for x, y in pairs):
@@ -68,6 +80,7 @@ common = {
     "window": st.integers(1, 30),
     "seed": st.integers(0, 1000),
     "ends": st.sampled_from([0.0, 0.1, 0.5]),
+    "pointer": st.booleans(),
 }
 
 
@@ -75,9 +88,16 @@ common = {
 @settings(deadline=None, max_examples=40)
 @torch.no_grad()
 def test_reading_in_chunks_equals_reading_whole(
-    pattern: str, length: int, lanes: int, window: int, seed: int, ends: float, data: st.DataObject
+    pattern: str,
+    length: int,
+    lanes: int,
+    window: int,
+    seed: int,
+    ends: float,
+    pointer: bool,
+    data: st.DataObject,
 ) -> None:
-    model = make_model(pattern, window=window, seed=seed)
+    model = make_model(pattern, window=window, seed=seed, pointer=pointer)
     tokens = random_tokens((lanes, length), seed=seed, ends=ends)
     whole, whole_state = model(tokens)
     parts = []
@@ -97,9 +117,16 @@ def test_reading_in_chunks_equals_reading_whole(
 @settings(deadline=None, max_examples=25)
 @torch.no_grad()
 def test_prefill_then_step_by_step_equals_parallel(
-    pattern: str, length: int, lanes: int, window: int, seed: int, ends: float, prefill: int
+    pattern: str,
+    length: int,
+    lanes: int,
+    window: int,
+    seed: int,
+    ends: float,
+    pointer: bool,
+    prefill: int,
 ) -> None:
-    model = make_model(pattern, window=window, seed=seed)
+    model = make_model(pattern, window=window, seed=seed, pointer=pointer)
     tokens = random_tokens((lanes, length), seed=seed, ends=ends)
     whole, _ = model(tokens)
     start = min(prefill, length - 1)
@@ -113,9 +140,15 @@ def test_prefill_then_step_by_step_equals_parallel(
 @settings(deadline=None, max_examples=40)
 @torch.no_grad()
 def test_an_end_token_is_a_fresh_state(
-    pattern: str, length: int, lanes: int, window: int, seed: int, ends: float
+    pattern: str,
+    length: int,
+    lanes: int,
+    window: int,
+    seed: int,
+    ends: float,
+    pointer: bool,
 ) -> None:
-    model = make_model(pattern, window=window, seed=seed)
+    model = make_model(pattern, window=window, seed=seed, pointer=pointer)
     tokens = random_tokens((lanes, length), seed=seed, ends=ends)
     position = length // 2
     tokens[:, position] = END
@@ -128,8 +161,8 @@ def test_an_end_token_is_a_fresh_state(
 
 @torch.no_grad()
 def test_nothing_before_an_end_token_changes_a_bit_after_it() -> None:
-    for pattern in ("L", "A", "LA", "ALAL"):
-        model = make_model(pattern)
+    for pattern, pointer in product(("L", "A", "LA", "ALAL"), (False, True)):
+        model = make_model(pattern, pointer=pointer)
         tokens = random_tokens((2, 20), seed=3, ends=0.0)
         tokens[0, 7], tokens[1, 12] = END, END
         other = tokens.clone()
@@ -154,9 +187,16 @@ def test_no_gradient_crosses_an_end_token() -> None:
 @settings(deadline=None, max_examples=40)
 @torch.no_grad()
 def test_a_changed_token_leaves_every_earlier_logit_bit_identical(
-    pattern: str, length: int, lanes: int, window: int, seed: int, ends: float, data: st.DataObject
+    pattern: str,
+    length: int,
+    lanes: int,
+    window: int,
+    seed: int,
+    ends: float,
+    pointer: bool,
+    data: st.DataObject,
 ) -> None:
-    model = make_model(pattern, window=window, seed=seed)
+    model = make_model(pattern, window=window, seed=seed, pointer=pointer)
     tokens = random_tokens((lanes, length), seed=seed, ends=ends)
     position = data.draw(st.integers(1, length - 1), label="position")
     tokens[0, position] = 0
@@ -190,11 +230,13 @@ def test_attention_looks_back_window_tokens_and_no_further() -> None:
     assert same.tolist() == [True] * 2 + [False] * 4 + [True] * 6
 
 
-@given(pattern=patterns, lanes=st.integers(2, 6), seed=st.integers(0, 100))
+@given(pattern=patterns, lanes=st.integers(2, 6), seed=st.integers(0, 100), pointer=st.booleans())
 @settings(deadline=None, max_examples=15)
 @torch.no_grad()
-def test_lanes_and_padding_do_not_touch_each_other(pattern: str, lanes: int, seed: int) -> None:
-    model = make_model(pattern, seed=seed)
+def test_lanes_and_padding_do_not_touch_each_other(
+    pattern: str, lanes: int, seed: int, pointer: bool
+) -> None:
+    model = make_model(pattern, seed=seed, pointer=pointer)
     tokens = random_tokens((lanes, 15), seed=seed, ends=0.2)
     together = model(tokens)[0]
     for lane in range(lanes):
@@ -203,9 +245,10 @@ def test_lanes_and_padding_do_not_touch_each_other(pattern: str, lanes: int, see
         assert torch.allclose(together[lane : lane + 1, :length], alone, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("pointer", [False, True])
 @torch.no_grad()
-def test_memory_is_constant_over_many_tokens_and_numbers_stay_finite() -> None:
-    model = make_model("LA", window=7)
+def test_memory_is_constant_over_many_tokens_and_numbers_stay_finite(pointer: bool) -> None:
+    model = make_model("LA", window=7, pointer=pointer)
     token = torch.tensor([[1]])
     state = model.fresh_state(1)
     size = state.nbytes
@@ -214,13 +257,14 @@ def test_memory_is_constant_over_many_tokens_and_numbers_stay_finite() -> None:
             logits, state = model(token, state)
             token = logits[:, -1:].argmax(-1) % END
             assert state.nbytes == size
-    assert size == (16 + 16) * 4 + 2 * (2 * 7 * 4 * 4) + 7
+    copied = 7 * 4 * 4 + 7 * 8 + 4 * 4 + 7
+    assert size == (16 + 16) * 4 + 2 * (2 * 7 * 4 * 4) + 7 + pointer * copied
     assert torch.isfinite(logits).all()
 
 
 @torch.no_grad()
 def test_state_selects_moves_and_concatenates_lanes() -> None:
-    model = make_model("LAL")
+    model = make_model("LAL", pointer=True)
     tokens = random_tokens((3, 9), seed=5, ends=0.1)
     state = model(tokens)[1]
     probe = torch.tensor([[1, 2], [3, 4]])
@@ -269,7 +313,7 @@ def test_dropout_needs_a_rng_and_repeats_with_it() -> None:
 @pytest.mark.parametrize("tied", [False, True])
 @torch.no_grad()
 def test_saved_and_loaded_gives_the_same_logits(tmp_path: Path, tied: bool) -> None:
-    model = make_model("LAL", tied=tied)
+    model = make_model("LAL", tied=tied, pointer=tied)
     save_model(model, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "model.json"}
     loaded = load_model(tmp_path)

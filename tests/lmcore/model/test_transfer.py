@@ -36,6 +36,18 @@ def test_a_new_token_is_as_unlikely_as_the_least_likely_one(cutoffs: tuple[int, 
         torch.testing.assert_close(logits[..., :10], source(tokens)[0])
 
 
+@torch.no_grad()
+def test_a_pointer_that_the_source_lacks_keeps_its_beginning() -> None:
+    config = make(10).config.model_copy(update={"pointer": True})
+    target = RecurrentAttentionLM(config, 10, 9)
+    assert target.pointer is not None
+    before = target.pointer.project.weight.clone()
+    source = make(10)
+    copy_weights(source, target)
+    assert torch.equal(target.pointer.project.weight, before)
+    assert torch.equal(target.embedding.weight, source.embedding.weight)
+
+
 def test_another_shape_is_refused() -> None:
     with pytest.raises(ConfigError, match="start from a model of the same shape"):
         copy_weights(make(10), make(10, d_model=24))
