@@ -13,6 +13,7 @@ from flows.environment import Home
 from flows.registry import Registry
 from flows.sketched import removed_documents
 from flows.tokenize_documents import Tokenized
+from flows.versions import Version
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
@@ -105,6 +106,17 @@ def current_base(
             f"base: {config.base} is a model for {version.task}; a task starts from a language"
             " model"
         )
+    return base_model(registry, version, removals)
+
+
+def base_model(
+    registry: Registry, version: Version, removals: Removals = NOTHING_REMOVED
+) -> BaseModel:
+    """A version of a language model as what a task starts from.
+
+    Raises:
+        IntegrityError: If its files are damaged.
+    """
     folder = registry.open(version)
     rows = list(folder.documents())
     train = [row for row in rows if row["split"] in ("train", "tune")]
@@ -113,8 +125,8 @@ def current_base(
     for row in train:
         licenses[row["license"]] += row["num_bytes"]
     return BaseModel(
-        model=config.base,
-        version=number,
+        model=version.model,
+        version=version.number,
         key=version.manifest_sha256,
         weights=folder.path / "model",
         tokenizer=folder.path / "tokenizer",

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from flows.choose_start import start_from
 from flows.environment import allow_hub, current
+from flows.evaluate_model import base_model
 from flows.home import Home
 from flows.launch import StoppedError, names_the_hub
 from flows.locks import BusyError
@@ -34,18 +35,20 @@ from flows.run_key import library_versions, lock_digest, processor_name
 from flows.signals import polite_signals, stop_requested
 from flows.sketched import removed_documents
 from flows.tokenize_documents import tokenize_documents
-from lmcore.artifacts import ContentStore, code_digest, sha256_file
+from flows.train_model import trained
+from lmcore.artifacts import ContentStore, code_digest, digest, sha256_file
 from lmcore.config import RunConfig, parse_config
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest import SourceFingerprint, fingerprint_sources, ingest
 from lmcore.data.removal import Removals
 from lmcore.data.split import write_recorded_sides
 from lmcore.data.tokenizer import TokenizerHandle
-from lmcore.errors import ConfigError, IntegrityError, SourceError, UserError
+from lmcore.errors import ConfigError, IntegrityError, SourceError
+from lmcore.tasks.base import BaseModel
+from lmcore.tasks.training import TaskPlans
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
 from lmcore.training.plan import Plan
 from lmcore.training.start import Start, from_scratch
-from lmcore.training.train import train
 from lmcore.version_folder import VersionFolder
 
 logger = logging.getLogger(__name__)
@@ -69,11 +72,6 @@ def reproduce(version: str, model: str | None) -> tuple[Answer, int]:
     name = registry.choose_model(model)
     settle(registry, name)
     found = registry.version(name, version)
-    if found.task != "language_modelling":
-        raise UserError(
-            f"{name} is a model for {found.task}, and only language models are rebuilt; train it"
-            " again with `lmcore run --force` to compare"
-        )
     folder = registry.open(found)
     removals = current_removals(registry).for_model(name)
     with polite_signals(), _scratch(home, folder) as scratch:
@@ -144,29 +142,32 @@ class _Reproduction:
 
     def rebuild(self) -> str:
         """SHA-256 of the rebuilt weights; empty where nothing could be trained."""
-        config, plan = self._config(), self._plan()
+        config, plans = self._config(), self._plans()
         self._environment()
         start = self._start()
-        if config is None or plan is None or start is None:
+        try:
+            base = self._base()
+        except IntegrityError as error:
+            self.mismatches.append(f"base: {error}")
+            return ""
+        if config is None or plans is None or start is None:
             return ""
         documents = self._documents(config)
         if documents is None:
             return ""
         self._ask()
-        tokenized = tokenize_documents.fn(config, documents, self.home, start)
+        tokenized = tokenize_documents.fn(config, documents, self.home, start, base)
         self._compare_tokenizer(tokenized.tokenizer)
         self._ask()
-        checkpoint = train(
-            self.store,
-            shards=tokenized.shards,
-            tokenizer=tokenized.tokenizer,
-            model=config.model,
-            training=config.training.model_copy(update={"start": start.origin}),
-            work_dir=self.home.work,
-            replay=plan,
-            initial=start.model,
+        checkpoint = trained(
+            config,
+            tokenized,
+            self.home,
+            start=start,
+            documents=documents,
+            base=base,
             on_event=_show,
-            should_stop=stop_requested,
+            replay=plans,
         )
         return str(checkpoint.summary["weights_sha256"])
 
@@ -178,15 +179,22 @@ class _Reproduction:
             if not isinstance(values, dict):
                 raise ConfigError("no mapping")
             config = parse_config(values, where="config.yaml of the version")
-            self._compare("config", config.fingerprint(), "the configuration means something else")
+            settings, base = config.fingerprint(), self.record.get("base")
+            now = digest([settings, base["manifest"]]) if base else settings
+            self._compare("config", now, "the configuration means something else")
         except (yaml.YAMLError, ConfigError) as error:
             self.mismatches.append(f"config: cannot be read by this release ({error})")
             return None
         return config
 
-    def _plan(self) -> Plan | None:
+    def _plans(self) -> TaskPlans | None:
+        """The plan, and that of a stage before it where a task had one."""
+        before = self.record.get("adaptation")
         try:
-            return Plan.model_validate(self.record.get("plan"))
+            return TaskPlans(
+                adaptation=Plan.model_validate(before["plan"]) if before else None,
+                task=Plan.model_validate(self.record.get("plan")),
+            )
         except ValueError as error:
             reason = str(error).splitlines()[0]
             self.mismatches.append(f"plan: cannot be read by this release ({reason})")
@@ -213,6 +221,25 @@ class _Reproduction:
             " registry any more"
         )
         return None
+
+    def _base(self) -> BaseModel | None:
+        """The language model that a task started from; None for one that started from none.
+
+        Raises:
+            IntegrityError: If it is gone or damaged.
+        """
+        recorded = self.record.get("base")
+        if not recorded:
+            return None
+        name, manifest = str(recorded["model"]), recorded["manifest"]
+        known = self.registry.versions(name) if name in self.registry.models() else ()
+        for version in known:
+            if version.manifest_sha256 == manifest:
+                return base_model(self.registry, version)
+        raise IntegrityError(
+            f"it started from {name} version {recorded['version']} ({_short(manifest)}), which is"
+            " not in the registry any more"
+        )
 
     def _environment(self) -> None:
         self._compare("code", code_digest("lmcore"), "lmcore itself has changed")

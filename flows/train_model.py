@@ -21,9 +21,9 @@ from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.evaluation.gates.data_sufficiency import SHARES
 from lmcore.tasks.base import BaseModel
-from lmcore.tasks.training import train_task
+from lmcore.tasks.training import TaskPlans, train_task
 from lmcore.training.checkpoint import Checkpoint
-from lmcore.training.events import TrainingEvent, TrainingInterrupted
+from lmcore.training.events import Listener, TrainingEvent, TrainingInterrupted
 from lmcore.training.parts import PartModel, train_on_parts
 from lmcore.training.start import Start
 from lmcore.training.train import train
@@ -59,28 +59,16 @@ def train_model(
                 tracked.log_metrics({}, step=event.step)
 
         try:
-            common: dict[str, Any] = {
-                "shards": tokenized.shards,
-                "tokenizer": tokenized.tokenizer,
-                "model": config.model,
-                "training": config.training.model_copy(update={"start": start.origin}),
-                "work_dir": home.work,
-                "nonce": nonce,
-                "on_event": on_event,
-                "should_stop": stop_requested,
-            }
-            if config.task == "language_modelling":
-                checkpoint = train(ContentStore(home.content), initial=start.model, **common)
-            else:
-                assert documents is not None
-                checkpoint = train_task(
-                    ContentStore(home.content),
-                    task=config.task,
-                    documents=documents,
-                    options=config.fine_tuning,
-                    base=base,
-                    **common,
-                )
+            checkpoint = trained(
+                config,
+                tokenized,
+                home,
+                start=start,
+                documents=documents,
+                base=base,
+                nonce=nonce,
+                on_event=on_event,
+            )
         except TrainingInterrupted as stop:
             return Cancelled(message=str(stop))
     summary = checkpoint.summary
@@ -97,6 +85,60 @@ def train_model(
         of_tune,
     )
     return checkpoint
+
+
+def trained(
+    config: RunConfig,
+    tokenized: Tokenized,
+    home: Home,
+    *,
+    start: Start,
+    documents: DocumentSet | None,
+    base: BaseModel | None,
+    on_event: Listener,
+    nonce: int = 0,
+    replay: TaskPlans | None = None,
+) -> Checkpoint:
+    """Train what a configuration says, a language model or a task.
+
+    Args:
+        config: The pipeline's configuration.
+        tokenized: Tokenizer and shards.
+        home: Where checkpoint and resume state go.
+        start: Where a language model begins.
+        documents: With targets, for a task.
+        base: The language model that a task starts from.
+        on_event: Is told what happens.
+        nonce: Another value trains again.
+        replay: Recorded plans to follow; a language model has the one of `task`.
+
+    Raises:
+        TrainingInterrupted: If the user stopped; the same call goes on.
+    """
+    common: dict[str, Any] = {
+        "shards": tokenized.shards,
+        "tokenizer": tokenized.tokenizer,
+        "model": config.model,
+        "training": config.training.model_copy(update={"start": start.origin}),
+        "work_dir": home.work,
+        "nonce": nonce,
+        "on_event": on_event,
+        "should_stop": stop_requested,
+    }
+    store = ContentStore(home.content)
+    if config.task == "language_modelling":
+        plan = replay.task if replay else None
+        return train(store, initial=start.model, replay=plan, **common)
+    assert documents is not None
+    return train_task(
+        store,
+        task=config.task,
+        documents=documents,
+        options=config.fine_tuning,
+        base=base,
+        replay=replay,
+        **common,
+    )
 
 
 @task(name="train-parts", task_run_name="train parts {config.name}", cache_policy=NO_CACHE)

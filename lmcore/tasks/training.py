@@ -155,7 +155,7 @@ def train_task(
             training=remaining,
             options=options,
             initial=initial,
-            fingerprint=f"{documents.key}/{tokenizer.key}",
+            fingerprint=shards.stream("train").fingerprint,
         )
         summary = follow(
             output,

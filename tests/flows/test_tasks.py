@@ -123,6 +123,9 @@ def test_a_task_is_made_from_the_champion_and_used(shell: Shell) -> None:
     assert shell.run("run", "--config", "tone.yaml")["outcome"] == "skipped"
     status = {m["model"]: m["task"] for m in shell.run("status")["models"]}
     assert status == {"talk": "language_modelling", "tone": "sentiment"}
+    again = shell.run("reproduce", "1", "--model", "tone")
+    assert again["identical"], again["mismatches"]
+    assert again["mismatches"] == []
     refused = shell.run("generate", "--model", "tone", "--prompt", "x", code=2)
     assert "lmcore predict" in refused["error"]
     refused = shell.run("predict", "--model", "talk", "x", code=2)
