@@ -20,8 +20,14 @@ from lmcore.data.documents import DocumentSet
 from lmcore.data.removal import NOTHING_REMOVED, Removals
 from lmcore.data.shards import ShardSet
 from lmcore.data.tokenizer import TokenizerHandle
-from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.contamination import measure_contamination
+from lmcore.evaluation.controls.record import (
+    ControlRecord,
+    gate_version,
+    shipped_record,
+    subject_to_controls,
+)
 from lmcore.evaluation.gates.contamination import contamination
 from lmcore.evaluation.gates.provenance import provenance
 from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
@@ -48,6 +54,8 @@ from lmcore.tasks.writing import write_texts
 
 CODE_MODULES = ("lmcore.data", "lmcore.evaluation", "lmcore.model", "lmcore.tasks")
 PREDICTIONS_FILE = "predictions.parquet"
+# Gates whose own code the controls tried; the others of a task only share a name with those.
+_TRIED: tuple[GateName, ...] = ("provenance", "contamination", "bias_task")
 
 
 def evaluate_task(
@@ -84,6 +92,7 @@ def evaluate_task(
     Raises:
         EmptyEvaluationError: If there are fewer than two documents to judge on.
     """
+    record = shipped_record()
     inputs = {
         "task": task,
         "documents": documents.key,
@@ -96,6 +105,9 @@ def evaluate_task(
         "seed": seed,
         "removals": removals.digest,
         "code": code_digest(*CODE_MODULES),
+        "controls": {
+            name: record.standing(name, gate_version(name, gates)).to_json() for name in _TRIED
+        },
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
@@ -136,6 +148,7 @@ def evaluate_task(
                 evidence,
                 task=task,
                 gates=gates,
+                record=record,
                 seed=seed,
                 of_data={
                     "provenance": lambda required: provenance(
@@ -205,6 +218,7 @@ def judge(
     *,
     task: TaskName,
     gates: GatesConfig,
+    record: ControlRecord,
     seed: int,
     of_data: Mapping[str, Callable[[bool], GateResult]],
 ) -> list[GateResult]:
@@ -214,6 +228,7 @@ def judge(
         evidence: What was measured.
         task: Which one.
         gates: Limits, and which gates are required.
+        record: How gates did on their controls.
         seed: Of bootstraps.
         of_data: Gates that ask about the data, whatever the model: provenance, contamination.
     """
@@ -239,9 +254,12 @@ def judge(
         asked["bias_task"] = lambda required: bias_task(
             evidence.bias, limits=gates.bias_task, required=required, **options
         )
-    results = [
-        guarded(name, required=name in gates.required, judge=ask) for name, ask in asked.items()
-    ]
+    results = []
+    for name, ask in asked.items():
+        result = guarded(name, required=name in gates.required, judge=ask)
+        if name in _TRIED:
+            result = subject_to_controls(result, record.standing(name, gate_version(name, gates)))
+        results.append(result)
     results += [
         GateResult(
             gate=name,

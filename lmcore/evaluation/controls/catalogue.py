@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from lmcore.errors import UserError
 from lmcore.evaluation.controls import (
     bias,
+    bias_task,
     champion,
     competence,
     data_sufficiency,
@@ -29,6 +30,7 @@ _MODULES = (
     ownership,
     data_sufficiency,
     bias,
+    bias_task,
 )
 
 CONTROLS: tuple[Control, ...] = tuple(control for module in _MODULES for control in module.CONTROLS)

@@ -40,6 +40,8 @@ RESULT_FILE = "result.json"
 _POLL_SECONDS = 0.2
 # What makes and scores models; evaluation modules beside the gates are found by name.
 _CODE = ("lmcore.data", "lmcore.model", "lmcore.training")
+# And what makes those of a task, for gates of tasks.
+_OF_TASKS = {"bias_task": ("lmcore.tasks",)}
 
 ShouldStop = Callable[[], bool]
 
@@ -188,7 +190,12 @@ def _inputs(task: Task, gates: GatesConfig) -> Mapping[str, Any]:
         "seed": task.seed,
         "version": gate_version(control.gate, gates),
         "evaluation": gates.evaluation.model_dump(mode="json"),
-        "code": code_digest(*_CODE, *_evaluation_modules(), *_control_modules(control)),
+        "code": code_digest(
+            *_CODE,
+            *_OF_TASKS.get(control.gate, ()),
+            *_evaluation_modules(),
+            *_control_modules(control),
+        ),
     }
 
 

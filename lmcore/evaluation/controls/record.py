@@ -64,7 +64,10 @@ _STATISTICS: dict[str, tuple[str, ...]] = {
     "exposure": ("lmcore.data.canaries", "lmcore.evaluation.exposure"),
     "pii": ("lmcore.data.privacy", "lmcore.evaluation.pii"),
     "provenance": ("lmcore.data.removal", "lmcore.evaluation.ownership"),
+    "bias_task": ("lmcore.evaluation.rates", "lmcore.tasks.bias"),
 }
+# Gates that judge what only tasks have stand there.
+_ELSEWHERE: dict[str, str] = {"bias_task": "lmcore.tasks.bias_gate"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +256,8 @@ def gate_version(gate: GateName, gates: GatesConfig) -> str:
         gates: All limits; the gate's own section counts.
     """
     limits = getattr(gates, gate, None)
-    modules = (f"lmcore.evaluation.gates.{gate}", *_SHARED, *_STATISTICS.get(gate, ()))
+    own = _ELSEWHERE.get(gate, f"lmcore.evaluation.gates.{gate}")
+    modules = (own, *_SHARED, *_STATISTICS.get(gate, ()))
     return digest(
         {
             "code": {name: _meaning(name) for name in modules},
