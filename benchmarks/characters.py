@@ -11,8 +11,8 @@ Sides: ours (the table below) for `--seconds` of wall clock; nanoGPT by the comm
 README publishes for a CPU, word for word; nanoGPT tuned for the same seconds (`TUNED`): the
 shape, batch and learning rate that were best in short trials, bfloat16 and a fused optimizer on
 the CPU (see `benchmarks.nanogpt`), and as many iterations as a timed probe says fit. Beside them
-ours as a sprint (`SPRINT`, a narrower model): few steps on a schedule of their own, for the time until
-it reaches what the published command does, as a schedule for `--seconds` learns slowly at first.
+ours as a sprint (`SPRINT`, a narrower model): few steps on a schedule of their own, for the time
+until it reaches what the published command does, as one for `--seconds` learns slowly at first.
 `--tuned '{"n_embd": 160}'` tries other values, `--sides tuned` runs that side alone.
 
 Losses are nats per character over the same 111,539 targets of the validation text, in float32:

@@ -1,8 +1,9 @@
 """Our side of a comparison: train through the public function, keep weights on the way, score.
 
 Training seconds run from the call of `train` to its return: the probe, the resume points and
-the looks at the tune split are in; preparing the text and the import of libraries are not. While weights are fetched
-from a resume point for the loss curve, the clock stands still, as nothing is trained.
+the looks at the tune split are in; preparing the text and the import of libraries are not. While
+weights are fetched from a resume point for the loss curve, the clock stands still, as nothing is
+trained.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-# The first optimizer imports it, which takes two seconds; the clock of the peers starts after theirs.
+# The first optimizer imports it, which takes two seconds; the peers' clock starts after theirs.
 import torch._dynamo
 from torch import Tensor
 
