@@ -172,7 +172,7 @@ class RecurrentAttentionLM(nn.Module):
     ) -> tuple[Features, State]:
         """What the next tokens follow from, and the state after the chunk."""
         if state is None:
-            state = self.fresh_state(tokens.shape[0])
+            state = self.fresh_state(tokens.shape[0]).without_places()
         boundaries = find_boundaries(tokens, end_id=self.end_id)
         embedded = self.embedding(tokens)
         x = self.widen(functional.layer_norm(embedded, embedded.shape[-1:]))

@@ -129,11 +129,12 @@ class AttentionMixer(nn.Module):
         """See `Mixer`."""
         assert isinstance(state, AttentionState)
         num_lanes, length, _ = x.shape
+        ring = state.valid.shape[1]
         query, new_keys, new_values = self._project(x)
         keys = torch.cat([state.keys.to(new_keys.dtype), new_keys], dim=2)
         values = torch.cat([state.values.to(new_values.dtype), new_values], dim=2)
         # Starts since the ring was filled, so the ring belongs to count 0.
-        counts = functional.pad(boundaries.documents, (self.window, 0))
+        counts = functional.pad(boundaries.documents, (ring, 0))
         filled = functional.pad(state.valid, (0, length), value=True)
         # A long chunk is cut into bands, so that its cost grows with T and not with its square.
         band = max(self.window, _LEAST_BAND)
@@ -146,11 +147,12 @@ class AttentionMixer(nn.Module):
         )
         y = y.transpose(1, 2).reshape(num_lanes, length, -1)
         current = filled & (counts == counts[:, -1:])
-        return self.out(y), AttentionState(
+        after = AttentionState(
             keys=keys[:, :, -self.window :].float(),
             values=values[:, :, -self.window :].float(),
             valid=current[:, -self.window :],
         )
+        return self.out(y), after.with_places(self.window)
 
     def weights(self, x: Tensor, boundaries: Boundaries) -> Tensor:
         """How much each token of a chunk reads of each, from the fresh state.
@@ -195,21 +197,25 @@ class AttentionMixer(nn.Module):
 
         Args:
             query: [B, H, T, D].
-            keys: The ring and the chunk, [B, H, W + T, D].
+            keys: The ring and the chunk, [B, H, R + T, D], R at most W.
             values: The same.
-            counts: Document starts before each key, int64 [B, W + T].
-            filled: Whether a key is there at all, [B, W + T].
+            counts: Document starts before each key, int64 [B, R + T].
+            filled: Whether a key is there at all, [B, R + T].
             rows: Which queries.
         """
+        ring = keys.shape[2] - query.shape[2]
         query = query[:, :, rows]
         length = query.shape[2]
-        reach = slice(rows.start, rows.start + self.window + length)
+        # Keys before the first of these queries that they can see.
+        earlier = min(self.window, ring + rows.start)
+        first = ring + rows.start - earlier
+        reach = slice(first, first + earlier + length)
         counts, filled = counts[:, reach], filled[:, reach]
-        same = counts[:, self.window :, None] == counts[:, None, :]
-        within = near(self.window, length, device=query.device)
-        turn = _rotation(self.window + length, self.head_dim, device=query.device)
+        same = counts[:, earlier:, None] == counts[:, None, :]
+        within = near(self.window, length, device=query.device)[:, self.window - earlier :]
+        turn = _rotation(earlier + length, self.head_dim, device=query.device)
         return _attend(
-            _rotate(query, turn[self.window :]),
+            _rotate(query, turn[earlier:]),
             _rotate(keys[:, :, reach], turn),
             values[:, :, reach],
             within & same & filled[:, None, :],

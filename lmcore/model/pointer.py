@@ -10,7 +10,8 @@ hardly knows is as easy to write as to find, in a language model and behind the 
 alike. A place is known by what led to it and by what it is: its key is made of the features before
 and after its token, so that a copied passage can be followed on, and a word be found by itself.
 
-Legend: B lanes, T tokens, W window, J = W + T places, D width of a key, V vocabulary.
+Legend: B lanes, T tokens, W window, R places of the ring (W, or none), J = R + T places, D width of
+a key, V vocabulary.
 """
 
 from __future__ import annotations
@@ -102,20 +103,21 @@ class Pointer(nn.Module):
         Returns:
             Scores, and the state after the chunk.
         """
-        length = tokens.shape[1]
-        query, before, after = self.project(x).chunk(3, dim=-1)
+        length, ring = tokens.shape[1], state.valid.shape[1]
+        query, before, own = self.project(x).chunk(3, dim=-1)
         shifted = torch.cat([state.before[:, None].to(before.dtype), before[:, :-1]], dim=1)
         starts = torch.diff(boundaries.documents, dim=1, prepend=tokens.new_zeros(len(tokens), 1))
-        new = shifted * (starts == 0)[..., None].to(before.dtype) + after
+        new = shifted * (starts == 0)[..., None].to(before.dtype) + own
         new = functional.rms_norm(new, (self.width,)) * self.key_gain
         query = functional.rms_norm(query, (self.width,)) * self.query_gain
         keys = torch.cat([state.keys.to(new.dtype), new], dim=1)
         standing = torch.cat([state.tokens, tokens], dim=1)
         # Starts since the ring was filled, so the ring belongs to count 0.
-        counts = functional.pad(boundaries.documents, (self.window, 0))
+        counts = functional.pad(boundaries.documents, (ring, 0))
         filled = functional.pad(state.valid, (0, length), value=True)
-        same = counts[:, self.window :, None] == counts[:, None, :]
-        visible = near(self.window, length, device=x.device) & same & filled[:, None, :]
+        same = counts[:, ring:, None] == counts[:, None, :]
+        within = near(self.window, length, device=x.device)[:, self.window - ring :]
+        visible = within & same & filled[:, None, :]
         scores = (query @ keys.transpose(1, 2)).float() * self.width**-0.5
         copies = Copies(
             scores=scores.masked_fill(~visible, _NEVER),
@@ -124,12 +126,13 @@ class Pointer(nn.Module):
             tokens=standing,
         )
         current = filled & (counts == counts[:, -1:])
-        return copies, PointerState(
+        after = PointerState(
             keys=keys[:, -self.window :].float(),
             tokens=standing[:, -self.window :],
             before=before[:, -1].float(),
             valid=current[:, -self.window :],
         )
+        return copies, after.with_places(self.window)
 
 
 def mixed_nll(nll: Tensor, targets: Tensor, copies: Copies) -> Tensor:

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 class LstmState(NamedTuple):
@@ -39,6 +40,22 @@ class AttentionState(NamedTuple):
     keys: Tensor
     values: Tensor
     valid: Tensor
+
+    def without_places(self) -> AttentionState:
+        """A ring of length zero, for what starts from nothing: empty slots cost as full ones do."""
+        return AttentionState(self.keys[:, :, :0], self.values[:, :, :0], self.valid[:, :0])
+
+    def with_places(self, window: int) -> AttentionState:
+        """A ring of full length, empty slots in front."""
+        missing = window - self.valid.shape[1]
+        if not missing:
+            return self
+        front = (0, 0, missing, 0)
+        return AttentionState(
+            functional.pad(self.keys, front),
+            functional.pad(self.values, front),
+            functional.pad(self.valid, (missing, 0)),
+        )
 
 
 class RecurrenceState(NamedTuple):
@@ -69,6 +86,22 @@ class PointerState(NamedTuple):
     before: Tensor
     valid: Tensor
 
+    def without_places(self) -> PointerState:
+        """A ring of length zero; see `AttentionState`."""
+        return PointerState(self.keys[:, :0], self.tokens[:, :0], self.before, self.valid[:, :0])
+
+    def with_places(self, window: int) -> PointerState:
+        """A ring of full length, empty slots in front."""
+        missing = window - self.valid.shape[1]
+        if not missing:
+            return self
+        return PointerState(
+            functional.pad(self.keys, (0, 0, missing, 0)),
+            functional.pad(self.tokens, (missing, 0)),
+            self.before,
+            functional.pad(self.valid, (missing, 0)),
+        )
+
 
 LayerState: TypeAlias = LstmState | AttentionState | RecurrenceState | PointerState
 
@@ -82,6 +115,17 @@ class State:
     def map(self, function: Callable[[Tensor], Tensor]) -> State:
         """Apply a function to each tensor."""
         return State(layers=tuple(_rebuild(layer, map(function, layer)) for layer in self.layers))
+
+    def without_places(self) -> State:
+        """The same with rings of length zero: what is read next sees nothing before it."""
+        return State(
+            layers=tuple(
+                layer.without_places()
+                if isinstance(layer, AttentionState | PointerState)
+                else layer
+                for layer in self.layers
+            )
+        )
 
     def tensors(self) -> list[Tensor]:
         """All tensors in a fixed order."""
