@@ -32,9 +32,9 @@ _MAX_CODE_POINT = 0x110000
 # A space, then the word; a line end with the blanks before it; other blanks, of which the
 # last space belongs to the word that follows.
 WORD_PIECES = re.compile(r" ?\S+|[^\S\n]*\n|[^\S\n]+(?= \S)|[^\S\n]+")
-# Between two ASCII letters the byte-level pattern always cuts before the space, so that long
+# The byte-level pattern always cuts before a single space between two other signs, so that long
 # texts can be encoded in parts, in parallel and in bounded memory, with the same result.
-_SAFE_CUT = re.compile(r"(?<=[A-Za-z])(?= [A-Za-z])")
+_SAFE_CUT = re.compile(r"(?<=\S)(?= \S)")
 _PART_CHARACTERS = 16_384
 
 _BYTES = tuple(bytes([value]) for value in range(256))

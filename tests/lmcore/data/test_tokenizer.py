@@ -137,6 +137,24 @@ def test_long_text_in_parts_encodes_as_the_library_does_whole(
     assert tokenizer.encode(text) == whole
 
 
+_SCRAPS = (
+    *(" a", " 10", " ;", " –", " да", "'s", " 's", "  x", "\n", "\t", " \x1c", "\x1cy", "\xa0z"),
+    *(" 東京", " \u2028", "\x85 b", " \n ", "é", " _", "_1"),
+)
+
+
+@given(scraps=st.lists(st.sampled_from(_SCRAPS), min_size=150, max_size=400))
+@settings(deadline=None, max_examples=60)
+def test_parts_are_cut_where_the_library_cuts(scraps: list[str]) -> None:
+    tokenizer = TOKENIZERS["bpe"]
+    assert isinstance(tokenizer, BpeTokenizer)
+    text = "".join(scraps)
+    whole = tokenizer._backend.encode(text, add_special_tokens=False).ids
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vocabularies, "_PART_CHARACTERS", 300)
+        assert tokenizer.encode(text) == whole
+
+
 def test_text_without_a_safe_cut_still_survives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vocabularies, "_PART_CHARACTERS", 300)
     text = "東京\n" * 500 + " " * 1000 + "a" * 1000
