@@ -48,10 +48,10 @@ MODEL = ModelConfig(
     pattern="LA",
     d_model=384,
     embedding_dim=64,
-    num_heads=2,
+    num_heads=1,
     head_dim=64,
     window=128,
-    mlp_multiple=2,
+    mlp_multiple=1,
     dropout=0.05,
 )
 TRAINING = {
@@ -64,9 +64,7 @@ TRAINING = {
     "checkpoint_seconds": 8.0,
 }
 # For seconds a narrower model is better, and no text is read twice.
-SPRINT_MODEL = MODEL.model_copy(
-    update={"d_model": 256, "num_heads": 1, "window": 64, "mlp_multiple": 1, "dropout": 0.0}
-)
+SPRINT_MODEL = MODEL.model_copy(update={"d_model": 256, "window": 64, "dropout": 0.0})
 SPRINT = {
     **TRAINING,
     "learning_rate": 7e-3,
@@ -240,7 +238,9 @@ def main() -> None:
     if given.quick:
         text = text[0], text[1][:6000]
     own: list[dict[str, Any]] = []
-    sprints: dict[str, list[dict[str, Any]]] = {name: [] for name in SPRINT_STEPS}
+    sprints: dict[str, list[dict[str, Any]]] = {
+        f"lmcore_sprint_{name}": [] for name in SPRINT_STEPS
+    }
     published: list[dict[str, Any]] = []
     tuned: list[dict[str, Any]] = []
     with workspace("characters") as name:
@@ -257,7 +257,8 @@ def main() -> None:
                     plan = {**SPRINT, "max_steps": 20 if given.quick else steps}
                     print(f"ours, seed {seed}, {plan['max_steps']} steps", flush=True)
                     facts = {"text": text, "seed": seed, "model": SPRINT_MODEL, "training": plan}
-                    sprints[reading].append(own_side(folder, snapshots=False, **facts))
+                    done = own_side(folder, snapshots=False, **facts)
+                    sprints[f"lmcore_sprint_{reading}"].append(done)
             if given.nanogpt is None:
                 continue
             common = {"path": path, "text": text, "seed": seed}
@@ -270,6 +271,8 @@ def main() -> None:
                 target = folder / f"tuned-{seed}"
                 facts = {"seconds": seconds, "changed": given.tuned, **common}
                 tuned.append(tuned_side(given.nanogpt, target, **facts))
+    mine = {"lmcore": own, **sprints}
+    sides = {**mine, "nanogpt_published_cpu_command": published, "nanogpt_tuned": tuned}
     results = {
         "what": "tinyshakespeare, nats per character over all validation targets",
         "seconds_of_budget": seconds,
@@ -278,19 +281,10 @@ def main() -> None:
         "training": TRAINING,
         "sprint_model": SPRINT_MODEL.model_dump(mode="json"),
         "sprint_training": SPRINT,
-        "lmcore": side(own) if own else NOT_RUN,
-        **{
-            f"lmcore_sprint_{name}": side(runs) if runs else NOT_RUN
-            for name, runs in sprints.items()
-        },
-        "nanogpt_published_cpu_command": side(published) if published else NOT_RUN,
-        "nanogpt_tuned": side(tuned) if tuned else NOT_RUN,
+        **{name: side(runs) if runs else NOT_RUN for name, runs in sides.items()},
         "time_to_nanogpt": {
             name: times_to_target(runs, published) if runs and published else NOT_RUN
-            for name, runs in (
-                ("lmcore", own),
-                *((f"lmcore_sprint_{name}", runs) for name, runs in sprints.items()),
-            )
+            for name, runs in mine.items()
         },
     }
     record("characters", results, given)

@@ -73,38 +73,35 @@ def states_equal(first: State, second: State) -> bool:
 
 
 patterns = st.text(alphabet="LRA", min_size=1, max_size=4)
-common = {
-    "pattern": patterns,
-    "length": st.integers(2, 24),
-    "lanes": st.integers(1, 4),
-    "window": st.integers(1, 30),
-    "seed": st.integers(0, 1000),
-    "ends": st.sampled_from([0.0, 0.1, 0.5]),
-    "pointer": st.booleans(),
-}
+Case = tuple[RecurrentAttentionLM, torch.Tensor]
 
 
-@given(**common, data=st.data())
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """A small model of any pattern, and tokens [B, T] that it reads."""
+    seed = draw(st.integers(0, 1000), label="seed")
+    model = make_model(
+        draw(patterns, label="pattern"),
+        window=draw(st.integers(1, 30), label="window"),
+        seed=seed,
+        pointer=draw(st.booleans(), label="pointer"),
+    )
+    shape = draw(st.tuples(st.integers(1, 4), st.integers(2, 24)), label="lanes and length")
+    ends = draw(st.sampled_from([0.0, 0.1, 0.5]), label="share of ends")
+    return model, random_tokens(shape, seed=seed, ends=ends)
+
+
+@given(case=cases(), data=st.data())
 @settings(deadline=None, max_examples=40)
 @torch.no_grad()
-def test_reading_in_chunks_equals_reading_whole(
-    pattern: str,
-    length: int,
-    lanes: int,
-    window: int,
-    seed: int,
-    ends: float,
-    pointer: bool,
-    data: st.DataObject,
-) -> None:
-    model = make_model(pattern, window=window, seed=seed, pointer=pointer)
-    tokens = random_tokens((lanes, length), seed=seed, ends=ends)
+def test_reading_in_chunks_equals_reading_whole(case: Case, data: st.DataObject) -> None:
+    model, tokens = case
     whole, whole_state = model(tokens)
     parts = []
     state = None
     start = 0
-    while start < length:
-        size = data.draw(st.integers(1, length - start), label="chunk")
+    while start < tokens.shape[1]:
+        size = data.draw(st.integers(1, tokens.shape[1] - start), label="chunk")
         logits, state = model(tokens[:, start : start + size], state)
         parts.append(logits)
         start += size
@@ -113,46 +110,28 @@ def test_reading_in_chunks_equals_reading_whole(
     assert states_equal(state, whole_state)
 
 
-@given(**common, prefill=st.integers(0, 10))
+@given(case=cases(), prefill=st.integers(0, 10))
 @settings(deadline=None, max_examples=25)
 @torch.no_grad()
-def test_prefill_then_step_by_step_equals_parallel(
-    pattern: str,
-    length: int,
-    lanes: int,
-    window: int,
-    seed: int,
-    ends: float,
-    pointer: bool,
-    prefill: int,
-) -> None:
-    model = make_model(pattern, window=window, seed=seed, pointer=pointer)
-    tokens = random_tokens((lanes, length), seed=seed, ends=ends)
+def test_prefill_then_step_by_step_equals_parallel(case: Case, prefill: int) -> None:
+    model, tokens = case
     whole, _ = model(tokens)
-    start = min(prefill, length - 1)
+    start = min(prefill, tokens.shape[1] - 1)
     state = model(tokens[:, :start])[1] if start else None
-    for position in range(start, length):
+    for position in range(start, tokens.shape[1]):
         logits, state = model(tokens[:, position : position + 1], state)
         assert torch.allclose(logits[:, 0], whole[:, position], **CLOSE)
 
 
-@given(**common)
+@given(case=cases())
 @settings(deadline=None, max_examples=40)
 @torch.no_grad()
-def test_an_end_token_is_a_fresh_state(
-    pattern: str,
-    length: int,
-    lanes: int,
-    window: int,
-    seed: int,
-    ends: float,
-    pointer: bool,
-) -> None:
-    model = make_model(pattern, window=window, seed=seed, pointer=pointer)
-    tokens = random_tokens((lanes, length), seed=seed, ends=ends)
+def test_an_end_token_is_a_fresh_state(case: Case) -> None:
+    model, tokens = case
+    lanes, length = tokens.shape
     position = length // 2
     tokens[:, position] = END
-    before = model(random_tokens((lanes, 9), seed=seed + 1, ends=0.1))[1]
+    before = model(random_tokens((lanes, 9), seed=1, ends=0.1))[1]
     carried, carried_state = model(tokens, before)
     fresh, fresh_state = model(tokens[:, position:])
     assert torch.allclose(carried[:, position:], fresh, **CLOSE)
@@ -183,22 +162,14 @@ def test_no_gradient_crosses_an_end_token() -> None:
     assert gradient[[4, 5, END]].abs().sum(1).all()
 
 
-@given(**common, data=st.data())
+@given(case=cases(), data=st.data())
 @settings(deadline=None, max_examples=40)
 @torch.no_grad()
 def test_a_changed_token_leaves_every_earlier_logit_bit_identical(
-    pattern: str,
-    length: int,
-    lanes: int,
-    window: int,
-    seed: int,
-    ends: float,
-    pointer: bool,
-    data: st.DataObject,
+    case: Case, data: st.DataObject
 ) -> None:
-    model = make_model(pattern, window=window, seed=seed, pointer=pointer)
-    tokens = random_tokens((lanes, length), seed=seed, ends=ends)
-    position = data.draw(st.integers(1, length - 1), label="position")
+    model, tokens = case
+    position = data.draw(st.integers(1, tokens.shape[1] - 1), label="position")
     tokens[0, position] = 0
     changed = tokens.clone()
     changed[0, position] = data.draw(st.integers(1, END - 1), label="token")
