@@ -3,6 +3,10 @@
     python -m benchmarks.tasks                       all of it: about five hours on two cores
     python -m benchmarks.tasks --only rt_polarity    one part
     python -m benchmarks.tasks --scale 0.1           a tenth of each budget
+    python -m benchmarks.tasks --keep DIR            leave each part's home there, to look at it
+
+Parts may run beside each other, each on cores of its own (`taskset`); every part's record says how
+many it had.
 
 Every part runs `lmcore run` on configurations as a user would write them, in a home of its own;
 what is reported is what the run's own evaluation says about the published validation split (imdb: a
@@ -12,8 +16,10 @@ split by keyed hash).  Budgets are seconds of training, language-model stages in
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +27,7 @@ from typing import Any
 import yaml
 
 from benchmarks.corpora import shared_data
+from benchmarks.machine import describe
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import RESULTS, parser, record, workspace
 
@@ -264,6 +271,8 @@ def run_part(part: Part, folder: Path, *, scale: float, options: Sequence[str]) 
         "competence": {k: named["competence"].get(k) for k in ("reason", "evidence")},
         "metrics": answer["metrics"],
         "options": list(options),
+        "scale": scale,
+        "machine": {**describe(), "cores_used": len(os.sched_getaffinity(0))},
     }
 
 
@@ -277,6 +286,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
     options.add_argument("--scale", type=float, default=1.0, help="factor of every budget")
+    options.add_argument("--keep", type=Path, help="a folder for the homes, kept afterwards")
     options.add_argument("--set", action="append", default=[], dest="changes", metavar="KEY=VALUE")
     given = options.parse_args()
     if not shared_data().is_dir():
@@ -285,13 +295,20 @@ def main() -> None:
     scale = 0.02 if given.quick else given.scale
     changes = [part for change in given.changes for part in ("--set", change)]
     file = given.output or RESULTS / "tasks.json"
-    results = json.loads(file.read_text()).get("parts", {}) if file.exists() else {}
     for name in given.only:
-        with workspace(name) as folder:
-            results[name] = run_part(PARTS[name], Path(folder), scale=scale, options=changes)
-            shown = {k: v["value"] for k, v in results[name]["metrics"].items()}
-            print(name, results[name]["train_step_seconds"], json.dumps(shown), flush=True)
-    record("tasks", {"what": "tasks on public data", "parts": results}, given)
+        with ExitStack() as stack:
+            if given.keep is None:
+                folder = Path(stack.enter_context(workspace(name)))
+            else:
+                folder = given.keep.resolve() / name
+                folder.mkdir(parents=True)
+            found = run_part(PARTS[name], folder, scale=scale, options=changes)
+        shown = {k: v["value"] for k, v in found["metrics"].items()}
+        print(name, found["train_step_seconds"], json.dumps(shown), flush=True)
+        # Read again each time: another process may have added a part meanwhile.
+        parts = json.loads(file.read_text()).get("parts", {}) if file.exists() else {}
+        parts[name] = found
+        record("tasks", {"what": "tasks on public data", "parts": parts}, given)
 
 
 if __name__ == "__main__":
