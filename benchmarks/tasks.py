@@ -115,7 +115,7 @@ def imdb(data: Path, folder: Path) -> list[Config]:
         "sources": [source],
         "data": {"validation_fraction": 0.2, "tune_fraction": 0.03},
         "training": {"seed": 0, "budget_seconds": 1200, "batch_size": 32},
-        "fine_tuning": {"max_source_tokens": 400, "adaptation_share": 0.0},
+        "fine_tuning": {"max_source_tokens": 600, "adaptation_share": 0.0},
         "policy": _FREE,
     }
     return [reviews(data, seconds=1200, validation=0.2), task]

@@ -47,7 +47,7 @@ _LABELS = {
     "rougeL": "ROUGE-L",
     "calibration_error": "Expected calibration error",
     "baseline_majority_accuracy": "Baseline: always the most frequent label",
-    "baseline_naive_bayes_accuracy": "Its counted words alone (naive Bayes)",
+    "baseline_words_accuracy": "Its counted words alone",
     **{
         f"baseline_{prefix}_{name}": f"Baseline: {title}, {shown}"
         for prefix, title in (

@@ -57,7 +57,7 @@ def classify(judging: Judging) -> TaskEvidence:
     measured["baseline_majority_accuracy"] = metrics.accuracy(common, truth)
     counted = predictor.counted(examples)
     if counted is not None:
-        measured["baseline_naive_bayes_accuracy"] = metrics.accuracy(counted, truth)
+        measured["baseline_words_accuracy"] = metrics.accuracy(counted, truth)
     incumbent = judging.against_champion(
         lambda champion: metrics.accuracy(_answers(champion, texts, labels), truth),
         ours=measured["accuracy"],

@@ -35,11 +35,14 @@ class TextClassifier(nn.Module):
     Args:
         language_model: Reads the text; its own head is not used.
         num_labels: C.
-        word_counts: Whether counted words have a say.
+        word_counts: Counted words that have a say too.
     """
 
     def __init__(
-        self, language_model: RecurrentAttentionLM, num_labels: int, *, word_counts: bool = True
+        self,
+        language_model: RecurrentAttentionLM,
+        num_labels: int,
+        word_counts: WordCounts | None = None,
     ) -> None:
         super().__init__()
         self.language_model = language_model
@@ -51,8 +54,7 @@ class TextClassifier(nn.Module):
         # From zero a narrow model takes hundreds of steps to leave the plateau of a guess.
         nn.init.normal_(self.out.weight, std=HEAD_WIDTH**-0.5)
         nn.init.zeros_(self.out.bias)
-        size = language_model.vocab_size
-        self.word_counts = WordCounts(num_labels, size) if word_counts else None
+        self.word_counts = word_counts
 
     def forward(
         self,
@@ -60,7 +62,7 @@ class TextClassifier(nn.Module):
         present: Tensor,
         *,
         rng: torch.Generator | None = None,
-        own: Tensor | None = None,
+        held_out: bool = False,
     ) -> Tensor:
         """Scores of the classes.
 
@@ -68,7 +70,8 @@ class TextClassifier(nn.Module):
             tokens: int64 [B, T], each lane starts with the end token and is padded behind.
             present: 1 for tokens, 0 for padding, float32 [B, T].
             rng: Source of dropout; None switches it off.
-            own: Classes of texts that were counted, [B]: their own counts are left out.
+            held_out: Whether these are texts of the training, whose words were counted; see
+                `WordCounts`.
 
         Returns:
             Logits [B, C], float32.
@@ -86,9 +89,10 @@ class TextClassifier(nn.Module):
         x = self._dropped(self.norm(torch.cat([last, mean, top, bag], dim=1)), rng)
         x = self._dropped(functional.relu(self.hidden(x)), rng)
         logits: Tensor = self.out(x).float()
-        return (
-            logits if self.word_counts is None else logits + self.word_counts(tokens, present, own)
-        )
+        if self.word_counts is None:
+            return logits
+        counted: Tensor = self.word_counts(tokens, present, held_out=held_out)
+        return logits + counted
 
     def _dropped(self, x: Tensor, rng: torch.Generator | None) -> Tensor:
         rate = self.language_model.dropout
@@ -121,12 +125,12 @@ class ClassifierLoss(nn.Module):
 
     Args:
         model: The classifier.
-        leave_out: Whether the texts are those that its words were counted in.
+        held_out: Whether the texts are those that its words were counted in.
     """
 
-    def __init__(self, model: TextClassifier, *, leave_out: bool) -> None:
+    def __init__(self, model: TextClassifier, *, held_out: bool) -> None:
         super().__init__()
-        self.model, self.leave_out = model, leave_out
+        self.model, self.held_out = model, held_out
 
     def forward(
         self,
@@ -139,8 +143,7 @@ class ClassifierLoss(nn.Module):
     ) -> tuple[Tensor, Tensor, None]:
         """Sum of the nats of classes [B], their number, and no state."""
         assert weights is not None
-        own = targets if self.leave_out else None
-        logits = self.model(inputs, weights, rng=rng, own=own)
+        logits = self.model(inputs, weights, rng=rng, held_out=self.held_out)
         nats = functional.cross_entropy(logits, targets, reduction="sum")
         return nats, torch.tensor(float(len(targets)), device=nats.device), None
 
@@ -157,7 +160,7 @@ def save_classifier(model: TextClassifier, folder: Path) -> None:
         "schema_version": 1,
         "kind": "classifier",
         "num_labels": model.num_labels,
-        "word_counts": model.word_counts is not None,
+        "word_counts": None if model.word_counts is None else len(model.word_counts.keys),
         "vocab_size": inner.vocab_size,
         "end_id": inner.end_id,
         "config": inner.config.model_dump(mode="json"),
@@ -179,9 +182,9 @@ def load_classifier(folder: Path, device: torch.device | str = "cpu") -> TextCla
         with torch.random.fork_rng(devices=[]):
             config = ModelConfig.model_validate(record["config"])
             inner = RecurrentAttentionLM(config, int(record["vocab_size"]), int(record["end_id"]))
-            model = TextClassifier(
-                inner, int(record["num_labels"]), word_counts=bool(record["word_counts"])
-            )
+            labels, size = int(record["num_labels"]), record["word_counts"]
+            counts = None if size is None else WordCounts(labels, inner.vocab_size, int(size))
+            model = TextClassifier(inner, labels, counts)
         path = folder / WEIGHTS_FILE
         model.load_state_dict(load_file(path), strict=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

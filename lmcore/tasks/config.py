@@ -41,7 +41,7 @@ class FineTuningConfig(Section):
     )
     word_counts: bool = Field(
         True,
-        description="Sentiment: naive Bayes over words and pairs of them, beside the network.",
+        description="Sentiment: a linear model over words and pairs of them, beside the network.",
     )
     source_loss: float = Field(
         0.3,

@@ -11,7 +11,7 @@ predicted; predicting the source as well counts a little at first and nothing in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from lmcore.data.batches import Batch
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks.classifier import ClassifierLoss, TextClassifier
 from lmcore.tasks.examples import Example, ExampleOrder, by_length, padded
-from lmcore.tasks.word_counts import WordCounts, fit_trust
+from lmcore.tasks.word_counts import WordCounts
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.objective import TokenLoss
 from lmcore.training.optimizer import (
@@ -77,7 +77,7 @@ class Classification:
 
     def losses(self, model: nn.Module) -> nn.Module:
         """See `Objective`."""
-        return ClassifierLoss(_classifier(model), leave_out=True)
+        return ClassifierLoss(_classifier(model), held_out=True)
 
     def optimizer(self, model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
         """One group of parameters a layer."""
@@ -118,7 +118,7 @@ class Classification:
     @torch.no_grad()
     def measure(self, model: nn.Module, batches: Iterable[Batch], *, world: World = ALONE) -> float:
         """Mean nats of the class."""
-        losses = ClassifierLoss(_classifier(model), leave_out=False)
+        losses = ClassifierLoss(_classifier(model), held_out=False)
         device = next(model.parameters()).device
         total, count = 0.0, 0
         for batch in batches:
@@ -151,7 +151,7 @@ def count_words(
     pieces: Sequence[bytes],
     end_id: int,
 ) -> WordCounts:
-    """Count the words of labelled examples, and fit how far the counts are trusted.
+    """Count the words of labelled examples, and learn what they say about the classes.
 
     Args:
         examples: Of the train split.
@@ -160,19 +160,18 @@ def count_words(
         pieces: Bytes of each token.
         end_id: Token that each text is read behind.
     """
-    counts, wanted = WordCounts(num_labels, len(pieces)), np.asarray(labels)
-    counts.spell(pieces)
-    parts = []
-    for members in by_length([len(e.source) for e in examples], together=_LOOK_LANES):
-        inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)
-        there, own = torch.from_numpy(present), torch.from_numpy(wanted[members])
-        parts.append((members, torch.from_numpy(inputs), there, own))
-        counts.add(*parts[-1][1:])
-    scores = np.zeros((len(examples), num_labels))
-    for members, tokens, there, own in parts:
-        scores[members] = counts.scores(tokens, there, own).double().numpy()
-    with torch.no_grad():
-        counts.trust.fill_(fit_trust(scores, wanted))
+    counts, wanted = WordCounts(num_labels, len(pieces)), torch.tensor(labels)
+    counts.features.spell(pieces)
+
+    def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        # In stored order: of very many texts only the first ones count.
+        for start in range(0, len(examples), _LOOK_LANES):
+            some = examples[start : start + _LOOK_LANES]
+            inputs, present = classifier_inputs(some, end_id=end_id)
+            own = wanted[start : start + _LOOK_LANES]
+            yield torch.from_numpy(inputs), torch.from_numpy(present), own
+
+    counts.fit(batches())
     return counts
 
 

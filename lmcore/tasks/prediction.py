@@ -127,7 +127,7 @@ class Predictor:
         return found
 
     def counted(self, examples: Sequence[Example]) -> list[int] | None:
-        """What naive Bayes alone would answer; None where no words were counted."""
+        """What the counted words alone say; None where there are none."""
         assert isinstance(self.model, TextClassifier)
         counts = self.model.word_counts
         if counts is None:

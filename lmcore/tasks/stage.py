@@ -6,6 +6,7 @@ beside its weights `task.json`, all that is needed to answer.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -199,10 +200,9 @@ class Stage:
             return made
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.training.seed)
-            counting = self.options.word_counts
-            classifier = TextClassifier(made, len(self.labels), word_counts=counting)
-        if classifier.word_counts is not None:
-            classifier.word_counts.load_state_dict(self._word_counts.state_dict())
+            # Each model has a trust of its own.
+            counts = copy.deepcopy(self._word_counts) if self.options.word_counts else None
+            classifier = TextClassifier(made, len(self.labels), counts)
         return classifier.to(device)
 
     @cached_property  # the probe makes a model too

@@ -28,7 +28,7 @@ def test_it_learns_and_is_judged_beside_its_baselines(bench: Any, reviews: Rows)
     assert metrics["accuracy"]["value"] > 0.9
     assert metrics["baseline_accuracy"]["value"] > 0.9
     assert metrics["baseline_majority_accuracy"]["value"] < 0.65
-    assert metrics["baseline_naive_bayes_accuracy"]["value"] > 0.9
+    assert metrics["baseline_words_accuracy"]["value"] > 0.9
     assert {"macro_f1", "baseline_macro_f1", "calibration_error", "params"} <= set(metrics)
     found = outcomes(report)
     assert {found[g] for g in ("instrument", "provenance", "competence", "overfitting")} == {"PASS"}
