@@ -182,7 +182,7 @@ def scitldr(data: Path, folder: Path) -> list[Config]:
         )
         file = {"path": f"{name}.jsonl", "target_field": "target", "split": split}
         sources.append({**file, **about})
-    return [_summaries("scitldr", sources)]
+    return [_summaries("scitldr", sources, seconds=1200, source=400, target=48)]
 
 
 def bbc(data: Path, folder: Path) -> list[Config]:
@@ -198,10 +198,13 @@ def bbc(data: Path, folder: Path) -> list[Config]:
         }
         for name, split in (("train", "train"), ("val", "validation"))
     ]
-    return [_summaries("bbc-news", sources)]
+    # A summary has nearly half of its article.
+    return [_summaries("bbc-news", sources, seconds=1800, source=640, target=300)]
 
 
-def _summaries(name: str, sources: list[Config]) -> Config:
+def _summaries(
+    name: str, sources: list[Config], *, seconds: float, source: int, target: int
+) -> Config:
     return {
         "name": name,
         "task": "summarization",
@@ -209,14 +212,14 @@ def _summaries(name: str, sources: list[Config]) -> Config:
         "sources": sources,
         "data": {"tune_fraction": 0.05},
         "tokenizer": {"kind": "bpe", "vocab_size": 4096},
-        "model": {"pattern": "LAA", "d_model": 256, "num_heads": 4},
+        "model": {"pattern": "LA", "d_model": 256, "num_heads": 4},
         "training": {
             "seed": 0,
-            "budget_seconds": 3600,
+            "budget_seconds": seconds,
             "batch_size": 16,
             "learning_rate": 0.002,
         },
-        "fine_tuning": {"max_source_tokens": 512, "max_target_tokens": 96},
+        "fine_tuning": {"max_source_tokens": source, "max_target_tokens": target},
         "policy": _FREE,
     }
 
