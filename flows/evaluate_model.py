@@ -45,6 +45,7 @@ def evaluate(
     parts: Sequence[PartModel] = (),
     removals: Removals = NOTHING_REMOVED,
     base: BaseModel | None = None,
+    unaided: ChampionInput | None = None,
 ) -> EvalReport:
     """Score the candidate and the champion on the same documents and ask every gate."""
     if config.task != "language_modelling":
@@ -60,6 +61,7 @@ def evaluate(
             gates=config.gates,
             seed=config.training.seed,
             removals=removals,
+            unaided=unaided,
         )
     return evaluate_model(
         ContentStore(home.content),
@@ -152,14 +154,36 @@ def current_champion(
     number = registry.aliases(model).get("champion")
     if number is None:
         return None
-    version = registry.version(model, number)
+    return _to_judge(registry, registry.version(model, number), removals)
+
+
+def newest_unaided(
+    registry: Registry, config: RunConfig, removals: Removals = NOTHING_REMOVED
+) -> ChampionInput | None:
+    """The newest version of a task that began from random weights, beside one with a base model.
+
+    Args:
+        registry: Where the model is registered.
+        config: Of the run; None is the answer where it names no base model.
+        removals: What must be forgotten by now.
+    """
+    if config.base is None:
+        return None
+    for version in reversed(registry.versions(config.name)):
+        # Language models have no such tag either: the name may have been one's.
+        if version.task == config.task and "base" not in version.tags and not version.quarantined:
+            return _to_judge(registry, version, removals)
+    return None
+
+
+def _to_judge(registry: Registry, version: Version, removals: Removals) -> ChampionInput:
     try:
         folder = registry.open(version)
     except IntegrityError as error:
-        logger.warning("champion: %s", error)
+        logger.warning("version %d: %s", version.number, error)
         nowhere = registry.home.empty / "damaged"
         return ChampionInput(
-            version=number,
+            version=version.number,
             weights=nowhere,
             tokenizer=nowhere,
             key=version.manifest_sha256,
@@ -168,7 +192,7 @@ def current_champion(
     rows = list(folder.documents())
     train_ids = {row["id"] for row in rows if row["split"] in ("train", "tune")}
     return ChampionInput(
-        version=number,
+        version=version.number,
         weights=folder.path / "model",
         tokenizer=folder.path / "tokenizer",
         key=version.manifest_sha256,

@@ -26,7 +26,7 @@ from prefect.states import Cancelled, Completed
 from flows.choose_start import champion_weights, choose_start
 from flows.dashboard import refresh
 from flows.environment import Home, current
-from flows.evaluate_model import current_base, current_champion, evaluate
+from flows.evaluate_model import current_base, current_champion, evaluate, newest_unaided
 from flows.failures import announce_failure
 from flows.ingest_documents import fingerprint, ingest_documents
 from flows.last_run import remember_run
@@ -258,6 +258,7 @@ class _Pipeline:
         assert isinstance(checkpoint, Checkpoint)
         tracked.use_content(checkpoint.key)
         champion = current_champion(self.registry, config.name, removals)
+        unaided = newest_unaided(self.registry, config, removals)
         parts: list[PartModel] = []
         if config.gates.data_sufficiency.enabled and config.task == "language_modelling":
             with watch.step("train_parts"):
@@ -271,7 +272,16 @@ class _Pipeline:
             parts = trained_parts
         with watch.step("evaluate"):
             report = evaluate(
-                config, documents, tokenized, checkpoint, champion, home, parts, removals, base
+                config,
+                documents,
+                tokenized,
+                checkpoint,
+                champion,
+                home,
+                parts,
+                removals,
+                base,
+                unaided,
             )
         tracked.log_metrics({name: metric["value"] for name, metric in report.metrics().items()})
         candidate = Candidate(

@@ -21,6 +21,7 @@ from lmcore.tasks.judging import Judging
 from lmcore.tasks.labels import Labels, normal
 from lmcore.tasks.merit import Compared
 from lmcore.tasks.prediction import FloatArray, Predictor
+from lmcore.tasks.pretraining import gain_from_base
 from lmcore.tasks.soundness import FitFacts, InstrumentFacts
 
 _PROBED = 16
@@ -58,10 +59,13 @@ def classify(judging: Judging) -> TaskEvidence:
     counted = predictor.counted(examples)
     if counted is not None:
         measured["baseline_words_accuracy"] = metrics.accuracy(counted, truth)
-    incumbent = judging.against_champion(
-        lambda champion: metrics.accuracy(_answers(champion, texts, labels), truth),
-        ours=measured["accuracy"],
-    )
+
+    def answer(other: Predictor) -> metrics.Measured:
+        return metrics.accuracy(_answers(other, texts, labels), truth)
+
+    incumbent = judging.against_champion(answer, ours=measured["accuracy"])
+    unaided = judging.against_unaided(answer, ours=measured["accuracy"], champion=incumbent)
+    resamples = judging.gates.evaluation.resamples
     if incumbent is not None and incumbent.theirs is not None and not incumbent.seen:
         measured["champion_accuracy"] = incumbent.theirs
     kinds = Counter(normal(d.target) for d in train)
@@ -103,9 +107,8 @@ def classify(judging: Judging) -> TaskEvidence:
             *_matrix(labels, guess, truth),
             _by_class(labels, guess, truth, linear),
             _reliability(table, truth),
-            *contrasts(
-                judged, labels, truth, guess, seed=0, resamples=judging.gates.evaluation.resamples
-            ),
+            *contrasts(judged, labels, truth, guess, seed=0, resamples=resamples),
+            *gain_from_base(unaided, base=judging.base, seed=0, resamples=resamples),
         ],
         samples=_samples(judged, labels, table, truth),
         attention=attention_maps(predictor, texts, outputs, each),

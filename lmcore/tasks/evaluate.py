@@ -72,6 +72,7 @@ def evaluate_task(
     seed: int = 0,
     removals: Removals = NOTHING_REMOVED,
     device: str = "cpu",
+    unaided: ChampionInput | None = None,
 ) -> EvalReport:
     """Answer the held-out documents, compare with baselines and champion, and ask every gate.
 
@@ -88,6 +89,7 @@ def evaluate_task(
         seed: Of bootstraps.
         removals: Documents that must not be among the data.
         device: Where models run.
+        unaided: A version that began from random weights, to show what the base model brings.
 
     Raises:
         EmptyEvaluationError: If there are fewer than two documents to judge on.
@@ -101,6 +103,7 @@ def evaluate_task(
         "checkpoint": checkpoint.key,
         "champion": None if champion is None else champion.inputs(documents),
         "base": None if base is None else [base.key, base.removed],
+        "unaided": None if unaided is None else unaided.inputs(documents),
         "gates": gates.model_dump(mode="json"),
         "seed": seed,
         "removals": removals.digest,
@@ -127,6 +130,8 @@ def evaluate_task(
                 shards=shards,
                 checkpoint=checkpoint,
                 champion=champion,
+                base=base.designation if base else None,
+                unaided=unaided,
                 gates=gates,
                 device=device,
             )

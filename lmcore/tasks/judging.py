@@ -34,6 +34,8 @@ class Judging:
         shards: Tokens of the data; the train stream says what was consumed.
         checkpoint: The candidate.
         champion: The model in use; None for the first version.
+        base: Name and version of the language model that the candidate began from.
+        unaided: A version that began from random weights, if the candidate did not.
         gates: Limits.
         device: Where models run.
     """
@@ -46,6 +48,8 @@ class Judging:
     shards: ShardSet
     checkpoint: TrainedModel
     champion: ChampionInput | None
+    base: str | None
+    unaided: ChampionInput | None
     gates: GatesConfig
     device: str
 
@@ -97,7 +101,33 @@ class Judging:
             answer: The deciding metric over all judged documents with a predictor.
             ours: The same of the candidate.
         """
-        given = self.champion
+        return self._beside(self.champion, answer, ours)
+
+    def against_unaided(
+        self,
+        answer: Callable[[Predictor], Measured],
+        *,
+        ours: Measured,
+        champion: ChampionFacts | None,
+    ) -> ChampionFacts | None:
+        """The same of the version that began from random weights.
+
+        Args:
+            answer: As above.
+            ours: As above.
+            champion: What `against_champion` found, in case it is the same version.
+        """
+        given = self.unaided
+        if given is not None and champion is not None and champion.version == given.version:
+            return champion
+        return self._beside(given, answer, ours)
+
+    def _beside(
+        self,
+        given: ChampionInput | None,
+        answer: Callable[[Predictor], Measured],
+        ours: Measured,
+    ) -> ChampionFacts | None:
         if given is None:
             return None
         facts: dict[str, Any] = {"version": given.version, "removed": given.removed}

@@ -29,6 +29,7 @@ from lmcore.tasks.merit import Compared
 from lmcore.tasks.metrics import Measured
 from lmcore.tasks.objectives import stream_batch, stream_nats
 from lmcore.tasks.prediction import Predictor
+from lmcore.tasks.pretraining import gain_from_base
 from lmcore.tasks.soundness import FitFacts, InstrumentFacts
 from lmcore.training.step import to_tensor
 
@@ -50,10 +51,12 @@ def write_texts(judging: Judging) -> TaskEvidence:
         for found in _scores(task, written, references):
             measured[f"{prefix}_{found.name}"] = found
     deciding = "bleu" if task == "translation" else "rougeL"
-    incumbent = judging.against_champion(
-        lambda champion: _deciding(champion, texts, references, name=deciding),
-        ours=measured[deciding],
-    )
+
+    def answer(other: Predictor) -> Measured:
+        return _deciding(other, texts, references, name=deciding)
+
+    incumbent = judging.against_champion(answer, ours=measured[deciding])
+    unaided = judging.against_unaided(answer, ours=measured[deciding], champion=incumbent)
     if incumbent is not None and incumbent.theirs is not None and not incumbent.seen:
         measured[f"champion_{deciding}"] = incumbent.theirs
     unseen, seen = (_losses(predictor, docs) for docs in (judged, judging.learnt()))
@@ -104,7 +107,15 @@ def write_texts(judging: Judging) -> TaskEvidence:
             stopped_early=bool(judging.checkpoint.summary.get("stopped_early")),
         ),
         bias=None,
-        tables=[_beside(measured, beside)],
+        tables=[
+            _beside(measured, beside),
+            *gain_from_base(
+                unaided,
+                base=judging.base,
+                seed=0,
+                resamples=judging.gates.evaluation.resamples,
+            ),
+        ],
         samples=_samples(judged, outputs, each),
         attention=attention_maps(predictor, texts, outputs, each),
         ledger={
@@ -184,13 +195,13 @@ def _stream(predictor: Predictor, examples: Sequence[Example]) -> Any:
 
 
 def _deciding(
-    champion: Predictor, texts: Sequence[str], references: Sequence[str], *, name: str
+    other: Predictor, texts: Sequence[str], references: Sequence[str], *, name: str
 ) -> Measured:
-    """What the champion's texts of today are worth."""
-    outputs = [p.output for p in champion.predict(texts)]
-    found = {m.name: m for m in _scores(champion.record.task, outputs, references)}
+    """What another version's texts of today are worth."""
+    outputs = [p.output for p in other.predict(texts)]
+    found = {m.name: m for m in _scores(other.record.task, outputs, references)}
     if name not in found:
-        raise UserError(f"it is a model for {champion.record.task}")
+        raise UserError(f"it is a model for {other.record.task}")
     return found[name]
 
 

@@ -104,7 +104,7 @@ class Bench:
             **options,
         )
 
-    def judge(self, config: RunConfig, checkpoint: Checkpoint) -> EvalReport:
+    def judge(self, config: RunConfig, checkpoint: Checkpoint, **options: Any) -> EvalReport:
         documents, tokenizer, shards = self.prepared(config)
         assert config.task != "language_modelling"
         return evaluate_task(
@@ -117,6 +117,7 @@ class Bench:
             champion=None,
             base=None,
             gates=config.gates,
+            **options,
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 from safetensors.torch import load_file
 
 from lmcore.errors import SourceError
+from lmcore.evaluation.inputs import ChampionInput
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.prediction import Predictor
 from lmcore.training.events import TrainingInterrupted
@@ -90,13 +91,29 @@ def test_a_label_in_the_text_is_caught(
     assert "read off" in gate.reason
 
 
-def test_an_untrained_classifier_is_not_competent(
+def test_an_untrained_classifier_is_not_competent_and_what_is_better_shows_its_gain(
     bench: Any, reviews: Rows, scratch: FineTuningConfig
 ) -> None:
     config = bench.config("sentiment", reviews(300), max_steps=1)
     settings = scratch.model_copy(update={"word_counts": False})
-    report = bench.judge(config, bench.train(config, settings=settings))
+    untrained = bench.train(config, settings=settings)
+    report = bench.judge(config, untrained)
     assert outcomes(report)["competence"] in ("FAIL", "INCONCLUSIVE")
+    assert "What the base model brings" not in [t["caption"] for t in report.tables()]
+
+    _, tokenizer, _ = bench.prepared(config)
+    place = {"weights": untrained.path / "best", "tokenizer": tokenizer.path}
+    beside = ChampionInput(version=4, key="untrained", **place)
+    report = bench.judge(config, bench.train(config, settings=scratch), unaided=beside)
+    table = next(t for t in report.tables() if t["caption"] == "What the base model brings")
+    (_, ours), (name, theirs), (_, gain) = table["rows"]
+    assert name == "Version 4, from random weights"
+    assert float(ours[:-1]) > 80 > float(theirs[:-1])
+    assert float(gain.split("%")[0]) == pytest.approx(
+        float(ours[:-1]) - float(theirs[:-1]), abs=0.2
+    )
+    assert gain.startswith("+")
+    assert outcomes(report)["champion"] == "SKIPPED"
 
 
 def test_a_stopped_training_goes_on_bit_for_bit(bench: Any, reviews: Rows, tmp_path: Any) -> None:
