@@ -94,6 +94,14 @@ class TextClassifier(nn.Module):
         counted: Tensor = self.word_counts(tokens, present, held_out=held_out)
         return logits + counted
 
+    @torch.no_grad()
+    def scale(self, *, network: float, words: float) -> None:
+        """Multiply what the network says, and what counted words say."""
+        self.out.weight.mul_(network)
+        self.out.bias.mul_(network)
+        if self.word_counts is not None:
+            self.word_counts.trust.mul_(words)
+
     def _dropped(self, x: Tensor, rng: torch.Generator | None) -> Tensor:
         rate = self.language_model.dropout
         if rng is None or rate <= 0:

@@ -200,6 +200,12 @@ def class_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: 
     return _of_examples(model, examples, end_id, model)
 
 
+def word_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: int) -> FloatArray:
+    """What counted words add to them, float64 [N, C]."""
+    assert model.word_counts is not None
+    return _of_examples(model.word_counts, examples, end_id, model)
+
+
 @torch.no_grad()
 def _of_examples(
     score: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],

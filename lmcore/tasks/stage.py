@@ -26,14 +26,14 @@ from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
 from lmcore.model.transfer import copy_weights
-from lmcore.tasks.calibration import fit_temperature
+from lmcore.tasks.calibration import fit_factors, fit_temperature
 from lmcore.tasks.classifier import TextClassifier, load_classifier, save_classifier
 from lmcore.tasks.config import FineTuningConfig, TaskName
 from lmcore.tasks.evidence import lengths_ledger
 from lmcore.tasks.examples import Example, ExampleOrder, encode
 from lmcore.tasks.labels import Labels, find_labels
 from lmcore.tasks.objectives import Classification, SourceToTarget, count_words
-from lmcore.tasks.prediction import class_logits
+from lmcore.tasks.prediction import class_logits, word_logits
 from lmcore.tasks.record import TaskRecord
 from lmcore.tasks.word_counts import WordCounts
 from lmcore.training.checkpoint import Consumed
@@ -225,10 +225,27 @@ class Stage:
 
     def _save(self, model: nn.Module, place: Path) -> None:
         if isinstance(model, TextClassifier):
+            self._weigh(model)
             save_classifier(model, place)
         else:
             assert isinstance(model, RecurrentAttentionLM)
             save_model(model, place)
+
+    def _weigh(self, model: TextClassifier) -> None:
+        """Let the tune split say how much the network and the counted words are worth."""
+        if model.word_counts is None:
+            return
+        examples, labels = self._labelled_tune()
+        options: dict[str, Any] = {"end_id": self.tokenizer.end_id}
+        words = word_logits(model, examples, **options)
+        network = class_logits(model, examples, **options) - words
+        of_network, of_words = fit_factors([network, words], labels)
+        model.scale(network=of_network, words=of_words)
+
+    def _labelled_tune(self) -> tuple[list[Example], list[int]]:
+        """Examples of the tune split whose class is known, and the classes."""
+        known = [i for i, label in enumerate(self.tune_labels) if label >= 0]
+        return [self.tune[i] for i in known], [self.tune_labels[i] for i in known]
 
     def _consumed(self, order: ExampleOrder, steps: int, lengths: Sequence[int]) -> Consumed:
         stream = self.shards.stream("train")
@@ -251,13 +268,10 @@ class Stage:
         for which in ("best", "final"):
             temperature = 1.0
             if self.labels is not None:
-                known = [i for i, label in enumerate(self.tune_labels) if label >= 0]
-                logits = class_logits(
-                    load_classifier(output / which),
-                    [self.tune[i] for i in known],
-                    end_id=self.tokenizer.end_id,
-                )
-                temperature = fit_temperature(logits, [self.tune_labels[i] for i in known])
+                examples, labels = self._labelled_tune()
+                stored = load_classifier(output / which)
+                logits = class_logits(stored, examples, end_id=self.tokenizer.end_id)
+                temperature = fit_temperature(logits, labels)
             options = self.options
             record = TaskRecord(
                 task=self.task,

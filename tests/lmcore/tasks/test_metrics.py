@@ -1,5 +1,7 @@
 """Metrics of tasks against values computed by hand, by scikit-learn and by sacrebleu itself."""
 
+import math
+
 import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
@@ -8,7 +10,7 @@ from sklearn.metrics import f1_score
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.tasks import metrics
-from lmcore.tasks.calibration import calibration_error, fit_temperature
+from lmcore.tasks.calibration import calibration_error, fit_factors, fit_temperature
 
 RNG = np.random.default_rng(0)
 
@@ -88,3 +90,21 @@ def test_calibration() -> None:
     # Three in four are right, so the log-odds should be log 3.
     assert 4.0 / temperature == pytest.approx(np.log(3), rel=1e-2)
     assert fit_temperature(np.zeros((3, 2)), [0, 1, 0]) == 1.0
+
+
+def test_a_part_of_a_sum_counts_for_what_it_is_worth() -> None:
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 2, size=3000)
+    sign = np.where(labels == 1, 1.0, -1.0) * np.where(rng.random(3000) < 0.8, 1, -1)
+    sure = np.stack([-sign, sign], axis=1)
+    noise = rng.normal(size=(3000, 2)) * 3
+    of_sure, of_noise = fit_factors([sure, noise], labels.tolist())
+    # Right in 80 %: log-odds of log(0.8 / 0.2), of which the scores differ by 2.
+    assert of_sure == pytest.approx(math.log(4) / 2, abs=0.05)
+    assert of_noise < 0.05
+    # What is surely wrong gets nothing, not less.
+    assert fit_factors([-sure], labels.tolist()) == [0.0]
+    # Few examples leave it near one, very few at one.
+    few = fit_factors([sure[:25], noise[:25]], labels[:25].tolist())
+    assert 0.3 < few[0] < 1.5
+    assert fit_factors([sure[:19], noise[:19]], labels[:19].tolist()) == [1.0, 1.0]

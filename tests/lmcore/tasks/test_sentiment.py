@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
 from lmcore.errors import SourceError
 from lmcore.evaluation.inputs import ChampionInput
+from lmcore.tasks.classifier import TextClassifier, load_classifier
 from lmcore.tasks.config import FineTuningConfig
-from lmcore.tasks.prediction import Predictor
+from lmcore.tasks.prediction import Predictor, class_logits
+from lmcore.tasks.stage import Stage
 from lmcore.training.events import TrainingInterrupted
 
 pytestmark = pytest.mark.slow
@@ -114,6 +118,36 @@ def test_an_untrained_classifier_is_not_competent_and_what_is_better_shows_its_g
     )
     assert gain.startswith("+")
     assert outcomes(report)["champion"] == "SKIPPED"
+
+
+def test_a_network_that_learnt_nothing_does_not_spoil_what_counted_words_say(
+    bench: Any, reviews: Rows, scratch: FineTuningConfig, tmp_path: Path
+) -> None:
+    config = bench.config("sentiment", reviews(600), max_steps=1)
+    documents, tokenizer, shards = bench.prepared(config)
+    stage = Stage(
+        task="sentiment",
+        documents=documents,
+        tokenizer=tokenizer.load(),
+        shards=shards,
+        shape=config.model,
+        training=config.training,
+        options=scratch,
+        initial=None,
+        fingerprint="any",
+    )
+    model = stage.subject().new_model(0.0, "cpu")
+    assert isinstance(model, TextClassifier)
+    model.scale(network=1000.0, words=1.0)
+    labels = np.array(stage.tune_labels)
+
+    def right(classifier: TextClassifier) -> float:
+        logits = class_logits(classifier, stage.tune, end_id=stage.tokenizer.end_id)
+        return float((logits.argmax(1) == labels).mean())
+
+    assert right(model) < 0.8
+    stage.subject().save(model, tmp_path)
+    assert right(load_classifier(tmp_path)) > 0.95
 
 
 def test_a_stopped_training_goes_on_bit_for_bit(bench: Any, reviews: Rows, tmp_path: Any) -> None:
