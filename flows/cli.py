@@ -560,7 +560,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = _fail("stopped by the user", 1, as_json=as_json)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _close_output()
         code = 1
     except Exception as error:
         from flows.diagnosis import full_disk
@@ -575,8 +575,16 @@ def main() -> NoReturn:
 def _fail(message: str, code: int, *, as_json: bool) -> int:
     click.echo(f"lmcore: {' '.join(message.split())}", err=True)
     if as_json:
-        click.echo(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False))
+        try:
+            click.echo(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False))
+        except BrokenPipeError:
+            _close_output()
     return code
+
+
+def _close_output() -> None:
+    """Nobody reads any more; without this the interpreter would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

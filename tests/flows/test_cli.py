@@ -60,6 +60,27 @@ def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], expected: s
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_reader_that_has_gone_away_is_no_traceback(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "run", "--set", "trainnig.seed=1", *options],
+        cwd=tmp_path,
+        env={**os.environ, "LMCORE_HOME": str(tmp_path / "home")},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "did you mean 'training'" in done.stderr
+
+
 def test_an_error_is_json_too(tmp_path: Path) -> None:
     done = lmcore("run", "--config", "missing.yaml", "--json", cwd=tmp_path)
     answer = json.loads(done.stdout)
