@@ -17,7 +17,7 @@ import logging
 import shutil
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 _STEPS = 1 << 20
 _WARMUP_STEPS = 2
 _MIN_STEPS = 3
+# Batches of a task differ in length: so many tell how long one is on average.
+_AHEAD = 32
 # bfloat16 costs digits, so it has to pay.
 _WORTH_IT = 0.9
 
@@ -50,7 +52,7 @@ class ProbeResult:
     Attributes:
         precision: The configured one, or the faster one that works.
         threads: The process's number, or 1 where that is faster and a budget counts.
-        step: Seconds of a training step.
+        step: Seconds of a training step of average size.
         evaluation_step: Seconds of a forward pass in float32.
         save: Seconds of writing a resume point.
     """
@@ -147,11 +149,12 @@ def _time_steps(
     seconds: float,
     world: World,
 ) -> float:
-    """Median seconds of a step; on a machine in trouble few steps have to do."""
+    """Seconds of a step of average size; on a machine in trouble few steps have to do."""
     losses = world.averaging(objective.losses(model))
     optimizer = objective.optimizer(model, weight_decay=training.weight_decay or 0.0)
     state = None
     times: list[float] = []
+    sizes = [objective.batch(step, steps=_STEPS).inputs.size for step in range(_AHEAD)]
     for step in itertools.count():
         start = time.perf_counter()
         result = _step(
@@ -168,9 +171,32 @@ def _time_steps(
         state = result.state
         times.append(world.agree(time.perf_counter() - start))
         if sum(times) >= seconds and len(times) > _WARMUP_STEPS + _MIN_STEPS:
-            return statistics.median(times[_WARMUP_STEPS:])
-        if sum(times) >= 4 * seconds + 1.0 and len(times) > 1:
-            return statistics.median(times[1:])
+            first = _WARMUP_STEPS
+        elif sum(times) >= 4 * seconds + 1.0 and len(times) > 1:
+            first = 1
+        else:
+            continue
+        own = [objective.batch(n, steps=_STEPS).inputs.size for n in range(first, len(times))]
+        return typical_seconds(times[first:], own) * statistics.fmean(sizes)
+    raise AssertionError
+
+
+def typical_seconds(times: Sequence[float], sizes: Sequence[int]) -> float:
+    """Seconds a token: a median in which a step counts as much as it has tokens.
+
+    A longer text costs more a token, and most of a run's time goes to long ones; a single step that
+    the machine was busy in changes nothing.
+
+    Args:
+        times: Seconds of each step.
+        sizes: Its tokens, padding included.
+    """
+    rates = sorted((seconds / size, size) for seconds, size in zip(times, sizes, strict=True))
+    below = 0
+    for rate, size in rates:
+        below += size
+        if 2 * below >= sum(sizes):
+            return rate
     raise AssertionError
 
 
