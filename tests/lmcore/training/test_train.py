@@ -163,10 +163,10 @@ def test_the_probe_does_not_touch_the_run(bench: Any, monkeypatch: pytest.Monkey
 
 def test_a_typical_step_is_one_of_those_that_take_the_time() -> None:
     # Equal steps: their median, whatever one of them met.
-    assert probe_module.typical_seconds([1.0, 9.0, 1.2], [10, 10, 10]) == 0.12
+    assert probe_module.typical_seconds([1.0, 9.0, 1.5], [10, 10, 10]) == 0.15
     # Two short steps of 1 s, one of four times the length that takes ten times as long a token.
     assert probe_module.typical_seconds([1.0, 1.0, 40.0], [10, 10, 40]) == 1.0
-    assert probe_module.typical_seconds([1.0, 1.1, 4.0], [10, 10, 10]) == 0.11
+    assert probe_module.typical_seconds([1.0, 2.0, 4.0], [10, 10, 10]) == 0.2
 
 
 def test_threads_of_the_plan_are_used_and_put_back(bench: Any) -> None:
