@@ -104,7 +104,7 @@ def rt_polarity(data: Path, folder: Path) -> list[Config]:
 
 
 def imdb(data: Path, folder: Path) -> list[Config]:
-    """Whole reviews; the base reads the train side of the same split."""
+    """Whole reviews; the base reads the train side of the same split, then it learns labels."""
     source = {"path": str(data / "imdb" / "train_small.jsonl"), "target_field": "label", **_REVIEWS}
     task = {
         "name": "imdb",
@@ -112,7 +112,7 @@ def imdb(data: Path, folder: Path) -> list[Config]:
         "base": _BASE,
         "sources": [source],
         "data": {"validation_fraction": 0.2, "tune_fraction": 0.03},
-        "training": {"seed": 0, "budget_seconds": 1200, "batch_size": 32},
+        "training": {"seed": 0, "budget_seconds": 240, "batch_size": 32},
         "fine_tuning": {"max_source_tokens": 600, "adaptation_share": 0.0},
         "policy": _FREE,
     }
@@ -144,7 +144,7 @@ def tatoeba(data: Path, folder: Path) -> list[Config]:
         }
         for name, split in (("train", "train"), ("val", "validation"))
     ]
-    return [_translation("tatoeba", sources, seconds=600)]
+    return [_translation("tatoeba", sources, seconds=300)]
 
 
 def _translation(name: str, sources: list[Config], *, seconds: float) -> Config:
@@ -180,7 +180,7 @@ def scitldr(data: Path, folder: Path) -> list[Config]:
         )
         file = {"path": f"{name}.jsonl", "target_field": "target", "split": split}
         sources.append({**file, **about})
-    return [_summaries("scitldr", sources, seconds=1200, source=400, target=48)]
+    return [_summaries("scitldr", sources, seconds=900, source=400, target=48)]
 
 
 def bbc(data: Path, folder: Path) -> list[Config]:
@@ -197,7 +197,7 @@ def bbc(data: Path, folder: Path) -> list[Config]:
         for name, split in (("train", "train"), ("val", "validation"))
     ]
     # A summary has nearly half of its article.
-    return [_summaries("bbc-news", sources, seconds=1800, source=640, target=300)]
+    return [_summaries("bbc-news", sources, seconds=1200, source=640, target=300)]
 
 
 def _summaries(
