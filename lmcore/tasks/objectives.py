@@ -34,6 +34,8 @@ LOOK_KEY = "tune_loss_nats"
 # Examples of one look at the tune split, at most.
 _LOOK_EXAMPLES = 2_000
 _LOOK_LANES = 64
+# Words are counted in so many tokens at most: some 300 MB of features.
+_COUNTED_TOKENS = 1 << 24
 
 
 class Classification:
@@ -162,14 +164,16 @@ def count_words(
     """
     counts, wanted = WordCounts(num_labels, len(pieces)), torch.tensor(labels)
     counts.features.spell(pieces)
+    total = sum(len(example.source) + 1 for example in examples)
+    # Evenly spaced, as examples may be sorted by their class.
+    kept = max(1, min(len(examples), len(examples) * _COUNTED_TOKENS // total))
+    places = np.linspace(0, len(examples) - 1, kept).astype(np.int64)
 
     def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        # In stored order: of very many texts only the first ones count.
-        for start in range(0, len(examples), _LOOK_LANES):
-            some = examples[start : start + _LOOK_LANES]
-            inputs, present = classifier_inputs(some, end_id=end_id)
-            own = wanted[start : start + _LOOK_LANES]
-            yield torch.from_numpy(inputs), torch.from_numpy(present), own
+        for start in range(0, kept, _LOOK_LANES):
+            some = places[start : start + _LOOK_LANES]
+            inputs, present = classifier_inputs([examples[i] for i in some], end_id=end_id)
+            yield torch.from_numpy(inputs), torch.from_numpy(present), wanted[some]
 
     counts.fit(batches())
     return counts

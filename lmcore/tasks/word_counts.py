@@ -47,7 +47,6 @@ _STRENGTH = 30.0
 _MAX_REGRESSIONS = 100
 # A feature that fewer texts have does not enter the mean weight.
 _COMMON = 3
-_MAX_TEXTS = 200_000
 _MAX_TRUST = 20.0
 
 
@@ -119,8 +118,7 @@ class WordCounts(nn.Module):
         """Learn weights from texts, and on held-out ones how far to trust them.
 
         Args:
-            texts: Batches of tokens [B, T], presence [B, T] and classes [B]; of more than 200,000
-                texts the first ones count.
+            texts: Batches of tokens [B, T], presence [B, T] and classes [B].
         """
         num_labels = self.weights.shape[1]
         rows: list[IntArray] = []
@@ -130,8 +128,6 @@ class WordCounts(nn.Module):
             rows += [row[there].numpy() for row, there in zip(features, valid, strict=True)]
             parts.append(self.features.part(features, valid, count=_PARTS).numpy())
             labels.append(classes.numpy())
-            if len(rows) >= _MAX_TEXTS:
-                break
         known, keys = _table(rows, most=_MAX_CELLS // num_labels)
         wanted, part = np.concatenate(labels), np.concatenate(parts)
         without = [

@@ -12,7 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from lmcore.data.vocabularies import ByteTokenizer, WordTokenizer
-from lmcore.tasks import word_counts
+from lmcore.tasks import objectives, word_counts
+from lmcore.tasks.examples import Example
+from lmcore.tasks.objectives import count_words
 from lmcore.tasks.word_counts import WordCounts, _fit, fit_trust
 from lmcore.tasks.word_features import WordFeatures
 
@@ -216,3 +218,22 @@ def test_words_end_between_letters_digits_and_signs() -> None:
     assert count("caf\u00e9") == 1
     assert count("  ") == 0
     assert count("a  b\n\nc") == 3
+
+
+def test_of_too_much_text_every_class_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objectives, "_COUNTED_TOKENS", 60)
+    nothing = np.zeros(0, dtype=np.int32)
+    examples = [
+        Example(
+            source=np.array([label, 5], dtype=np.int32),
+            target=nothing,
+            truncated=False,
+            target_truncated=False,
+        )
+        for label in (0, 1)
+        for _ in range(100)
+    ]
+    model = count_words(examples, [0] * 100 + [1] * 100, num_labels=2, pieces=PIECES, end_id=END)
+    first, second = model.scores(*batch([0], [1]))
+    assert first[0] > first[1]
+    assert second[1] > second[0]
