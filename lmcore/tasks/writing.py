@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from lmcore.data.documents import Document, DocumentSet
@@ -108,7 +109,13 @@ def write_texts(judging: Judging) -> TaskEvidence:
         ),
         bias=None,
         tables=[
-            _beside(measured, beside),
+            _beside(
+                measured,
+                beside,
+                deciding=deciding,
+                cluster=clusters(judged),
+                resamples=judging.gates.evaluation.resamples,
+            ),
             *gain_from_base(
                 unaided,
                 base=judging.base,
@@ -240,8 +247,14 @@ def _probability_sum(predictor: Predictor, documents: Sequence[Document]) -> flo
 
 
 def _beside(
-    measured: Mapping[str, Measured], written: Mapping[str, Sequence[str]]
+    measured: Mapping[str, Measured],
+    written: Mapping[str, Sequence[str]],
+    *,
+    deciding: str,
+    cluster: npt.NDArray[np.object_],
+    resamples: int,
 ) -> dict[str, Any]:
+    """All metrics of the candidate and of each baseline, and the paired difference of one."""
     names = [name for name in measured if not name.startswith(("baseline", "champion"))]
     known = {
         "baseline": "Bar",
@@ -249,17 +262,29 @@ def _beside(
         "baseline_lead1": "First sentence of the source",
         "baseline_lead3": "First three sentences",
     }
-    prefixes = {"": "This version", **{f"{prefix}_": known[prefix] for prefix in written}}
+    own = measured[deciding]
+    rows = [["This version", *(_figure(measured[name]) for name in names), ""]]
+    for prefix in written:
+        gain = own.minus(measured[f"{prefix}_{deciding}"], cluster, seed=0, resamples=resamples)
+        difference = [_signed(own, value) for value in (gain.value, gain.lower, gain.upper)]
+        rows.append(
+            [
+                known[prefix],
+                *(_figure(measured[f"{prefix}_{name}"]) for name in names),
+                "{} [{}, {}]".format(*difference),
+            ]
+        )
     notes = dict.fromkeys(f"{m.name}: {m.signature}." for m in measured.values() if m.signature)
     return {
         "caption": "Beside the baselines",
-        "header": ["", *names],
-        "rows": [
-            [title, *(_figure(measured[f"{prefix}{name}"]) for name in names)]
-            for prefix, title in prefixes.items()
-        ],
-        "note": " ".join(notes),
+        "header": ["", *names, f"{deciding}: this version minus it"],
+        "rows": rows,
+        "note": " ".join(["The difference is paired, with 95 % bounds.", *notes]),
     }
+
+
+def _signed(measured: Measured, value: float) -> str:
+    return f"{value:+.3f}" if measured.unit == "share" else f"{value:+.1f}"
 
 
 def _figure(measured: Measured) -> str:

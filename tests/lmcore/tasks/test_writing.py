@@ -46,6 +46,13 @@ def test_a_translator_beats_its_dictionary(bench: Any) -> None:
     assert gates["instrument"].outcome == "PASS", gates["instrument"].reason
     assert gates["competence"].outcome == "PASS", gates["competence"].reason
     assert set(report.summary["signatures"]) == {"bleu", "chrf"}
+    (table,) = report.tables()
+    assert table["header"] == ["", "bleu", "chrf", "bleu: this version minus it"]
+    for row, name in zip(table["rows"][1:], ("baseline_bleu", "baseline_copy_bleu"), strict=True):
+        gain = metrics["bleu"]["value"] - metrics[name]["value"]
+        assert float(row[-1].split()[0]) == pytest.approx(gain, abs=0.11)
+        low, high = (float(bound) for bound in row[-1].split("[")[1].rstrip("]").split(", "))
+        assert low - 0.1 < gain < high + 0.1
     for entry in report.attention():
         assert entry["words"][0] == "(start)"
         assert entry["words"][-1] == "(written so far)"
