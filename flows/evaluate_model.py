@@ -158,13 +158,17 @@ def current_champion(
 
 
 def newest_unaided(
-    registry: Registry, config: RunConfig, removals: Removals = NOTHING_REMOVED
+    registry: Registry,
+    config: RunConfig,
+    champion: ChampionInput | None,
+    removals: Removals = NOTHING_REMOVED,
 ) -> ChampionInput | None:
     """The newest version of a task that began from random weights, beside one with a base model.
 
     Args:
         registry: Where the model is registered.
         config: Of the run; None is the answer where it names no base model.
+        champion: Of the model, in case it is this version: its files were verified already.
         removals: What must be forgotten by now.
     """
     if config.base is None:
@@ -172,6 +176,8 @@ def newest_unaided(
     for version in reversed(registry.versions(config.name)):
         # Language models have no such tag either: the name may have been one's.
         if version.task == config.task and "base" not in version.tags and not version.quarantined:
+            if champion is not None and champion.version == version.number:
+                return champion
             return _to_judge(registry, version, removals)
     return None
 

@@ -258,7 +258,7 @@ class _Pipeline:
         assert isinstance(checkpoint, Checkpoint)
         tracked.use_content(checkpoint.key)
         champion = current_champion(self.registry, config.name, removals)
-        unaided = newest_unaided(self.registry, config, removals)
+        unaided = newest_unaided(self.registry, config, champion, removals)
         parts: list[PartModel] = []
         if config.gates.data_sufficiency.enabled and config.task == "language_modelling":
             with watch.step("train_parts"):

@@ -249,3 +249,24 @@ def _weights(groups: int, resamples: int, rng: np.random.Generator) -> list[Floa
         rng.multinomial(groups, chances, size=min(size, resamples - start)).astype(np.float64)
         for start in range(0, resamples, size)
     ]
+
+
+def figure(measured: Measured, value: float, *, sign: str = "") -> str:
+    """A value of a metric as people read it: accuracy in percent, ROUGE from 0 to 1, BLEU to 100.
+
+    Args:
+        measured: The metric.
+        value: Of it, or a difference.
+        sign: `+` shows the sign of a difference.
+    """
+    if measured.name == "accuracy":
+        return f"{value:{sign}.1%}"
+    return f"{value:{sign}.3f}" if measured.unit == "share" else f"{value:{sign}.1f}"
+
+
+def difference(measured: Measured, gain: Interval) -> str:
+    """A paired difference of a metric with its bounds."""
+    value, low, high = (
+        figure(measured, number, sign="+") for number in (gain.value, gain.lower, gain.upper)
+    )
+    return f"{value} [{low}, {high}]"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from lmcore.tasks.merit import ChampionFacts
+from lmcore.tasks.metrics import difference, figure
 
 
 def gain_from_base(
@@ -25,21 +26,15 @@ def gain_from_base(
         return []
     ours, theirs = unaided.ours, unaided.theirs
     gain = ours.minus(theirs, unaided.cluster, seed=seed, resamples=resamples)
-    if ours.unit == "share":
-        shown = [f"{ours.value:.1%}", f"{theirs.value:.1%}"]
-        of_gain = f"{gain.value:+.1%} [{gain.lower:+.1%}, {gain.upper:+.1%}]"
-    else:
-        shown = [f"{ours.value:.1f}", f"{theirs.value:.1f}"]
-        of_gain = f"{gain.value:+.1f} [{gain.lower:+.1f}, {gain.upper:+.1f}]"
     metric = {"accuracy": "Accuracy", "bleu": "BLEU", "rougeL": "ROUGE-L"}[ours.name]
     return [
         {
             "caption": "What the base model brings",
             "header": ["", metric],
             "rows": [
-                [f"This version, from {base}", shown[0]],
-                [f"Version {unaided.version}, from random weights", shown[1]],
-                ["Difference, paired, 95 % bounds", of_gain],
+                [f"This version, from {base}", figure(ours, ours.value)],
+                [f"Version {unaided.version}, from random weights", figure(theirs, theirs.value)],
+                ["Difference, paired, 95 % bounds", difference(ours, gain)],
             ],
             "note": f"On the same {gain.n} held-out documents. The two may also differ in other"
             " settings and in their training text: see their lineage.",

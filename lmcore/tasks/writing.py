@@ -262,16 +262,19 @@ def _beside(
         "baseline_lead1": "First sentence of the source",
         "baseline_lead3": "First three sentences",
     }
+
+    def shown(name: str) -> str:
+        return metrics.figure(measured[name], measured[name].value)
+
     own = measured[deciding]
-    rows = [["This version", *(_figure(measured[name]) for name in names), ""]]
+    rows = [["This version", *(shown(name) for name in names), ""]]
     for prefix in written:
         gain = own.minus(measured[f"{prefix}_{deciding}"], cluster, seed=0, resamples=resamples)
-        difference = [_signed(own, value) for value in (gain.value, gain.lower, gain.upper)]
         rows.append(
             [
                 known[prefix],
-                *(_figure(measured[f"{prefix}_{name}"]) for name in names),
-                "{} [{}, {}]".format(*difference),
+                *(shown(f"{prefix}_{name}") for name in names),
+                metrics.difference(own, gain),
             ]
         )
     notes = dict.fromkeys(f"{m.name}: {m.signature}." for m in measured.values() if m.signature)
@@ -281,14 +284,6 @@ def _beside(
         "rows": rows,
         "note": " ".join(["The difference is paired, with 95 % bounds.", *notes]),
     }
-
-
-def _signed(measured: Measured, value: float) -> str:
-    return f"{value:+.3f}" if measured.unit == "share" else f"{value:+.1f}"
-
-
-def _figure(measured: Measured) -> str:
-    return f"{measured.value:.3f}" if measured.unit == "share" else f"{measured.value:.1f}"
 
 
 def _samples(

@@ -43,9 +43,11 @@ def test_it_is_the_newest_one_of_the_task_that_began_from_random_weights(
         {**task, "quarantined": "wrong labels"},
         {**task, "base": "talk version 1"},
     )
-    found: Any = evaluate_model.newest_unaided(registry, config("talk"))
+    found: Any = evaluate_model.newest_unaided(registry, config("talk"), None)
     assert found.number == 2
+    champion: Any = SimpleNamespace(version=2)
+    assert evaluate_model.newest_unaided(registry, config("talk"), champion) is champion
     # One that itself began from random weights has nothing to show.
-    assert evaluate_model.newest_unaided(registry, config(None)) is None
+    assert evaluate_model.newest_unaided(registry, config(None), None) is None
     only = shelf({**task, "base": "talk version 1"})
-    assert evaluate_model.newest_unaided(only, config("talk")) is None
+    assert evaluate_model.newest_unaided(only, config("talk"), None) is None
