@@ -2,6 +2,7 @@
 
     python -m benchmarks.words --word-language-model PATH    about 65 minutes: 30 for each side
     python -m benchmarks.words                               ours alone, about 33 minutes
+    python -m benchmarks.words --pointer                     ours, copying from its window as well
     python -m benchmarks.words --quick [--word-language-model PATH]    check that it works
 
 Both sides read the words as they are given, split at white space, and one token for each line
@@ -61,7 +62,7 @@ TRAINING = {
 _QUICK_LINES = 400
 
 
-def own_side(folder: Path, *, data: Path, seconds: float) -> dict[str, Any]:
+def own_side(folder: Path, *, data: Path, model: ModelConfig, seconds: float) -> dict[str, Any]:
     """Train ours and score it."""
     lines = list(corpora.word_lines(data / "train.txt"))
     validation = "".join(corpora.word_lines(data / "valid.txt"))
@@ -78,7 +79,7 @@ def own_side(folder: Path, *, data: Path, seconds: float) -> dict[str, Any]:
         store,
         tokenizer=tokenizer,
         shards=shards,
-        model=MODEL,
+        model=model,
         training=TrainingConfig(budget_seconds=seconds, **TRAINING),
         work_dir=folder / "work",
     )
@@ -125,10 +126,12 @@ def main() -> None:
         "--word-language-model", type=Path, help="the folder of the example in pytorch/examples"
     )
     options.add_argument("--minutes", type=float, default=MINUTES, help="budget of each side")
+    options.add_argument("--pointer", action="store_true", help="ours copies from its window")
     given = options.parse_args()
     train, valid = corpora.find("wikitext2/train.txt"), corpora.find("wikitext2/valid.txt")
     if train is None or valid is None:
         return
+    model = MODEL.model_copy(update={"pointer": given.pointer})
     seconds = 8.0 if given.quick else 60 * given.minutes
     with workspace("words") as name:
         folder = Path(name)
@@ -141,7 +144,7 @@ def main() -> None:
             else:
                 shutil.copy(source, data / target)
         print(f"ours, {seconds:g} s", flush=True)
-        own = own_side(folder, data=data, seconds=seconds)
+        own = own_side(folder, data=data, model=model, seconds=seconds)
         peer: dict[str, Any] | None = None
         if given.word_language_model is not None:
             # The plan rests on a probe; where the machine slowed down since, ours took longer.
@@ -157,7 +160,7 @@ def main() -> None:
     results = {
         "what": "WikiText-2, validation perplexity per token",
         "seconds_of_budget": seconds,
-        "model": MODEL.model_dump(mode="json"),
+        "model": model.model_dump(mode="json"),
         "training": TRAINING,
         "lmcore": own,
         "word_language_model": peer or NOT_RUN,
