@@ -64,6 +64,7 @@ class InstrumentLimits(Section):
     """How exactly the measuring instrument must agree with itself."""
 
     tolerance: float = Field(gt=0, le=1e-3, description="Nats of log-probability.")
+    max_own_label_share: float = Field(gt=0, le=1, description="Of texts that name their label.")
 
 
 class CompetenceLimits(Section):
@@ -198,7 +199,6 @@ class TaskLimits(Section):
     max_accuracy_gap: float = Field(gt=0, lt=1, description="Of train over validation.")
     max_loss_gap: float = Field(gt=0, lt=1, description="Relative, in nats of a target token.")
     max_final_minus_best_nats: float = Field(gt=0, le=8)
-    max_own_label_share: float = Field(gt=0, le=1, description="Of texts that name their label.")
 
 
 class BiasTaskLimits(Section):

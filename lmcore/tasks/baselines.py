@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -155,21 +154,3 @@ def random_sentence(document: Document) -> str:
     found = sentences(document.text)
     key = hashlib.sha256(f"sentence:{document.id}".encode()).digest()
     return found[int.from_bytes(key[:8], "big") % len(found)]
-
-
-def own_label_share(texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float]:
-    """How often a text holds its own label as a word, and how often another one.
-
-    Returns:
-        Share of the texts that hold their own label; mean share that hold a given other one.
-    """
-    names = [name.casefold() for name in dict.fromkeys(labels)]
-    own = other = 0
-    for text, label in zip(texts, labels, strict=True):
-        found = Counter(words(text.casefold()))
-        flat = f" {' '.join(found)} "
-        holds = [name for name in names if found.get(name) or (" " in name and f" {name} " in flat)]
-        own += label.casefold() in holds
-        other += sum(name != label.casefold() for name in holds)
-    count = max(1, len(texts))
-    return own / count, other / count / max(1, len(names) - 1)

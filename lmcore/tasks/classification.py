@@ -17,14 +17,14 @@ from lmcore.tasks.bias import measure_task_bias
 from lmcore.tasks.calibration import calibration_error
 from lmcore.tasks.contrasts import contrasts
 from lmcore.tasks.evidence import TaskEvidence, chosen_samples, clusters, lengths_ledger
+from lmcore.tasks.instrument import probe_classifier
 from lmcore.tasks.judging import Judging
 from lmcore.tasks.labels import Labels, normal
 from lmcore.tasks.merit import Compared
 from lmcore.tasks.prediction import FloatArray, Predictor
 from lmcore.tasks.pretraining import gain_from_base
-from lmcore.tasks.soundness import FitFacts, InstrumentFacts
+from lmcore.tasks.soundness import FitFacts
 
-_PROBED = 16
 _TINY = 1e-12
 _MAX_MATRIX = 20
 
@@ -70,7 +70,6 @@ def classify(judging: Judging) -> TaskEvidence:
         measured["champion_accuracy"] = incumbent.theirs
     kinds = Counter(normal(d.target) for d in train)
     held = Counter(normal(d.target) for d in judged)
-    own, other = baselines.own_label_share(texts, [normal(d.target) for d in judged])
     outputs, each = [labels.names[c] for c in guess], _confidence(table, truth)
     return TaskEvidence(
         documents=judged,
@@ -83,14 +82,11 @@ def classify(judging: Judging) -> TaskEvidence:
             "temperature": (predictor.record.temperature, ""),
             "val_loss_nats": (float(_nats(table, truth).mean()), "nats"),
         },
-        instrument=InstrumentFacts(
-            neighbours=_neighbours(predictor, texts[:_PROBED]),
-            probability_sum=float(np.abs(table.sum(axis=1) - 1).max()),
-            causality=None,
-            own_label=own,
-            other_label=other,
+        instrument=probe_classifier(
+            predictor,
+            judged,
+            probabilities=table,
             seen_by_base=judging.seen_by_base,
-            documents=len(judged),
             tokenizer_split=judging.tokenizer_split,
         ),
         compared=Compared(
@@ -144,13 +140,6 @@ def _confidence(table: FloatArray, truth: Sequence[int]) -> FloatArray:
     """Probability of the right class."""
     found: FloatArray = np.exp(-_nats(table, truth))
     return found
-
-
-def _neighbours(predictor: Predictor, texts: Sequence[str]) -> float:
-    """Largest change of a log-probability by the texts beside it and by padding."""
-    together = predictor.probabilities(predictor.encode(texts))
-    alone = np.concatenate([predictor.probabilities(predictor.encode([text])) for text in texts])
-    return float(np.abs(np.log(together + _TINY) - np.log(alone + _TINY)).max())
 
 
 def _answers(champion: Predictor, texts: Sequence[str], labels: Labels) -> list[int]:

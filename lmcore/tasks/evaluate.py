@@ -43,7 +43,7 @@ from lmcore.evaluation.report import (
     EvalReport,
     write_json,
 )
-from lmcore.tasks import merit, soundness
+from lmcore.tasks import instrument, merit, soundness
 from lmcore.tasks.base import BaseModel
 from lmcore.tasks.bias_gate import bias_task
 from lmcore.tasks.classification import classify
@@ -55,7 +55,7 @@ from lmcore.tasks.writing import write_texts
 CODE_MODULES = ("lmcore.data", "lmcore.evaluation", "lmcore.model", "lmcore.tasks")
 PREDICTIONS_FILE = "predictions.parquet"
 # Gates whose own code the controls tried; the others of a task only share a name with those.
-_TRIED: tuple[GateName, ...] = ("provenance", "contamination", "bias_task")
+_TRIED: tuple[GateName, ...] = ("instrument", "provenance", "contamination", "bias_task")
 
 
 def evaluate_task(
@@ -240,8 +240,8 @@ def judge(
     limits = gates.tasks
     options: dict[str, Any] = {"seed": seed, "resamples": gates.evaluation.resamples}
     asked: dict[str, Callable[[bool], GateResult]] = {
-        "instrument": lambda required: soundness.instrument(
-            evidence.instrument, limits=gates.instrument, task=limits, required=required
+        "instrument": lambda required: instrument.instrument(
+            evidence.instrument, limits=gates.instrument, required=required
         ),
         "provenance": of_data["provenance"],
         "competence": lambda required: merit.competence(

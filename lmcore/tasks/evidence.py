@@ -18,9 +18,10 @@ from lmcore.data.shards import ShardSet
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.inputs import TrainedModel
 from lmcore.tasks.bias import TaskBias
+from lmcore.tasks.instrument import InstrumentFacts
 from lmcore.tasks.merit import ChampionFacts, Compared
 from lmcore.tasks.metrics import Measured
-from lmcore.tasks.soundness import FitFacts, InstrumentFacts
+from lmcore.tasks.soundness import FitFacts
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -16,13 +16,15 @@ import numpy.typing as npt
 import torch
 from scipy.special import softmax
 
+from lmcore.data.batches import Batch
 from lmcore.data.cleaning import UnusableTextError, clean
+from lmcore.data.documents import Document
 from lmcore.data.tokenizer import Tokenizer
 from lmcore.model.beam import BeamConfig, beam_search
 from lmcore.model.language_model import RecurrentAttentionLM, load_model
 from lmcore.tasks.classifier import TextClassifier, load_classifier
-from lmcore.tasks.examples import Example, by_length
-from lmcore.tasks.objectives import classifier_inputs
+from lmcore.tasks.examples import Example, by_length, encode
+from lmcore.tasks.objectives import classifier_inputs, stream_batch, stream_nats
 from lmcore.tasks.record import TaskRecord, read_record
 from lmcore.training.step import to_tensor
 
@@ -118,6 +120,30 @@ class Predictor:
             )
             for ids in tokens
         ]
+
+    def pairs(self, documents: Sequence[Document]) -> list[Example]:
+        """Texts with their targets as tokens, cut to the limits."""
+        record = self.record
+        return encode(
+            documents,
+            self.tokenizer,
+            max_source=record.max_source_tokens,
+            max_target=record.max_target_tokens,
+        )
+
+    def stream(self, pairs: Sequence[Example]) -> Batch:
+        """Texts with their targets side by side, as the model reads and writes them."""
+        return stream_batch(
+            pairs,
+            end_id=self.tokenizer.end_id,
+            separator=self.record.separator,
+            source_weight=0.0,
+        )
+
+    def target_nats(self, pairs: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Nats of each token of a stream, and 1 where it is of the target, [B, T] each."""
+        assert isinstance(self.model, RecurrentAttentionLM)
+        return stream_nats(self.model, self.stream(pairs))
 
     def probabilities(self, examples: Sequence[Example]) -> FloatArray:
         """Of the classes, [N, C]."""

@@ -1,10 +1,7 @@
-"""The gates that ask whether a task's model is sound: `instrument`, `overfitting`.
+"""The gate `overfitting` of a task.
 
-* `instrument`: texts in a batch do not influence each other, padding changes nothing, probabilities
-  sum to one, later words of a target never change what was predicted before them, no text names its
-  own label, and the base model has not seen the text that is judged on;
-* `overfitting`: how much better it is on examples that it learnt from, and whether the last
-  weights are worse than the best.
+How much better it is on examples that it learnt from, and whether the last weights are worse than
+the best.
 """
 
 from __future__ import annotations
@@ -15,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.config import InstrumentLimits, TaskLimits
+from lmcore.evaluation.config import TaskLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
 from lmcore.evaluation.intervals import (
     Interval,
@@ -23,75 +20,6 @@ from lmcore.evaluation.intervals import (
     independent_difference_interval,
     ratio_interval,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class InstrumentFacts:
-    """What was probed.
-
-    Attributes:
-        neighbours: Largest change of a score by the texts beside it.
-        probability_sum: Largest distance of a sum of probabilities from one.
-        causality: Largest change of an earlier score by a later word; None: nothing is written.
-        own_label: Share of texts that hold their own label as a word; None: no labels.
-        other_label: Share that holds a given other label.
-        seen_by_base: Judged documents that the base model was trained on.
-        documents: Judged documents.
-        tokenizer_split: What the tokenizer was fitted on.
-    """
-
-    neighbours: float
-    probability_sum: float
-    causality: float | None
-    own_label: float | None
-    other_label: float | None
-    seen_by_base: int
-    documents: int
-    tokenizer_split: str
-
-
-def instrument(
-    facts: InstrumentFacts, *, limits: InstrumentLimits, task: TaskLimits, required: bool
-) -> GateResult:
-    """Can the measurement be trusted?"""
-    problems = []
-    exact = {
-        "the texts beside it change an answer": facts.neighbours,
-        "probabilities do not sum to one": facts.probability_sum,
-        "later words change earlier scores": facts.causality or 0.0,
-    }
-    largest = max(exact.values())
-    problems += [f"{what} (by {v:.2g})" for what, v in exact.items() if not v <= limits.tolerance]
-    own, other = facts.own_label, facts.other_label
-    if own is not None and other is not None and own - other > task.max_own_label_share:
-        problems.append(
-            f"{own:.0%} of the texts hold their own label as a word and {other:.0%} another one, so"
-            " the label is read off"
-        )
-    if facts.tokenizer_split != "train":
-        problems.append(f"the tokenizer was fitted on {facts.tokenizer_split!r}")
-    seen = facts.seen_by_base
-    note = (
-        f" {seen} of the held-out documents were training text of the base model and are left out."
-        if seen
-        else ""
-    )
-    return GateResult(
-        gate="instrument",
-        required=required,
-        outcome="FAIL" if problems else "PASS",
-        value=largest,
-        limit=limits.tolerance,
-        unit="nats",
-        reason=(
-            f"The measurement cannot be trusted: {'; '.join(problems)}.{note}"
-            if problems
-            else "The measurement can be trusted: a text is answered as if it were alone,"
-            f" probabilities sum to one (all within {largest:.0e}), and no target is seen before"
-            f" it is predicted.{note}"
-        ),
-        evidence=dict(facts.__dict__),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

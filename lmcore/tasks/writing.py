@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.errors import UserError
 from lmcore.evaluation.intervals import Sums
-from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks import baselines, metrics
 from lmcore.tasks.attention import attention_maps
 from lmcore.tasks.config import TaskName
@@ -24,17 +21,15 @@ from lmcore.tasks.evidence import (
     clusters,
     lengths_ledger,
 )
-from lmcore.tasks.examples import Example, by_length, encode
+from lmcore.tasks.examples import by_length
+from lmcore.tasks.instrument import probe_writer
 from lmcore.tasks.judging import Judging
 from lmcore.tasks.merit import Compared
 from lmcore.tasks.metrics import Measured
-from lmcore.tasks.objectives import stream_batch, stream_nats
 from lmcore.tasks.prediction import Predictor
 from lmcore.tasks.pretraining import gain_from_base
-from lmcore.tasks.soundness import FitFacts, InstrumentFacts
-from lmcore.training.step import to_tensor
+from lmcore.tasks.soundness import FitFacts
 
-_PROBED = 8
 _LANES = 32
 _MAX_SAMPLE_CHARACTERS = 1_500
 
@@ -62,7 +57,7 @@ def write_texts(judging: Judging) -> TaskEvidence:
         measured[f"champion_{deciding}"] = incumbent.theirs
     unseen, seen = (_losses(predictor, docs) for docs in (judged, judging.learnt()))
     each = measured["chrf" if task == "translation" else "rougeL"].each
-    examples = _encoded(predictor, judged)
+    examples = predictor.pairs(judged)
     return TaskEvidence(
         documents=judged,
         outputs=outputs,
@@ -75,14 +70,10 @@ def write_texts(judging: Judging) -> TaskEvidence:
             ),
             "outputs_empty": (float(np.mean([not o for o in outputs])), "share"),
         },
-        instrument=InstrumentFacts(
-            neighbours=_neighbours(predictor, judged[:_PROBED]),
-            probability_sum=_probability_sum(predictor, judged[:_PROBED]),
-            causality=_causality(predictor, judged[:_PROBED]),
-            own_label=None,
-            other_label=None,
+        instrument=probe_writer(
+            predictor,
+            judged,
             seen_by_base=judging.seen_by_base,
-            documents=len(judged),
             tokenizer_split=judging.tokenizer_split,
         ),
         compared=Compared(
@@ -165,40 +156,15 @@ def _baselines(
     }
 
 
-def _encoded(predictor: Predictor, documents: Sequence[Document]) -> list[Example]:
-    return encode(
-        documents,
-        predictor.tokenizer,
-        max_source=predictor.record.max_source_tokens,
-        max_target=predictor.record.max_target_tokens,
-    )
-
-
 def _losses(predictor: Predictor, documents: Sequence[Document]) -> Sums:
     """Nats and tokens of each document's target."""
-    examples = _encoded(predictor, documents)
+    examples = predictor.pairs(documents)
     nats, tokens = np.zeros(len(examples)), np.zeros(len(examples))
     for members in by_length([e.num_tokens for e in examples], together=_LANES):
-        found, weights = stream_nats(
-            _model(predictor), _stream(predictor, [examples[i] for i in members])
-        )
+        found, weights = predictor.target_nats([examples[i] for i in members])
         nats[members] = (found * weights).sum(1).double().cpu().numpy()
         tokens[members] = weights.sum(1).double().cpu().numpy()
     return Sums(numerator=nats, denominator=np.maximum(tokens, 1), cluster=clusters(documents))
-
-
-def _model(predictor: Predictor) -> RecurrentAttentionLM:
-    assert isinstance(predictor.model, RecurrentAttentionLM)
-    return predictor.model
-
-
-def _stream(predictor: Predictor, examples: Sequence[Example]) -> Any:
-    return stream_batch(
-        examples,
-        end_id=predictor.tokenizer.end_id,
-        separator=predictor.record.separator,
-        source_weight=0.0,
-    )
 
 
 def _deciding(
@@ -210,40 +176,6 @@ def _deciding(
     if name not in found:
         raise UserError(f"it is a model for {other.record.task}")
     return found[name]
-
-
-def _neighbours(predictor: Predictor, documents: Sequence[Document]) -> float:
-    """Largest change of a token's nats by the streams beside it and by padding."""
-    examples = _encoded(predictor, documents)
-    together, _ = stream_nats(_model(predictor), _stream(predictor, examples))
-    largest = 0.0
-    for row, example in zip(together, examples, strict=True):
-        alone, _ = stream_nats(_model(predictor), _stream(predictor, [example]))
-        largest = max(largest, float((row[: alone.shape[1]] - alone[0]).abs().max()))
-    return largest
-
-
-def _causality(predictor: Predictor, documents: Sequence[Document]) -> float:
-    """Largest change of earlier nats when the last token of a target is another one."""
-    largest = 0.0
-    for example in _encoded(predictor, documents):
-        if len(example.target) < 2:
-            continue
-        other = example.target.copy()
-        other[-1] = (other[-1] + 1) % predictor.tokenizer.end_id
-        pair = _stream(predictor, [example, replace(example, target=other)])
-        nats, _ = stream_nats(_model(predictor), pair)
-        # The changed token itself and the end behind it may differ.
-        largest = max(largest, float((nats[0, :-2] - nats[1, :-2]).abs().max()))
-    return largest
-
-
-@torch.no_grad()
-def _probability_sum(predictor: Predictor, documents: Sequence[Document]) -> float:
-    model = _model(predictor)
-    batch = _stream(predictor, _encoded(predictor, documents)[:2])
-    logits, _ = model(to_tensor(batch.inputs, model.embedding.weight.device))
-    return float((logits.float().softmax(-1).sum(-1) - 1).abs().max())
 
 
 def _beside(

@@ -15,6 +15,7 @@ from lmcore.evaluation.controls import (
     competence,
     data_sufficiency,
     instrument,
+    instrument_task,
     memorisation,
     overfitting,
     ownership,
@@ -23,6 +24,7 @@ from lmcore.evaluation.controls.control import Control
 
 _MODULES = (
     instrument,
+    instrument_task,
     competence,
     champion,
     overfitting,

@@ -37,7 +37,7 @@ Status = Literal["vouched", "missed", "not run"]
 # What decides beside the gate's own module; all gates share the first two.
 _SHARED = ("lmcore.evaluation.gates.result", "lmcore.evaluation.intervals")
 _STATISTICS: dict[str, tuple[str, ...]] = {
-    "instrument": ("lmcore.evaluation.scoring",),
+    "instrument": ("lmcore.evaluation.scoring", "lmcore.tasks.instrument"),
     "competence": ("lmcore.evaluation.metrics", "lmcore.evaluation.ngram"),
     "champion": ("lmcore.evaluation.metrics",),
     "bias_lm": (

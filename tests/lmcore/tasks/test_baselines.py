@@ -49,13 +49,6 @@ def test_regression_learns_and_gives_probabilities() -> None:
     assert table[0] == pytest.approx([1 / 3, 2 / 3])
 
 
-def test_texts_that_name_their_own_label_are_noticed() -> None:
-    own, other = baselines.own_label_share(
-        ["pos : fine", "neg : dull", "pos !", "nothing"], ["pos", "neg", "pos", "neg"]
-    )
-    assert (own, other) == (0.75, 0.0)
-
-
 def test_labels_are_classes() -> None:
     labels = find_labels(["b", " a ", "b", "b"])
     assert labels.names == ("a", "b")
