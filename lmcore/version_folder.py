@@ -3,7 +3,7 @@
 In: the best weights, the tokenizer, the evaluation and what they were made from.  Out: one folder
 that is verified as a whole before anything in it is used:
 
-    model/          model.safetensors, model.json; task.json of a task
+    model/          model.safetensors, model.json; of a task task.json, familiarity.safetensors
     tokenizer/      JSON
     evaluation/     scores, gates, metrics, samples: JSON and Parquet
     documents.parquet   lineage: every document's id, source, licence, split; no text

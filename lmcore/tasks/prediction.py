@@ -1,7 +1,8 @@
 """Answer inputs with a trained task: the one code path for evaluation, command line and server.
 
 In: the folder of a task's weights, its tokenizer, texts.  Out: a `Prediction` for each text, in
-order.  An empty text and one that is too long are answered too, and the answer says so.
+order.  A text that is empty, too long or unlike all that was learnt from is answered too, and the
+answer says so.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from lmcore.model.beam import BeamConfig, beam_search
 from lmcore.model.language_model import RecurrentAttentionLM, load_model
 from lmcore.tasks.classifier import TextClassifier, load_classifier
 from lmcore.tasks.examples import Example, by_length, encode
+from lmcore.tasks.familiarity import Familiarity
 from lmcore.tasks.objectives import classifier_inputs, stream_batch, stream_nats
 from lmcore.tasks.record import TaskRecord, read_record
 from lmcore.training.step import to_tensor
@@ -74,6 +76,7 @@ class Predictor:
             if self.record.task == "sentiment"
             else load_model(weights, device)
         )
+        self.familiarity = Familiarity.read(weights, vocab_size=tokenizer.vocab_size)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Answer each text; one that is empty, or no text at all, is answered as such."""
@@ -89,23 +92,34 @@ class Predictor:
         for text, example, output, chances, nothing, problem in zip(
             texts, examples, outputs, probabilities, empty, problems, strict=True
         ):
-            note = ""
-            if nothing:
-                note = problem or "the input is empty"
-                note += ": the answer is how often each label occurs" if record.labels else ""
-            elif example.truncated:
-                note = f"only the first {record.max_source_tokens} tokens of the input were read"
             found.append(
                 Prediction(
                     input=text,
                     output=output,
                     probabilities=chances,
                     truncated=example.truncated,
-                    note=note,
+                    note=self._empty_note(problem) if nothing else self._note(example),
                     tokens=len(example.source),
                 )
             )
         return found
+
+    def _empty_note(self, problem: str) -> str:
+        says = problem or "the input is empty"
+        return says + (": the answer is how often each label occurs" if self.record.labels else "")
+
+    def _note(self, example: Example) -> str:
+        notes = []
+        if self.familiarity is not None and self.familiarity.unlike(example.source):
+            notes.append(
+                "the input is unlike the text that the model learnt from (another language?), so"
+                " the answer may mean nothing"
+            )
+        if example.truncated:
+            notes.append(
+                f"only the first {self.record.max_source_tokens} tokens of the input were read"
+            )
+        return "; ".join(notes)
 
     def encode(self, texts: Sequence[str]) -> list[Example]:
         """Texts as tokens, cut to the limit."""

@@ -1,7 +1,7 @@
 """One stage of a task's training, as the training loop wants it: examples, model, what is saved.
 
 In: documents with targets and where to start from.  Out: a `Subject` for `lmcore.training.run`, and
-beside its weights `task.json`, all that is needed to answer.
+beside its weights `task.json` and what its text was like, all that is needed to answer.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from lmcore.tasks.classifier import TextClassifier, load_classifier, save_classi
 from lmcore.tasks.config import FineTuningConfig, TaskName
 from lmcore.tasks.evidence import lengths_ledger
 from lmcore.tasks.examples import Example, ExampleOrder, encode
+from lmcore.tasks.familiarity import Familiarity
 from lmcore.tasks.labels import Labels, find_labels
 from lmcore.tasks.objectives import Classification, SourceToTarget, count_words
 from lmcore.tasks.prediction import class_logits, word_logits
@@ -264,7 +265,8 @@ class Stage:
         )
 
     def describe(self, output: Path) -> None:
-        """Write `task.json` beside the best and the final weights."""
+        """Write what answers need beside the best and the final weights."""
+        familiarity = Familiarity.of([e.source for e in self.train], self.tokenizer.pieces)
         for which in ("best", "final"):
             temperature = 1.0
             if self.labels is not None:
@@ -286,3 +288,4 @@ class Stage:
                 no_repeat_ngram_size=options.no_repeat(self.task),
             )
             record.write(output / which)
+            familiarity.write(output / which)

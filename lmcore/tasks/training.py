@@ -5,7 +5,8 @@ is trained), then the classifier learns from the labels.  Translation and summar
 stage.  Each stage is a run of the one training loop with a plan of its own, so a killed training
 goes on bit for bit.
 
-Beside weights and plan the checkpoint holds `task.json`: all that is needed to answer.
+Beside weights and plan the checkpoint holds `task.json` and `familiarity.safetensors`: all that is
+needed to answer.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ def test_it_learns_and_is_judged_beside_its_baselines(bench: Any, reviews: Rows)
     _, tokenizer, _ = bench.prepared(config)
     predictor = Predictor(checkpoint.path / "best", tokenizer.load())
     texts = ["he said that song number 7 was good and lovely .", "", "\ud800", "dull " * 400]
-    good, empty, broken, long = predictor.predict(texts)
+    good, empty, broken, long, strange = predictor.predict([*texts, "Все счастливые семьи"])
+    assert "another language?" in strange.note
     assert good.output == "positive"
     assert sum(good.probabilities.values()) == pytest.approx(1)
     assert (good.truncated, good.note) == (False, "")
