@@ -21,9 +21,9 @@ from lmcore.tasks.instrument import probe_classifier
 from lmcore.tasks.judging import Judging
 from lmcore.tasks.labels import Labels, normal
 from lmcore.tasks.merit import Compared
+from lmcore.tasks.overfitting import FitFacts
 from lmcore.tasks.prediction import FloatArray, Predictor
 from lmcore.tasks.pretraining import gain_from_base
-from lmcore.tasks.soundness import FitFacts
 
 _TINY = 1e-12
 _MAX_MATRIX = 20

@@ -43,7 +43,7 @@ from lmcore.evaluation.report import (
     EvalReport,
     write_json,
 )
-from lmcore.tasks import instrument, merit, soundness
+from lmcore.tasks import instrument, merit, overfitting
 from lmcore.tasks.base import BaseModel
 from lmcore.tasks.bias_gate import bias_task
 from lmcore.tasks.classification import classify
@@ -250,7 +250,7 @@ def judge(
         "champion": lambda required: merit.champion(
             evidence.champion, limits=limits, required=required, **options
         ),
-        "overfitting": lambda required: soundness.overfitting(
+        "overfitting": lambda required: overfitting.overfitting(
             evidence.fit, limits=limits, required=required, **options
         ),
         "contamination": of_data["contamination"],

@@ -21,7 +21,7 @@ from lmcore.tasks.bias import TaskBias
 from lmcore.tasks.instrument import InstrumentFacts
 from lmcore.tasks.merit import ChampionFacts, Compared
 from lmcore.tasks.metrics import Measured
-from lmcore.tasks.soundness import FitFacts
+from lmcore.tasks.overfitting import FitFacts
 
 FloatArray = npt.NDArray[np.float64]
 

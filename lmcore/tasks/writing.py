@@ -26,9 +26,9 @@ from lmcore.tasks.instrument import probe_writer
 from lmcore.tasks.judging import Judging
 from lmcore.tasks.merit import Compared
 from lmcore.tasks.metrics import Measured
+from lmcore.tasks.overfitting import FitFacts
 from lmcore.tasks.prediction import Predictor
 from lmcore.tasks.pretraining import gain_from_base
-from lmcore.tasks.soundness import FitFacts
 
 _LANES = 32
 _MAX_SAMPLE_CHARACTERS = 1_500
