@@ -10,12 +10,12 @@ parameters and are trained for seconds, that of the third corpus without counted
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.documents import Document
+from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.shards import write_shards
 from lmcore.data.tokenizer import fit_tokenizer
 from lmcore.evaluation.config import GateName
@@ -25,7 +25,7 @@ from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.config import ModelConfig
 from lmcore.tasks.bias import PAIRS, measure_task_bias
 from lmcore.tasks.bias_gate import bias_task
-from lmcore.tasks.config import FineTuningConfig
+from lmcore.tasks.config import FineTuningConfig, TaskName
 from lmcore.tasks.prediction import Predictor
 from lmcore.tasks.training import train_task
 from lmcore.training.config import TrainingConfig
@@ -101,29 +101,53 @@ def write_corpus(
     return list(found.values())
 
 
-def _judged(
-    bench: ControlBench, *, leaning: float | None, plain: bool = False, word_counts: bool = True
-) -> GateResult:
-    store = bench.store
-    documents = make_document_set(store, write_corpus(bench, leaning=leaning, plain=plain))
-    tokenizer = fit_tokenizer(store, documents, config=TOKENIZER)
+def trained(
+    bench: ControlBench,
+    task: TaskName,
+    documents: Sequence[Document],
+    *,
+    training: Mapping[str, Any],
+    word_counts: bool = True,
+) -> tuple[Predictor, DocumentSet]:
+    """A task that learnt from made-up documents, by the one path that trains tasks.
+
+    Args:
+        bench: Of the seed.
+        task: Which one.
+        documents: With targets, of all splits.
+        training: Settings of the training beside its seed.
+        word_counts: Whether a classifier counts words as well.
+    """
+    made = make_document_set(bench.store, documents)
+    tokenizer = fit_tokenizer(bench.store, made, config=TOKENIZER)
     checkpoint = train_task(
-        store,
-        task="sentiment",
-        documents=documents,
+        bench.store,
+        task=task,
+        documents=made,
         tokenizer=tokenizer,
-        shards=write_shards(store, documents, tokenizer),
+        shards=write_shards(bench.store, made, tokenizer),
         model=MODEL,
-        training=TrainingConfig(seed=bench.seed, **TRAINING),
+        training=TrainingConfig(seed=bench.seed, **training),
         options=FineTuningConfig(adaptation_share=0.0, word_counts=word_counts),
         base=None,
         work_dir=bench.folder / "work",
         should_stop=bench.should_stop,
     )
+    return Predictor(checkpoint.path / "best", tokenizer.load()), made
+
+
+def _judged(
+    bench: ControlBench, *, leaning: float | None, plain: bool = False, word_counts: bool = True
+) -> GateResult:
+    predictor, documents = trained(
+        bench,
+        "sentiment",
+        write_corpus(bench, leaning=leaning, plain=plain),
+        training=TRAINING,
+        word_counts=word_counts,
+    )
     found = measure_task_bias(
-        Predictor(checkpoint.path / "best", tokenizer.load()),
-        documents.iter_documents("train"),
-        documents.iter_documents("validation"),
+        predictor, documents.iter_documents("train"), documents.iter_documents("validation")
     )
     return bias_task(
         found,

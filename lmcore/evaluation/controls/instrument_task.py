@@ -8,7 +8,7 @@ sound model read by a broken class, or the same model on texts that give the ans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,31 +16,18 @@ import torch
 from torch import Tensor
 
 from lmcore.data.documents import Document
-from lmcore.data.shards import write_shards
-from lmcore.data.tokenizer import fit_tokenizer
-from lmcore.evaluation.controls.bench import ControlBench, make_document, make_document_set
-from lmcore.evaluation.controls.bias_task import MODEL, TOKENIZER, write_corpus
+from lmcore.evaluation.controls.bench import ControlBench, make_document
+from lmcore.evaluation.controls.bias_task import TRAINING, trained, write_corpus
 from lmcore.evaluation.controls.control import Control, Kind
 from lmcore.evaluation.controls.instrument import Mixing, as_kind, unmasked
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks.classifier import TextClassifier
-from lmcore.tasks.config import FineTuningConfig, TaskName
+from lmcore.tasks.config import TaskName
 from lmcore.tasks.instrument import instrument, probe_classifier, probe_writer
 from lmcore.tasks.prediction import Predictor
-from lmcore.tasks.training import train_task
-from lmcore.training.config import TrainingConfig
 
-TRAINING: Mapping[str, Any] = {
-    "max_steps": 20,
-    "batch_size": 16,
-    "learning_rate": 5e-3,
-    "warmup_steps": 5,
-    "evaluations": 1,
-    "precision": "float32",
-    "device": "cpu",
-    "checkpoint_seconds": 600.0,
-}
+_TRAINING: Mapping[str, Any] = {**TRAINING, "max_steps": 20, "batch_size": 16, "evaluations": 1}
 _DOCUMENTS = 400
 
 Broken = Callable[[Predictor], None]
@@ -56,48 +43,32 @@ class Crowded(TextClassifier):
         return scores - 0.1 * scores.mean(dim=0, keepdim=True)
 
 
+def _as_it_is(document: Document) -> Document:
+    return document
+
+
 def _judged(
     bench: ControlBench,
     task: TaskName,
     *,
-    rewrite: Rewrite | None = None,
+    rewrite: Rewrite = _as_it_is,
     broken: Broken | None = None,
 ) -> GateResult:
     """Train on a corpus, break the model if so wished, and ask the gate."""
-    store = bench.store
     # The corpus has its splits one after the other, so all of them are thinned alike.
     corpus = write_corpus(bench, leaning=None)
-    documents = [(rewrite or _as_it_is)(d) for d in corpus[:: max(1, len(corpus) // _DOCUMENTS)]]
-    made = make_document_set(store, documents)
-    tokenizer = fit_tokenizer(store, made, config=TOKENIZER)
-    checkpoint = train_task(
-        store,
-        task=task,
-        documents=made,
-        tokenizer=tokenizer,
-        shards=write_shards(store, made, tokenizer),
-        model=MODEL,
-        training=TrainingConfig(seed=bench.seed, **TRAINING),
-        options=FineTuningConfig(adaptation_share=0.0),
-        base=None,
-        work_dir=bench.folder / "work",
-        should_stop=bench.should_stop,
-    )
-    predictor = Predictor(checkpoint.path / "best", tokenizer.load())
+    documents = [rewrite(d) for d in corpus[:: max(1, len(corpus) // _DOCUMENTS)]]
+    predictor, made = trained(bench, task, documents, training=_TRAINING)
     if broken is not None:
         broken(predictor)
-    judged: Sequence[Document] = list(made.iter_documents("validation"))
-    facts: dict[str, Any] = {"seen_by_base": 0, "tokenizer_split": tokenizer.summary["split"]}
+    judged = list(made.iter_documents("validation"))
+    facts: dict[str, Any] = {"seen_by_base": 0, "tokenizer_split": "train"}
     if task == "sentiment":
         table = predictor.probabilities(predictor.encode([d.text for d in judged]))
         found = probe_classifier(predictor, judged, probabilities=table, **facts)
     else:
         found = probe_writer(predictor, judged, **facts)
     return instrument(found, limits=bench.gates.instrument, required=True)
-
-
-def _as_it_is(document: Document) -> Document:
-    return document
 
 
 def _saying(document: Document, said: str) -> Document:
