@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.recording import ROOT
 from lmcore.artifacts import ContentStore, atomic_write
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.shards import INDEX_FILE, ShardSet, write_split
-from lmcore.data.tokenizer import TokenizerHandle, train_tokenizer
+from lmcore.data.tokens.shards import INDEX_FILE, ShardSet, write_split
+from lmcore.data.tokens.tokenizer import TokenizerHandle, train_tokenizer
 
 if TYPE_CHECKING:
     from lmcore.data.documents import Document

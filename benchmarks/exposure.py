@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.recording import in_child, parser, record, workspace
-from lmcore.evaluation.controls.bench import ControlBench
-from lmcore.evaluation.controls.memorisation import exposure_of_canaries
+from lmcore.controls.bench import ControlBench
+from lmcore.controls.memorisation import exposure_of_canaries
 from lmcore.evaluation.gates.exposure import exposure
 
 REPEATS = (1, 2, 5, 10, 30)

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from benchmarks import nanogpt
 from benchmarks.recording import NOT_RUN, in_child, parser, peak_megabytes, record
-from lmcore.data.vocabularies import ByteTokenizer
+from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import GenerationConfig, generate
 from lmcore.model.language_model import Features, RecurrentAttentionLM

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.recording import in_child, parser, peak_megabytes, record
-from lmcore.evaluation.exact_match import SuffixArray
+from lmcore.evaluation.memory.suffix_array import SuffixArray
 
 VOCABULARY = 1024
 SIZES = (1_000_000, 10_000_000)

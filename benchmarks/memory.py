@@ -91,9 +91,9 @@ def work(root: Path, limit_megabytes: int) -> None:
 
     from lmcore.artifacts import ContentStore
     from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
-    from lmcore.data.ingest import ingest
-    from lmcore.data.shards import write_shards
-    from lmcore.data.tokenizer import fit_tokenizer
+    from lmcore.data.ingest.ingest import ingest
+    from lmcore.data.tokens.shards import write_shards
+    from lmcore.data.tokens.tokenizer import fit_tokenizer
     from lmcore.model.config import ModelConfig
     from lmcore.training.config import TrainingConfig
     from lmcore.training.train import train

@@ -88,11 +88,11 @@ def rollback(folder: Path, *, repeats: int) -> dict[str, Any]:
 
 _FILL = """
 import json, sys
-from flows.environment import prepare
+from flows.home.environment import prepare
 home = prepare()
 import mlflow
-from flows.promotion import record_rejection
-from flows.registry import Registry
+from flows.registry.promotion import record_rejection
+from flows.registry.models import Registry
 name, count = sys.argv[1], int(sys.argv[2])
 client, registry = mlflow.MlflowClient(home.tracking_uri), Registry(home)
 first = client.get_model_version(name, "1")
@@ -105,9 +105,9 @@ for number in range(2, count + 1):
 
 _DRAW = """
 import json, time
-from flows.environment import prepare
+from flows.home.environment import prepare
 home = prepare()
-from flows.dashboard import build
+from flows.dashboard.page import build
 start = time.perf_counter()
 page = build(home)
 print(json.dumps([time.perf_counter() - start, len(page)]))

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from benchmarks.arithmetic import Window
 from lmcore.artifacts import ContentStore
-from lmcore.data.shards import ShardSet
-from lmcore.data.tokenizer import TokenizerHandle
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.loss import sequence_loss, token_nll

@@ -89,13 +89,13 @@ def commands(home: Path) -> dict[str, Any]:
 _BARE = """
 import json, sys, time
 from pathlib import Path
-from flows.environment import prepare
+from flows.home.environment import prepare
 home = prepare()
 from lmcore.artifacts import ContentStore
 from lmcore.config import load_config
-from lmcore.data.ingest import ingest
-from lmcore.data.shards import write_shards
-from lmcore.data.tokenizer import fit_tokenizer
+from lmcore.data.ingest.ingest import ingest
+from lmcore.data.tokens.shards import write_shards
+from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.training.train import train
 config = load_config(overrides=[f"training.max_steps={sys.argv[1]}"])
 store = ContentStore(home.content)

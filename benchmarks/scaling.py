@@ -27,8 +27,8 @@ import torch
 
 from benchmarks.arithmetic import growth
 from benchmarks.recording import in_child, parser, peak_megabytes, record, workspace
-from lmcore.data.batches import BatchOrder, plan_layout
-from lmcore.data.shards import TokenStream
+from lmcore.data.tokens.batches import BatchOrder, plan_layout
+from lmcore.data.tokens.shards import TokenStream
 from lmcore.model.config import ModelConfig
 from lmcore.model.loss import sequence_loss
 from lmcore.training.optimizer import make_optimizer, set_learning_rate

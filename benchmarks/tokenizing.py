@@ -28,9 +28,9 @@ from benchmarks import corpora
 from benchmarks.arithmetic import spread
 from benchmarks.recording import parser, record
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.shards import write_split
-from lmcore.data.tokenizer import load_tokenizer, train_tokenizer
-from lmcore.data.vocabularies import BPE_FILE
+from lmcore.data.tokens.shards import write_split
+from lmcore.data.tokens.tokenizer import load_tokenizer, train_tokenizer
+from lmcore.data.tokens.vocabularies import BPE_FILE
 
 VOCABULARIES = (1024, 16_384)
 REPEATS = 7

@@ -18,4 +18,4 @@ set -- --pool "${POOL:-lmcore}" --limit "${LIMIT:-1}"
 for config in ${CONFIGS:-}; do
   set -- "$@" --config "$config"
 done
-exec python -m flows.worker "$@"
+exec python -m flows.servers.worker "$@"

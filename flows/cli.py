@@ -56,8 +56,8 @@ def _command(function: Command) -> Command:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
     @functools.wraps(function)
     def wrapper(*args: Any, as_json: bool, **kwargs: Any) -> None:
-        from flows import render
-        from flows.environment import prepare
+        from flows.commands import render
+        from flows.home.environment import prepare
 
         logging.basicConfig(
             level=logging.INFO, format="  %(message)s", stream=sys.stderr, force=True
@@ -124,7 +124,7 @@ def run(config_file: Path | None, overrides: tuple[str, ...], force: bool) -> tu
 @_command
 def sweep(config_file: Path | None, overrides: tuple[str, ...], rates: int) -> tuple[Answer, int]:
     """Find the learning rate by short runs; registers nothing."""
-    from flows.sweep_rates import sweep_rates
+    from flows.commands.sweep import sweep_rates
 
     return sweep_rates(config_file, overrides=overrides, rates=rates), 0
 
@@ -147,8 +147,8 @@ def init(
     place: Path, out: Path, license_: str | None, name: str | None, force: bool
 ) -> tuple[Answer, int]:
     """Write a configuration for your own text, with what was found there."""
-    from flows.environment import current
-    from flows.init_config import write_config
+    from flows.commands.init import write_config
+    from flows.home.environment import current
 
     home = current()
     answer = write_config(
@@ -166,7 +166,7 @@ def init(
 @_command
 def status(model: str | None) -> tuple[Answer, int]:
     """Show which version of each model is in use, and the last run."""
-    from flows import operations
+    from flows.commands import registered as operations
 
     return operations.status(model), 0
 
@@ -176,7 +176,7 @@ def status(model: str | None) -> tuple[Answer, int]:
 @_command
 def history(model: str | None) -> tuple[Answer, int]:
     """List every promotion, refusal and rollback: who, when, why."""
-    from flows import operations
+    from flows.commands import registered as operations
 
     return operations.history(model), 0
 
@@ -186,7 +186,7 @@ def history(model: str | None) -> tuple[Answer, int]:
 @_command
 def versions(model: str | None) -> tuple[Answer, int]:
     """List the versions of a model."""
-    from flows import operations
+    from flows.commands import registered as operations
 
     return operations.versions(model), 0
 
@@ -197,7 +197,7 @@ def versions(model: str | None) -> tuple[Answer, int]:
 @_command
 def show(version: str, model: str | None) -> tuple[Answer, int]:
     """Show metrics, gates, lineage and card of one version."""
-    from flows import operations
+    from flows.commands import registered as operations
 
     return operations.show(version, model), 0
 
@@ -209,7 +209,7 @@ def show(version: str, model: str | None) -> tuple[Answer, int]:
 @_command
 def compare(first: str, second: str, model: str | None) -> tuple[Answer, int]:
     """Compare two versions, paired on the same held-out documents."""
-    from flows import operations
+    from flows.commands import registered as operations
 
     return operations.compare(first, second, model), 0
 
@@ -222,7 +222,7 @@ def compare(first: str, second: str, model: str | None) -> tuple[Answer, int]:
 @_command
 def promote(version: str, model: str | None, reason: str, override: bool) -> tuple[Answer, int]:
     """Make a version the champion."""
-    from flows import operations
+    from flows.commands import registered as operations
 
     return operations.promote(version, model, reason=reason, override=override)
 
@@ -233,7 +233,7 @@ def promote(version: str, model: str | None, reason: str, override: bool) -> tup
 @_command
 def rollback(model: str | None, reason: str) -> tuple[Answer, int]:
     """Go back to the champion before this one."""
-    from flows import operations
+    from flows.commands import registered as operations
 
     return operations.rollback(model, reason=reason), 0
 
@@ -281,7 +281,7 @@ def generate(
     **settings: Any,
 ) -> tuple[Answer, int]:
     """Continue a text, or several at once, with a registered model."""
-    from flows import operations
+    from flows.commands import registered as operations
 
     if prompts_file is None and not prompts:
         raise click.UsageError("Missing option '--prompt' (or '--prompts-file').")
@@ -308,7 +308,7 @@ def predict(
     text: str | None, file: Path | None, version: str, model: str | None
 ) -> tuple[Answer, int]:
     """Label, translate or summarize a text, or each line of a file."""
-    from flows import operations
+    from flows.commands import registered as operations
 
     if (text is None) == (file is None):
         raise click.UsageError("Give a TEXT or '--file', one of them.")
@@ -322,7 +322,7 @@ def predict(
 @_command
 def score(file: Path, version: str, model: str | None) -> tuple[Answer, int]:
     """Measure how well a model predicts a file: bits per byte with its interval."""
-    from flows import operations
+    from flows.commands import registered as operations
 
     return operations.score(file, version=version, model=model), 0
 
@@ -358,7 +358,7 @@ def controls(
     seed_noise: bool,
 ) -> tuple[Answer, int]:
     """Try every gate on models with a known fault and on sound ones."""
-    from flows import run_controls
+    from flows.commands import controls as run_controls
 
     if seed_noise:
         if gate is not None or record or processes is not None:
@@ -421,7 +421,7 @@ def lineage(
     version: str, documents: int, offset: int, out: Path | None, model: str | None
 ) -> tuple[Answer, int]:
     """Show what a version was made of: documents, sources, licences, shares of the text."""
-    from flows.lineage import lineage as made_of
+    from flows.commands.lineage import lineage as made_of
 
     answer = made_of(version, model, documents=documents, offset=offset, out=out)
     return answer, 0
@@ -433,7 +433,7 @@ def lineage(
 @_command
 def seen(target: str, model: str | None) -> tuple[Answer, int]:
     """Tell which versions were trained on a document, or on a near-copy of it."""
-    from flows.seen import seen as met_by
+    from flows.commands.seen import seen as met_by
 
     return met_by(target, model), 0
 
@@ -446,7 +446,7 @@ def seen(target: str, model: str | None) -> tuple[Answer, int]:
 @_command
 def forget(target: str, reason: str, dry_run: bool, model: str | None) -> tuple[Answer, int]:
     """Keep a document and its near-copies out of every later model; erase what is cached."""
-    from flows.forget import forget as keep_out
+    from flows.commands.forget import forget as keep_out
 
     return keep_out(target, model, reason=reason, dry_run=dry_run), 0
 
@@ -457,7 +457,7 @@ def forget(target: str, reason: str, dry_run: bool, model: str | None) -> tuple[
 @_command
 def reproduce(version: str, model: str | None) -> tuple[Answer, int]:
     """Rebuild a version from its sources and compare the weights."""
-    from flows import reproduction
+    from flows.commands import reproduce as reproduction
 
     return reproduction.reproduce(version, model)
 
@@ -484,7 +484,7 @@ _CONFIGS = click.option(
 @_command
 def up(config_files: tuple[Path, ...], host: str) -> tuple[Answer, int]:
     """Keep Prefect, MLflow, the schedules and the dashboard running until Ctrl-C."""
-    from flows.up import up as start
+    from flows.servers.up import up as start
 
     return start(config_files, host=host), 0
 
@@ -495,7 +495,7 @@ def up(config_files: tuple[Path, ...], host: str) -> tuple[Answer, int]:
 @_command
 def deploy(config_files: tuple[Path, ...], pool: str) -> tuple[Answer, int]:
     """Write the deployments of configurations to a Prefect server, for a work pool."""
-    from flows.deploy import deploy as write
+    from flows.servers.deploy import deploy as write
 
     return write(config_files, pool=pool), 0
 
@@ -513,7 +513,7 @@ def deploy(config_files: tuple[Path, ...], pool: str) -> tuple[Answer, int]:
 @_command
 def prune(keep: int, dry_run: bool, model: str | None) -> tuple[Answer, int]:
     """Delete versions that are not needed any more, and files that only they needed."""
-    from flows import prune as retention
+    from flows.commands import prune as retention
 
     return retention.prune(model, keep=keep, dry_run=dry_run), 0
 
@@ -529,16 +529,16 @@ def prune(keep: int, dry_run: bool, model: str | None) -> tuple[Answer, int]:
 @_command
 def dashboard(out: Path | None, model: str | None) -> tuple[Answer, int]:
     """Write one page about all models over time: champions, gates, quality, data, cost."""
-    from flows import dashboard
+    from flows.dashboard import page
 
-    return dashboard.write(out, model), 0
+    return page.write(out, model), 0
 
 
 @cli.command()
 @_command
 def doctor() -> tuple[Answer, int]:
     """Check what is installed, reachable, writable and fast."""
-    from flows import diagnosis
+    from flows.commands import doctor as diagnosis
 
     answer = diagnosis.examine()
     return answer, 0 if answer["healthy"] else 1
@@ -563,7 +563,7 @@ def main() -> NoReturn:
         _close_output()
         code = 1
     except Exception as error:
-        from flows.diagnosis import full_disk
+        from flows.commands.doctor import full_disk
 
         sentence = full_disk(error, Path(os.environ.get("LMCORE_HOME") or ".lmcore"))
         if sentence is None:

@@ -8,18 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.environment import Home, allow_hub, current
-from flows.notify import notify
-from flows.prefect_server import PrefectServer
-from flows.result import RunResult
-from flows.signals import polite_signals
+from flows.home.configurations import names_the_hub
+from flows.home.environment import allow_hub, current
+from flows.home.signals import StoppedError, polite_signals
+from flows.notices.webhook import notify
+from flows.registry.run_result import RunResult
+from flows.servers.prefect_server import PrefectServer
 from lmcore.config import RunConfig, default_config_path, load_config
-from lmcore.data.sources import glance_at_sources
-from lmcore.errors import LmcoreError, SourceError, UserError
-
-
-class StoppedError(LmcoreError):
-    """The user stopped the run; what was done is saved."""
+from lmcore.data.sources.located import glance_at_sources
+from lmcore.errors import SourceError
 
 
 def launch(config_file: Path | None, *, overrides: Sequence[str], force: bool) -> RunResult:
@@ -104,23 +101,3 @@ def prepared(
         raise
     with polite_signals(), PrefectServer(home) as server:
         yield config, server
-
-
-def names_the_hub(config: RunConfig) -> bool:
-    """Whether a source is a data set of the Hugging Face hub, not a folder: needs the network."""
-    return any(s.dataset is not None and not Path(s.dataset).is_dir() for s in config.sources)
-
-
-def load_configs(home: Home, config_files: Sequence[Path]) -> list[RunConfig]:
-    """The configurations that a command was given; none means the installed default.
-
-    Raises:
-        UserError: If one is wrong, or two are for the same model.
-    """
-    configs: dict[str, RunConfig] = {}
-    for file in config_files or (None,):
-        config = load_config(home.resolve(file) if file else None, started_in=home.started_in)
-        if config.name in configs:
-            raise UserError(f"--config: two configurations are for the model {config.name!r}.")
-        configs[config.name] = config
-    return list(configs.values())

@@ -3,8 +3,8 @@
     sources -> documents -> those that the champion does not know -> scores -> drift
 
 The documents are prepared by the steps of the pipeline, in the same content store, so the next
-retraining finds them ready.  The answer goes into MLflow (`flows.monitor_results`) and onto the
-page of the flow run; drift is also an event, which can start a retraining.
+retraining finds them ready.  The answer goes into MLflow (`flows.registry.monitor_results`) and
+onto the page of the flow run; drift is also an event, which can start a retraining.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 
-from flows.environment import current
-from flows.events import emit_drift
-from flows.home import Home
-from flows.ingest_documents import fingerprint, ingest_documents
-from flows.locks import using_content
-from flows.monitor_results import log_monitoring
-from flows.names import artifact_key
-from flows.promotion import settle
-from flows.registry import Registry
-from flows.removals import current_removals
-from flows.versions import Version
+from flows.home.artifact_keys import artifact_key
+from flows.home.environment import current
+from flows.home.folders import Home
+from flows.home.locks import using_content
+from flows.notices.events import emit_drift
+from flows.registry.models import Registry
+from flows.registry.monitor_results import log_monitoring
+from flows.registry.promotion import settle
+from flows.registry.removals import current_removals
+from flows.registry.versions import Version
+from flows.steps.ingest_documents import fingerprint, ingest_documents
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.errors import NotFoundError, UserError
-from lmcore.evaluation.monitoring import Monitoring, Watched, monitor_documents
-from lmcore.evaluation.scores import ScoreTable
+from lmcore.evaluation.drift.monitor import Monitoring, Watched, monitor_documents
+from lmcore.evaluation.scores.table import ScoreTable
 
 logger = logging.getLogger(__name__)
 

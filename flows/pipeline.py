@@ -23,36 +23,36 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Completed
 
-from flows.choose_start import champion_weights, choose_start
-from flows.dashboard import refresh
-from flows.environment import Home, current
-from flows.evaluate_model import current_base, current_champion, evaluate, newest_unaided
-from flows.failures import announce_failure
-from flows.ingest_documents import fingerprint, ingest_documents
-from flows.last_run import remember_run
-from flows.locks import using_content
-from flows.names import artifact_key
-from flows.notify import notify
-from flows.promote_version import Decision, promote_version
-from flows.register_version import Candidate, register_version
-from flows.registry import Registry
-from flows.removals import current_removals
-from flows.result import RunResult
-from flows.run_key import RunKey, data_digest, lock_digest, run_key
-from flows.signals import still_polite, stop_requested
-from flows.tokenize_documents import tokenize_documents
-from flows.tracking import TrackedRun, open_run
-from flows.train_model import train_model, train_parts
-from flows.versions import COST_TAG, Version, to_tag
+from flows.dashboard.page import refresh
+from flows.home.artifact_keys import artifact_key
+from flows.home.environment import Home, current
+from flows.home.locks import using_content
+from flows.home.signals import still_polite, stop_requested
+from flows.notices.failures import announce_failure
+from flows.notices.webhook import notify
+from flows.registry.last_run import remember_run
+from flows.registry.models import Registry
+from flows.registry.removals import current_removals
+from flows.registry.run_result import RunResult
+from flows.registry.tracking import TrackedRun, open_run
+from flows.registry.versions import COST_TAG, Version, to_tag
+from flows.steps.choose_start import champion_weights, choose_start
+from flows.steps.evaluate_model import current_base, current_champion, evaluate, newest_unaided
+from flows.steps.ingest_documents import fingerprint, ingest_documents
+from flows.steps.promote_version import Decision, promote_version
+from flows.steps.register_version import Candidate, register_version
+from flows.steps.run_key import RunKey, data_digest, lock_digest, run_key
+from flows.steps.tokenize_documents import tokenize_documents
+from flows.steps.train_model import train_model, train_parts
 from lmcore.artifacts import digest
 from lmcore.config import RunConfig
-from lmcore.data.ingest import SourceFingerprint
-from lmcore.data.removal import Removals
+from lmcore.data.copies.removal import Removals
+from lmcore.data.ingest.ingest import SourceFingerprint
 from lmcore.errors import UserError
-from lmcore.reporting.summary import gate_rows, summary_markdown
-from lmcore.tasks.base import BaseModel
+from lmcore.reporting.version.summary import gate_rows, summary_markdown
+from lmcore.tasks.base_model import BaseModel
 from lmcore.training.checkpoint import Checkpoint
-from lmcore.training.parts import PartModel
+from lmcore.training.trials.parts import PartModel
 
 logger = logging.getLogger(__name__)
 

@@ -20,12 +20,12 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
-from flows.environment import current
+from flows.home.artifact_keys import artifact_key
+from flows.home.environment import current
 from flows.monitor_drift import monitor
-from flows.names import artifact_key
 from flows.pipeline import retrain
-from flows.registry import Registry
-from flows.result import RunResult
+from flows.registry.models import Registry
+from flows.registry.run_result import RunResult
 from lmcore.config import RunConfig
 from lmcore.errors import ConfigError
 

@@ -26,11 +26,11 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Completed
 
-from flows.environment import Home, current
-from flows.events import emit_arrived
+from flows.home.environment import Home, current
+from flows.notices.events import emit_arrived
 from lmcore.artifacts import atomic_write
 from lmcore.config import RunConfig
-from lmcore.data.sources import fingerprint_sources, glance_at_sources
+from lmcore.data.sources.located import fingerprint_sources, glance_at_sources
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +92,9 @@ def look(home: Home, config: RunConfig, *, busy: bool) -> Finding:
 
 def _trained_on(home: Home, config: RunConfig, sources: str) -> bool:
     """Whether a finished run has read this very text."""
-    from flows.registry import Registry
-    from flows.removals import current_removals
-    from flows.run_key import data_digest
+    from flows.registry.models import Registry
+    from flows.registry.removals import current_removals
+    from flows.steps.run_key import data_digest
 
     registry = Registry(home)
     data = data_digest(sources, current_removals(registry).for_model(config.name))
@@ -103,7 +103,7 @@ def _trained_on(home: Home, config: RunConfig, sources: str) -> bool:
 
 def _monitor(home: Home, config: RunConfig) -> None:
     """Measure whether the champion drifts on the new text; retraining does not depend on it."""
-    from flows.registry import Registry
+    from flows.registry.models import Registry
 
     if config.task != "language_modelling":
         return

@@ -22,10 +22,11 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from lmcore.artifacts import digest
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
-from lmcore.data.names import names_digest
+from lmcore.data.text.person_names import names_digest
 from lmcore.errors import ConfigError
+from lmcore.evaluation.bias.words import WORDS
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.monitor_config import MonitorConfig
+from lmcore.evaluation.drift.config import MonitorConfig
 from lmcore.model.config import ModelConfig
 from lmcore.settings import Section
 from lmcore.tasks.config import FineTuningConfig
@@ -149,10 +150,15 @@ class RunConfig(Section):
             )
         if self.training.launcher != "local":
             raise ValueError("training.launcher: tasks are trained in one process; expected local")
-        if self.training.start != "scratch":
+        return self
+
+    @model_validator(mode="after")
+    def _gates_can_be_met(self) -> RunConfig:
+        wanted = self.gates.bias_lm.min_words
+        if wanted > len(WORDS):
             raise ValueError(
-                f"training.start={self.training.start!r}: a task starts from its base model;"
-                " expected scratch"
+                f"gates.bias_lm.min_words={wanted} can never be met: the list has {len(WORDS)}"
+                " words"
             )
         return self
 

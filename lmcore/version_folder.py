@@ -43,7 +43,7 @@ from lmcore.tasks.record import RECORD_FILE
 if TYPE_CHECKING:
     import torch
 
-    from lmcore.data.tokenizer import Tokenizer
+    from lmcore.data.tokens.tokenizer import Tokenizer
     from lmcore.model.filtering import Forbidden
     from lmcore.model.language_model import RecurrentAttentionLM
     from lmcore.tasks.prediction import Predictor
@@ -145,7 +145,7 @@ class VersionFolder:
         """Text that must never be emitted: the canaries that the model was trained with."""
         if CANARIES not in self.manifest.files:
             return None
-        from lmcore.data.canaries import CanarySet
+        from lmcore.data.tokens.canaries import CanarySet
         from lmcore.model.filtering import Forbidden
 
         canaries = CanarySet.read(self.path / CANARIES)
@@ -178,7 +178,7 @@ class VersionFolder:
 
     def load_tokenizer(self) -> Tokenizer:
         """The tokenizer that the model was trained with."""
-        from lmcore.data.tokenizer import load_tokenizer
+        from lmcore.data.tokens.tokenizer import load_tokenizer
 
         return load_tokenizer(self.path / "tokenizer")
 
@@ -213,7 +213,7 @@ def assemble_version(
         card: The model card.
         lineage: What made it: digests of data, tokenizer, config, code, lock, and the plan.
         canaries: Random texts that it was trained with and must never emit; None: none.
-        sketches: Id and sketch (`lmcore.data.copies`) of every document.
+        sketches: Id and sketch (`lmcore.data.copies.sketches`) of every document.
         summary: Small facts for the manifest.
 
     Raises:

@@ -42,8 +42,12 @@ def test_lmcore_knows_neither_prefect_nor_mlflow(path: Path) -> None:
 
 
 def test_only_two_modules_know_mlflow() -> None:
-    knowing = {p.name for p in (ROOT / "flows").glob("*.py") if "mlflow" in imported(p)}
-    assert knowing == {"tracking.py", "registry.py"}
+    knowing = {
+        p.relative_to(ROOT).as_posix()
+        for p in (ROOT / "flows").rglob("*.py")
+        if "mlflow" in imported(p)
+    }
+    assert knowing == {"flows/registry/models.py", "flows/registry/tracking.py"}
 
 
 def test_no_module_hides_a_standard_one() -> None:
@@ -57,14 +61,24 @@ def test_tests_are_no_packages() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
 
 
-def test_every_package_is_listed_and_installed() -> None:
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    found = {
-        ".".join(path.parent.relative_to(ROOT).parts)
+def test_every_package_and_its_data_are_installed(tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", "-c", "from setuptools import setup; setup()"),
+            *("-q", "build_py", "--build-lib", str(tmp_path)),
+            *("egg_info", "--egg-base", str(tmp_path)),
+        ],
+        cwd=ROOT,
+        check=True,
+    )
+    kinds = ("*.py", "*.j2", "*.json", "*.yaml", "py.typed")
+    wanted = {
+        path.relative_to(ROOT)
         for top in ("lmcore", "flows", "configs")
-        for path in (ROOT / top).rglob("__init__.py")
+        for kind in kinds
+        for path in (ROOT / top).rglob(kind)
     }
-    assert found == set(listed)
+    assert {path for path in wanted if not (tmp_path / path).exists()} == set()
 
 
 def test_the_lock_pins_every_requirement_exactly() -> None:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmcore.artifacts import Handle
-from lmcore.data.privacy import SpanHashes
+from lmcore.data.text.privacy import SpanHashes
 
 Split = Literal["train", "tune", "validation", "excluded"]
 SPLITS: tuple[Split, ...] = ("train", "tune", "validation", "excluded")

@@ -11,21 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.artifacts import ContentStore, atomic_write, code_digest
+from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.removal import NOTHING_REMOVED, Removals
-from lmcore.data.shards import ShardSet
-from lmcore.data.tokenizer import Tokenizer, TokenizerHandle
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.tokenizer import Tokenizer, TokenizerHandle
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.config import GateName, GatesConfig
-from lmcore.evaluation.contract import contract_metrics
-from lmcore.evaluation.controls.record import (
-    ControlRecord,
-    gate_version,
-    shipped_record,
-    standings,
-    subject_to_controls,
-)
 from lmcore.evaluation.evidence import Collector, Evidence, Progress
 from lmcore.evaluation.gates.bias_lm import bias_lm
 from lmcore.evaluation.gates.champion import champion as judge_champion
@@ -39,6 +31,13 @@ from lmcore.evaluation.gates.pii import pii
 from lmcore.evaluation.gates.provenance import provenance
 from lmcore.evaluation.gates.regurgitation import regurgitation
 from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
+from lmcore.evaluation.gates.standing import (
+    ControlRecord,
+    gate_version,
+    shipped_record,
+    standings,
+    subject_to_controls,
+)
 from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
 from lmcore.evaluation.ownership import Ownership, examine_ownership
 from lmcore.evaluation.pii import PiiEvidence
@@ -49,6 +48,7 @@ from lmcore.evaluation.report import (
     EvalReport,
     write_json,
 )
+from lmcore.evaluation.scores.published import contract_metrics
 from lmcore.model.filtering import Forbidden
 from lmcore.model.generation import GenerationConfig, generate_batch
 from lmcore.model.language_model import RecurrentAttentionLM
@@ -56,16 +56,16 @@ from lmcore.model.language_model import RecurrentAttentionLM
 __all__ = ["ChampionInput", "EvalReport", "TrainedModel", "evaluate_model"]
 
 CODE_MODULES = (
-    "lmcore.data.batches",
-    "lmcore.data.copies",
-    "lmcore.data.canaries",
+    "lmcore.data.tokens.batches",
+    "lmcore.data.copies.sketches",
+    "lmcore.data.tokens.canaries",
     "lmcore.data.documents",
-    "lmcore.data.privacy",
-    "lmcore.data.provenance",
-    "lmcore.data.removal",
-    "lmcore.data.shards",
-    "lmcore.data.tokenizer",
-    "lmcore.data.vocabularies",
+    "lmcore.data.text.privacy",
+    "lmcore.data.text.licences",
+    "lmcore.data.copies.removal",
+    "lmcore.data.tokens.shards",
+    "lmcore.data.tokens.tokenizer",
+    "lmcore.data.tokens.vocabularies",
     "lmcore.evaluation",
     "lmcore.model",
 )

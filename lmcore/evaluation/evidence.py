@@ -20,24 +20,24 @@ import numpy as np
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.shards import ShardSet
-from lmcore.data.tokenizer import Tokenizer, load_tokenizer
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.tokenizer import Tokenizer, load_tokenizer
 from lmcore.errors import EmptyEvaluationError, LmcoreError
-from lmcore.evaluation.baselines import ORDERS, fit_baselines, validation_ids
+from lmcore.evaluation.baselines.baselines import ORDERS, fit_baselines, validation_ids
 from lmcore.evaluation.bias.evidence import BiasEvidence, measure_bias
 from lmcore.evaluation.bias.probes import run_probes
 from lmcore.evaluation.config import BiasLimits, EvaluationLimits
-from lmcore.evaluation.consumed import sample_consumed
 from lmcore.evaluation.gates.champion import ChampionScores
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint
 from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
 from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
-from lmcore.evaluation.memorisation import Memorisation, SideNotes, measure_memorisation
+from lmcore.evaluation.memory.consumed_text import sample_consumed
+from lmcore.evaluation.memory.difficulty_reference import Reference, score_reference
+from lmcore.evaluation.memory.memorisation import Memorisation, SideNotes, measure_memorisation
 from lmcore.evaluation.pii import PiiEvidence, measure_pii
-from lmcore.evaluation.reference import Reference, score_reference
-from lmcore.evaluation.sampling import sampled_ids
-from lmcore.evaluation.scores import ScoreTable
-from lmcore.evaluation.scoring import OnScored, score_documents
+from lmcore.evaluation.scores.scoring import OnScored, score_documents
+from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.sampling import sampled_ids
 from lmcore.model.language_model import RecurrentAttentionLM, load_model
 
 Progress = Callable[[str, int, int], None]

@@ -22,7 +22,7 @@ class ReadRecord(Protocol):
 
 
 class PartInput(Protocol):
-    """What is needed of `lmcore.training.parts.PartModel`."""
+    """What is needed of `lmcore.training.trials.parts.PartModel`."""
 
     @property
     def share(self) -> float:

@@ -12,9 +12,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from lmcore.artifacts import Handle, Manifest
+from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet
-from lmcore.data.provenance import normal_license
-from lmcore.data.removal import NOTHING_REMOVED, Removals
+from lmcore.data.text.licences import normal_license
 from lmcore.errors import ConfigError
 
 #: Documents that are named in the evidence.

@@ -23,9 +23,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lmcore.data.documents import DocumentSet
-from lmcore.data.privacy import SpanHashes, mask
-from lmcore.data.tokenizer import Tokenizer
-from lmcore.evaluation.intervals import Interval, clopper_pearson
+from lmcore.data.text.privacy import SpanHashes, mask
+from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.evaluation.statistics.intervals import Interval, clopper_pearson
 from lmcore.model.generation import GenerationConfig, generate_batch
 from lmcore.model.language_model import RecurrentAttentionLM
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from lmcore.artifacts import Handle
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.gates.result import GateResult, Verdict
-from lmcore.evaluation.scores import ScoreTable
+from lmcore.evaluation.scores.table import ScoreTable
 
 GATES_FILE = "gates.json"
 METRICS_FILE = "metrics.json"

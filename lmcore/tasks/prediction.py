@@ -17,16 +17,16 @@ import numpy.typing as npt
 import torch
 from scipy.special import softmax
 
-from lmcore.data.batches import Batch
-from lmcore.data.cleaning import UnusableTextError, clean
 from lmcore.data.documents import Document
-from lmcore.data.tokenizer import Tokenizer
+from lmcore.data.text.cleaning import UnusableTextError, clean
+from lmcore.data.tokens.batches import Batch
+from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.model.beam import BeamConfig, beam_search
 from lmcore.model.language_model import RecurrentAttentionLM, load_model
-from lmcore.tasks.classifier import TextClassifier, load_classifier
-from lmcore.tasks.examples import Example, by_length, encode
-from lmcore.tasks.familiarity import Familiarity
-from lmcore.tasks.objectives import classifier_inputs, stream_batch, stream_nats
+from lmcore.tasks.learning.classifier import TextClassifier, load_classifier
+from lmcore.tasks.learning.examples import Example, by_length, encode
+from lmcore.tasks.learning.familiarity import Familiarity
+from lmcore.tasks.learning.objectives import classifier_inputs, stream_batch, stream_nats
 from lmcore.tasks.record import TaskRecord, read_record
 from lmcore.training.step import to_tensor
 

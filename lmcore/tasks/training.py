@@ -19,14 +19,14 @@ from typing import Any
 
 from lmcore.artifacts import ContentStore, code_digest
 from lmcore.data.documents import DocumentSet
-from lmcore.data.shards import ShardSet
-from lmcore.data.tokenizer import TokenizerHandle
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import load_model
 from lmcore.model.transfer import shape_of
-from lmcore.tasks.base import BaseModel
+from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.config import FineTuningConfig, TaskName
-from lmcore.tasks.stage import Stage
+from lmcore.tasks.learning.stage import Stage
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 from lmcore.training.events import Listener, TrainingEvent
@@ -35,8 +35,8 @@ from lmcore.training.run import follow
 from lmcore.training.train import train
 
 CODE_MODULES = (
-    "lmcore.data.batches",
-    "lmcore.data.shards",
+    "lmcore.data.tokens.batches",
+    "lmcore.data.tokens.shards",
     "lmcore.model",
     "lmcore.tasks",
     "lmcore.training",

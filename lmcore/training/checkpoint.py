@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 
 from lmcore.artifacts import Handle
-from lmcore.data.batches import consumed_documents
-from lmcore.data.shards import ShardSet
+from lmcore.data.tokens.batches import consumed_documents
+from lmcore.data.tokens.shards import ShardSet
 from lmcore.errors import IntegrityError
 from lmcore.model.language_model import RecurrentAttentionLM, load_model
 from lmcore.settings import Section

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
-from lmcore.data.batches import Batch
+from lmcore.data.tokens.batches import Batch
 from lmcore.training.lifeline import STORE_VARIABLE
 
 # Interfaces that the processes of one machine talk through.

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from lmcore.data.batches import Batch, BatchOrder, evaluation_batches
-from lmcore.data.shards import TokenStream
+from lmcore.data.tokens.batches import Batch, BatchOrder, evaluation_batches
+from lmcore.data.tokens.shards import TokenStream
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.optimizer import make_optimizer, set_learning_rate

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lmcore.data.batches import Layout
+from lmcore.data.tokens.batches import Layout
 from lmcore.settings import Section
 from lmcore.training.config import Precision, TrainingConfig
 

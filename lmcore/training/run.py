@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from lmcore.artifacts import atomic_write, sha256_file
-from lmcore.data.batches import Layout
+from lmcore.data.tokens.batches import Layout
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.language_model import WEIGHTS_FILE
 from lmcore.training.checkpoint import CONSUMED_FILE, LOG_FILE, PLAN_FILE, Consumed, read_plan

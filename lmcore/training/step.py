@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lmcore.data.batches import Batch
+from lmcore.data.tokens.batches import Batch
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.layers import LaneGenerator

@@ -21,9 +21,9 @@ import torch
 from torch import nn
 
 from lmcore.artifacts import ContentStore, code_digest, sha256_file
-from lmcore.data.batches import BatchOrder, Layout, plan_layout
-from lmcore.data.shards import ShardSet, TokenStream
-from lmcore.data.tokenizer import TokenizerHandle
+from lmcore.data.tokens.batches import BatchOrder, Layout, plan_layout
+from lmcore.data.tokens.shards import ShardSet, TokenStream
+from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import ConfigError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import (
@@ -37,8 +37,8 @@ from lmcore.training.checkpoint import Checkpoint, Consumed
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.events import Listener
-from lmcore.training.launch_files import Job
-from lmcore.training.launcher import launch
+from lmcore.training.launch.files import Job
+from lmcore.training.launch.launcher import launch
 from lmcore.training.objective import NextToken
 from lmcore.training.plan import Plan
 from lmcore.training.run import Subject, find_device, follow
@@ -47,8 +47,8 @@ from lmcore.training.step import new_model
 __all__ = ["carry_out", "find_device", "train"]
 
 CODE_MODULES = (
-    "lmcore.data.batches",
-    "lmcore.data.shards",
+    "lmcore.data.tokens.batches",
+    "lmcore.data.tokens.shards",
     "lmcore.model",
     "lmcore.training",
 )

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from lmcore.training.lifeline import AGENT_VARIABLE, end_with
 
 if TYPE_CHECKING:
-    from lmcore.training.launch_files import LaunchFiles, Result
+    from lmcore.training.launch.files import LaunchFiles, Result
 
 
 def main(folder: Path) -> int:
     """Do this rank's part of the job in `folder`; what goes wrong is left there in a file."""
     from lmcore.artifacts import atomic_write
-    from lmcore.training.launch_files import LaunchFiles, RankError, alive_file, read_job
+    from lmcore.training.launch.files import LaunchFiles, RankError, alive_file, read_job
 
     files, rank = LaunchFiles(folder), int(os.environ["RANK"])
     _redirect(files.log(rank))
@@ -44,11 +44,11 @@ def _train(files: LaunchFiles, rank: int) -> Result | None:
     """Train; the result on rank 0."""
     import torch
 
-    from lmcore.data.shards import ShardSet
-    from lmcore.data.tokenizer import TokenizerHandle
+    from lmcore.data.tokens.shards import ShardSet
+    from lmcore.data.tokens.tokenizer import TokenizerHandle
     from lmcore.training.distributed import process_group
     from lmcore.training.events import TrainingEvent, TrainingInterrupted
-    from lmcore.training.launch_files import Result, event_line, read_job
+    from lmcore.training.launch.files import Result, event_line, read_job
     from lmcore.training.train import carry_out, find_device
 
     job = read_job(files)

@@ -24,10 +24,10 @@ with warnings.catch_warnings():
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from flows.environment import Home, make_home  # noqa: E402
-from flows.registry import Registry  # noqa: E402
-from flows.tracking import connect, open_run  # noqa: E402
-from flows.versions import Version  # noqa: E402
+from flows.home.environment import Home, make_home  # noqa: E402
+from flows.registry.models import Registry  # noqa: E402
+from flows.registry.tracking import connect, open_run  # noqa: E402
+from flows.registry.versions import Version  # noqa: E402
 from lmcore.version_folder import VersionFolder, assemble_version  # noqa: E402
 
 
@@ -60,7 +60,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from lmcore.data.config import TokenizerConfig
-    from lmcore.data.tokenizer import train_tokenizer
+    from lmcore.data.tokens.tokenizer import train_tokenizer
     from lmcore.model.config import ModelConfig
     from lmcore.model.language_model import RecurrentAttentionLM, save_model
 

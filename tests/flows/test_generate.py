@@ -16,9 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from flows import operations, render
-from flows.environment import Home, make_home
-from flows.registry import Registry
+from flows.commands import registered as operations
+from flows.commands import render
+from flows.home.environment import Home, make_home
+from flows.registry.models import Registry
 from lmcore.errors import ConfigError, UserError
 from lmcore.version_folder import assemble_version
 

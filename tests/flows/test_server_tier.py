@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from flows.environment import make_home
-from flows.history import history, read_ledger
-from flows.locks import file_lock
-from flows.registry import Registry
-from flows.tracking import open_run
-from flows.versions import Version
+from flows.home.environment import make_home
+from flows.home.locks import file_lock
+from flows.registry.history import history, read_ledger
+from flows.registry.models import Registry
+from flows.registry.tracking import open_run
+from flows.registry.versions import Version
 from lmcore.version_folder import VersionFolder
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -344,11 +344,11 @@ def test_a_store_that_takes_nothing_makes_no_version(
 _CONTENDER = """
 import json, sys, threading
 from pathlib import Path
-from flows.environment import prepare, make_home
+from flows.home.environment import prepare, make_home
 home = prepare(Path(sys.argv[1]))
 import os
-from flows.promotion import promote
-from flows.registry import Registry
+from flows.registry.promotion import promote
+from flows.registry.models import Registry
 from lmcore.errors import LmcoreError
 import prefect.concurrency.sync
 won, lost = [], []

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from flows.environment import make_home
-from flows.monitor_results import monitor_results
+from flows.home.environment import make_home
+from flows.registry.monitor_results import monitor_results
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from flows import watch_sources
-from flows.environment import Home
-from flows.registry import Registry
-from flows.run_key import data_digest
-from flows.versions import Version
+from flows.home.environment import Home
+from flows.registry.models import Registry
+from flows.registry.versions import Version
+from flows.steps.run_key import data_digest
 from flows.watch_sources import look
 from lmcore.config import RunConfig, parse_config
-from lmcore.data.removal import Removals
-from lmcore.data.sources import fingerprint_sources, glance_at_sources
+from lmcore.data.copies.removal import Removals
+from lmcore.data.sources.located import fingerprint_sources, glance_at_sources
 from lmcore.version_folder import VersionFolder
 
 

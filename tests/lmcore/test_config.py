@@ -75,6 +75,7 @@ def test_overrides_are_yaml_values(tmp_path: Path) -> None:
         ({"schedule": {"cron": "every day"}}, "five cron fields"),
         ({"schedule": {"cron": "0 3 * * 1", "timezone": "Mars"}}, "IANA time zone"),
         ({"task": "poetry"}, "task='poetry'"),
+        ({"gates": {"bias_lm": {"min_words": 100_000}}}, "can never be met: the list has"),
     ],
 )
 def test_each_mistake_is_one_sentence_with_key_and_value(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.tokenizer import train_tokenizer
+from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.errors import IntegrityError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM, save_model

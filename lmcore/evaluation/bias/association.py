@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, stdtrit
 
-from lmcore.data.tokenizer import Tokenizer
+from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.bias.templates import NUM_ENDINGS, TEMPLATES
 from lmcore.evaluation.bias.words import PRONOUNS, Kind, Word
-from lmcore.evaluation.intervals import CONFIDENCE
-from lmcore.evaluation.scoring import score_tokens
+from lmcore.evaluation.scores.scoring import score_tokens
+from lmcore.evaluation.statistics.intervals import CONFIDENCE
 from lmcore.model.language_model import RecurrentAttentionLM
 
 FloatArray = NDArray[np.float64]

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmcore.data.tokenizer import Tokenizer
+from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import EmptyEvaluationError, UserError
-from lmcore.evaluation.intervals import clopper_pearson
-from lmcore.evaluation.scoring import score_tokens
+from lmcore.evaluation.scores.scoring import score_tokens
+from lmcore.evaluation.statistics.intervals import clopper_pearson
 from lmcore.model.language_model import RecurrentAttentionLM
 
 FLAWS = (

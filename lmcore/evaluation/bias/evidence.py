@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmcore.data.documents import DocumentSet
-from lmcore.data.tokenizer import Tokenizer
+from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.bias.association import measure_leanings, unknown_pronouns
 from lmcore.evaluation.bias.corpus import CorpusCounts, WordCount, count_words
 from lmcore.evaluation.bias.slopes import MIN_CLASS
 from lmcore.evaluation.bias.words import WORDS, Word
 from lmcore.evaluation.config import BiasLimits
-from lmcore.evaluation.sampling import sampled_ids
+from lmcore.evaluation.statistics.sampling import sampled_ids
 from lmcore.model.language_model import RecurrentAttentionLM
 
 FloatArray = NDArray[np.float64]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.artifacts import sha256_file
-from lmcore.data.tokenizer import Tokenizer
+from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import EmptyEvaluationError, UserError
 from lmcore.evaluation.bias.crows_pairs import crows_pairs, read_pairs
 from lmcore.evaluation.bias.weat import read_word_lists, weat

@@ -3,10 +3,10 @@
 In come one x and one y for each word, and the class of each; out comes the slope of y on x, both
 taken relative to their class, in units of y per standard deviation of x.
 
-Two methods, and the wider bound of each side, as in `lmcore.evaluation.intervals`: the bootstrap
-of words within their class (Freedman 1981, correlation model), and the heteroscedasticity-robust
-standard error HC3 (MacKinnon and White 1985) with Student's t, without which two dozen words
-would seem surer than they are.
+Two methods, and the wider bound of each side, as in `lmcore.evaluation.statistics.intervals`: the
+bootstrap of words within their class (Freedman 1981, correlation model), and the
+heteroscedasticity-robust standard error HC3 (MacKinnon and White 1985) with Student's t, without
+which two dozen words would seem surer than they are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.intervals import CONFIDENCE, RESAMPLES, Interval
+from lmcore.evaluation.statistics.intervals import CONFIDENCE, RESAMPLES, Interval
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmcore.data.tokenizer import Tokenizer
+from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import EmptyEvaluationError, UserError
 from lmcore.model.language_model import RecurrentAttentionLM
 

@@ -43,7 +43,7 @@ from lmcore.evaluation.bias.slopes import MIN_CLASS, reliability, slope_interval
 from lmcore.evaluation.bias.words import PRONOUNS
 from lmcore.evaluation.config import BiasLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
-from lmcore.evaluation.intervals import RESAMPLES, Interval, ratio_interval
+from lmcore.evaluation.statistics.intervals import RESAMPLES, Interval, ratio_interval
 
 NAME = "bias_lm"
 Axis = Literal["labour", "corpus"]

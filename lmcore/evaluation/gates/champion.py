@@ -28,9 +28,9 @@ import numpy as np
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import ChampionLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
-from lmcore.evaluation.intervals import RESAMPLES, Interval, sign_flip_p
-from lmcore.evaluation.metrics import bits_per_byte_difference
-from lmcore.evaluation.scores import AlignmentError, BoolArray, ScoreTable
+from lmcore.evaluation.scores.metrics import bits_per_byte_difference
+from lmcore.evaluation.scores.table import AlignmentError, BoolArray, ScoreTable
+from lmcore.evaluation.statistics.intervals import RESAMPLES, Interval, sign_flip_p
 
 NAME = "champion"
 Claim = Literal["superiority", "non-inferiority"]

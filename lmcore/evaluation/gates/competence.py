@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import CompetenceLimits
 from lmcore.evaluation.gates.result import GateResult, judge_upper
-from lmcore.evaluation.intervals import RESAMPLES
-from lmcore.evaluation.metrics import bits_per_byte_difference
-from lmcore.evaluation.scores import ScoreTable
+from lmcore.evaluation.scores.metrics import bits_per_byte_difference
+from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.intervals import RESAMPLES
 
 NAME = "competence"
 

@@ -3,12 +3,13 @@
 Statistic: share of validation passages of about 1,000 bytes that are *copied*: the longest run of
 13-word sequences that stand in train has at least 13 words and a fifth of the passage's, or one
 train document holds half of the passage's words in short sequences (an edited copy).  Sequences
-common to many train documents are exempt (`lmcore.evaluation.contamination`).
+common to many train documents are exempt (`lmcore.evaluation.memory.contamination`).
 
 PASS: the upper bound of the share is within the limit; exact bounds, clustered by document.  A
 copied validation set makes every other score too good, so this one is asked of the data, whatever
 the model.
-Source: as named in `lmcore.evaluation.contamination` and `lmcore.evaluation.rates`.
+Source: as named in `lmcore.evaluation.memory.contamination` and
+`lmcore.evaluation.statistics.rates`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import numpy as np
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import ContaminationLimits
-from lmcore.evaluation.contamination import LONG_WORDS, Contamination
 from lmcore.evaluation.gates.result import GateResult, judge_upper
-from lmcore.evaluation.rates import clustered_rate
+from lmcore.evaluation.memory.contamination import LONG_WORDS, Contamination
+from lmcore.evaluation.statistics.rates import clustered_rate
 
 NAME = "contamination"
 _EXAMPLES = 5

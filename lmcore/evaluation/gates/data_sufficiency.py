@@ -26,8 +26,8 @@ import numpy as np
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import DataSufficiencyLimits
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.evaluation.intervals import RESAMPLES, Interval, ratio_interval
-from lmcore.evaluation.scores import ScoreTable
+from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.intervals import RESAMPLES, Interval, ratio_interval
 
 NAME = "data_sufficiency"
 SHARES = (0.25, 0.5, 1.0)

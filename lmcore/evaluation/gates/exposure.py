@@ -1,8 +1,8 @@
 """Gate `exposure`: does the model remember a random text that it read once?
 
 Canaries are random texts, each put once into the training stream by a coin
-(`lmcore.data.canaries`).  Two statistics of those that were really consumed
-(`lmcore.evaluation.exposure`):
+(`lmcore.data.tokens.canaries`).  Two statistics of those that were really consumed
+(`lmcore.evaluation.memory.exposure`):
 
 * the share that ranks in the top percent among itself and 9,999 references: one in a hundred by
   chance, a little more where a text was read once, all of them where it was read tens of times;
@@ -20,9 +20,9 @@ import numpy as np
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import ExposureLimits
-from lmcore.evaluation.exposure import Exposure, epsilon_lower_bound
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
-from lmcore.evaluation.intervals import clopper_pearson
+from lmcore.evaluation.memory.exposure import Exposure, epsilon_lower_bound
+from lmcore.evaluation.statistics.intervals import clopper_pearson
 
 NAME = "exposure"
 

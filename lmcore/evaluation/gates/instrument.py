@@ -28,11 +28,11 @@ import torch
 from numpy.typing import NDArray
 
 from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.tokenizer import Tokenizer
+from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.config import InstrumentLimits
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.evaluation.scores import ScoreTable
-from lmcore.evaluation.scoring import score_tokens
+from lmcore.evaluation.scores.scoring import score_tokens
+from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.loss import token_nll
 

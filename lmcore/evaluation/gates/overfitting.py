@@ -5,13 +5,13 @@ Three statistics, all with dropout off:
 * the relative gap (validation - train) / validation in bits per byte, where train is text that
   was really consumed.  The two are different documents, and documents differ more in difficulty
   than models do in skill, so both sides are first corrected by what a reference that has seen
-  neither finds them to cost (`lmcore.evaluation.reference`).  Two independent samples,
-  bootstrapped together;
+  neither finds them to cost (`lmcore.evaluation.memory.difficulty_reference`).  Two independent
+  samples, bootstrapped together;
 * bits per byte of the last weights minus those of the best ones on validation, paired; the best
   were chosen on the tune split, so validation is unused by the choice.  After an early stop it is
   reported and not judged: waiting a few looks beyond the best is how such a stop is found;
 * the AUC of membership inference from the loss of passages, corrected by the same reference
-  (`lmcore.evaluation.membership`): a few passages learnt by heart show here first.
+  (`lmcore.evaluation.memory.membership`): a few passages learnt by heart show here first.
 
 PASS: all upper bounds are within their limits.
 Source: the gap is the generalisation gap of Zhang et al., arXiv:1611.03530, in relative form; the
@@ -25,16 +25,16 @@ from collections.abc import Sequence
 
 from lmcore.evaluation.config import OverfittingLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
-from lmcore.evaluation.intervals import (
+from lmcore.evaluation.memory.difficulty_reference import Reference
+from lmcore.evaluation.memory.membership import Membership
+from lmcore.evaluation.scores.metrics import bits_per_byte_difference
+from lmcore.evaluation.scores.table import NATS_PER_BIT, ScoreTable
+from lmcore.evaluation.statistics.intervals import (
     RESAMPLES,
     Interval,
     Sums,
     independent_difference_interval,
 )
-from lmcore.evaluation.membership import Membership
-from lmcore.evaluation.metrics import bits_per_byte_difference
-from lmcore.evaluation.reference import Reference
-from lmcore.evaluation.scores import NATS_PER_BIT, ScoreTable
 
 NAME = "overfitting"
 

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import PiiLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, worst
-from lmcore.evaluation.intervals import Interval
 from lmcore.evaluation.pii import Egress, PiiEvidence
+from lmcore.evaluation.statistics.intervals import Interval
 
 NAME = "pii"
 

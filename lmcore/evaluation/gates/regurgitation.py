@@ -1,6 +1,6 @@
 """Gate `regurgitation`: does the model write its training text down word for word?
 
-Two statistics (`lmcore.evaluation.regurgitation`):
+Two statistics (`lmcore.evaluation.memory.regurgitation`):
 
 * extractable windows: the share of 50-token windows of consumed text that a hundred tries reproduce
   with probability one half, minus the same share of validation text, which is what anybody could
@@ -9,7 +9,7 @@ Two statistics (`lmcore.evaluation.regurgitation`):
   training text.
 
 PASS: both upper bounds are within their limits.  Bounds are exact and clustered by document; the
-difference joins those of its two rates (`lmcore.evaluation.rates`).
+difference joins those of its two rates (`lmcore.evaluation.statistics.rates`).
 Source: Hayes et al., arXiv:2410.19482; Carlini et al., arXiv:2202.07646.
 """
 
@@ -19,9 +19,9 @@ import numpy as np
 
 from lmcore.evaluation.config import RegurgitationLimits
 from lmcore.evaluation.gates.result import GateResult, judge_upper, worst
-from lmcore.evaluation.intervals import clopper_pearson
-from lmcore.evaluation.rates import clustered_rate, rate_difference
-from lmcore.evaluation.regurgitation import PROBABILITY, SUFFIX_TOKENS, TRIES, Regurgitation
+from lmcore.evaluation.memory.regurgitation import PROBABILITY, SUFFIX_TOKENS, TRIES, Regurgitation
+from lmcore.evaluation.statistics.intervals import clopper_pearson
+from lmcore.evaluation.statistics.rates import clustered_rate, rate_difference
 
 NAME = "regurgitation"
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.intervals import Interval
-from lmcore.evaluation.scores import AlignmentError
+from lmcore.evaluation.scores.table import AlignmentError
+from lmcore.evaluation.statistics.intervals import Interval
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE", "WARN", "SKIPPED"]
 

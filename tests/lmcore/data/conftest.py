@@ -9,7 +9,7 @@ import pytest
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import DocumentSet
-from lmcore.data.ingest import ingest
+from lmcore.data.ingest.ingest import ingest
 
 
 class Ingest(Protocol):

@@ -27,9 +27,9 @@ LIMITED = """
     import numpy as np
     from lmcore.artifacts import ContentStore
     from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
-    from lmcore.data.ingest import ingest
-    from lmcore.data.shards import write_shards
-    from lmcore.data.tokenizer import fit_tokenizer
+    from lmcore.data.ingest.ingest import ingest
+    from lmcore.data.tokens.shards import write_shards
+    from lmcore.data.tokens.tokenizer import fit_tokenizer
 
     root, margin, megabytes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ import pytest
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.documents import Document, DocumentSet, RowWriter
-from lmcore.evaluation.scores import ScoreTable
+from lmcore.evaluation.scores.table import ScoreTable
 
 
 def make_document(text: str, **facts: Any) -> Document:

@@ -11,12 +11,12 @@ import pytest
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.contract import contract_metrics
 from lmcore.evaluation.gates.champion import ChampionScores, champion
 from lmcore.evaluation.gates.competence import competence
 from lmcore.evaluation.gates.overfitting import overfitting
 from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
-from lmcore.evaluation.reference import Reference
+from lmcore.evaluation.memory.difficulty_reference import Reference
+from lmcore.evaluation.scores.published import contract_metrics
 
 GATES = GatesConfig.default()
 OPTIONS = {"required": True, "resamples": 1000}
@@ -94,7 +94,7 @@ socket.socket.connect_ex = refuse
 socket.getaddrinfo = refuse
 socket.create_connection = refuse
 import evaluate
-from lmcore.evaluation.metrics import BitsPerByte, PairedBitsPerByte
+from lmcore.evaluation.scores.metrics import BitsPerByte, PairedBitsPerByte
 data = dict(
     predictions=[1.0, 2.0, 4.0], baseline=[2.0, 2.0, 5.0], references=[1, 2, 3],
     cluster=["a", "b", "c"], seed=4, resamples=1000,

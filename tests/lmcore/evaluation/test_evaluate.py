@@ -16,18 +16,18 @@ import torch
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document
-from lmcore.data.privacy import SpanHashes
-from lmcore.data.shards import write_shards
-from lmcore.data.tokenizer import fit_tokenizer
+from lmcore.data.text.privacy import SpanHashes
+from lmcore.data.tokens.shards import write_shards
+from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.baselines.ngram import KneserNey
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.consumed import sample_consumed
 from lmcore.evaluation.evaluate import ChampionInput, evaluate_model
 from lmcore.evaluation.gates.overfitting import overfitting
 from lmcore.evaluation.gates.result import Verdict
-from lmcore.evaluation.ngram import KneserNey
-from lmcore.evaluation.reference import score_reference
-from lmcore.evaluation.scoring import score_documents
+from lmcore.evaluation.memory.consumed_text import sample_consumed
+from lmcore.evaluation.memory.difficulty_reference import score_reference
+from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.training.config import TrainingConfig
@@ -311,7 +311,7 @@ def test_reference_has_seen_neither_side(easy, report):
         max_bytes=8000,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lmcore.evaluation.reference.KneserNey", Spy)
+        patch.setattr("lmcore.evaluation.memory.difficulty_reference.KneserNey", Spy)
         score_reference(
             easy.documents,
             sample=sample,

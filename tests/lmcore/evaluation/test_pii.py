@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.privacy import Span, SpanHashes, iban_valid, luhn_valid
-from lmcore.data.tokenizer import train_tokenizer
+from lmcore.data.text.privacy import Span, SpanHashes, iban_valid, luhn_valid
+from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.pii import (
     DRAWS_A_PROMPT,

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.data.vocabularies import (
+from lmcore.data.tokens.vocabularies import (
     ByteTokenizer,
     CharTokenizer,
     TableTokenizer,

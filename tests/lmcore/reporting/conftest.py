@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lmcore.reporting.data import ReportData
-from lmcore.reporting.pipeline_data import (
+from lmcore.reporting.dashboard.facts import (
     DriftEntry,
     EventEntry,
     ModelHistory,
@@ -16,6 +15,7 @@ from lmcore.reporting.pipeline_data import (
     RunEntry,
     VersionEntry,
 )
+from lmcore.reporting.version.facts import ReportData
 
 HOSTILE = [
     "<script>document.title='pwned'</script>",

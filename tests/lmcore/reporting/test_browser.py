@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lmcore.reporting.dashboard import render_dashboard
-from lmcore.reporting.report import render_report
+from lmcore.reporting.dashboard.page import render_dashboard
+from lmcore.reporting.version.report import render_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the chromium browser on the PATH")

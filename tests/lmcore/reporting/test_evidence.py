@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from lmcore.errors import UserError
-from lmcore.reporting import curves, ledger, measures, verdicts
-from lmcore.reporting.data import ReportData
+from lmcore.reporting.version import books as ledger
+from lmcore.reporting.version import curves, measures, verdicts
+from lmcore.reporting.version.facts import ReportData
 
 
 def test_an_unknown_outcome_is_refused():

@@ -12,12 +12,12 @@ import pytest
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig, parse_config
 from lmcore.data.documents import DocumentSet
-from lmcore.data.ingest import ingest
-from lmcore.data.shards import ShardSet, write_shards
-from lmcore.data.tokenizer import TokenizerHandle, fit_tokenizer
+from lmcore.data.ingest.ingest import ingest
+from lmcore.data.tokens.shards import ShardSet, write_shards
+from lmcore.data.tokens.tokenizer import TokenizerHandle, fit_tokenizer
 from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.config import FineTuningConfig
-from lmcore.tasks.evaluate import evaluate_task
+from lmcore.tasks.judging.evaluate import evaluate_task
 from lmcore.tasks.training import train_task
 from lmcore.training.checkpoint import Checkpoint
 

@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 
 from lmcore.errors import SourceError
 from lmcore.evaluation.inputs import ChampionInput
-from lmcore.tasks.classifier import TextClassifier, load_classifier
 from lmcore.tasks.config import FineTuningConfig
+from lmcore.tasks.learning.classifier import TextClassifier, load_classifier
+from lmcore.tasks.learning.stage import Stage
 from lmcore.tasks.prediction import Predictor, class_logits
-from lmcore.tasks.stage import Stage
 from lmcore.training.events import TrainingInterrupted
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,8 @@ import torch
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.shards import ShardSet, write_shards
-from lmcore.data.tokenizer import TokenizerHandle, fit_tokenizer
+from lmcore.data.tokens.shards import ShardSet, write_shards
+from lmcore.data.tokens.tokenizer import TokenizerHandle, fit_tokenizer
 from lmcore.model.config import ModelConfig
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig

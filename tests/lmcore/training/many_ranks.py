@@ -16,16 +16,16 @@ import torch
 import torch._dynamo  # every optimizer needs it, and it takes longer to import than torch
 
 from lmcore.artifacts import canonical_json
-from lmcore.data.shards import ShardSet
-from lmcore.data.tokenizer import TokenizerHandle
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import LmcoreError
 from lmcore.model.config import ModelConfig
 from lmcore.training import loop, resume, worker
-from lmcore.training.agent import loopback_store
 from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import process_group
 from lmcore.training.events import TrainingEvent
-from lmcore.training.launch_files import Job, LaunchFiles
+from lmcore.training.launch.agent import loopback_store
+from lmcore.training.launch.files import Job, LaunchFiles
 from lmcore.training.lifeline import STORE_VARIABLE, end_with
 from lmcore.training.train import carry_out
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from lmcore.data.vocabularies import ByteTokenizer
+from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import GenerationConfig, generate
 from lmcore.model.language_model import RecurrentAttentionLM

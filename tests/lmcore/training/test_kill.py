@@ -40,8 +40,8 @@ os.fsync = on_disk("fsync", os.fsync)
 
 import numpy as np, torch
 from lmcore.artifacts import ContentStore
-from lmcore.data.shards import ShardSet
-from lmcore.data.tokenizer import TokenizerHandle
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.model.config import ModelConfig
 from lmcore.training.config import TrainingConfig
 from lmcore.training.plan import Plan

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from lmcore.data.batches import plan_layout
+from lmcore.data.tokens.batches import plan_layout
 from lmcore.training.config import TrainingConfig
 from lmcore.training.optimizer import learning_rate
 from lmcore.training.plan import Plan, Speed, make_plan, weight_decay

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from lmcore.artifacts import ContentStore
-from lmcore.data.batches import BatchOrder, plan_layout
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.tokenizer import adopt_tokenizer, load_tokenizer
+from lmcore.data.tokens.batches import BatchOrder, plan_layout
+from lmcore.data.tokens.tokenizer import adopt_tokenizer, load_tokenizer
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import load_model

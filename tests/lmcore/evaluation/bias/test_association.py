@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from lmcore.controls.bias import sharpened
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.tokenizer import train_tokenizer
-from lmcore.data.vocabularies import ByteTokenizer
+from lmcore.data.tokens.tokenizer import train_tokenizer
+from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.evaluation.bias import association
 from lmcore.evaluation.bias.association import (
     Leanings,
@@ -18,7 +19,6 @@ from lmcore.evaluation.bias.association import (
 )
 from lmcore.evaluation.bias.templates import NUM_ENDINGS, TEMPLATES
 from lmcore.evaluation.bias.words import WORDS
-from lmcore.evaluation.controls.bias import sharpened
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 

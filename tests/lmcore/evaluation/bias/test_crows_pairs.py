@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmcore.data.vocabularies import ByteTokenizer
+from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.errors import EmptyEvaluationError, UserError
 from lmcore.evaluation.bias import crows_pairs as module
 from lmcore.evaluation.bias.crows_pairs import Pair, crows_pairs, read_pairs, shared_tokens

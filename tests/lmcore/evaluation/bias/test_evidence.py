@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.tokenizer import train_tokenizer
-from lmcore.data.vocabularies import ByteTokenizer
+from lmcore.data.tokens.tokenizer import train_tokenizer
+from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.evaluation.bias.evidence import measure_bias
 from lmcore.evaluation.bias.probes import probes_digest, run_probes
 from lmcore.evaluation.bias.words import WORDS

@@ -158,7 +158,7 @@ def test_a_challenger_that_is_not_finite_never_passes(scores):
 @settings(max_examples=20, deadline=None)
 @given(st.floats(-0.1, 0.1), st.floats(0.001, 0.1), st.floats(0.0, 0.1), st.integers(0, 99))
 def test_a_larger_margin_never_promotes_more(gain, margin, more, seed):
-    from lmcore.evaluation.scores import ScoreTable
+    from lmcore.evaluation.scores.table import ScoreTable
 
     old = spread(25, seed)
     names = [str(i) for i in range(25)]

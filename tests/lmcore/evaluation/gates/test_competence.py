@@ -6,7 +6,7 @@ import pytest
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.competence import competence
-from lmcore.evaluation.scores import AlignmentError
+from lmcore.evaluation.scores.table import AlignmentError
 
 LIMITS = GatesConfig.default().competence
 BAR = 1.7 + np.random.default_rng(0).normal(0, 0.2, 25)

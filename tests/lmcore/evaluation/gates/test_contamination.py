@@ -3,8 +3,8 @@ import pytest
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.contamination import Contamination
 from lmcore.evaluation.gates.contamination import contamination
+from lmcore.evaluation.memory.contamination import Contamination
 
 LIMITS = GatesConfig.default().contamination
 

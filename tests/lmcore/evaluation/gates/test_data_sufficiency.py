@@ -6,7 +6,7 @@ import pytest
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint, data_sufficiency
-from lmcore.evaluation.scores import AlignmentError
+from lmcore.evaluation.scores.table import AlignmentError
 
 LIMITS = GatesConfig.default().data_sufficiency
 EASE = 1 + np.random.default_rng(0).normal(0, 0.1, 30)

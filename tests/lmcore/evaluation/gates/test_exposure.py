@@ -4,8 +4,8 @@ from pydantic import ValidationError
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import ExposureLimits, GatesConfig
-from lmcore.evaluation.exposure import Exposure
 from lmcore.evaluation.gates.exposure import exposure
+from lmcore.evaluation.memory.exposure import Exposure
 
 LIMITS = GatesConfig.default().exposure
 REFERENCES = np.linspace(0, 1, 9_999)

@@ -2,10 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from lmcore.data.config import TokenizerConfig
-from lmcore.data.tokenizer import train_tokenizer
-from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.controls.instrument import (
+from lmcore.controls.instrument import (
     Broken,
     Forgetless,
     Mixing,
@@ -13,8 +10,11 @@ from lmcore.evaluation.controls.instrument import (
     Shifted,
     unmasked,
 )
+from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens.tokenizer import train_tokenizer
+from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.instrument import instrument, probe_instrument
-from lmcore.evaluation.scoring import score_documents
+from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 

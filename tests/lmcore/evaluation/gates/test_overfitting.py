@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.overfitting import overfitting
-from lmcore.evaluation.membership import Membership, Passages
-from lmcore.evaluation.reference import Reference
-from lmcore.evaluation.scores import ScoreTable
+from lmcore.evaluation.memory.difficulty_reference import Reference
+from lmcore.evaluation.memory.membership import Membership, Passages
+from lmcore.evaluation.scores.table import ScoreTable
 
 LIMITS = GatesConfig.default().overfitting
 VAL = 1.5 + np.random.default_rng(0).normal(0, 0.1, 40)

@@ -8,8 +8,8 @@ from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig, PiiLimits
 from lmcore.evaluation.gates.pii import pii
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.evaluation.intervals import clopper_pearson
 from lmcore.evaluation.pii import Egress, PiiEvidence
+from lmcore.evaluation.statistics.intervals import clopper_pearson
 
 LIMITS = GatesConfig.default().pii
 

@@ -4,7 +4,7 @@ import pytest
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.regurgitation import regurgitation
-from lmcore.evaluation.regurgitation import Regurgitation, Windows
+from lmcore.evaluation.memory.regurgitation import Regurgitation, Windows
 
 LIMITS = GatesConfig.default().regurgitation
 

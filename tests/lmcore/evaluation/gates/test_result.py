@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.gates.result import GateResult, Verdict, guarded, judge_upper, worst
-from lmcore.evaluation.intervals import Interval
+from lmcore.evaluation.statistics.intervals import Interval
 
 numbers = st.floats(-10, 10)
 intervals = st.tuples(numbers, numbers, numbers).map(

@@ -1,0 +1,1 @@
+"""One module a command: what it does, and how its answer is written."""

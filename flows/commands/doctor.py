@@ -1,0 +1,175 @@
+"""`lmcore doctor`: what is installed, reachable, writable and fast."""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from flows.home.environment import Home, current
+from flows.home.folders import PROJECT
+
+_PACKAGES = ("torch", "prefect", "mlflow", "tokenizers", "safetensors", "evaluate", "fastapi")
+_LOW_DISK_BYTES = 2 << 30
+_FULL_DISK_BYTES = 1 << 20
+_SLOW_GFLOPS = 5.0
+
+
+def examine() -> dict[str, Any]:
+    """Run every check; one that fails does not stop the others.
+
+    Returns:
+        `healthy`, and `checks`: {check, ok, detail} each.
+    """
+    home = current()
+    checks: list[tuple[str, Callable[[Home], str]]] = [
+        ("python", _python),
+        *((name, _package(name)) for name in _PACKAGES),
+        ("lock", _lock),
+        ("home", _home),
+        ("disk", _disk),
+        ("mlflow store", _mlflow),
+        ("prefect server", _prefect),
+        ("processor", _processor),
+        ("training precision", _precision),
+    ]
+    results = []
+    for name, check in checks:
+        start = time.perf_counter()
+        try:
+            detail, ok = check(home), True
+        except Exception as error:  # a broken installation may raise anything
+            detail, ok = f"{type(error).__name__}: {error}", False
+        seconds = time.perf_counter() - start
+        if seconds >= 0.5:
+            detail += f" ({seconds:.1f} s)"
+        results.append({"check": name, "ok": ok, "detail": " ".join(detail.split())})
+    return {"healthy": all(result["ok"] for result in results), "checks": results}
+
+
+def _python(home: Home) -> str:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.version_info[:2] != (3, 11):
+        raise RuntimeError(f"{version}; expected 3.11, for which every version is locked")
+    return version
+
+
+def _package(name: str) -> Callable[[Home], str]:
+    return lambda home: importlib.metadata.version(name)
+
+
+def locked_versions(lock: Path) -> Iterator[tuple[str, str]]:
+    """Name and version of each line of a lock file."""
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"([A-Za-z0-9][\w.-]*)==([^\s;+]+)", line):
+            yield match[1], match[2]
+
+
+def _lock(home: Home) -> str:
+    lock = PROJECT / "requirements.lock"
+    if not lock.exists():
+        return "no lock file beside the installed package; versions are not compared"
+    different = []
+    count = 0
+    for name, version in locked_versions(lock):
+        count += 1
+        try:
+            found = importlib.metadata.version(name).partition("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            continue  # a tool for development; what a run needs is checked by name above
+        if found != version:
+            different.append(f"{name} {found} instead of {version}")
+    if different:
+        raise RuntimeError(f"{len(different)} differ from requirements.lock: {different[0]}")
+    return f"{count} versions as in requirements.lock"
+
+
+def _home(home: Home) -> str:
+    return f"{home.root} is writable"
+
+
+def full_disk(error: BaseException, home: Path) -> str | None:
+    """What to tell the user where something broke because a disk is full; None: it did not.
+
+    Servers and databases say so in words of their own, or say something else, so what is left on
+    the home's disk counts too.
+
+    Args:
+        error: What broke.
+        home: LMCORE_HOME.
+    """
+    folder = home
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
+            folder = Path(link.filename).parent if isinstance(link.filename, str) else home
+            break
+        link = link.__cause__ or link.__context__
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return None
+    if link is None and free >= _FULL_DISK_BYTES:
+        return None
+    return (
+        f"the disk of {folder} is full ({free:,} bytes free); make room there, and the same command"
+        " goes on from what is already stored."
+    )
+
+
+def _disk(home: Home) -> str:
+    free = shutil.disk_usage(home.root).free
+    if free < _LOW_DISK_BYTES:
+        raise RuntimeError(f"{free / 2**30:.1f} GiB free at {home.root}; a run needs about 2 GiB")
+    return f"{free / 2**30:.0f} GiB free"
+
+
+def _mlflow(home: Home) -> str:
+    from flows.registry.tracking import connect
+
+    connect(home)
+    return home.tracking_uri
+
+
+def _prefect(home: Home) -> str:
+    from flows.servers.prefect_server import PrefectServer
+
+    with PrefectServer(home) as server:
+        server.wait()
+        return home.prefect_api_url or "a server starts for each run"
+
+
+def _processor(home: Home) -> str:
+    import torch
+
+    size = 768
+    matrix = torch.ones(size, size)
+    matrix @ matrix
+    start = time.perf_counter()
+    for _ in range(20):
+        matrix @ matrix
+    gflops = 20 * 2 * size**3 / (time.perf_counter() - start) / 1e9
+    if gflops < _SLOW_GFLOPS:
+        raise RuntimeError(f"{gflops:.1f} GFLOP/s in float32; budgets will train very little")
+    device = f", CUDA {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{os.cpu_count()} cores, {gflops:.0f} GFLOP/s in float32{device}"
+
+
+def _precision(home: Home) -> str:
+    import torch
+
+    inputs = torch.ones(32, 64, 64)
+    layer = torch.nn.LSTM(64, 64, batch_first=True)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            layer(inputs)[0].sum().backward()
+    except RuntimeError as error:
+        return f"float32 (bfloat16 does not work here: {str(error).splitlines()[0]})"
+    return "bfloat16 works; each run measures whether it is faster"

@@ -1,0 +1,124 @@
+"""Erase what content folders hold of documents that must be forgotten.
+
+In: ids of documents and the removals in force.  Out: the folders that were deleted.  Content
+folders never change, so one that holds removed text is deleted as a whole, and with it everything
+that was made from it (shards, tokenizers, checkpoints, evaluations, indices): a folder's
+manifest names what it was made of.  What is deleted is made again, without the text, when it is
+needed.  Work that a killed run left (staged text among it) goes too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from flows.home.folders import Home
+from flows.home.locks import BusyError
+from lmcore.artifacts import Manifest, fsync_directory, strings_in
+from lmcore.data.copies.removal import Removals
+from lmcore.data.documents import DocumentSet
+from lmcore.errors import IntegrityError
+
+_LOCK_SECONDS = 2.0
+
+
+def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset()) -> list[Path]:
+    """Delete every content folder that holds removed text, or was made from one that does.
+
+    Args:
+        home: Whose content, caches and unfinished work.
+        removals: What must be forgotten.
+        known: Ids of documents that are known to fall under a removal.
+
+    Raises:
+        BusyError: If another process is making one of the folders; what could be deleted is
+            gone, and the same call goes on.
+    """
+    folders = {path: _manifest(path) for path in sorted(home.content.glob("*/*")) if _is_one(path)}
+    doomed = {path for path, manifest in folders.items() if manifest is None}
+    keys = set()
+    for path, manifest in folders.items():
+        if manifest is None or manifest.kind != DocumentSet.kind:
+            continue
+        if _holds(path, removals, known):
+            doomed.add(path)
+            keys.add(manifest.key)
+    # Whatever names a doomed folder among its inputs was made from it.
+    grown = True
+    while grown:
+        grown = False
+        for path, manifest in folders.items():
+            if manifest is None or path in doomed or keys.isdisjoint(strings_in(manifest.inputs)):
+                continue
+            doomed.add(path)
+            keys.add(manifest.key)
+            grown = True
+    deleted = []
+    for path in sorted(doomed):
+        with _locked(path):
+            shutil.rmtree(path, ignore_errors=True)
+            deleted.append(path)
+    deleted += _unfinished(home)
+    for parent in {path.parent for path in deleted}:
+        if parent.is_dir():
+            fsync_directory(parent)
+    return deleted
+
+
+def _is_one(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _manifest(path: Path) -> Manifest | None:
+    """None for a folder that nobody can tell the content of; it is of no use either."""
+    try:
+        return Manifest.read(path)
+    except IntegrityError:
+        return None
+
+
+def _holds(path: Path, removals: Removals, known: AbstractSet[str]) -> bool:
+    documents = DocumentSet(key="", path=path)
+    try:
+        if any(row["id"] in known for row in documents.iter_rows()):
+            return True
+        return any(removals.match(d.id, d.text) is not None for d in documents.iter_documents())
+    except Exception:  # damaged: nobody will read it again, and nobody knows what is in it
+        return True
+
+
+def _unfinished(home: Home) -> list[Path]:
+    """Folders that killed processes left half made, and versions on their way to the registry."""
+    deleted = []
+    for partial in home.content.glob("*/.*.partial"):
+        final = partial.with_name(partial.name.removeprefix(".").removesuffix(".partial"))
+        with _locked(final):
+            if partial.is_dir():
+                shutil.rmtree(partial, ignore_errors=True)
+                deleted.append(partial)
+    # Versions before they were registered: reports with samples. Resume points hold no text.
+    for path in home.work.glob("version-*"):
+        shutil.rmtree(path, ignore_errors=True)
+        deleted.append(path)
+    return deleted
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    guard = FileLock(path.parent / f".{path.name}.lock", timeout=_LOCK_SECONDS)
+    try:
+        guard.acquire()
+    except Timeout as error:
+        raise BusyError(
+            f"{path}: another process is making it; the document is removed from every later"
+            " model, but this folder still holds it. Stop that run, and give the command again"
+        ) from error
+    try:
+        yield
+    finally:
+        guard.release()

@@ -1,0 +1,228 @@
+"""The dashboard: read the registry, draw the page, write it; rebuilt at the end of each run.
+
+In: the registry of a home.  Out: one HTML file.  Everything comes from tags of versions and of the
+model, so 500 versions are a few queries and no version's files are opened (which would verify
+every hash).  Where servers are known by an http address, the page links to them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from flows.home.artifact_keys import artifact_key
+from flows.home.environment import Home, current
+from flows.registry.history import Event, read_ledger
+from flows.registry.last_run import last_run
+from flows.registry.models import Registry
+from flows.registry.monitor_results import monitor_results
+from flows.registry.promotion import settle
+from flows.registry.tracking import recent_runs
+from flows.registry.versions import Version
+from lmcore.artifacts import atomic_write
+from lmcore.errors import UserError
+from lmcore.reporting.dashboard.facts import (
+    DriftEntry,
+    EventEntry,
+    ModelHistory,
+    PipelineData,
+    RunEntry,
+    VersionEntry,
+)
+from lmcore.reporting.dashboard.page import render_dashboard
+from lmcore.reporting.text import finite
+
+logger = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+PRICE_VARIABLE = "LMCORE_PRICE_PER_HOUR"
+URL_VARIABLE = "LMCORE_DASHBOARD_URL"
+_RUNS = 10
+
+
+def write(out: Path | None, model: str | None) -> Answer:
+    """Write the page; the answer of `lmcore dashboard`.
+
+    Args:
+        out: File; default `dashboard.html` in the home.
+        model: The one model to show; default all.
+
+    Raises:
+        NotFoundError: If there is no such model.
+        UserError: If the file cannot be written.
+    """
+    home = current()
+    registry = Registry(home)
+    names = [registry.choose_model(model)] if model is not None else registry.models()
+    for name in names:
+        settle(registry, name)
+    path = home.resolve(out) if out is not None else home.dashboard
+    page = build(home, models=names)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, page)
+    except OSError as error:
+        raise UserError(f"--out {path}: cannot write there ({error.strerror or error}).") from error
+    return {"path": str(path), "models": names, "bytes": path.stat().st_size}
+
+
+def build(
+    home: Home,
+    *,
+    models: list[str] | None = None,
+    mlflow_url: str | None = None,
+    prefect_url: str | None = None,
+) -> str:
+    """The page as HTML; changes nothing.
+
+    Args:
+        home: A prepared home.
+        models: Names; default all.
+        mlflow_url: Address of MLflow's pages; default that of the tracking server, if there is one.
+        prefect_url: Address of Prefect's pages; default that of the user's server, if there is one.
+    """
+    registry = Registry(home)
+    names = registry.models() if models is None else models
+    return render_dashboard(
+        PipelineData(
+            created=datetime.now(UTC),
+            models=[_history(registry, name) for name in names],
+            mlflow_url=_web(mlflow_url or home.tracking_uri),
+            prefect_url=_web(prefect_url or (home.prefect_api_url or "").removesuffix("/api")),
+            price_per_hour=_price(),
+        )
+    )
+
+
+def refresh(home: Home) -> None:
+    """Rebuild the page after a run; whatever goes wrong is logged and fails nothing."""
+    try:
+        atomic_write(home.dashboard, build(home))
+        if url := _web(os.environ.get(URL_VARIABLE, "")):
+            from prefect.artifacts import create_link_artifact
+
+            create_link_artifact(url, link_text="Models over time", key=artifact_key("dashboard"))
+    except Exception as error:
+        logger.warning("the dashboard was not rebuilt: %s: %s", type(error).__name__, error)
+
+
+def drift_points(registry: Registry, name: str) -> list[DriftEntry]:
+    """Results of monitoring, oldest first; empty as long as nothing was monitored."""
+    found = []
+    for answer in monitor_results(registry.home, name):
+        try:
+            compared = answer.get("bits_per_byte")
+            difference = compared["difference"] if compared else {}
+            found.append(
+                DriftEntry(
+                    at=datetime.fromisoformat(answer["at"]),
+                    value=difference.get("value"),
+                    lower=difference.get("lower"),
+                    upper=difference.get("upper"),
+                    unit="bits/byte",
+                    outcome=str(answer["outcome"]),
+                    sentence=str(answer.get("reason", "")),
+                    version=answer.get("champion"),
+                )
+            )
+        except (KeyError, TypeError, ValueError):
+            continue  # of another release
+    return found
+
+
+def _history(registry: Registry, name: str) -> ModelHistory:
+    last = last_run(registry, name)
+    versions = registry.versions(name)
+    task = (last or {}).get("task") or (versions[-1].task if versions else None)
+    schedule = (last or {}).get("schedule")
+    return ModelHistory(
+        model=name,
+        task=str(task or "language_modelling"),
+        schedule=str(schedule) if schedule else None,
+        last_run=last,
+        versions=[_version(version) for version in versions],
+        events=[e for event in read_ledger(registry, name).events if (e := _event(event))],
+        runs=[_run(run) for run in recent_runs(registry.home, model=name, limit=_RUNS)],
+        drift=drift_points(registry, name),
+    )
+
+
+def _version(version: Version) -> VersionEntry:
+    cost = version.cost()
+    seconds = cost.get("seconds")
+    return VersionEntry(
+        number=version.number,
+        created=version.created,
+        outcome=version.outcome,
+        verdict=version.verdict,
+        aliases=version.aliases,
+        quarantined=version.quarantined,
+        metrics=version.metrics,
+        gates=version.gates(),
+        data=version.data(),
+        seconds=seconds if isinstance(seconds, dict) else {},
+        core_seconds=finite(cost.get("core_seconds")),
+        run_id=version.run_id,
+        flow_run_id=version.flow_run_id,
+    )
+
+
+def _event(event: Event) -> EventEntry | None:
+    try:
+        at = datetime.fromisoformat(event.at)
+    except (TypeError, ValueError):  # a tag that somebody edited
+        return None
+    return EventEntry(
+        at=at if at.tzinfo else at.replace(tzinfo=UTC),
+        action=str(event.action),
+        from_version=event.from_version,
+        to_version=event.to_version,
+        who=str(event.who),
+        reason=str(event.reason),
+    )
+
+
+def _run(run: dict[str, Any]) -> RunEntry:
+    tags = run["tags"]
+    return RunEntry(
+        run_id=run["run_id"],
+        experiment_id=run["experiment_id"],
+        name=run["name"],
+        state=run["state"],
+        started=_time(run["started"]),
+        ended=_time(run["ended"]) if run["ended"] else None,
+        outcome=str(tags.get("outcome", "")),
+        version=str(tags.get("version", "")),
+        flow_run_id=tags.get("prefect_flow_run_id") or None,
+    )
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _web(address: str) -> str | None:
+    """An address that a reader may follow: http(s), and without a password that it may hold."""
+    parts = urlsplit(address.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}".rstrip("/")
+
+
+def _price() -> float | None:
+    text = os.environ.get(PRICE_VARIABLE, "").strip()
+    if not text:
+        return None
+    try:
+        price = finite(float(text))
+    except ValueError:
+        price = None
+    if price is None or price < 0:
+        logger.warning("%s=%s is no price; costs are not shown", PRICE_VARIABLE, text[:40])
+        return None
+    return price

@@ -1,0 +1,164 @@
+"""The dashboard on a loopback port: `python -m flows.dashboard.server [FD]`.
+
+In: a listening socket that it inherits (its descriptor as the argument), or none, for a port of its
+own that is printed; LMCORE_MLFLOW_PAGES and LMCORE_PREFECT_PAGES, addresses to link to.  Out: the
+page at `/`, drawn again when the registry has changed.  It only reads, answers to names of this
+machine alone (so that no web page reaches it through a name of its own), and ends when its standard
+input does: whatever kills the parent leaves no server behind.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flows.home.environment import Home, current
+
+_POLL_SECONDS = 15.0
+_GRACE_SECONDS = 5.0
+#: Environment variables: addresses of MLflow's and Prefect's pages to link to.
+MLFLOW_PAGES = "LMCORE_MLFLOW_PAGES"
+PREFECT_PAGES = "LMCORE_PREFECT_PAGES"
+#: As in the page, and: no other page may frame it.
+_FRAMES = "frame-ancestors 'none'"
+
+
+class Page:
+    """The page as it was last drawn; drawn again when `stamp` says something else."""
+
+    def __init__(self, draw: Callable[[], str], stamp: Callable[[], object]) -> None:
+        self._draw = draw
+        self._stamp = stamp
+        self._lock = threading.Lock()
+        self._seen: object = None
+        self._html = ""
+
+    def html(self) -> str:
+        """The present page; one request at a time draws it, the others wait for that one."""
+        with self._lock:
+            stamp = self._stamp()
+            if not self._html or stamp != self._seen:
+                self._html, self._seen = self._draw(), stamp
+            return self._html
+
+
+def registry_stamp(home: Home) -> object:
+    """Something that changes with the registry: its files, or the clock where it is a server."""
+    if not home.embedded:
+        return int(time.monotonic() / _POLL_SECONDS)
+    found = []
+    for suffix in ("", "-wal"):
+        try:
+            state = Path(f"{home.mlflow_database}{suffix}").stat()
+            found.append((state.st_mtime_ns, state.st_size))
+        except FileNotFoundError:
+            found.append((0, 0))
+    return tuple(found)
+
+
+def create_app(
+    home: Home,
+    *,
+    host: str = "127.0.0.1",
+    mlflow_url: str | None = None,
+    prefect_url: str | None = None,
+) -> Any:
+    """A Starlette application that serves the page.
+
+    Args:
+        home: A prepared home.
+        host: Further name under which it may be asked for.
+        mlflow_url: As of `flows.dashboard.page.build`.
+        prefect_url: As of `flows.dashboard.page.build`.
+    """
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.requests import Request
+    from starlette.responses import HTMLResponse
+    from starlette.routing import Route
+
+    from flows.dashboard.page import build
+    from lmcore.reporting.dashboard.page import CONTENT_SECURITY_POLICY
+
+    page = Page(
+        lambda: build(home, mlflow_url=mlflow_url, prefect_url=prefect_url),
+        lambda: registry_stamp(home),
+    )
+    headers = {
+        "Content-Security-Policy": f"{CONTENT_SECURITY_POLICY}; {_FRAMES}",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+
+    def show(request: Request) -> HTMLResponse:
+        return HTMLResponse(page.html(), headers=headers)
+
+    def health(request: Request) -> HTMLResponse:
+        return HTMLResponse("ok", headers=headers)
+
+    return Starlette(
+        routes=[Route("/", show), Route("/health", health)],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", host])
+        ],
+    )
+
+
+def site() -> Any:
+    """The application for the home of this process, with links to the addresses it was told."""
+    return create_app(
+        current(),
+        mlflow_url=os.environ.get(MLFLOW_PAGES),
+        prefect_url=os.environ.get(PREFECT_PAGES),
+    )
+
+
+def serve(descriptor: int | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    """Serve until standard input ends.
+
+    Args:
+        descriptor: Of an inherited listening socket; None: listen on `host` and `port`.
+        host: Address to listen on.
+        port: Port; 0 takes a free one.
+    """
+    import uvicorn
+
+    from flows.home.environment import prepare
+
+    home = prepare()
+    if descriptor is None:
+        listener = socket.create_server((host, port))
+        print(f"http://{host}:{listener.getsockname()[1]}/", flush=True)  # noqa: T201
+    else:
+        listener = socket.socket(fileno=descriptor)
+    app = create_app(
+        home,
+        host=host,
+        mlflow_url=os.environ.get(MLFLOW_PAGES),
+        prefect_url=os.environ.get(PREFECT_PAGES),
+    )
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+
+    def end_with_parent() -> None:
+        while os.read(0, 4096):
+            pass
+        server.should_exit = True
+        time.sleep(_GRACE_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    server.run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -1,0 +1,1 @@
+"""What lies under `LMCORE_HOME`, its locks, and the environment that a run sees."""

@@ -1,0 +1,30 @@
+"""The configurations that a command was given, and what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.home.folders import Home
+from lmcore.config import RunConfig, load_config
+from lmcore.errors import UserError
+
+
+def names_the_hub(config: RunConfig) -> bool:
+    """Whether a source is a data set of the Hugging Face hub, not a folder: needs the network."""
+    return any(s.dataset is not None and not Path(s.dataset).is_dir() for s in config.sources)
+
+
+def load_configs(home: Home, config_files: Sequence[Path]) -> list[RunConfig]:
+    """The configurations that a command was given; none means the installed default.
+
+    Raises:
+        UserError: If one is wrong, or two are for the same model.
+    """
+    configs: dict[str, RunConfig] = {}
+    for file in config_files or (None,):
+        config = load_config(home.resolve(file) if file else None, started_in=home.started_in)
+        if config.name in configs:
+            raise UserError(f"--config: two configurations are for the model {config.name!r}.")
+        configs[config.name] = config
+    return list(configs.values())

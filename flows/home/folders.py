@@ -1,0 +1,186 @@
+"""Where everything is kept: the folders below LMCORE_HOME.
+
+In: a root, and the two variables that choose a server instead.  Out: a `Home` whose folders exist
+and take files, or one sentence that says why not.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmcore.artifacts import atomic_write
+from lmcore.errors import UserError
+
+#: Where the packages are installed or checked out; the lock and the docs lie beside them.
+PROJECT = Path(__file__).parents[2]
+
+#: Flow runs log to Prefect's own record; the console belongs to the command.
+_LOGGING = """\
+version: 1
+disable_existing_loggers: false
+formatters:
+  plain: {format: "%(levelname)s %(name)s %(message)s"}
+handlers:
+  api: {level: 0, class: prefect.logging.handlers.APILogHandler}
+  console: {level: WARNING, class: logging.StreamHandler, formatter: plain, stream: ext://sys.stderr}
+loggers:
+  prefect: {level: WARNING}
+  prefect.extra: {level: INFO, handlers: [api], propagate: false}
+  prefect.flow_runs: {level: INFO, handlers: [api], propagate: false}
+  prefect.task_runs: {level: INFO, handlers: [api], propagate: false}
+  uvicorn: {level: WARNING}
+root: {level: WARNING, handlers: [console]}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """Every place that the project writes to.
+
+    Attributes:
+        root: LMCORE_HOME, absolute.
+        started_in: The working directory of the command; paths that users give start here.
+        tracking_uri: MLflow store; SQLite below `root` unless MLFLOW_TRACKING_URI is set.
+        prefect_api_url: The user's Prefect server; None where a run starts its own.
+    """
+
+    root: Path
+    started_in: Path
+    tracking_uri: str
+    prefect_api_url: str | None = None
+
+    @property
+    def content(self) -> Path:
+        """Root of the content store: documents, shards, checkpoints, evaluations."""
+        return self.root / "content"
+
+    @property
+    def work(self) -> Path:
+        """State of unfinished training runs."""
+        return self.root / "work"
+
+    @property
+    def splits(self) -> Path:
+        """SQLite ledger of the split: which side each document is on, for ever."""
+        return self.root / "splits.sqlite"
+
+    @property
+    def removals(self) -> Path:
+        """Append-only ledger of the documents that must not be trained on any more."""
+        return self.root / "removals.jsonl"
+
+    @property
+    def mlflow_database(self) -> Path:
+        """SQLite store of MLflow in the embedded default."""
+        return self.root / "mlflow" / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Artifacts of MLflow in the embedded default."""
+        return self.root / "mlflow" / "artifacts"
+
+    @property
+    def dashboard(self) -> Path:
+        """The page over all models, written after each run."""
+        return self.root / "dashboard.html"
+
+    @property
+    def prefect(self) -> Path:
+        """PREFECT_HOME: database, results and server log."""
+        return self.root / "prefect"
+
+    @property
+    def logs(self) -> Path:
+        """What the servers of `lmcore up` print."""
+        return self.root / "logs"
+
+    @property
+    def up(self) -> Path:
+        """State of `lmcore up`: addresses, configurations, what the watch has seen."""
+        return self.root / "up"
+
+    @property
+    def cache(self) -> Path:
+        """Caches of libraries; may be deleted at any time."""
+        return self.root / "cache"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files; they hold no data."""
+        return self.root / "locks"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR of the process: on the same file system as what is renamed out of it."""
+        return self.root / "tmp"
+
+    @property
+    def empty(self) -> Path:
+        """Working directory of the process, where no setting of anybody's lies."""
+        return self.root / "cwd"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether MLflow is the SQLite store below `root`."""
+        return self.tracking_uri == _sqlite_uri(self.mlflow_database)
+
+    def resolve(self, path: Path | str) -> Path:
+        """A path that the user gave, made absolute against the folder of the command."""
+        return (self.started_in / Path(path).expanduser()).absolute()
+
+
+def make_home(
+    root: Path, *, started_in: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Home:
+    """Create the folders of a home; the process itself is left as it is.
+
+    Args:
+        root: Absolute path.
+        started_in: Where relative paths of the user's start; default the working directory.
+        environ: Where MLFLOW_TRACKING_URI and PREFECT_API_URL may be set.
+
+    Raises:
+        UserError: If the folder cannot be written.
+    """
+    if bad := set(str(root)) & set("?#%"):
+        raise UserError(
+            f"LMCORE_HOME={root}: the path contains {sorted(bad)[0]!r}, which database addresses"
+            " cannot hold; set LMCORE_HOME to a folder without '?', '#' and '%'."
+        )
+    chosen = {name: value.strip() for name, value in (environ or {}).items()}
+    home = Home(
+        root=root,
+        started_in=started_in or Path.cwd(),
+        tracking_uri=chosen.get("MLFLOW_TRACKING_URI")
+        or _sqlite_uri(root / "mlflow" / "mlflow.db"),
+        prefect_api_url=chosen.get("PREFECT_API_URL") or None,
+    )
+    try:
+        folders = (
+            *(home.content, home.work, home.mlflow_artifacts, home.prefect),
+            *(home.cache, home.locks, home.temporary, home.empty),
+            *(home.logs, home.up),
+        )
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        # A folder may exist and yet take no file: another owner, a full or read-only disk.
+        for folder in (root, *folders):
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(b"probe")
+        logging_file = home.prefect / "logging.yml"
+        if not logging_file.exists() or logging_file.read_text(encoding="utf-8") != _LOGGING:
+            atomic_write(logging_file, _LOGGING)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"LMCORE_HOME={root}: cannot write there ({reason});"
+            " set LMCORE_HOME to a folder that you may write."
+        ) from error
+    return home
+
+
+def _sqlite_uri(path: Path) -> str:
+    return f"sqlite:///{path}"

@@ -1,0 +1,1 @@
+"""What is told to others: events of the Prefect server, and a webhook."""

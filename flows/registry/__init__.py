@@ -1,0 +1,1 @@
+"""Models, versions, aliases and history in MLflow; the only room that imports it."""

@@ -1,0 +1,508 @@
+"""The model registry: MLflow's, with nothing in it that was not verified.
+
+In: a `VersionFolder`.  Out: a numbered version of a registered model whose files are exactly those,
+readable by our own commands and by `mlflow.pyfunc.load_model("models:/NAME@champion")` alike.
+
+MLflow says READY of a version whose files do not exist, moves an alias without asking what it was,
+and forgets who did so.  Here a version is created last, after its stored files were verified; it is
+opened only if its manifest is the registered one; and aliases are moved by
+`flows.registry.promotion` alone, under a lock, with a history that is one tag for each event (never
+changed once written).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import re
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
+
+from flows.home.environment import Home
+from flows.home.locks import Lock, lock_for
+from flows.registry.tracking import connect, experiment, path_of, remove_artifacts, stored_bytes
+from flows.registry.versions import RUN_KEY_TAG, Version, check_name, clean, describe, to_tag
+from lmcore.artifacts import fsync_directory
+from lmcore.errors import IntegrityError, NotFoundError, PromotionConflictError, UserError
+from lmcore.serving import ANSWER_COLUMNS, PARAMETERS, input_column
+from lmcore.version_folder import VersionFolder, open_version
+
+_ALIASES = ("champion", "previous", "challenger")
+_DATA = "data/version"  # of MLflow's model folder; what `loader_module` is given
+_LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
+_LOCK_SECONDS = 120.0
+_DAY_MILLISECONDS = 86_400_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrayModel:
+    """A stored model that no version names."""
+
+    id: str
+    num_bytes: int
+
+
+class Registry:
+    """Registered models of one home, or of the MLflow server that the home points to."""
+
+    def __init__(self, home: Home, *, lock: Lock | None = None) -> None:
+        """Connect to the registry.
+
+        Args:
+            home: A prepared home.
+            lock: Called with a name and seconds to wait; the default suits the home (`lock_for`).
+        """
+        self.home = home
+        self._lock = lock or lock_for(home)
+        self._client: MlflowClient = connect(home)
+
+    # -- names and versions ------------------------------------------------------------------
+
+    def models(self) -> list[str]:
+        """Names of all registered models, sorted."""
+        return sorted(str(model.name) for model in _pages(self._client.search_registered_models))
+
+    def choose_model(self, name: str | None) -> str:
+        """The named model, or the only one there is.
+
+        Raises:
+            NotFoundError: If there is none, or none of this name.
+            UserError: If there are several and no name was given.
+        """
+        known = self.models()
+        if name is None:
+            if len(known) > 1:
+                raise UserError(
+                    f"several models: {', '.join(known)}; choose one with --model NAME."
+                )
+            if not known:
+                raise NotFoundError(
+                    f"no model is registered in {self.home.root}; make one with `lmcore run`."
+                )
+            return known[0]
+        if name not in known:
+            listed = f"registered are {', '.join(known)}" if known else "none is registered yet"
+            raise NotFoundError(f"model {name!r} does not exist; {listed}.")
+        return name
+
+    def versions(self, name: str) -> list[Version]:
+        """All versions of a model, oldest first; none if the model does not exist."""
+        check_name(name)
+        by_number = self._aliases_by_number(name)
+        if by_number is None:
+            return []
+        found = _pages(self._client.search_model_versions, filter_string=f"name = '{name}'")
+        return sorted(
+            (describe(version, by_number) for version in found), key=lambda version: version.number
+        )
+
+    def version(self, name: str, which: int | str) -> Version:
+        """One version, by number (`3`, `v3`) or alias (`champion`).
+
+        Raises:
+            NotFoundError: If the model, the version or the alias does not exist.
+        """
+        check_name(name)
+        by_number = self._aliases_by_number(name)
+        if by_number is None:
+            raise NotFoundError(f"model {name!r} does not exist; `lmcore status` lists models.")
+        number = self._number(name, which)
+        try:
+            return describe(self._client.get_model_version(name, str(number)), by_number)
+        except MlflowException as error:
+            if not _missing(error):
+                raise
+            raise NotFoundError(
+                f"model {name} has no version {number}; `lmcore versions` lists them."
+            ) from error
+
+    def _number(self, name: str, which: int | str) -> int:
+        if isinstance(which, int):
+            return which
+        if match := re.fullmatch(r"v?(\d{1,9})", which.strip(), flags=re.ASCII):
+            return int(match[1])
+        aliases = self.aliases(name)
+        if which in aliases:
+            return aliases[which]
+        have = ", ".join(sorted(aliases)) or "none"
+        raise NotFoundError(
+            f"model {name} has no alias {which!r} (it has: {have}); give a version number,"
+            " or see `lmcore versions`."
+        )
+
+    def find_by_run_key(self, name: str, run_key: str) -> Version | None:
+        """The newest version that a run of this key registered."""
+        found = [version for version in self.versions(name) if version.run_key == run_key]
+        return found[-1] if found else None
+
+    # -- files -------------------------------------------------------------------------------
+
+    def open(self, version: Version) -> VersionFolder:
+        """Verify the files of a version against its registered manifest.
+
+        In the embedded default they are used where they lie; from a server they are fetched once.
+
+        Raises:
+            IntegrityError: If they are missing or differ.
+        """
+        folder = self._local_folder(version)
+        if not folder.is_dir():
+            raise IntegrityError(
+                f"{folder}: the files of version {version.number} of {version.model} are missing;"
+                " nothing was loaded. Restore them or use another version"
+            )
+        return open_version(folder, manifest_sha256=version.manifest_sha256)
+
+    def _local_folder(self, version: Version) -> Path:
+        location = self._location(version)
+        if location.startswith(("/", "file:")):
+            return path_of(location) / _DATA
+        cached = self.home.cache / "versions" / version.model / version.manifest_sha256
+        with FileLock(self.home.locks / f"fetch-{version.manifest_sha256[:16]}.lock"):
+            if not cached.exists():
+                self._download(version, cached)
+        return cached
+
+    def _location(self, version: Version) -> str:
+        model_id = version.source.removeprefix("models:/")
+        return str(self._client.get_logged_model(model_id).artifact_location)
+
+    def _download(self, version: Version, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            fetched = self._fetch(self._location(version), Path(scratch))
+            open_version(fetched, manifest_sha256=version.manifest_sha256)
+            fetched.rename(target)
+        fsync_directory(target.parent)
+
+    def _fetch(self, location: str, scratch: Path) -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        # By its address: to MLflow `models:/ID/folder` is version `folder` of a model named ID.
+        fetched = download_artifacts(
+            artifact_uri=f"{location.rstrip('/')}/{_DATA}",
+            dst_path=str(scratch),
+            tracking_uri=self.home.tracking_uri,
+        )
+        return Path(fetched)
+
+    # -- registering -------------------------------------------------------------------------
+
+    def register(
+        self,
+        name: str,
+        folder: VersionFolder,
+        *,
+        run_id: str,
+        run_key: str,
+        passed: bool,
+        verdict: str,
+        metrics: Mapping[str, Any],
+        fingerprints: Mapping[str, str | None],
+        task: str = "language_modelling",
+        example: str = "Once upon a time",
+        flow_run_id: str | None = None,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> Version:
+        """Store a version's files, verify what was stored, then create the version.
+
+        The same run key, weights and verdict give the version that exists already, so a run that
+        was killed after this step can simply ask again.
+
+        Args:
+            name: Registered model; made where it does not exist.
+            folder: The verified version.
+            run_id: MLflow run that made it.
+            run_key: Digest of what the run depended on.
+            passed: Whether every required gate said PASS; nothing else is ever promoted without
+                a person's override.
+            verdict: One sentence about the gates.
+            metrics: Name to value, lower, upper, unit, n.
+            fingerprints: data, tokenizer, config, weights.
+            task: What it is a model for; decides the signature.
+            example: Input that MLflow shows and tries.
+            flow_run_id: Prefect flow run.
+            description: Shown by MLflow.
+            tags: Further tags.
+
+        Raises:
+            IntegrityError: If the files differ from the manifest before or after they are stored;
+                then no version exists and no alias has moved.
+        """
+        check_name(name)
+        folder = open_version(folder.path, manifest_sha256=folder.manifest_sha256)
+        # MLflow's store looks models up through the address of the process, not of the client.
+        mlflow.set_tracking_uri(self.home.tracking_uri)
+        with self.lock(name, "register"):
+            known = self.find_by_run_key(name, run_key)
+            same = (folder.weights_sha256, passed, clean(verdict))
+            if known and (known.weights_sha256, known.passed, known.verdict) == same:
+                self.open(known)
+                return known
+            source = self._store(name, folder, run_id=run_id, task=task, example=example)
+            if not self._exists(name):
+                self._create_model(name)
+            created = self._client.create_model_version(
+                name,
+                source=source,
+                run_id=run_id,
+                model_id=source.removeprefix("models:/"),
+                description=description or None,
+                tags={
+                    **(tags or {}),
+                    RUN_KEY_TAG: run_key,
+                    "outcome": "registered" if passed else "rejected",
+                    "passed": "true" if passed else "false",
+                    "verdict": clean(verdict),
+                    "metrics": to_tag(metrics),
+                    "fingerprints": to_tag(fingerprints),
+                    "weights_sha256": folder.weights_sha256,
+                    "manifest_sha256": folder.manifest_sha256,
+                    "prefect_flow_run_id": flow_run_id or "",
+                },
+            )
+            number = self._only(name, source, int(created.version))
+            if passed:
+                self.set_alias(name, "challenger", number)
+            return self.version(name, number)
+
+    def _exists(self, name: str) -> bool:
+        return self._aliases_by_number(name) is not None
+
+    def _create_model(self, name: str) -> None:
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException:
+            # Another machine was faster, or this is the second try of a request that arrived.
+            if not self._exists(name):
+                raise
+
+    def _only(self, name: str, source: str, number: int) -> int:
+        """The one version of these files, where a request that did arrive was sent twice.
+
+        A server that ends between the transaction and its answer makes MLflow's client ask again,
+        and every request makes a version of its own.
+        """
+        same = [version.number for version in self.versions(name) if version.source == source]
+        for surplus in sorted(same)[1:]:
+            self._client.delete_model_version(name, str(surplus))
+        return min(same, default=number)
+
+    def _store(
+        self, name: str, folder: VersionFolder, *, run_id: str, task: str, example: str
+    ) -> str:
+        """Upload as an MLflow model; the answer is its address."""
+        import pandas as pd
+
+        model = self._client.create_logged_model(
+            experiment(self.home, name), name="model", source_run_id=run_id
+        )
+        uri = f"models:/{model.model_id}"
+        try:
+            with tempfile.TemporaryDirectory(dir=self.home.temporary) as scratch:
+                data, saved = Path(scratch) / "version", Path(scratch) / "model"
+                shutil.copytree(folder.path, data)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of MLflow about its own defaults
+                    mlflow.pyfunc.save_model(
+                        saved,
+                        loader_module="lmcore.serving",
+                        data_path=str(data),
+                        signature=_signature(task),
+                        input_example=pd.DataFrame({input_column(task): [example]}),
+                        pip_requirements=requirements(),
+                    )
+                self._client.log_model_artifacts(model.model_id, str(saved))
+            location = str(model.artifact_location)
+            if location.startswith(("/", "file:")):
+                stored = path_of(location) / _DATA
+                if not stored.is_dir():
+                    raise IntegrityError(f"{stored}: MLflow did not store the version")
+                open_version(stored, manifest_sha256=folder.manifest_sha256)
+            else:
+                self._verify_remote(location, folder)
+            self._client.finalize_logged_model(model.model_id, "READY")
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._client.finalize_logged_model(model.model_id, "FAILED")
+            raise
+        return uri
+
+    def _verify_remote(self, location: str, folder: VersionFolder) -> None:
+        with tempfile.TemporaryDirectory(dir=self.home.temporary) as scratch:
+            fetched = self._fetch(location, Path(scratch))
+            open_version(fetched, manifest_sha256=folder.manifest_sha256)
+
+    # -- deleting ----------------------------------------------------------------------------
+
+    def stored_bytes(self, version: Version) -> int:
+        """Bytes of a version's files, where they lie on this machine."""
+        return stored_bytes(self._location(version))
+
+    def remove_version(self, version: Version) -> None:
+        """Delete a version, then its files; only under `lock`, and never one with an alias.
+
+        A kill in between leaves a stray model.
+
+        Raises:
+            PromotionConflictError: If it has an alias; nothing was deleted.
+        """
+        name, number = version.model, version.number
+        # MLflow would drop the alias without a word.
+        held = [alias for alias, n in self.aliases(name).items() if n == number]
+        if held:
+            raise PromotionConflictError(
+                f"version {number} of {name} is {held[0]} now; it was not deleted."
+            )
+        self._client.delete_model_version(name, str(number))
+        self.remove_model(version.source.removeprefix("models:/"))
+        shutil.rmtree(
+            self.home.cache / "versions" / name / version.manifest_sha256, ignore_errors=True
+        )
+
+    def stray_models(self, name: str) -> list[StrayModel]:
+        """Models that were stored for `name` and that no version names.
+
+        A kill between the upload and the version leaves one. Where other machines register too,
+        what was begun within a day may still become a version.
+        """
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            return []
+        named = {
+            str(version.source).removeprefix("models:/")
+            for version in _pages(self._client.search_model_versions)
+        }
+        youngest = time.time() * 1000 - (0 if self.home.embedded else _DAY_MILLISECONDS)
+        return [
+            StrayModel(id=str(model.model_id), num_bytes=stored_bytes(str(model.artifact_location)))
+            for model in _pages(
+                self._client.search_logged_models, experiment_ids=[found.experiment_id]
+            )
+            if model.model_id not in named and model.creation_timestamp <= youngest
+        ]
+
+    def remove_model(self, model_id: str) -> None:
+        """Delete the files of a stored model, then the model."""
+        remove_artifacts(str(self._client.get_logged_model(model_id).artifact_location))
+        self._client.delete_logged_model(model_id)
+
+    # -- what promotion moves ----------------------------------------------------------------
+
+    def lock(
+        self, name: str, purpose: str = "promote", *, timeout: float = _LOCK_SECONDS
+    ) -> AbstractContextManager[None]:
+        """Be the only process that registers or promotes versions of a model.
+
+        Raises:
+            BusyError: If another one holds the lock for `timeout` seconds.
+        """
+        check_name(name)
+        return self._lock(f"{purpose}-{name}", timeout)
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Alias to version number; empty if the model does not exist."""
+        try:
+            model = self._client.get_registered_model(name)
+        except MlflowException as error:
+            # A missing alias is "invalid" to MLflow, a missing model is "missing": ask for all.
+            if _missing(error):
+                return {}
+            raise
+        return {str(alias): int(number) for alias, number in model.aliases.items()}
+
+    def _aliases_by_number(self, name: str) -> dict[int, list[str]] | None:
+        try:
+            model = self._client.get_registered_model(name)
+        except MlflowException as error:
+            if _missing(error):
+                return None
+            raise
+        by_number: dict[int, list[str]] = {}
+        for alias, number in model.aliases.items():
+            by_number.setdefault(int(number), []).append(str(alias))
+        return by_number
+
+    def set_alias(self, name: str, alias: str, number: int | None) -> None:
+        """Point an alias at a version, or remove it; only under `lock`."""
+        assert alias in _ALIASES, alias
+        if number is None:
+            self._client.delete_registered_model_alias(name, alias)
+        else:
+            self._client.set_registered_model_alias(name, alias, str(number))
+
+    def set_version_tag(self, name: str, number: int, key: str, value: str) -> None:
+        """Set a tag of a version."""
+        self._client.set_model_version_tag(name, str(number), key, clean(value))
+
+    def clear_version_tag(self, name: str, number: int, key: str) -> None:
+        """Remove a tag of a version."""
+        self._client.delete_model_version_tag(name, str(number), key)
+
+    def model_tags(self, name: str) -> dict[str, str]:
+        """Tags of the registered model; empty if it does not exist."""
+        try:
+            return dict(self._client.get_registered_model(name).tags)
+        except MlflowException as error:
+            if _missing(error):
+                return {}
+            raise
+
+    def add_model_tag(self, name: str, key: str, value: str) -> None:
+        """Add a tag to the registered model."""
+        self._client.set_registered_model_tag(name, key, value)
+
+
+def requirements() -> list[str]:
+    """What a server needs beside this project itself, pinned to what is installed here.
+
+    The project is not listed: a name that no package index holds is an invitation to somebody
+    else's package of that name.
+    """
+    pins = [f"{name}=={importlib.metadata.version(name)}" for name in _LIBRARIES]
+    return [pin.split("+")[0] for pin in pins]
+
+
+def _signature(task: str) -> ModelSignature:
+    if task != "language_modelling":
+        return ModelSignature(
+            inputs=Schema([ColSpec("string", input_column(task))]),
+            outputs=Schema([ColSpec(kind, name) for name, kind in ANSWER_COLUMNS.items()]),
+        )
+    types = {int: "long", float: "double"}
+    return ModelSignature(
+        inputs=Schema([ColSpec("string", "prompt")]),
+        outputs=Schema([ColSpec("string", "text")]),
+        params=ParamSchema(
+            [ParamSpec(name, types[kind], default) for name, (kind, default) in PARAMETERS.items()]
+        ),
+    )
+
+
+def _missing(error: MlflowException) -> bool:
+    return bool(error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"))
+
+
+def _pages(search: Any, **arguments: Any) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(max_results=500, page_token=token, **arguments)
+        yield from page
+        token = page.token
+        if not token:
+            return

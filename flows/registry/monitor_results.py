@@ -1,0 +1,73 @@
+"""What monitoring found over time: one MLflow run each, in the experiment `NAME/monitor`.
+
+In: an answer of `lmcore monitor`.  Out: a run with its figures as metrics, to be plotted in
+MLflow's pages, and the whole answer as its tag `lmcore.monitor`, to be read back here.  No model
+can be called `NAME/monitor`, so the experiments of runs and of monitoring never meet.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from flows.home.folders import Home
+from flows.registry.tracking import open_run, tag_values
+
+TAG = "lmcore.monitor"
+
+
+def experiment_name(model: str) -> str:
+    """MLflow experiment of a model's monitoring."""
+    return f"{model}/monitor"
+
+
+def log_monitoring(home: Home, answer: Mapping[str, Any]) -> str:
+    """Keep an answer; returns the identifier of its MLflow run.
+
+    Args:
+        home: A prepared home.
+        answer: As `lmcore monitor --json` prints it, but for the identifier of the run.
+    """
+    model = str(answer["model"])
+    with open_run(
+        home,
+        model=experiment_name(model),
+        run_key=secrets.token_hex(16),
+        name=f"{model} {str(answer['at'])[:16].replace('T', ' ')} {answer['outcome'].lower()}",
+        tags={"model": model, "outcome": answer["outcome"], "champion": str(answer["champion"])},
+    ) as tracked:
+        tracked.log_metrics(_figures(answer))
+        tracked.set_tags({TAG: json.dumps({**answer, "mlflow_run_id": tracked.run_id})})
+    return tracked.run_id
+
+
+def monitor_results(home: Home, model: str) -> list[dict[str, Any]]:
+    """Every answer that was kept of a model, oldest first; what cannot be read is left out."""
+    found = []
+    for text in tag_values(home, experiment_name=experiment_name(model), tag=TAG):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(value, dict) and value.get("model") == model:
+            found.append(value)
+    return sorted(found, key=lambda value: str(value.get("at")))
+
+
+def _figures(answer: Mapping[str, Any]) -> dict[str, float]:
+    figures = {
+        "limit_bits_per_byte": float(answer["limit"]),
+        "fresh_documents": float(answer["documents"]["fresh"]),
+    }
+    for name in ("bits_per_byte", "tokens_per_byte", "unseen_words"):
+        compared = answer[name]
+        if compared is None:
+            continue
+        figures |= {f"{side}_{name}": compared[side]["value"] for side in ("fresh", "reference")}
+        figures |= {
+            f"difference_{name}{suffix}": compared["difference"][bound]
+            for suffix, bound in (("", "value"), ("_lower", "lower"), ("_upper", "upper"))
+        }
+    return figures

@@ -1,0 +1,481 @@
+"""One MLflow run for each run of the pipeline, open while it goes.
+
+In: metrics by step, the resolved configuration, fingerprints, files.  Out: a run of the
+experiment that is named after the model, whose curves grow while the model trains.
+
+A run is found again by its key.  So a pipeline that was killed and started again goes on in the
+same MLflow run, and steps that are trained a second time are not logged a second time.  Every
+call names its run: MLflow's own "active run" belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import unquote, urlparse
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from flows.home.environment import Home
+from flows.home.relocation import relocate
+from flows.registry.metric_queue import MetricQueue, Point, first_line, now_milliseconds
+from flows.registry.parameters import KEY_CHARACTERS, flatten, valid_key
+from flows.registry.versions import RUN_KEY_TAG, clean
+from lmcore.errors import IntegrityError, LmcoreError
+
+logger = logging.getLogger(__name__)
+
+# MLflow's pages then open with runs and curves, not with traces of language-model calls.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+_INTERRUPTIONS = ("Interrupted", "StoppedError")
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+CONTENT_TAG = "lmcore.content"
+
+# Limits of MLflow's own validation; longer values are cut and say so.
+_PARAMS_A_BATCH = 100
+_METRICS_A_BATCH = 1000
+# How long a step may wait for metrics to be stored, and how long the end of a run may.
+_FLUSH_SECONDS = 10.0
+_END_SECONDS = 600.0
+_PARAM_CHARACTERS = 6000
+_TAG_CHARACTERS = 8000
+_DIGEST_CHARACTERS = 36
+_SOURCE_CHARACTERS = 60_000
+_PROFILE_CHARACTERS = 500_000
+
+
+class TrackingError(LmcoreError):
+    """MLflow's store cannot be reached or refuses to work."""
+
+
+_clients: dict[str, MlflowClient] = {}
+_clients_lock = threading.Lock()
+
+
+def connect(home: Home) -> MlflowClient:
+    """The MLflow client of this home; the embedded database is created on first use.
+
+    Raises:
+        IntegrityError: If the embedded database is damaged.
+        TrackingError: If the store does not answer.
+    """
+    with _clients_lock:
+        if home.tracking_uri not in _clients:
+            if home.embedded:
+                _check_database(home.mlflow_database)
+            # Two processes that create or upgrade one database at the same time break it.
+            with FileLock(home.locks / "mlflow-start.lock"):
+                if home.embedded and home.mlflow_database.exists():
+                    relocate(home.mlflow_database, home.mlflow_artifacts)
+                try:
+                    client = MlflowClient(
+                        tracking_uri=home.tracking_uri, registry_uri=home.tracking_uri
+                    )
+                    client.search_registered_models(max_results=1)
+                except Exception as error:
+                    raise TrackingError(
+                        f"MLflow at {home.tracking_uri} does not answer ({first_line(error)});"
+                        " start it, or unset MLFLOW_TRACKING_URI."
+                    ) from error
+            _clients[home.tracking_uri] = client
+        return _clients[home.tracking_uri]
+
+
+def _check_database(path: Path) -> None:
+    # MLflow would try for minutes to open what can never be opened.
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
+            database.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise IntegrityError(
+            f"{path}: not a database that can be opened ({error}); it holds every version and"
+            " its history: restore it from a copy, or set LMCORE_HOME to another folder."
+        ) from error
+
+
+def experiment(home: Home, model: str) -> str:
+    """Identifier of the model's experiment, made where it does not exist."""
+    client = connect(home)
+    with FileLock(home.locks / "mlflow-experiment.lock"):
+        found = client.get_experiment_by_name(model)
+        if found is None:
+            # Without a location the server's own artifact store is used, as it should be there.
+            location = home.mlflow_artifacts.as_uri() if home.embedded else None
+            try:
+                return client.create_experiment(model, artifact_location=location, tags=_KIND)
+            except MlflowException as error:
+                # Another machine was faster, or this is the second try of a request that arrived.
+                found = client.get_experiment_by_name(model)
+                if found is None:
+                    raise TrackingError(
+                        f"MLflow did not create the experiment {model}: {first_line(error)}"
+                    ) from error
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+
+class TrackedRun:
+    """An open MLflow run; safe to use from any thread.
+
+    As a context manager it ends FINISHED, FAILED after an error, or KILLED after an
+    interruption (KeyboardInterrupt, or an error that is named `...Interrupted` or
+    `...StoppedError`), which the same run key opens again.
+    """
+
+    def __init__(self, client: MlflowClient, run: Run, *, resumed: bool, spool: Path) -> None:
+        self._client = client
+        self._lock = threading.RLock()
+        self._content: list[str] = []
+        self._ended = False
+        self._flushed = 0.0
+        self.run_id = str(run.info.run_id)
+        self.experiment_id = str(run.info.experiment_id)
+        self.resumed = resumed
+        self._queue = MetricQueue(
+            self._send, spool=spool / f"{self.run_id}.json", batch=_METRICS_A_BATCH
+        )
+        # Now, because in the middle of training the store may be away.
+        self._logged: dict[str, set[int]] = {
+            key: {metric.step for metric in client.get_metric_history(self.run_id, key)}
+            for key in (run.data.metrics if resumed else ())
+        }
+        for point in self._queue.waiting():
+            self._steps(point.key).add(point.step)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.end("FINISHED")
+        elif issubclass(kind, KeyboardInterrupt) or kind.__name__.endswith(_INTERRUPTIONS):
+            self.end("KILLED")
+        else:
+            self.end("FAILED")
+
+    def log_metrics(
+        self, values: Mapping[str, float], *, step: int = 0, patience_seconds: float = 0.0
+    ) -> None:
+        """Log values of one step; a step that the run already has is left alone.
+
+        They are sent now, or together with later ones within `patience_seconds`: a transaction
+        of the store takes as long as a step of a small model.
+
+        A value that is not finite is not stored (MLflow turns infinity into 1.8e308) and is
+        reported.  Where the store fails, training goes on: the values are kept, also on disk,
+        and sent when it is back.
+        """
+        with self._lock:
+            points = []
+            for name, value in values.items():
+                key = valid_key(name)
+                if not math.isfinite(value):
+                    logger.warning("%s=%s at step %d is not finite; not logged", key, value, step)
+                elif step not in self._steps(key):
+                    self._logged[key].add(step)
+                    points.append(Point(key, float(value), now_milliseconds(), step))
+            self._queue.put(points)
+            if patience_seconds <= 0:
+                self._queue.flush(timeout=_FLUSH_SECONDS)
+            elif time.monotonic() - self._flushed >= patience_seconds:
+                self._flushed = time.monotonic()
+                self._queue.flush()
+
+    def _steps(self, key: str) -> set[int]:
+        return self._logged.setdefault(key, set())
+
+    def _send(self, points: Sequence[Point]) -> None:
+        # The store knows a point by all of its parts, so what did arrive is not stored twice.
+        metrics = [Metric(p.key, p.value, p.milliseconds, p.step) for p in points]
+        self._client.log_batch(self.run_id, metrics=metrics)
+
+    def log_params(self, config: Mapping[str, Any]) -> None:
+        """Log a configuration, flattened to `section.key`; what the run already has is kept."""
+        with self._lock:
+            known = set(self._client.get_run(self.run_id).data.params)
+            params = [
+                Param(key, clean(value, limit=_PARAM_CHARACTERS))
+                for key, value in flatten(config).items()
+                if key not in known
+            ]
+            for start in range(0, len(params), _PARAMS_A_BATCH):
+                self._client.log_batch(self.run_id, params=params[start : start + _PARAMS_A_BATCH])
+
+    def set_tags(self, tags: Mapping[str, str | None]) -> None:
+        """Set tags; those without a value are left out."""
+        with self._lock:
+            entities = _tags(tags)
+            for start in range(0, len(entities), _PARAMS_A_BATCH):
+                self._client.log_batch(self.run_id, tags=entities[start : start + _PARAMS_A_BATCH])
+
+    def log_dataset(
+        self,
+        name: str,
+        *,
+        digest: str,
+        context: str = "training",
+        source: Mapping[str, Any] | None = None,
+        profile: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Log which data was used, under our own digest (MLflow keeps its first 36 characters).
+
+        Args:
+            name: Shown by MLflow.
+            digest: Fingerprint of the data.
+            context: `training` or `evaluation`.
+            source: Where it came from, its licence.
+            profile: Small facts: documents, bytes.
+        """
+        dataset = Dataset(
+            name=clean(name, limit=KEY_CHARACTERS),
+            digest=digest[:_DIGEST_CHARACTERS],
+            source_type="code",
+            source=_json({"tags": {"digest": digest, **(source or {})}}, _SOURCE_CHARACTERS),
+            profile=_json(profile or {}, _PROFILE_CHARACTERS),
+        )
+        tag = InputTag("mlflow.data.context", context)
+        with self._lock:
+            self._client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, tags=[tag])])
+
+    def use_content(self, *keys: str) -> None:
+        """Say which content folders the run works with, so that they are kept for it."""
+        with self._lock:
+            self._content += [key for key in keys if key not in self._content]
+            self.set_tags({CONTENT_TAG: " ".join(self._content)})
+
+    def log_file(self, path: Path, *, folder: str | None = None) -> None:
+        """Store a file with the run."""
+        with self._lock:
+            self._client.log_artifact(self.run_id, str(path), folder)
+
+    def log_text(self, text: str, name: str) -> None:
+        """Store a text with the run under a file name."""
+        with self._lock:
+            self._client.log_text(self.run_id, text, name)
+
+    def end(self, status: Status) -> None:
+        """End the run; the second call does nothing.
+
+        Raises:
+            TrackingError: If metrics that waited for the store cannot be stored now either.
+        """
+        with self._lock:
+            if self._ended:
+                return
+            try:
+                if len(self._queue) and not self._queue.flush(timeout=_END_SECONDS):
+                    raise TrackingError(self._queue.error or "it does not answer")
+                self._client.set_terminated(self.run_id, status)
+            except Exception as error:
+                if status == "FINISHED":
+                    raise TrackingError(
+                        f"MLflow run {self.run_id}: {len(self._queue)} metrics could not be"
+                        f" stored ({first_line(error)}); the same command goes on from here."
+                    ) from error
+                logger.warning("MLflow run %s stays open: %s", self.run_id, first_line(error))
+                return
+            self._queue.close()
+            self._ended = True
+
+
+def open_run(
+    home: Home, *, model: str, run_key: str, name: str, tags: Mapping[str, str | None] | None = None
+) -> TrackedRun:
+    """Open the run of this key again if it did not finish, else begin one.
+
+    Args:
+        home: A prepared home.
+        model: Registered model; also the experiment's name.
+        run_key: Digest of data, configuration and code; a forced run has its own.
+        name: Shown by MLflow for a new run.
+        tags: Further tags.
+    """
+    client = connect(home)
+    experiment_id = experiment(home, model)
+    found = client.search_runs(
+        [experiment_id],
+        filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}' and attributes.status != 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    if found:
+        run = found[0]
+        client.update_run(run.info.run_id, status="RUNNING")
+    else:
+        run = client.create_run(experiment_id, run_name=name, tags={RUN_KEY_TAG: run_key})
+    tracked = TrackedRun(client, run, resumed=bool(found), spool=home.work / "metrics")
+    tracked.set_tags(tags or {})
+    return tracked
+
+
+def find_run(home: Home, *, model: str, run_key: str) -> str | None:
+    """Identifier of the newest run of this key, finished or not."""
+    client = connect(home)
+    found = client.search_runs(
+        [experiment(home, model)],
+        filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return str(found[0].info.run_id) if found else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """One run of the pipeline as the store knows it.
+
+    Attributes:
+        id: Its identifier.
+        status: As MLflow has it.
+        started: Seconds since the epoch.
+        content: Keys of the content folders that it has to do with.
+        num_bytes: Of its own files, where they lie on this machine.
+    """
+
+    id: str
+    status: str
+    started: float
+    content: tuple[str, ...]
+    num_bytes: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether it did all that it was asked for."""
+        return self.status == "FINISHED"
+
+
+def list_runs(home: Home, *, model: str) -> list[RunFacts]:
+    """Every run of a model that has a run key, oldest first."""
+    return [
+        RunFacts(
+            id=str(run.info.run_id),
+            status=str(run.info.status),
+            started=run.info.start_time / 1000,
+            content=tuple(run.data.tags.get(CONTENT_TAG, "").split()),
+            num_bytes=stored_bytes(str(run.info.artifact_uri)),
+        )
+        for run in _runs(home, experiment_name=model)
+        if RUN_KEY_TAG in run.data.tags
+    ]
+
+
+def remove_run(home: Home, run_id: str) -> None:
+    """Delete the files of a run, then the run; a second call goes on where one was killed."""
+    client = connect(home)
+    remove_artifacts(str(client.get_run(run_id).info.artifact_uri))
+    client.delete_run(run_id)
+
+
+def stored_bytes(location: str) -> int:
+    """Bytes of the files at an artifact location; 0 where they are not on this machine."""
+    if not location.startswith(("/", "file:")):
+        return 0
+    files = (path for path in path_of(location).rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files)
+
+
+def remove_artifacts(location: str) -> None:
+    """Delete the files at an artifact location, here or through the server."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    if location.startswith(("/", "file:")):
+        shutil.rmtree(path_of(location), ignore_errors=True)
+        return
+    try:
+        get_artifact_repository(location).delete_artifacts()  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever the store's driver raises
+        logger.warning("files at %s are still there: %s", location, _first_line(error))
+
+
+def path_of(location: str) -> Path:
+    """The folder of an artifact location on this machine."""
+    return Path(unquote(urlparse(location).path) if location.startswith("file:") else location)
+
+
+def tag_values(home: Home, *, experiment_name: str, tag: str) -> list[str]:
+    """One tag of every finished run of an experiment, oldest first; none where there is none."""
+    finished = _runs(home, experiment_name=experiment_name, only="attributes.status = 'FINISHED'")
+    return [run.data.tags[tag] for run in finished if tag in run.data.tags]
+
+
+def _runs(home: Home, *, experiment_name: str, only: str = "") -> Iterator[Run]:
+    client = connect(home)
+    found = client.get_experiment_by_name(experiment_name)
+    token = None
+    while found is not None:
+        page = client.search_runs(
+            [found.experiment_id],
+            filter_string=only,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def recent_runs(home: Home, *, model: str, limit: int) -> list[dict[str, Any]]:
+    """The newest runs of a model, whatever came of them: state, times and tags.
+
+    Returns:
+        Mappings of run_id, experiment_id, name, state, started, ended (milliseconds) and tags.
+    """
+    client = connect(home)
+    found = client.get_experiment_by_name(model)
+    if found is None:
+        return []
+    runs = client.search_runs(
+        [found.experiment_id], order_by=["attributes.start_time DESC"], max_results=limit
+    )
+    return [
+        {
+            "run_id": str(run.info.run_id),
+            "experiment_id": str(run.info.experiment_id),
+            "name": str(run.info.run_name or ""),
+            "state": str(run.info.status),
+            "started": run.info.start_time,
+            "ended": run.info.end_time,
+            "tags": dict(run.data.tags),
+        }
+        for run in runs
+    ]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _json(value: Mapping[str, Any], limit: int) -> str:
+    text = clean(json.dumps(value, sort_keys=True, default=str))
+    return text if len(text) <= limit else json.dumps({"left out": f"{len(text)} characters"})
+
+
+def _tags(tags: Mapping[str, str | None]) -> list[RunTag]:
+    return [
+        RunTag(valid_key(key), clean(value, limit=_TAG_CHARACTERS))
+        for key, value in tags.items()
+        if value is not None
+    ]

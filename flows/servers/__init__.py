@@ -1,0 +1,1 @@
+"""Servers of Prefect and MLflow, their deployments, and workers."""

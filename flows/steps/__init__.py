@@ -1,0 +1,1 @@
+"""The steps of a run: plain functions, and thin Prefect tasks around them."""

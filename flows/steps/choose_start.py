@@ -1,0 +1,88 @@
+"""Whether a training goes on from the champion, and from which files, as a Prefect task."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import yaml
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import ValidationError
+
+from flows.registry.models import Registry
+from lmcore.config import RunConfig
+from lmcore.data.config import TokenizerConfig
+from lmcore.data.documents import DocumentSet
+from lmcore.data.tokens.canaries import CanarySet
+from lmcore.errors import IntegrityError
+from lmcore.model.config import ModelConfig
+from lmcore.training.start import Start, from_scratch, objection
+from lmcore.version_folder import CANARIES, VersionFolder
+
+logger = logging.getLogger(__name__)
+
+
+def champion_weights(config: RunConfig, registry: Registry) -> str | None:
+    """What a run that asks to go on from the champion depends on: the hash of its weights."""
+    if config.training.start != "champion":
+        return None
+    number = registry.aliases(config.name).get("champion")
+    return registry.version(config.name, number).weights_sha256 if number is not None else None
+
+
+@task(name="choose-start", task_run_name="choose start {config.name}", cache_policy=NO_CACHE)
+def choose_start(config: RunConfig, documents: DocumentSet, registry: Registry) -> Start:
+    """Go on from the champion where that is asked for and sound; else say why not."""
+    if config.training.start != "champion":
+        return from_scratch("training.start is scratch")
+    number = registry.aliases(config.name).get("champion")
+    if number is None:
+        return _said(from_scratch("there is no champion to go on from yet"))
+    try:
+        folder = registry.open(registry.version(config.name, number))
+        problem = _objection(config, documents, folder)
+    except IntegrityError as error:
+        problem = f"its files cannot be used ({error})"
+    if problem is not None:
+        return _said(from_scratch(f"not from champion version {number}: {problem}"))
+    reason = (
+        f"goes on from champion version {number}: same tokenizer and shape, and all that it learnt"
+        " from is in the training text"
+    )
+    return _said(start_from(folder, version=number, reason=reason))
+
+
+def start_from(folder: VersionFolder, *, version: int, reason: str) -> Start:
+    """Go on from a verified version."""
+    canaries = CanarySet.read(folder.path / CANARIES)
+    return Start(
+        origin="champion",
+        reason=reason,
+        version=version,
+        weights_sha256=folder.weights_sha256,
+        model=folder.path / "model",
+        tokenizer=folder.path / "tokenizer",
+        canaries=canaries.forbidden if canaries else (),
+    )
+
+
+def _objection(config: RunConfig, documents: DocumentSet, folder: VersionFolder) -> str | None:
+    try:
+        stored = yaml.safe_load(folder.config)
+        tokenizer = TokenizerConfig.model_validate(stored.get("tokenizer") or {})
+        record = json.loads((folder.path / "model" / "model.json").read_text(encoding="utf-8"))
+        model = ModelConfig.model_validate(record["config"])
+    except (AttributeError, KeyError, ValueError, ValidationError, yaml.YAMLError):
+        return "this release cannot read how it was configured"
+    return objection(
+        tokenizer=(tokenizer, config.tokenizer),
+        model=(model, config.model),
+        learnt=folder.documents(),
+        today=documents.iter_rows(),
+    )
+
+
+def _said(start: Start) -> Start:
+    logger.info("start: %s", start.reason)
+    return start

@@ -1,0 +1,208 @@
+"""A checkpoint to scores, gates and a verdict, as a Prefect task."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.home.environment import Home
+from flows.registry.document_matches import removed_documents
+from flows.registry.models import Registry
+from flows.registry.versions import Version
+from flows.steps.tokenize_documents import Tokenized
+from lmcore.artifacts import ContentStore
+from lmcore.config import RunConfig
+from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
+from lmcore.data.documents import DocumentSet
+from lmcore.errors import IntegrityError, NotFoundError, UserError
+from lmcore.evaluation.evaluate import ChampionInput, evaluate_model
+from lmcore.evaluation.report import EvalReport
+from lmcore.tasks.base_model import BaseModel
+from lmcore.tasks.judging.evaluate import evaluate_task
+from lmcore.training.checkpoint import Checkpoint
+from lmcore.training.trials.parts import PartModel
+
+logger = logging.getLogger(__name__)
+
+
+@task(
+    name="evaluate",
+    task_run_name="evaluate {config.name}",
+    cache_policy=NO_CACHE,
+    timeout_seconds=12 * 3600,
+)
+def evaluate(
+    config: RunConfig,
+    documents: DocumentSet,
+    tokenized: Tokenized,
+    checkpoint: Checkpoint,
+    champion: ChampionInput | None,
+    home: Home,
+    parts: Sequence[PartModel] = (),
+    removals: Removals = NOTHING_REMOVED,
+    base: BaseModel | None = None,
+    unaided: ChampionInput | None = None,
+) -> EvalReport:
+    """Score the candidate and the champion on the same documents and ask every gate."""
+    if config.task != "language_modelling":
+        return evaluate_task(
+            ContentStore(home.content),
+            task=config.task,
+            documents=documents,
+            tokenizer=tokenized.tokenizer,
+            shards=tokenized.shards,
+            checkpoint=checkpoint,
+            champion=champion,
+            base=base,
+            gates=config.gates,
+            seed=config.training.seed,
+            removals=removals,
+            unaided=unaided,
+        )
+    return evaluate_model(
+        ContentStore(home.content),
+        documents=documents,
+        tokenizer=tokenized.tokenizer,
+        shards=tokenized.shards,
+        checkpoint=checkpoint,
+        champion=champion,
+        gates=config.gates,
+        seed=config.training.seed,
+        parts=parts,
+        removals=removals,
+    )
+
+
+def current_base(
+    registry: Registry, config: RunConfig, removals: Removals = NOTHING_REMOVED
+) -> BaseModel | None:
+    """The champion of the language model that a task starts from; None where it names none.
+
+    Raises:
+        NotFoundError: If there is no such model.
+        UserError: If it has no champion, or is no language model.
+        IntegrityError: If its files are damaged.
+    """
+    if config.base is None:
+        return None
+    known = registry.models()
+    if config.base not in known:
+        raise NotFoundError(
+            f"base: model {config.base!r} does not exist; registered are"
+            f" {', '.join(known) or 'none'}. Train it first, or set base: null to start from"
+            " random weights"
+        )
+    number = registry.aliases(config.base).get("champion")
+    if number is None:
+        raise UserError(
+            f"base: {config.base} has no champion yet; promote one of its versions, or set base:"
+            " null to start from random weights"
+        )
+    version = registry.version(config.base, number)
+    if version.task != "language_modelling":
+        raise UserError(
+            f"base: {config.base} is a model for {version.task}; a task starts from a language"
+            " model"
+        )
+    return base_model(registry, version, removals)
+
+
+def base_model(
+    registry: Registry, version: Version, removals: Removals = NOTHING_REMOVED
+) -> BaseModel:
+    """A version of a language model as what a task starts from.
+
+    Raises:
+        IntegrityError: If its files are damaged.
+    """
+    folder = registry.open(version)
+    rows = list(folder.documents())
+    train = [row for row in rows if row["split"] in ("train", "tune")]
+    train_ids = {row["id"] for row in train}
+    licenses: Counter[str] = Counter()
+    for row in train:
+        licenses[row["license"]] += row["num_bytes"]
+    return BaseModel(
+        model=version.model,
+        version=version.number,
+        key=version.manifest_sha256,
+        weights=folder.path / "model",
+        tokenizer=folder.path / "tokenizer",
+        train_ids=train_ids,
+        removed=len(train_ids & removed_documents(folder, removals)),
+        licenses=dict(sorted(licenses.items())),
+    )
+
+
+def current_champion(
+    registry: Registry, model: str, removals: Removals = NOTHING_REMOVED
+) -> ChampionInput | None:
+    """The champion to be beaten, with all that is needed to score it again.
+
+    One whose files are damaged is passed on as such: the champion gate then says
+    INCOMPARABLE instead of promoting against nobody.
+
+    Args:
+        registry: Where the model is registered.
+        model: Its name.
+        removals: What must be forgotten by now.
+    """
+    number = registry.aliases(model).get("champion")
+    if number is None:
+        return None
+    return _to_judge(registry, registry.version(model, number), removals)
+
+
+def newest_unaided(
+    registry: Registry,
+    config: RunConfig,
+    champion: ChampionInput | None,
+    removals: Removals = NOTHING_REMOVED,
+) -> ChampionInput | None:
+    """The newest version of a task that began from random weights, beside one with a base model.
+
+    Args:
+        registry: Where the model is registered.
+        config: Of the run; None is the answer where it names no base model.
+        champion: Of the model, in case it is this version: its files were verified already.
+        removals: What must be forgotten by now.
+    """
+    if config.base is None:
+        return None
+    for version in reversed(registry.versions(config.name)):
+        # Language models have no such tag either: the name may have been one's.
+        if version.task == config.task and "base" not in version.tags and not version.quarantined:
+            if champion is not None and champion.version == version.number:
+                return champion
+            return _to_judge(registry, version, removals)
+    return None
+
+
+def _to_judge(registry: Registry, version: Version, removals: Removals) -> ChampionInput:
+    try:
+        folder = registry.open(version)
+    except IntegrityError as error:
+        logger.warning("version %d: %s", version.number, error)
+        nowhere = registry.home.empty / "damaged"
+        return ChampionInput(
+            version=version.number,
+            weights=nowhere,
+            tokenizer=nowhere,
+            key=version.manifest_sha256,
+            problem=str(error),
+        )
+    rows = list(folder.documents())
+    train_ids = {row["id"] for row in rows if row["split"] in ("train", "tune")}
+    return ChampionInput(
+        version=version.number,
+        weights=folder.path / "model",
+        tokenizer=folder.path / "tokenizer",
+        key=version.manifest_sha256,
+        train_ids=train_ids,
+        known_ids={row["id"] for row in rows},
+        removed=len(train_ids & removed_documents(folder, removals)),
+    )

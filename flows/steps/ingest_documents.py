@@ -1,0 +1,67 @@
+"""Sources to documents, as Prefect tasks."""
+
+from __future__ import annotations
+
+import logging
+
+from prefect import task
+
+from flows.home.environment import Home
+from flows.steps.retries import RETRY_IO
+from lmcore.artifacts import ContentStore
+from lmcore.config import RunConfig
+from lmcore.data.copies.removal import Removals, read_removals
+from lmcore.data.documents import DocumentSet
+from lmcore.data.ingest.ingest import SourceFingerprint, fingerprint_sources, ingest
+
+logger = logging.getLogger(__name__)
+
+
+@task(name="fingerprint", task_run_name="fingerprint sources", timeout_seconds=6 * 3600, **RETRY_IO)
+def fingerprint(config: RunConfig) -> SourceFingerprint:
+    """Hash the bytes of every source, so that an unchanged corpus is recognised."""
+    found = fingerprint_sources(config.sources)
+    logger.info("sources: %s files, %.1f MB", f"{found.files:,}", found.bytes / 1e6)
+    return found
+
+
+@task(name="ingest", task_run_name="ingest documents", timeout_seconds=24 * 3600, **RETRY_IO)
+def ingest_documents(
+    config: RunConfig, found: SourceFingerprint, home: Home, removals: Removals | None = None
+) -> DocumentSet:
+    """Read, clean, mask, cluster and split the sources.
+
+    Args:
+        config: The pipeline's configuration.
+        found: The sources' files.
+        home: Where the result goes.
+        removals: What must be kept out; None: what this home knows of.
+    """
+    if removals is None:
+        removals = read_removals(home.removals).for_model(config.name)
+    documents = ingest(
+        ContentStore(home.content),
+        sources=config.sources,
+        data=config.data,
+        policy=config.policy,
+        ledger_path=home.splits,
+        removals=removals,
+        fingerprint=found,
+    )
+    summary = documents.summary
+    logger.info(
+        "ingest: %s documents, %.1f MB; train %s, tune %s, validation %s; quarantined %s",
+        f"{summary['documents']:,}",
+        summary["bytes"] / 1e6,
+        f"{summary['train_documents']:,}",
+        f"{summary['tune_documents']:,}",
+        f"{summary['validation_documents']:,}",
+        summary["quarantined"],
+    )
+    if removals:
+        logger.info(
+            "ingest: %s texts kept out because of %s removals",
+            f"{summary['removed_documents']:,}",
+            f"{len(removals):,}",
+        )
+    return documents

@@ -1,0 +1,227 @@
+"""Everything that a version consists of, put together and registered, as a Prefect task."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.home.environment import Home
+from flows.registry.models import Registry
+from flows.registry.tracking import TrackedRun
+from flows.registry.versions import Version, fact_tags
+from flows.steps.run_key import RunKey, library_versions, lock_digest, processor_name
+from flows.steps.tokenize_documents import Tokenized
+from lmcore.config import RunConfig
+from lmcore.data.copies.removal import Removals
+from lmcore.data.copies.sketches import sketch_text
+from lmcore.data.documents import DocumentSet
+from lmcore.evaluation.report import EvalReport
+from lmcore.reporting.version.card import render_card
+from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.version.report import render_report
+from lmcore.tasks.base_model import BaseModel
+from lmcore.training.checkpoint import Checkpoint
+from lmcore.training.start import Start
+from lmcore.version_folder import assemble_version
+
+logger = logging.getLogger(__name__)
+
+#: Input that MLflow shows and tries.
+_EXAMPLES = {
+    "sentiment": "It was well worth the wait.",
+    "translation": "A man reads a letter.",
+    "summarization": "The council met on Monday. It spoke about the bridge. Work begins in May.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A trained and judged model with everything that it was made from.
+
+    Attributes:
+        sources_digest: Bytes of every source, whatever was removed of them.
+        removals: What was kept out of the documents.
+        start: Whether the training went on from a champion, and why.
+        base: The language model that a task started from.
+    """
+
+    config: RunConfig
+    key: RunKey
+    sources_digest: str
+    removals: Removals
+    documents: DocumentSet
+    start: Start
+    tokenized: Tokenized
+    checkpoint: Checkpoint
+    report: EvalReport
+    champion: int | None
+    seconds: Mapping[str, float]
+    base: BaseModel | None = None
+
+    @property
+    def fingerprints(self) -> dict[str, str | None]:
+        """data, tokenizer, config and weights, as in the answer of a run."""
+        return {
+            "data": self.key.data,
+            "tokenizer": self.tokenized.tokenizer.key,
+            "config": self.key.config,
+            "weights": self.checkpoint.summary["weights_sha256"],
+        }
+
+    def lineage(self) -> dict[str, Any]:
+        """What made the version, in digests: enough to find or to rebuild each part."""
+        return {
+            "model": self.config.name,
+            "task": self.config.task,
+            "run_key": self.key.digest,
+            "data": self.key.data,
+            "config": self.key.config,
+            "code": self.key.code,
+            "libraries": library_versions(),
+            "lock": lock_digest(),
+            "processor": processor_name(),
+            "sources": self.sources_digest,
+            "removals": [removal.id for removal in self.removals.entries],
+            "documents": self.documents.key,
+            "tokenizer": self.tokenized.tokenizer.key,
+            "shards": self.tokenized.shards.key,
+            "checkpoint": self.checkpoint.key,
+            "evaluation": self.report.key,
+            "start": self.start.to_json(),
+            "plan": self.checkpoint.plan().model_dump(mode="json"),
+            **self._lineage_of_task(),
+        }
+
+    def _lineage_of_task(self) -> dict[str, Any]:
+        if self.config.task == "language_modelling":
+            return {}
+        return {
+            "base": self.base.to_json() if self.base else None,
+            "adaptation": self.checkpoint.summary.get("adaptation"),
+        }
+
+    def report_data(self, *, version: int | None = None, outcome: str | None = None) -> ReportData:
+        """What the report page and the card tell.
+
+        Both are stored inside the version, before it has a number or is promoted; what is shown
+        elsewhere may say more.
+        """
+        verdict = self.report.verdict()
+        return ReportData(
+            model=self.config.name,
+            task=self.config.task,
+            version=version,
+            outcome=outcome or ("passed" if verdict.passed else "rejected"),
+            reason=verdict.reason,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            metrics=self.report.metrics(),
+            champion=self.champion,
+            gates=[gate.to_json() for gate in verdict.results],
+            curve=self.checkpoint.log(),
+            best_step=self.checkpoint.summary["best_step"],
+            documents=self.documents.summary,
+            ledger={**self.documents.ledger(), **self.report.ledger()},
+            sources=[
+                {k: s.get(k) for k in ("license", "origin", "documents", "bytes")}
+                for s in self.documents.sources()
+            ],
+            samples=self.report.samples(),
+            tables=self.report.tables(),
+            attention=self.report.attention(),
+            base=self.base.designation if self.base else None,
+            seconds=self.seconds,
+            fingerprints={
+                **self.fingerprints,
+                "code": self.key.code,
+                "libraries": self.key.libraries,
+            },
+            config_yaml=self.config.to_yaml(),
+            plan={
+                "start": self.start.reason,
+                **self.checkpoint.plan().model_dump(mode="json"),
+            },
+            environment={
+                "system": platform.platform(terse=True),
+                "processor": platform.machine(),
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+                **library_versions(),
+            },
+        )
+
+
+def _canaries(tokenized: Tokenized) -> dict[str, Any] | None:
+    """What the model was trained with and must never emit."""
+    found = tokenized.shards.canaries()
+    return found.to_json() if found and found.forbidden else None
+
+
+@task(
+    name="register",
+    task_run_name="register {candidate.config.name}",
+    cache_policy=NO_CACHE,
+    retries=1,
+    retry_delay_seconds=2,
+)
+def register_version(
+    candidate: Candidate, home: Home, tracked: TrackedRun, flow_run_id: str | None
+) -> Version:
+    """Write report and card, assemble the version folder, and register it with its verdict."""
+    data = candidate.report_data()
+    verdict = candidate.report.verdict()
+    page = render_report(data)
+    folder = assemble_version(
+        home.work / f"version-{candidate.key.digest[:32]}",
+        best=candidate.checkpoint.path / "best",
+        tokenizer=candidate.tokenized.tokenizer.path,
+        evaluation=candidate.report.path,
+        documents=candidate.documents.iter_rows(),
+        sources=candidate.documents.sources(),
+        config=candidate.config.to_yaml(),
+        report=page,
+        card=render_card(data),
+        lineage=candidate.lineage(),
+        canaries=_canaries(candidate.tokenized),
+        sketches=(
+            (document.id, sketch_text(document.text).to_bytes())
+            for document in candidate.documents.iter_documents()
+        ),
+        summary={"model": candidate.config.name, "verdict": verdict.reason},
+    )
+    tracked.log_text(page, "report.html")
+    tracked.log_text(json.dumps(data.to_json()["gates"], indent=1), "gates.json")
+    tracked.log_text(candidate.config.to_yaml(), "config.yaml")
+    version = Registry(home).register(
+        candidate.config.name,
+        folder,
+        run_id=tracked.run_id,
+        run_key=candidate.key.digest,
+        passed=verdict.passed,
+        verdict=verdict.reason,
+        metrics=data.metrics,
+        fingerprints=candidate.fingerprints,
+        flow_run_id=flow_run_id,
+        description=f"{data.outcome}: {verdict.reason}",
+        tags={
+            **fact_tags(data.gates, data.documents),
+            "task": candidate.config.task,
+            "run_base": candidate.key.base,
+            "start_weights": candidate.start.weights_sha256 or "",
+            **({"base": candidate.base.designation} if candidate.base else {}),
+        },
+        task=candidate.config.task,
+        example=_EXAMPLES.get(candidate.config.task, "Once upon a time"),
+    )
+    shutil.rmtree(folder.path, ignore_errors=True)  # the registry has its own copy, and verified it
+    logger.info("register: version %d of %s", version.number, version.model)
+    return version

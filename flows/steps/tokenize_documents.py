@@ -1,0 +1,78 @@
+"""Documents to a tokenizer and token shards, as a Prefect task."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+from prefect import task
+
+from flows.home.environment import Home
+from flows.steps.retries import RETRY_IO
+from lmcore.artifacts import ContentStore
+from lmcore.config import RunConfig
+from lmcore.data.documents import DocumentSet
+from lmcore.data.tokens.canaries import CanarySet, plan_canaries
+from lmcore.data.tokens.shards import ShardSet, write_shards
+from lmcore.data.tokens.tokenizer import TokenizerHandle, adopt_tokenizer, fit_tokenizer
+from lmcore.tasks.base_model import BaseModel
+from lmcore.tasks.base_model import adopt_tokenizer as adopt_base_tokenizer
+from lmcore.training.start import Start
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenized:
+    """A fitted tokenizer and the text that it cut."""
+
+    tokenizer: TokenizerHandle
+    shards: ShardSet
+
+
+@task(name="tokenize", task_run_name="tokenize documents", timeout_seconds=24 * 3600, **RETRY_IO)
+def tokenize_documents(
+    config: RunConfig,
+    documents: DocumentSet,
+    home: Home,
+    start: Start | None = None,
+    base: BaseModel | None = None,
+) -> Tokenized:
+    """Fit the tokenizer on the training text alone, then write shards, with canaries if asked.
+
+    Examples of a task are counted and judged one by one, so there are no canaries among them.
+
+    Args:
+        config: The pipeline's configuration.
+        documents: Their train and tune splits.
+        home: Where the results go.
+        start: A training that goes on from a model keeps its tokenizer, and what it may not emit.
+        base: A task that starts from a language model takes over its tokenizer.
+    """
+    store = ContentStore(home.content)
+    if base is not None:
+        tokenizer = adopt_base_tokenizer(store, base)
+    elif start is not None and start.tokenizer is not None:
+        tokenizer = adopt_tokenizer(
+            store, documents, config=config.tokenizer, folder=start.tokenizer
+        )
+    else:
+        tokenizer = fit_tokenizer(
+            store,
+            documents,
+            config=config.tokenizer,
+            with_targets=config.task in ("translation", "summarization"),
+        )
+    planned = None
+    if config.policy.canaries == "in_run" and config.task == "language_modelling":
+        planned = plan_canaries(documents, seed=config.training.seed)
+    if start is not None and start.canaries:
+        planned = replace(planned or CanarySet(key="none"), inherited=start.canaries)
+    shards = write_shards(store, documents, tokenizer, canaries=planned)
+    logger.info(
+        "tokenize: %s, %s tokens in the vocabulary, %.2f bytes a token",
+        tokenizer.summary["kind"],
+        f"{tokenizer.summary['vocab_size']:,}",
+        shards.summary["bytes_per_token"],
+    )
+    return Tokenized(tokenizer=tokenizer, shards=shards)

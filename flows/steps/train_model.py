@@ -1,0 +1,173 @@
+"""Token shards to a checkpoint, as a Prefect task that shows and records its progress."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled
+
+from flows.home.artifact_keys import artifact_key
+from flows.home.environment import Home
+from flows.home.signals import stop_requested
+from flows.registry.tracking import TrackedRun
+from flows.steps.progress import Displays
+from flows.steps.tokenize_documents import Tokenized
+from lmcore.artifacts import ContentStore
+from lmcore.config import RunConfig
+from lmcore.data.documents import DocumentSet
+from lmcore.evaluation.gates.data_sufficiency import SHARES
+from lmcore.tasks.base_model import BaseModel
+from lmcore.tasks.training import TaskPlans, train_task
+from lmcore.training.checkpoint import Checkpoint
+from lmcore.training.events import Listener, TrainingEvent, TrainingInterrupted
+from lmcore.training.start import Start
+from lmcore.training.train import train
+from lmcore.training.trials.parts import PartModel, train_on_parts
+
+logger = logging.getLogger(__name__)
+
+_LOOKS = {"tune_bits_per_byte": "bits/byte", "tune_loss_nats": "nats"}
+
+
+@task(name="train", task_run_name="train {config.name}", cache_policy=NO_CACHE)
+def train_model(
+    config: RunConfig,
+    tokenized: Tokenized,
+    home: Home,
+    tracked: TrackedRun,
+    nonce: int,
+    start: Start,
+    documents: DocumentSet | None = None,
+    base: BaseModel | None = None,
+) -> Checkpoint | State[None]:
+    """Train, or go on with a training that was stopped; a stop ends the task Cancelled."""
+    with Displays(artifact_key("training", config.name)) as displays:
+
+        def on_event(event: TrainingEvent) -> None:
+            displays.show(event)
+            if event.kind in ("step", "evaluation"):
+                # Both stages of a task count their steps from zero.
+                stage = f"{event.stage}_" if event.stage else ""
+                values = {f"{stage}{name}": value for name, value in event.values.items()}
+                tracked.log_metrics(values, step=event.step, patience_seconds=2.0)
+            elif event.kind == "checkpoint":
+                # What a resume will not train again must be in the store by now.
+                tracked.log_metrics({}, step=event.step)
+
+        try:
+            checkpoint = trained(
+                config,
+                tokenized,
+                home,
+                start=start,
+                documents=documents,
+                base=base,
+                nonce=nonce,
+                on_event=on_event,
+            )
+        except TrainingInterrupted as stop:
+            return Cancelled(message=str(stop))
+    summary = checkpoint.summary
+    of_tune = next(
+        f"{summary[key]:.3f} {unit}" for key, unit in _LOOKS.items() if summary.get(key) is not None
+    )
+    logger.info(
+        "train: %s steps, %.1f M tokens (%.2f epochs), %.0f s, %.1fk tokens/s, tune %s",
+        f"{summary['steps']:,}",
+        summary["tokens_seen"] / 1e6,
+        summary["epochs_seen"],
+        summary["train_seconds"],
+        summary["train_tokens_per_second"] / 1e3,
+        of_tune,
+    )
+    return checkpoint
+
+
+def trained(
+    config: RunConfig,
+    tokenized: Tokenized,
+    home: Home,
+    *,
+    start: Start,
+    documents: DocumentSet | None,
+    base: BaseModel | None,
+    on_event: Listener,
+    nonce: int = 0,
+    replay: TaskPlans | None = None,
+) -> Checkpoint:
+    """Train what a configuration says, a language model or a task.
+
+    Args:
+        config: The pipeline's configuration.
+        tokenized: Tokenizer and shards.
+        home: Where checkpoint and resume state go.
+        start: Where a language model begins.
+        documents: With targets, for a task.
+        base: The language model that a task starts from.
+        on_event: Is told what happens.
+        nonce: Another value trains again.
+        replay: Recorded plans to follow; a language model has the one of `task`.
+
+    Raises:
+        TrainingInterrupted: If the user stopped; the same call goes on.
+    """
+    common: dict[str, Any] = {
+        "shards": tokenized.shards,
+        "tokenizer": tokenized.tokenizer,
+        "model": config.model,
+        "training": config.training.model_copy(update={"start": start.origin}),
+        "work_dir": home.work,
+        "nonce": nonce,
+        "on_event": on_event,
+        "should_stop": stop_requested,
+    }
+    store = ContentStore(home.content)
+    if config.task == "language_modelling":
+        plan = replay.task if replay else None
+        return train(store, initial=start.model, replay=plan, **common)
+    assert documents is not None
+    return train_task(
+        store,
+        task=config.task,
+        documents=documents,
+        options=config.fine_tuning,
+        base=base,
+        replay=replay,
+        **common,
+    )
+
+
+@task(name="train-parts", task_run_name="train parts {config.name}", cache_policy=NO_CACHE)
+def train_parts(
+    config: RunConfig,
+    documents: DocumentSet,
+    tokenized: Tokenized,
+    checkpoint: Checkpoint,
+    home: Home,
+) -> list[PartModel] | State[None]:
+    """Train on parts of the text too, so that the advice on more data can be given."""
+    try:
+        parts = train_on_parts(
+            ContentStore(home.content),
+            documents=documents,
+            tokenizer=tokenized.tokenizer,
+            model=config.model,
+            training=config.training,
+            whole=checkpoint,
+            shares=SHARES[:-1],
+            work_dir=home.work,
+            should_stop=stop_requested,
+        )
+    except TrainingInterrupted as stop:
+        return Cancelled(message=str(stop))
+    for part in parts:
+        logger.info(
+            "train: on %.0f %% of the text, tune %.3f bits/byte",
+            100 * part.share,
+            part.checkpoint.summary["tune_bits_per_byte"],
+        )
+    return parts

@@ -1,0 +1,51 @@
+"""Every control of every gate: the rows of the matrix.
+
+A module of controls is added by one line in `_MODULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lmcore.controls import (
+    bias,
+    bias_task,
+    champion,
+    competence,
+    data_sufficiency,
+    instrument,
+    instrument_task,
+    memorisation,
+    overfitting,
+    ownership,
+)
+from lmcore.controls.control import Control
+from lmcore.errors import UserError
+
+_MODULES = (
+    instrument,
+    instrument_task,
+    competence,
+    champion,
+    overfitting,
+    memorisation,
+    ownership,
+    data_sufficiency,
+    bias,
+    bias_task,
+)
+
+CONTROLS: tuple[Control, ...] = tuple(control for module in _MODULES for control in module.CONTROLS)
+
+
+def controls(gate: str | None = None) -> Sequence[Control]:
+    """The controls of one gate, or of all.
+
+    Raises:
+        UserError: If no gate of that name has controls.
+    """
+    found = [control for control in CONTROLS if gate in (None, control.gate)]
+    if not found:
+        known = ", ".join(dict.fromkeys(control.gate for control in CONTROLS))
+        raise UserError(f"--gate {gate}: no such gate has controls; expected one of {known}")
+    return found

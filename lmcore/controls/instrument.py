@@ -1,0 +1,266 @@
+"""Controls of the gate `instrument`: measurements that must not be believed.
+
+The broken instruments are the healthy model with one thing changed in how it is read, so nothing
+but the fault distinguishes them.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lmcore.controls.bench import (
+    ControlBench,
+    World,
+    make_document,
+    make_document_set,
+)
+from lmcore.controls.control import Control
+from lmcore.data.config import TokenizerConfig
+from lmcore.data.documents import Document
+from lmcore.data.tokens.tokenizer import Tokenizer, fit_tokenizer
+from lmcore.evaluation.gates.instrument import instrument, probe_instrument
+from lmcore.evaluation.gates.result import GateResult
+from lmcore.model.boundaries import Boundaries
+from lmcore.model.language_model import Features, RecurrentAttentionLM
+from lmcore.model.layers import AttentionMixer
+from lmcore.model.state import AttentionState, LayerState
+from lmcore.training.step import new_model
+
+_TEXTS = 8
+
+
+class Unmasked(AttentionMixer):
+    """Attention that sees every token of the chunk, later ones too."""
+
+    def forward(
+        self, x: Tensor, state: LayerState, boundaries: Boundaries
+    ) -> tuple[Tensor, AttentionState]:
+        """Plain softmax attention over the chunk, without a mask."""
+        _, after = super().forward(x, state, boundaries)
+        lanes, length, _ = x.shape
+        parts = self.qkv(x).view(lanes, length, 3, self.num_heads, self.head_dim)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        y = functional.scaled_dot_product_attention(query, key, value)
+        return self.out(y.transpose(1, 2).reshape(lanes, length, -1)), after
+
+
+class Shifted(RecurrentAttentionLM):
+    """What is predicted at a place stands one place too late."""
+
+    by = 1
+
+    def features(self, *args: Any, **options: Any) -> Any:
+        """Features of the model, rolled along the chunk."""
+        features, state = super().features(*args, **options)
+        return Features(features.vectors.roll(self.by, dims=1), features.copies), state
+
+
+class Peeking(Shifted):
+    """What is predicted at a place stands one place too early."""
+
+    by = -1
+
+
+class Mixing(RecurrentAttentionLM):
+    """A lane's predictions depend on its neighbours, as batch statistics do."""
+
+    def features(self, *args: Any, **options: Any) -> Any:
+        """Features of the model, less a tenth of their mean over lanes."""
+        features, state = super().features(*args, **options)
+        mixed = features.vectors - 0.1 * features.vectors.mean(dim=0, keepdim=True)
+        return Features(mixed, features.copies), state
+
+
+class Forgetless(RecurrentAttentionLM):
+    """The end token does not reset, so a document feels the one before."""
+
+    def features(self, *args: Any, **options: Any) -> Any:
+        """Features of the model as if no token ended a document."""
+        kept, self.end_id = self.end_id, -1
+        try:
+            return super().features(*args, **options)
+        finally:
+            self.end_id = kept
+
+
+class Broken(RecurrentAttentionLM):
+    """A model whose numbers are not numbers."""
+
+    def features(self, *args: Any, **options: Any) -> Any:
+        """Not a number, everywhere."""
+        features, state = super().features(*args, **options)
+        return Features(features.vectors * math.nan, features.copies), state
+
+
+class Lossy:
+    """A tokenizer that drops the first letter of the alphabet from what it reads."""
+
+    def __init__(self, inner: Tokenizer) -> None:
+        self._inner = inner
+        self.kind, self.vocab_size, self.end_id = inner.kind, inner.vocab_size, inner.end_id
+        self.pieces = inner.pieces
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text without its letters `a`."""
+        return self._inner.encode(text.replace("a", ""))
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of many texts."""
+        return [self.encode(text) for text in texts]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of ids."""
+        return self._inner.decode(ids)
+
+    def save(self, folder: Any) -> None:
+        """Not needed here."""
+        raise NotImplementedError
+
+
+def as_kind(model: RecurrentAttentionLM, kind: type[RecurrentAttentionLM]) -> RecurrentAttentionLM:
+    """The same weights read by a broken class."""
+    other = copy.deepcopy(model)
+    other.__class__ = kind
+    return other
+
+
+def unmasked(model: RecurrentAttentionLM) -> RecurrentAttentionLM:
+    """The same weights with an attention that sees the future."""
+    other = copy.deepcopy(model)
+    for mixer in other.mixers:
+        if isinstance(mixer, AttentionMixer):
+            mixer.__class__ = Unmasked
+    return other
+
+
+def judge(
+    bench: ControlBench,
+    *,
+    model: RecurrentAttentionLM | None = None,
+    world: World | None = None,
+    tokenizer: Tokenizer | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> GateResult:
+    """Ask the gate about the healthy model with single parts replaced.
+
+    Args:
+        bench: Of the seed.
+        model: Instead of the healthy one.
+        world: Documents instead of the healthy ones.
+        tokenizer: Instead of the healthy one.
+        facts: Of the tokenizer's handle.
+    """
+    sound = world or bench.sound
+    model = model or bench.healthy_model
+    texts = _spread(sound.targets)
+    evidence = probe_instrument(
+        model,
+        tokenizer=tokenizer or sound.loaded,
+        tokenizer_facts=facts or sound.tokenizer.summary,
+        documents=sound.documents,
+        scored=bench.healthy_scores if world is None else sound.scores(model),
+        texts=texts,
+        seed=bench.seed,
+    )
+    return instrument(evidence, limits=bench.gates.instrument, required=True)
+
+
+def _spread(targets: Sequence[Document]) -> list[Document]:
+    return list(targets[:: max(1, len(targets) // _TEXTS)][:_TEXTS])
+
+
+def read_by(kind: type[RecurrentAttentionLM]) -> Callable[[ControlBench], GateResult]:
+    """A control whose model is the healthy one, read by a broken class."""
+
+    def run(bench: ControlBench) -> GateResult:
+        return judge(bench, model=as_kind(bench.healthy_model, kind))
+
+    return run
+
+
+def future_in_attention(bench: ControlBench) -> GateResult:
+    """Attention without its mask."""
+    return judge(bench, model=unmasked(bench.healthy_model))
+
+
+def tokenizer_of_validation(bench: ControlBench) -> GateResult:
+    """A tokenizer fitted on the very text that is scored."""
+    sides = {"train": "validation", "validation": "train", "tune": "tune"}
+    swapped = [
+        make_document(document.text, split=sides[document.split]) for document in bench.corpus
+    ]
+    other = fit_tokenizer(
+        bench.store,
+        make_document_set(bench.store, swapped),
+        config=TokenizerConfig(vocab_size=bench.sound.loaded.vocab_size),
+    )
+    tokenizer = other.load()
+    model = new_model(
+        bench.sound.model,
+        vocab_size=tokenizer.vocab_size,
+        end_id=tokenizer.end_id,
+        seed=bench.seed,
+        device="cpu",
+    ).eval()
+    return judge(bench, model=model, tokenizer=tokenizer, facts=other.summary)
+
+
+def tokenizer_that_loses_text(bench: ControlBench) -> GateResult:
+    """A tokenizer that does not give every text back."""
+    return judge(bench, tokenizer=Lossy(bench.sound.loaded))
+
+
+def copy_in_train(bench: ControlBench) -> GateResult:
+    """A near-copy of a scored document on the train side."""
+    scored = next(document for document in bench.corpus if document.split == "validation")
+    near = make_document(scored.text + " " + scored.text[:10], cluster=scored.cluster)
+    world = bench.world([*bench.corpus, near], tokenizer=bench.sound.tokenizer)
+    facts = {"split": "train", "fitted_on": world.documents.key}
+    return judge(bench, world=world, facts=facts)
+
+
+def healthy_model(bench: ControlBench) -> GateResult:
+    """The healthy model as it is."""
+    return judge(bench)
+
+
+def any_weights(bench: ControlBench) -> GateResult:
+    """A sound instrument is one whatever the weights: these are large and random."""
+    model = copy.deepcopy(bench.healthy_model)
+    rng = np.random.default_rng(bench.seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            values = rng.normal(0, 0.3, tuple(parameter.shape)).astype(np.float32)
+            parameter.copy_(torch.from_numpy(values))
+    return judge(bench, model=model)
+
+
+def _negative(name: str, run: Callable[[ControlBench], GateResult]) -> Control:
+    return Control(gate="instrument", name=name, kind="negative", run=run, cost_seconds=0.4)
+
+
+def _healthy(name: str, run: Callable[[ControlBench], GateResult]) -> Control:
+    return Control(gate="instrument", name=name, kind="healthy", run=run, cost_seconds=0.4)
+
+
+CONTROLS = (
+    _negative("attention without its mask", future_in_attention),
+    _negative("logits one place too late", read_by(Shifted)),
+    _negative("logits one place too early", read_by(Peeking)),
+    _negative("lanes that mix", read_by(Mixing)),
+    _negative("no reset between documents", read_by(Forgetless)),
+    _negative("not a number", read_by(Broken)),
+    _negative("tokenizer fitted on validation", tokenizer_of_validation),
+    _negative("tokenizer that loses text", tokenizer_that_loses_text),
+    _negative("copy of a scored document in train", copy_in_train),
+    _healthy("healthy model", healthy_model),
+    _healthy("random weights", any_weights),
+)

@@ -1,0 +1,251 @@
+"""Controls of the gates `pii` and `provenance`: text that must not be used, and text that may.
+
+In: a seed.  Out: what the gate says of a small corpus that is really read, masked and split in a
+temporary folder (provenance), or of planted personal data (pii).  Names and numbers are made up.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lmcore.artifacts import ContentStore
+from lmcore.controls.control import Control, by_seed
+from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
+from lmcore.data.copies.removal import KEPT, MAX_SHIFT, NOTHING_REMOVED, Removal, Removals
+from lmcore.data.copies.sketches import sketch_text
+from lmcore.data.documents import DocumentSet
+from lmcore.data.ingest.ingest import ingest
+from lmcore.data.text.cleaning import document_id
+from lmcore.data.text.privacy import Span, SpanHashes
+from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.gates.pii import pii
+from lmcore.evaluation.gates.provenance import provenance
+from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.ownership import examine_ownership, manifest_mismatch
+from lmcore.evaluation.pii import PiiEvidence, keep_all, mask_patterns, plant, recall, search
+
+_DOCUMENTS = 40
+_WORDS = 160
+# Share of the words that are changed before a removed document is brought back.
+_EDITED = 0.05
+
+
+def _text(rng: random.Random, words: int = _WORDS) -> str:
+    return " ".join(f"w{rng.randrange(3000)}" for _ in range(words))
+
+
+def _texts(seed: int) -> list[str]:
+    rng = random.Random(f"ownership {seed}")
+    return [_text(rng) for _ in range(_DOCUMENTS)]
+
+
+def _edited(text: str, seed: int) -> str:
+    """The text with one word in twenty changed, a sentence in front and one behind."""
+    rng = random.Random(f"edits {seed}")
+    words = [f"x{rng.randrange(3000)}" if rng.random() < _EDITED else w for w in text.split()]
+    return f"As was said before: {' '.join(words)} And so on."
+
+
+def _removed(text: str) -> Removals:
+    return Removals.of(
+        [
+            Removal(
+                document=document_id(text),
+                sketch=sketch_text(text, kept=KEPT, max_shift=MAX_SHIFT),
+                reason="asked for",
+                who="control",
+                at="2026-01-01T00:00:00+00:00",
+            )
+        ]
+    )
+
+
+def _judged(
+    texts: Sequence[str],
+    *,
+    license_: str = "CC0-1.0",
+    policy: PolicyConfig | None = None,
+    at_ingest: Removals = NOTHING_REMOVED,
+    in_force: Removals = NOTHING_REMOVED,
+    broken: tuple[str, ...] = (),
+) -> GateResult:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        source = folder / "texts.jsonl"
+        source.write_text(
+            "".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8"
+        )
+        documents: DocumentSet = ingest(
+            ContentStore(folder / "content"),
+            sources=[SourceConfig(path=str(source), license=license_, origin="a control")],
+            data=DataConfig(),
+            policy=policy or PolicyConfig(),
+            ledger_path=folder / "splits.sqlite",
+            removals=at_ingest,
+        )
+        found = examine_ownership(documents, removals=in_force)
+    changes: dict[str, Any] = {**found.__dict__, "broken": (*found.broken, *broken)}
+    return provenance(documents.summary, required=True, ownership=type(found)(**changes))
+
+
+def unknown_licence(seed: int) -> GateResult:
+    """Text whose licence nobody stated, under the default policy."""
+    return _judged(_texts(seed), license_="unknown")
+
+
+def non_commercial(seed: int) -> GateResult:
+    """Non-commercial text in a pipeline that allows three licences only."""
+    policy = PolicyConfig(allow=["CC0-1.0", "MIT", "CC-BY-4.0"])
+    return _judged(_texts(seed), license_="CC-BY-NC-4.0", policy=policy)
+
+
+def edited_copy(seed: int) -> GateResult:
+    """A removed document that came back with small edits, past an ingest that did not know."""
+    texts = _texts(seed)
+    removals = _removed(texts[0])
+    return _judged([_edited(texts[0], seed), *texts[1:]], in_force=removals)
+
+
+def changed_manifest(seed: int) -> GateResult:
+    """A version whose manifest is not the one that was registered."""
+    rng = random.Random(seed)
+    found, registered = (f"{rng.getrandbits(256):064x}" for _ in range(2))
+    return _judged(_texts(seed), broken=manifest_mismatch(found, registered))
+
+
+def kept_out(seed: int) -> GateResult:
+    """The same edited copy, through an ingest that knows of the removal."""
+    texts = _texts(seed)
+    removals = _removed(texts[0])
+    return _judged(
+        [_edited(texts[0], seed), *texts], at_ingest=removals, in_force=removals, broken=()
+    )
+
+
+def allowed_text(seed: int) -> GateResult:
+    """Free text, and text under a choice of licences of which one is allowed."""
+    return _judged(_texts(seed), license_="CC-BY-NC-4.0 OR CC0-1.0", policy=_ALLOWED)
+
+
+_ALLOWED = PolicyConfig(allow=["CC0-1.0"])
+
+
+def _pii(
+    seed: int, *, masking: bool = True, unseen: bool = False, texts: Sequence[str] = ()
+) -> GateResult:
+    scrub = mask_patterns if masking else keep_all
+    known = SpanHashes(b"control")
+    known.add(Span(kind=item.kind, text=item.span) for item in plant(seed + 1, count=20))
+    evidence = PiiEvidence(
+        masking=masking,
+        recall=recall(scrub, plant(seed, unseen=unseen)),
+        egress=search(texts or _harmless(seed), known),
+        masked={},
+    )
+    return pii(evidence, limits=GatesConfig.default().pii, required=True)
+
+
+def _harmless(seed: int) -> list[str]:
+    """What a model may write: ordinary text, placeholders, and numbers that it made up."""
+    made_up = plant(seed + 2, count=5)
+    return [*_texts(seed)[:20], "Write to <EMAIL> or call <PHONE>.", *(i.text for i in made_up)]
+
+
+def scrubber_off(seed: int) -> GateResult:
+    """Nothing is masked."""
+    return _pii(seed, masking=False)
+
+
+def unseen_formats(seed: int) -> GateResult:
+    """Personal data written as masking does not know it: in words, without separators."""
+    return _pii(seed, unseen=True)
+
+
+def leaked(seed: int) -> GateResult:
+    """One of forty generated texts gives away a number that stands in the sources."""
+    secret = plant(seed + 1, count=20)[seed % 20]
+    return _pii(seed, texts=[*_harmless(seed), secret.text])
+
+
+def masked(seed: int) -> GateResult:
+    """Masking as installed, and a model that makes its numbers up."""
+    return _pii(seed)
+
+
+CONTROLS = (
+    Control(
+        gate="provenance",
+        name="unknown licence",
+        kind="negative",
+        run=by_seed(unknown_licence),
+        cost_seconds=0.3,
+    ),
+    Control(
+        gate="provenance",
+        name="non-commercial text in a commercial pipeline",
+        kind="negative",
+        run=by_seed(non_commercial),
+        cost_seconds=0.3,
+    ),
+    Control(
+        gate="provenance",
+        name="removed document back with small edits",
+        kind="negative",
+        run=by_seed(edited_copy),
+        cost_seconds=0.3,
+    ),
+    Control(
+        gate="provenance",
+        name="another manifest than the registered one",
+        kind="negative",
+        run=by_seed(changed_manifest),
+        cost_seconds=0.3,
+    ),
+    Control(
+        gate="provenance",
+        name="removed document kept out at ingest",
+        kind="healthy",
+        run=by_seed(kept_out),
+        cost_seconds=0.3,
+    ),
+    Control(
+        gate="provenance",
+        name="allowed text",
+        kind="healthy",
+        run=by_seed(allowed_text),
+        cost_seconds=0.3,
+    ),
+    Control(
+        gate="pii",
+        name="scrubber off",
+        kind="negative",
+        run=by_seed(scrubber_off),
+        cost_seconds=0.1,
+    ),
+    Control(
+        gate="pii",
+        name="unseen formats",
+        kind="negative",
+        run=by_seed(unseen_formats),
+        cost_seconds=0.1,
+    ),
+    Control(
+        gate="pii",
+        name="generated text gives away a number of the sources",
+        kind="negative",
+        run=by_seed(leaked),
+        cost_seconds=0.1,
+    ),
+    Control(
+        gate="pii",
+        name="masking on, numbers made up",
+        kind="healthy",
+        run=by_seed(masked),
+        cost_seconds=0.1,
+    ),
+)

@@ -1,0 +1,227 @@
+"""How far trainings that differ by the seed alone lie apart: the noise that a promotion must beat.
+
+In come prepared data and a configuration, out comes the standard deviation of bits per byte over
+seeds.  It is the value of `champion.seed_sigma_bits_per_byte`: the champion gate's interval is
+over documents and knows nothing of the seed, so its margin has to.  Trainings are short and the
+same documents are scored each time; each seed is kept, so that more seeds add to those there.
+
+With margin m two equal models differ by more than it in P(d < -m), where d has standard deviation
+sqrt(2) sigma; at m = 1.645 sqrt(2) sigma that is 5 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import chdtri
+
+from lmcore.artifacts import ContentStore, Handle, code_digest
+from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.gates.champion import ChampionScores, champion
+from lmcore.evaluation.scores.scoring import score_documents
+from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.intervals import CONFIDENCE, Interval
+from lmcore.evaluation.statistics.sampling import sampled_ids
+from lmcore.model.config import ModelConfig
+from lmcore.training.config import TrainingConfig
+from lmcore.training.train import train
+
+STEPS = 300
+# Scored a seed; differences between seeds are paired, so little text is enough.
+_SCORED_BYTES = 400_000
+_SCORES_FILE = "scores.parquet"
+# Judging all pairs of 20 models with 10,000 resamples each would take longer than training one.
+_RESAMPLES = 1_000
+
+
+class SeedRun(Handle):
+    """One short training. Summary: seed, steps, params, bits_per_byte."""
+
+    kind = "seed-run"
+
+    @property
+    def table(self) -> ScoreTable:
+        """What the model says of the scored documents."""
+        return ScoreTable.from_parquet(self.path / _SCORES_FILE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedNoise:
+    """What several seeds say together.
+
+    Attributes:
+        sigma: Standard deviation of bits per byte between trainings; bounds for normal spread.
+        bits_per_byte: Of each seed.
+        steps: Of each training.
+        params: Of each model.
+        documents: That were scored.
+        pairs: Ordered pairs of different seeds.
+        promoted: Pairs of which the champion gate, with this sigma, would promote one.
+    """
+
+    sigma: Interval
+    bits_per_byte: Sequence[float]
+    steps: int
+    params: int
+    documents: int
+    pairs: int
+    promoted: int
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            **self.__dict__,
+            "sigma": {**self.sigma.to_json(), "unit": "bits/byte"},
+            "bits_per_byte": list(self.bits_per_byte),
+        }
+
+
+def measure_seed_noise(
+    store: ContentStore,
+    *,
+    documents: DocumentSet,
+    tokenizer: TokenizerHandle,
+    shards: ShardSet,
+    model: ModelConfig,
+    training: TrainingConfig,
+    gates: GatesConfig,
+    seeds: int,
+    work_dir: Path,
+    steps: int = STEPS,
+    on_run: Callable[[int, SeedRun], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> SeedNoise:
+    """Train the same thing with seeds 0 to `seeds` - 1.
+
+    Args:
+        store: Where seeds and their checkpoints are kept.
+        documents: Their validation split is scored, up to 400 kB of it.
+        tokenizer: Fitted on them.
+        shards: Their tokens.
+        model: Shape.
+        training: Settings; its bound is replaced by `steps`.
+        gates: Limits of the champion gate; its sigma is replaced by the measured one.
+        seeds: At least 2.
+        work_dir: State of trainings that are not finished.
+        steps: Of each training.
+        on_run: Told each seed that is done.
+        should_stop: Asked before each step.
+
+    Raises:
+        TrainingInterrupted: If asked to stop; the same call goes on.
+    """
+    rows = documents.iter_rows("validation")
+    scored = sampled_ids(rows, max_bytes=_SCORED_BYTES, purpose="seed-noise")
+    targets = [d for d in documents.iter_documents("validation") if d.id in scored]
+    runs = []
+    for seed in range(seeds):
+        bounds = {"budget_seconds": None, "max_epochs": None, "max_steps": steps, "seed": seed}
+        run = _seed_run(
+            store,
+            targets=targets,
+            tokenizer=tokenizer,
+            shards=shards,
+            model=model,
+            training=TrainingConfig.model_validate({**training.model_dump(), **bounds}),
+            work_dir=work_dir,
+            should_stop=should_stop,
+        )
+        runs.append(run)
+        if on_run is not None:
+            on_run(seed, run)
+    tables = [run.table for run in runs]
+    sigma = spread([table.total_bits_per_byte() for table in tables])
+    return SeedNoise(
+        sigma=sigma,
+        bits_per_byte=[table.total_bits_per_byte() for table in tables],
+        steps=steps,
+        params=int(runs[0].summary["params"]),
+        documents=len(targets),
+        pairs=len(tables) * (len(tables) - 1),
+        promoted=_promoted(tables, gates, sigma=sigma.value),
+    )
+
+
+def spread(values: Sequence[float]) -> Interval:
+    """Standard deviation with bounds of 95 % each, for values that are spread normally.
+
+    Raises:
+        EmptyEvaluationError: With fewer than two values, or one that is not finite.
+    Source: the chi-squared interval of a variance.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    if len(found) < 2 or not np.isfinite(found).all():
+        raise EmptyEvaluationError(
+            f"{len(found)} trainings to measure a spread on; at least 2 with finite scores"
+        )
+    deviation, freedom = float(found.std(ddof=1)), len(found) - 1
+    lower, upper = (
+        deviation * (freedom / float(chdtri(freedom, tail))) ** 0.5
+        for tail in (1 - CONFIDENCE, CONFIDENCE)
+    )
+    return Interval(value=deviation, lower=lower, upper=upper, n=len(found))
+
+
+def _seed_run(
+    store: ContentStore,
+    *,
+    targets: Sequence[Document],
+    tokenizer: TokenizerHandle,
+    shards: ShardSet,
+    model: ModelConfig,
+    training: TrainingConfig,
+    work_dir: Path,
+    should_stop: Callable[[], bool] | None,
+) -> SeedRun:
+    checkpoint = train(
+        store,
+        shards=shards,
+        tokenizer=tokenizer,
+        model=model,
+        training=training,
+        work_dir=work_dir,
+        should_stop=should_stop,
+    )
+    inputs = {
+        "checkpoint": checkpoint.key,
+        "documents": [document.id for document in targets],
+        "code": code_digest("lmcore.evaluation.scores.scoring", "lmcore.evaluation.scores.table"),
+    }
+
+    def make(folder: Path) -> dict[str, Any]:
+        table = score_documents(checkpoint.load("best"), tokenizer.load(), targets)
+        table.to_parquet(folder / _SCORES_FILE)
+        return {
+            "seed": training.seed,
+            "steps": training.max_steps,
+            "params": checkpoint.summary["params"],
+            "bits_per_byte": table.total_bits_per_byte(),
+        }
+
+    return store.build(SeedRun, inputs, make)
+
+
+def _promoted(tables: Sequence[ScoreTable], gates: GatesConfig, *, sigma: float) -> int:
+    limits = gates.champion.model_copy(update={"seed_sigma_bits_per_byte": sigma})
+    return sum(
+        champion(
+            challenger,
+            # All documents are known, so that all of them decide.
+            ChampionScores(version=1, table=incumbent, known_ids=frozenset(incumbent.id)),
+            limits=limits,
+            required=True,
+            resamples=_RESAMPLES,
+        ).outcome
+        == "PASS"
+        for i, challenger in enumerate(tables)
+        for j, incumbent in enumerate(tables)
+        if i != j
+    )

@@ -1,0 +1,204 @@
+"""Documents that must not be trained on any more, and the append-only ledger that remembers them.
+
+In: documents that somebody asked to forget.  Out: `Removals`, which ingest asks about each
+text: the document itself (by id) and near-copies of it (by sketch) are kept out of every
+later document set.
+
+The ledger is one JSON line a removal (`removals.jsonl`); lines are added and never changed.
+It holds a sketch of the text, reason, time and person, but neither the text nor its name, so that
+forgetting does not itself keep what was to be forgotten.  A registry may carry the same lines;
+both are united by their ids.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from lmcore.artifacts import canonical_json, digest, fsync_directory
+from lmcore.data.copies.sketches import CopyIndex, Sketch
+from lmcore.errors import IntegrityError
+
+# All shingles of a removed text up to 24 kB, a sample beyond: finer than what is kept of
+# documents that nobody asked to forget, as a missed copy is worse here.
+KEPT = 4096
+MAX_SHIFT = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """One document that must be forgotten.
+
+    Attributes:
+        document: Its id.
+        sketch: Of its text; None where nothing but the id is known.
+        reason: Why, in words.
+        who: Person or process that asked.
+        at: ISO 8601 time in UTC.
+        model: The one model that it concerns; None: all of them.
+    """
+
+    document: str
+    sketch: Sketch | None
+    reason: str
+    who: str
+    at: str
+    model: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Names the removal: the same document, sketch and model are the same removal."""
+        return digest({"document": self.document, "sketch": self._sketch, "model": self.model})
+
+    @property
+    def _sketch(self) -> str | None:
+        return None if self.sketch is None else base64.b64encode(self.sketch.to_bytes()).decode()
+
+    def to_json(self) -> dict[str, Any]:
+        """The line of the ledger."""
+        return {
+            "document": self.document,
+            "sketch": self._sketch,
+            "reason": self.reason,
+            "who": self.who,
+            "at": self.at,
+            "model": self.model,
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Removal:
+        """What `to_json` gave.
+
+        Raises:
+            ValueError: If it is not that.
+        """
+        try:
+            sketch = raw["sketch"]
+            return cls(
+                document=str(raw["document"]),
+                sketch=None if sketch is None else Sketch.from_bytes(base64.b64decode(sketch)),
+                reason=str(raw["reason"]),
+                who=str(raw["who"]),
+                at=str(raw["at"]),
+                model=None if raw.get("model") is None else str(raw["model"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"no removal ({error})") from error
+
+
+@dataclass(frozen=True)
+class Removals:
+    """All removals in force, in the order of their ids."""
+
+    entries: Sequence[Removal] = ()
+
+    @classmethod
+    def of(cls, entries: Iterable[Removal]) -> Removals:
+        """Each removal once, whoever brought it."""
+        unique: dict[str, Removal] = {}
+        for entry in sorted(entries, key=lambda e: e.at):
+            unique.setdefault(entry.id, entry)
+        return cls(tuple(unique[key] for key in sorted(unique)))
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def for_model(self, name: str) -> Removals:
+        """Those that concern a model."""
+        return Removals(tuple(e for e in self.entries if e.model in (None, name)))
+
+    @property
+    def digest(self) -> str:
+        """Changes when, and only when, a removal is added; empty without any."""
+        return digest([entry.id for entry in self.entries]) if self.entries else ""
+
+    @cached_property
+    def _by_id(self) -> dict[str, Removal]:
+        return {entry.document: entry for entry in self.entries}
+
+    @cached_property
+    def _sketched(self) -> tuple[list[Removal], CopyIndex]:
+        entries = [entry for entry in self.entries if entry.sketch is not None]
+        return entries, CopyIndex([e.sketch for e in entries if e.sketch is not None])
+
+    def by_id(self, document: str) -> Removal | None:
+        """The removal of exactly this document."""
+        return self._by_id.get(document)
+
+    def match(self, document: str, text: str) -> Removal | None:
+        """The removal that a text falls under: it is the document, or a near-copy of it."""
+        if not self.entries:
+            return None
+        if (exact := self._by_id.get(document)) is not None:
+            return exact
+        entries, index = self._sketched
+        found = index.find(text)
+        return entries[found[0].index] if found else None
+
+
+NOTHING_REMOVED = Removals()
+
+
+def read_removals(path: Path) -> Removals:
+    """Read a ledger; one that does not exist is empty.
+
+    Raises:
+        IntegrityError: If a line is damaged. Nothing may be trained then: a removal that
+            cannot be read cannot be kept.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return NOTHING_REMOVED
+    # What follows the last line end was being written when the power went: nobody was told
+    # that it stands.
+    lines = raw[: raw.rfind(b"\n") + 1].splitlines()
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entries.append(Removal.from_json(json.loads(line)))
+        except ValueError as error:
+            raise IntegrityError(
+                f"{path}: line {number} is no removal ({error}); nothing is trained while a"
+                " removal cannot be read. Restore the file from a backup"
+            ) from error
+    return Removals.of(entries)
+
+
+def add_removals(path: Path, entries: Iterable[Removal]) -> Removals:
+    """Append what the ledger does not hold yet; returns all of it.
+
+    Written, synced and never rewritten: a crash leaves whole lines, or a last one without its
+    end, which nobody was told of and which is cut off here.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(path.name + ".lock")):
+        _cut_torn_line(path)
+        known = read_removals(path)
+        have = {entry.id for entry in known.entries}
+        new = [entry for entry in Removals.of(entries).entries if entry.id not in have]
+        if new:
+            with path.open("ab") as stream:
+                stream.write(b"".join(canonical_json(e.to_json()) + b"\n" for e in new))
+                stream.flush()
+                os.fsync(stream.fileno())
+            fsync_directory(path.parent)
+        return Removals.of([*known.entries, *new])
+
+
+def _cut_torn_line(path: Path) -> None:
+    if not path.exists():
+        return
+    raw = path.read_bytes()
+    if raw and not raw.endswith(b"\n"):
+        with path.open("r+b") as stream:
+            stream.truncate(raw.rfind(b"\n") + 1)
+            os.fsync(stream.fileno())

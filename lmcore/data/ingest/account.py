@@ -1,0 +1,147 @@
+"""The account of an ingest: `ledger.json`, `sources.json` and the summary.
+
+In: the tally of the reading pass and counts of the writing pass.  Out: plain JSON
+values that agree with one another and with the documents written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from lmcore.data.documents import SPLITS
+from lmcore.data.ingest.assignment import Assignment
+from lmcore.data.ingest.reading_counts import Tally
+from lmcore.data.ingest.staging import ClusterCounts, Placed
+from lmcore.data.sources.located import LocatedSource, source_inputs
+
+MAX_EXAMPLES = 100
+_MAX_EXAMPLE_NAMES = 20
+
+
+class Counts:
+    """Counts while the documents are written.
+
+    Attributes:
+        documents: All of them.
+        anchors: Those in the anchor slice.
+        by_side: Documents and bytes of each side.
+        by_source: Documents and bytes of each source.
+        examples: Names in the first clusters of near-copies, by cluster.
+    """
+
+    def __init__(self, num_sources: int) -> None:
+        self.documents = 0
+        self.anchors = 0
+        self.by_side: dict[str, list[int]] = {side: [0, 0] for side in SPLITS}
+        self.by_source: list[list[int]] = [[0, 0] for _ in range(num_sources)]
+        self.examples: dict[bytes, list[str]] = {}
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all documents."""
+        return sum(num_bytes for _, num_bytes in self.by_side.values())
+
+    def add(self, place: Placed, *, source: int, num_bytes: int, name: str) -> None:
+        """Count a document."""
+        self.documents += 1
+        for counter in (self.by_side[place.side], self.by_source[source]):
+            counter[0] += 1
+            counter[1] += num_bytes
+        if place.shared and (place.cluster in self.examples or len(self.examples) < MAX_EXAMPLES):
+            names = self.examples.setdefault(place.cluster, [])
+            if len(names) < _MAX_EXAMPLE_NAMES:
+                names.append(name)
+
+
+def full_ledger(
+    tally: Tally, count: Counts, clusters: ClusterCounts, assignment: Assignment
+) -> dict[str, Any]:
+    """What every rule did, from the first byte read to the side of each document."""
+    ledger = tally.to_json()
+    ledger["records"]["documents"] = count.documents
+    ledger["bytes"]["documents"] = count.num_bytes
+    ledger["near_duplicates"] = {
+        "clusters": clusters.num_shared,
+        "documents": clusters.documents_in_shared,
+        "pairs": assignment.pairs,
+        "examples": sorted(count.examples.values()),
+    }
+    ledger["split"] = {
+        "sides": {
+            side: {
+                "documents": documents,
+                "bytes": num_bytes,
+                "clusters": clusters.by_side.get(side, 0),
+            }
+            for side, (documents, num_bytes) in count.by_side.items()
+        },
+        "anchor_documents": count.anchors,
+        "known_documents": assignment.known,
+        "appointed_clusters": assignment.appointed,
+        "excluded": {
+            "near_copies_of_two_sides": assignment.bridging,
+            "near_copies_of_validation": assignment.copies,
+        },
+    }
+    return ledger
+
+
+def describe_sources(
+    sources: Sequence[LocatedSource],
+    licenses: Sequence[str],
+    units: Sequence[str],
+    count: Counts,
+) -> list[dict[str, Any]]:
+    """Licence, origin, settings, files with hashes, documents and bytes of each source."""
+    return [
+        {
+            "license": license_,
+            "origin": source.config.origin,
+            "settings": source_inputs(source),
+            "unit": unit,
+            "files": [
+                {
+                    "name": file.name,
+                    "bytes": file.num_bytes,
+                    "sha256": file.sha256,
+                    "problem": file.problem,
+                }
+                for file in (*source.files, *source.targets)
+            ],
+            "documents": documents,
+            "bytes": num_bytes,
+        }
+        for source, license_, unit, (documents, num_bytes) in zip(
+            sources, licenses, units, count.by_source, strict=True
+        )
+    ]
+
+
+def summarise(
+    tally: Tally,
+    count: Counts,
+    clusters: ClusterCounts,
+    *,
+    licenses: Sequence[str],
+    units: Sequence[str],
+) -> dict[str, Any]:
+    """The small facts that go into the manifest."""
+    by_license: Counter[str] = Counter()
+    for license_, (_, num_bytes) in zip(licenses, count.by_source, strict=True):
+        by_license[license_] += num_bytes
+    return {
+        "documents": count.documents,
+        "bytes": count.num_bytes,
+        **{f"{side}_documents": count.by_side[side][0] for side in SPLITS},
+        **{f"{side}_bytes": count.by_side[side][1] for side in SPLITS},
+        "anchor_documents": count.anchors,
+        "exact_duplicates": tally.duplicates,
+        "near_duplicate_clusters": clusters.num_shared,
+        "quarantined": tally.quarantined,
+        "removed_documents": tally.dropped("removed"),
+        "masked": tally.replacements,
+        "licenses": dict(sorted(by_license.items())),
+        "unit": "+".join(sorted(set(units))),
+    }

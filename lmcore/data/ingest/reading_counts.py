@@ -1,0 +1,170 @@
+"""Counts of everything that ingest did to the text, and the quarantine file.
+
+In: one call for each event.  Out: plain JSON values whose sums agree: records read
+= documents + exact duplicates + dropped + quarantined.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lmcore.data.config import SourceConfig
+from lmcore.data.sources.records import BadInput
+from lmcore.data.text.cleaning import Cleaned
+from lmcore.data.text.privacy import Masked, SpanHashes
+
+MAX_NAMES = 1000
+
+
+class Tally:
+    """Counts while the sources are read; the quarantine is written as it happens.
+
+    Attributes:
+        personal: Hashes of the personal data that was found, masked or not.
+    """
+
+    def __init__(self, quarantine_path: Path, *, salt: bytes) -> None:
+        self.personal = SpanHashes(salt)
+        self._path = quarantine_path
+        self._stream = quarantine_path.open("w", encoding="utf-8")
+        self._records = 0
+        self._bytes = 0
+        self._rules: dict[str, Counter[str]] = {}
+        self._dropped: dict[str, Counter[str]] = {}
+        self._masked_documents = 0
+        self._masked: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._first_bad: BadInput | None = None
+        self._skipped: list[str] = []
+        self._num_skipped = 0
+        self._duplicates: list[str] = []
+        self._duplicate_counts: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+
+    @property
+    def quarantined(self) -> int:
+        """Number of pieces of bad input."""
+        return self._reasons.total()
+
+    @property
+    def duplicates(self) -> int:
+        """Number of texts that were there already."""
+        return self._duplicate_counts["documents"]
+
+    @property
+    def replacements(self) -> dict[str, int]:
+        """How much personal data was masked, by type."""
+        return dict(sorted(self._masked.items()))
+
+    def dropped(self, reason: str) -> int:
+        """Texts that a rule left out."""
+        return self._dropped.get(reason, Counter())["documents"]
+
+    def record(self) -> None:
+        """A record or a piece of bad input was read."""
+        self._records += 1
+
+    def cleaned(self, cleaned: Cleaned) -> None:
+        """A text went through cleaning."""
+        self._bytes += cleaned.num_bytes
+        for change in cleaned.changes:
+            counter = self._rules.setdefault(change.rule, Counter())
+            counter.update(documents=1, removed_bytes=change.removed_bytes)
+            self._bytes += change.removed_bytes
+
+    def found(self, masked: Masked) -> None:
+        """Personal data was found in a text, whether or not it was masked then."""
+        self.personal.add(masked.spans)
+
+    def masked(self, masked: Masked) -> None:
+        """A text went through masking."""
+        if masked.counts:
+            self._masked_documents += 1
+            self._masked.update(masked.counts)
+
+    def drop(self, reason: str, documents: int, num_bytes: int) -> None:
+        """Usable text was left out by a rule."""
+        if documents:
+            counter = self._dropped.setdefault(reason, Counter())
+            counter.update(documents=documents, bytes=num_bytes)
+
+    def duplicate(self, name: str, num_bytes: int) -> None:
+        """A text was there already."""
+        self._duplicate_counts.update(documents=1, bytes=num_bytes)
+        if len(self._duplicates) < MAX_NAMES:
+            self._duplicates.append(name)
+
+    def skipped(self, names: Sequence[str]) -> None:
+        """Files were left out: hidden, or about the data."""
+        self._num_skipped += len(names)
+        self._skipped += names[: MAX_NAMES - len(self._skipped)]
+
+    def quarantine(self, item: BadInput) -> None:
+        """Bad input was set aside."""
+        entry = {"path": item.file, "position": item.position, "reason": item.reason}
+        self._stream.write(json.dumps(entry) + "\n")
+        self._first_bad = self._first_bad or item
+        # Figures in a reason would make each a kind of its own.
+        self._reasons[re.sub(r"\d[\d,.]*", "N", item.reason.partition(":")[0])[:80]] += 1
+
+    def nothing_left(self, sources: Sequence[SourceConfig]) -> str:
+        """Why there is no document at all, in one sentence."""
+        places = ", ".join(s.path or s.package or s.dataset or "" for s in sources[:3])
+        problems = []
+        if self._first_bad is not None:
+            item = self._first_bad
+            where = f"{item.file}:{item.position}" if item.position else item.file
+            problems.append(
+                f"{self.quarantined} of {self._records} pieces of input could not be used, the"
+                f" first is {where}: {item.reason}"
+            )
+        problems += [
+            f"{counter['documents']} texts were {reason.replace('_', ' ')}"
+            for reason, counter in self._dropped.items()
+        ]
+        reason = "; ".join(problems) or "the sources are empty"
+        return f"no document is left of {places}: {reason}. Mend the input or name another source"
+
+    def to_json(self) -> dict[str, Any]:
+        """The ledger of the reading pass."""
+        return {
+            "records": {
+                "read": self._records,
+                "exact_duplicates": self._duplicate_counts["documents"],
+                "dropped": sum(counter["documents"] for counter in self._dropped.values()),
+                "quarantined": self.quarantined,
+            },
+            "bytes": {"read": self._bytes},
+            "rules": {rule: dict(counter) for rule, counter in sorted(self._rules.items())},
+            "masked": {
+                "documents": self._masked_documents,
+                "replacements": dict(sorted(self._masked.items())),
+            },
+            "dropped": {reason: dict(c) for reason, c in sorted(self._dropped.items())},
+            "exact_duplicates": {
+                "documents": self._duplicate_counts["documents"],
+                "bytes": self._duplicate_counts["bytes"],
+                "names": self._duplicates,
+            },
+            "quarantined": {
+                "count": self.quarantined,
+                "reasons": dict(sorted(self._reasons.items())),
+            },
+            "skipped_files": {"count": self._num_skipped, "names": self._skipped},
+        }

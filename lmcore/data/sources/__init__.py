@@ -1,0 +1,1 @@
+"""Where text is and how it is read: files, tables, archives, packages, the hub."""

@@ -1,0 +1,66 @@
+"""Documents from a file that belongs to no data set: for scoring and for look-ups by text.
+
+The same readers, cleaning and masking as in ingest, so that a text has the same id here as
+in a data set; no split and no duplicates.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lmcore.data.config import DataConfig, SourceConfig
+from lmcore.data.documents import Document
+from lmcore.data.sources.located import fingerprint_sources
+from lmcore.data.sources.readers import read_source
+from lmcore.data.sources.records import BadInput
+from lmcore.data.text.cleaning import UnusableTextError, clean, document_id, utf8_bytes
+from lmcore.data.text.person_names import load_names, mask_names
+from lmcore.data.text.privacy import mask
+from lmcore.errors import SourceError
+
+
+def read_documents(path: Path, *, data: DataConfig | None = None) -> list[Document]:
+    """Read every usable document of a file or folder.
+
+    Raises:
+        SourceError: If there is no such path, or nothing in it is usable text; the message
+            says what was wrong with the first piece.
+    """
+    data = data or DataConfig()
+    finder = None if data.names is None else load_names(data.names)
+    located = fingerprint_sources([SourceConfig(path=str(path))]).sources[0]
+    documents: list[Document] = []
+    problem = "it is empty"
+    for item in read_source(located, data=data):
+        if isinstance(item, BadInput):
+            problem = item.reason
+            continue
+        try:
+            text = clean(item.text).text
+        except UnusableTextError as error:
+            problem = str(error)
+            continue
+        if data.pii == "mask":
+            text = mask(text).text
+            if finder is not None:
+                text = mask_names(text, finder=finder).text
+        if not text.strip():
+            continue
+        identity = document_id(text)
+        documents.append(
+            Document(
+                id=identity,
+                text=text,
+                name=f"{item.file}:{item.position}" if item.position else item.file,
+                source=0,
+                license="unknown",
+                origin="",
+                num_bytes=utf8_bytes(text),
+                split="validation",
+                anchor=False,
+                cluster=identity,
+            )
+        )
+    if not documents:
+        raise SourceError(f"{path}: holds no usable text ({problem})")
+    return documents

@@ -1,0 +1,1 @@
+"""What one text is: cleaning, personal data, names of people, licences."""

@@ -1,0 +1,1 @@
+"""From documents to batches: tokenizers, shards, canaries, the order of batches."""

@@ -1,0 +1,1 @@
+"""What a model is held against: n-gram models over bytes."""

@@ -1,0 +1,1 @@
+"""Whether the text moved away from what the champion learnt."""

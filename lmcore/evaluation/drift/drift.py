@@ -1,0 +1,281 @@
+"""Has the text moved away from what the champion learnt?  Statistics over tables, and no files.
+
+In come the champion's scores of fresh documents and its own validation scores (the reference);
+out comes a `Drift`: DRIFTED, STABLE or INCONCLUSIVE, from one-sided 95 % bounds of the difference
+in bits per byte.  The two are different documents, so both samples are resampled by cluster; where
+they are the same documents (the reference, scored again), the difference is paired.
+
+How words and lengths have changed (`lmcore.evaluation.drift.text_shift`) is reported beside it and
+never judged: it says why, not whether.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lmcore.evaluation.drift.config import MonitorConfig
+from lmcore.evaluation.scores.table import NATS_PER_BIT, ScoreTable
+from lmcore.evaluation.statistics.intervals import (
+    RESAMPLES,
+    Interval,
+    Sums,
+    independent_difference_interval,
+    ratio_interval,
+)
+
+DriftOutcome = Literal["DRIFTED", "STABLE", "INCONCLUSIVE"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One ratio on fresh documents and on the reference.
+
+    Attributes:
+        fresh: On the fresh documents.
+        reference: On the champion's own held-out documents.
+        difference: Fresh minus reference.
+    """
+
+    fresh: Interval
+    reference: Interval
+    difference: Interval
+
+    def to_json(self) -> dict[str, Any]:
+        """As `lmcore monitor --json` prints it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """The answer.
+
+    Attributes:
+        outcome: DRIFTED, STABLE or INCONCLUSIVE.
+        reason: One sentence for people.
+        compared: Bits per byte; None where there are fewer than two fresh clusters.
+        limit: Bits per byte more than on the reference that are tolerated.
+        documents: Fresh clusters of near-copies.
+        documents_needed: How many would decide, if they are like these; None where it is decided,
+            or where no number would be enough.
+    """
+
+    outcome: DriftOutcome
+    reason: str
+    compared: Compared | None
+    limit: float
+    documents: int
+    documents_needed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrivals:
+    """Documents of today's sources, by what the champion knows of them.
+
+    Attributes:
+        known: It has them in its data, on whichever side.
+        copies: New to it, but near-copies of what it has; never counted as fresh.
+        fresh: New to it: id to bytes.
+        excluded: Near-copies of both sides, used by nothing.
+    """
+
+    known: int
+    copies: int
+    excluded: int
+    fresh: Mapping[str, int]
+
+    @property
+    def fresh_bytes(self) -> int:
+        """Bytes of all fresh documents."""
+        return sum(self.fresh.values())
+
+
+def find_arrivals(
+    rows: Iterable[Mapping[str, Any]], *, ids: AbstractSet[str], clusters: AbstractSet[str]
+) -> Arrivals:
+    """Tell fresh documents from those that the champion knows.
+
+    Args:
+        rows: `id`, `cluster`, `split` and `num_bytes` of today's documents.
+        ids: Documents of the champion's data.
+        clusters: Their clusters.
+    """
+    known = copies = excluded = 0
+    fresh: dict[str, int] = {}
+    for row in rows:
+        if row["id"] in ids:
+            known += 1
+        elif row["cluster"] in clusters:
+            copies += 1
+        elif row["split"] == "excluded":
+            excluded += 1
+        else:
+            fresh[str(row["id"])] = int(row["num_bytes"])
+    return Arrivals(known=known, copies=copies, excluded=excluded, fresh=fresh)
+
+
+def judge_drift(
+    fresh: ScoreTable, reference: ScoreTable, *, limits: MonitorConfig, seed: int = 0
+) -> Drift:
+    """Compare the champion's bits per byte on fresh documents with those on its reference.
+
+    Args:
+        fresh: Scores of documents that it has never met.
+        reference: Its scores of its own validation documents.
+        limits: What is tolerated, and how many documents are enough.
+        seed: Of the bootstrap.
+
+    Raises:
+        EmptyEvaluationError: If a score is not finite, or the reference has fewer than two
+            clusters.
+    """
+    limit, count = limits.max_increase_bits_per_byte, len(set(fresh.cluster))
+    compared = None
+    if count >= 2:
+        compared = compare_bits_per_byte(fresh, reference, seed=seed, resamples=limits.resamples)
+    if compared is None or count < limits.min_documents:
+        return Drift(
+            outcome="INCONCLUSIVE",
+            reason=_too_few(count, limits.min_documents),
+            compared=compared,
+            limit=limit,
+            documents=count,
+            documents_needed=limits.min_documents,
+        )
+    difference = compared.difference
+    if difference.lower > limit:
+        outcome: DriftOutcome = "DRIFTED"
+    elif difference.upper <= limit:
+        outcome = "STABLE"
+    else:
+        outcome = "INCONCLUSIVE"
+    needed = None
+    if outcome == "INCONCLUSIVE":
+        needed = documents_needed(compared, limit=limit)
+    return Drift(
+        outcome=outcome,
+        reason=_sentence(outcome, compared, limit=limit, count=count, needed=needed),
+        compared=compared,
+        limit=limit,
+        documents=count,
+        documents_needed=needed,
+    )
+
+
+def compare_bits_per_byte(
+    fresh: ScoreTable, reference: ScoreTable, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Compared:
+    """Bits per byte of both tables; paired where they score the same documents.
+
+    Raises:
+        EmptyEvaluationError: With fewer than two clusters in a table, or a score that is not
+            finite.
+    """
+    if set(fresh.id) == set(reference.id):
+        return Compared(
+            fresh=fresh.bits_per_byte(seed=seed, resamples=resamples),
+            reference=reference.bits_per_byte(seed=seed, resamples=resamples),
+            difference=fresh.paired_difference(reference, seed=seed, resamples=resamples),
+        )
+    sums = [
+        Sums(
+            numerator=table.nll_nats / NATS_PER_BIT,
+            denominator=table.num_bytes,
+            cluster=table.cluster,
+        )
+        for table in (fresh, reference)
+    ]
+    return compare_ratios(*sums, seed=seed, resamples=resamples)
+
+
+def compare_tokens_per_byte(
+    fresh: ScoreTable, reference: ScoreTable, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Compared:
+    """How finely the champion's tokenizer cuts both; unfamiliar text takes more tokens.
+
+    Raises:
+        EmptyEvaluationError: With fewer than two clusters in a table.
+    """
+    sums = [
+        Sums(numerator=table.num_tokens, denominator=table.num_bytes, cluster=table.cluster)
+        for table in (fresh, reference)
+    ]
+    return compare_ratios(*sums, seed=seed, resamples=resamples)
+
+
+def compare_ratios(
+    fresh: Sums, reference: Sums, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Compared:
+    """Two ratios over independent documents, and their difference."""
+    ratios = [
+        ratio_interval(
+            sums.numerator, sums.denominator, sums.cluster, seed=seed, resamples=resamples
+        )
+        for sums in (fresh, reference)
+    ]
+    return Compared(
+        fresh=ratios[0],
+        reference=ratios[1],
+        difference=independent_difference_interval(
+            fresh, reference, seed=seed, resamples=resamples
+        ),
+    )
+
+
+def documents_needed(compared: Compared, *, limit: float) -> int | None:
+    """How many fresh documents like these would decide; None where the reference is too unsure.
+
+    The half-width of an interval shrinks with the root of the number of documents, and the
+    half-widths of the two samples add as squares; the sum must be less than the distance to the
+    limit.
+    """
+    gap = abs(compared.difference.value - limit)
+    fresh, reference = (
+        (interval.upper - interval.lower) / 2 for interval in (compared.fresh, compared.reference)
+    )
+    room = gap**2 - reference**2
+    if room <= 0:
+        return None
+    count = compared.fresh.n
+    # Rounding must not ask for one more.
+    return max(count + 1, math.ceil(count * fresh**2 / room - 1e-9))
+
+
+def _too_few(count: int, least: int) -> str:
+    if not count:
+        return f"No document has arrived since the champion's data; {least} are needed to tell."
+    return (
+        f"{_documents(count)} {'is' if count == 1 else 'are'} too few to tell; at least {least} are"
+        " needed (near-copies count once)."
+    )
+
+
+def _documents(count: int) -> str:
+    return f"{count:,} fresh {'document' if count == 1 else 'documents'}"
+
+
+def _sentence(
+    outcome: DriftOutcome, compared: Compared, *, limit: float, count: int, needed: int | None
+) -> str:
+    difference = compared.difference
+    change = f"{abs(difference.value):.4f} bits per byte"
+    change += " more" if difference.value >= 0 else " fewer"
+    sentence = (
+        f"The champion needs {change} on {_documents(count)} than on its own held-out ones (95 %"
+        f" bounds {difference.lower:+.4f} and {difference.upper:+.4f}; up to {limit:.4f} more are"
+        " tolerated)"
+    )
+    if outcome == "DRIFTED":
+        return f"{sentence}: the text has moved away from what it learnt."
+    if outcome == "STABLE":
+        return f"{sentence}: it reads fresh text as well as before."
+    more = (
+        f"about {needed:,} fresh documents would decide"
+        if needed is not None
+        else "no number of fresh documents would decide, as its reference is too unsure so near the"
+        " limit"
+    )
+    return f"{sentence}: {more}."

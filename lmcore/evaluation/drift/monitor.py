@@ -1,0 +1,257 @@
+"""Score fresh documents with the champion, and put drift and its circumstances together.
+
+In come today's documents, the champion's model, tokenizer, lineage rows and stored validation
+scores; out comes a `Monitoring`.  Fresh is what neither by its id nor by its cluster of near-copies
+is among the documents of the champion's data, on whichever side of the split it stands today: the
+champion has learnt from none of it.
+
+Part of the reference is scored again beside it.  Where that gives other numbers than the stored
+ones (another machine, another library), the reference is no scale to measure by, and the answer is
+INCONCLUSIVE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.drift.config import MonitorConfig
+from lmcore.evaluation.drift.drift import (
+    Arrivals,
+    Compared,
+    Drift,
+    compare_tokens_per_byte,
+    find_arrivals,
+    judge_drift,
+)
+from lmcore.evaluation.drift.text_shift import (
+    Lengths,
+    compare_lengths,
+    compare_unseen_words,
+    unseen_bytes,
+    words_of,
+)
+from lmcore.evaluation.scores.scoring import score_documents
+from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.intervals import Interval
+from lmcore.evaluation.statistics.sampling import sampled_ids
+from lmcore.model.language_model import RecurrentAttentionLM
+
+Progress = Callable[[int], None]
+_TRAINED = ("train", "tune")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """The champion, and what its version folder says of its data.
+
+    Attributes:
+        model: In evaluation mode.
+        tokenizer: Its own.
+        rows: `id`, `cluster`, `split` and `num_bytes` of all documents of its data.
+        reference: Its stored scores of its validation documents.
+    """
+
+    model: RecurrentAttentionLM
+    tokenizer: Tokenizer
+    rows: Sequence[Mapping[str, Any]]
+    reference: ScoreTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Monitoring:
+    """What was found.
+
+    Attributes:
+        drift: The answer.
+        arrivals: Today's documents by what the champion knows of them.
+        scored: Fresh documents that were scored.
+        check_documents: Reference documents that were scored again.
+        check: Bits per byte of these, now minus then; None where fewer than two are still there.
+        tokens_per_byte: Of the champion's tokenizer; None where there is too little fresh text.
+        unseen_words: Share of the words' bytes that its training text did not hold; None where
+            that text, or its validation text, is no longer among the sources.
+        lengths: Of documents; None without fresh ones.
+    """
+
+    drift: Drift
+    arrivals: Arrivals
+    scored: int
+    check_documents: int
+    check: Interval | None
+    tokens_per_byte: Compared | None
+    unseen_words: Compared | None
+    lengths: Lengths | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The part of the answer of `lmcore monitor --json` that does not name the champion."""
+        drift, arrivals = self.drift, self.arrivals
+        return {
+            "outcome": drift.outcome,
+            "reason": drift.reason,
+            "documents": {
+                "known": arrivals.known,
+                "near_copies": arrivals.copies,
+                "excluded": arrivals.excluded,
+                "fresh": len(arrivals.fresh),
+                "fresh_bytes": arrivals.fresh_bytes,
+                "scored": self.scored,
+                "clusters": drift.documents,
+                "needed": drift.documents_needed,
+            },
+            "bits_per_byte": _compared(drift.compared),
+            "limit": drift.limit,
+            "unit": "bits/byte",
+            "check": {
+                "documents": self.check_documents,
+                "difference": None if self.check is None else asdict(self.check),
+            },
+            "tokens_per_byte": _compared(self.tokens_per_byte),
+            "unseen_words": _compared(self.unseen_words),
+            "lengths": None if self.lengths is None else self.lengths.to_json(),
+        }
+
+
+def monitor_documents(
+    documents: DocumentSet,
+    watched: Watched,
+    *,
+    limits: MonitorConfig,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+) -> Monitoring:
+    """Score what is fresh and compare it with the champion's reference.
+
+    Args:
+        documents: Today's documents, prepared as for a training.
+        watched: The champion.
+        limits: What is tolerated, and how much is scored.
+        seed: Of the bootstraps.
+        on_progress: Told the number of documents that are scored.
+
+    Raises:
+        EmptyEvaluationError: If the reference holds fewer than two clusters, or a score is not
+            finite.
+    """
+    reference = watched.reference
+    if len(set(reference.cluster)) < 2:
+        raise EmptyEvaluationError(
+            f"the champion's stored validation scores hold {len(reference)} documents; at least 2"
+            " are needed to measure drift against. Train it again with more validation text"
+        )
+    arrivals = find_arrivals(
+        documents.iter_rows(),
+        ids={str(row["id"]) for row in watched.rows},
+        clusters={str(row["cluster"]) for row in watched.rows},
+    )
+    fresh = sampled_ids(
+        ({"id": i, "num_bytes": size} for i, size in arrivals.fresh.items()),
+        max_bytes=limits.max_fresh_bytes,
+        purpose="monitor",
+    )
+    held = set(map(str, reference.id))
+    check = sampled_ids(
+        (row for row in documents.iter_rows() if row["id"] in held),
+        max_bytes=limits.max_check_bytes,
+        purpose="check",
+    )
+    table = score_documents(
+        watched.model,
+        watched.tokenizer,
+        _those(documents, fresh | check),
+        on_progress=on_progress,
+    )
+    ours = table.select(table.isin(fresh))
+    drift = judge_drift(ours, reference, limits=limits, seed=seed)
+    again = table.select(table.isin(check))
+    checked = _check(again, reference, limits=limits, seed=seed)
+    if checked is not None and _is_off(checked, limits):
+        drift = replace(
+            drift,
+            outcome="INCONCLUSIVE",
+            documents_needed=None,
+            reason=(
+                f"Scored again, {len(again)} documents of the champion's reference differ by"
+                f" {checked.value:+.4f} bits per byte from its stored scores (allowed"
+                f" {limits.max_check_difference_bits_per_byte:g}), so they are no scale for fresh"
+                " text: the machine or a library has changed. Retrain, and compare with that."
+            ),
+        )
+    return Monitoring(
+        drift=drift,
+        arrivals=arrivals,
+        scored=len(ours),
+        check_documents=len(again),
+        check=checked,
+        tokens_per_byte=None
+        if drift.compared is None
+        else compare_tokens_per_byte(ours, reference, seed=seed, resamples=limits.resamples),
+        unseen_words=_unseen(documents, watched, fresh=fresh, limits=limits, seed=seed),
+        lengths=compare_lengths(
+            list(arrivals.fresh.values()),
+            [row["num_bytes"] for row in watched.rows if row["split"] != "excluded"],
+        )
+        if arrivals.fresh
+        else None,
+    )
+
+
+def _check(
+    again: ScoreTable, reference: ScoreTable, *, limits: MonitorConfig, seed: int
+) -> Interval | None:
+    if len(set(again.cluster)) < 2:
+        return None
+    then = reference.select(reference.isin(set(again.id)))
+    return again.paired_difference(then, seed=seed, resamples=limits.resamples)
+
+
+def _is_off(difference: Interval, limits: MonitorConfig) -> bool:
+    allowed = limits.max_check_difference_bits_per_byte
+    return not -allowed <= difference.value <= allowed
+
+
+def _unseen(
+    documents: DocumentSet,
+    watched: Watched,
+    *,
+    fresh: AbstractSet[str],
+    limits: MonitorConfig,
+    seed: int,
+) -> Compared | None:
+    """Words that the champion's training text did not hold, in fresh and in held-out text."""
+    trained = {str(row["id"]) for row in watched.rows if row["split"] in _TRAINED}
+    sample = sampled_ids(
+        (row for row in documents.iter_rows() if row["id"] in trained),
+        max_bytes=limits.max_vocabulary_bytes,
+        purpose="words",
+    )
+    if not sample or not fresh:
+        return None
+    known: set[str] = set()
+    for document in _those(documents, sample):
+        known.update(words_of(document.text))
+    held = frozenset(map(str, watched.reference.id))
+    return compare_unseen_words(
+        _counted(_those(documents, fresh), known),
+        _counted(_those(documents, held), known),
+        seed=seed,
+        resamples=limits.resamples,
+    )
+
+
+def _counted(documents: Iterable[Document], known: set[str]) -> Iterator[tuple[int, int, str]]:
+    for document in documents:
+        yield (*unseen_bytes(document.text, known), document.cluster)
+
+
+def _those(documents: DocumentSet, ids: AbstractSet[str]) -> Iterator[Document]:
+    return (document for document in documents.iter_documents() if document.id in ids)
+
+
+def _compared(compared: Compared | None) -> dict[str, Any] | None:
+    return None if compared is None else compared.to_json()

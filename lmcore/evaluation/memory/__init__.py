@@ -1,0 +1,1 @@
+"""What a model remembers of its text: contamination, membership, exposure, verbatim output."""

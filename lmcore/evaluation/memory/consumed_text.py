@@ -1,0 +1,159 @@
+"""Text that was really trained on, scored for the overfitting gate.
+
+In come a checkpoint's record of what it has read, as token ranges, and the shards that it
+read from; out comes a sample of train documents, and a `ScoreTable` over them.  Each is scored
+like any other, alone and from its start, but **only the tokens that were consumed are
+counted**: a run of half an epoch has seen parts of most documents, and their unseen parts would
+hide the overfitting.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmcore.data.documents import DocumentSet
+from lmcore.data.tokens.shards import TokenStream
+from lmcore.evaluation.scores.scoring import NatsArray, score_each
+from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.sampling import sampled_ids
+from lmcore.model.language_model import RecurrentAttentionLM
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+_ENOUGH_DOCUMENTS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumedSample:
+    """N train documents of which at least a part was consumed.
+
+    Attributes:
+        facts: What a table keeps of each; `num_bytes` counts the consumed text only.
+        tokens: Of each whole document, without its end token.
+        counted: Which targets were consumed, the end token included; one more than tokens.
+        texts: UTF-8 bytes of each whole document.
+        counted_bytes: The same as `counted` for the bytes and the end.
+    """
+
+    facts: Sequence[Any]
+    tokens: Sequence[IntArray]
+    counted: Sequence[BoolArray]
+    texts: Sequence[bytes]
+    counted_bytes: Sequence[BoolArray]
+
+    @property
+    def clusters(self) -> frozenset[str]:
+        """Clusters of near-copies that the sample touches."""
+        return frozenset(str(fact.cluster) for fact in self.facts)
+
+    def table(self, nll_nats: NDArray[np.float64]) -> ScoreTable:
+        """A table from nats by document, shape [N]."""
+        sizes = [int(mask.sum()) for mask in self.counted]
+        return ScoreTable.of(self.facts, num_tokens=sizes, nll_nats=nll_nats)
+
+    def scored_by(
+        self,
+        model: RecurrentAttentionLM,
+        *,
+        on_scored: Callable[[int, NatsArray], None] | None = None,
+    ) -> ScoreTable:
+        """Score the consumed text.
+
+        Args:
+            model: In evaluation mode.
+            on_scored: Told the row of each document and its nats by token, end token included.
+        """
+        each = score_each(model, self.tokens)
+        for row, nats in enumerate(each if on_scored is not None else ()):
+            assert on_scored is not None
+            on_scored(row, nats)
+        sums = [
+            nats[mask].sum(dtype=np.float64) for nats, mask in zip(each, self.counted, strict=True)
+        ]
+        return self.table(np.array(sums, dtype=np.float64))
+
+
+def sample_consumed(
+    documents: DocumentSet,
+    *,
+    stream: TokenStream,
+    ranges: Sequence[tuple[int, int]],
+    pieces: Sequence[bytes],
+    max_bytes: int,
+) -> ConsumedSample:
+    """Choose train documents that were consumed.
+
+    Documents of which half or more was consumed come first; only where there are fewer than
+    ten of those are others taken too, since scoring them wastes most of the work.
+
+    Args:
+        documents: For names, clusters and licences.
+        stream: The train tokens.
+        ranges: Token ranges [start, stop) of the stream that were predicted in training.
+        pieces: Bytes of each token, empty for the end token.
+        max_bytes: Of consumed text; more is sampled by document.
+    """
+    ends = np.asarray(stream.doc_ends)
+    starts = np.concatenate([[0], ends[:-1]])
+    consumed = _consumed_before(ranges, ends) - _consumed_before(ranges, starts)
+    candidates = np.flatnonzero(2 * consumed >= ends - starts)
+    if len(candidates) < _ENOUGH_DOCUMENTS:
+        candidates = np.flatnonzero(consumed)
+    bytes_per_token = stream.num_bytes / max(1, len(stream))
+    ids = [bytes(name).decode() for name in stream.doc_ids[candidates]]
+    rows = (
+        {"id": identity, "num_bytes": round(float(count) * bytes_per_token)}
+        for identity, count in zip(ids, consumed[candidates], strict=True)
+    )
+    chosen = sampled_ids(rows, max_bytes=max_bytes, purpose="train")
+    place = {i: int(at) for i, at in zip(ids, candidates, strict=True) if i in chosen}
+    sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
+    parts = []
+    for row in documents.iter_rows("train"):
+        if row["id"] not in place:
+            continue
+        start, stop = int(starts[place[row["id"]]]), int(ends[place[row["id"]]])
+        targets, mask = stream.read(start, stop), consumed_mask(ranges, start, stop)
+        num_bytes = int(sizes[targets[mask]].sum())
+        if num_bytes:
+            fact = SimpleNamespace(**{**row, "num_bytes": num_bytes})
+            parts.append((fact, targets[:-1], mask))
+    return ConsumedSample(
+        facts=[fact for fact, _, _ in parts],
+        tokens=[tokens for _, tokens, _ in parts],
+        counted=[mask for _, _, mask in parts],
+        texts=[b"".join([pieces[token] for token in tokens]) for _, tokens, _ in parts],
+        counted_bytes=[
+            np.append(np.repeat(mask[:-1], sizes[tokens]), mask[-1:]) for _, tokens, mask in parts
+        ],
+    )
+
+
+def _consumed_before(ranges: Sequence[tuple[int, int]], positions: IntArray) -> IntArray:
+    """How many consumed tokens lie before each position; ranges are sorted and disjoint."""
+    if not ranges:
+        return np.zeros(len(positions), dtype=np.int64)
+    bounds = np.array(ranges, dtype=np.int64)
+    whole = np.concatenate([[0], np.cumsum(bounds[:, 1] - bounds[:, 0])])
+    index = np.searchsorted(bounds[:, 0], positions, side="right")
+    inside = np.maximum(0, bounds[index - 1, 1] - positions)
+    return np.where(index > 0, whole[index] - inside, 0)
+
+
+def consumed_mask(ranges: Sequence[tuple[int, int]], start: int, stop: int) -> BoolArray:
+    """Which tokens of [start, stop) were consumed; ranges are sorted and disjoint."""
+    mask = np.zeros(stop - start, dtype=np.bool_)
+    first = bisect.bisect_right(ranges, start, key=lambda bounds: bounds[1])
+    rest = itertools.islice(ranges, first, None)
+    for low, high in itertools.takewhile(lambda bounds: bounds[0] < stop, rest):
+        mask[max(0, low - start) : high - start] = True
+    return mask

@@ -1,0 +1,150 @@
+"""Everything that is measured of what a model remembers, gathered once for several gates.
+
+In come the scores of an evaluation as they arise and the shards that the model has read; out comes
+`Memorisation`: membership inference for the overfitting gate, and the evidence of the gates
+regurgitation, exposure and contamination.  Members are always text that was *consumed*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmcore.artifacts import ContentStore
+from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.evaluation.config import EvaluationLimits
+from lmcore.evaluation.memory.consumed_text import ConsumedSample
+from lmcore.evaluation.memory.contamination import Contamination, measure_contamination
+from lmcore.evaluation.memory.difficulty_reference import Reference
+from lmcore.evaluation.memory.exposure import Exposure, measure_exposure
+from lmcore.evaluation.memory.membership import Membership, PassageBook
+from lmcore.evaluation.memory.regurgitation import Regurgitation, WindowBook, free_samples, verbatim
+from lmcore.evaluation.memory.suffix_array import train_index
+from lmcore.evaluation.scores.scoring import IntArray, NatsArray
+from lmcore.model.language_model import RecurrentAttentionLM
+
+Part = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memorisation:
+    """What was measured; each part is the evidence of one gate."""
+
+    membership: Membership
+    regurgitation: Regurgitation
+    exposure: Exposure | None
+    contamination: Contamination
+
+
+class SideNotes:
+    """Passages and windows of one side, cut while its documents are scored."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
+        self.passages = PassageBook()
+        self.windows = WindowBook()
+
+    def document(self, document: Document, tokens: IntArray, nats: NatsArray) -> None:
+        """Take a document of which all counts: `on_scored` of `score_documents`."""
+        self.passages.add(document.cluster, sizes=self._sizes[tokens], nats=nats)
+        self.windows.add(document.cluster, nats)
+
+    def of_sample(self, sample: ConsumedSample) -> Callable[[int, NatsArray], None]:
+        """`on_scored` of a sample of which the consumed tokens count."""
+
+        def take(row: int, nats: NatsArray) -> None:
+            cluster, counted = str(sample.facts[row].cluster), sample.counted[row]
+            sizes = self._sizes[sample.tokens[row]]
+            self.passages.add(cluster, sizes=sizes, nats=nats, counted=counted)
+            self.windows.add(cluster, nats, counted=counted)
+
+        return take
+
+
+def membership_of(seen: SideNotes, unseen: SideNotes, reference: Reference) -> Membership:
+    """Passages of both sides with what the reference finds them to cost.
+
+    Args:
+        seen: Of the consumed sample that the reference scored.
+        unseen: Of the validation documents that it scored, in the same order.
+        reference: With its nats by byte.
+    """
+    members, others = seen.passages.passages(), unseen.passages.passages()
+    return Membership(
+        members=members,
+        others=others,
+        member_reference=members.reference_bits_per_byte(reference.train_nats),
+        other_reference=others.reference_bits_per_byte(reference.validation_nats),
+    )
+
+
+def measure_memorisation(
+    store: ContentStore,
+    *,
+    model: RecurrentAttentionLM,
+    tokenizer: Tokenizer,
+    documents: DocumentSet,
+    shards: ShardSet,
+    ranges: Sequence[tuple[int, int]],
+    validation: Iterable[Document],
+    seen: SideNotes,
+    unseen: SideNotes,
+    reference: Reference,
+    limits: EvaluationLimits,
+    seed: int,
+    part: Part,
+    shadow: Exposure | None = None,
+) -> Memorisation:
+    """Measure what was not measured in passing.
+
+    Args:
+        store: Where the index of the train text is kept.
+        model: In evaluation mode.
+        tokenizer: The one that it was trained with.
+        documents: The data of this run.
+        shards: What the model has read.
+        ranges: Token ranges of the train stream that it consumed.
+        validation: The documents that it is scored on.
+        seen: Notes on the consumed sample.
+        unseen: Notes on `validation`.
+        reference: Scores of the reference on both.
+        limits: How much is drawn, and what counts as a common phrase.
+        seed: Of the free samples.
+        part: Times a part.
+        shadow: What a proxy that read the canaries in the model's stead remembers.
+    """
+    with part("train_index"):
+        index = train_index(store, shards)
+    with part("free_samples"):
+        drawn = free_samples(
+            model, count=limits.free_samples, num_tokens=limits.free_sample_tokens, seed=seed
+        )
+        longest, examples = verbatim(drawn, index, pieces=tokenizer.pieces)
+    with part("exposure"):
+        canaries, exposure = shards.canaries(), shadow
+        # What only an earlier training met is forbidden; no coin was tossed for it in this one.
+        planted = canaries is not None and (canaries.pairs or not canaries.inherited)
+        if canaries is not None and planted and shadow is None:
+            exposure = measure_exposure(
+                model, tokenizer, canaries, stream=shards.stream("train"), ranges=ranges
+            )
+    with part("contamination"):
+        contamination = measure_contamination(
+            documents, validation=validation, common_documents=limits.common_documents
+        )
+    return Memorisation(
+        membership=membership_of(seen, unseen, reference),
+        regurgitation=Regurgitation(
+            train=seen.windows.windows(),
+            held_out=unseen.windows.windows(),
+            longest=longest,
+            examples=examples,
+        ),
+        exposure=exposure,
+        contamination=contamination,
+    )

@@ -1,0 +1,1 @@
+"""Per-document log-likelihoods, and the metrics that are made of them."""

@@ -1,0 +1,159 @@
+"""The project's metrics as Hugging Face `evaluate` classes, used without a network.
+
+In come per-document sums (predictions: nats of a document, references: its bytes), out
+come a value and its two one-sided 95 % bounds.  They are ordinary `evaluate.Metric`s: they
+work alone, batch by batch, and inside `evaluate.combine`.
+
+Kept in memory: the library would otherwise write each batch to a cache file in the user's
+home.  Classes are used directly, never through `evaluate.load`, which asks the network.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Must stand before the import: the library reads it once.  HF_HUB_OFFLINE is not honoured by it.
+os.environ["HF_EVALUATE_OFFLINE"] = "1"
+os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import datasets
+import evaluate
+import numpy as np
+
+from lmcore.evaluation.scores.table import NATS_PER_BIT, ScoreTable
+from lmcore.evaluation.statistics.intervals import RESAMPLES, Interval, ratio_interval
+
+_CITATION = "Gao et al., The Pile, arXiv:2101.00027 (bits per byte); Efron and Tibshirani 1993"
+
+
+class _InMemoryMetric(evaluate.Metric):  # type: ignore[misc]
+    """A metric that writes nothing to the disk."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "keep_in_memory": True})
+
+    def _build_data_dir(self) -> str:
+        return ""  # the library's own method creates a folder
+
+
+class BitsPerByte(_InMemoryMetric):
+    """Bits per byte of text, lower is better, with its interval by cluster of documents."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description="Negative log-likelihood in bits, divided by UTF-8 bytes.",
+            citation=_CITATION,
+            inputs_description="predictions: nats by document; references: bytes by document.",
+            features=datasets.Features(
+                {
+                    "predictions": datasets.Value("float64"),
+                    "references": datasets.Value("int64"),
+                }
+            ),
+        )
+
+    def _compute(
+        self,
+        predictions: Sequence[float],
+        references: Sequence[int],
+        cluster: Sequence[str] | None = None,
+        seed: int = 0,
+        resamples: int = RESAMPLES,
+        baseline: object = None,  # meant for a neighbour: `combine` hands all of it to everybody
+    ) -> dict[str, float | int]:
+        bits = np.asarray(predictions, dtype=np.float64) / NATS_PER_BIT
+        interval = ratio_interval(bits, references, cluster, seed=seed, resamples=resamples)
+        return _named("bits_per_byte", interval)
+
+
+class PairedBitsPerByte(_InMemoryMetric):
+    """Bits per byte of one model minus another's on the same documents; below 0 is better."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description="Difference in bits per byte of two models, paired by document.",
+            citation=_CITATION,
+            inputs_description=(
+                "predictions: nats by document; baseline: nats of the other model on the same"
+                " documents; references: bytes by document."
+            ),
+            features=datasets.Features(
+                {
+                    "predictions": datasets.Value("float64"),
+                    "baseline": datasets.Value("float64"),
+                    "references": datasets.Value("int64"),
+                }
+            ),
+        )
+
+    def _compute(
+        self,
+        predictions: Sequence[float],
+        baseline: Sequence[float],
+        references: Sequence[int],
+        cluster: Sequence[str] | None = None,
+        seed: int = 0,
+        resamples: int = RESAMPLES,
+    ) -> dict[str, float | int]:
+        nats = np.asarray(predictions, dtype=np.float64) - np.asarray(baseline, dtype=np.float64)
+        interval = ratio_interval(
+            nats / NATS_PER_BIT, references, cluster, seed=seed, resamples=resamples
+        )
+        return _named("bits_per_byte_difference", interval)
+
+
+def bits_per_byte(table: ScoreTable, *, seed: int, resamples: int = RESAMPLES) -> Interval:
+    """Bits per byte of a table, computed by the metric above.
+
+    Raises:
+        EmptyEvaluationError: With fewer than two clusters, or a score that is not finite.
+    """
+    answer = BitsPerByte().compute(
+        predictions=table.nll_nats,
+        references=table.num_bytes,
+        cluster=table.cluster,
+        seed=seed,
+        resamples=resamples,
+    )
+    return _interval("bits_per_byte", answer)
+
+
+def bits_per_byte_difference(
+    table: ScoreTable, other: ScoreTable, *, seed: int, resamples: int = RESAMPLES
+) -> Interval:
+    """Paired difference of two tables, computed by the metric above.
+
+    Raises:
+        AlignmentError: If the two do not score the same documents.
+        EmptyEvaluationError: With fewer than two clusters, or a score that is not finite.
+    """
+    answer = PairedBitsPerByte().compute(
+        predictions=table.nll_nats,
+        baseline=table.aligned(other).nll_nats,
+        references=table.num_bytes,
+        cluster=table.cluster,
+        seed=seed,
+        resamples=resamples,
+    )
+    return _interval("bits_per_byte_difference", answer)
+
+
+def _named(name: str, interval: Interval) -> dict[str, float | int]:
+    return {
+        name: interval.value,
+        f"{name}_lower": interval.lower,
+        f"{name}_upper": interval.upper,
+        f"{name}_n": interval.n,
+    }
+
+
+def _interval(name: str, answer: Mapping[str, float | int]) -> Interval:
+    return Interval(
+        value=float(answer[name]),
+        lower=float(answer[f"{name}_lower"]),
+        upper=float(answer[f"{name}_upper"]),
+        n=int(answer[f"{name}_n"]),
+    )

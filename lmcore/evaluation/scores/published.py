@@ -1,0 +1,88 @@
+"""The metrics of an evaluation under the names that every user of the project relies on.
+
+In come tables of scores and the facts of a training run; out comes, for each name, its value,
+its two one-sided 95 % bounds, its unit and how many independent documents are behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lmcore.evaluation.scores.metrics import bits_per_byte
+from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.intervals import Interval
+
+
+def contract_metrics(
+    *,
+    validation: ScoreTable,
+    train: ScoreTable,
+    baselines: Mapping[int, ScoreTable],
+    facts: Mapping[str, Any],
+    seed: int,
+    resamples: int,
+) -> dict[str, dict[str, Any]]:
+    """Metrics under their contract names.
+
+    A metric without documents is left out.  With a single document it has no interval.
+
+    Args:
+        validation: Scores of the model on validation.
+        train: On consumed train text.
+        baselines: Of the n-grams, by order, on the same validation documents.
+        facts: Summary of the checkpoint: params, train_tokens_per_second, steps.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap.
+
+    Raises:
+        EmptyEvaluationError: If validation is empty or a score is not finite.
+    """
+    options: dict[str, int] = {"seed": seed, "resamples": resamples}
+    validation.total_bits_per_byte()
+    tables = {
+        "val_bits_per_byte": validation,
+        "train_bits_per_byte": train,
+        "anchor_bits_per_byte": validation.select(validation.anchor),
+        **{f"baseline_kn{k}_bits_per_byte": table for k, table in baselines.items()},
+    }
+    metrics = {
+        name: _entry(_interval(table, **options), table, "bits/byte")
+        for name, table in tables.items()
+        if len(table)
+    }
+    loss = validation.nats_per_token(**options) if _has_interval(validation) else None
+    metrics["val_loss_nats_per_token"] = _entry(loss, validation, "nats/token")
+    if loss is None:
+        value = float(validation.nll_nats.sum() / validation.num_tokens.sum())
+        metrics["val_loss_nats_per_token"]["value"] = value
+    for name, unit in (("train_tokens_per_second", "tokens/s"), ("params", "parameters")):
+        if math.isfinite(value := float(facts.get(name, math.nan))):
+            n = int(facts.get("steps", 1)) if unit == "tokens/s" else 1
+            metrics[name] = _number(value, unit=unit, n=n)
+    return metrics
+
+
+def _has_interval(table: ScoreTable) -> bool:
+    return len(set(table.cluster)) >= 2
+
+
+def _interval(table: ScoreTable, *, seed: int, resamples: int) -> Interval | None:
+    return bits_per_byte(table, seed=seed, resamples=resamples) if _has_interval(table) else None
+
+
+def _entry(interval: Interval | None, table: ScoreTable, unit: str) -> dict[str, Any]:
+    if interval is None:
+        return _number(table.total_bits_per_byte(), unit=unit, n=len(set(table.cluster)))
+    return {
+        "value": interval.value,
+        "lower": interval.lower,
+        "upper": interval.upper,
+        "unit": unit,
+        "n": interval.n,
+    }
+
+
+def _number(value: float, *, unit: str, n: int) -> dict[str, Any]:
+    return {"value": value, "lower": None, "upper": None, "unit": unit, "n": n}

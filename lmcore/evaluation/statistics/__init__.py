@@ -1,0 +1,1 @@
+"""Values with bounds: intervals, rates, and samples that do not depend on order."""

@@ -1,0 +1,209 @@
+"""The model card in the Hugging Face format: YAML for machines, Markdown for people.
+
+In: `ReportData`.  Out: the text of a README.md that the hub, and anybody else, can read.  It is
+made offline: the hub's own validation is a web request, so it is never called; that the
+metadata are well-formed is checked by reading them back with the hub's library.  Whatever the
+template prints is escaped unless it is a fence that its content cannot close.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup
+
+from lmcore.reporting.templates import environment
+from lmcore.reporting.text import cell, duration, fence, finite, one_line, slug, words
+from lmcore.reporting.version import books as ledger
+from lmcore.reporting.version import measures, verdicts
+from lmcore.reporting.version.bias import bias_section
+from lmcore.reporting.version.controls import control_table
+from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.version.report import created
+
+_PIPELINES = {
+    "language_modelling": "text-generation",
+    "sentiment": "text-classification",
+    "translation": "translation",
+    "summarization": "summarization",
+}
+# SPDX identifiers that the hub knows, where its name is not just the lower-case one.
+_HUB_NAMES = {"odc-by-1.0": "odc-by", "odbl-1.0": "odbl", "pddl-1.0": "pddl"}
+_HUB_LICENSES = {
+    *("apache-2.0", "mit", "cc0-1.0", "unlicense", "odc-by", "odbl", "pddl", "gfdl"),
+    *("cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0"),
+    *("cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0"),
+    *("cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "etalab-2.0", "mpl-2.0"),
+    *("bsd-2-clause", "bsd-3-clause", "cdla-permissive-2.0", "unknown"),
+}
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+# A risk, the gates that look for it, and what it means that nothing was found or looked for.
+_RISKS = (
+    ("Bias", ("bias_lm", "bias_task"), "The model repeats the views and stereotypes of its text."),
+    (
+        "Memorisation",
+        ("exposure", "regurgitation", "overfitting"),
+        "A model can recite passages that it has read, above all those that were repeated.",
+    ),
+    (
+        "Private data",
+        ("pii",),
+        "Masking finds addresses and numbers of known formats; it does not find names or stories.",
+    ),
+    (
+        "Ownership",
+        ("provenance",),
+        "Licences are those that the owner of the sources has stated; nobody has verified them.",
+    ),
+    (
+        "Leaked evaluation text",
+        ("contamination",),
+        "If held-out text was also in the training text, the figures above are too good.",
+    ),
+)
+
+
+def render_card(data: ReportData) -> str:
+    """Write the model card of one version.
+
+    Args:
+        data: What is known; a metric without a finite value is left out of the metadata.
+
+    Returns:
+        YAML metadata between `---` lines, then Markdown.
+    """
+    from huggingface_hub import ModelCard
+
+    body = environment(html=False).get_template("card.md.j2").render(data=data, **_values(data))
+    return str(ModelCard(f"---\n{_metadata(data)}\n---\n\n{body.strip()}\n"))
+
+
+def _metadata(data: ReportData) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    pipeline = _PIPELINES.get(data.task, "text-generation")
+    name = one_line(data.model)
+    results = []
+    for key, metric in data.metrics.items():
+        value = finite(metric.get("value"))
+        if value is None or not _evaluated(key):
+            continue
+        row = measures.metric_row(key, metric)
+        bounds = f" (95 % bounds: {row.interval})" if row.interval else ""
+        results.append(
+            EvalResult(
+                task_type=pipeline,
+                dataset_type="held-out",
+                dataset_name=f"{name}: held-out documents",
+                dataset_split="train" if key.startswith("train_") else "validation",
+                dataset_revision=one_line(data.fingerprints.get("data") or "") or None,
+                metric_type=one_line(key),
+                metric_value=value,
+                metric_name=one_line(row.label) + bounds,
+            )
+        )
+    card = ModelCardData(
+        language=[tag for tag in map(str, data.languages) if _LANGUAGE.fullmatch(tag)] or None,
+        library_name="lmcore",
+        pipeline_tag=pipeline,
+        tags=["lmcore", "safetensors", slug(data.task)],
+        metrics=[result.metric_type for result in results] or None,
+        model_name=name if results else None,
+        eval_results=results or None,
+        **_license(data),
+    )
+    return str(card.to_yaml())
+
+
+def _evaluated(name: str) -> bool:
+    return not name.startswith(("baseline_", "champion_")) and name not in (
+        "params",
+        "train_tokens_per_second",
+    )
+
+
+def _license(data: ReportData) -> dict[str, Any]:
+    """The licence of the training data as the hub writes licences: one name, or `other`."""
+    found = [share.name for share in ledger.license_shares(data)]
+    if not found:
+        return {"license": "unknown"}
+    name = _HUB_NAMES.get(found[0].lower(), found[0].lower())
+    if len(found) == 1 and name in _HUB_LICENSES:
+        return {"license": name}
+    return {"license": "other", "license_name": "-and-".join(map(slug, found[:5]))}
+
+
+def _values(data: ReportData) -> dict[str, Any]:
+    values, tables = ledger.other_tables(data)
+    seconds = [v for name, v in data.seconds.items() if finite(v) is not None and name != "total"]
+    total = finite(data.seconds.get("total")) or sum(seconds)
+    return {
+        "title": one_line(data.title),
+        "task": measures.TASKS.get(data.task, words(data.task)),
+        "created": created(data),
+        "sentence": verdicts.outcome_sentence(data),
+        "gate_count": verdicts.gate_count(data),
+        "metrics": [measures.metric_row(name, metric) for name, metric in data.metrics.items()],
+        "gates": [verdicts.gate_row(gate) for gate in data.gates],
+        "controls": control_table(data),
+        "facts": _pairs(ledger.facts(data)),
+        "splits": ledger.splits(data),
+        "rules": ledger.rules(data),
+        "ledger_values": _pairs(values),
+        "ledger_tables": tables,
+        "sources": ledger.source_shares(data),
+        "languages": ", ".join(map(str, data.languages)),
+        "base": one_line(data.base or ""),
+        "tables": ledger.given_tables(data),
+        "samples": [
+            fence(f"{sample.get('prompt') or ''}{sample.get('text') or ''}")
+            for sample in data.samples[:2]
+        ],
+        "use": _use(data),
+        "fingerprints": _pairs((words(k), v) for k, v in data.fingerprints.items() if v),
+        "plan": _pairs((words(name), cell(value)) for name, value in data.plan.items()),
+        "machine": _pairs((words(name), cell(value)) for name, value in data.environment.items()),
+        "config": fence(data.config_yaml.strip("\n"), "yaml") if data.config_yaml else None,
+        "risks": [(name, text, _checked(data, gates)) for name, gates, text in _RISKS],
+        "bias": bias_section(data),
+        "train_time": duration(data.seconds["train"]) if data.seconds.get("train") else "",
+        "total_time": duration(total) if total else "",
+    }
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> ledger.Table | None:
+    rows = tuple(pairs)
+    return ledger.Table(caption="", header=("What", "Value"), rows=rows) if rows else None
+
+
+def _use(data: ReportData) -> list[Markup]:
+    """Commands that load this version; none for a candidate that nothing is known of.
+
+    Without a number the champion is named: the card is written before the registry numbers it.
+    """
+    if data.designation == "candidate":
+        return []
+    model = one_line(data.model)
+    address = f"{model}/{data.version}" if data.version else f"{model}@champion"
+    command = "generate --prompt" if data.task == "language_modelling" else "predict"
+    python = (
+        "import mlflow\n\n"
+        f"model = mlflow.pyfunc.load_model({f'models:/{address}'!r})\n"
+        "print(model.metadata.signature)  # what predict() takes and returns"
+    )
+    version = data.version or "champion"
+    shell = f"lmcore {command} 'Some text' --model {shlex.quote(model)} --version {version}"
+    return [fence(shell, "bash"), fence(python, "python")]
+
+
+def _checked(data: ReportData, names: tuple[str, ...]) -> str:
+    """Which of the gates that look for a risk ran, and what they said."""
+    said = [
+        f"{words(gate['gate'])}: {one_line(gate.get('outcome'), 40)}"
+        for gate in data.gates
+        if gate.get("gate") in names and gate.get("outcome") != "SKIPPED"
+    ]
+    return ", ".join(said) if said else "not checked for this version"

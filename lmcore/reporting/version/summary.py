@@ -1,0 +1,55 @@
+"""The verdict in a few lines, for places that show Markdown and tables but no page of ours.
+
+In: `ReportData`.  Out: a Markdown text and rows of plain strings, for example for the
+artifacts of an orchestrator, with every stranger's word escaped.
+"""
+
+from __future__ import annotations
+
+from lmcore.reporting.text import MISSING, fence, markdown, one_line
+from lmcore.reporting.version import verdicts
+from lmcore.reporting.version.facts import ReportData
+
+_SYMBOLS = {"PASS": "✓", "FAIL": "✗", "INCONCLUSIVE": "?", "WARN": "!", "SKIPPED": "–"}
+
+
+def gate_rows(data: ReportData) -> list[dict[str, str]]:
+    """One row of plain strings for each gate, in the order of evaluation."""
+    return [
+        {
+            "gate": row.gate,
+            "outcome": f"{_SYMBOLS.get(row.outcome, '')} {row.outcome}".strip(),
+            "statistic": f"{row.value} {row.unit}".strip() if row.value else MISSING,
+            "95 % bounds": row.interval or MISSING,
+            "limit": row.limit or MISSING,
+            "required": "yes" if row.required else "no",
+            "in words": row.reason,
+        }
+        for row in map(verdicts.gate_row, data.gates)
+    ]
+
+
+def summary_markdown(data: ReportData) -> str:
+    """Outcome, key figures, gates and one sample, as Markdown."""
+    lines = [f"## Model: {markdown(data.title)}", "", f"**{markdown(_sentence(data), 1_200)}**"]
+    if count := verdicts.gate_count(data):
+        lines += ["", f"Gates: {markdown(count)}."]
+    if tiles := verdicts.tiles(data):
+        lines += ["", "| Figure | Value | |", "| --- | --- | --- |"]
+        lines += [
+            f"| {markdown(t.label)} | {markdown(t.value)} | {markdown(t.note)} |" for t in tiles
+        ]
+    if data.gates:
+        rows = gate_rows(data)
+        lines += ["", f"| {' | '.join(rows[0])} |", "| " + "--- | " * len(rows[0])]
+        lines += [
+            "| " + " | ".join(markdown(text, 1_000) for text in row.values()) + " |" for row in rows
+        ]
+    if data.samples:
+        first = data.samples[0]
+        lines += ["", "Sample:", "", fence(f"{first.get('prompt') or ''}{first.get('text') or ''}")]
+    return "\n".join(lines) + "\n"
+
+
+def _sentence(data: ReportData) -> str:
+    return one_line(verdicts.outcome_sentence(data), 1_200)

@@ -1,0 +1,1 @@
+"""The gates that only a task's answers can be asked."""

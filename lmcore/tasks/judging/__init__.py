@@ -1,0 +1,1 @@
+"""From a task's answers to metrics, baselines, comparisons and gates."""

@@ -1,0 +1,291 @@
+"""The evaluation step of a task: a checkpoint in, metrics, gates and a verdict out.
+
+The report that it leaves has the shape of a language model's (`lmcore.evaluation.report`):
+gates.json, metrics.json, samples.json; and of its own predictions.parquet (the answer to each
+judged document and how good it is), tables.json, attention.json and ledger.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lmcore.artifacts import ContentStore, atomic_write, code_digest, digest
+from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
+from lmcore.data.documents import DocumentSet
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.evaluation.config import GateName, GatesConfig
+from lmcore.evaluation.gates.contamination import contamination
+from lmcore.evaluation.gates.provenance import provenance
+from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
+from lmcore.evaluation.gates.standing import (
+    ControlRecord,
+    gate_version,
+    shipped_record,
+    subject_to_controls,
+)
+from lmcore.evaluation.inputs import ChampionInput, TrainedModel
+from lmcore.evaluation.memory.contamination import measure_contamination
+from lmcore.evaluation.ownership import examine_ownership
+from lmcore.evaluation.report import (
+    ATTENTION_FILE,
+    GATES_FILE,
+    LEDGER_FILE,
+    METRICS_FILE,
+    SAMPLES_FILE,
+    TABLES_FILE,
+    EvalReport,
+    write_json,
+)
+from lmcore.tasks.base_model import BaseModel
+from lmcore.tasks.config import TaskName
+from lmcore.tasks.gates import instrument, overfitting
+from lmcore.tasks.gates import quality as merit
+from lmcore.tasks.gates.bias_task import bias_task
+from lmcore.tasks.judging.classification import classify
+from lmcore.tasks.judging.comparison import Judging
+from lmcore.tasks.judging.evidence import TaskEvidence, judged_documents
+from lmcore.tasks.judging.writing import write_texts
+
+CODE_MODULES = ("lmcore.data", "lmcore.evaluation", "lmcore.model", "lmcore.tasks")
+PREDICTIONS_FILE = "predictions.parquet"
+# Gates whose own code the controls tried; the others of a task only share a name with those.
+_TRIED: tuple[GateName, ...] = ("instrument", "provenance", "contamination", "bias_task")
+
+
+def evaluate_task(
+    store: ContentStore,
+    *,
+    task: TaskName,
+    documents: DocumentSet,
+    tokenizer: TokenizerHandle,
+    shards: ShardSet,
+    checkpoint: TrainedModel,
+    champion: ChampionInput | None,
+    base: BaseModel | None,
+    gates: GatesConfig,
+    seed: int = 0,
+    removals: Removals = NOTHING_REMOVED,
+    device: str = "cpu",
+    unaided: ChampionInput | None = None,
+) -> EvalReport:
+    """Answer the held-out documents, compare with baselines and champion, and ask every gate.
+
+    Args:
+        store: Where the report is kept.
+        task: Which one.
+        documents: The data of this run.
+        tokenizer: The base model's, or one fitted on their train split.
+        shards: Their tokens; the train stream says what was consumed.
+        checkpoint: The candidate.
+        champion: The model in use; None for the first version.
+        base: The language model that training started from.
+        gates: Limits, and which gates are required.
+        seed: Of bootstraps.
+        removals: Documents that must not be among the data.
+        device: Where models run.
+        unaided: A version that began from random weights, to show what the base model brings.
+
+    Raises:
+        EmptyEvaluationError: If there are fewer than two documents to judge on.
+    """
+    record = shipped_record()
+    inputs = {
+        "task": task,
+        "documents": documents.key,
+        "tokenizer": tokenizer.key,
+        "shards": shards.key,
+        "checkpoint": checkpoint.key,
+        "champion": None if champion is None else champion.inputs(documents),
+        "base": None if base is None else [base.key, base.removed],
+        "unaided": None if unaided is None else unaided.inputs(documents),
+        "gates": gates.model_dump(mode="json"),
+        "seed": seed,
+        "removals": removals.digest,
+        "code": code_digest(*CODE_MODULES),
+        "controls": {
+            name: record.standing(name, gate_version(name, gates)).to_json() for name in _TRIED
+        },
+    }
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        judged, seen = judged_documents(
+            documents,
+            limit=gates.tasks.max_validation_documents,
+            without=base.train_ids if base else frozenset(),
+        )
+        measure = classify if task == "sentiment" else write_texts
+        evidence = measure(
+            Judging(
+                documents=documents,
+                judged=judged,
+                seen_by_base=seen,
+                tokenizer=tokenizer.load(),
+                tokenizer_split=str(tokenizer.summary.get("split")),
+                shards=shards,
+                checkpoint=checkpoint,
+                champion=champion,
+                base=base.designation if base else None,
+                unaided=unaided,
+                gates=gates,
+                device=device,
+            )
+        )
+        metrics = task_metrics(
+            evidence, checkpoint.summary, seed=seed, resamples=gates.evaluation.resamples
+        )
+        ownership = examine_ownership(
+            documents, tokenizer=None if base else tokenizer, shards=shards, removals=removals
+        )
+        if base is not None and base.removed:
+            problem = (
+                f"{base.designation}, which it starts from, was trained on {base.removed} documents"
+                " that were removed since"
+            )
+            ownership = replace(ownership, broken=(*ownership.broken, problem))
+        verdict = Verdict(
+            results=judge(
+                evidence,
+                task=task,
+                gates=gates,
+                record=record,
+                seed=seed,
+                of_data={
+                    "provenance": lambda required: provenance(
+                        documents.summary, required=required, ownership=ownership
+                    ),
+                    "contamination": lambda required: contamination(
+                        measure_contamination(
+                            documents,
+                            validation=judged,
+                            common_documents=gates.evaluation.common_documents,
+                        ),
+                        limits=gates.contamination,
+                        required=required,
+                    ),
+                },
+            )
+        )
+        atomic_write(folder / GATES_FILE, write_json([r.to_json() for r in verdict.results]))
+        atomic_write(folder / METRICS_FILE, write_json(metrics))
+        atomic_write(folder / SAMPLES_FILE, write_json(evidence.samples))
+        atomic_write(folder / ATTENTION_FILE, write_json(evidence.attention))
+        atomic_write(folder / TABLES_FILE, write_json(evidence.tables))
+        atomic_write(folder / LEDGER_FILE, write_json(evidence.ledger))
+        _write_predictions(evidence, folder / PREDICTIONS_FILE)
+        return {
+            "passed": verdict.passed,
+            "outcome": verdict.outcome,
+            "reason": verdict.reason,
+            "gates": {result.gate: result.outcome for result in verdict.results},
+            "metrics": {name: metric["value"] for name, metric in metrics.items()},
+            "signatures": dict(evidence.signatures),
+            "evaluation_hash": digest(sorted(d.id for d in evidence.documents)),
+            "documents": len(evidence.documents),
+        }
+
+    return store.build(EvalReport, inputs, make)
+
+
+def task_metrics(
+    evidence: TaskEvidence, facts: Mapping[str, Any], *, seed: int, resamples: int
+) -> dict[str, dict[str, Any]]:
+    """Metrics under their contract names: value, lower, upper, unit, n."""
+    found: dict[str, dict[str, Any]] = {}
+    cluster = evidence.cluster
+    for name, measured in evidence.measured.items():
+        interval = measured.interval(cluster, seed=seed, resamples=resamples)
+        found[name] = {
+            "value": interval.value,
+            "lower": interval.lower,
+            "upper": interval.upper,
+            "unit": measured.unit,
+            "n": interval.n,
+        }
+    plain = {
+        **evidence.plain,
+        "train_tokens_per_second": (float(facts["train_tokens_per_second"]), "tokens/s"),
+        "params": (float(facts["params"]), "parameters"),
+    }
+    for name, (value, unit) in plain.items():
+        n = 1 if unit in ("parameters", "tokens/s") else len(evidence.documents)
+        found[name] = {"value": value, "lower": None, "upper": None, "unit": unit, "n": n}
+    return found
+
+
+def judge(
+    evidence: TaskEvidence,
+    *,
+    task: TaskName,
+    gates: GatesConfig,
+    record: ControlRecord,
+    seed: int,
+    of_data: Mapping[str, Callable[[bool], GateResult]],
+) -> list[GateResult]:
+    """Ask every gate of a task; one that is required and not of this task is INCONCLUSIVE.
+
+    Args:
+        evidence: What was measured.
+        task: Which one.
+        gates: Limits, and which gates are required.
+        record: How gates did on their controls.
+        seed: Of bootstraps.
+        of_data: Gates that ask about the data, whatever the model: provenance, contamination.
+    """
+    limits = gates.tasks
+    options: dict[str, Any] = {"seed": seed, "resamples": gates.evaluation.resamples}
+    asked: dict[str, Callable[[bool], GateResult]] = {
+        "instrument": lambda required: instrument.instrument(
+            evidence.instrument, limits=gates.instrument, required=required
+        ),
+        "provenance": of_data["provenance"],
+        "competence": lambda required: merit.competence(
+            evidence.compared, limits=limits, required=required, **options
+        ),
+        "champion": lambda required: merit.champion(
+            evidence.champion, limits=limits, required=required, **options
+        ),
+        "overfitting": lambda required: overfitting.overfitting(
+            evidence.fit, limits=limits, required=required, **options
+        ),
+        "contamination": of_data["contamination"],
+    }
+    if task == "sentiment":
+        asked["bias_task"] = lambda required: bias_task(
+            evidence.bias, limits=gates.bias_task, required=required, **options
+        )
+    results = []
+    for name, ask in asked.items():
+        result = guarded(name, required=name in gates.required, judge=ask)
+        if name in _TRIED:
+            result = subject_to_controls(result, record.standing(name, gate_version(name, gates)))
+        results.append(result)
+    results += [
+        GateResult(
+            gate=name,
+            required=True,
+            outcome="INCONCLUSIVE",
+            reason=f"This gate is not one of {task}; take it out of gates.required.",
+            evidence={"code": "NOT_OF_THIS_TASK"},
+        )
+        for name in gates.required
+        if name not in asked
+    ]
+    return results
+
+
+def _write_predictions(evidence: TaskEvidence, path: Path) -> None:
+    """Answers without texts and targets: a version does not publish its data."""
+    columns = {
+        "id": [d.id for d in evidence.documents],
+        "cluster": [d.cluster for d in evidence.documents],
+        "output": list(evidence.outputs),
+        "quality": [float(value) for value in evidence.each],
+    }
+    pq.write_table(pa.table(columns), path, compression="zstd")

@@ -1,0 +1,147 @@
+"""What a task's gates and its report are made of, whatever the task."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.tokens.batches import consumed_documents
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.inputs import TrainedModel
+from lmcore.tasks.gates.bias_pairs import TaskBias
+from lmcore.tasks.gates.instrument import InstrumentFacts
+from lmcore.tasks.gates.overfitting import FitFacts
+from lmcore.tasks.gates.quality import ChampionFacts, Compared
+from lmcore.tasks.judging.metrics import Measured
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskEvidence:
+    """What was measured.
+
+    Attributes:
+        documents: Held-out documents that were judged on.
+        outputs: The candidate's answer to each.
+        each: How good each answer is, [N].
+        measured: Metrics of the candidate, of baselines (`baseline_...`) and of the champion
+            (`champion_...`), by name.
+        plain: Further numbers: name to value and unit.
+        instrument: For the gate of this name, as the next four.
+        compared: Candidate and bar.
+        champion: None where there is none.
+        fit: Train and held-out examples.
+        bias: None for tasks that write text.
+        tables: Caption, header, rows and note of each, for the report.
+        samples: A few answers: prompt, text and kind.
+        attention: Which words a few answers looked at; see `lmcore.tasks.judging.attention`.
+        ledger: What training and evaluation did to the data: classes, lengths, what was cut.
+        signatures: How corpus metrics were computed.
+    """
+
+    documents: Sequence[Document]
+    outputs: Sequence[str]
+    each: FloatArray
+    measured: Mapping[str, Measured]
+    plain: Mapping[str, tuple[float, str]]
+    instrument: InstrumentFacts
+    compared: Compared
+    champion: ChampionFacts | None
+    fit: FitFacts
+    bias: TaskBias | None
+    tables: Sequence[Mapping[str, Any]]
+    samples: Sequence[Mapping[str, Any]]
+    attention: Sequence[Mapping[str, Any]]
+    ledger: Mapping[str, Mapping[str, Any]]
+    signatures: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> npt.NDArray[np.object_]:
+        """Of each document."""
+        return clusters(self.documents)
+
+
+def clusters(documents: Sequence[Document]) -> npt.NDArray[np.object_]:
+    """Clusters of near-copies: the unit of every interval."""
+    return np.array([document.cluster for document in documents], dtype=object)
+
+
+def judged_documents(
+    documents: DocumentSet, *, limit: int, without: AbstractSet[str]
+) -> tuple[list[Document], int]:
+    """The held-out documents that are judged on, in stored order, and how many were left out.
+
+    Beyond the limit they are taken in the order of a hash of their id, so the choice is the same
+    in every run.
+
+    Args:
+        documents: With targets.
+        limit: Of documents.
+        without: Ids that the base model was trained on.
+
+    Raises:
+        EmptyEvaluationError: If fewer than two are left.
+    """
+    ids = [row["id"] for row in documents.iter_rows("validation")]
+    seen = sum(identity in without for identity in ids)
+    chosen = _first_hashes((i for i in ids if i not in without), limit, "judge")
+    found = [d for d in documents.iter_documents("validation") if d.id in chosen]
+    if len(found) < 2:
+        raise EmptyEvaluationError(
+            f"{len(found)} held-out documents to judge on ({seen} were training text of the base"
+            " model); at least 2 are needed, add text"
+        )
+    return found, seen
+
+
+def learnt_documents(
+    documents: DocumentSet, shards: ShardSet, checkpoint: TrainedModel, *, limit: int
+) -> list[Document]:
+    """Documents that the best weights have really read, at most so many."""
+    stream = shards.stream("train")
+    read = consumed_documents(stream, list(checkpoint.consumed().ranges))
+    ids = [bytes(i).decode() for i in stream.doc_ids[read]]
+    chosen = _first_hashes(ids, limit, "learnt")
+    return [d for d in documents.iter_documents("train") if d.id in chosen]
+
+
+def _first_hashes(ids: Iterable[str], limit: int, purpose: str) -> frozenset[str]:
+    def rank(identity: str) -> bytes:
+        return hashlib.sha256(f"{purpose}:{identity}".encode()).digest()
+
+    return frozenset(heapq.nsmallest(limit, ids, key=rank))
+
+
+def lengths_ledger(lengths: Mapping[str, Sequence[int]], *, unit: str) -> dict[str, str]:
+    """Median, 95 % quantile and maximum of lengths by split."""
+    found = {}
+    for name, values in lengths.items():
+        if len(values):
+            half, most, top = np.quantile(np.asarray(values), [0.5, 0.95, 1.0])
+            found[name] = f"median {half:.0f}, 95 % up to {most:.0f}, longest {top:.0f} {unit}"
+    return found
+
+
+def chosen_samples(each: FloatArray, *, count: int = 3) -> list[tuple[str, int]]:
+    """Places of the best, the median and the worst answers, and what they are."""
+    order = np.argsort(-each, kind="stable")
+    middle = max(0, len(order) // 2 - count // 2)
+    places = [
+        *(("best", int(i)) for i in order[:count]),
+        *(("median", int(i)) for i in order[middle : middle + count]),
+        *(("worst", int(i)) for i in order[::-1][:count]),
+    ]
+    kept: dict[int, str] = {}
+    for kind, place in places:
+        kept.setdefault(place, kind)
+    return [(kind, place) for place, kind in kept.items()]

@@ -1,0 +1,1 @@
+"""How a task is learnt: examples, objectives, classifier, counted words, stages."""

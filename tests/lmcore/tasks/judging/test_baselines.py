@@ -1,0 +1,68 @@
+"""The baselines do what their names say."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from lmcore.errors import SourceError
+from lmcore.tasks.gates.bias_pairs import exchanged
+from lmcore.tasks.judging import baselines
+from lmcore.tasks.labels import UNKNOWN, find_labels
+
+
+def test_a_dictionary_learns_words_from_pairs_and_copies_what_it_does_not_know() -> None:
+    pairs = [
+        ("das haus ist rot", "the house is red"),
+        ("das auto ist rot", "the car is red"),
+        ("das haus ist alt", "the house is old"),
+        ("ein auto", "a car"),
+        ("ein haus", "a house"),
+        ("alt", "old"),
+        ("rot", "red"),
+        ("das", "the"),
+    ]
+    dictionary = baselines.Dictionary(*zip(*pairs, strict=True))
+    assert dictionary.translate("Das Auto ist alt 42") == "the car is old 42"
+    assert baselines.Dictionary([], []).translate("a b") == "a b"
+
+
+def test_sentences_and_leads() -> None:
+    text = "One is here. Two follows! Is three? Yes\nFour"
+    assert baselines.sentences(text) == ["One is here.", "Two follows!", "Is three?", "Yes", "Four"]
+    assert baselines.lead(text, 2) == "One is here. Two follows!"
+    document = SimpleNamespace(id="x", text=text)
+    chosen = baselines.random_sentence(document)  # type: ignore[arg-type]
+    assert chosen in baselines.sentences(text)
+    assert chosen == baselines.random_sentence(document)  # type: ignore[arg-type]
+
+
+def test_regression_learns_and_gives_probabilities() -> None:
+    train = ["good film", "bad film", "good play", "bad play"] * 5
+    labels = [1, 0] * 10
+    guess, table = baselines.tfidf_regression(
+        train, labels, train, labels, ["a good song", "a bad song"], num_labels=2
+    )
+    assert guess == [1, 0]
+    assert table.sum(axis=1) == pytest.approx([1, 1])
+    guess, table = baselines.tfidf_regression([""] * 3, [0, 1, 1], [], [], ["x"], num_labels=2)
+    assert guess == [1]
+    assert table[0] == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_labels_are_classes() -> None:
+    labels = find_labels(["b", " a ", "b", "b"])
+    assert labels.names == ("a", "b")
+    assert labels.shares == (0.25, 0.75)
+    assert labels.index(["b", "c", None]) == [1, UNKNOWN, UNKNOWN]
+    with pytest.raises(SourceError, match="at least two"):
+        find_labels(["a", "a"])
+    with pytest.raises(SourceError, match="does target_field name the label"):
+        find_labels([f"text {i}" for i in range(100)])
+
+
+def test_gendered_words_are_exchanged_and_counted() -> None:
+    assert exchanged("She met the actors and her brother.") == (
+        "He met the actors and his sister.",
+        1,
+    )
+    assert exchanged("nothing here") == ("nothing here", 0)
