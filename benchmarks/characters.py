@@ -105,19 +105,18 @@ def own_side(
     """Train ours once and score it."""
     train_text, validation = text
     store = ContentStore(folder / "store")
-    tokenizer, shards = corpora.prepare(
+    corpus = corpora.prepare(
         store, train=[train_text], tokenizer=TokenizerConfig(kind="char", vocab_size=512)
     )
     done = ours.run(
         store,
-        tokenizer=tokenizer,
-        shards=shards,
+        corpus,
         model=model,
         training=TrainingConfig(seed=seed, **training),
         work_dir=folder / f"work-{seed}",
         snapshots=snapshots,
     )
-    tokens = tokenizer.load().encode(validation)
+    tokens = corpus.loaded.encode(validation)
     trained = done.checkpoint.load("final")
     curve = []
     for shot in done.snapshots:

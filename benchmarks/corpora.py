@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.recording import ROOT
-from lmcore.artifacts import ContentStore, atomic_write
+from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.tokens.shards import INDEX_FILE, ShardSet, write_split
+from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.data.tokens.tokenizer import TokenizerHandle, train_tokenizer
 
 if TYPE_CHECKING:
@@ -92,40 +92,36 @@ def prepare(
     tune: Sequence[str] = (),
     fit: Iterable[str] | None = None,
     tokenizer: TokenizerConfig,
-) -> tuple[TokenizerHandle, ShardSet]:
-    """A tokenizer and shards of given texts, past the ingest, whose split is not the published one.
+) -> Corpus:
+    """A corpus of given texts, past the ingest, whose split is not the published one.
 
     Args:
-        store: Where they go.
+        store: Where it goes.
         train: Documents to train on.
         tune: Documents for the choice of the best weights; never validation text.
         fit: Texts that the vocabulary is made of; None: the train texts.
         tokenizer: How text is cut.
     """
+    from lmcore.data.documents import COLUMNS, DocumentSet, RowWriter
+
     fitted_on = list(train if fit is None else fit)
     digest = hashlib.sha256(json.dumps([list(train), list(tune), fitted_on]).encode()).hexdigest()
     inputs = {"benchmark": digest, "config": tokenizer.model_dump(mode="json")}
+
+    def make_documents(folder: Path) -> None:
+        with RowWriter(folder) as writer:
+            for split, texts in (("train", train), ("tune", tune)):
+                for made in (document(text, split=split) for text in texts):
+                    row = (getattr(made, name) for name in COLUMNS)
+                    writer.add(*row, num_bytes=made.num_bytes)
 
     def make_tokenizer(folder: Path) -> Mapping[str, Any]:
         made = train_tokenizer(fitted_on, config=tokenizer)
         made.save(folder)
         return {"kind": made.kind, "vocab_size": made.vocab_size}
 
-    handle = store.build(TokenizerHandle, inputs, make_tokenizer)
-    loaded = handle.load()
-
-    def make_shards(folder: Path) -> Mapping[str, Any]:
-        splits = {
-            split: write_split(
-                folder,
-                split=split,
-                documents=(document(text, split=split) for text in texts),
-                tokenizer=loaded,
-            )
-            for split, texts in (("train", train), ("tune", tune))
-        }
-        index = {"end_id": loaded.end_id, "vocab_size": loaded.vocab_size, "splits": splits}
-        atomic_write(folder / INDEX_FILE, json.dumps(index))
-        return {f"{split}_tokens": facts["tokens"] for split, facts in splits.items()}
-
-    return handle, store.build(ShardSet, inputs, make_shards)
+    return make_corpus(
+        store,
+        store.build(DocumentSet, inputs, make_documents),
+        store.build(TokenizerHandle, inputs, make_tokenizer),
+    )

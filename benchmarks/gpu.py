@@ -7,7 +7,7 @@ Two shapes get the same seconds of each text: LSTMs with an attention block, and
 recurrences with two.
 
 Without a CUDA device it says so and writes nothing. It needs torch with CUDA, numpy, pydantic,
-safetensors, tokenizers and filelock; neither the orchestrator nor the tracking client.
+safetensors, tokenizers, pyarrow and filelock; neither the orchestrator nor the tracking client.
 
 Characters: the time until the loss over all of the validation text was first at or under 1.4697,
 which nanoGPT publishes for its baby model after 3 minutes of one A100. The published figure is
@@ -38,6 +38,7 @@ from benchmarks.arithmetic import perplexity, time_to
 from benchmarks.recording import parser, record, workspace
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.training.config import TrainingConfig
@@ -125,7 +126,7 @@ def utilisation(done: ours.Training, model: RecurrentAttentionLM, peak: float | 
 
 def train(
     folder: Path,
-    prepared: Any,
+    corpus: Corpus,
     *,
     model: ModelConfig,
     training: dict[str, Any],
@@ -133,11 +134,9 @@ def train(
     snapshots: bool,
 ) -> ours.Training:
     """Train on the device."""
-    tokenizer, shards = prepared
     return ours.run(
         ContentStore(folder / "store"),
-        tokenizer=tokenizer,
-        shards=shards,
+        corpus,
         model=model,
         training=TrainingConfig(device=device, **training),
         work_dir=folder / f"work-{model.pattern}",
@@ -154,15 +153,13 @@ def measure_characters(
         validation = validation[:_QUICK_CHARACTERS]
     config = TokenizerConfig(kind="char", vocab_size=512)
     store = ContentStore(folder / "store")
-    prepared = corpora.prepare(store, train=[train_text], tokenizer=config)
-    tokens = prepared[0].load().encode(validation)
+    corpus = corpora.prepare(store, train=[train_text], tokenizer=config)
+    tokens = corpus.loaded.encode(validation)
     results: dict[str, Any] = {}
     for pattern, shape in CHARACTERS.items():
         rate = LEARNING_RATES["characters"][pattern]
         training = {**CHARACTERS_TRAINING, "learning_rate": rate, "budget_seconds": seconds}
-        done = train(
-            folder, prepared, model=shape, training=training, device=device, snapshots=True
-        )
+        done = train(folder, corpus, model=shape, training=training, device=device, snapshots=True)
         model = done.checkpoint.load("final", device)
         curve = []
         for shot in done.snapshots:
@@ -198,21 +195,19 @@ def measure_words(
     lines = list(corpora.word_lines(paths[0]))
     validation = "".join(corpora.word_lines(paths[1]))
     cut = round(len(lines) * 0.99)
-    prepared = corpora.prepare(
+    corpus = corpora.prepare(
         ContentStore(folder / "store"),
         train=["".join(lines[:cut])],
         tune=["".join(lines[cut:])],
         fit=[*lines, validation],
         tokenizer=TokenizerConfig(kind="word", vocab_size=1 << 20),
     )
-    tokens = prepared[0].load().encode(validation)
+    tokens = corpus.loaded.encode(validation)
     results: dict[str, Any] = {}
     for pattern, shape in WORDS.items():
         rate = LEARNING_RATES["words"][pattern]
         training = {**WORDS_TRAINING, "learning_rate": rate, "budget_seconds": seconds}
-        done = train(
-            folder, prepared, model=shape, training=training, device=device, snapshots=False
-        )
+        done = train(folder, corpus, model=shape, training=training, device=device, snapshots=False)
         model = done.checkpoint.load("best", device)
         nats = ours.stateful_nats(model, tokens)
         results[pattern] = {

@@ -92,7 +92,7 @@ def work(root: Path, limit_megabytes: int) -> None:
     from lmcore.artifacts import ContentStore
     from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
     from lmcore.data.ingest.ingest import ingest
-    from lmcore.data.tokens.shards import write_shards
+    from lmcore.data.tokens.corpus import make_corpus
     from lmcore.data.tokens.tokenizer import fit_tokenizer
     from lmcore.model.config import ModelConfig
     from lmcore.training.config import TrainingConfig
@@ -114,12 +114,11 @@ def work(root: Path, limit_megabytes: int) -> None:
     stage("fit the tokenizer")
     tokenizer = fit_tokenizer(store, found, config=TokenizerConfig())
     stage("write shards")
-    shards = write_shards(store, found, tokenizer)
+    corpus = make_corpus(store, found, tokenizer)
     stage("train")
     train(
         store,
-        shards=shards,
-        tokenizer=tokenizer,
+        corpus,
         model=ModelConfig(pattern="LA", d_model=64),
         training=TrainingConfig(
             max_steps=TRAINING_STEPS, batch_size=16, precision="float32", evaluations=1

@@ -23,8 +23,7 @@ from torch import Tensor
 
 from benchmarks.arithmetic import Window
 from lmcore.artifacts import ContentStore
-from lmcore.data.tokens.shards import ShardSet
-from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.loss import sequence_loss, token_nll
@@ -85,9 +84,8 @@ class Training:
 
 def run(
     store: ContentStore,
+    corpus: Corpus,
     *,
-    tokenizer: TokenizerHandle,
-    shards: ShardSet,
     model: ModelConfig,
     training: TrainingConfig,
     work_dir: Path,
@@ -97,8 +95,7 @@ def run(
 
     Args:
         store: Where the checkpoint goes.
-        tokenizer: See `corpora.prepare`.
-        shards: Likewise.
+        corpus: See `corpora.prepare`.
         model: Shape of the model.
         training: Budget and optimization.
         work_dir: Resume points; of this run alone.
@@ -125,8 +122,7 @@ def run(
 
     checkpoint = train(
         store,
-        shards=shards,
-        tokenizer=tokenizer,
+        corpus,
         model=model,
         training=training,
         work_dir=work_dir,

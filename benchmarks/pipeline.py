@@ -94,7 +94,7 @@ home = prepare()
 from lmcore.artifacts import ContentStore
 from lmcore.config import load_config
 from lmcore.data.ingest.ingest import ingest
-from lmcore.data.tokens.shards import write_shards
+from lmcore.data.tokens.corpus import make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.training.train import train
 config = load_config(overrides=[f"training.max_steps={sys.argv[1]}"])
@@ -102,9 +102,9 @@ store = ContentStore(home.content)
 documents = ingest(store, sources=config.sources, data=config.data, policy=config.policy,
                    ledger_path=home.splits)
 tokenizer = fit_tokenizer(store, documents, config=config.tokenizer)
-shards = write_shards(store, documents, tokenizer)
+corpus = make_corpus(store, documents, tokenizer)
 start = time.perf_counter()
-train(store, shards=shards, tokenizer=tokenizer, model=config.model, training=config.training,
+train(store, corpus, model=config.model, training=config.training,
       work_dir=home.work, nonce=int(sys.argv[2]))
 print(json.dumps(time.perf_counter() - start))
 """

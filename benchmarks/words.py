@@ -68,7 +68,7 @@ def own_side(folder: Path, *, data: Path, model: ModelConfig, seconds: float) ->
     validation = "".join(corpora.word_lines(data / "valid.txt"))
     cut = round(len(lines) * (1 - TUNE_SHARE))
     store = ContentStore(folder / "store")
-    tokenizer, shards = corpora.prepare(
+    corpus = corpora.prepare(
         store,
         train=["".join(lines[:cut])],
         tune=["".join(lines[cut:])],
@@ -77,13 +77,12 @@ def own_side(folder: Path, *, data: Path, model: ModelConfig, seconds: float) ->
     )
     done = ours.run(
         store,
-        tokenizer=tokenizer,
-        shards=shards,
+        corpus,
         model=model,
         training=TrainingConfig(budget_seconds=seconds, **TRAINING),
         work_dir=folder / "work",
     )
-    tokens = tokenizer.load().encode(validation)
+    tokens = corpus.loaded.encode(validation)
     expected = corpora.num_word_tokens(data / "valid.txt")
     if len(tokens) != expected:
         raise SystemExit(f"{len(tokens)} tokens where the text has {expected} words and line ends")
@@ -92,7 +91,7 @@ def own_side(folder: Path, *, data: Path, model: ModelConfig, seconds: float) ->
         **done.facts(),
         "best_step": done.checkpoint.summary["best_step"],
         "stopped_early": done.checkpoint.summary["stopped_early"],
-        "vocabulary": tokenizer.summary["vocab_size"],
+        "vocabulary": corpus.tokenizer.summary["vocab_size"],
         "validation_targets": len(tokens) - 1,
         "perplexity": perplexity(nats * (len(tokens) - 1), len(tokens) - 1),
     }

@@ -238,17 +238,16 @@ class _Pipeline:
         )
         start = choose_start(config, documents, self.registry)
         with watch.step("tokenize"):
-            tokenized = tokenize_documents(config, documents, home, start, base)
-        tracked.use_content(tokenized.tokenizer.key, tokenized.shards.key)
+            corpus = tokenize_documents(config, documents, home, start, base)
+        tracked.use_content(corpus.tokenizer.key, corpus.shards.key)
         with watch.step("train"):
             trained = train_model(
                 config,
-                tokenized,
+                corpus,
                 home,
                 tracked,
                 key.nonce,
                 start,
-                documents,
                 base,
                 return_state=True,
             )
@@ -262,9 +261,7 @@ class _Pipeline:
         parts: list[PartModel] = []
         if config.gates.data_sufficiency.enabled and config.task == "language_modelling":
             with watch.step("train_parts"):
-                smaller = train_parts(
-                    config, documents, tokenized, checkpoint, home, return_state=True
-                )
+                smaller = train_parts(config, corpus, checkpoint, home, return_state=True)
             if smaller.is_cancelled():
                 raise RunStopped(smaller.message or "training stopped")
             trained_parts = smaller.result()
@@ -273,8 +270,7 @@ class _Pipeline:
         with watch.step("evaluate"):
             report = evaluate(
                 config,
-                documents,
-                tokenized,
+                corpus,
                 checkpoint,
                 champion,
                 home,
@@ -289,9 +285,8 @@ class _Pipeline:
             key=key,
             sources_digest=found.digest,
             removals=removals,
-            documents=documents,
+            corpus=corpus,
             start=start,
-            tokenized=tokenized,
             checkpoint=checkpoint,
             report=report,
             champion=champion.version if champion else None,

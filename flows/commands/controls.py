@@ -138,12 +138,10 @@ def measure_noise(config_file: Path | None, *, seeds: int | None) -> Answer:
                 raise StoppedError("stopped; finished seeds are kept, and the same command goes on")
 
         documents = ingest_documents.fn(config, fingerprint.fn(config), home)
-        tokenized = tokenize_documents.fn(config, documents, home)
+        corpus = tokenize_documents.fn(config, documents, home)
         noise = measure_seed_noise(
             ContentStore(home.content),
-            documents=documents,
-            tokenizer=tokenized.tokenizer,
-            shards=tokenized.shards,
+            corpus,
             model=config.model,
             training=config.training.model_copy(update={"start": "scratch"}),
             gates=config.gates,

@@ -156,15 +156,14 @@ class _Reproduction:
         if documents is None:
             return ""
         self._ask()
-        tokenized = tokenize_documents.fn(config, documents, self.home, start, base)
-        self._compare_tokenizer(tokenized.tokenizer)
+        corpus = tokenize_documents.fn(config, documents, self.home, start, base)
+        self._compare_tokenizer(corpus.tokenizer)
         self._ask()
         checkpoint = trained(
             config,
-            tokenized,
+            corpus,
             self.home,
             start=start,
-            documents=documents,
             base=base,
             on_event=_show,
             replay=plans,

@@ -64,12 +64,11 @@ def sweep_rates(
         go_on()
         documents = ingest_documents.fn(config, found, home)
         go_on()
-        tokenized = tokenize_documents.fn(config, documents, home)
+        corpus = tokenize_documents.fn(config, documents, home)
         go_on()
         result = sweep(
             ContentStore(home.content),
-            shards=tokenized.shards,
-            tokenizer=tokenized.tokenizer,
+            corpus,
             model=config.model,
             # Rates are tried on random weights, also where the training itself goes on from others.
             training=config.training.model_copy(update={"start": "scratch"}),

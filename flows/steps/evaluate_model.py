@@ -13,11 +13,10 @@ from flows.home.environment import Home
 from flows.registry.document_matches import removed_documents
 from flows.registry.models import Registry
 from flows.registry.versions import Version
-from flows.steps.tokenize_documents import Tokenized
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
-from lmcore.data.documents import DocumentSet
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import IntegrityError, NotFoundError, UserError
 from lmcore.evaluation.evaluate import ChampionInput, evaluate_model
 from lmcore.evaluation.report import EvalReport
@@ -37,8 +36,7 @@ logger = logging.getLogger(__name__)
 )
 def evaluate(
     config: RunConfig,
-    documents: DocumentSet,
-    tokenized: Tokenized,
+    corpus: Corpus,
     checkpoint: Checkpoint,
     champion: ChampionInput | None,
     home: Home,
@@ -51,10 +49,8 @@ def evaluate(
     if config.task != "language_modelling":
         return evaluate_task(
             ContentStore(home.content),
+            corpus,
             task=config.task,
-            documents=documents,
-            tokenizer=tokenized.tokenizer,
-            shards=tokenized.shards,
             checkpoint=checkpoint,
             champion=champion,
             base=base,
@@ -65,9 +61,7 @@ def evaluate(
         )
     return evaluate_model(
         ContentStore(home.content),
-        documents=documents,
-        tokenizer=tokenized.tokenizer,
-        shards=tokenized.shards,
+        corpus,
         checkpoint=checkpoint,
         champion=champion,
         gates=config.gates,

@@ -20,11 +20,10 @@ from flows.registry.models import Registry
 from flows.registry.tracking import TrackedRun
 from flows.registry.versions import Version, fact_tags
 from flows.steps.run_key import RunKey, library_versions, lock_digest, processor_name
-from flows.steps.tokenize_documents import Tokenized
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import Removals
 from lmcore.data.copies.sketches import sketch_text
-from lmcore.data.documents import DocumentSet
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.report import EvalReport
 from lmcore.reporting.version.card import render_card
 from lmcore.reporting.version.facts import ReportData
@@ -59,9 +58,8 @@ class Candidate:
     key: RunKey
     sources_digest: str
     removals: Removals
-    documents: DocumentSet
+    corpus: Corpus
     start: Start
-    tokenized: Tokenized
     checkpoint: Checkpoint
     report: EvalReport
     champion: int | None
@@ -73,7 +71,7 @@ class Candidate:
         """data, tokenizer, config and weights, as in the answer of a run."""
         return {
             "data": self.key.data,
-            "tokenizer": self.tokenized.tokenizer.key,
+            "tokenizer": self.corpus.tokenizer.key,
             "config": self.key.config,
             "weights": self.checkpoint.summary["weights_sha256"],
         }
@@ -92,9 +90,9 @@ class Candidate:
             "processor": processor_name(),
             "sources": self.sources_digest,
             "removals": [removal.id for removal in self.removals.entries],
-            "documents": self.documents.key,
-            "tokenizer": self.tokenized.tokenizer.key,
-            "shards": self.tokenized.shards.key,
+            "documents": self.corpus.documents.key,
+            "tokenizer": self.corpus.tokenizer.key,
+            "shards": self.corpus.shards.key,
             "checkpoint": self.checkpoint.key,
             "evaluation": self.report.key,
             "start": self.start.to_json(),
@@ -129,11 +127,11 @@ class Candidate:
             gates=[gate.to_json() for gate in verdict.results],
             curve=self.checkpoint.log(),
             best_step=self.checkpoint.summary["best_step"],
-            documents=self.documents.summary,
-            ledger={**self.documents.ledger(), **self.report.ledger()},
+            documents=self.corpus.documents.summary,
+            ledger={**self.corpus.documents.ledger(), **self.report.ledger()},
             sources=[
                 {k: s.get(k) for k in ("license", "origin", "documents", "bytes")}
-                for s in self.documents.sources()
+                for s in self.corpus.documents.sources()
             ],
             samples=self.report.samples(),
             tables=self.report.tables(),
@@ -160,9 +158,9 @@ class Candidate:
         )
 
 
-def _canaries(tokenized: Tokenized) -> dict[str, Any] | None:
+def _canaries(corpus: Corpus) -> dict[str, Any] | None:
     """What the model was trained with and must never emit."""
-    found = tokenized.shards.canaries()
+    found = corpus.shards.canaries()
     return found.to_json() if found and found.forbidden else None
 
 
@@ -183,18 +181,18 @@ def register_version(
     folder = assemble_version(
         home.work / f"version-{candidate.key.digest[:32]}",
         best=candidate.checkpoint.path / "best",
-        tokenizer=candidate.tokenized.tokenizer.path,
+        tokenizer=candidate.corpus.tokenizer.path,
         evaluation=candidate.report.path,
-        documents=candidate.documents.iter_rows(),
-        sources=candidate.documents.sources(),
+        documents=candidate.corpus.documents.iter_rows(),
+        sources=candidate.corpus.documents.sources(),
         config=candidate.config.to_yaml(),
         report=page,
         card=render_card(data),
         lineage=candidate.lineage(),
-        canaries=_canaries(candidate.tokenized),
+        canaries=_canaries(candidate.corpus),
         sketches=(
             (document.id, sketch_text(document.text).to_bytes())
-            for document in candidate.documents.iter_documents()
+            for document in candidate.corpus.documents.iter_documents()
         ),
         summary={"model": candidate.config.name, "verdict": verdict.reason},
     )

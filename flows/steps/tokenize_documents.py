@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from prefect import task
 
@@ -13,21 +13,13 @@ from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.canaries import CanarySet, plan_canaries
-from lmcore.data.tokens.shards import ShardSet, write_shards
-from lmcore.data.tokens.tokenizer import TokenizerHandle, adopt_tokenizer, fit_tokenizer
+from lmcore.data.tokens.corpus import Corpus, make_corpus
+from lmcore.data.tokens.tokenizer import adopt_tokenizer, fit_tokenizer
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.base_model import adopt_tokenizer as adopt_base_tokenizer
 from lmcore.training.start import Start
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tokenized:
-    """A fitted tokenizer and the text that it cut."""
-
-    tokenizer: TokenizerHandle
-    shards: ShardSet
 
 
 @task(name="tokenize", task_run_name="tokenize documents", timeout_seconds=24 * 3600, **RETRY_IO)
@@ -37,7 +29,7 @@ def tokenize_documents(
     home: Home,
     start: Start | None = None,
     base: BaseModel | None = None,
-) -> Tokenized:
+) -> Corpus:
     """Fit the tokenizer on the training text alone, then write shards, with canaries if asked.
 
     Examples of a task are counted and judged one by one, so there are no canaries among them.
@@ -68,11 +60,11 @@ def tokenize_documents(
         planned = plan_canaries(documents, seed=config.training.seed)
     if start is not None and start.canaries:
         planned = replace(planned or CanarySet(key="none"), inherited=start.canaries)
-    shards = write_shards(store, documents, tokenizer, canaries=planned)
+    corpus = make_corpus(store, documents, tokenizer, canaries=planned)
     logger.info(
         "tokenize: %s, %s tokens in the vocabulary, %.2f bytes a token",
         tokenizer.summary["kind"],
         f"{tokenizer.summary['vocab_size']:,}",
-        shards.summary["bytes_per_token"],
+        corpus.shards.summary["bytes_per_token"],
     )
-    return Tokenized(tokenizer=tokenizer, shards=shards)
+    return corpus

@@ -15,10 +15,9 @@ from flows.home.environment import Home
 from flows.home.signals import stop_requested
 from flows.registry.tracking import TrackedRun
 from flows.steps.progress import Displays
-from flows.steps.tokenize_documents import Tokenized
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
-from lmcore.data.documents import DocumentSet
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.gates.data_sufficiency import SHARES
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.training import TaskPlans, train_task
@@ -36,12 +35,11 @@ _LOOKS = {"tune_bits_per_byte": "bits/byte", "tune_loss_nats": "nats"}
 @task(name="train", task_run_name="train {config.name}", cache_policy=NO_CACHE)
 def train_model(
     config: RunConfig,
-    tokenized: Tokenized,
+    corpus: Corpus,
     home: Home,
     tracked: TrackedRun,
     nonce: int,
     start: Start,
-    documents: DocumentSet | None = None,
     base: BaseModel | None = None,
 ) -> Checkpoint | State[None]:
     """Train, or go on with a training that was stopped; a stop ends the task Cancelled."""
@@ -61,10 +59,9 @@ def train_model(
         try:
             checkpoint = trained(
                 config,
-                tokenized,
+                corpus,
                 home,
                 start=start,
-                documents=documents,
                 base=base,
                 nonce=nonce,
                 on_event=on_event,
@@ -89,11 +86,10 @@ def train_model(
 
 def trained(
     config: RunConfig,
-    tokenized: Tokenized,
+    corpus: Corpus,
     home: Home,
     *,
     start: Start,
-    documents: DocumentSet | None,
     base: BaseModel | None,
     on_event: Listener,
     nonce: int = 0,
@@ -103,10 +99,9 @@ def trained(
 
     Args:
         config: The pipeline's configuration.
-        tokenized: Tokenizer and shards.
+        corpus: What is learnt from, with targets for a task.
         home: Where checkpoint and resume state go.
         start: Where a language model begins.
-        documents: With targets, for a task.
         base: The language model that a task starts from.
         on_event: Is told what happens.
         nonce: Another value trains again.
@@ -116,8 +111,6 @@ def trained(
         TrainingInterrupted: If the user stopped; the same call goes on.
     """
     common: dict[str, Any] = {
-        "shards": tokenized.shards,
-        "tokenizer": tokenized.tokenizer,
         "model": config.model,
         "training": config.training.model_copy(update={"start": start.origin}),
         "work_dir": home.work,
@@ -128,12 +121,11 @@ def trained(
     store = ContentStore(home.content)
     if config.task == "language_modelling":
         plan = replay.task if replay else None
-        return train(store, initial=start.model, replay=plan, **common)
-    assert documents is not None
+        return train(store, corpus, initial=start.model, replay=plan, **common)
     return train_task(
         store,
+        corpus,
         task=config.task,
-        documents=documents,
         options=config.fine_tuning,
         base=base,
         replay=replay,
@@ -144,8 +136,7 @@ def trained(
 @task(name="train-parts", task_run_name="train parts {config.name}", cache_policy=NO_CACHE)
 def train_parts(
     config: RunConfig,
-    documents: DocumentSet,
-    tokenized: Tokenized,
+    corpus: Corpus,
     checkpoint: Checkpoint,
     home: Home,
 ) -> list[PartModel] | State[None]:
@@ -153,8 +144,7 @@ def train_parts(
     try:
         parts = train_on_parts(
             ContentStore(home.content),
-            documents=documents,
-            tokenizer=tokenized.tokenizer,
+            corpus,
             model=config.model,
             training=config.training,
             whole=checkpoint,

@@ -24,8 +24,9 @@ from lmcore.artifacts import ContentStore
 from lmcore.controls.language import TOKENIZER, Language
 from lmcore.data.documents import COLUMNS, Document, DocumentSet, RowWriter
 from lmcore.data.tokens.batches import plan_layout
-from lmcore.data.tokens.shards import ShardSet, write_shards
-from lmcore.data.tokens.tokenizer import Tokenizer, TokenizerHandle, fit_tokenizer
+from lmcore.data.tokens.corpus import Corpus
+from lmcore.data.tokens.shards import write_shards
+from lmcore.data.tokens.tokenizer import TokenizerHandle, fit_tokenizer
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.memory.consumed_text import ConsumedSample, sample_consumed
 from lmcore.evaluation.memory.difficulty_reference import Reference, score_reference
@@ -111,32 +112,21 @@ def make_document_set(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class World:
-    """One corpus, what was made from it, and what a model says of it.
+class World(Corpus):
+    """One corpus, how its models are trained, and what a model says of it.
 
     Attributes:
         store: Where everything is kept.
         work: State of unfinished trainings.
         seed: Of the bench.
-        documents: All splits.
-        tokenizer: Fitted on their train split, unless a control gives another.
-        shards: Their tokens.
         should_stop: Asked before each step of a training.
     """
 
     store: ContentStore
     work: Path
     seed: int
-    documents: DocumentSet
-    tokenizer: TokenizerHandle
-    shards: ShardSet
     should_stop: ShouldStop | None = None
     model: ModelConfig = MODEL
-
-    @cached_property
-    def loaded(self) -> Tokenizer:
-        """The tokenizer itself."""
-        return self.tokenizer.load()
 
     @cached_property
     def targets(self) -> Sequence[Document]:
@@ -156,7 +146,7 @@ class World:
         length = {} if "max_steps" in options else {"max_epochs": HEALTHY_EPOCHS}
         training = TrainingConfig(**{"seed": self.seed, **TRAINING, **length, **options})
         shape = model or self.model
-        stream, tune = self.shards.stream("train"), self.shards.stream("tune")
+        stream, tune = self.train_stream, self.tune_stream
         plan = make_plan(
             training,
             layout=plan_layout(
@@ -173,8 +163,7 @@ class World:
         )
         return train(
             self.store,
-            shards=self.shards,
-            tokenizer=self.tokenizer,
+            self,
             model=shape,
             training=training,
             work_dir=self.work,
@@ -191,10 +180,8 @@ class World:
     def consumed(self, checkpoint: Checkpoint) -> ConsumedSample:
         """Train text that a checkpoint has read, at most as much as validation."""
         return sample_consumed(
-            self.documents,
-            stream=self.shards.stream("train"),
+            self,
             ranges=checkpoint.consumed().ranges,
-            pieces=self.loaded.pieces,
             max_bytes=sum(document.num_bytes for document in self.targets),
         )
 

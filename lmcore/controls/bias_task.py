@@ -18,7 +18,7 @@ from lmcore.controls.bench import ControlBench, make_document, make_document_set
 from lmcore.controls.control import Control
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.tokens.shards import write_shards
+from lmcore.data.tokens.corpus import make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.evaluation.config import GateName
 from lmcore.evaluation.gates.result import GateResult
@@ -122,10 +122,8 @@ def trained(
     tokenizer = fit_tokenizer(bench.store, made, config=TOKENIZER)
     checkpoint = train_task(
         bench.store,
+        make_corpus(bench.store, made, tokenizer),
         task=task,
-        documents=made,
-        tokenizer=tokenizer,
-        shards=write_shards(bench.store, made, tokenizer),
         model=MODEL,
         training=TrainingConfig(seed=bench.seed, **training),
         options=FineTuningConfig(adaptation_share=0.0, word_counts=word_counts),

@@ -20,9 +20,8 @@ import numpy as np
 from scipy.special import chdtri
 
 from lmcore.artifacts import ContentStore, Handle, code_digest
-from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.tokens.shards import ShardSet
-from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.data.documents import Document
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.champion import ChampionScores, champion
@@ -86,10 +85,8 @@ class SeedNoise:
 
 def measure_seed_noise(
     store: ContentStore,
+    corpus: Corpus,
     *,
-    documents: DocumentSet,
-    tokenizer: TokenizerHandle,
-    shards: ShardSet,
     model: ModelConfig,
     training: TrainingConfig,
     gates: GatesConfig,
@@ -103,9 +100,7 @@ def measure_seed_noise(
 
     Args:
         store: Where seeds and their checkpoints are kept.
-        documents: Their validation split is scored, up to 400 kB of it.
-        tokenizer: Fitted on them.
-        shards: Their tokens.
+        corpus: Its validation split is scored, up to 400 kB of it.
         model: Shape.
         training: Settings; its bound is replaced by `steps`.
         gates: Limits of the champion gate; its sigma is replaced by the measured one.
@@ -118,6 +113,7 @@ def measure_seed_noise(
     Raises:
         TrainingInterrupted: If asked to stop; the same call goes on.
     """
+    documents = corpus.documents
     rows = documents.iter_rows("validation")
     scored = sampled_ids(rows, max_bytes=_SCORED_BYTES, purpose="seed-noise")
     targets = [d for d in documents.iter_documents("validation") if d.id in scored]
@@ -126,9 +122,8 @@ def measure_seed_noise(
         bounds = {"budget_seconds": None, "max_epochs": None, "max_steps": steps, "seed": seed}
         run = _seed_run(
             store,
+            corpus,
             targets=targets,
-            tokenizer=tokenizer,
-            shards=shards,
             model=model,
             training=TrainingConfig.model_validate({**training.model_dump(), **bounds}),
             work_dir=work_dir,
@@ -172,10 +167,9 @@ def spread(values: Sequence[float]) -> Interval:
 
 def _seed_run(
     store: ContentStore,
+    corpus: Corpus,
     *,
     targets: Sequence[Document],
-    tokenizer: TokenizerHandle,
-    shards: ShardSet,
     model: ModelConfig,
     training: TrainingConfig,
     work_dir: Path,
@@ -183,8 +177,7 @@ def _seed_run(
 ) -> SeedRun:
     checkpoint = train(
         store,
-        shards=shards,
-        tokenizer=tokenizer,
+        corpus,
         model=model,
         training=training,
         work_dir=work_dir,
@@ -197,7 +190,7 @@ def _seed_run(
     }
 
     def make(folder: Path) -> dict[str, Any]:
-        table = score_documents(checkpoint.load("best"), tokenizer.load(), targets)
+        table = score_documents(checkpoint.load("best"), corpus.loaded, targets)
         table.to_parquet(folder / _SCORES_FILE)
         return {
             "seed": training.seed,

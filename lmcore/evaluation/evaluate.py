@@ -12,9 +12,9 @@ from typing import Any
 
 from lmcore.artifacts import ContentStore, atomic_write, code_digest
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
-from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.tokens.shards import ShardSet
-from lmcore.data.tokens.tokenizer import Tokenizer, TokenizerHandle
+from lmcore.data.documents import Document
+from lmcore.data.tokens.corpus import Corpus
+from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.config import GateName, GatesConfig
@@ -77,10 +77,8 @@ _PROMPT_CHARACTERS = 40
 
 def evaluate_model(
     store: ContentStore,
+    corpus: Corpus,
     *,
-    documents: DocumentSet,
-    tokenizer: TokenizerHandle,
-    shards: ShardSet,
     checkpoint: TrainedModel,
     champion: ChampionInput | None,
     gates: GatesConfig,
@@ -95,9 +93,7 @@ def evaluate_model(
 
     Args:
         store: Where the report and the n-gram baseline are kept.
-        documents: The data of this run.
-        tokenizer: Fitted on their train split.
-        shards: Their tokens; the train stream says what was consumed.
+        corpus: The data of this run; its train stream says what was consumed.
         checkpoint: The candidate.
         champion: The model in use; None for the first version.
         gates: Limits, and which gates are required.
@@ -115,11 +111,11 @@ def evaluate_model(
     """
     record = shipped_record()
     inputs = {
-        "documents": documents.key,
-        "tokenizer": tokenizer.key,
-        "shards": shards.key,
+        "documents": corpus.documents.key,
+        "tokenizer": corpus.tokenizer.key,
+        "shards": corpus.shards.key,
         "checkpoint": checkpoint.key,
-        "champion": None if champion is None else champion.inputs(documents),
+        "champion": None if champion is None else champion.inputs(corpus.documents),
         "gates": gates.model_dump(mode="json"),
         "seed": seed,
         "prompts": None if prompts is None else list(prompts),
@@ -133,11 +129,9 @@ def evaluate_model(
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
-        loaded, canaries = tokenizer.load(), shards.canaries()
+        canaries = corpus.shards.canaries()
         collector = Collector(
-            documents=documents,
-            tokenizer=loaded,
-            shards=shards,
+            corpus=corpus,
             checkpoint=checkpoint,
             champion=champion,
             limits=gates.evaluation,
@@ -150,7 +144,10 @@ def evaluate_model(
         evidence = collector.collect(store)
         with collector.part("ownership"):
             ownership = examine_ownership(
-                documents, tokenizer=tokenizer, shards=shards, removals=removals
+                corpus.documents,
+                tokenizer=corpus.tokenizer,
+                shards=corpus.shards,
+                removals=removals,
             )
         with collector.part("metrics"):
             metrics = contract_metrics(
@@ -164,10 +161,8 @@ def evaluate_model(
         with collector.part("gates"):
             results = judge(
                 evidence,
-                documents=documents,
+                corpus,
                 ownership=ownership,
-                tokenizer=loaded,
-                tokenizer_facts=tokenizer.summary,
                 stopped_early=bool(checkpoint.summary.get("stopped_early")),
                 gates=gates,
                 seed=seed,
@@ -176,7 +171,7 @@ def evaluate_model(
         with collector.part("samples"):
             samples = draw_samples(
                 evidence.model,
-                loaded,
+                corpus.loaded,
                 texts=evidence.texts,
                 prompts=prompts,
                 seed=seed,
@@ -204,11 +199,9 @@ def evaluate_model(
 
 def judge(
     evidence: Evidence,
+    corpus: Corpus,
     *,
-    documents: DocumentSet,
     ownership: Ownership,
-    tokenizer: Tokenizer,
-    tokenizer_facts: Mapping[str, Any],
     stopped_early: bool,
     gates: GatesConfig,
     seed: int,
@@ -218,10 +211,8 @@ def judge(
 
     Args:
         evidence: What was scored.
-        documents: The data of this run.
+        corpus: The data of this run.
         ownership: What was found out about who owns it.
-        tokenizer: The candidate's.
-        tokenizer_facts: Summary of its handle.
         stopped_early: Whether training ended because it had stopped helping.
         gates: Limits, and which gates are required.
         seed: Of bootstraps and probes.
@@ -232,9 +223,9 @@ def judge(
         "instrument": lambda required: instrument(
             probe_instrument(
                 evidence.model,
-                tokenizer=tokenizer,
-                tokenizer_facts=tokenizer_facts,
-                documents=documents,
+                tokenizer=corpus.loaded,
+                tokenizer_facts=corpus.tokenizer.summary,
+                documents=corpus.documents,
                 scored=evidence.compared,
                 texts=evidence.texts,
                 seed=seed,
@@ -243,7 +234,7 @@ def judge(
             required=required,
         ),
         "provenance": lambda required: provenance(
-            documents.summary, required=required, ownership=ownership
+            corpus.documents.summary, required=required, ownership=ownership
         ),
         "pii": lambda required: pii(_measured(evidence.pii), limits=gates.pii, required=required),
         "competence": lambda required: competence(

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lmcore.artifacts import ContentStore
-from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.documents import Document
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.tokenizer import Tokenizer, load_tokenizer
 from lmcore.errors import EmptyEvaluationError, LmcoreError
 from lmcore.evaluation.baselines.baselines import ORDERS, fit_baselines, validation_ids
@@ -96,9 +96,7 @@ class Evidence:
 class Collector:
     """Gathers the evidence of one evaluation, and notes how long each part took."""
 
-    documents: DocumentSet
-    tokenizer: Tokenizer
-    shards: ShardSet
+    corpus: Corpus
     checkpoint: TrainedModel
     champion: ChampionInput | None
     limits: EvaluationLimits
@@ -122,23 +120,21 @@ class Collector:
         with self.part("baseline"):
             baseline = fit_baselines(
                 store,
-                self.documents,
+                self.corpus.documents,
                 max_train_bytes=limits.max_baseline_bytes,
                 max_validation_bytes=limits.max_validation_bytes,
             )
         uniform, scored = self._chosen()
         model = load_model(self.checkpoint.path / "best", self.device).eval()
         with self.part("score_validation"):
-            unseen, seen = (SideNotes(self.tokenizer.pieces) for _ in range(2))
+            unseen, seen = (SideNotes(self.corpus.loaded.pieces) for _ in range(2))
             compared = self._score(
-                "validation", model, self.tokenizer, scored, on_scored=unseen.document
+                "validation", model, self.corpus.loaded, scored, on_scored=unseen.document
             )
         with self.part("score_train"):
             sample = sample_consumed(
-                self.documents,
-                stream=self.shards.stream("train"),
+                self.corpus,
                 ranges=self.checkpoint.consumed().ranges,
-                pieces=self.tokenizer.pieces,
                 # As much as validation: the gap is no surer than its less sure side.
                 max_bytes=min(limits.max_train_bytes, int(compared.num_bytes.sum())),
             )
@@ -147,20 +143,18 @@ class Collector:
         if facts.get("final_weights_sha256") != facts.get("weights_sha256"):
             with self.part("score_final"):
                 last = load_model(self.checkpoint.path / "final", self.device).eval()
-                final = self._score("final", last, self.tokenizer, scored)
+                final = self._score("final", last, self.corpus.loaded, scored)
         with self.part("reference"):
             reference = score_reference(
-                self.documents,
+                self.corpus.documents,
                 sample=sample,
                 validation=self._validation(scored),
                 max_bytes=limits.max_baseline_bytes,
             )
         memorisation = measure_memorisation(
             store,
+            self.corpus,
             model=model,
-            tokenizer=self.tokenizer,
-            documents=self.documents,
-            shards=self.shards,
             ranges=self.checkpoint.consumed().ranges,
             validation=self._validation(scored),
             seen=seen,
@@ -173,7 +167,7 @@ class Collector:
         with self.part("champion"):
             champion = self._champion_scores(scored)
         with self.part("pii"):
-            personal = measure_pii(model, self.tokenizer, self.documents, seed=self.seed)
+            personal = measure_pii(model, self.corpus.loaded, self.corpus.documents, seed=self.seed)
         with self.part("bias"):
             bias = self._bias(model)
         with self.part("data_sufficiency"):
@@ -198,27 +192,27 @@ class Collector:
         if self.bias is None:
             return None
         found = measure_bias(
-            self.documents, model=model, tokenizer=self.tokenizer, limits=self.bias
+            self.corpus.documents, model=model, tokenizer=self.corpus.loaded, limits=self.bias
         )
         probes = run_probes(
-            self.limits.probes, model=model, tokenizer=self.tokenizer, seed=self.seed
+            self.limits.probes, model=model, tokenizer=self.corpus.loaded, seed=self.seed
         )
         return replace(found, probes=probes)
 
     def _chosen(self) -> tuple[frozenset[str], frozenset[str]]:
         """Ids of the documents that metrics are over, and of all documents to score."""
         cap = self.limits.max_validation_bytes
-        uniform = validation_ids(self.documents, max_bytes=cap)
-        if self.champion is None or len(uniform) == self.documents.count("validation"):
+        uniform = validation_ids(self.corpus.documents, max_bytes=cap)
+        if self.champion is None or len(uniform) == self.corpus.documents.count("validation"):
             return uniform, uniform
-        known, rows = self.champion.known_ids, self.documents.iter_rows
+        known, rows = self.champion.known_ids, self.corpus.documents.iter_rows
         fresh = (row for row in rows("validation") if row["id"] not in known)
         anchor = (row for row in rows("validation") if row["anchor"] and row["id"] in known)
         extra = [sampled_ids(part, max_bytes=cap // 4, purpose="extra") for part in (fresh, anchor)]
         return uniform, uniform.union(*extra)
 
     def _validation(self, ids: frozenset[str]) -> Iterator[Document]:
-        return (d for d in self.documents.iter_documents("validation") if d.id in ids)
+        return (d for d in self.corpus.documents.iter_documents("validation") if d.id in ids)
 
     def _score(
         self,
@@ -254,13 +248,13 @@ class Collector:
                 table=self._score(
                     f"{part.share:.0%} of the text",
                     load_model(part.checkpoint.path / "best", self.device).eval(),
-                    self.tokenizer,
+                    self.corpus.loaded,
                     scored,
                 ),
             )
             for part in self.parts
         ]
-        size = self.documents.num_bytes("train")
+        size = self.corpus.documents.num_bytes("train")
         return [*smaller, CurvePoint(share=1.0, train_bytes=size, table=compared)]
 
     def _champion_scores(self, scored: frozenset[str]) -> ChampionScores | None:

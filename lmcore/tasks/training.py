@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.artifacts import ContentStore, code_digest
-from lmcore.data.documents import DocumentSet
-from lmcore.data.tokens.shards import ShardSet
-from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import load_model
 from lmcore.model.transfer import shape_of
@@ -70,11 +68,9 @@ def model_shape(model: ModelConfig, base: BaseModel | None) -> ModelConfig:
 
 def train_task(
     store: ContentStore,
+    corpus: Corpus,
     *,
     task: TaskName,
-    documents: DocumentSet,
-    tokenizer: TokenizerHandle,
-    shards: ShardSet,
     model: ModelConfig,
     training: TrainingConfig,
     options: FineTuningConfig,
@@ -89,10 +85,8 @@ def train_task(
 
     Args:
         store: Where the checkpoint goes.
+        corpus: Documents with targets; the tokenizer is the base model's where there is one.
         task: Which one.
-        documents: With targets.
-        tokenizer: The base model's, or one fitted on these documents.
-        shards: Tokens of the documents' text.
         model: Shape where there is no base.
         training: Budget of all stages together, and optimization.
         options: Settings of the task.
@@ -115,8 +109,7 @@ def train_task(
         own, remaining = shared(training, options.adaptation_share, started=base is not None)
         first = train(
             store,
-            shards=shards,
-            tokenizer=tokenizer,
+            corpus,
             model=shape,
             training=own,
             work_dir=work_dir,
@@ -132,9 +125,9 @@ def train_task(
         remaining = remaining.model_copy(update={"learning_rate": rate})
     inputs = {
         "task": task,
-        "documents": documents.key,
-        "tokenizer": tokenizer.key,
-        "shards": shards.key,
+        "documents": corpus.documents.key,
+        "tokenizer": corpus.tokenizer.key,
+        "shards": corpus.shards.key,
         "base": base.key if base else None,
         "adapted": first.key if first else None,
         "model": shape.model_dump(mode="json"),
@@ -148,15 +141,12 @@ def train_task(
 
     def make(output: Path) -> Mapping[str, Any]:
         stage = Stage(
+            corpus=corpus,
             task=task,
-            documents=documents,
-            tokenizer=tokenizer.load(),
-            shards=shards,
             shape=shape,
             training=remaining,
             options=options,
             initial=initial,
-            fingerprint=shards.stream("train").fingerprint,
         )
         summary = follow(
             output,

@@ -22,6 +22,7 @@ from torch import nn
 
 from lmcore.artifacts import ContentStore, code_digest, sha256_file
 from lmcore.data.tokens.batches import BatchOrder, Layout, plan_layout
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import ShardSet, TokenStream
 from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import ConfigError
@@ -56,9 +57,8 @@ CODE_MODULES = (
 
 def train(
     store: ContentStore,
+    corpus: Corpus,
     *,
-    shards: ShardSet,
-    tokenizer: TokenizerHandle,
     model: ModelConfig,
     training: TrainingConfig,
     work_dir: Path,
@@ -72,8 +72,7 @@ def train(
 
     Args:
         store: Where the checkpoint goes.
-        shards: Token shards with the splits train and tune.
-        tokenizer: The tokenizer that made them.
+        corpus: Text with the splits train and tune.
         model: Shape of the model.
         training: Budget and optimization.
         work_dir: Holds the resume state of runs that are not finished.
@@ -98,8 +97,8 @@ def train(
         TrainingError: If the loss diverges twice, or a process fails or takes too long.
     """
     inputs = {
-        "shards": shards.key,
-        "tokenizer": tokenizer.key,
+        "shards": corpus.shards.key,
+        "tokenizer": corpus.tokenizer.key,
         "model": model.model_dump(mode="json"),
         "training": training.model_dump(mode="json", exclude=set(HOW_IT_IS_RUN)),
         "replay": None if replay is None else replay.model_dump(mode="json"),
@@ -121,7 +120,7 @@ def train(
         )
 
     def make(output: Path) -> Mapping[str, Any]:
-        layout = _layout(shards.stream("train"), training)
+        layout = _layout(corpus.train_stream, training)
         if layout.batch_size % training.processes:
             raise ConfigError(
                 f"the train split fills {layout.batch_size} lanes, which"
@@ -132,8 +131,8 @@ def train(
         if training.launcher == "local":
             return carry_out(
                 output,
-                shards=shards,
-                tokenizer=tokenizer,
+                shards=corpus.shards,
+                tokenizer=corpus.tokenizer,
                 model=model,
                 training=training,
                 folder=folder,
@@ -143,10 +142,10 @@ def train(
                 should_stop=should_stop,
             )
         job = Job(
-            shards=shards.path,
-            shards_key=shards.key,
-            tokenizer=tokenizer.path,
-            tokenizer_key=tokenizer.key,
+            shards=corpus.shards.path,
+            shards_key=corpus.shards.key,
+            tokenizer=corpus.tokenizer.path,
+            tokenizer_key=corpus.tokenizer.key,
             model=model,
             training=training,
             replay=replay,
@@ -180,8 +179,8 @@ def carry_out(
 
     Args:
         output: Filled by rank 0.
-        shards: See `train`, as for the others.
-        tokenizer: The tokenizer.
+        shards: Tokens of the splits train and tune.
+        tokenizer: The one that made them.
         model: Shape.
         training: Budget and optimization.
         folder: Plan and resume points of this run.

@@ -59,17 +59,17 @@ def test_words_have_one_token_each_and_one_a_line_end(tmp_path: Path) -> None:
     assert corpora.num_word_tokens(path) == 1 + 4 + 5 + 2
     store = ContentStore(tmp_path / "store")
     lines = list(corpora.word_lines(path))
-    tokenizer, shards = corpora.prepare(
+    corpus = corpora.prepare(
         store,
         train=["".join(lines)],
         fit=lines,
         tokenizer=TokenizerConfig(kind="word", vocab_size=1000),
     )
-    loaded = tokenizer.load()
+    loaded = corpus.loaded
     ids = loaded.encode("".join(lines))
     assert len(ids) == 12
-    assert shards.stream("train").read(0, 13).tolist() == [*ids, loaded.end_id]
-    assert len(shards.stream("tune")) == 0
+    assert corpus.train_stream.read(0, 13).tolist() == [*ids, loaded.end_id]
+    assert len(corpus.tune_stream) == 0
 
 
 def test_missing_text_is_said_plainly(

@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmcore.data.documents import DocumentSet
-from lmcore.data.tokens.shards import TokenStream
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.scores.scoring import NatsArray, score_each
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.sampling import sampled_ids
@@ -83,11 +82,9 @@ class ConsumedSample:
 
 
 def sample_consumed(
-    documents: DocumentSet,
+    corpus: Corpus,
     *,
-    stream: TokenStream,
     ranges: Sequence[tuple[int, int]],
-    pieces: Sequence[bytes],
     max_bytes: int,
 ) -> ConsumedSample:
     """Choose train documents that were consumed.
@@ -96,12 +93,11 @@ def sample_consumed(
     ten of those are others taken too, since scoring them wastes most of the work.
 
     Args:
-        documents: For names, clusters and licences.
-        stream: The train tokens.
+        corpus: Whose train stream was read.
         ranges: Token ranges [start, stop) of the stream that were predicted in training.
-        pieces: Bytes of each token, empty for the end token.
         max_bytes: Of consumed text; more is sampled by document.
     """
+    stream, pieces = corpus.train_stream, corpus.loaded.pieces
     ends = np.asarray(stream.doc_ends)
     starts = np.concatenate([[0], ends[:-1]])
     consumed = _consumed_before(ranges, ends) - _consumed_before(ranges, starts)
@@ -118,7 +114,7 @@ def sample_consumed(
     place = {i: int(at) for i, at in zip(ids, candidates, strict=True) if i in chosen}
     sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
     parts = []
-    for row in documents.iter_rows("train"):
+    for row in corpus.documents.iter_rows("train"):
         if row["id"] not in place:
             continue
         start, stop = int(starts[place[row["id"]]]), int(ends[place[row["id"]]])

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmcore.artifacts import ContentStore
-from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.tokens.shards import ShardSet
-from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.data.documents import Document
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.config import EvaluationLimits
 from lmcore.evaluation.memory.consumed_text import ConsumedSample
 from lmcore.evaluation.memory.contamination import Contamination, measure_contamination
@@ -85,11 +84,9 @@ def membership_of(seen: SideNotes, unseen: SideNotes, reference: Reference) -> M
 
 def measure_memorisation(
     store: ContentStore,
+    corpus: Corpus,
     *,
     model: RecurrentAttentionLM,
-    tokenizer: Tokenizer,
-    documents: DocumentSet,
-    shards: ShardSet,
     ranges: Sequence[tuple[int, int]],
     validation: Iterable[Document],
     seen: SideNotes,
@@ -98,16 +95,13 @@ def measure_memorisation(
     limits: EvaluationLimits,
     seed: int,
     part: Part,
-    shadow: Exposure | None = None,
 ) -> Memorisation:
     """Measure what was not measured in passing.
 
     Args:
         store: Where the index of the train text is kept.
+        corpus: The data of this run, of which the model has read the train stream.
         model: In evaluation mode.
-        tokenizer: The one that it was trained with.
-        documents: The data of this run.
-        shards: What the model has read.
         ranges: Token ranges of the train stream that it consumed.
         validation: The documents that it is scored on.
         seen: Notes on the consumed sample.
@@ -116,26 +110,24 @@ def measure_memorisation(
         limits: How much is drawn, and what counts as a common phrase.
         seed: Of the free samples.
         part: Times a part.
-        shadow: What a proxy that read the canaries in the model's stead remembers.
     """
     with part("train_index"):
-        index = train_index(store, shards)
+        index = train_index(store, corpus.shards)
     with part("free_samples"):
         drawn = free_samples(
             model, count=limits.free_samples, num_tokens=limits.free_sample_tokens, seed=seed
         )
-        longest, examples = verbatim(drawn, index, pieces=tokenizer.pieces)
+        longest, examples = verbatim(drawn, index, pieces=corpus.loaded.pieces)
     with part("exposure"):
-        canaries, exposure = shards.canaries(), shadow
+        canaries, exposure = corpus.shards.canaries(), None
         # What only an earlier training met is forbidden; no coin was tossed for it in this one.
-        planted = canaries is not None and (canaries.pairs or not canaries.inherited)
-        if canaries is not None and planted and shadow is None:
+        if canaries is not None and (canaries.pairs or not canaries.inherited):
             exposure = measure_exposure(
-                model, tokenizer, canaries, stream=shards.stream("train"), ranges=ranges
+                model, corpus.loaded, canaries, stream=corpus.train_stream, ranges=ranges
             )
     with part("contamination"):
         contamination = measure_contamination(
-            documents, validation=validation, common_documents=limits.common_documents
+            corpus.documents, validation=validation, common_documents=limits.common_documents
         )
     return Memorisation(
         membership=membership_of(seen, unseen, reference),

@@ -31,7 +31,7 @@ _MAX_MATRIX = 20
 
 def classify(judging: Judging) -> TaskEvidence:
     """Measure a classifier and what it is held against on the judged documents."""
-    documents, judged, texts = judging.documents, judging.judged, judging.texts
+    documents, judged, texts = judging.corpus.documents, judging.judged, judging.texts
     predictor = judging.candidate()
     labels = Labels(names=predictor.record.labels, shares=predictor.record.shares)
     truth = labels.index(d.target for d in judged)

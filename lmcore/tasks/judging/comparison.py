@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.tokens.shards import ShardSet
-from lmcore.data.tokens.tokenizer import Tokenizer, load_tokenizer
+from lmcore.data.documents import Document
+from lmcore.data.tokens.corpus import Corpus
+from lmcore.data.tokens.tokenizer import load_tokenizer
 from lmcore.errors import LmcoreError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.inputs import ChampionInput, TrainedModel
@@ -26,12 +26,9 @@ class Judging:
     """One candidate and the held-out documents that it is judged on.
 
     Attributes:
-        documents: The data of this run.
+        corpus: The data of this run; its train stream says what was consumed.
         judged: Held-out documents, in stored order.
         seen_by_base: Held-out documents left out because the base model was trained on them.
-        tokenizer: Of the candidate.
-        tokenizer_split: What it was fitted on.
-        shards: Tokens of the data; the train stream says what was consumed.
         checkpoint: The candidate.
         champion: The model in use; None for the first version.
         base: Name and version of the language model that the candidate began from.
@@ -40,12 +37,9 @@ class Judging:
         device: Where models run.
     """
 
-    documents: DocumentSet
+    corpus: Corpus
     judged: Sequence[Document]
     seen_by_base: int
-    tokenizer: Tokenizer
-    tokenizer_split: str
-    shards: ShardSet
     checkpoint: TrainedModel
     champion: ChampionInput | None
     base: str | None
@@ -54,13 +48,18 @@ class Judging:
     device: str
 
     @property
+    def tokenizer_split(self) -> str:
+        """What the tokenizer was fitted on."""
+        return str(self.corpus.tokenizer.summary.get("split"))
+
+    @property
     def texts(self) -> list[str]:
         """Of the judged documents."""
         return [document.text for document in self.judged]
 
     def candidate(self) -> Predictor:
         """With the weights that would be promoted."""
-        return Predictor(self.checkpoint.path / "best", self.tokenizer, device=self.device)
+        return Predictor(self.checkpoint.path / "best", self.corpus.loaded, device=self.device)
 
     def trained_on(self) -> dict[str, Any]:
         """How many examples training had, how long they were, and how many were cut."""
@@ -70,10 +69,7 @@ class Judging:
     def learnt(self) -> list[Document]:
         """Documents that the candidate's weights have read."""
         return learnt_documents(
-            self.documents,
-            self.shards,
-            self.checkpoint,
-            limit=self.gates.tasks.max_train_documents,
+            self.corpus, self.checkpoint, limit=self.gates.tasks.max_train_documents
         )
 
     def rise_at_the_end(
@@ -89,7 +85,7 @@ class Judging:
         facts = self.checkpoint.summary
         if facts.get("final_weights_sha256") == facts.get("weights_sha256"):
             return None
-        last = Predictor(self.checkpoint.path / "final", self.tokenizer, device=self.device)
+        last = Predictor(self.checkpoint.path / "final", self.corpus.loaded, device=self.device)
         return Sums(numerator=loss(last) - best, denominator=unit, cluster=clusters(self.judged))
 
     def against_champion(

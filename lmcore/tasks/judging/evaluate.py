@@ -17,9 +17,7 @@ import pyarrow.parquet as pq
 
 from lmcore.artifacts import ContentStore, atomic_write, code_digest, digest
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
-from lmcore.data.documents import DocumentSet
-from lmcore.data.tokens.shards import ShardSet
-from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.gates.contamination import contamination
 from lmcore.evaluation.gates.provenance import provenance
@@ -61,11 +59,9 @@ _TRIED: tuple[GateName, ...] = ("instrument", "provenance", "contamination", "bi
 
 def evaluate_task(
     store: ContentStore,
+    corpus: Corpus,
     *,
     task: TaskName,
-    documents: DocumentSet,
-    tokenizer: TokenizerHandle,
-    shards: ShardSet,
     checkpoint: TrainedModel,
     champion: ChampionInput | None,
     base: BaseModel | None,
@@ -79,10 +75,8 @@ def evaluate_task(
 
     Args:
         store: Where the report is kept.
+        corpus: The data of this run; its train stream says what was consumed.
         task: Which one.
-        documents: The data of this run.
-        tokenizer: The base model's, or one fitted on their train split.
-        shards: Their tokens; the train stream says what was consumed.
         checkpoint: The candidate.
         champion: The model in use; None for the first version.
         base: The language model that training started from.
@@ -95,12 +89,12 @@ def evaluate_task(
     Raises:
         EmptyEvaluationError: If there are fewer than two documents to judge on.
     """
-    record = shipped_record()
+    record, documents = shipped_record(), corpus.documents
     inputs = {
         "task": task,
         "documents": documents.key,
-        "tokenizer": tokenizer.key,
-        "shards": shards.key,
+        "tokenizer": corpus.tokenizer.key,
+        "shards": corpus.shards.key,
         "checkpoint": checkpoint.key,
         "champion": None if champion is None else champion.inputs(documents),
         "base": None if base is None else [base.key, base.removed],
@@ -123,12 +117,9 @@ def evaluate_task(
         measure = classify if task == "sentiment" else write_texts
         evidence = measure(
             Judging(
-                documents=documents,
+                corpus=corpus,
                 judged=judged,
                 seen_by_base=seen,
-                tokenizer=tokenizer.load(),
-                tokenizer_split=str(tokenizer.summary.get("split")),
-                shards=shards,
                 checkpoint=checkpoint,
                 champion=champion,
                 base=base.designation if base else None,
@@ -141,7 +132,10 @@ def evaluate_task(
             evidence, checkpoint.summary, seed=seed, resamples=gates.evaluation.resamples
         )
         ownership = examine_ownership(
-            documents, tokenizer=None if base else tokenizer, shards=shards, removals=removals
+            documents,
+            tokenizer=None if base else corpus.tokenizer,
+            shards=corpus.shards,
+            removals=removals,
         )
         if base is not None and base.removed:
             problem = (

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.tokens.batches import consumed_documents
-from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.inputs import TrainedModel
 from lmcore.tasks.gates.bias_pairs import TaskBias
@@ -104,15 +104,13 @@ def judged_documents(
     return found, seen
 
 
-def learnt_documents(
-    documents: DocumentSet, shards: ShardSet, checkpoint: TrainedModel, *, limit: int
-) -> list[Document]:
+def learnt_documents(corpus: Corpus, checkpoint: TrainedModel, *, limit: int) -> list[Document]:
     """Documents that the best weights have really read, at most so many."""
-    stream = shards.stream("train")
+    stream = corpus.train_stream
     read = consumed_documents(stream, list(checkpoint.consumed().ranges))
     ids = [bytes(i).decode() for i in stream.doc_ids[read]]
     chosen = _first_hashes(ids, limit, "learnt")
-    return [d for d in documents.iter_documents("train") if d.id in chosen]
+    return [d for d in corpus.documents.iter_documents("train") if d.id in chosen]
 
 
 def _first_hashes(ids: Iterable[str], limit: int, purpose: str) -> frozenset[str]:

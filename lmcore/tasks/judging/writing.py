@@ -42,7 +42,7 @@ def write_texts(judging: Judging) -> TaskEvidence:
     references = [(d.target or "").strip() for d in judged]
     outputs = [p.output for p in predictor.predict(texts)]
     measured = {m.name: m for m in _scores(task, outputs, references)}
-    beside = _baselines(task, judging.documents, judged)
+    beside = _baselines(task, judging.corpus.documents, judged)
     for prefix, written in beside.items():
         for found in _scores(task, written, references):
             measured[f"{prefix}_{found.name}"] = found

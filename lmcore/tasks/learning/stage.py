@@ -18,10 +18,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.documents import Document
 from lmcore.data.tokens.batches import Layout, merge
-from lmcore.data.tokens.shards import ShardSet
-from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
@@ -51,34 +50,28 @@ class Stage:
     """The stage in which a task itself is learnt.
 
     Attributes:
+        corpus: Documents with targets, and the tokenizer of the model.
         task: Which one.
-        documents: With targets.
-        tokenizer: Of the model.
-        shards: Tokens of the documents' text.
         shape: Of the model; where text is written, attention is made to reach over both sides.
         training: Budget and optimization of this stage.
         options: Settings of the task.
         initial: Weights to start from; None: random ones.
-        fingerprint: Of the content of the data, for the order of the examples.
 
     Raises:
         SourceError: If a document has no target, or labels are no classes.
     """
 
+    corpus: Corpus
     task: TaskName
-    documents: DocumentSet
-    tokenizer: Tokenizer
-    shards: ShardSet
     shape: ModelConfig
     training: TrainingConfig
     options: FineTuningConfig
     initial: Path | None
-    fingerprint: str
 
     def __post_init__(self) -> None:
         self.started = time.perf_counter()
         self.labels: Labels | None = None
-        train, tune = (list(self.documents.iter_documents(s)) for s in ("train", "tune"))
+        train, tune = (list(self.corpus.documents.iter_documents(s)) for s in ("train", "tune"))
         for document in (*train, *tune):
             if document.target is None:
                 raise SourceError(
@@ -120,7 +113,7 @@ class Stage:
         options = self.options
         return encode(
             documents,
-            self.tokenizer,
+            self.corpus.loaded,
             max_source=options.max_source_tokens,
             max_target=None if self.task == "sentiment" else options.max_target_tokens,
         )
@@ -128,7 +121,7 @@ class Stage:
     @property
     def separator(self) -> int:
         """The token between source and target: behind those of the tokenizer."""
-        return self.tokenizer.vocab_size
+        return self.corpus.loaded.vocab_size
 
     def subject(self) -> Subject:
         """Everything that the training loop asks for."""
@@ -137,7 +130,7 @@ class Stage:
             lengths,
             batch_size=self.training.batch_size,
             seed=self.training.seed,
-            fingerprint=self.fingerprint,
+            fingerprint=self.corpus.train_stream.fingerprint,
         )
         mean = max(1, round(sum(lengths) / len(lengths)))
         layout = Layout(
@@ -155,7 +148,7 @@ class Stage:
                 tune=self.tune,
                 tune_labels=self.tune_labels,
                 order=order,
-                end_id=self.tokenizer.end_id,
+                end_id=self.corpus.loaded.end_id,
                 num_labels=len(self.labels),
                 # Random layers have nothing to be kept.
                 layer_decay=self.options.layer_decay if self.initial else 1.0,
@@ -166,7 +159,7 @@ class Stage:
                 train=self.train,
                 tune=self.tune,
                 order=order,
-                end_id=self.tokenizer.end_id,
+                end_id=self.corpus.loaded.end_id,
                 separator=self.separator,
                 source_loss=self.options.source_loss,
             )
@@ -188,8 +181,8 @@ class Stage:
         with_separator = self.labels is None
         made = new_model(
             self.shape.model_copy(update={"dropout": dropout}),
-            vocab_size=self.tokenizer.vocab_size + with_separator,
-            end_id=self.tokenizer.end_id,
+            vocab_size=self.corpus.loaded.vocab_size + with_separator,
+            end_id=self.corpus.loaded.end_id,
             seed=self.training.seed,
             device=device,
         )
@@ -213,15 +206,15 @@ class Stage:
             self.train,
             self.train_labels,
             num_labels=len(self.labels),
-            pieces=self.tokenizer.pieces,
-            end_id=self.tokenizer.end_id,
+            pieces=self.corpus.loaded.pieces,
+            end_id=self.corpus.loaded.end_id,
         )
 
     def _target_counts(self, vocab_size: int) -> torch.Tensor:
         """How often each token is to be written, the end of each target included."""
         written = np.concatenate([example.target for example in self.train])
         counts = np.bincount(written, minlength=vocab_size)
-        counts[self.tokenizer.end_id] += len(self.train)
+        counts[self.corpus.loaded.end_id] += len(self.train)
         return torch.from_numpy(counts)
 
     def _save(self, model: nn.Module, place: Path) -> None:
@@ -237,7 +230,7 @@ class Stage:
         if model.word_counts is None:
             return
         examples, labels = self._labelled_tune()
-        options: dict[str, Any] = {"end_id": self.tokenizer.end_id}
+        options: dict[str, Any] = {"end_id": self.corpus.loaded.end_id}
         words = word_logits(model, examples, **options)
         network = class_logits(model, examples, **options) - words
         of_network, of_words = fit_factors([network, words], labels)
@@ -249,7 +242,7 @@ class Stage:
         return [self.tune[i] for i in known], [self.tune_labels[i] for i in known]
 
     def _consumed(self, order: ExampleOrder, steps: int, lengths: Sequence[int]) -> Consumed:
-        stream = self.shards.stream("train")
+        stream = self.corpus.train_stream
         whole = steps >= order.steps_per_epoch
         if whole:
             read = set(range(len(lengths)))
@@ -266,13 +259,13 @@ class Stage:
 
     def describe(self, output: Path) -> None:
         """Write what answers need beside the best and the final weights."""
-        familiarity = Familiarity.of([e.source for e in self.train], self.tokenizer.pieces)
+        familiarity = Familiarity.of([e.source for e in self.train], self.corpus.loaded.pieces)
         for which in ("best", "final"):
             temperature = 1.0
             if self.labels is not None:
                 examples, labels = self._labelled_tune()
                 stored = load_classifier(output / which)
-                logits = class_logits(stored, examples, end_id=self.tokenizer.end_id)
+                logits = class_logits(stored, examples, end_id=self.corpus.loaded.end_id)
                 temperature = fit_temperature(logits, labels)
             options = self.options
             record = TaskRecord(

@@ -15,8 +15,7 @@ from typing import Any
 
 from lmcore.artifacts import ContentStore, code_digest
 from lmcore.data.documents import COLUMNS, DocumentSet, RowWriter
-from lmcore.data.tokens.shards import write_shards
-from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
 from lmcore.training.checkpoint import Checkpoint
@@ -41,9 +40,8 @@ class PartModel:
 
 def train_on_parts(
     store: ContentStore,
+    corpus: Corpus,
     *,
-    documents: DocumentSet,
-    tokenizer: TokenizerHandle,
     model: ModelConfig,
     training: TrainingConfig,
     whole: Checkpoint,
@@ -55,8 +53,7 @@ def train_on_parts(
 
     Args:
         store: Where parts and checkpoints go.
-        documents: All of the text.
-        tokenizer: The one of the whole training.
+        corpus: All of the text; its tokenizer is kept.
         model: Shape of the model.
         training: Settings of the whole training.
         whole: The whole training, whose number of steps is followed.
@@ -74,7 +71,7 @@ def train_on_parts(
     settings = TrainingConfig.model_validate(values)
     found = []
     for share in shares:
-        part = _part(store, documents, share=share)
+        part = _part(store, corpus.documents, share=share)
         if not part.num_bytes("train"):
             raise SourceError(
                 f"{share:.0%} of the train documents hold no text; set"
@@ -82,8 +79,7 @@ def train_on_parts(
             )
         checkpoint = train(
             store,
-            shards=write_shards(store, part, tokenizer),
-            tokenizer=tokenizer,
+            make_corpus(store, part, corpus.tokenizer),
             model=model,
             training=settings,
             work_dir=work_dir,

@@ -23,8 +23,8 @@ from scipy.special import stdtrit
 
 from lmcore.artifacts import ContentStore, Handle, atomic_write, code_digest
 from lmcore.data.tokens.batches import evaluation_batches
-from lmcore.data.tokens.shards import ShardSet, TokenStream
-from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.data.tokens.corpus import Corpus
+from lmcore.data.tokens.shards import TokenStream
 from lmcore.errors import TrainingError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
@@ -121,9 +121,8 @@ class SweepRun(Handle):
 
 def short_run(
     store: ContentStore,
+    corpus: Corpus,
     *,
-    shards: ShardSet,
-    tokenizer: TokenizerHandle,
     model: ModelConfig,
     training: TrainingConfig,
     replay: Plan | None,
@@ -135,8 +134,7 @@ def short_run(
 
     Args:
         store: Where the result goes.
-        shards: Token shards with the splits train and tune.
-        tokenizer: The tokenizer that made them.
+        corpus: Text with the splits train and tune.
         model: Shape of the model.
         training: The short run's configuration.
         replay: The plan to follow; None makes one.
@@ -148,8 +146,8 @@ def short_run(
         TrainingInterrupted: If asked to stop; the same call goes on.
     """
     inputs = {
-        "shards": shards.key,
-        "tokenizer": tokenizer.key,
+        "shards": corpus.shards.key,
+        "tokenizer": corpus.tokenizer.key,
         "model": model.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
         "replay": None if replay is None else replay.model_dump(mode="json"),
@@ -165,8 +163,7 @@ def short_run(
         try:
             checkpoint = train(
                 ContentStore(scratch / "store"),
-                shards=shards,
-                tokenizer=tokenizer,
+                corpus,
                 model=model,
                 training=training,
                 work_dir=scratch / "runs",
@@ -187,9 +184,9 @@ def short_run(
             else:
                 bits, num_bytes = lane_costs(
                     checkpoint.load("final", plan.device),
-                    shards.stream("tune"),
+                    corpus.tune_stream,
                     plan=plan,
-                    pieces=tokenizer.load().pieces,
+                    pieces=corpus.loaded.pieces,
                 )
         record = {
             "plan": plan.model_dump(mode="json"),

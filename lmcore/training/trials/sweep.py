@@ -22,8 +22,7 @@ from pathlib import Path
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.tokens.batches import plan_layout
-from lmcore.data.tokens.shards import ShardSet
-from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
 from lmcore.training.config import TrainingConfig
@@ -118,9 +117,8 @@ class Sweep:
 
 def sweep(
     store: ContentStore,
+    corpus: Corpus,
     *,
-    shards: ShardSet,
-    tokenizer: TokenizerHandle,
     model: ModelConfig,
     training: TrainingConfig,
     work_dir: Path,
@@ -133,8 +131,7 @@ def sweep(
 
     Args:
         store: Where finished runs go.
-        shards: Token shards with the splits train and tune.
-        tokenizer: The tokenizer that made them.
+        corpus: Text with the splits train and tune.
         model: Shape of the model.
         training: The configuration whose rate is in question.
         work_dir: Holds the resume state of a run that is not finished.
@@ -148,12 +145,12 @@ def sweep(
         ConfigError: If the device is not there.
         TrainingInterrupted: If asked to stop; the same call goes on.
     """
-    if len(shards.stream("tune")) < 2:
+    if len(corpus.tune_stream) < 2:
         raise SourceError(
             "the tune split holds no text to compare learning rates on; raise data.tune_fraction"
             " or give more text"
         )
-    short = shortened(training, stream_tokens=len(shards.stream("train")))
+    short = shortened(training, stream_tokens=len(corpus.train_stream))
     done: dict[int, SweepRun] = {}
 
     def try_rate(exponent: int) -> None:
@@ -169,8 +166,7 @@ def sweep(
             replay = planned.model_copy(update=changed)
         done[exponent] = short_run(
             store,
-            shards=shards,
-            tokenizer=tokenizer,
+            corpus,
             model=model,
             training=short.model_copy(update={"learning_rate": rate}),
             replay=replay,

@@ -41,9 +41,7 @@ def test_seeds_differ_and_are_kept(tmp_path):
     def measure(seeds):
         return measure_seed_noise(
             bench.store,
-            documents=world.documents,
-            tokenizer=world.tokenizer,
-            shards=world.shards,
+            world,
             model=MODEL,
             training=TrainingConfig(**TRAINING, max_steps=999),
             gates=GatesConfig.default(),

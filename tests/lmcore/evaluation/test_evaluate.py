@@ -17,7 +17,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document
 from lmcore.data.text.privacy import SpanHashes
-from lmcore.data.tokens.shards import write_shards
+from lmcore.data.tokens.corpus import make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.baselines.ngram import KneserNey
@@ -51,11 +51,9 @@ class World:
 
     def __init__(self, root, document_of, texts, *, model=None, training=None):
         self.store = ContentStore(root)
-        self.documents = self._documents(document_of, texts)
-        self.tokenizer = fit_tokenizer(
-            self.store, self.documents, config=TokenizerConfig(vocab_size=300)
-        )
-        self.shards = write_shards(self.store, self.documents, self.tokenizer)
+        documents = self._documents(document_of, texts)
+        tokenizer = fit_tokenizer(self.store, documents, config=TokenizerConfig(vocab_size=300))
+        self.corpus = make_corpus(self.store, documents, tokenizer)
         self.model = ModelConfig(
             **{
                 "pattern": "LA",
@@ -100,8 +98,7 @@ class World:
         }
         return train(
             self.store,
-            shards=self.shards,
-            tokenizer=self.tokenizer,
+            self.corpus,
             model=self.model,
             training=TrainingConfig(**values),
             work_dir=self.root / "work",
@@ -110,9 +107,7 @@ class World:
     def evaluate(self, checkpoint=None, champion=None, **options):
         return evaluate_model(
             self.store,
-            documents=options.pop("documents", self.documents),
-            tokenizer=options.pop("tokenizer", self.tokenizer),
-            shards=self.shards,
+            options.pop("corpus", self.corpus),
             checkpoint=checkpoint or self.checkpoint,
             champion=champion,
             gates=options.pop("gates", GATES),
@@ -121,11 +116,11 @@ class World:
 
     def as_champion(self, checkpoint=None, **changes):
         checkpoint = checkpoint or self.checkpoint
-        rows = list(self.documents.iter_rows())
+        rows = list(self.corpus.documents.iter_rows())
         champion = ChampionInput(
             version=4,
             weights=checkpoint.path / "best",
-            tokenizer=self.tokenizer.path,
+            tokenizer=self.corpus.tokenizer.path,
             key=checkpoint.key,
             train_ids=frozenset(r["id"] for r in rows if r["split"] in ("train", "tune")),
             known_ids=frozenset(r["id"] for r in rows),
@@ -262,14 +257,13 @@ def test_everything_written_is_strict_json(report):
 
 
 def test_scores_of_train_count_consumed_tokens_only(easy):
-    stream = easy.shards.stream("train")
+    stream = easy.corpus.train_stream
     model = easy.checkpoint.load("best")
-    pieces = easy.tokenizer.load().pieces
+    pieces = easy.corpus.loaded.pieces
     sizes = np.array([len(piece) for piece in pieces])
-    options = {"stream": stream, "pieces": pieces, "max_bytes": 10**6}
 
     def sample(*ranges):
-        return sample_consumed(easy.documents, ranges=list(ranges), **options)
+        return sample_consumed(easy.corpus, ranges=list(ranges), max_bytes=10**6)
 
     whole = sample((0, len(stream))).scored_by(model)
     assert len(whole) == 60
@@ -290,7 +284,9 @@ def test_scores_of_train_count_consumed_tokens_only(easy):
     for fact, text, mask in zip(parts.facts, parts.texts, parts.counted_bytes, strict=True):
         assert len(mask) == len(text) + 1
         assert mask[:-1].sum() == fact.num_bytes
-    assert parts.texts[row].decode() in {d.text for d in easy.documents.iter_documents("train")}
+    assert parts.texts[row].decode() in {
+        d.text for d in easy.corpus.documents.iter_documents("train")
+    }
     assert len(sample().scored_by(model)) == 0
 
 
@@ -304,18 +300,16 @@ def test_reference_has_seen_neither_side(easy, report):
             return KneserNey.fit(seen, orders=orders)
 
     sample = sample_consumed(
-        easy.documents,
-        stream=easy.shards.stream("train"),
+        easy.corpus,
         ranges=easy.checkpoint.consumed().ranges,
-        pieces=easy.tokenizer.load().pieces,
         max_bytes=8000,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lmcore.evaluation.memory.difficulty_reference.KneserNey", Spy)
         score_reference(
-            easy.documents,
+            easy.corpus.documents,
             sample=sample,
-            validation=easy.documents.iter_documents("validation"),
+            validation=easy.corpus.documents.iter_documents("validation"),
             max_bytes=10**6,
         )
     assert len(seen) == 60 - len(sample.facts)
@@ -325,7 +319,7 @@ def test_reference_has_seen_neither_side(easy, report):
 
 def test_text_that_was_not_read_shows_no_gap(easy):
     # The placebo of the overfitting gate: train documents after the ones that were consumed.
-    stream = easy.shards.stream("train")
+    stream = easy.corpus.train_stream
     checkpoint = easy.train(max_steps=7)
     read = {i for start, stop in checkpoint.consumed().ranges for i in range(start, stop)}
     ends = [0, *map(int, stream.doc_ends)]
@@ -335,20 +329,14 @@ def test_text_that_was_not_read_shows_no_gap(easy):
         if not read & {*range(start, stop)}
     ]
     assert len(unread) >= 10
-    sample = sample_consumed(
-        easy.documents,
-        stream=stream,
-        ranges=unread,
-        pieces=easy.tokenizer.load().pieces,
-        max_bytes=10**6,
-    )
+    sample = sample_consumed(easy.corpus, ranges=unread, max_bytes=10**6)
     model = checkpoint.load("best")
-    targets = list(easy.documents.iter_documents("validation"))
+    targets = list(easy.corpus.documents.iter_documents("validation"))
     found = overfitting(
-        score_documents(model, easy.tokenizer.load(), targets),
+        score_documents(model, easy.corpus.loaded, targets),
         sample.scored_by(model),
         reference=score_reference(
-            easy.documents, sample=sample, validation=targets, max_bytes=10**6
+            easy.corpus.documents, sample=sample, validation=targets, max_bytes=10**6
         ),
         final=None,
         limits=GATES.overfitting,
@@ -380,7 +368,7 @@ def test_a_better_model_replaces_a_worse_one_and_not_the_reverse(easy):
 
 def test_with_fresh_documents_those_decide(easy):
     worse = easy.train(max_steps=8)
-    rows = list(easy.documents.iter_rows("validation"))
+    rows = list(easy.corpus.documents.iter_rows("validation"))
     known = frozenset(r["id"] for r in rows[:4])
     champion = easy.as_champion(worse, known_ids=known)
     (gate,) = (
@@ -416,7 +404,7 @@ def test_a_large_validation_split_is_sampled_with_room_for_fresh_and_anchor(easy
     gates = GatesConfig.model_validate(gates)
     plain = easy.evaluate(gates=gates)
     assert 6 <= len(plain.scores("validation")) <= 8
-    rows = list(easy.documents.iter_rows("validation"))
+    rows = list(easy.corpus.documents.iter_rows("validation"))
     champion = easy.as_champion(known_ids=frozenset(r["id"] for r in rows[:12]))
     compared = easy.evaluate(gates=gates, champion=champion)
     assert len(compared.scores("validation")) > len(plain.scores("validation"))
@@ -435,15 +423,16 @@ def test_an_untrained_model_fails_competence(easy, monkeypatch):
 
 
 def test_a_tokenizer_fitted_on_other_text_fails_the_instrument(easy):
-    other = replace(easy.tokenizer, summary={**easy.tokenizer.summary, "split": "validation"})
-    object.__setattr__(other, "key", "another")
-    assert outcomes(easy.evaluate(tokenizer=other))["instrument"] == "FAIL"
+    fitted = easy.corpus.tokenizer
+    other = replace(fitted, key="another", summary={**fitted.summary, "split": "validation"})
+    corpus = replace(easy.corpus, tokenizer=other)
+    assert outcomes(easy.evaluate(corpus=corpus))["instrument"] == "FAIL"
 
 
 def test_unknown_licence_fails_provenance(easy):
     facts = {"licenses": {"unknown": 5}, "blocked_licenses": ["unknown"]}
-    other = replace(easy.documents, summary=facts)
-    report = easy.evaluate(documents=other, seed=1)
+    documents = replace(easy.corpus.documents, summary=facts)
+    report = easy.evaluate(corpus=replace(easy.corpus, documents=documents), seed=1)
     assert outcomes(report)["provenance"] == "FAIL"
     assert "unknown_license: allow" in report.verdict().reason
 

@@ -11,10 +11,9 @@ import pytest
 
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig, parse_config
-from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import ingest
-from lmcore.data.tokens.shards import ShardSet, write_shards
-from lmcore.data.tokens.tokenizer import TokenizerHandle, fit_tokenizer
+from lmcore.data.tokens.corpus import Corpus, make_corpus
+from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.judging.evaluate import evaluate_task
@@ -71,7 +70,7 @@ class Bench:
             where="test",
         )
 
-    def prepared(self, config: RunConfig) -> tuple[DocumentSet, TokenizerHandle, ShardSet]:
+    def prepared(self, config: RunConfig) -> Corpus:
         documents = ingest(
             self.store,
             sources=config.sources,
@@ -85,17 +84,14 @@ class Bench:
             config=config.tokenizer,
             with_targets=config.task != "sentiment",
         )
-        return documents, tokenizer, write_shards(self.store, documents, tokenizer)
+        return make_corpus(self.store, documents, tokenizer)
 
     def train(self, config: RunConfig, **options: Any) -> Checkpoint:
-        documents, tokenizer, shards = self.prepared(config)
         assert config.task != "language_modelling"
         return train_task(
             self.store,
+            self.prepared(config),
             task=config.task,
-            documents=documents,
-            tokenizer=tokenizer,
-            shards=shards,
             model=config.model,
             training=config.training,
             options=options.pop("settings", config.fine_tuning),
@@ -105,14 +101,11 @@ class Bench:
         )
 
     def judge(self, config: RunConfig, checkpoint: Checkpoint, **options: Any) -> EvalReport:
-        documents, tokenizer, shards = self.prepared(config)
         assert config.task != "language_modelling"
         return evaluate_task(
             self.store,
+            self.prepared(config),
             task=config.task,
-            documents=documents,
-            tokenizer=tokenizer,
-            shards=shards,
             checkpoint=checkpoint,
             champion=None,
             base=None,

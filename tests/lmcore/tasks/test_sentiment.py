@@ -55,7 +55,7 @@ def test_it_learns_and_is_judged_beside_its_baselines(bench: Any, reviews: Rows)
         assert {"said", "that", "number", "and"} <= set(entry["words"])
         assert [sum(row) for row in entry["shares"]] == pytest.approx([1, 1], abs=0.01)
 
-    _, tokenizer, _ = bench.prepared(config)
+    tokenizer = bench.prepared(config).tokenizer
     predictor = Predictor(checkpoint.path / "best", tokenizer.load())
     texts = ["he said that song number 7 was good and lovely .", "", "\ud800", "dull " * 400]
     good, empty, broken, long, strange = predictor.predict([*texts, "Все счастливые семьи"])
@@ -106,7 +106,7 @@ def test_an_untrained_classifier_is_not_competent_and_what_is_better_shows_its_g
     assert outcomes(report)["competence"] in ("FAIL", "INCONCLUSIVE")
     assert "What the base model brings" not in [t["caption"] for t in report.tables()]
 
-    _, tokenizer, _ = bench.prepared(config)
+    tokenizer = bench.prepared(config).tokenizer
     place = {"weights": untrained.path / "best", "tokenizer": tokenizer.path}
     beside = ChampionInput(version=4, key="untrained", **place)
     report = bench.judge(config, bench.train(config, settings=scratch), unaided=beside)
@@ -125,17 +125,13 @@ def test_a_network_that_learnt_nothing_does_not_spoil_what_counted_words_say(
     bench: Any, reviews: Rows, scratch: FineTuningConfig, tmp_path: Path
 ) -> None:
     config = bench.config("sentiment", reviews(600), max_steps=1)
-    documents, tokenizer, shards = bench.prepared(config)
     stage = Stage(
+        corpus=bench.prepared(config),
         task="sentiment",
-        documents=documents,
-        tokenizer=tokenizer.load(),
-        shards=shards,
         shape=config.model,
         training=config.training,
         options=scratch,
         initial=None,
-        fingerprint="any",
     )
     model = stage.subject().new_model(0.0, "cpu")
     assert isinstance(model, TextClassifier)
@@ -143,7 +139,7 @@ def test_a_network_that_learnt_nothing_does_not_spoil_what_counted_words_say(
     labels = np.array(stage.tune_labels)
 
     def right(classifier: TextClassifier) -> float:
-        logits = class_logits(classifier, stage.tune, end_id=stage.tokenizer.end_id)
+        logits = class_logits(classifier, stage.tune, end_id=stage.corpus.loaded.end_id)
         return float((logits.argmax(1) == labels).mean())
 
     assert right(model) < 0.8

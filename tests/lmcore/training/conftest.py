@@ -13,8 +13,8 @@ import torch
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.tokens.shards import ShardSet, write_shards
-from lmcore.data.tokens.tokenizer import TokenizerHandle, fit_tokenizer
+from lmcore.data.tokens.corpus import Corpus, make_corpus
+from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.model.config import ModelConfig
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
@@ -56,8 +56,7 @@ class Bench:
     """Everything `train` needs, with short defaults."""
 
     root: Path
-    shards: ShardSet
-    tokenizer: TokenizerHandle
+    corpus: Corpus
 
     def train(self, work: str = "work", **changes: Any) -> Checkpoint:
         """Train; names of `TrainingConfig` go there, the others to `train`."""
@@ -79,8 +78,7 @@ class Bench:
             del settings["max_steps"]
         return train(
             changes.pop("store", None) or ContentStore(self.root / work / "store"),
-            shards=self.shards,
-            tokenizer=self.tokenizer,
+            self.corpus,
             model=changes.pop("model", MODEL),
             training=TrainingConfig.model_validate(settings),
             work_dir=self.root / work / "runs",
@@ -95,9 +93,7 @@ def make_bench(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bench]
         store = ContentStore(root / "data")
         documents: Any = FakeDocuments(texts, tune)
         tokenizer = fit_tokenizer(store, documents, config=TokenizerConfig(kind="byte"))
-        return Bench(
-            root=root, shards=write_shards(store, documents, tokenizer), tokenizer=tokenizer
-        )
+        return Bench(root=root, corpus=make_corpus(store, documents, tokenizer))
 
     return make
 
@@ -109,7 +105,7 @@ def shared_bench(make_bench: Callable[..., Bench]) -> Bench:
 
 @pytest.fixture
 def bench(shared_bench: Bench, tmp_path: Path) -> Bench:
-    return Bench(root=tmp_path, shards=shared_bench.shards, tokenizer=shared_bench.tokenizer)
+    return Bench(root=tmp_path, corpus=shared_bench.corpus)
 
 
 # Six lanes, for two ranks as well as for three.
@@ -141,7 +137,7 @@ class Ranks:
 def ranks(make_bench: Callable[..., Bench], shared_bench: Bench) -> Ranks:
     little = make_bench(tune=["x"])
     # Fewer lanes to look at than ranks.
-    dry = {"model": {"dropout": 0.0}, "shards": str(little.shards.path)}
+    dry = {"model": {"dropout": 0.0}, "shards": str(little.corpus.shards.path)}
     often = {"training": {"checkpoint_seconds": 0.001}}
     runs: list[dict[str, Any]] = [
         {"name": "one", "size": 1},
@@ -165,11 +161,11 @@ def ranks(make_bench: Callable[..., Bench], shared_bench: Bench) -> Ranks:
     root.mkdir()
     job = {
         "root": str(root),
-        "tokenizer": str(shared_bench.tokenizer.path),
-        "shards": str(shared_bench.shards.path),
+        "tokenizer": str(shared_bench.corpus.tokenizer.path),
+        "shards": str(shared_bench.corpus.shards.path),
         "model": MODEL.model_dump(mode="json"),
         "training": RANKS_TRAINING,
-        "runs": [{"shards": str(shared_bench.shards.path), **run} for run in runs],
+        "runs": [{"shards": str(shared_bench.corpus.shards.path), **run} for run in runs],
         "workers": {
             "alone": {"launcher": "torchrun"},
             "failing": {"launcher": "torchrun", "learning_rate": 9.0, "gradient_clip": 1e9},

@@ -40,6 +40,8 @@ os.fsync = on_disk("fsync", os.fsync)
 
 import numpy as np, torch
 from lmcore.artifacts import ContentStore
+from lmcore.data.documents import DocumentSet
+from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import ShardSet
 from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.model.config import ModelConfig
@@ -61,8 +63,11 @@ def save(self, point):
 ResumeStore.save = save
 job = json.loads(sys.argv[1])
 root = Path(job["root"])
-shards = ShardSet.open(Path(job["shards"]))
-tokenizer = TokenizerHandle.open(Path(job["tokenizer"]))
+corpus = Corpus(
+    documents=DocumentSet(key="none", path=root),
+    tokenizer=TokenizerHandle.open(Path(job["tokenizer"])),
+    shards=ShardSet.open(Path(job["shards"])),
+)
 
 def sha(tensors):
     total = hashlib.sha256()
@@ -93,7 +98,7 @@ def life(work, *, at_call=0, at_disk=0):
             )
     sys.setprofile(count)
     checkpoint = train(
-        ContentStore(work / "store"), shards=shards, tokenizer=tokenizer,
+        ContentStore(work / "store"), corpus,
         model=ModelConfig.model_validate(job["model"]),
         training=TrainingConfig.model_validate(job["training"]),
         replay=Plan.model_validate(job["plan"]), work_dir=work / "runs", on_event=on_event,
@@ -170,8 +175,8 @@ def run_driver(bench: Any, *, seed: int) -> tuple[Results, Callable[[str], Resul
     job = {
         "seed": seed,
         "root": str(bench.root),
-        "shards": str(bench.shards.path),
-        "tokenizer": str(bench.tokenizer.path),
+        "shards": str(bench.corpus.shards.path),
+        "tokenizer": str(bench.corpus.tokenizer.path),
         "model": reference.load().config.model_dump(mode="json"),
         "training": {
             "max_steps": 18,

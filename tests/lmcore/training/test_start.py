@@ -28,7 +28,7 @@ def weights(checkpoint: Any) -> tuple[str, str]:
 def test_going_on_is_a_plain_continuation_with_a_fresh_optimizer(bench: Any) -> None:
     before = bench.train("before").path / "final"
     warm = bench.train("warm", initial=before, **WARM)
-    plan, stream = warm.plan(), bench.shards.stream("train")
+    plan, stream = warm.plan(), bench.corpus.train_stream
     layout = plan_layout(len(stream), batch_size=4, sequence_length=16)
     order = BatchOrder(stream=stream, layout=layout, seed=plan.seed)
     model = load_model(before).train()
@@ -140,11 +140,11 @@ def test_an_adopted_tokenizer_is_the_same_and_belongs_to_the_new_documents(
 
     documents: Any = Documents()
     config = TokenizerConfig(kind="byte")
-    adopted = adopt_tokenizer(store, documents, config=config, folder=bench.tokenizer.path)
-    assert adopted.load().pieces == bench.tokenizer.load().pieces
+    adopted = adopt_tokenizer(store, documents, config=config, folder=bench.corpus.tokenizer.path)
+    assert adopted.load().pieces == bench.corpus.tokenizer.load().pieces
     assert adopted.summary["fitted_on"] == "today"
     assert (adopted.summary["split"], adopted.summary["adopted"]) == ("train", True)
-    for path in bench.tokenizer.path.glob("*.json"):
+    for path in bench.corpus.tokenizer.path.glob("*.json"):
         if path.name != "manifest.json":
             assert (adopted.path / path.name).read_bytes() == path.read_bytes()
     assert load_tokenizer(adopted.path).vocab_size == 257

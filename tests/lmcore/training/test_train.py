@@ -62,7 +62,7 @@ def test_log_has_a_line_a_step_with_units(bench: Any) -> None:
     lines = [line for line in bench.train().log() if line["kind"] == "step"]
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
     # It begins with how frequent tokens are, and with nothing else.
-    shares = bench.shards.stream("train").frequencies(257) / len(bench.shards.stream("train"))
+    shares = bench.corpus.train_stream.frequencies(257) / len(bench.corpus.train_stream)
     entropy = -sum(share * math.log(share) for share in shares if share)
     assert lines[0]["loss_nats"] == pytest.approx(entropy, rel=0.1)
     assert lines[-1]["tokens"] == STEPS * 64
@@ -300,8 +300,8 @@ def test_consumed_names_the_documents_that_were_read(bench: Any) -> None:
     consumed = checkpoint.consumed("final")
     assert consumed.tokens == 7 * 64
     assert sum(stop - start for start, stop in consumed.ranges) == 7 * 64
-    seen = checkpoint.consumed_documents(bench.shards, "final")
-    stream = bench.shards.stream("train")
+    seen = checkpoint.consumed_documents(bench.corpus.shards, "final")
+    stream = bench.corpus.train_stream
     expected = np.zeros(len(seen), dtype=bool)
     for start, stop in consumed.ranges:
         for index in stream.documents(start, stop):

@@ -61,7 +61,7 @@ def test_a_translator_beats_its_dictionary(bench: Any) -> None:
         assert [sum(row) for row in entry["shares"]] == pytest.approx(
             [1] * len(entry["readers"]), abs=0.01
         )
-    _, tokenizer, _ = bench.prepared(config)
+    tokenizer = bench.prepared(config).tokenizer
     predictor = Predictor(checkpoint.path / "best", tokenizer.load())
     looked_at_when_chosen(predictor)
     answers = predictor.predict(["haus baum katze", "", "brot stein vogel fisch"])

@@ -254,9 +254,9 @@ def stubborn(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job
     monkeypatch.setattr(launcher, "_AGENT", [str(tmp_path / "stubborn.py")])
     monkeypatch.setattr(launcher, "_GRACE_SECONDS", 0.2)
     return Job(
-        shards=bench.shards.path,
+        shards=bench.corpus.shards.path,
         shards_key="shards",
-        tokenizer=bench.tokenizer.path,
+        tokenizer=bench.corpus.tokenizer.path,
         tokenizer_key="tokenizer",
         model=ModelConfig(),
         training=TrainingConfig(launcher="torchrun", processes=2),

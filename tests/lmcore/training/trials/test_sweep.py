@@ -35,8 +35,7 @@ def run_sweep(bench: Any, **changes: Any) -> Sweep:
     options = {name: changes.pop(name) for name in list(changes) if name in OPTIONS}
     return sweep(
         ContentStore(bench.root / "store"),
-        shards=changes.pop("shards", bench.shards),
-        tokenizer=bench.tokenizer,
+        changes.pop("corpus", bench.corpus),
         model=ModelConfig.model_validate(MODEL),
         training=TrainingConfig.model_validate({**settings, **changes}),
         work_dir=bench.root / "work",
@@ -145,7 +144,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(bench: Any) -> None:
         asked.append(1)
         return len(asked) == 30  # in the second run
 
-    other = type(bench)(root=bench.root / "other", shards=bench.shards, tokenizer=bench.tokenizer)
+    other = type(bench)(root=bench.root / "other", corpus=bench.corpus)
     with pytest.raises(TrainingInterrupted):
         run_sweep(other, rates=2, should_stop=should_stop)
     resumed: list[str] = []
