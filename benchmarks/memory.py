@@ -95,6 +95,7 @@ def work(root: Path, limit_megabytes: int) -> None:
     from lmcore.data.tokens.corpus import make_corpus
     from lmcore.data.tokens.tokenizer import fit_tokenizer
     from lmcore.model.config import ModelConfig
+    from lmcore.training.attempt import Attempt
     from lmcore.training.config import TrainingConfig
     from lmcore.training.train import train
 
@@ -117,13 +118,12 @@ def work(root: Path, limit_megabytes: int) -> None:
     corpus = make_corpus(store, found, tokenizer)
     stage("train")
     train(
-        store,
+        Attempt(store=store, work_dir=root / "work"),
         corpus,
         model=ModelConfig(pattern="LA", d_model=64),
         training=TrainingConfig(
             max_steps=TRAINING_STEPS, batch_size=16, precision="float32", evaluations=1
         ),
-        work_dir=root / "work",
     )
     stage("end")
 

@@ -27,6 +27,7 @@ from lmcore.data.tokens.corpus import Corpus
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.loss import sequence_loss, token_nll
+from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
 from lmcore.training.events import TrainingEvent
@@ -121,12 +122,10 @@ def run(
         stood_still += time.perf_counter() - now
 
     checkpoint = train(
-        store,
+        Attempt(store=store, work_dir=work_dir, on_event=listen),
         corpus,
         model=model,
         training=training,
-        work_dir=work_dir,
-        on_event=listen,
     )
     seconds = time.perf_counter() - start - stood_still
     return Training(seconds=seconds, checkpoint=checkpoint, snapshots=kept)

@@ -96,6 +96,7 @@ from lmcore.config import load_config
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.tokens.corpus import make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
+from lmcore.training.attempt import Attempt
 from lmcore.training.train import train
 config = load_config(overrides=[f"training.max_steps={sys.argv[1]}"])
 store = ContentStore(home.content)
@@ -104,8 +105,8 @@ documents = ingest(store, sources=config.sources, data=config.data, policy=confi
 tokenizer = fit_tokenizer(store, documents, config=config.tokenizer)
 corpus = make_corpus(store, documents, tokenizer)
 start = time.perf_counter()
-train(store, corpus, model=config.model, training=config.training,
-      work_dir=home.work, nonce=int(sys.argv[2]))
+train(Attempt(store=store, work_dir=home.work, nonce=int(sys.argv[2])), corpus,
+      model=config.model, training=config.training)
 print(json.dumps(time.perf_counter() - start))
 """
 

@@ -131,6 +131,7 @@ def measure_noise(config_file: Path | None, *, seeds: int | None) -> Answer:
         from flows.steps.tokenize_documents import tokenize_documents
         from lmcore.artifacts import ContentStore
         from lmcore.controls.seed_noise import SeedRun, measure_seed_noise
+        from lmcore.training.attempt import Attempt
 
         def on_run(seed: int, run: SeedRun) -> None:
             logger.info("seed %s: %.4f bits/byte", seed, run.summary["bits_per_byte"])
@@ -140,15 +141,15 @@ def measure_noise(config_file: Path | None, *, seeds: int | None) -> Answer:
         documents = ingest_documents.fn(config, fingerprint.fn(config), home)
         corpus = tokenize_documents.fn(config, documents, home)
         noise = measure_seed_noise(
-            ContentStore(home.content),
+            Attempt(
+                store=ContentStore(home.content), work_dir=home.work, should_stop=stop_requested
+            ),
             corpus,
             model=config.model,
             training=config.training.model_copy(update={"start": "scratch"}),
             gates=config.gates,
             seeds=count,
-            work_dir=home.work,
             on_run=on_run,
-            should_stop=stop_requested,
         )
     limits = config.gates.champion.model_copy(
         update={"seed_sigma_bits_per_byte": noise.sigma.value}

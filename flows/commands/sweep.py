@@ -49,6 +49,7 @@ def sweep_rates(
         from flows.steps.ingest_documents import fingerprint, ingest_documents
         from flows.steps.tokenize_documents import tokenize_documents
         from lmcore.artifacts import ContentStore
+        from lmcore.training.attempt import Attempt
         from lmcore.training.trials.short_runs import SweepRun
         from lmcore.training.trials.sweep import SHARE, sweep
 
@@ -67,15 +68,15 @@ def sweep_rates(
         corpus = tokenize_documents.fn(config, documents, home)
         go_on()
         result = sweep(
-            ContentStore(home.content),
+            Attempt(
+                store=ContentStore(home.content), work_dir=home.work, should_stop=stop_requested
+            ),
             corpus,
             model=config.model,
             # Rates are tried on random weights, also where the training itself goes on from others.
             training=config.training.model_copy(update={"start": "scratch"}),
-            work_dir=home.work,
             rates=rates,
             on_run=on_run,
-            should_stop=stop_requested,
         )
     best, plan = result.best, result.runs[0].plan
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -21,6 +20,7 @@ from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.gates.data_sufficiency import SHARES
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.training import TaskPlans, train_task
+from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.events import Listener, TrainingEvent, TrainingInterrupted
 from lmcore.training.start import Start
@@ -110,26 +110,32 @@ def trained(
     Raises:
         TrainingInterrupted: If the user stopped; the same call goes on.
     """
-    common: dict[str, Any] = {
-        "model": config.model,
-        "training": config.training.model_copy(update={"start": start.origin}),
-        "work_dir": home.work,
-        "nonce": nonce,
-        "on_event": on_event,
-        "should_stop": stop_requested,
-    }
-    store = ContentStore(home.content)
+    attempt = Attempt(
+        store=ContentStore(home.content),
+        work_dir=home.work,
+        nonce=nonce,
+        on_event=on_event,
+        should_stop=stop_requested,
+    )
+    training = config.training.model_copy(update={"start": start.origin})
     if config.task == "language_modelling":
-        plan = replay.task if replay else None
-        return train(store, corpus, initial=start.model, replay=plan, **common)
+        return train(
+            attempt,
+            corpus,
+            model=config.model,
+            training=training,
+            replay=replay.task if replay else None,
+            initial=start.model,
+        )
     return train_task(
-        store,
+        attempt,
         corpus,
         task=config.task,
+        model=config.model,
+        training=training,
         options=config.fine_tuning,
         base=base,
         replay=replay,
-        **common,
     )
 
 
@@ -143,14 +149,14 @@ def train_parts(
     """Train on parts of the text too, so that the advice on more data can be given."""
     try:
         parts = train_on_parts(
-            ContentStore(home.content),
+            Attempt(
+                store=ContentStore(home.content), work_dir=home.work, should_stop=stop_requested
+            ),
             corpus,
             model=config.model,
             training=config.training,
             whole=checkpoint,
             shares=SHARES[:-1],
-            work_dir=home.work,
-            should_stop=stop_requested,
         )
     except TrainingInterrupted as stop:
         return Cancelled(message=str(stop))

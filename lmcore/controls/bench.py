@@ -34,9 +34,10 @@ from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
-from lmcore.training.plan import Speed, make_plan
+from lmcore.training.plan import Machine, Speed, make_plan
 from lmcore.training.train import train
 
 MODEL = ModelConfig(pattern="LA", d_model=32, head_dim=16, window=16)
@@ -55,6 +56,7 @@ TRAINING: Mapping[str, Any] = {
     # A training takes seconds: it is repeated, not resumed.
     "checkpoint_seconds": 600.0,
 }
+_MACHINE = Machine(precision="float32", device="cpu", threads=1)
 _SPEED = Speed(step=1e-3, evaluation_step=1e-3, save=1e-3, elapsed=0.0)
 # More than one pass, so that the healthy model has had its chance to learn by heart.
 HEALTHY_EPOCHS = 1.5
@@ -157,18 +159,14 @@ class World(Corpus):
             tune_tokens=len(tune) if len(tune) > 1 else 0,
             dropout=shape.dropout,
             speed=_SPEED,
-            precision="float32",
-            device="cpu",
-            threads=1,
+            machine=_MACHINE,
         )
         return train(
-            self.store,
+            Attempt(store=self.store, work_dir=self.work, should_stop=self.should_stop),
             self,
             model=shape,
             training=training,
-            work_dir=self.work,
             replay=plan,
-            should_stop=self.should_stop,
         )
 
     def scores(

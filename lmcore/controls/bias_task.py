@@ -28,6 +28,7 @@ from lmcore.tasks.gates.bias_pairs import PAIRS, measure_task_bias
 from lmcore.tasks.gates.bias_task import bias_task
 from lmcore.tasks.prediction import Predictor
 from lmcore.tasks.training import train_task
+from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 
 NAME: GateName = "bias_task"
@@ -121,15 +122,13 @@ def trained(
     made = make_document_set(bench.store, documents)
     tokenizer = fit_tokenizer(bench.store, made, config=TOKENIZER)
     checkpoint = train_task(
-        bench.store,
+        Attempt(store=bench.store, work_dir=bench.folder / "work", should_stop=bench.should_stop),
         make_corpus(bench.store, made, tokenizer),
         task=task,
         model=MODEL,
         training=TrainingConfig(seed=bench.seed, **training),
         options=FineTuningConfig(adaptation_share=0.0, word_counts=word_counts),
         base=None,
-        work_dir=bench.folder / "work",
-        should_stop=bench.should_stop,
     )
     return Predictor(checkpoint.path / "best", tokenizer.load()), made
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.special import chdtri
 
-from lmcore.artifacts import ContentStore, Handle, code_digest
+from lmcore.artifacts import Handle, code_digest
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import EmptyEvaluationError
@@ -30,6 +30,7 @@ from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import CONFIDENCE, Interval
 from lmcore.evaluation.statistics.sampling import sampled_ids
 from lmcore.model.config import ModelConfig
+from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 from lmcore.training.train import train
 
@@ -84,31 +85,27 @@ class SeedNoise:
 
 
 def measure_seed_noise(
-    store: ContentStore,
+    attempt: Attempt,
     corpus: Corpus,
     *,
     model: ModelConfig,
     training: TrainingConfig,
     gates: GatesConfig,
     seeds: int,
-    work_dir: Path,
     steps: int = STEPS,
     on_run: Callable[[int, SeedRun], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
 ) -> SeedNoise:
     """Train the same thing with seeds 0 to `seeds` - 1.
 
     Args:
-        store: Where seeds and their checkpoints are kept.
+        attempt: Where it is done and who attends it.
         corpus: Its validation split is scored, up to 400 kB of it.
         model: Shape.
         training: Settings; its bound is replaced by `steps`.
         gates: Limits of the champion gate; its sigma is replaced by the measured one.
         seeds: At least 2.
-        work_dir: State of trainings that are not finished.
         steps: Of each training.
         on_run: Told each seed that is done.
-        should_stop: Asked before each step.
 
     Raises:
         TrainingInterrupted: If asked to stop; the same call goes on.
@@ -121,13 +118,11 @@ def measure_seed_noise(
     for seed in range(seeds):
         bounds = {"budget_seconds": None, "max_epochs": None, "max_steps": steps, "seed": seed}
         run = _seed_run(
-            store,
+            attempt,
             corpus,
             targets=targets,
             model=model,
             training=TrainingConfig.model_validate({**training.model_dump(), **bounds}),
-            work_dir=work_dir,
-            should_stop=should_stop,
         )
         runs.append(run)
         if on_run is not None:
@@ -166,23 +161,14 @@ def spread(values: Sequence[float]) -> Interval:
 
 
 def _seed_run(
-    store: ContentStore,
+    attempt: Attempt,
     corpus: Corpus,
     *,
     targets: Sequence[Document],
     model: ModelConfig,
     training: TrainingConfig,
-    work_dir: Path,
-    should_stop: Callable[[], bool] | None,
 ) -> SeedRun:
-    checkpoint = train(
-        store,
-        corpus,
-        model=model,
-        training=training,
-        work_dir=work_dir,
-        should_stop=should_stop,
-    )
+    checkpoint = train(attempt, corpus, model=model, training=training)
     inputs = {
         "checkpoint": checkpoint.key,
         "documents": [document.id for document in targets],
@@ -199,7 +185,7 @@ def _seed_run(
             "bits_per_byte": table.total_bits_per_byte(),
         }
 
-    return store.build(SeedRun, inputs, make)
+    return attempt.store.build(SeedRun, inputs, make)
 
 
 def _promoted(tables: Sequence[ScoreTable], gates: GatesConfig, *, sigma: float) -> int:

@@ -12,12 +12,12 @@ needed to answer.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import ContentStore, code_digest
+from lmcore.artifacts import code_digest
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import load_model
@@ -25,6 +25,7 @@ from lmcore.model.transfer import shape_of
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.config import FineTuningConfig, TaskName
 from lmcore.tasks.learning.stage import Stage
+from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 from lmcore.training.events import Listener, TrainingEvent
@@ -67,7 +68,7 @@ def model_shape(model: ModelConfig, base: BaseModel | None) -> ModelConfig:
 
 
 def train_task(
-    store: ContentStore,
+    attempt: Attempt,
     corpus: Corpus,
     *,
     task: TaskName,
@@ -75,27 +76,19 @@ def train_task(
     training: TrainingConfig,
     options: FineTuningConfig,
     base: BaseModel | None,
-    work_dir: Path,
-    nonce: int = 0,
     replay: TaskPlans | None = None,
-    on_event: Listener | None = None,
-    should_stop: Callable[[], bool] | None = None,
 ) -> Checkpoint:
     """Train a task, or return the checkpoint that these inputs made before.
 
     Args:
-        store: Where the checkpoint goes.
+        attempt: Where it is done and who attends it; events say in which stage they happen.
         corpus: Documents with targets; the tokenizer is the base model's where there is one.
         task: Which one.
         model: Shape where there is no base.
         training: Budget of all stages together, and optimization.
         options: Settings of the task.
         base: The language model to start from; None: random weights.
-        work_dir: Resume state of what is not finished.
-        nonce: Part of the key; another value trains again.
         replay: Plans to follow instead of probing this machine.
-        on_event: Is told what happens, in which stage.
-        should_stop: Asked before each step.
 
     Raises:
         SourceError: If a document has no target, or labels are no classes.
@@ -108,16 +101,12 @@ def train_task(
     if task == "sentiment" and options.adaptation_share > 0:
         own, remaining = shared(training, options.adaptation_share, started=base is not None)
         first = train(
-            store,
+            replace(attempt, on_event=_in_stage(attempt.on_event, ADAPTATION)),
             corpus,
             model=shape,
             training=own,
-            work_dir=work_dir,
-            nonce=nonce,
             replay=replay.adaptation if replay else None,
             initial=initial,
-            on_event=_in_stage(on_event, ADAPTATION),
-            should_stop=should_stop,
         )
         initial = first.path / "best"
     if task == "sentiment" and initial is not None:
@@ -135,9 +124,9 @@ def train_task(
         "options": options.model_dump(mode="json"),
         "replay": None if replay is None else replay.task.model_dump(mode="json"),
         "code": code_digest(*CODE_MODULES),
-        "nonce": nonce,
+        "nonce": attempt.nonce,
     }
-    folder = work_dir / store.key(Checkpoint.kind, inputs)[:32]
+    folder = attempt.work_dir / attempt.store.key(Checkpoint.kind, inputs)[:32]
 
     def make(output: Path) -> Mapping[str, Any]:
         stage = Stage(
@@ -154,8 +143,8 @@ def train_task(
             training=remaining,
             folder=folder,
             replay=replay.task if replay else None,
-            on_event=on_event,
-            should_stop=should_stop,
+            on_event=attempt.on_event,
+            should_stop=attempt.should_stop,
         )
         stage.describe(output)
         return {
@@ -168,7 +157,7 @@ def train_task(
             + (first.summary["train_seconds"] if first else 0.0),
         }
 
-    checkpoint = store.build(Checkpoint, inputs, make)
+    checkpoint = attempt.store.build(Checkpoint, inputs, make)
     shutil.rmtree(folder, ignore_errors=True)
     return checkpoint
 

@@ -80,6 +80,22 @@ class Speed(Section):
     elapsed: float
 
 
+class Machine(Section):
+    """What computes the steps; part of the plan, as sums depend on it.
+
+    Attributes:
+        precision: What the probe chose.
+        device: `cpu` or `cuda`.
+        threads: Threads of a CPU step, in each process.
+        processes: Share the lanes.
+    """
+
+    precision: Precision
+    device: str
+    threads: int
+    processes: int = 1
+
+
 def make_plan(
     training: TrainingConfig,
     *,
@@ -87,10 +103,7 @@ def make_plan(
     tune_tokens: int,
     dropout: float | None,
     speed: Speed,
-    precision: Precision,
-    device: str,
-    threads: int,
-    processes: int = 1,
+    machine: Machine,
 ) -> Plan:
     """Resolve a configuration into a plan.
 
@@ -100,10 +113,7 @@ def make_plan(
         tune_tokens: Length of the tune split, 0 if there is none.
         dropout: Configured dropout; None chooses by the epochs that will be seen.
         speed: What the probe measured.
-        precision: What the probe chose.
-        device: `cpu` or `cuda`.
-        threads: Threads of a CPU step; part of the plan, as sums depend on it.
-        processes: Processes that share the lanes; part of the plan for the same reason.
+        machine: What computes the steps.
     """
     if training.max_steps is not None:
         steps = training.max_steps
@@ -133,10 +143,7 @@ def make_plan(
             else training.weight_decay
         ),
         dropout=_MOST_DROPOUT if dropout is None else dropout,
-        precision=precision,
-        device=device,
-        threads=threads,
-        processes=processes,
+        **machine.model_dump(),
         evaluations=min(training.evaluations, steps),
         evaluation_tokens=_evaluation_tokens(
             steps, layout=layout, tune_tokens=tune_tokens, evaluations=training.evaluations

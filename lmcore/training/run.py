@@ -29,7 +29,7 @@ from lmcore.training.distributed import ALONE, World
 from lmcore.training.events import Listener, TrainingEvent
 from lmcore.training.loop import POINTS_FOLDER, Trained, TrainingLoop
 from lmcore.training.objective import Objective
-from lmcore.training.plan import Plan, Speed, make_plan
+from lmcore.training.plan import Machine, Plan, Speed, make_plan
 from lmcore.training.probe import probe
 
 logger = logging.getLogger(__name__)
@@ -184,10 +184,12 @@ class _Run:
                 save=measured.save,
                 elapsed=time.perf_counter() - subject.started,
             ),
-            precision=measured.precision,
-            device=device,
-            threads=measured.threads,
-            processes=self.world.size,
+            machine=Machine(
+                precision=measured.precision,
+                device=device,
+                threads=measured.threads,
+                processes=self.world.size,
+            ),
         )
 
     def loop(self, plan: Plan, should_stop: Callable[[], bool] | None) -> TrainingLoop:

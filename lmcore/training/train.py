@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lmcore.artifacts import ContentStore, code_digest, sha256_file
+from lmcore.artifacts import code_digest, sha256_file
 from lmcore.data.tokens.batches import BatchOrder, Layout, plan_layout
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import ShardSet, TokenStream
@@ -34,6 +34,7 @@ from lmcore.model.language_model import (
     save_model,
 )
 from lmcore.model.transfer import copy_weights
+from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint, Consumed
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 from lmcore.training.distributed import ALONE, World
@@ -56,31 +57,23 @@ CODE_MODULES = (
 
 
 def train(
-    store: ContentStore,
+    attempt: Attempt,
     corpus: Corpus,
     *,
     model: ModelConfig,
     training: TrainingConfig,
-    work_dir: Path,
-    nonce: int = 0,
     replay: Plan | None = None,
     initial: Path | None = None,
-    on_event: Listener | None = None,
-    should_stop: Callable[[], bool] | None = None,
 ) -> Checkpoint:
     """Train a model, or return the one that these inputs made before.
 
     Args:
-        store: Where the checkpoint goes.
+        attempt: Where it is done and who attends it.
         corpus: Text with the splits train and tune.
         model: Shape of the model.
         training: Budget and optimization.
-        work_dir: Holds the resume state of runs that are not finished.
-        nonce: Part of the key; another value trains again.
         replay: A recorded plan to follow instead of probing this machine.
         initial: Folder of a model of this shape whose weights are the start; None: random ones.
-        on_event: Is told what happens.
-        should_stop: Asked before each step.
 
     Returns:
         The checkpoint. Its summary: steps, best_step, tokens_seen, epochs_seen,
@@ -103,7 +96,7 @@ def train(
         "training": training.model_dump(mode="json", exclude=set(HOW_IT_IS_RUN)),
         "replay": None if replay is None else replay.model_dump(mode="json"),
         "code": code_digest(*CODE_MODULES),
-        "nonce": nonce,
+        "nonce": attempt.nonce,
     }
     if initial is not None:
         inputs["initial"] = sha256_file(initial / WEIGHTS_FILE)
@@ -111,7 +104,7 @@ def train(
         raise ConfigError(
             "training.start is champion, but there are no weights to start from; set it to scratch"
         )
-    folder = work_dir / store.key(Checkpoint.kind, inputs)[:32]
+    folder = attempt.work_dir / attempt.store.key(Checkpoint.kind, inputs)[:32]
 
     if replay is not None and replay.processes != training.processes:
         raise ConfigError(
@@ -128,19 +121,6 @@ def train(
                 " lower training.sequence_length"
             )
         find_device(training)
-        if training.launcher == "local":
-            return carry_out(
-                output,
-                shards=corpus.shards,
-                tokenizer=corpus.tokenizer,
-                model=model,
-                training=training,
-                folder=folder,
-                replay=replay,
-                initial=initial,
-                on_event=on_event,
-                should_stop=should_stop,
-            )
         job = Job(
             shards=corpus.shards.path,
             shards_key=corpus.shards.key,
@@ -154,23 +134,17 @@ def train(
             output=output,
             threads=max(1, torch.get_num_threads() // training.processes),
         )
-        return launch(job, on_event=on_event, should_stop=should_stop)
+        work = carry_out if training.launcher == "local" else launch
+        return work(job, on_event=attempt.on_event, should_stop=attempt.should_stop)
 
-    checkpoint = store.build(Checkpoint, inputs, make)
+    checkpoint = attempt.store.build(Checkpoint, inputs, make)
     shutil.rmtree(folder, ignore_errors=True)
     return checkpoint
 
 
 def carry_out(
-    output: Path,
+    job: Job,
     *,
-    shards: ShardSet,
-    tokenizer: TokenizerHandle,
-    model: ModelConfig,
-    training: TrainingConfig,
-    folder: Path,
-    replay: Plan | None,
-    initial: Path | None = None,
     on_event: Listener | None = None,
     should_stop: Callable[[], bool] | None = None,
     world: World = ALONE,
@@ -178,14 +152,7 @@ def carry_out(
     """Plan, train and fill the folder of a checkpoint, alone or as one rank of many.
 
     Args:
-        output: Filled by rank 0.
-        shards: Tokens of the splits train and tune.
-        tokenizer: The one that made them.
-        model: Shape.
-        training: Budget and optimization.
-        folder: Plan and resume points of this run.
-        replay: A plan to follow.
-        initial: See `train`.
+        job: What to train; rank 0 fills its output.
         on_event: Rank 0's listener.
         should_stop: Rank 0's question.
         world: The ranks.
@@ -194,7 +161,10 @@ def carry_out(
         The summary; empty on the other ranks.
     """
     started = time.perf_counter()
-    loaded, stream, tune = tokenizer.load(), shards.stream("train"), shards.stream("tune")
+    model, training = job.model, job.training
+    loaded = TokenizerHandle(key=job.tokenizer_key, path=job.tokenizer).load()
+    shards = ShardSet(key=job.shards_key, path=job.shards)
+    stream, tune = shards.stream("train"), shards.stream("tune")
     layout = _layout(stream, training)
     order = BatchOrder(stream=stream, layout=layout, seed=training.seed)
 
@@ -210,10 +180,10 @@ def carry_out(
             seed=training.seed,
             device=device,
         )
-        if initial is None:
+        if job.initial is None:
             made.expect(counts())
         else:
-            copy_weights(load_model(initial, device), made)
+            copy_weights(load_model(job.initial, device), made)
         return made
 
     def save(trained: nn.Module, place: Path) -> None:
@@ -244,11 +214,11 @@ def carry_out(
         started=started,
     )
     return follow(
-        output,
+        job.output,
         subject,
         training=training,
-        folder=folder,
-        replay=replay,
+        folder=job.folder,
+        replay=job.replay,
         on_event=on_event,
         should_stop=should_stop,
         world=world,

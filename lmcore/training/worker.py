@@ -44,8 +44,6 @@ def _train(files: LaunchFiles, rank: int) -> Result | None:
     """Train; the result on rank 0."""
     import torch
 
-    from lmcore.data.tokens.shards import ShardSet
-    from lmcore.data.tokens.tokenizer import TokenizerHandle
     from lmcore.training.distributed import process_group
     from lmcore.training.events import TrainingEvent, TrainingInterrupted
     from lmcore.training.launch.files import Result, event_line, read_job
@@ -64,14 +62,7 @@ def _train(files: LaunchFiles, rank: int) -> Result | None:
 
         try:
             summary = carry_out(
-                job.output,
-                shards=ShardSet(key=job.shards_key, path=job.shards),
-                tokenizer=TokenizerHandle(key=job.tokenizer_key, path=job.tokenizer),
-                model=job.model,
-                training=job.training,
-                folder=job.folder,
-                replay=job.replay,
-                initial=job.initial,
+                job,
                 on_event=tell if world.leads else None,
                 should_stop=files.stop.exists if world.leads else None,
                 world=world,

@@ -20,7 +20,7 @@ from lmcore.training.plan import Plan
 
 
 class Job(Section):
-    """What the ranks are to do.
+    """A training of a language model, whichever process does it.
 
     Attributes:
         shards: Folder of the token shards, verified by the parent.
@@ -135,7 +135,7 @@ def alive_file(folder: Path) -> Path:
 
 
 def read_job(files: LaunchFiles) -> Job:
-    """What the ranks are to do."""
+    """The job that the parent wrote."""
     return Job.model_validate_json(files.job.read_bytes())
 
 

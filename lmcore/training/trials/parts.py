@@ -8,7 +8,7 @@ text stays as it is, so that every part is stopped by the same measure.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from lmcore.data.documents import COLUMNS, DocumentSet, RowWriter
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
+from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
 from lmcore.training.train import train
@@ -39,27 +40,23 @@ class PartModel:
 
 
 def train_on_parts(
-    store: ContentStore,
+    attempt: Attempt,
     corpus: Corpus,
     *,
     model: ModelConfig,
     training: TrainingConfig,
     whole: Checkpoint,
     shares: Sequence[float],
-    work_dir: Path,
-    should_stop: Callable[[], bool] | None = None,
 ) -> list[PartModel]:
     """Train on each share of the train documents, as many steps as the whole training did.
 
     Args:
-        store: Where parts and checkpoints go.
+        attempt: Where it is done and who attends it.
         corpus: All of the text; its tokenizer is kept.
         model: Shape of the model.
         training: Settings of the whole training.
         whole: The whole training, whose number of steps is followed.
         shares: Below 1.
-        work_dir: State of trainings that are not finished.
-        should_stop: Asked before each step.
 
     Raises:
         SourceError: If a part holds no text.
@@ -71,19 +68,17 @@ def train_on_parts(
     settings = TrainingConfig.model_validate(values)
     found = []
     for share in shares:
-        part = _part(store, corpus.documents, share=share)
+        part = _part(attempt.store, corpus.documents, share=share)
         if not part.num_bytes("train"):
             raise SourceError(
                 f"{share:.0%} of the train documents hold no text; set"
                 " gates.data_sufficiency.enabled: false, or give more text"
             )
         checkpoint = train(
-            store,
-            make_corpus(store, part, corpus.tokenizer),
+            attempt,
+            make_corpus(attempt.store, part, corpus.tokenizer),
             model=model,
             training=settings,
-            work_dir=work_dir,
-            should_stop=should_stop,
         )
         found.append(
             PartModel(share=share, train_bytes=part.num_bytes("train"), checkpoint=checkpoint)

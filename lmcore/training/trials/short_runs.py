@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,9 @@ from lmcore.errors import TrainingError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.loss import token_nll
+from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import PLAN_FILE, read_plan
 from lmcore.training.config import TrainingConfig
-from lmcore.training.events import Listener
 from lmcore.training.plan import Plan
 from lmcore.training.train import CODE_MODULES, train
 
@@ -120,27 +120,21 @@ class SweepRun(Handle):
 
 
 def short_run(
-    store: ContentStore,
+    attempt: Attempt,
     corpus: Corpus,
     *,
     model: ModelConfig,
     training: TrainingConfig,
     replay: Plan | None,
-    work_dir: Path,
-    on_event: Listener | None,
-    should_stop: Callable[[], bool] | None,
 ) -> SweepRun:
     """Train at one rate, or return what that gave before.
 
     Args:
-        store: Where the result goes.
+        attempt: Where it is done and who attends it.
         corpus: Text with the splits train and tune.
         model: Shape of the model.
         training: The short run's configuration.
         replay: The plan to follow; None makes one.
-        work_dir: Holds the state of a run that is not finished.
-        on_event: Is told what happens.
-        should_stop: Asked before each step.
 
     Raises:
         TrainingInterrupted: If asked to stop; the same call goes on.
@@ -154,7 +148,7 @@ def short_run(
         "code": code_digest(*CODE_MODULES),
     }
     # The model itself is of no further use, so it never enters the store.
-    scratch = work_dir / f"sweep-{store.key(SweepRun.kind, inputs)[:32]}"
+    scratch = attempt.work_dir / f"sweep-{attempt.store.key(SweepRun.kind, inputs)[:32]}"
 
     def make(folder: Path) -> Mapping[str, Any]:
         reason = ""
@@ -162,14 +156,11 @@ def short_run(
         seconds = 0.0
         try:
             checkpoint = train(
-                ContentStore(scratch / "store"),
+                replace(attempt, store=ContentStore(scratch / "store"), work_dir=scratch / "runs"),
                 corpus,
                 model=model,
                 training=training,
-                work_dir=scratch / "runs",
                 replay=replay,
-                on_event=on_event,
-                should_stop=should_stop,
             )
         except TrainingError as error:
             plan = read_plan(next((scratch / "runs").glob(f"*/{PLAN_FILE}")))
@@ -201,7 +192,7 @@ def short_run(
             "seconds": round(seconds, 2),
         }
 
-    found = store.build(SweepRun, inputs, make)
+    found = attempt.store.build(SweepRun, inputs, make)
     shutil.rmtree(scratch, ignore_errors=True)
     return found
 

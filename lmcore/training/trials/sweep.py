@@ -18,15 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from lmcore.artifacts import ContentStore
 from lmcore.data.tokens.batches import plan_layout
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
+from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
-from lmcore.training.events import Listener
 from lmcore.training.plan import weight_decay
 from lmcore.training.trials.short_runs import Estimate, SweepRun, short_run
 
@@ -116,29 +114,23 @@ class Sweep:
 
 
 def sweep(
-    store: ContentStore,
+    attempt: Attempt,
     corpus: Corpus,
     *,
     model: ModelConfig,
     training: TrainingConfig,
-    work_dir: Path,
     rates: int = 3,
     on_run: Callable[[SweepRun], None] | None = None,
-    on_event: Listener | None = None,
-    should_stop: Callable[[], bool] | None = None,
 ) -> Sweep:
     """Try learning rates around the configured one.
 
     Args:
-        store: Where finished runs go.
+        attempt: Where it is done and who attends it.
         corpus: Text with the splits train and tune.
         model: Shape of the model.
         training: The configuration whose rate is in question.
-        work_dir: Holds the resume state of a run that is not finished.
         rates: How many to try at least, 2 or more.
         on_run: Is told of each finished run, of earlier calls too.
-        on_event: Is told what happens in a run.
-        should_stop: Asked before each step.
 
     Raises:
         SourceError: If there is too little train or tune text.
@@ -165,14 +157,11 @@ def sweep(
                 )
             replay = planned.model_copy(update=changed)
         done[exponent] = short_run(
-            store,
+            attempt,
             corpus,
             model=model,
             training=short.model_copy(update={"learning_rate": rate}),
             replay=replay,
-            work_dir=work_dir,
-            on_event=on_event,
-            should_stop=should_stop,
         )
         if on_run:
             on_run(done[exponent])

@@ -7,6 +7,7 @@ from lmcore.controls.bench import MODEL, TRAINING, ControlBench
 from lmcore.controls.seed_noise import measure_seed_noise, spread
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
+from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 
 
@@ -40,13 +41,12 @@ def test_seeds_differ_and_are_kept(tmp_path):
 
     def measure(seeds):
         return measure_seed_noise(
-            bench.store,
+            Attempt(store=bench.store, work_dir=tmp_path / "work"),
             world,
             model=MODEL,
             training=TrainingConfig(**TRAINING, max_steps=999),
             gates=GatesConfig.default(),
             seeds=seeds,
-            work_dir=tmp_path / "work",
             steps=5,
             on_run=lambda seed, run: seen.append((seed, run.key)),
         )

@@ -30,6 +30,7 @@ from lmcore.evaluation.memory.difficulty_reference import score_reference
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 from lmcore.training.train import train
 
@@ -97,11 +98,10 @@ class World:
             **options,
         }
         return train(
-            self.store,
+            Attempt(store=self.store, work_dir=self.root / "work"),
             self.corpus,
             model=self.model,
             training=TrainingConfig(**values),
-            work_dir=self.root / "work",
         )
 
     def evaluate(self, checkpoint=None, champion=None, **options):

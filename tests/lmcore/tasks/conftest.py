@@ -18,6 +18,7 @@ from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.judging.evaluate import evaluate_task
 from lmcore.tasks.training import train_task
+from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 
 GOOD = ("good", "great", "lovely", "fine", "superb", "bright")
@@ -88,15 +89,15 @@ class Bench:
 
     def train(self, config: RunConfig, **options: Any) -> Checkpoint:
         assert config.task != "language_modelling"
+        attended = {n: options.pop(n) for n in ("on_event", "should_stop") if n in options}
         return train_task(
-            self.store,
+            Attempt(store=self.store, work_dir=self.root / "work", **attended),
             self.prepared(config),
             task=config.task,
             model=config.model,
             training=config.training,
             options=options.pop("settings", config.fine_tuning),
             base=None,
-            work_dir=self.root / "work",
             **options,
         )
 

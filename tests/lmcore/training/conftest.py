@@ -16,6 +16,7 @@ from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.model.config import ModelConfig
+from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
 from lmcore.training.train import train
@@ -76,12 +77,17 @@ class Bench:
         }
         if own.keys() & {"budget_seconds", "max_epochs"}:
             del settings["max_steps"]
+        attended = ("nonce", "on_event", "should_stop")
+        attempt = Attempt(
+            store=changes.pop("store", None) or ContentStore(self.root / work / "store"),
+            work_dir=self.root / work / "runs",
+            **{name: changes.pop(name) for name in attended if name in changes},
+        )
         return train(
-            changes.pop("store", None) or ContentStore(self.root / work / "store"),
+            attempt,
             self.corpus,
             model=changes.pop("model", MODEL),
             training=TrainingConfig.model_validate(settings),
-            work_dir=self.root / work / "runs",
             **changes,
         )
 

@@ -16,8 +16,6 @@ import torch
 import torch._dynamo  # every optimizer needs it, and it takes longer to import than torch
 
 from lmcore.artifacts import canonical_json
-from lmcore.data.tokens.shards import ShardSet
-from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import LmcoreError
 from lmcore.model.config import ModelConfig
 from lmcore.training import loop, resume, worker
@@ -32,7 +30,6 @@ from lmcore.training.train import carry_out
 torch.set_num_threads(1)
 job = json.loads(sys.argv[1])
 root = Path(job["root"])
-tokenizer = TokenizerHandle.open(Path(job["tokenizer"]))
 
 
 def fork(size: int, body: Callable[[int], None]) -> list[int]:
@@ -86,15 +83,20 @@ def life(run: dict[str, Any], rank: int) -> None:
     try:
         with process_group("cpu") as world:
             summary = carry_out(
-                work / "output",
-                shards=ShardSet.open(Path(run["shards"])),
-                tokenizer=tokenizer,
-                model=ModelConfig.model_validate({**job["model"], **run.get("model", {})}),
-                training=TrainingConfig.model_validate(
-                    {**job["training"], **run.get("training", {})}
+                Job(
+                    shards=Path(run["shards"]),
+                    shards_key="shards",
+                    tokenizer=Path(job["tokenizer"]),
+                    tokenizer_key="tokenizer",
+                    model=ModelConfig.model_validate({**job["model"], **run.get("model", {})}),
+                    training=TrainingConfig.model_validate(
+                        {**job["training"], **run.get("training", {})}
+                    ),
+                    replay=None,
+                    folder=work / "folder",
+                    output=work / "output",
+                    threads=1,
                 ),
-                folder=work / "folder",
-                replay=None,
                 on_event=on_event if world.leads else None,
                 should_stop=(lambda: len(rows) >= stop_at) if world.leads else None,
                 world=world,

@@ -45,6 +45,7 @@ from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import ShardSet
 from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.model.config import ModelConfig
+from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 from lmcore.training.plan import Plan
 from lmcore.training.resume import ResumeStore
@@ -98,10 +99,13 @@ def life(work, *, at_call=0, at_disk=0):
             )
     sys.setprofile(count)
     checkpoint = train(
-        ContentStore(work / "store"), corpus,
+        Attempt(
+            store=ContentStore(work / "store"), work_dir=work / "runs", on_event=on_event
+        ),
+        corpus,
         model=ModelConfig.model_validate(job["model"]),
         training=TrainingConfig.model_validate(job["training"]),
-        replay=Plan.model_validate(job["plan"]), work_dir=work / "runs", on_event=on_event,
+        replay=Plan.model_validate(job["plan"]),
     )
     sys.setprofile(None)
     log = [{k: v for k, v in line.items() if k != "seconds"} for line in checkpoint.log()]

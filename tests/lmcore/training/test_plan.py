@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from lmcore.data.tokens.batches import plan_layout
 from lmcore.training.config import TrainingConfig
 from lmcore.training.optimizer import learning_rate
-from lmcore.training.plan import Plan, Speed, make_plan, weight_decay
+from lmcore.training.plan import Machine, Plan, Speed, make_plan, weight_decay
 
 LAYOUT = plan_layout(1_000_000, batch_size=32, sequence_length=128)
 SPEED = Speed(step=0.1, evaluation_step=0.03, save=0.05, elapsed=4.0)
@@ -17,9 +17,7 @@ def plan_for(tune_tokens: int = 100_000, dropout: float | None = None, **trainin
         tune_tokens=tune_tokens,
         dropout=dropout,
         speed=SPEED,
-        precision="float32",
-        device="cpu",
-        threads=2,
+        machine=Machine(precision="float32", device="cpu", threads=2),
     )
 
 

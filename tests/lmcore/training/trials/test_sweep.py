@@ -3,7 +3,6 @@
 import itertools
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 from lmcore.artifacts import ContentStore
 from lmcore.errors import SourceError, TrainingError
+from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 from lmcore.training.events import TrainingInterrupted
 from lmcore.training.plan import Plan
@@ -32,18 +32,15 @@ def run_sweep(bench: Any, **changes: Any) -> Sweep:
     from lmcore.model.config import ModelConfig
 
     settings = {"max_steps": 24, "batch_size": 4, "sequence_length": 16, "precision": "float32"}
-    options = {name: changes.pop(name) for name in list(changes) if name in OPTIONS}
+    attended = {name: changes.pop(name) for name in ("on_event", "should_stop") if name in changes}
+    options = {name: changes.pop(name) for name in ("rates", "on_run") if name in changes}
     return sweep(
-        ContentStore(bench.root / "store"),
+        Attempt(store=ContentStore(bench.root / "store"), work_dir=bench.root / "work", **attended),
         changes.pop("corpus", bench.corpus),
         model=ModelConfig.model_validate(MODEL),
         training=TrainingConfig.model_validate({**settings, **changes}),
-        work_dir=bench.root / "work",
         **options,
     )
-
-
-OPTIONS = {"rates", "on_run", "on_event", "should_stop"}
 
 
 @pytest.mark.parametrize(
@@ -189,10 +186,11 @@ def fake_runs(
         def load(self, *_: object) -> Plan:
             return self._plan
 
-    def train(*_: Any, training: TrainingConfig, work_dir: Path, **__: Any) -> Trained:
+    def train(attempt: Attempt, _: Any, *, training: TrainingConfig, **__: Any) -> Trained:
         own = plan.model_copy(update={"learning_rate": training.learning_rate})
-        (work_dir / "key").mkdir(parents=True)
-        (work_dir / "key" / "plan.json").write_text(own.model_dump_json())
+        folder = attempt.work_dir / "key"
+        folder.mkdir(parents=True)
+        (folder / "plan.json").write_text(own.model_dump_json())
         if cost(training.learning_rate) is None:
             raise TrainingError("the loss diverged again")
         return Trained(own)
