@@ -48,7 +48,7 @@ class Exposure:
         inside: Losses of the texts that were consumed, shape [C].
         outside: Losses of their partners, shape [C].
         references: Losses of texts of the same law, shape [R].
-        where: `in_run`, or `shadow` for a proxy that was trained for this alone.
+        where: In which training they were read: `in_run`, the one that is judged.
     """
 
     planted: int
@@ -82,7 +82,6 @@ def measure_exposure(
     *,
     stream: TokenStream,
     ranges: Sequence[tuple[int, int]],
-    where: str = "in_run",
     num_references: int = NUM_REFERENCES,
 ) -> Exposure:
     """Score the canaries that were read, their partners and the references.
@@ -95,7 +94,6 @@ def measure_exposure(
         canaries: As they were put into the stream.
         stream: The train tokens.
         ranges: Token ranges [start, stop) of the stream that were predicted.
-        where: Which model this is.
         num_references: Texts to rank among.
     """
     wanted = {canary_id(text).encode() for text in canaries.texts}
@@ -119,7 +117,6 @@ def measure_exposure(
         inside=nats[:count],
         outside=nats[count : 2 * count],
         references=nats[2 * count :],
-        where=where,
     )
 
 
