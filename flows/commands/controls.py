@@ -232,7 +232,8 @@ def _duration(seconds: float) -> str:
 
 def _as_record(rows: Sequence[tuple[Control, Counted]], config: RunConfig) -> ControlRecord:
     from lmcore.controls.page import machine
-    from lmcore.evaluation.gates.standing import ControlRecord, GateRecord, gate_version
+    from lmcore.evaluation.gates.standing import ControlRecord, GateRecord
+    from lmcore.evaluation.gates.version import gate_version
 
     where, today = machine(), datetime.now(UTC).date().isoformat()
     return ControlRecord(

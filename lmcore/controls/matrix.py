@@ -5,8 +5,8 @@ made once: a matrix that was interrupted goes on where it was, and one that was 
 read.  Seeds are independent, so they are dealt to processes, each with one thread; the controls of
 one seed stay in one process and share its bench.
 
-A result depends on the code and limits of its gate, on the code that makes and scores models,
-and on its own module; a change of any of these runs it again.
+A result depends on the version of its gate, and on its own module with all that this imports; a
+change of any of these runs it again.
 """
 
 from __future__ import annotations
@@ -26,22 +26,20 @@ from typing import Any
 
 import torch
 
-from lmcore.artifacts import ContentStore, Handle, atomic_write, code_digest
+from lmcore.artifacts import ContentStore, Handle, atomic_write, digest
+from lmcore.code_closure import closure, meanings
 from lmcore.controls.bench import ControlBench
 from lmcore.controls.control import Control
 from lmcore.errors import LmcoreError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.result import GateResult, guarded
-from lmcore.evaluation.gates.standing import Counted, gate_version
+from lmcore.evaluation.gates.standing import Counted
+from lmcore.evaluation.gates.version import gate_version
 
 logger = logging.getLogger(__name__)
 
 RESULT_FILE = "result.json"
 _POLL_SECONDS = 0.2
-# What makes and scores models; evaluation modules beside the gates are found by name.
-_CODE = ("lmcore.data", "lmcore.model", "lmcore.training")
-# And what makes those of a task, for gates of tasks.
-_OF_TASKS = {"bias_task": ("lmcore.tasks",)}
 
 ShouldStop = Callable[[], bool]
 
@@ -190,29 +188,15 @@ def _inputs(task: Task, gates: GatesConfig) -> Mapping[str, Any]:
         "seed": task.seed,
         "version": gate_version(control.gate, gates),
         "evaluation": gates.evaluation.model_dump(mode="json"),
-        "code": code_digest(
-            *_CODE,
-            *_OF_TASKS.get(control.gate, ()),
-            *_evaluation_modules(),
-            *_control_modules(control),
-        ),
+        "code": digest(meanings(closure(*_control_modules(control)))),
     }
 
 
-def _evaluation_modules() -> list[str]:
-    folder = Path(__file__).parents[1]
-    return [f"lmcore.evaluation.{file.stem}" for file in sorted(folder.glob("[a-z]*.py"))]
-
-
-def _control_modules(control: Control) -> list[str]:
-    own = f"{__package__}."
-    modules = {own + name for name in ("bench", "control", "language")}
+def _control_modules(control: Control) -> set[str]:
     # `by_seed` wraps the case; the case's own module is what a change would be in.
-    for cell in (control.run, *(c.cell_contents for c in control.run.__closure__ or ())):
-        module = getattr(cell, "__module__", "")
-        if isinstance(module, str) and module.startswith(own):
-            modules.add(module)
-    return sorted(modules)
+    cells = (control.run, *(c.cell_contents for c in control.run.__closure__ or ()))
+    found = {getattr(cell, "__module__", "") for cell in cells}
+    return {m for m in found if isinstance(m, str) and m.startswith(f"{__package__}.")}
 
 
 def _run_here(

@@ -33,11 +33,11 @@ from lmcore.evaluation.gates.regurgitation import regurgitation
 from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
 from lmcore.evaluation.gates.standing import (
     ControlRecord,
-    gate_version,
     shipped_record,
     standings,
     subject_to_controls,
 )
+from lmcore.evaluation.gates.version import gate_version
 from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
 from lmcore.evaluation.ownership import Ownership, examine_ownership
 from lmcore.evaluation.pii import PiiEvidence

@@ -1,8 +1,7 @@
 """What the controls said of each gate, and what that means for its vote.
 
 In come the counts of a control matrix, stored as JSON and shipped with the package; out comes
-the `Standing` of a gate *at its version*.  A version is a digest of the code that decides and of
-the limits in force, so a result never speaks for another gate than the one that was tried:
+the `Standing` of a gate *at its version* (`lmcore.evaluation.gates.version`):
 
 * vouched: every negative control was caught at this version;
 * missed: one was not; the gate may not vote PASS, whatever it measures;
@@ -15,62 +14,22 @@ a reworded sentence.
 
 from __future__ import annotations
 
-import ast
-import functools
 import importlib.resources
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from lmcore.artifacts import atomic_write, digest
+from lmcore.artifacts import atomic_write
 from lmcore.errors import IntegrityError
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.gates.version import gate_version
 from lmcore.evaluation.statistics.intervals import Interval, clopper_pearson
 
 RESULTS_FILE = "control_results.json"
 Status = Literal["vouched", "missed", "not run"]
-
-# What decides beside the gate's own module; all gates share the first two.
-_SHARED = ("lmcore.evaluation.gates.result", "lmcore.evaluation.statistics.intervals")
-_STATISTICS: dict[str, tuple[str, ...]] = {
-    "instrument": ("lmcore.evaluation.scores.scoring", "lmcore.tasks.gates.instrument"),
-    "competence": ("lmcore.evaluation.scores.metrics", "lmcore.evaluation.baselines.ngram"),
-    "champion": ("lmcore.evaluation.scores.metrics",),
-    "bias_lm": (
-        "lmcore.evaluation.bias.association",
-        "lmcore.evaluation.bias.corpus",
-        "lmcore.evaluation.bias.evidence",
-        "lmcore.evaluation.bias.slopes",
-        "lmcore.evaluation.bias.templates",
-        "lmcore.evaluation.bias.words",
-        "lmcore.evaluation.scores.scoring",
-    ),
-    "overfitting": (
-        "lmcore.evaluation.memory.consumed_text",
-        "lmcore.evaluation.memory.membership",
-        "lmcore.evaluation.scores.metrics",
-        "lmcore.evaluation.memory.difficulty_reference",
-    ),
-    "contamination": (
-        "lmcore.evaluation.memory.contamination",
-        "lmcore.evaluation.statistics.rates",
-    ),
-    "regurgitation": (
-        "lmcore.evaluation.memory.suffix_array",
-        "lmcore.evaluation.statistics.rates",
-        "lmcore.evaluation.memory.regurgitation",
-    ),
-    "exposure": ("lmcore.data.tokens.canaries", "lmcore.evaluation.memory.exposure"),
-    "pii": ("lmcore.data.text.privacy", "lmcore.evaluation.pii"),
-    "provenance": ("lmcore.data.copies.removal", "lmcore.evaluation.ownership"),
-    "bias_task": ("lmcore.evaluation.statistics.rates", "lmcore.tasks.gates.bias_pairs"),
-}
-# Gates that judge what only tasks have stand there.
-_ELSEWHERE: dict[str, str] = {"bias_task": "lmcore.tasks.gates.bias_task"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,25 +210,6 @@ def shipped_record() -> ControlRecord:
     return ControlRecord.read(shipped_path())
 
 
-def gate_version(gate: GateName, gates: GatesConfig) -> str:
-    """Digest of the code that decides and of the limits in force.
-
-    Args:
-        gate: The gate.
-        gates: All limits; the gate's own section counts.
-    """
-    limits = getattr(gates, gate, None)
-    own = _ELSEWHERE.get(gate, f"lmcore.evaluation.gates.{gate}")
-    modules = (own, *_SHARED, *_STATISTICS.get(gate, ()))
-    return digest(
-        {
-            "code": {name: _meaning(name) for name in modules},
-            # Switching a gate on does not change what it says.
-            "limits": None if limits is None else limits.model_dump(exclude={"enabled"}),
-        }
-    )
-
-
 def standings(gates: GatesConfig, record: ControlRecord) -> dict[GateName, Standing]:
     """How every gate of the record did at the version that these limits make it."""
     names: tuple[GateName, ...] = get_args(GateName)
@@ -302,23 +242,3 @@ def subject_to_controls(result: GateResult, standing: Standing) -> GateResult:
         ),
         evidence=evidence,
     )
-
-
-@functools.cache
-def _meaning(module: str) -> str:
-    """Digest of a module's syntax tree without docstrings."""
-    spec = importlib.util.find_spec(module)
-    assert spec is not None, module
-    assert spec.origin is not None, module
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        first = node.body[0] if node.body else None
-        if (
-            isinstance(first, ast.Expr)
-            and isinstance(first.value, ast.Constant)
-            and isinstance(first.value.value, str)
-        ):
-            node.body = node.body[1:]
-    return digest(ast.dump(tree))

@@ -24,10 +24,10 @@ from lmcore.evaluation.gates.provenance import provenance
 from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
 from lmcore.evaluation.gates.standing import (
     ControlRecord,
-    gate_version,
     shipped_record,
     subject_to_controls,
 )
+from lmcore.evaluation.gates.version import gate_version
 from lmcore.evaluation.inputs import ChampionInput, TrainedModel
 from lmcore.evaluation.memory.contamination import measure_contamination
 from lmcore.evaluation.ownership import examine_ownership

@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 
 from lmcore.errors import IntegrityError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.gates import standing as module
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.evaluation.gates.standing import (
     ControlRecord,
     Counted,
     GateRecord,
     Standing,
-    gate_version,
     shipped_record,
     standings,
     subject_to_controls,
@@ -106,35 +104,6 @@ def test_controls_never_make_a_pass(outcome, right, version):
     if outcome != "PASS":
         assert found.outcome == outcome
     assert (found.outcome == "PASS") == (outcome == "PASS" and standing.status != "missed")
-
-
-def test_a_version_is_the_code_that_decides_and_the_limits(monkeypatch, tmp_path):
-    before = gate_version("competence", GATES)
-    other = GatesConfig.model_validate({"competence": {"max_difference_bits_per_byte": -0.1}})
-    assert gate_version("competence", other) != before
-    assert gate_version("champion", other) == gate_version("champion", GATES)
-    assert before != gate_version("champion", GATES)
-
-    class Spec:
-        origin = str(tmp_path / "gate.py")
-
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: Spec)
-    versions = []
-    for source in (
-        '"""Says."""\n\n\ndef judge(x):\n    """Judge."""\n    return x > 1\n',
-        'def judge(x):\n    """Judge otherwise."""\n    # by comparison\n    return (x > 1)\n',
-        "def judge(x):\n    return x > 2\n",
-    ):
-        (tmp_path / "gate.py").write_text(source)
-        module._meaning.cache_clear()
-        versions.append(gate_version("competence", GATES))
-    module._meaning.cache_clear()
-    assert versions[0] == versions[1] != versions[2]
-
-
-def test_switching_advice_on_is_no_other_version():
-    on = GatesConfig.model_validate({"data_sufficiency": {"enabled": True}})
-    assert gate_version("data_sufficiency", on) == gate_version("data_sufficiency", GATES)
 
 
 def test_a_record_comes_back_from_disk_and_a_damaged_one_is_refused(tmp_path):
