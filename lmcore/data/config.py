@@ -77,7 +77,7 @@ class DataConfig(Section):
     names: str | None = Field(
         None,
         description="Folder of a spaCy model that finds names of people, to be masked too; needs"
-        " the extra `names`. Relative to the config file.",
+        " spaCy (`pip install spacy`). Relative to the config file.",
     )
     as_of: date | None = Field(None, description="Ignore documents dated later than this.")
     min_document_bytes: int = Field(1, ge=1, description="Shorter documents are dropped.")

@@ -2,8 +2,8 @@
 
 In: masked text and the folder of a spaCy pipeline.  Out: the text with `<NAME>` in place of
 each person.  spaCy, because a pipeline is a folder that is loaded from its path without any
-network, runs on a CPU, and exists for many languages; it is an extra of the installation
-(`pip install 'lmcore[names]'`) since nothing else needs it.
+network, runs on a CPU, and exists for many languages; whoever masks names installs it
+(`pip install spacy`), since nothing else needs it.
 
 Unlike numbers with a checksum, names are found by likelihood: some are missed and some words
 are taken for names, so no recall is promised.
@@ -78,7 +78,7 @@ def load_names(folder: str) -> NameFinder:
     except ImportError as error:
         raise ConfigError(
             f"data.names: {folder} needs spaCy, which is not installed ({error}); install it with"
-            " pip install 'lmcore[names]', or leave data.names out"
+            " pip install spacy, or leave data.names out"
         ) from error
     names_digest(folder)
     try:

@@ -50,11 +50,11 @@ def _spacy(monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
     monkeypatch.setitem(sys.modules, "spacy", module)
 
 
-def test_without_the_library_the_sentence_names_the_extra(
+def test_without_the_library_the_sentence_says_what_to_install(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(ConfigError, match=r"lmcore\[names\]"):
+    with pytest.raises(ConfigError, match="pip install spacy"):
         load_names(str(model))
 
 
