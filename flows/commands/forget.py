@@ -1,6 +1,6 @@
 """Forget a document; the JSON value that `lmcore forget --json` prints.
 
-In: a file or the id of a document, and a reason.  Out: entries of the ledger of removals, which
+In: a file or the id of a document, and a reason.  Out: entries of the list of removals, which
 later runs obey, an event in the history of each model, and content folders without the cached text.
 Its shape is in `docs/ownership.md`.
 """
@@ -36,7 +36,7 @@ def forget(target: str, model: str | None, *, reason: str, dry_run: bool = False
     Args:
         target: A file, or the id of a document.
         model: Concerns this model alone; None: every model, later ones too.
-        reason: Goes into the ledger of removals and into the history.
+        reason: Goes into the list of removals and into the history.
         dry_run: Only say what would be concerned.
     """
     if not reason.strip():

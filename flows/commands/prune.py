@@ -30,7 +30,7 @@ from flows.home.environment import current
 from flows.home.folders import Home
 from flows.home.locks import owning_content
 from flows.registry.alias_moves import settle_locked
-from flows.registry.history import Event, read_ledger, write_event
+from flows.registry.history import Event, read_history, write_event
 from flows.registry.models import Registry, StrayModel
 from flows.registry.promotion import earlier_champions, me
 from flows.registry.tracking import RunFacts, list_runs, remove_run
@@ -198,7 +198,7 @@ class _Prune:
 
     def _note(self, version: Version) -> None:
         """Write into the history what goes, once."""
-        events = read_ledger(self.registry, version.model).events
+        events = read_history(self.registry, version.model).events
         if any(e.action == "prune" and e.to_version == version.number for e in events):
             return  # a call that was killed in between
         write_event(

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from flows.home.artifact_keys import artifact_key
 from flows.home.environment import Home, current
-from flows.registry.history import Event, read_ledger
+from flows.registry.history import Event, read_history
 from flows.registry.last_run import last_run
 from flows.registry.models import Registry
 from flows.registry.monitor_results import monitor_results
@@ -145,7 +145,7 @@ def _history(registry: Registry, name: str) -> ModelHistory:
         schedule=str(schedule) if schedule else None,
         last_run=last,
         versions=[_version(version) for version in versions],
-        events=[e for event in read_ledger(registry, name).events if (e := _event(event))],
+        events=[e for event in read_history(registry, name).events if (e := _event(event))],
         runs=[_run(run) for run in recent_runs(registry.home, model=name, limit=_RUNS)],
         drift=drift_points(registry, name),
     )

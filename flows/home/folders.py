@@ -69,7 +69,7 @@ class Home:
 
     @property
     def removals(self) -> Path:
-        """Append-only ledger of the documents that must not be trained on any more."""
+        """Append-only list of the documents that must not be trained on any more."""
         return self.root / "removals.jsonl"
 
     @property

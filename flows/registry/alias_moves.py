@@ -20,7 +20,7 @@ from flows.home.locks import BusyError
 from flows.registry.history import (
     UNKNOWN_PERSON,
     Event,
-    read_ledger,
+    read_history,
     write_abort,
     write_event,
     write_intent,
@@ -109,10 +109,10 @@ def settle(registry: Registry, name: str, *, smoke: Smoke | None = None) -> None
 
 def _settled(registry: Registry, name: str) -> bool:
     """Whether there is nothing to do; asked without the lock, which takes seconds on a server."""
-    ledger = read_ledger(registry, name)
+    history = read_history(registry, name)
     aliases = registry.aliases(name)
     champion = aliases.get("champion")
-    if ledger.dangling or champion != ledger.champion:
+    if history.dangling or champion != history.champion:
         return False
     return champion is None or (
         aliases.get("challenger") != champion
@@ -122,8 +122,8 @@ def _settled(registry: Registry, name: str) -> bool:
 
 def settle_locked(registry: Registry, name: str, smoke: Smoke | None) -> None:
     """`settle` for whoever holds the lock already."""
-    ledger = read_ledger(registry, name)
-    for intent in ledger.dangling:
+    history = read_history(registry, name)
+    for intent in history.dangling:
         if registry.aliases(name).get("champion") == intent.to_version and works(
             registry, name, intent.to_version, smoke
         ):
@@ -132,16 +132,16 @@ def settle_locked(registry: Registry, name: str, smoke: Smoke | None) -> None:
         else:
             _restore(registry, intent)
             logger.warning("undid a promotion that was cut off: %s", _sentence(intent))
-    if ledger.dangling:
-        ledger = read_ledger(registry, name)
+    if history.dangling:
+        history = read_history(registry, name)
     champion = registry.aliases(name).get("champion")
-    if champion != ledger.champion:
+    if champion != history.champion:
         write_event(
             registry,
             Event(
                 action="override",
                 model=name,
-                from_version=ledger.champion,
+                from_version=history.champion,
                 to_version=champion,
                 who=UNKNOWN_PERSON,
                 reason="the alias `champion` was moved outside of this command",

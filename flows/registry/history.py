@@ -1,4 +1,4 @@
-"""Who made which version the champion, when and why: an append-only ledger in the registry.
+"""Who made which version the champion, when and why: an append-only history in the registry.
 
 In: events.  Out: events in order.  Each event is one tag of the registered model, under a key that
 is never used twice, so the embedded store and a server share one history and nothing is rewritten.
@@ -29,7 +29,7 @@ UNKNOWN_PERSON = "unknown (moved in MLflow)"
 
 
 class Tags(Protocol):
-    """The part of a registry that the ledger needs."""
+    """The part of a registry that the history needs."""
 
     def model_tags(self, name: str) -> dict[str, str]:
         """Tags of a registered model."""
@@ -93,7 +93,7 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ledger:
+class History:
     """All that is written of one model.
 
     Attributes:
@@ -111,8 +111,8 @@ class Ledger:
         return moves[-1].to_version if moves else None
 
 
-def read_ledger(tags: Tags, name: str) -> Ledger:
-    """Read the ledger of a model; empty if the model does not exist."""
+def read_history(tags: Tags, name: str) -> History:
+    """Read the history of a model; empty if the model does not exist."""
     found: dict[str, dict[str, Event]] = {"intent": {}, "event": {}, "abort": {}}
     for key, value in tags.model_tags(name).items():
         if match := _KEY.fullmatch(key):
@@ -120,7 +120,7 @@ def read_ledger(tags: Tags, name: str) -> Ledger:
             if (event := _parse(value, identifier)) is not None:
                 found[kind][identifier] = event
     done = found["event"].keys() | found["abort"].keys()
-    return Ledger(
+    return History(
         events=tuple(event for _, event in sorted(found["event"].items())),
         dangling=tuple(event for key, event in sorted(found["intent"].items()) if key not in done),
     )
@@ -128,7 +128,7 @@ def read_ledger(tags: Tags, name: str) -> Ledger:
 
 def history(tags: Tags, name: str) -> list[Event]:
     """Everything that happened to a model, oldest first."""
-    return list(read_ledger(tags, name).events)
+    return list(read_history(tags, name).events)
 
 
 def write_intent(tags: Tags, event: Event) -> Event:
@@ -151,7 +151,7 @@ def write_abort(tags: Tags, intent: Event) -> None:
 
 
 def _stamp(tags: Tags, event: Event) -> Event:
-    # The clock may have been set back; the order of the ledger must not follow it.
+    # The clock may have been set back; the order of the history must not follow it.
     keys = [match[2] for key in tags.model_tags(event.model) if (match := _KEY.fullmatch(key))]
     last = max((int(key.split("-")[0]) for key in keys), default=0)
     identifier = f"{max(time.time_ns(), last + 1):020d}-{secrets.token_hex(4)}"

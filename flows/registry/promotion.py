@@ -24,7 +24,7 @@ from flows.registry.alias_moves import (
     settle_locked,
     works,
 )
-from flows.registry.history import Event, read_ledger, write_event
+from flows.registry.history import Event, read_history, write_event
 from flows.registry.models import Registry
 from flows.registry.versions import Version
 from lmcore.errors import NotFoundError, PromotionConflictError, UserError
@@ -149,7 +149,7 @@ def rollback(
 def record_rejection(registry: Registry, name: str, number: int, *, who: str, reason: str) -> Event:
     """Write into the history that a candidate was refused, once."""
     with registry.lock(name):
-        for event in read_ledger(registry, name).events:
+        for event in read_history(registry, name).events:
             if event.action == "reject" and event.to_version == number:
                 return event
         return write_event(
@@ -180,7 +180,7 @@ def _objection(registry: Registry, version: Version) -> str | None:
     for other in registry.versions(version.model):
         if other.quarantined is not None and other.weights_sha256 == version.weights_sha256:
             return f"has the weights of version {other.number}, which is quarantined"
-    for event in read_ledger(registry, version.model).events:
+    for event in read_history(registry, version.model).events:
         if (
             event.action == "prune"
             and event.quarantined is not None
@@ -195,7 +195,7 @@ def _objection(registry: Registry, version: Version) -> str | None:
 def earlier_champions(registry: Registry, name: str, champion: int) -> list[int]:
     """Versions that were champion before, the latest first, without any that is quarantined."""
     usable = {v.number for v in registry.versions(name) if v.quarantined is None} - {champion}
-    moves = [event for event in read_ledger(registry, name).events if event.moves_champion]
+    moves = [event for event in read_history(registry, name).events if event.moves_champion]
     earlier: list[int] = []
     for event in reversed(moves):
         for number in (event.to_version, event.from_version):

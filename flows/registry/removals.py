@@ -1,8 +1,8 @@
-"""Removals shared by everybody: the ledger of this home and the tags of the registry, united.
+"""Removals shared by everybody: the list of this home and the tags of the registry, united.
 
 In: a registry.  Out: the removals in force.  Each removal is written as tags of every registered
 model that it concerns, under keys that name it and are never used twice, so that homes that share
-an MLflow server share what must be forgotten; and as a line of the home's own ledger, which holds
+an MLflow server share what must be forgotten; and as a line of the home's own list, which holds
 where there is no model yet and where tags are lost.
 """
 
@@ -66,7 +66,7 @@ def _tagged(registry: Registry, name: str) -> dict[str, Removal]:
     found = {}
     for key, pieces in parts.items():
         if len(pieces) != sizes[key]:
-            continue  # a process was killed between two tags; its home's ledger has all of it
+            continue  # a process was killed between two tags; its home's list has all of it
         text = "".join(pieces[number] for number in sorted(pieces))
         try:
             removal = Removal.from_json(json.loads(text))

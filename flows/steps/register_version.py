@@ -128,7 +128,7 @@ class Candidate:
             curve=self.checkpoint.log(),
             best_step=self.checkpoint.summary["best_step"],
             documents=self.corpus.documents.summary,
-            ledger={**self.corpus.documents.ledger(), **self.report.ledger()},
+            ledger={**self.corpus.documents.account(), **self.report.account()},
             sources=[
                 {k: s.get(k) for k in ("license", "origin", "documents", "bytes")}
                 for s in self.corpus.documents.sources()

@@ -156,7 +156,7 @@ def read_rows(
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentSet(Handle):
-    """A finished ingest: documents, ledger, quarantine and sources in one verified folder."""
+    """A finished ingest: documents, account, quarantine and sources in one verified folder."""
 
     kind: ClassVar[str] = "documents"
 
@@ -200,7 +200,7 @@ class DocumentSet(Handle):
             if split in wanted
         )
 
-    def ledger(self) -> dict[str, Any]:
+    def account(self) -> dict[str, Any]:
         """What each cleaning rule, duplicate check and split rule did, in counts and bytes."""
         return self._json("ledger.json")
 

@@ -25,7 +25,7 @@ METRICS_FILE = "metrics.json"
 ATTENTION_FILE = "attention.json"
 SAMPLES_FILE = "samples.json"
 TABLES_FILE = "tables.json"
-LEDGER_FILE = "ledger.json"
+ACCOUNT_FILE = "ledger.json"
 
 
 class EvalReport(Handle):
@@ -61,9 +61,9 @@ class EvalReport(Handle):
         found: list[dict[str, Any]] = self._read(ATTENTION_FILE, [])
         return found
 
-    def ledger(self) -> dict[str, Any]:
+    def account(self) -> dict[str, Any]:
         """What a task did to its data: classes, lengths, what was cut; nothing for others."""
-        found: dict[str, Any] = self._read(LEDGER_FILE, {})
+        found: dict[str, Any] = self._read(ACCOUNT_FILE, {})
         return found
 
     def scores(self, name: str) -> ScoreTable:

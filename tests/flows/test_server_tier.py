@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 
 from flows.home.environment import make_home
 from flows.home.locks import file_lock
-from flows.registry.history import history, read_ledger
+from flows.registry.history import history, read_history
 from flows.registry.models import Registry
 from flows.registry.tracking import open_run
 from flows.registry.versions import Version
@@ -406,7 +406,7 @@ def test_of_eight_machines_that_promote_at_once_one_wins(
     assert losers == ["PromotionConflictError"] * 7
     (event,) = history(registry, "race")
     assert (event.action, event.to_version, event.who) == ("promote", winners[0], f"w{winners[0]}")
-    assert read_ledger(registry, "race").dangling == ()
+    assert read_history(registry, "race").dangling == ()
     assert registry.aliases("race")["champion"] == winners[0]
 
 

@@ -1,10 +1,10 @@
-"""Documents that must not be trained on any more, and the append-only ledger that remembers them.
+"""Documents that must not be trained on any more, and the append-only list that remembers them.
 
 In: documents that somebody asked to forget.  Out: `Removals`, which ingest asks about each
 text: the document itself (by id) and near-copies of it (by sketch) are kept out of every
 later document set.
 
-The ledger is one JSON line a removal (`removals.jsonl`); lines are added and never changed.
+The list is one JSON line a removal (`removals.jsonl`); lines are added and never changed.
 It holds a sketch of the text, reason, time and person, but neither the text nor its name, so that
 forgetting does not itself keep what was to be forgotten.  A registry may carry the same lines;
 both are united by their ids.
@@ -63,7 +63,7 @@ class Removal:
         return None if self.sketch is None else base64.b64encode(self.sketch.to_bytes()).decode()
 
     def to_json(self) -> dict[str, Any]:
-        """The line of the ledger."""
+        """The line of the list."""
         return {
             "document": self.document,
             "sketch": self._sketch,
@@ -148,7 +148,7 @@ NOTHING_REMOVED = Removals()
 
 
 def read_removals(path: Path) -> Removals:
-    """Read a ledger; one that does not exist is empty.
+    """Read a list of removals; one that does not exist is empty.
 
     Raises:
         IntegrityError: If a line is damaged. Nothing may be trained then: a removal that
@@ -174,7 +174,7 @@ def read_removals(path: Path) -> Removals:
 
 
 def add_removals(path: Path, entries: Iterable[Removal]) -> Removals:
-    """Append what the ledger does not hold yet; returns all of it.
+    """Append what the list does not hold yet; returns all of it.
 
     Written, synced and never rewritten: a crash leaves whole lines, or a last one without its
     end, which nobody was told of and which is cut off here.

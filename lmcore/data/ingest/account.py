@@ -55,20 +55,20 @@ class Counts:
                 names.append(name)
 
 
-def full_ledger(
+def full_account(
     tally: Tally, count: Counts, clusters: ClusterCounts, assignment: Assignment
 ) -> dict[str, Any]:
     """What every rule did, from the first byte read to the side of each document."""
-    ledger = tally.to_json()
-    ledger["records"]["documents"] = count.documents
-    ledger["bytes"]["documents"] = count.num_bytes
-    ledger["near_duplicates"] = {
+    account = tally.to_json()
+    account["records"]["documents"] = count.documents
+    account["bytes"]["documents"] = count.num_bytes
+    account["near_duplicates"] = {
         "clusters": clusters.num_shared,
         "documents": clusters.documents_in_shared,
         "pairs": assignment.pairs,
         "examples": sorted(count.examples.values()),
     }
-    ledger["split"] = {
+    account["split"] = {
         "sides": {
             side: {
                 "documents": documents,
@@ -85,7 +85,7 @@ def full_ledger(
             "near_copies_of_validation": assignment.copies,
         },
     }
-    return ledger
+    return account
 
 
 def describe_sources(

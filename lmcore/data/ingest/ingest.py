@@ -21,7 +21,7 @@ from lmcore.artifacts import ContentStore, code_digest, digest
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet, RowWriter
-from lmcore.data.ingest.account import Counts, describe_sources, full_ledger, summarise
+from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment, assign
 from lmcore.data.ingest.reading_counts import Tally
 from lmcore.data.ingest.split import in_anchor_slice
@@ -285,7 +285,7 @@ class _Ingest:
             "sources.json",
             {"sources": describe_sources(self._sources, self._licenses, units, count)},
         )
-        self._write_json("ledger.json", full_ledger(self._tally, count, clusters, assignment))
+        self._write_json("ledger.json", full_account(self._tally, count, clusters, assignment))
         self._write_json("personal.json", self._tally.personal.to_json())
         return {
             **summarise(self._tally, count, clusters, licenses=self._licenses, units=units),

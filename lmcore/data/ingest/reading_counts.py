@@ -142,7 +142,7 @@ class Tally:
         return f"no document is left of {places}: {reason}. Mend the input or name another source"
 
     def to_json(self) -> dict[str, Any]:
-        """The ledger of the reading pass."""
+        """The account of the reading pass."""
         return {
             "records": {
                 "read": self._records,

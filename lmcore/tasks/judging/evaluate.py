@@ -32,9 +32,9 @@ from lmcore.evaluation.inputs import ChampionInput, TrainedModel
 from lmcore.evaluation.memory.contamination import measure_contamination
 from lmcore.evaluation.ownership import examine_ownership
 from lmcore.evaluation.report import (
+    ACCOUNT_FILE,
     ATTENTION_FILE,
     GATES_FILE,
-    LEDGER_FILE,
     METRICS_FILE,
     SAMPLES_FILE,
     TABLES_FILE,
@@ -171,7 +171,7 @@ def evaluate_task(
         atomic_write(folder / SAMPLES_FILE, write_json(evidence.samples))
         atomic_write(folder / ATTENTION_FILE, write_json(evidence.attention))
         atomic_write(folder / TABLES_FILE, write_json(evidence.tables))
-        atomic_write(folder / LEDGER_FILE, write_json(evidence.ledger))
+        atomic_write(folder / ACCOUNT_FILE, write_json(evidence.ledger))
         _write_predictions(evidence, folder / PREDICTIONS_FILE)
         return {
             "passed": verdict.passed,

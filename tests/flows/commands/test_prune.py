@@ -12,7 +12,7 @@ from flows.commands import prune as prune_module
 from flows.commands.prune import prune_registry
 from flows.home.environment import Home, make_home
 from flows.home.locks import BusyError, owning_content, using_content
-from flows.registry.history import history, read_ledger
+from flows.registry.history import history, read_history
 from flows.registry.models import Registry
 from flows.registry.promotion import earlier_champions, promote, rollback
 from flows.registry.tracking import TrackedRun, list_runs, open_run
@@ -142,8 +142,8 @@ def test_random_histories_keep_what_is_in_use(registry: Registry, seed: int) -> 
             assert target is None or target in left
             for number in left:
                 registry.open(registry.version(NAME, number))
-    ledger = read_ledger(registry, NAME)
-    assert ledger.champion == registry.aliases(NAME).get("champion")
+    found = read_history(registry, NAME)
+    assert found.champion == registry.aliases(NAME).get("champion")
 
 
 def test_weights_that_were_out_of_use_stay_so(

@@ -13,7 +13,7 @@ import pytest
 from flows.home.environment import Home, make_home
 from flows.home.locks import BusyError
 from flows.registry import alias_moves
-from flows.registry.history import UNKNOWN_PERSON, Event, history, read_ledger, write_event
+from flows.registry.history import UNKNOWN_PERSON, Event, history, read_history, write_event
 from flows.registry.models import Registry
 from flows.registry.promotion import promote, record_rejection, rollback, settle
 from flows.registry.versions import Version
@@ -141,7 +141,7 @@ def test_a_version_that_does_not_work_moves_nothing(
         go(registry, 2, 1, smoke=answers if fault == "damaged" else silent)
     assert registry.aliases(NAME) == {"champion": 1, "challenger": 3}
     assert moves(registry) == [("promote", None, 1)]
-    assert read_ledger(registry, NAME).dangling == ()
+    assert read_history(registry, NAME).dangling == ()
 
 
 def test_a_fault_in_the_middle_puts_the_aliases_back(
@@ -295,7 +295,7 @@ def test_a_refusal_is_written_once_and_moves_nothing(registry: Registry) -> None
         record_rejection(registry, NAME, 4, who="pipeline", reason="overfitting FAIL")
     assert moves(registry) == [("promote", None, 1), ("reject", 1, 4)]
     settle(registry, NAME, smoke=answers)
-    assert read_ledger(registry, NAME).champion == 1
+    assert read_history(registry, NAME).champion == 1
 
 
 def test_history_keeps_its_order_when_the_clock_is_set_back(
@@ -394,7 +394,7 @@ def test_of_eight_that_promote_at_once_one_wins(home: Home, registry: Registry) 
     assert losers == ["PromotionConflictError"] * 7
     assert moves(registry) == [("promote", None, winners[0])]
     assert history(registry, NAME)[0].who == f"w{winners[0]}"
-    assert read_ledger(registry, NAME).dangling == ()
+    assert read_history(registry, NAME).dangling == ()
     assert registry.aliases(NAME)["champion"] == winners[0]
 
 

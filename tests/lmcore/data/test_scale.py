@@ -105,14 +105,14 @@ def test_the_default_corpus(run_ingest: RunIngest) -> None:
     assert summary["bytes"] == 12_185_751
     assert summary["quarantined"] == 0
     assert summary["blocked_licenses"] == []
-    examples = found.ledger()["near_duplicates"]["examples"]
+    examples = found.account()["near_duplicates"]["examples"]
     short = [[Path(name).stem for name in names] for names in examples]
     # A message and the radio address made from it: 61 % and 73 % of the shorter text.
     assert short == [["1945-Roosevelt-1", "1945-Roosevelt-2"], ["1973-Nixon-4", "1973-Nixon-5"]]
     dates = {Path(d["name"]).stem: d["date"] for d in found.iter_rows()}
     assert dates["1790-Washington-1"] == "1790-12-31"
     # Masking must not damage old prose: no personal data is in it, and no number like it.
-    assert found.ledger()["masked"]["documents"] == 0
+    assert found.account()["masked"]["documents"] == 0
 
 
 @needs_shared_data
@@ -120,7 +120,7 @@ def test_the_default_corpus(run_ingest: RunIngest) -> None:
 def test_every_row_of_a_real_tsv_is_read_quotes_included(run_ingest: RunIngest) -> None:
     path = SHARED / "semeval_tweets" / "train.tsv"
     found = run_ingest({"path": str(path), "target_field": "label"})
-    assert found.ledger()["records"] == {
+    assert found.account()["records"] == {
         "read": 48_241,
         "exact_duplicates": 0,
         "dropped": 0,

@@ -40,12 +40,12 @@ def test_it_learns_and_is_judged_beside_its_baselines(bench: Any, reviews: Rows)
     assert found["champion"] == "SKIPPED"
     captions = [table["caption"][:9] for table in report.tables()]
     assert captions == ["Confusion", "By label", "How much ", "Texts tha"]
-    ledger = report.ledger()
-    assert ledger["truncation"]["judged texts cut"] == 0
-    assert ledger["training examples"]["sources cut"] == 0
-    assert ledger["training examples"]["examples"] > 300
-    assert ledger["training examples"]["source"].endswith("tokens")
-    assert set(ledger["classes"]) == {"positive", "negative"}
+    account = report.account()
+    assert account["truncation"]["judged texts cut"] == 0
+    assert account["training examples"]["sources cut"] == 0
+    assert account["training examples"]["examples"] > 300
+    assert account["training examples"]["source"].endswith("tokens")
+    assert set(account["classes"]) == {"positive", "negative"}
     assert checkpoint.summary["adaptation"]["steps"] == 80
     maps = report.attention()
     assert [entry["kind"] for entry in maps] == ["best", "median", "worst"]

@@ -59,9 +59,9 @@ def test_a_removed_document_and_its_copies_are_kept_out_and_counted(tmp_path: Pa
     assert {d.text for d in after.iter_documents()} == set(texts) - {texts[3]}
     assert after.summary["removed_documents"] == 4
     assert after.summary["removals"] == 1
-    ledger = after.ledger()
-    assert ledger["dropped"]["removed"]["documents"] == 4
-    assert ledger["records"]["read"] == ledger["records"]["documents"] + 4
+    account = after.account()
+    assert account["dropped"]["removed"]["documents"] == 4
+    assert account["records"]["read"] == account["records"]["documents"] + 4
     # The others stay on their sides.
     sides = {d.id: d.split for d in before.iter_documents()}
     assert all(sides[d.id] == d.split for d in after.iter_documents())
@@ -87,7 +87,7 @@ def test_an_id_alone_removes_that_text_alone() -> None:
     assert found.match(document_id(edited), edited) is None
 
 
-def test_the_ledger_adds_each_removal_once_and_keeps_every_line(tmp_path: Path) -> None:
+def test_the_list_adds_each_removal_once_and_keeps_every_line(tmp_path: Path) -> None:
     path = tmp_path / "removals.jsonl"
     assert len(read_removals(path)) == 0
     add_removals(path, [removal(text(1))])

@@ -1,4 +1,4 @@
-"""Ingest as a whole: the ledger adds up, bad input is kept aside, nothing is lost in silence."""
+"""Ingest as a whole: the account adds up, bad input is kept aside, nothing is lost in silence."""
 
 import gzip
 import json
@@ -30,8 +30,8 @@ def _texts(count: int) -> list[str]:
 
 
 def _adds_up(found: DocumentSet) -> dict[str, Any]:
-    ledger = found.ledger()
-    records = ledger["records"]
+    account = found.account()
+    records = account["records"]
     assert records["read"] == (
         records["documents"]
         + records["exact_duplicates"]
@@ -42,10 +42,10 @@ def _adds_up(found: DocumentSet) -> dict[str, Any]:
     assert records["quarantined"] == len(list(found.quarantine())) == found.summary["quarantined"]
     assert sum(s["documents"] for s in found.sources()) == found.count()
     assert sum(found.summary["licenses"].values()) == found.num_bytes() == found.summary["bytes"]
-    for side, counts in ledger["split"]["sides"].items():
+    for side, counts in account["split"]["sides"].items():
         assert counts["documents"] == found.count(side) == found.summary[f"{side}_documents"]
         assert counts["bytes"] == found.num_bytes(side) == found.summary[f"{side}_bytes"]
-    return ledger
+    return account
 
 
 def test_documents_carry_where_they_came_from(run_ingest: RunIngest, write_lines: Write) -> None:
@@ -60,8 +60,8 @@ def test_documents_carry_where_they_came_from(run_ingest: RunIngest, write_lines
     assert (first.name, first.license, first.origin) == ("a.txt:1", "CC0-1.0", "the archive")
     assert found.summary["blocked_licenses"] == ["unknown"]
     assert run_ingest(a, b, policy={"unknown_license": "allow"}).summary["blocked_licenses"] == []
-    ledger = _adds_up(found)
-    assert ledger["exact_duplicates"]["names"] == ["b.txt:2", "b.txt:3", "b.txt:4"]
+    account = _adds_up(found)
+    assert account["exact_duplicates"]["names"] == ["b.txt:2", "b.txt:3", "b.txt:4"]
     (file,) = found.sources()[1]["files"]
     assert file["name"] == "b.txt"
     assert len(file["sha256"]) == 64
@@ -100,9 +100,9 @@ def test_hostile_input_is_set_aside_with_a_count_and_a_reason(
     assert [p for n, p in quarantined if n == "bad.jsonl"] == [1, 2, 3, 6]
     assert "surrogate" in quarantined["bad.jsonl", 1]
     assert quarantined["latin1.txt", 1] == "invalid UTF-8"
-    ledger = _adds_up(found)
-    assert ledger["dropped"] == {"empty": {"documents": 1, "bytes": 0}}
-    assert ledger["rules"]["control_characters"] == {"documents": 1, "removed_bytes": 1}
+    account = _adds_up(found)
+    assert account["dropped"] == {"empty": {"documents": 1, "bytes": 0}}
+    assert account["rules"]["control_characters"] == {"documents": 1, "removed_bytes": 1}
     with pytest.raises(SourceError, match=r"bad\.jsonl:1: .*data\.on_bad_input"):
         run_ingest({"path": str(folder)}, on_bad_input="fail")
 
@@ -116,7 +116,7 @@ LINE = st.one_of(
 
 @settings(deadline=None, max_examples=25)
 @given(st.lists(LINE, max_size=15), st.sampled_from(["jsonl", "csv", "tsv", "txt"]))
-def test_any_bytes_are_read_and_the_ledger_adds_up(
+def test_any_bytes_are_read_and_the_account_adds_up(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], kind: str
 ) -> None:
     root = tmp_path_factory.mktemp("hostile")
@@ -170,8 +170,8 @@ def test_rules_drop_by_size_and_date(run_ingest: RunIngest, tmp_path: Path) -> N
     found = run_ingest(
         {"path": str(path), "date_field": "day"}, as_of=date(2030, 6, 30), min_document_bytes=10
     )
-    ledger = _adds_up(found)
-    assert {k: v["documents"] for k, v in ledger["dropped"].items()} == {
+    account = _adds_up(found)
+    assert {k: v["documents"] for k, v in account["dropped"].items()} == {
         "later_than_as_of": 30,
         "shorter_than_min_document_bytes": 1,
     }
@@ -183,12 +183,12 @@ def test_masking_is_counted_and_can_be_switched_off(
 ) -> None:
     source = write_lines("a.txt", [*_texts(40), "mail me: ann@example.org or bob@example.org"])
     masked = run_ingest(source)
-    assert masked.ledger()["masked"] == {"documents": 1, "replacements": {"EMAIL": 2}}
+    assert masked.account()["masked"] == {"documents": 1, "replacements": {"EMAIL": 2}}
     (text,) = [d.text for d in masked.iter_documents() if "mail" in d.text]
     assert text == "mail me: <EMAIL> or <EMAIL>"
     kept = run_ingest(source, pii="keep")
     assert any("ann@example.org" in d.text for d in kept.iter_documents())
-    assert kept.ledger()["masked"]["documents"] == 0
+    assert kept.account()["masked"]["documents"] == 0
 
 
 def test_the_same_input_is_not_read_twice_and_a_new_byte_is(

@@ -115,7 +115,7 @@ def test_near_copies_share_a_cluster_whose_anchor_is_the_smallest_id(
     assert {d.cluster for d in members} == {min(d.id for d in members)}
     assert len({d.split for d in members}) == 1
     assert found.summary["near_duplicate_clusters"] == 1
-    (names,) = found.ledger()["near_duplicates"]["examples"]
+    (names,) = found.account()["near_duplicates"]["examples"]
     assert names == [f"a.txt:{i}" for i in range(61, 67)]
     apart = run_ingest(
         write_lines("a.txt", [*_texts(60), *copies]), home="b", near_duplicates=False
@@ -158,7 +158,7 @@ def test_a_bridge_between_two_sides_is_excluded_for_good(
     assert sides[bridge] == "excluded"
     assert {text: sides[text] for text in before} == before
     assert found.summary["excluded_documents"] == 1
-    assert found.ledger()["split"]["excluded"]["near_copies_of_two_sides"] == 1
+    assert found.account()["split"]["excluded"]["near_copies_of_two_sides"] == 1
     again = _sides(run_ingest(write_lines("c.txt", [*base, bridge, bridge + " copied"])))
     assert again[bridge] == again[bridge + " copied"] == "excluded"
 
@@ -177,7 +177,7 @@ def test_sources_name_their_side_and_validation_wins(
         assert sides[copy] == "excluded"
         assert {sides[text] for text in _texts(5, start=500)} == {"validation"}
         assert {sides[text] for text in _texts(100)[1:]} == {"train", "tune"}
-        assert found.ledger()["split"]["excluded"]["near_copies_of_validation"] == 1
+        assert found.account()["split"]["excluded"]["near_copies_of_validation"] == 1
         assert found.summary["exact_duplicates"] == 1
 
 

@@ -56,7 +56,7 @@ def test_a_run_of_combining_marks_is_refused_before_it_costs_quadratic_time() ->
 
 @settings(deadline=None, max_examples=200)
 @given(st.text(max_size=200))
-def test_cleaning_settles_and_its_ledger_adds_up(text: str) -> None:
+def test_cleaning_settles_and_its_account_adds_up(text: str) -> None:
     try:
         cleaned = clean(text)
     except UnusableTextError:
