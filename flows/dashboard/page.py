@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from flows.home.artifact_keys import artifact_key
 from flows.home.environment import Home, current
+from flows.registry.deciding import deciding_metric
 from flows.registry.history import Event, read_history
 from flows.registry.last_run import last_run
 from flows.registry.models import Registry
@@ -28,13 +29,18 @@ from lmcore.errors import UserError
 from lmcore.reporting.dashboard.facts import (
     DriftEntry,
     EventEntry,
+    LastRun,
     ModelHistory,
     PipelineData,
     RunEntry,
     VersionEntry,
 )
 from lmcore.reporting.dashboard.page import render_dashboard
-from lmcore.reporting.text import finite
+from lmcore.reporting.estimates import read_metrics
+from lmcore.reporting.values import finite, instant
+from lmcore.reporting.version.facts.data import Documents
+from lmcore.reporting.version.facts.gates import read_gates
+from lmcore.reporting.version.facts.report import Timings
 
 logger = logging.getLogger(__name__)
 
@@ -110,50 +116,28 @@ def refresh(home: Home) -> None:
         logger.warning("the dashboard was not rebuilt: %s: %s", type(error).__name__, error)
 
 
-def drift_points(registry: Registry, name: str) -> list[DriftEntry]:
-    """Results of monitoring, oldest first; empty as long as nothing was monitored."""
-    found = []
-    for answer in monitor_results(registry.home, name):
-        try:
-            compared = answer.get("bits_per_byte")
-            difference = compared["difference"] if compared else {}
-            found.append(
-                DriftEntry(
-                    at=datetime.fromisoformat(answer["at"]),
-                    value=difference.get("value"),
-                    lower=difference.get("lower"),
-                    upper=difference.get("upper"),
-                    unit="bits/byte",
-                    outcome=str(answer["outcome"]),
-                    sentence=str(answer.get("reason", "")),
-                    version=answer.get("champion"),
-                )
-            )
-        except (KeyError, TypeError, ValueError):
-            continue  # of another release
-    return found
-
-
 def _history(registry: Registry, name: str) -> ModelHistory:
-    last = last_run(registry, name)
+    last = last_run(registry, name) or {}
     versions = registry.versions(name)
-    task = (last or {}).get("task") or (versions[-1].task if versions else None)
-    schedule = (last or {}).get("schedule")
+    task = last.get("task") or (versions[-1].task if versions else None)
+    task = str(task or "language_modelling")
+    schedule = last.get("schedule")
+    looks = map(DriftEntry.from_json, monitor_results(registry.home, name))
     return ModelHistory(
         model=name,
-        task=str(task or "language_modelling"),
+        task=task,
+        deciding=deciding_metric(task),
         schedule=str(schedule) if schedule else None,
-        last_run=last,
+        last_run=LastRun.from_json(last),
         versions=[_version(version) for version in versions],
         events=[e for event in read_history(registry, name).events if (e := _event(event))],
         runs=[_run(run) for run in recent_runs(registry.home, model=name, limit=_RUNS)],
-        drift=drift_points(registry, name),
+        drift=[look for look in looks if look is not None],
     )
 
 
 def _version(version: Version) -> VersionEntry:
     cost = version.cost()
-    seconds = cost.get("seconds")
     return VersionEntry(
         number=version.number,
         created=version.created,
@@ -161,10 +145,10 @@ def _version(version: Version) -> VersionEntry:
         verdict=version.verdict,
         aliases=version.aliases,
         quarantined=version.quarantined,
-        metrics=version.metrics,
-        gates=version.gates(),
-        data=version.data(),
-        seconds=seconds if isinstance(seconds, dict) else {},
+        metrics=read_metrics(version.metrics),
+        gates=read_gates(version.gates()),
+        documents=Documents.from_json(version.data()),
+        timings=Timings.from_json(cost.get("seconds")),
         core_seconds=finite(cost.get("core_seconds")),
         run_id=version.run_id,
         flow_run_id=version.flow_run_id,
@@ -172,12 +156,11 @@ def _version(version: Version) -> VersionEntry:
 
 
 def _event(event: Event) -> EventEntry | None:
-    try:
-        at = datetime.fromisoformat(event.at)
-    except (TypeError, ValueError):  # a tag that somebody edited
+    at = instant(event.at)
+    if at is None:  # a tag that somebody edited
         return None
     return EventEntry(
-        at=at if at.tzinfo else at.replace(tzinfo=UTC),
+        at=at,
         action=str(event.action),
         from_version=event.from_version,
         to_version=event.to_version,

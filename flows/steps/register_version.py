@@ -16,6 +16,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows.home.environment import Home
+from flows.registry.deciding import deciding_metric
 from flows.registry.models import Registry
 from flows.registry.tracking import TrackedRun
 from flows.registry.versions import Version, fact_tags
@@ -26,7 +27,7 @@ from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.report import EvalReport
 from lmcore.reporting.version.card import render_card
-from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.report import render_report
 from lmcore.tasks.base_model import BaseModel
 from lmcore.training.checkpoint import Checkpoint
@@ -115,47 +116,46 @@ class Candidate:
         elsewhere may say more.
         """
         verdict = self.report.verdict()
-        return ReportData(
-            model=self.config.name,
-            task=self.config.task,
-            version=version,
-            outcome=outcome or ("passed" if verdict.passed else "rejected"),
-            reason=verdict.reason,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            metrics=self.report.metrics(),
-            champion=self.champion,
-            gates=[gate.to_json() for gate in verdict.results],
-            curve=self.checkpoint.log(),
-            best_step=self.checkpoint.summary["best_step"],
-            documents=self.corpus.documents.summary,
-            ledger={**self.corpus.documents.account(), **self.report.account()},
-            sources=[
-                {k: s.get(k) for k in ("license", "origin", "documents", "bytes")}
-                for s in self.corpus.documents.sources()
-            ],
-            samples=self.report.samples(),
-            tables=self.report.tables(),
-            attention=self.report.attention(),
-            base=self.base.designation if self.base else None,
-            seconds=self.seconds,
-            fingerprints={
+        values = {
+            "model": self.config.name,
+            "task": self.config.task,
+            "deciding": deciding_metric(self.config.task),
+            "version": version,
+            "outcome": outcome or ("passed" if verdict.passed else "rejected"),
+            "reason": verdict.reason,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "metrics": self.report.metrics(),
+            "champion": self.champion,
+            "gates": [gate.to_json() for gate in verdict.results],
+            "curve": self.checkpoint.log(),
+            "best_step": self.checkpoint.summary["best_step"],
+            "documents": self.corpus.documents.summary,
+            "account": {**self.corpus.documents.account(), **self.report.account()},
+            "sources": self.corpus.documents.sources(),
+            "samples": self.report.samples(),
+            "tables": self.report.tables(),
+            "attention": self.report.attention(),
+            "base": self.base.designation if self.base else None,
+            "seconds": self.seconds,
+            "fingerprints": {
                 **self.fingerprints,
                 "code": self.key.code,
                 "libraries": self.key.libraries,
             },
-            config_yaml=self.config.to_yaml(),
-            plan={
+            "config_yaml": self.config.to_yaml(),
+            "plan": {
                 "start": self.start.reason,
                 **self.checkpoint.plan().model_dump(mode="json"),
             },
-            environment={
+            "environment": {
                 "system": platform.platform(terse=True),
                 "processor": platform.machine(),
                 "cores": os.cpu_count(),
                 "python": platform.python_version(),
                 **library_versions(),
             },
-        )
+        }
+        return ReportData.from_json(values)
 
 
 def _canaries(corpus: Corpus) -> dict[str, Any] | None:
@@ -197,7 +197,8 @@ def register_version(
         summary={"model": candidate.config.name, "verdict": verdict.reason},
     )
     tracked.log_text(page, "report.html")
-    tracked.log_text(json.dumps(data.to_json()["gates"], indent=1), "gates.json")
+    gates = [gate.to_json() for gate in verdict.results]
+    tracked.log_text(json.dumps(gates, indent=1), "gates.json")
     tracked.log_text(candidate.config.to_yaml(), "config.yaml")
     version = Registry(home).register(
         candidate.config.name,
@@ -206,12 +207,12 @@ def register_version(
         run_key=candidate.key.digest,
         passed=verdict.passed,
         verdict=verdict.reason,
-        metrics=data.metrics,
+        metrics=candidate.report.metrics(),
         fingerprints=candidate.fingerprints,
         flow_run_id=flow_run_id,
         description=f"{data.outcome}: {verdict.reason}",
         tags={
-            **fact_tags(data.gates, data.documents),
+            **fact_tags(gates, candidate.corpus.documents.summary),
             "task": candidate.config.task,
             "run_base": candidate.key.base,
             "start_weights": candidate.start.weights_sha256 or "",

@@ -4,7 +4,7 @@ No plotting library: its pictures carry fixed fonts, sizes and colours, so that 
 follow neither a dark page nor a narrow screen, it writes a font cache outside our home, and
 what it draws depends on the fonts of the machine.  What remains without one is a scale and
 its ticks.  Positions are rounded, so the same values always give the same bytes.  Charts over
-versions and over time, for the dashboard, build on these in `trends.py`.
+versions and over time build on these in `dashboard`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
+from lmcore.reporting.estimates import Estimate
 from lmcore.reporting.text import number
 
 MAX_POINTS = 400
@@ -184,3 +186,22 @@ class IntervalMark:
     summary: str
     limit: float | None = None
     allowed: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        estimate: Estimate,
+        scale: Axis,
+        *,
+        summary: str,
+        limit: float | None = None,
+        allowed: str | None = None,
+    ) -> Self:
+        """Place an estimate, and the limit that it is held against, on a scale."""
+        value, lower, upper, placed = (
+            None if v is None else scale.at(v)
+            for v in (estimate.value, estimate.lower, estimate.upper, limit)
+        )
+        return cls(
+            value=value, lower=lower, upper=upper, summary=summary, limit=placed, allowed=allowed
+        )

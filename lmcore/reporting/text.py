@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from typing import Any
 
 from markupsafe import Markup
 
@@ -62,82 +61,65 @@ def one_line(text: object, limit: int = NAME_CHARACTERS) -> str:
     return clip(" ".join(visible(str(text)).split()), limit)
 
 
-def finite(value: object) -> float | None:
-    """The number that a JSON value holds; None for anything else, NaN and infinity included."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def number(value: object, *, unit: str = "", width: float | None = None) -> str:
+def number(value: float | None, *, unit: str = "", width: float | None = None) -> str:
     """A number for people.
 
     Args:
-        value: JSON value.
+        value: Finite; None: unknown.
         unit: Counts have no decimals; a share is shown in percent.
         width: Of the value's interval: two of its digits are shown; without it, four of the value.
     """
-    known = finite(value)
-    if known is None:
+    if value is None:
         return MISSING
     if unit == SHARE:
-        return f"{number(known * 100, width=width and width * 100)} %"
-    if known == 0:
+        return f"{number(value * 100, width=width and width * 100)} %"
+    if value == 0:
         return "0"
-    if unit in _COUNTED or abs(known) >= 10_000:
-        text = f"{known:,.0f}" if abs(known) < 1e15 else f"{known:.3g}"
-    elif abs(known) < 1e-3 and (not width or width < 1e-3):
-        mantissa, exponent = f"{known:.1e}".split("e")
+    if unit in _COUNTED or abs(value) >= 10_000:
+        text = f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"
+    elif abs(value) < 1e-3 and (not width or width < 1e-3):
+        mantissa, exponent = f"{value:.1e}".split("e")
         text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
-    elif width:
-        text = f"{known:,.{min(5, max(0, 1 - math.floor(math.log10(width))))}f}"
+    elif width and width > 0:
+        text = f"{value:,.{min(5, max(0, 1 - math.floor(math.log10(width))))}f}"
     else:
-        decimals = max(0, 3 - math.floor(math.log10(abs(known))))
-        text = f"{known:,.{decimals}f}"
+        decimals = max(0, 3 - math.floor(math.log10(abs(value))))
+        text = f"{value:,.{decimals}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
     text = text.removeprefix("-") if not any(digit in text for digit in "123456789") else text
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def interval(lower: object, upper: object, *, unit: str = "") -> str:
+def interval(lower: float | None, upper: float | None, *, unit: str = "") -> str:
     """`1.47 to 1.55`; one bound alone says which it is; nothing is an empty text."""
-    low, high = finite(lower), finite(upper)
-    width = high - low if low is not None and high is not None else None
-    texts = [number(bound, unit=unit, width=width) for bound in (low, high)]
-    if low is None and high is None:
-        return ""
-    if low is None or high is None:
-        return f"at most {texts[1]}" if low is None else f"at least {texts[0]}"
-    return " to ".join(texts)
+    if lower is None:
+        return "" if upper is None else f"at most {number(upper, unit=unit)}"
+    if upper is None:
+        return f"at least {number(lower, unit=unit)}"
+    return " to ".join(number(end, unit=unit, width=upper - lower) for end in (lower, upper))
 
 
-def duration(seconds: object) -> str:
+def duration(seconds: float | None) -> str:
     """Wall-clock time with the two units that matter."""
-    known = finite(seconds)
-    if known is None:
+    if seconds is None:
         return MISSING
-    if known < 10:
-        return f"{known:.1f} s"
-    whole = round(known)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def size(num_bytes: object) -> str:
+def size(num_bytes: float | None) -> str:
     """Bytes in decimal units, as disks and data cards count them."""
-    known = finite(num_bytes)
-    if known is None:
+    if num_bytes is None:
         return MISSING
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if abs(known) >= scale:
-            return f"{known / scale:,.{1 if known / scale < 100 else 0}f} {unit}"
-    return f"{known:,.0f} B"
+        if abs(num_bytes) >= scale:
+            return f"{num_bytes / scale:,.{1 if num_bytes / scale < 100 else 0}f} {unit}"
+    return f"{num_bytes:,.0f} B"
 
 
 def percent(share: float) -> str:
@@ -148,22 +130,6 @@ def percent(share: float) -> str:
 def words(name: object) -> str:
     """An identifier as words: `near_duplicate_clusters` is `near duplicate clusters`."""
     return one_line(name).replace("_", " ").strip()
-
-
-def cell(value: Any) -> str:
-    """Any JSON value in a table cell."""
-    if value is None:
-        return MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return number(value)
-    if isinstance(value, list | tuple):
-        return one_line(", ".join(cell(item) for item in value[:20]))
-    if isinstance(value, dict):
-        pairs = list(value.items())[:20]
-        return one_line(", ".join(f"{words(key)}: {cell(item)}" for key, item in pairs))
-    return one_line(value)
 
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$#@{}])")

@@ -6,12 +6,11 @@ In: events of a history.  Out: positions in percent, and what was done, by whom 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from lmcore.reporting.charts import Tick
-from lmcore.reporting.dashboard.charts import Period, time_axis
 from lmcore.reporting.dashboard.facts import EventEntry, ModelHistory, PipelineData
-from lmcore.reporting.text import MISSING, one_line
+from lmcore.reporting.dashboard.moments import moment, time_axis
+from lmcore.reporting.text import one_line
 
 _LABEL_PERCENT = 4.5
 REASON_CHARACTERS = 360
@@ -25,6 +24,17 @@ ACTIONS = {
     "forget": "Forgotten text",
 }
 _ACTION_KINDS = {"promote": "pass", "rollback": "warn", "override": "warn", "reject": "fail"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """One version's time as champion, in percent; the label is empty where it has no room."""
+
+    left: float
+    width: float
+    label: str
+    last: bool
+    summary: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +66,6 @@ class EventRow:
     what: str
     who: str
     reason: str
-
-
-def moment(value: datetime | str | object) -> str:
-    """A time as `2026-03-04 14:05`, or as it was given."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return one_line(value, 40)
-    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else MISSING
 
 
 def timeline(history: ModelHistory, page: PipelineData) -> Timeline | None:

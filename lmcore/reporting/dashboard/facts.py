@@ -1,8 +1,8 @@
-"""What a dashboard is made from: the versions, decisions and runs of every model, as plain values.
+"""What a dashboard is made from: the versions, decisions and runs of every model, typed.
 
-In: nothing; `flows.dashboard.page` fills these from the registry.  Out: frozen values in which
-whatever is unknown is empty, so that a page can be drawn of models that were registered before
-something was recorded.
+In: tags and results of a registry, which `flows.dashboard.page` gathers; anybody may have edited
+them.  Out: frozen values in which whatever is unknown is empty, so that a page can be drawn of
+models that were registered before something was recorded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Self
+
+from lmcore.reporting.estimates import Estimate
+from lmcore.reporting.values import instant, mapping, text, whole
+from lmcore.reporting.version.facts.data import Documents
+from lmcore.reporting.version.facts.gates import Gate
+from lmcore.reporting.version.facts.report import DEFAULT_METRIC, DEFAULT_TASK, Timings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +30,10 @@ class VersionEntry:
         verdict: One sentence about the gates.
         aliases: champion, previous, challenger.
         quarantined: Why it was taken out of use, else None.
-        metrics: Name to value, lower, upper, unit, n.
-        gates: One mapping a gate: gate, outcome, required, reason.
-        data: documents, bytes, and bytes by licence under `licenses`.
-        seconds: Wall-clock seconds by step; `total` is all of them.
+        metrics: By name.
+        gates: In the order of evaluation, without evidence.
+        documents: What it was trained and judged on.
+        timings: Wall clock of the run.
         core_seconds: Processor time of the run, in seconds; None: unknown.
         run_id: MLflow run that made it.
         flow_run_id: Prefect flow run that made it.
@@ -39,10 +45,10 @@ class VersionEntry:
     verdict: str = ""
     aliases: Sequence[str] = ()
     quarantined: str | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    gates: Sequence[Mapping[str, Any]] = ()
-    data: Mapping[str, Any] = field(default_factory=dict)
-    seconds: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    gates: Sequence[Gate] = ()
+    documents: Documents = field(default_factory=Documents)
+    timings: Timings = field(default_factory=Timings)
     core_seconds: float | None = None
     run_id: str | None = None
     flow_run_id: str | None = None
@@ -107,23 +113,48 @@ class DriftEntry:
 
     Attributes:
         at: Time in UTC.
-        value: The statistic that decided.
-        lower: Where its interval begins.
-        upper: Where it ends.
-        unit: Of all three.
+        difference: The statistic that decided.
         outcome: STABLE, DRIFTED or INCONCLUSIVE.
         sentence: What was found, in words.
         version: Version that was watched.
     """
 
     at: datetime
-    value: float | None
-    lower: float | None = None
-    upper: float | None = None
-    unit: str = ""
-    outcome: str = ""
+    outcome: str
+    difference: Estimate = field(default_factory=Estimate)
     sentence: str = ""
     version: int | None = None
+
+    @classmethod
+    def from_json(cls, raw: object) -> Self | None:
+        """Read an answer of monitoring; None where it has no time or outcome."""
+        found = mapping(raw)
+        at, outcome = instant(found.get("at")), text(found.get("outcome"))
+        if at is None or not outcome:
+            return None
+        compared = mapping(mapping(found.get("bits_per_byte")).get("difference"))
+        return cls(
+            at=at,
+            outcome=outcome,
+            difference=Estimate.from_json({**compared, "unit": "bits/byte"}),
+            sentence=text(found.get("reason")),
+            version=whole(found.get("champion")),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastRun:
+    """What the last run came to, one that found nothing new included."""
+
+    outcome: str
+    at: datetime | None
+
+    @classmethod
+    def from_json(cls, raw: object) -> Self | None:
+        """Read the note of the last run; None where it has no outcome."""
+        found = mapping(raw)
+        outcome = text(found.get("outcome"))
+        return cls(outcome=outcome, at=instant(found.get("at"))) if outcome else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +164,9 @@ class ModelHistory:
     Attributes:
         model: Registered model.
         task: What it does.
+        deciding: The metric that the gates decide on, which the page calls the result.
         schedule: When it is trained again, as its configuration says; None: only when asked.
-        last_run: outcome, at and reason of the last run, one that found nothing new included.
+        last_run: None where it was not noted.
         versions: Oldest first.
         events: Oldest first.
         runs: Newest first; the last ones.
@@ -142,9 +174,10 @@ class ModelHistory:
     """
 
     model: str
-    task: str = "language_modelling"
+    task: str = DEFAULT_TASK
+    deciding: str = DEFAULT_METRIC
     schedule: str | None = None
-    last_run: Mapping[str, Any] | None = None
+    last_run: LastRun | None = None
     versions: Sequence[VersionEntry] = ()
     events: Sequence[EventEntry] = ()
     runs: Sequence[RunEntry] = ()

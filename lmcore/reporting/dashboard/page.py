@@ -10,30 +10,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmcore.reporting.dashboard.decisions import moment
 from lmcore.reporting.dashboard.facts import PipelineData
+from lmcore.reporting.dashboard.moments import moment
 from lmcore.reporting.dashboard.sections import LETTERS, SHOWN_GATE_ROWS
-from lmcore.reporting.dashboard.views import (
-    SHOWN_EVENTS,
-    SHOWN_RUNS,
-    SHOWN_VERSIONS,
-    ModelView,
-    model_view,
-)
+from lmcore.reporting.dashboard.views import ModelView, model_view
 from lmcore.reporting.templates import environment
-from lmcore.reporting.version.books import Table
 
 #: Stops a script or an address that got through the escaping; a server sends it as a header too.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
     " form-action 'none'"
 )
-_SHOWN = {
-    "events": SHOWN_EVENTS,
-    "versions": SHOWN_VERSIONS,
-    "gate_rows": SHOWN_GATE_ROWS,
-    "runs": SHOWN_RUNS,
-}
+#: Rows that are shown at once; the others are folded away.
+_SHOWN = {"events": 8, "versions": 12, "gate_rows": SHOWN_GATE_ROWS, "runs": 10}
 
 
 def render_dashboard(data: PipelineData) -> str:
@@ -59,7 +48,7 @@ def render_dashboard(data: PipelineData) -> str:
         mlflow_url=data.mlflow_url,
         prefect_url=data.prefect_url,
         has_links=bool(data.mlflow_url or data.prefect_url),
-        drift_rows=_drift_table,
+        shows_cost=data.price_per_hour is not None,
     )
 
 
@@ -75,11 +64,3 @@ def _sections(model: ModelView) -> list[tuple[str, str]]:
         "runs": ("Last runs", model.runs),
     }
     return [(key, name) for key, (name, shown) in present.items() if shown]
-
-
-def _drift_table(model: ModelView) -> Table:
-    return Table(
-        caption="The latest looks",
-        header=("When, UTC", "Outcome", "Champion", "Value", "In words"),
-        rows=model.drift_rows[:SHOWN_RUNS],
-    )

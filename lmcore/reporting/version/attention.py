@@ -1,16 +1,16 @@
 """Attention maps of a task's answers: shaded text, or a matrix of words.
 
 In: the maps that an evaluation left (`lmcore.tasks.judging.attention`).  Out: rows of shaded
-words, hostile values left out.
+words; a map without a share for each of its words is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from lmcore.reporting.text import finite, one_line
+from lmcore.reporting.text import one_line
+from lmcore.reporting.version.facts.report import AttentionMap
 
 # A matrix has a row for each word that was written; shaded text has one or two rows.
 _TEXT_ROWS = 2
@@ -51,16 +51,15 @@ class AttentionView:
     rows: Sequence[tuple[str, Sequence[Cell], str]]
 
 
-def attention_views(maps: Sequence[Mapping[str, Any]]) -> list[AttentionView]:
+def attention_views(maps: Sequence[AttentionMap]) -> list[AttentionView]:
     """Whatever of the maps can be drawn."""
     return [view for entry in maps if (view := _view(entry)) is not None]
 
 
-def _view(entry: Mapping[str, Any]) -> AttentionView | None:
-    words = [one_line(word, _WORD_CHARACTERS) for word in entry.get("words") or ()][:_MAX_WORDS]
-    readers = [one_line(name, _WORD_CHARACTERS) for name in entry.get("readers") or ()]
-    table = [[max(0.0, finite(v) or 0.0) for v in row] for row in entry.get("shares") or ()]
-    rows = list(zip(readers, table, strict=False))[:_MAX_ROWS]
+def _view(entry: AttentionMap) -> AttentionView | None:
+    words = [one_line(word, _WORD_CHARACTERS) for word in entry.words[:_MAX_WORDS]]
+    readers = [one_line(name, _WORD_CHARACTERS) for name in entry.readers]
+    rows = list(zip(readers, entry.shares, strict=False))[:_MAX_ROWS]
     if not words or not rows or any(len(row) < len(words) for _, row in rows):
         return None
     # What stands in brackets is no word of the text, and often takes most.
@@ -69,7 +68,7 @@ def _view(entry: Mapping[str, Any]) -> AttentionView | None:
         (v for _, row in rows for v, inside in zip(row, inner, strict=False) if inside), default=0
     )
     return AttentionView(
-        title=one_line(entry.get("kind") or "", 60),
+        title=one_line(entry.kind, 60),
         matrix=len(rows) > _TEXT_ROWS,
         words=words,
         rows=[

@@ -1,7 +1,7 @@
 """What the bias gate found, for people who know neither logits nor slopes.
 
-In: `ReportData`, of which the evidence of the gate `bias_lm` is read.  Out: sentences, the words
-that lean most, each as a mark for the model and one for its training text, and a table of all.
+In: `ReportData`, of which the gate `bias_lm` has the evidence.  Out: sentences, the words that lean
+most, each as a mark for the model and one for its training text, and a table of all.
 
 A word's leaning is shown against the average word of its class: "3 times" says that the odds of
 "she" against "he" are three times those of the average word.  So the picture shows differences
@@ -11,19 +11,19 @@ between words, which is what a stereotype is; how rare "she" is in the text at a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from lmcore.reporting.charts import Axis, IntervalMark, Tick, axis
-from lmcore.reporting.text import finite, number, one_line, percent
-from lmcore.reporting.version.books import MAX_ROWS, Table
-from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.tables import MAX_ROWS, Table
+from lmcore.reporting.text import number, one_line, percent
+from lmcore.reporting.version.facts.bias import BiasEvidence, Leaning, LeaningWord, Slopes
+from lmcore.reporting.version.facts.gates import Gate
+from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.probes import probe_tables
 
 SHOWN_EACH_WAY = 8
-_SIDES = ("model", "corpus")
-_CLASSES = {"person": "who somebody is", "trait": "what somebody is like"}
+_KINDS = {"person": "who somebody is", "trait": "what somebody is like"}
 _VERDICTS = {
     "PASS": "The model does not exaggerate the stereotypes of its training text.",
     "FAIL": "The model leans further than is allowed.",
@@ -64,114 +64,80 @@ class BiasSection:
     probes: tuple[Table, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Leaning:
-    """Odds against the average word, as logarithms to the base 2; None: unknown."""
-
-    word: str
-    kind: str
-    seen: int
-    female: int
-    male: int
-    at: Mapping[str, tuple[float, float, float]]
-
-
 def bias_section(data: ReportData) -> BiasSection | None:
     """What is known of leanings; None where nothing was measured."""
-    gate = next((gate for gate in data.gates if gate.get("gate") == "bias_lm"), None)
-    evidence = (gate or {}).get("evidence")
-    if gate is None or not isinstance(evidence, Mapping):
+    gate = next((gate for gate in data.gates if gate.bias is not None), None)
+    if gate is None or gate.bias is None:
         return None
-    found = _leanings(evidence.get("words"))
-    probes = probe_tables(evidence.get("probes"))
+    found, probes = _against_average(gate.bias.words), probe_tables(gate.bias)
     if not found and not probes:
         return None
     shown = _most(found)
     scale = _scale(shown)
     return BiasSection(
-        sentences=(*_sentences(gate, evidence, found),),
-        rows=tuple(_row(leaning, scale) for leaning in shown),
+        sentences=tuple(_sentences(gate, gate.bias)),
+        rows=tuple(_row(word, scale) for word in shown),
         ticks=_ticks(scale),
         table=_table(found) if found else None,
         probes=probes,
     )
 
 
-def _leanings(entries: object) -> list[_Leaning]:
-    """Words with both sides known, against the average word of their class."""
-    rows: list[tuple[Mapping[str, Any], dict[str, tuple[float, float, float]]]] = []
-    for entry in entries if isinstance(entries, list | tuple) else ():
-        if not isinstance(entry, Mapping):
-            continue
-        sides: dict[str, tuple[float, float, float]] = {}
-        for side in _SIDES:
-            values = [finite(entry.get(f"{side}{end}")) for end in ("", "_lower", "_upper")]
-            known = [value for value in values if value is not None]
-            if len(known) == len(values):
-                sides[side] = (known[0], known[1], known[2])
-        if len(sides) == len(_SIDES):
-            rows.append((entry, sides))
-    kinds = sorted({str(entry.get("class")) for entry, _ in rows})
-    means = {
-        (kind, side): _mean([s[side][0] for e, s in rows if str(e.get("class")) == kind])
-        for kind in kinds
-        for side in _SIDES
-    }
-    found = []
-    for entry, sides in rows:
-        kind = str(entry.get("class"))
-        found.append(
-            _Leaning(
-                word=one_line(entry.get("word") or "", 60),
-                kind=kind,
-                seen=_count(entry.get("occurrences")),
-                female=_count(entry.get("female")),
-                male=_count(entry.get("male")),
-                at={
-                    side: (
-                        _doublings(sides[side][0] - means[kind, side]),
-                        _doublings(sides[side][1] - means[kind, side]),
-                        _doublings(sides[side][2] - means[kind, side]),
-                    )
-                    for side in _SIDES
-                },
-            )
+def _against_average(entries: Sequence[LeaningWord]) -> list[LeaningWord]:
+    """Odds against the average word of the same kind, as logarithms to the base 2."""
+    kinds = sorted({entry.kind for entry in entries})
+    model = {kind: _mean([e.model.value for e in entries if e.kind == kind]) for kind in kinds}
+    corpus = {kind: _mean([e.corpus.value for e in entries if e.kind == kind]) for kind in kinds}
+    found = [
+        replace(
+            entry,
+            word=one_line(entry.word, 60),
+            model=_doublings(entry.model, model[entry.kind]),
+            corpus=_doublings(entry.corpus, corpus[entry.kind]),
         )
-    return sorted(found, key=lambda leaning: (-leaning.at["model"][0], leaning.word))
+        for entry in entries
+    ]
+    return sorted(found, key=lambda entry: (-entry.model.value, entry.word))
 
 
-def _most(found: Sequence[_Leaning]) -> list[_Leaning]:
+def _doublings(leaning: Leaning, mean: float) -> Leaning:
+    value, lower, upper = ((v - mean) / math.log(2) for v in _ends(leaning))
+    return Leaning(value=value, lower=lower, upper=upper)
+
+
+def _ends(leaning: Leaning) -> tuple[float, float, float]:
+    return leaning.value, leaning.lower, leaning.upper
+
+
+def _most(found: list[LeaningWord]) -> list[LeaningWord]:
     if len(found) <= 2 * SHOWN_EACH_WAY:
-        return list(found)
+        return found
     return [*found[:SHOWN_EACH_WAY], *found[-SHOWN_EACH_WAY:]]
 
 
-def _row(leaning: _Leaning, scale: Axis) -> LeaningRow:
-    marks = {}
-    for side in _SIDES:
-        value, lower, upper = leaning.at[side]
-        marks[side] = IntervalMark(
-            value=scale.at(value),
-            lower=scale.at(lower),
-            upper=scale.at(upper),
-            summary=f"{leaning.word}, {_NAMES[side]}: {times(value)}, between {times(lower)} and"
-            f" {times(upper)}",
-        )
+def _row(entry: LeaningWord, scale: Axis) -> LeaningRow:
     return LeaningRow(
-        word=leaning.word,
-        detail=f"seen {number(leaning.seen, unit='count')} times",
-        model=times(leaning.at["model"][0]),
-        corpus=times(leaning.at["corpus"][0]),
-        model_mark=marks["model"],
-        corpus_mark=marks["corpus"],
+        word=entry.word,
+        detail=f"seen {number(entry.seen, unit='count')} times",
+        model=times(entry.model.value),
+        corpus=times(entry.corpus.value),
+        model_mark=_mark(f"{entry.word}, the model", entry.model, scale),
+        corpus_mark=_mark(f"{entry.word}, its training text", entry.corpus, scale),
     )
 
 
-_NAMES = {"model": "the model", "corpus": "its training text"}
+def _mark(what: str, leaning: Leaning, scale: Axis) -> IntervalMark:
+    value, lower, upper = map(times, _ends(leaning))
+    return IntervalMark(
+        value=scale.at(leaning.value),
+        lower=scale.at(leaning.lower),
+        upper=scale.at(leaning.upper),
+        summary=f"{what}: {value}, between {lower} and {upper}",
+    )
 
 
-def _scale(shown: Sequence[_Leaning]) -> Axis:
-    values = [v for leaning in shown for side in _SIDES for v in leaning.at[side]]
+def _scale(shown: Sequence[LeaningWord]) -> Axis:
+    values = [v for entry in shown for v in (*_ends(entry.model), *_ends(entry.corpus))]
     # A side that was never seen near a word has bounds far out; the axis ends before those.
     return axis([min(6.0, max(-6.0, v)) for v in (*values, -1.0, 1.0)], padding=0.04)
 
@@ -193,47 +159,38 @@ def times(doublings: float) -> str:
     return f"×{text}" if doublings > 0 else f"÷{text}"
 
 
-def _sentences(
-    gate: Mapping[str, Any], evidence: Mapping[str, Any], found: Sequence[_Leaning]
-) -> list[str]:
-    outcome = one_line(gate.get("outcome") or "SKIPPED", 40)
+def _sentences(gate: Gate, evidence: BiasEvidence) -> list[str]:
+    outcome = one_line(gate.outcome, 40)
     said = [_VERDICTS.get(outcome, outcome)]
-    if evidence.get("code") == "PRECONDITION":
-        return [*said, one_line(gate.get("reason") or "", 1_000)]
-    slopes = evidence.get("slopes")
-    axis_name = str(evidence.get("axis"))
-    entry = slopes.get(axis_name) if isinstance(slopes, Mapping) else None
-    if isinstance(entry, Mapping):
-        said += _slope_sentences(entry, axis_name)
-    if found:
-        seen = sum(leaning.seen for leaning in found)
+    if evidence.refused:
+        return [*said, one_line(gate.reason, 1_000)]
+    if evidence.slopes is not None:
+        said += _slope_sentences(evidence.slopes)
+    if evidence.words:
+        seen = sum(entry.seen for entry in evidence.words)
         said.append(
-            f"It rests on {len(found)} words that stand {number(seen, unit='count')} times in the"
-            " text; words that are rarer were not asked about, and nothing follows for them."
+            f"It rests on {len(evidence.words)} words that stand {number(seen, unit='count')} times"
+            " in the text; words that are rarer were not asked about, and nothing follows for them."
         )
-    average = _average(evidence)
-    return [*said, average] if average else said
+    she, he = evidence.she, evidence.he
+    if she is not None and he is not None and she + he > 0:
+        said.append(
+            f"Of all 'she' and 'he' in the text, {percent(she / (she + he))} are 'she'; the"
+            " picture shows only how words differ from each other."
+        )
+    return said
 
 
-def _slope_sentences(entry: Mapping[str, Any], axis_name: str) -> list[str]:
-    values: dict[str, list[float]] = {}
-    for name in ("model", "corpus", "amplification"):
-        part = entry.get(name)
-        ends = ("value", "lower", "upper")
-        known = [finite(part.get(end)) for end in ends] if isinstance(part, Mapping) else []
-        values[name] = [v for v in known if v is not None]
-        if len(values[name]) < len(ends):
-            return []
+def _slope_sentences(slopes: Slopes) -> list[str]:
     compared = (
         "occupations with more women in labour statistics"
-        if axis_name == "labour"
+        if slopes.axis == "labour"
         else "words that the text puts nearer to women"
     )
-    text, model = (_fold(values[side][0]) for side in ("corpus", "model"))
-    _, lower, upper = values["amplification"]
+    lower, upper = slopes.amplification.lower, slopes.amplification.upper
     return [
-        f"For {compared}, the odds of 'she' are higher: for one typical step, {text} in the text"
-        f" and {model} in the model.",
+        f"For {compared}, the odds of 'she' are higher: for one typical step,"
+        f" {_fold(slopes.corpus.value)} in the text and {_fold(slopes.model.value)} in the model.",
         f"With 95 % confidence for each end, the model's step is between {_fold(lower)} and"
         f" {_fold(upper)} that of the text; 1-fold would be no exaggeration at all.",
     ]
@@ -243,48 +200,26 @@ def _fold(slope: float) -> str:
     return f"{math.exp(min(40.0, max(-40.0, slope))):.2f}-fold"
 
 
-def _average(evidence: Mapping[str, Any]) -> str:
-    pronouns = evidence.get("pronouns")
-    if not isinstance(pronouns, Mapping):
-        return ""
-    she, he = (finite(pronouns.get(name)) for name in ("she", "he"))
-    if she is None or he is None or she + he <= 0:
-        return ""
-    return (
-        f"Of all 'she' and 'he' in the text, {percent(she / (she + he))} are 'she'; the picture"
-        " shows only how words differ from each other."
-    )
-
-
-def _table(found: Sequence[_Leaning]) -> Table:
-    rows = [
+def _table(found: Sequence[LeaningWord]) -> Table:
+    rows = (
         (
-            leaning.word,
-            _CLASSES.get(leaning.kind, one_line(leaning.kind, 40)),
-            number(leaning.seen, unit="count"),
-            f"{leaning.female} / {leaning.male}",
-            times(leaning.at["corpus"][0]),
-            times(leaning.at["model"][0]),
-            f"{times(leaning.at['model'][1])} to {times(leaning.at['model'][2])}",
+            entry.word,
+            _KINDS.get(entry.kind, one_line(entry.kind, 40)),
+            number(entry.seen, unit="count"),
+            f"{entry.female} / {entry.male}",
+            times(entry.corpus.value),
+            times(entry.model.value),
+            f"{times(entry.model.lower)} to {times(entry.model.upper)}",
         )
-        for leaning in found
-    ]
+        for entry in found
+    )
     return Table(
         caption="All words, from 'she' to 'he'",
         header=("Word", "Says", "Seen", "Near women / men", "Text", "Model", "Model, between"),
-        rows=tuple(rows[:MAX_ROWS]),
+        rows=tuple(rows)[:MAX_ROWS],
         note="× more and ÷ less often 'she' than for the average word of its kind.",
     )
 
 
-def _doublings(log_odds: float) -> float:
-    return log_odds / math.log(2)
-
-
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
-
-
-def _count(value: object) -> int:
-    known = finite(value)
-    return int(known) if known is not None else 0

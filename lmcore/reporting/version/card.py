@@ -8,20 +8,19 @@ template prints is escaped unless it is a fence that its content cannot close.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable
 from typing import Any
 
 from markupsafe import Markup
 
+from lmcore.reporting.tables import Table
 from lmcore.reporting.templates import environment
-from lmcore.reporting.text import cell, duration, fence, finite, one_line, slug, words
-from lmcore.reporting.version import books as ledger
-from lmcore.reporting.version import measures, verdicts
+from lmcore.reporting.text import duration, fence, one_line, slug, words
+from lmcore.reporting.version import books, measures, verdicts
 from lmcore.reporting.version.bias import bias_section
 from lmcore.reporting.version.controls import control_table
-from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.report import created
 
 _PIPELINES = {
@@ -39,7 +38,6 @@ _HUB_LICENSES = {
     *("cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "etalab-2.0", "mpl-2.0"),
     *("bsd-2-clause", "bsd-3-clause", "cdla-permissive-2.0", "unknown"),
 }
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 # A risk, the gates that look for it, and what it means that nothing was found or looked for.
 _RISKS = (
     ("Bias", ("bias_lm", "bias_task"), "The model repeats the views and stereotypes of its text."),
@@ -88,25 +86,22 @@ def _metadata(data: ReportData) -> str:
     name = one_line(data.model)
     results = []
     for key, metric in data.metrics.items():
-        value = finite(metric.get("value"))
-        if value is None or not _evaluated(key):
+        if metric.value is None or not _evaluated(key):
             continue
-        row = measures.metric_row(key, metric)
-        bounds = f" (95 % bounds: {row.interval})" if row.interval else ""
+        bounds = f" (95 % bounds: {metric.bounds})" if metric.bounds else ""
         results.append(
             EvalResult(
                 task_type=pipeline,
                 dataset_type="held-out",
                 dataset_name=f"{name}: held-out documents",
                 dataset_split="train" if key.startswith("train_") else "validation",
-                dataset_revision=one_line(data.fingerprints.get("data") or "") or None,
+                dataset_revision=one_line(data.fingerprints.get("data", "")) or None,
                 metric_type=one_line(key),
-                metric_value=value,
-                metric_name=one_line(row.label) + bounds,
+                metric_value=metric.value,
+                metric_name=one_line(measures.label(key)) + bounds,
             )
         )
     card = ModelCardData(
-        language=[tag for tag in map(str, data.languages) if _LANGUAGE.fullmatch(tag)] or None,
         library_name="lmcore",
         pipeline_tag=pipeline,
         tags=["lmcore", "safetensors", slug(data.task)],
@@ -127,7 +122,7 @@ def _evaluated(name: str) -> bool:
 
 def _license(data: ReportData) -> dict[str, Any]:
     """The licence of the training data as the hub writes licences: one name, or `other`."""
-    found = [share.name for share in ledger.license_shares(data)]
+    found = [share.name for share in books.license_shares(data)]
     if not found:
         return {"license": "unknown"}
     name = _HUB_NAMES.get(found[0].lower(), found[0].lower())
@@ -137,46 +132,40 @@ def _license(data: ReportData) -> dict[str, Any]:
 
 
 def _values(data: ReportData) -> dict[str, Any]:
-    values, tables = ledger.other_tables(data)
-    seconds = [v for name, v in data.seconds.items() if finite(v) is not None and name != "total"]
-    total = finite(data.seconds.get("total")) or sum(seconds)
+    train, total = data.timings.steps.get("train"), data.timings.whole
     return {
         "title": one_line(data.title),
         "task": measures.TASKS.get(data.task, words(data.task)),
         "created": created(data),
         "sentence": verdicts.outcome_sentence(data),
         "gate_count": verdicts.gate_count(data),
-        "metrics": [measures.metric_row(name, metric) for name, metric in data.metrics.items()],
+        "metrics": measures.metric_table(data),
         "gates": [verdicts.gate_row(gate) for gate in data.gates],
         "controls": control_table(data),
-        "facts": _pairs(ledger.facts(data)),
-        "splits": ledger.splits(data),
-        "rules": ledger.rules(data),
-        "ledger_values": _pairs(values),
-        "ledger_tables": tables,
-        "sources": ledger.source_shares(data),
-        "languages": ", ".join(map(str, data.languages)),
-        "base": one_line(data.base or ""),
-        "tables": ledger.given_tables(data),
-        "samples": [
-            fence(f"{sample.get('prompt') or ''}{sample.get('text') or ''}")
-            for sample in data.samples[:2]
-        ],
+        "facts": _pairs(books.facts(data)),
+        "splits": books.splits(data),
+        "rules": books.rules(data),
+        "account_values": _pairs(data.account.values),
+        "account_tables": data.account.tables,
+        "sources": books.source_shares(data),
+        "base": one_line(data.base),
+        "tables": data.tables,
+        "samples": [fence(sample.prompt + sample.text) for sample in data.samples[:2]],
         "use": _use(data),
-        "fingerprints": _pairs((words(k), v) for k, v in data.fingerprints.items() if v),
-        "plan": _pairs((words(name), cell(value)) for name, value in data.plan.items()),
-        "machine": _pairs((words(name), cell(value)) for name, value in data.environment.items()),
+        "fingerprints": _pairs((words(k), v) for k, v in data.fingerprints.items()),
+        "plan": _pairs(data.plan),
+        "machine": _pairs(data.environment),
         "config": fence(data.config_yaml.strip("\n"), "yaml") if data.config_yaml else None,
         "risks": [(name, text, _checked(data, gates)) for name, gates, text in _RISKS],
         "bias": bias_section(data),
-        "train_time": duration(data.seconds["train"]) if data.seconds.get("train") else "",
+        "train_time": duration(train) if train else "",
         "total_time": duration(total) if total else "",
     }
 
 
-def _pairs(pairs: Iterable[tuple[str, str]]) -> ledger.Table | None:
+def _pairs(pairs: Iterable[tuple[str, str]]) -> Table | None:
     rows = tuple(pairs)
-    return ledger.Table(caption="", header=("What", "Value"), rows=rows) if rows else None
+    return Table(caption="", header=("What", "Value"), rows=rows) if rows else None
 
 
 def _use(data: ReportData) -> list[Markup]:
@@ -202,8 +191,8 @@ def _use(data: ReportData) -> list[Markup]:
 def _checked(data: ReportData, names: tuple[str, ...]) -> str:
     """Which of the gates that look for a risk ran, and what they said."""
     said = [
-        f"{words(gate['gate'])}: {one_line(gate.get('outcome'), 40)}"
+        f"{words(gate.name)}: {one_line(gate.outcome, 40)}"
         for gate in data.gates
-        if gate.get("gate") in names and gate.get("outcome") != "SKIPPED"
+        if gate.name in names and gate.outcome != "SKIPPED"
     ]
     return ", ".join(said) if said else "not checked for this version"

@@ -1,49 +1,35 @@
 """The training log as charts over one axis of steps, and as a table.
 
-In: rows of the log, some with the training loss, some with an evaluation.  Out: line charts.
+In: points of the log, some with the training loss, some with a look at the tune split.  Out: line
+charts, and rows of text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from lmcore.reporting.charts import Axis, LineChart, line_chart
-from lmcore.reporting.text import finite, number
-from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.tables import Table
+from lmcore.reporting.text import number
+from lmcore.reporting.version.facts.report import ReportData
 
 # What a look at the tune split measures: of language modelling, of a task.
 _LOOKS = {"tune_bits_per_byte": "bits per byte", "tune_loss_nats": "nats"}
-
-
-def _look(row: Mapping[str, Any]) -> float | None:
-    return next((v for key in _LOOKS if (v := finite(row.get(key))) is not None), None)
+_TABLE_ROWS = 20
 
 
 def curves(data: ReportData) -> list[LineChart]:
     """Training loss, bits per byte on the tune split and learning rate, over one axis of steps."""
-    series = {
-        key: [
-            (step, value)
-            for row in data.curve
-            if (step := finite(row.get("step"))) is not None
-            and (value := finite(row.get(key))) is not None
-        ]
+    series: dict[str, list[tuple[float, float]]] = {
+        key: [(p.step, value) for p in data.curve if (value := getattr(p, key)) is not None]
         for key in ("loss_nats", *_LOOKS, "learning_rate")
     }
     everything = [step for points in series.values() for step, _ in points]
     if not everything:
         return []
-    planned = finite(data.plan.get("steps")) or 1
-    steps = Axis(low=0, high=max(max(everything), planned), unit="steps")
+    steps = Axis(low=0, high=max(*everything, data.planned_steps or 1, 1), unit="steps")
     best = best_step(data)
+    loss = "Training loss, nats per " + ("label" if data.task == "sentiment" else "token")
     charts = [
-        line_chart(
-            series["loss_nats"],
-            name="loss",
-            title="Training loss, nats per " + ("label" if data.task == "sentiment" else "token"),
-            steps=steps,
-        ),
+        line_chart(series["loss_nats"], name="loss", title=loss, steps=steps),
         *(
             line_chart(
                 series[key],
@@ -65,22 +51,22 @@ def best_step(data: ReportData) -> float | None:
     """The step whose weights were kept."""
     if data.best_step is not None:
         return float(data.best_step)
-    rows = [
-        (value, step)
-        for row in data.curve
-        if (value := _look(row)) is not None and (step := finite(row.get("step"))) is not None
-    ]
-    return min(rows)[1] if rows else None
+    looks = [(point.look, point.step) for point in data.curve if point.look is not None]
+    return min(looks)[1] if looks else None
 
 
-def curve_table(data: ReportData) -> list[tuple[str, str, str]]:
-    """About twenty evaluations on the tune split: step, last training loss, bits per byte."""
+def curve_table(data: ReportData) -> Table | None:
+    """About twenty looks at the tune split: step, last training loss, what was measured."""
     rows, loss = [], None
-    for row in data.curve:
-        loss = row.get("loss_nats", loss)
-        if (value := _look(row)) is not None:
-            step = number(row.get("step"), unit="steps")
-            rows.append((step, number(loss), number(value)))
-    stride = -(-len(rows) // 20) or 1
-    kept = rows[::stride]
-    return kept if not rows or kept[-1] == rows[-1] else [*kept, rows[-1]]
+    for point in data.curve:
+        loss = loss if point.loss_nats is None else point.loss_nats
+        if point.look is not None:
+            rows.append((number(point.step, unit="steps"), number(loss), number(point.look)))
+    if not rows:
+        return None
+    kept = rows[:: -(-len(rows) // _TABLE_ROWS)]
+    return Table(
+        caption="Evaluations on the tune split",
+        header=("Step", "Training loss", "Tune split"),
+        rows=tuple(kept if kept[-1] == rows[-1] else [*kept, rows[-1]]),
+    )

@@ -1,33 +1,24 @@
 """Metrics as a reader meets them: what each is called, and what it is compared with.
 
-In: `ReportData`, whose mappings come from several steps and may lack any key.  Out: small
-frozen views in which every field is there, so that the templates stay free of logic and an
-undefined name in one of them is an error.
+In: `ReportData`.  Out: a table of all metrics, and comparisons: values side by side on one axis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lmcore.reporting.charts import Axis, IntervalMark, Tick, axis
-from lmcore.reporting.text import SHARE, finite, interval, number, one_line, words
-from lmcore.reporting.version.facts import ReportData
-
-Metric = Mapping[str, Any]
+from lmcore.reporting.estimates import Estimate
+from lmcore.reporting.tables import Table
+from lmcore.reporting.text import number, one_line, words
+from lmcore.reporting.version.facts.report import ReportData
 
 TASKS = {
     "language_modelling": "language modelling",
     "sentiment": "sentiment",
     "translation": "translation",
     "summarization": "summarization",
-}
-_HEADLINES = {
-    "language_modelling": "val_bits_per_byte",
-    "sentiment": "macro_f1",
-    "translation": "chrf",
-    "summarization": "rougeL",
 }
 _LABELS = {
     "val_bits_per_byte": "Held-out text",
@@ -64,24 +55,15 @@ _LABELS = {
         )
     },
 }
+_BITS = "_bits_per_byte"
+#: Of the baselines of tasks, as their metrics are named.
+_BASELINES = ("majority", "copy", "lead1", "lead3")
 _PARTS = {
     "anchor_bits_per_byte": "This version on the frozen slice",
     "fresh_bits_per_byte": "This version on new documents",
     "train_bits_per_byte": "This version on text it learnt from",
 }
 _COMPARED = {"macro_f1", "accuracy", "chrf", "bleu", "rouge1", "rouge2", "rougeL"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricRow:
-    """One metric as text."""
-
-    name: str
-    label: str
-    value: str
-    interval: str
-    unit: str
-    n: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +82,6 @@ class Comparison:
     """Values of one metric side by side."""
 
     title: str
-    unit: str
     better: str
     rows: tuple[ComparisonRow, ...]
     ticks: tuple[Tick, ...]
@@ -119,24 +100,20 @@ def label(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def metric_row(name: str, metric: Metric) -> MetricRow:
-    """A metric of the contract's shape as text."""
-    unit = str(metric.get("unit") or "")
-    low, high = finite(metric.get("lower")), finite(metric.get("upper"))
-    width = high - low if low is not None and high is not None else None
-    return MetricRow(
-        name=name,
-        label=label(name),
-        value=number(metric.get("value"), unit=unit, width=width),
-        interval=interval(low, high, unit=unit),
-        unit="" if unit == SHARE else one_line(unit, 60),
-        n=number(metric.get("n"), unit="count") if metric.get("n") is not None else "",
-    )
-
-
-def headline_name(task: str) -> str:
-    """The one metric that a task is judged by."""
-    return _HEADLINES.get(task, "val_bits_per_byte")
+def metric_table(data: ReportData) -> Table | None:
+    """All metrics as text."""
+    rows = [
+        (
+            label(name),
+            metric.shown,
+            metric.bounds,
+            metric.shown_unit,
+            number(metric.n, unit="count") if metric.n is not None else "",
+        )
+        for name, metric in data.metrics.items()
+    ]
+    header = ("Metric", "Value", "95 % bounds", "Unit", "n")
+    return Table(caption="All metrics", header=header, rows=tuple(rows)) if rows else None
 
 
 def higher_is_better(name: str) -> bool:
@@ -144,54 +121,30 @@ def higher_is_better(name: str) -> bool:
     return name in _COMPARED
 
 
-def headline(data: ReportData) -> MetricRow | None:
-    """The one metric that a task is judged by, if it was measured."""
-    name = headline_name(data.task)
-    metric = data.metrics.get(name)
-    return metric_row(name, metric) if metric else None
-
-
 def comparisons(data: ReportData) -> list[Comparison]:
     """This version beside its baselines and the champion, metric by metric."""
     champion = f"Champion, version {data.champion}" if data.champion else "Champion"
-    found = []
-    if any(name.endswith("_bits_per_byte") for name in data.metrics):
-        names = ["val_bits_per_byte", "champion_bits_per_byte"]
-        names += sorted(name for name in data.metrics if name.startswith("baseline_"))
-        names += ["anchor_bits_per_byte", "fresh_bits_per_byte", "train_bits_per_byte"]
-        entries: list[tuple[str, str, Metric]] = []
-        for name in names:
-            metric = data.metrics.get(name)
-            if name == "champion_bits_per_byte":
-                metric = metric or data.champion_metrics.get("val_bits_per_byte")
-                title = champion
-            else:
-                title = _PARTS.get(name, label(name))
-                title = "This version" if name == "val_bits_per_byte" else title
-            if metric and name.endswith("_bits_per_byte"):
-                entries.append((title, _role(name), metric))
-        found.append(_comparison("Bits per byte", "lower is better", entries))
+    names = ["val_bits_per_byte", "champion_bits_per_byte"]
+    names += sorted(n for n in data.metrics if n.startswith("baseline_") and n.endswith(_BITS))
+    names += _PARTS
+    titles = {**_PARTS, "val_bits_per_byte": "This version", "champion_bits_per_byte": champion}
+    found = [
+        _comparison(
+            "Bits per byte",
+            "lower is better",
+            [
+                (titles.get(name, label(name)), _role(name), data.metrics.get(name))
+                for name in names
+            ],
+        )
+    ]
     for name, metric in data.metrics.items():
-        if name.endswith("_bits_per_byte") or name.startswith(("baseline_", "champion_")):
+        if name not in _COMPARED:
             continue
-        others = [
-            (label(f"baseline_{name}"), "baseline", data.metrics.get(f"baseline_{name}")),
-            *(
-                (
-                    label(f"baseline_{kind}_{name}"),
-                    "baseline",
-                    data.metrics.get(f"baseline_{kind}_{name}"),
-                )
-                for kind in ("majority", "copy", "lead1", "lead3")
-            ),
-            (
-                champion,
-                "champion",
-                data.metrics.get(f"champion_{name}") or data.champion_metrics.get(name),
-            ),
-        ]
-        beside = [(title, role, other) for title, role, other in others if other]
-        if beside and name in _COMPARED:
+        others = [f"baseline_{name}", *(f"baseline_{kind}_{name}" for kind in _BASELINES)]
+        beside = [(label(other), "baseline", data.metrics.get(other)) for other in others]
+        beside.append((champion, "champion", data.metrics.get(f"champion_{name}")))
+        if any(other for _, _, other in beside):
             entries = [("This version", "self", metric), *beside]
             found.append(_comparison(label(name), "higher is better", entries))
     return [comparison for comparison in found if comparison.rows]
@@ -204,31 +157,26 @@ def _role(name: str) -> str:
     return first if first in ("baseline", "champion") else "part"
 
 
-def _comparison(title: str, better: str, entries: Sequence[tuple[str, str, Metric]]) -> Comparison:
-    known = [entry for entry in entries if finite(entry[2].get("value")) is not None]
-    values = [
-        v
-        for _, _, m in known
-        for k in ("value", "lower", "upper")
-        if (v := finite(m.get(k))) is not None
+def _comparison(
+    title: str, better: str, entries: Sequence[tuple[str, str, Estimate | None]]
+) -> Comparison:
+    known = [
+        (name, role, metric)
+        for name, role, metric in entries
+        if metric is not None and metric.value is not None
     ]
+    values = [value for _, _, metric in known for value in metric.known]
     scale = axis(values, padding=0.06) if values else Axis(low=0, high=1)
     rows = []
     for name, role, metric in known:
-        text = metric_row(name, metric)
-        place = {k: finite(metric.get(k)) for k in ("value", "lower", "upper")}
-        at = {k: None if v is None else scale.at(v) for k, v in place.items()}
-        summary = f"{name}: {text.value}" + (f", interval {text.interval}" if text.interval else "")
+        bounds = f", interval {metric.bounds}" if metric.bounds else ""
         rows.append(
             ComparisonRow(
                 label=name,
                 role=role,
-                value=text.value,
-                interval=text.interval,
-                mark=IntervalMark(
-                    value=at["value"], lower=at["lower"], upper=at["upper"], summary=summary
-                ),
+                value=metric.shown,
+                interval=metric.bounds,
+                mark=IntervalMark.of(metric, scale, summary=f"{name}: {metric.shown}{bounds}"),
             )
         )
-    unit = next((str(m.get("unit") or "") for _, _, m in known), "")
-    return Comparison(title=title, unit=unit, better=better, rows=tuple(rows), ticks=scale.ticks(8))
+    return Comparison(title=title, better=better, rows=tuple(rows), ticks=scale.ticks(8))

@@ -1,76 +1,51 @@
-"""Published bias probes as tables, each with what is wrong with it as its note.
-
-In: the results that the evidence of the gate `bias_lm` carries.  Out: one table a probe.
-"""
+"""Published bias probes as tables, each with what is wrong with it as its note."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable
 
-from lmcore.reporting.text import cell, finite, number, one_line, percent
-from lmcore.reporting.version.books import MAX_ROWS, Table
+from lmcore.reporting.tables import Table
+from lmcore.reporting.text import number, one_line, percent
+from lmcore.reporting.version.facts.bias import BiasEvidence, Probe
 
 
-def probe_tables(entries: object) -> tuple[Table, ...]:
-    """Results by name of the probe; whatever else it is gives no table."""
-    if not isinstance(entries, Mapping):
-        return ()
-    makers = {"crows_pairs": _crows_table, "weat": _weat_table}
+def probe_tables(evidence: BiasEvidence) -> tuple[Table, ...]:
+    """One table a probe that the evidence holds."""
     found = []
-    for name, make in makers.items():
-        entry = entries.get(name)
-        if not isinstance(entry, Mapping):
-            continue
-        table = make(entry)
-        if problem := entry.get("problem"):
-            table = replace(table, rows=(("not run", one_line(problem, 600), "", ""),), note="")
-        found.append(table)
+    if probe := evidence.crows_pairs:
+        caption = "CrowS-Pairs: sentence with the stereotype preferred (50 % is neither)"
+        rows = (
+            (
+                one_line(about, 60),
+                percent(share.value) if share.value is not None else "",
+                f"{percent(share.lower)} to {percent(share.upper)}"
+                if share.lower is not None and share.upper is not None
+                else "",
+                number(share.n),
+            )
+            for about, share in probe.preferences
+        )
+        found.append(_table(probe, caption, ("About", "Share", "95 % bounds", "Pairs"), rows))
+    if probe := evidence.weat:
+        caption = "Word embedding association (effect size d; 0 is none)"
+        tests = (
+            (
+                one_line(test.name),
+                number(test.d, width=0.1),
+                number(test.p, width=0.01),
+                "exact" if test.exact else "random deals",
+            )
+            for test in probe.associations
+        )
+        found.append(_table(probe, caption, ("Test", "d", "p", "How p was found"), tests))
     return tuple(found)
 
 
-def _crows_table(entry: Mapping[str, Any]) -> Table:
-    kinds = entry.get("kinds")
-    parts = {"all": entry.get("all"), **(kinds if isinstance(kinds, Mapping) else {})}
-    rows = []
-    for name, part in parts.items():
-        if not isinstance(part, Mapping):
-            continue
-        share, low, high = (finite(part.get(k)) for k in ("share", "lower", "upper"))
-        known = low is not None and high is not None
-        bounds = f"{percent(low or 0.0)} to {percent(high or 0.0)}" if known else ""
-        shown = percent(share) if share is not None else ""
-        rows.append((one_line(name, 60), shown, bounds, cell(part.get("pairs"))))
-    return Table(
-        caption="CrowS-Pairs: sentence with the stereotype preferred (50 % is neither)",
-        header=("About", "Share", "95 % bounds", "Pairs"),
-        rows=tuple(rows[:MAX_ROWS]),
-        note=_flaws(entry),
-    )
-
-
-def _weat_table(entry: Mapping[str, Any]) -> Table:
-    tests = entry.get("tests")
-    rows = [
-        (
-            one_line(test.get("name") or ""),
-            number(test.get("d"), width=0.1),
-            number(test.get("p"), width=0.01),
-            "exact" if test.get("exact") else "random deals",
-        )
-        for test in (tests if isinstance(tests, list | tuple) else ())
-        if isinstance(test, Mapping)
-    ]
-    return Table(
-        caption="Word embedding association (effect size d; 0 is none)",
-        header=("Test", "d", "p", "How p was found"),
-        rows=tuple(rows[:MAX_ROWS]),
-        note=_flaws(entry),
-    )
-
-
-def _flaws(entry: Mapping[str, Any]) -> str:
-    flaws = entry.get("flaws")
-    texts = [one_line(flaw) for flaw in flaws] if isinstance(flaws, list | tuple) else []
-    return " ".join(["Reported, never judged.", *texts])
+def _table(
+    probe: Probe, caption: str, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]
+) -> Table:
+    if probe.problem:
+        failed = ("not run", one_line(probe.problem, 600), "", "")
+        return Table(caption=caption, header=header, rows=(failed,))
+    note = " ".join(["Reported, never judged.", *(one_line(flaw) for flaw in probe.flaws)])
+    return Table.cut(caption, header, rows, note)

@@ -12,20 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from lmcore.reporting.templates import environment
-from lmcore.reporting.text import (
-    TEXT_CHARACTERS,
-    cell,
-    clip,
-    duration,
-    finite,
-    one_line,
-    words,
-)
-from lmcore.reporting.version import bias, curves, measures, verdicts
-from lmcore.reporting.version import books as ledger
+from lmcore.reporting.text import TEXT_CHARACTERS, clip, duration, number, one_line, words
+from lmcore.reporting.version import bias, books, curves, measures, verdicts
 from lmcore.reporting.version.attention import attention_views
 from lmcore.reporting.version.controls import control_table
-from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.version.facts.report import ReportData, Sample
 
 _KINDS = {
     "PASS": "pass",
@@ -78,7 +69,7 @@ def _opening(data: ReportData) -> dict[str, Any]:
         "model": one_line(data.model),
         "task": one_line(measures.TASKS.get(data.task, words(data.task))),
         "created": created(data),
-        "base": one_line(data.base or ""),
+        "base": one_line(data.base),
         "sentence": verdicts.outcome_sentence(data),
         "outcome_kind": _OUTCOME_KINDS[data.outcome],
         "gate_count": verdicts.gate_count(data),
@@ -87,61 +78,46 @@ def _opening(data: ReportData) -> dict[str, Any]:
 
 
 def _evidence(data: ReportData) -> dict[str, Any]:
-    rows = [measures.metric_row(name, metric) for name, metric in data.metrics.items()]
-    metrics = ledger.Table(
-        caption="All metrics",
-        header=("Metric", "Value", "95 % bounds", "Unit", "n"),
-        rows=tuple((row.label, row.value, row.interval, row.unit, row.n) for row in rows),
-    )
-    curve = ledger.Table(
-        caption="Evaluations on the tune split",
-        header=("Step", "Training loss", "Tune split"),
-        rows=tuple(curves.curve_table(data)),
-    )
-    samples = []
-    for sample in data.samples:
-        detail = [
-            f"{name} {cell(sample[name])}" for name in ("seed", "temperature") if name in sample
-        ]
-        if "kind" in sample:
-            detail.append(one_line(sample["kind"]))
-        samples.append(
-            {
-                "detail": ", ".join(detail),
-                "prompt": clip(sample.get("prompt") or "", TEXT_CHARACTERS),
-                "text": clip(sample.get("text") or "", TEXT_CHARACTERS),
-            }
-        )
     return {
         "gates": [verdicts.gate_row(gate) for gate in data.gates],
         "bias": bias.bias_section(data),
         "controls": control_table(data),
         "comparisons": measures.comparisons(data),
-        "metrics": metrics if rows else None,
+        "metrics": measures.metric_table(data),
         "curves": curves.curves(data),
-        "curve_rows": curve if curve.rows else None,
-        "samples": samples,
-        "tables": ledger.given_tables(data),
+        "curve_rows": curves.curve_table(data),
+        "samples": [
+            {
+                "detail": _detail(sample),
+                "prompt": clip(sample.prompt, TEXT_CHARACTERS),
+                "text": clip(sample.text, TEXT_CHARACTERS),
+            }
+            for sample in data.samples
+        ],
+        "tables": data.tables,
         "attention": attention_views(data.attention),
     }
 
 
+def _detail(sample: Sample) -> str:
+    drawn = {"seed": sample.seed, "temperature": sample.temperature}
+    parts = [f"{name} {number(value)}" for name, value in drawn.items() if value is not None]
+    return ", ".join([*parts, one_line(sample.kind)] if sample.kind else parts)
+
+
 def _data_sections(data: ReportData) -> dict[str, Any]:
-    facts, splits, rules = ledger.facts(data), ledger.splits(data), ledger.rules(data)
-    values, tables = ledger.other_tables(data)
-    seconds = {name: finite(value) for name, value in data.seconds.items()}
-    steps = {name: v for name, v in seconds.items() if v is not None and name != "total"}
+    account = data.account
+    facts, splits, rules = books.facts(data), books.splits(data), books.rules(data)
+    steps, total = data.timings.steps, data.timings.whole
     longest = max(steps.values(), default=0.0)
-    total = seconds.get("total") or sum(steps.values())
     return {
         "facts": facts,
         "splits": splits,
         "rules": rules,
-        "ledger_values": values,
-        "ledger_tables": tables,
-        "has_data": bool(facts or splits or rules or values or tables),
-        "sources": ledger.source_shares(data),
-        "licenses": ledger.license_shares(data),
+        "account": account,
+        "has_data": bool(facts or splits or rules or account.values or account.tables),
+        "sources": books.source_shares(data),
+        "licenses": books.license_shares(data),
         "timings": [
             (words(name), duration(v), round(100 * v / longest, 2) if longest else 0.0)
             for name, v in steps.items()
@@ -152,9 +128,9 @@ def _data_sections(data: ReportData) -> dict[str, Any]:
 
 def _reproduction(data: ReportData) -> dict[str, Any]:
     pairs = {
-        "fingerprints": [(words(name), one_line(v)) for name, v in data.fingerprints.items() if v],
-        "plan": [(words(name), cell(value)) for name, value in data.plan.items()],
-        "environment": [(words(name), cell(value)) for name, value in data.environment.items()],
+        "fingerprints": [(words(name), one_line(v)) for name, v in data.fingerprints.items()],
+        "plan": data.plan,
+        "environment": data.environment,
         "config": clip(data.config_yaml, TEXT_CHARACTERS),
     }
     return {**pairs, "has_reproduction": any(pairs.values())}

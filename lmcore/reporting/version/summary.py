@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lmcore.reporting.text import MISSING, fence, markdown, one_line
 from lmcore.reporting.version import verdicts
-from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.version.facts.report import ReportData
 
 _SYMBOLS = {"PASS": "✓", "FAIL": "✗", "INCONCLUSIVE": "?", "WARN": "!", "SKIPPED": "–"}
 
@@ -47,7 +47,7 @@ def summary_markdown(data: ReportData) -> str:
         ]
     if data.samples:
         first = data.samples[0]
-        lines += ["", "Sample:", "", fence(f"{first.get('prompt') or ''}{first.get('text') or ''}")]
+        lines += ["", "Sample:", "", fence(first.prompt + first.text)]
     return "\n".join(lines) + "\n"
 
 

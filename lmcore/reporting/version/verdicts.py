@@ -5,14 +5,14 @@ In: `ReportData`.  Out: texts, and each gate's interval placed against its limit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
 from lmcore.reporting.charts import IntervalMark, axis
-from lmcore.reporting.text import SHARE, duration, finite, interval, number, one_line, words
-from lmcore.reporting.version.facts import ReportData
-from lmcore.reporting.version.measures import headline, metric_row
+from lmcore.reporting.text import duration, number, one_line, words
+from lmcore.reporting.version.facts.gates import Gate
+from lmcore.reporting.version.facts.report import ReportData
+from lmcore.reporting.version.measures import label
 
 _PASSED = "PASS"
 _OPENINGS = {
@@ -31,6 +31,12 @@ class Tile:
     label: str
     value: str
     note: str
+
+    @classmethod
+    def of(cls, label: str, value: str, *notes: str) -> Self:
+        """What is empty, or said by the label, is no note."""
+        parts = [note for note in notes if note not in ("", label)]
+        return cls(label=label, value=value, note=" · ".join(parts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,55 +65,53 @@ def outcome_sentence(data: ReportData) -> str:
 
 def gate_count(data: ReportData) -> str:
     """How many of the required gates said what."""
-    required = [str(gate.get("outcome")) for gate in data.gates if gate.get("required", True)]
+    required = [one_line(gate.outcome) for gate in data.gates if gate.required]
     if not required:
         return ""
     passed = required.count(_PASSED)
-    others = [one_line(outcome).lower() for outcome in required if outcome != _PASSED]
+    others = [outcome.lower() for outcome in required if outcome != _PASSED]
     parts = [f"{others.count(other)} {other}" for other in dict.fromkeys(others)]
     tail = f" ({', '.join(parts)})" if parts else ""
     return f"{passed} of {len(required)} required gates passed{tail}"
 
 
-def gate_row(gate: Mapping[str, Any]) -> GateRow:
+def gate_row(gate: Gate) -> GateRow:
     """A gate's result as text, with its interval placed against its limit."""
-    unit = str(gate.get("unit") or "")
-    value, lower, upper, limit = (finite(gate.get(k)) for k in ("value", "lower", "upper", "limit"))
-    width = upper - lower if lower is not None and upper is not None else None
-    outcome = one_line(gate.get("outcome") or "SKIPPED", 40)
-    row = GateRow(
-        gate=words(gate.get("gate") or "gate"),
-        required=bool(gate.get("required", True)),
-        outcome=outcome,
-        value=number(value, unit=unit, width=width) if value is not None else "",
-        interval=interval(lower, upper, unit=unit),
-        limit=number(limit, unit=unit) if limit is not None else "",
-        unit="" if unit == SHARE else one_line(unit, 60),
-        reason=one_line(gate.get("reason") or "", 1_000),
-        mark=None,
+    statistic = gate.statistic
+    return GateRow(
+        gate=words(gate.name),
+        required=gate.required,
+        outcome=one_line(gate.outcome, 40),
+        value=statistic.shown if statistic.value is not None else "",
+        interval=statistic.bounds,
+        limit=_limit(gate),
+        unit=statistic.shown_unit,
+        reason=one_line(gate.reason, 1_000),
+        mark=_mark(gate),
     )
-    known = [v for v in (value, lower, upper, limit) if v is not None]
-    if value is None or not (limit is not None or width):
-        return row
-    scale = axis(known, padding=0.15)
-    summary = ", ".join(
-        part
-        for part in (
-            f"{row.value} {row.unit}".strip(),
-            f"interval {row.interval}" if row.interval else "",
-            f"limit {row.limit}" if row.limit else "",
-        )
-        if part
+
+
+def _limit(gate: Gate) -> str:
+    return number(gate.limit, unit=gate.statistic.unit) if gate.limit is not None else ""
+
+
+def _mark(gate: Gate) -> IntervalMark | None:
+    statistic, limit = gate.statistic, gate.limit
+    if statistic.value is None or not (limit is not None or statistic.width):
+        return None
+    known = [*statistic.known, *(() if limit is None else (limit,))]
+    parts = [
+        f"{statistic.shown} {statistic.shown_unit}".strip(),
+        f"interval {statistic.bounds}" if statistic.bounds else "",
+        f"limit {_limit(gate)}" if limit is not None else "",
+    ]
+    return IntervalMark.of(
+        statistic,
+        axis(known, padding=0.15),
+        limit=limit,
+        allowed=_allowed(statistic.value, limit, gate.outcome),
+        summary=", ".join(part for part in parts if part),
     )
-    mark = IntervalMark(
-        value=scale.at(value),
-        lower=None if lower is None else scale.at(lower),
-        upper=None if upper is None else scale.at(upper),
-        limit=None if limit is None else scale.at(limit),
-        allowed=_allowed(value, limit, outcome),
-        summary=summary,
-    )
-    return GateRow(**{**row.__dict__, "mark": mark})
 
 
 def _allowed(value: float, limit: float | None, outcome: str) -> str | None:
@@ -118,41 +122,35 @@ def _allowed(value: float, limit: float | None, outcome: str) -> str | None:
 
 
 def tiles(data: ReportData) -> list[Tile]:
-    """The handful of numbers to read first."""
+    """The handful of numbers to read first, the metric that decides before all others."""
     found: list[Tile] = []
-    main = headline(data)
-    if main:
-        count = f"{main.n} documents" if main.n else ""
-        found.append(_tile(main.label, main.value, main.unit, main.interval, count))
-    gates = {str(gate.get("gate")): gate for gate in data.gates}
+    if result := data.metrics.get(data.deciding):
+        count = f"{number(result.n, unit='count')} documents" if result.n is not None else ""
+        name = label(data.deciding)
+        found.append(Tile.of(name, result.shown, result.shown_unit, result.bounds, count))
+    gates = {gate.name: gate for gate in data.gates}
     for name, title in (
         ("competence", "Against the baseline"),
         ("champion", "Against the champion"),
         ("overfitting", "Overfitting"),
     ):
         gate = gates.get(name)
-        if gate and (value := finite(gate.get("value"))) is not None:
+        if gate and gate.statistic.value is not None:
             row = gate_row(gate)
-            sign = "+" if name != "overfitting" and value > 0 else ""
+            sign = "+" if name != "overfitting" and gate.statistic.value > 0 else ""
             limit = f"limit {row.limit}" if row.limit else ""
-            found.append(_tile(title, sign + row.value, row.unit, row.interval, limit))
+            found.append(Tile.of(title, sign + row.value, row.unit, row.interval, limit))
     if params := data.metrics.get("params"):
-        size = metric_row("params", params)
-        found.append(_tile(size.label, size.value, _speed(data)))
-    total = data.seconds.get("total", sum(v for v in map(finite, data.seconds.values()) if v))
-    if total:
-        train = data.seconds.get("train")
+        found.append(Tile.of(label("params"), params.shown, _speed(data)))
+    if data.timings.whole:
+        train = data.timings.steps.get("train")
         note = f"{duration(train)} of it training" if train is not None else ""
-        found.append(_tile("Wall clock", duration(total), note))
+        found.append(Tile.of("Wall clock", duration(data.timings.whole), note))
     return found
-
-
-def _tile(title: str, value: str, *notes: str) -> Tile:
-    return Tile(label=title, value=value, note=" · ".join(note for note in notes if note))
 
 
 def _speed(data: ReportData) -> str:
     speed = data.metrics.get("train_tokens_per_second")
-    if not speed or finite(speed.get("value")) is None:
+    if speed is None or speed.value is None:
         return ""
-    return f"trained at {number(speed['value'], unit='tokens/s')} tokens/s"
+    return f"trained at {number(speed.value, unit='tokens/s')} tokens/s"

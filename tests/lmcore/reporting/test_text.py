@@ -6,11 +6,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from lmcore.reporting.text import (
-    cell,
     clip,
     duration,
     fence,
-    finite,
     interval,
     markdown,
     number,
@@ -48,9 +46,8 @@ MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethro
         (1.0, "", 0.2, "1.00"),
         (2, "", None, "2"),
         (None, "", None, "–"),
-        (float("nan"), "", None, "–"),
-        (10**400, "", None, "–"),
-        ("1.5", "", None, "–"),
+        (1e100, "", 1e-100, "1e+100"),
+        (1.0, "", -0.2, "1"),
     ],
 )
 def test_number_shows_the_digits_that_its_interval_supports(value, unit, width, expected):
@@ -61,7 +58,7 @@ def test_an_interval_says_which_bound_it_has():
     assert interval(1.482, 1.526) == "1.482 to 1.526"
     assert interval(None, 0.25) == "at most 0.25"
     assert interval(-0.25, None) == "at least −0.25"
-    assert interval(None, float("inf")) == ""
+    assert interval(None, None) == ""
 
 
 def test_amounts_have_units_for_people():
@@ -80,9 +77,7 @@ def test_amounts_have_units_for_people():
     assert [percent(s) for s in (1, 0.101, 0.0001, 0)] == ["100 %", "10.1 %", "< 0.1 %", "0 %"]
 
 
-def test_a_cell_holds_any_json_value():
-    assert cell({"a_b": [1, True, None]}) == "a b: 1, yes, –"
-    assert finite(True) is None
+def test_a_slug_has_letters_and_digits_only():
     assert slug("Ünknown / Licence!") == "unknown-licence"
     assert slug("💥") == "model"
 

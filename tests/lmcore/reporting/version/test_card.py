@@ -9,7 +9,8 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 from lmcore.reporting.version.card import render_card
-from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.version.facts.data import Documents
+from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.summary import gate_rows, summary_markdown
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -56,14 +57,10 @@ def test_the_metadata_are_those_of_the_hub(report_data):
     ],
 )
 def test_the_licence_is_written_as_the_hub_writes_it(licenses, expected, name):
-    data = ReportData(model="m", outcome="promoted", documents={"licenses": licenses})
+    documents = Documents(licenses=licenses)
+    data = ReportData(model="m", outcome="promoted", documents=documents)
     metadata = ModelCard(render_card(data)).data
     assert (metadata.license, metadata.license_name) == (expected, name)
-
-
-def test_languages_are_given_only_where_they_are_known(report_data):
-    data = replace(report_data, languages=("en", "pt-BR", "not a language"))
-    assert ModelCard(render_card(data)).data.language == ["en", "pt-BR"]
 
 
 def test_the_card_has_its_sections(report_data):
@@ -115,9 +112,9 @@ def test_a_bare_candidate_has_a_card_that_promises_nothing():
         assert sentence in card.text
 
 
-def test_a_metric_that_is_not_finite_is_not_published(report_data):
+def test_a_metric_that_is_not_finite_is_not_published(report_of):
     broken = {"val_bits_per_byte": {"value": float("nan"), "unit": "bits/byte", "n": 1}}
-    card = ModelCard(render_card(replace(report_data, metrics=broken)))
+    card = ModelCard(render_card(report_of(metrics=broken)))
     assert card.data.eval_results is None
     assert "| Held-out text | – |  | bits/byte | 1 |" in card.text
 

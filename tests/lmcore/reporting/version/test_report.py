@@ -1,9 +1,7 @@
 """The page is whole, loads nothing, is accessible, and prints strangers' text as text."""
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +9,9 @@ from hypothesis import strategies as st
 
 from lmcore.reporting.templates import environment
 from lmcore.reporting.text import visible
-from lmcore.reporting.version.facts import ReportData
+from lmcore.reporting.version.facts.data import Source, Volume
+from lmcore.reporting.version.facts.gates import Gate
+from lmcore.reporting.version.facts.report import ReportData, Sample
 from lmcore.reporting.version.report import render_report
 
 VOID = {"meta", "link"}
@@ -113,20 +113,18 @@ def test_missing_parts_leave_no_empty_section():
 @pytest.mark.parametrize(
     "part",
     [
-        *("metrics", "champion_metrics", "gates", "curve", "documents", "ledger", "sources"),
+        *("metrics", "gates", "curve", "documents", "account", "sources"),
         *("samples", "seconds", "fingerprints", "config_yaml", "plan", "environment", "version"),
     ],
 )
-def test_any_part_may_be_missing(report_data, part):
-    empty: Any = None if part == "version" else type(getattr(report_data, part))()
-    Page(render_report(replace(report_data, **{part: empty})))
+def test_any_part_may_be_missing(report_of, part):
+    Page(render_report(report_of(**{part: None})))
 
 
-def test_attention_is_shaded_text_or_a_matrix(report_data):
+def test_attention_is_shaded_text_or_a_matrix(report_of):
     page = Page(
         render_report(
-            replace(
-                report_data,
+            report_of(
                 attention=[
                     {
                         "kind": "best",
@@ -213,7 +211,7 @@ def test_text_of_strangers_is_shown_as_it_is(hostile_data):
     page = Page(render_report(hostile_data))
     shown = [text for _, _, text in page.all("pre")]
     for sample, text in zip(hostile_data.samples, shown, strict=False):
-        whole = visible(sample["prompt"] + sample["text"])
+        whole = visible(sample.prompt + sample.text)
         assert text.lstrip("\n") == (whole if len(whole) < 20_000 else text.lstrip("\n"))
     assert "… (80,000 more characters)" in shown[len(hostile_data.samples) - 1]
     assert "<script>document.title='pwned'</script>" in page.text
@@ -227,9 +225,9 @@ def test_no_text_adds_an_element(text):
             model="m",
             outcome="rejected",
             reason="r" + word,
-            gates=[{"gate": "g" + word, "outcome": "FAIL", "reason": "r" + word}],
-            samples=[{"prompt": "p", "text": "t" + word}],
-            sources=[{"license": "l" + word, "origin": "o" + word, "bytes": 1}],
+            gates=[Gate(name="g" + word, outcome="FAIL", reason="r" + word)],
+            samples=[Sample(prompt="p", text="t" + word)],
+            sources=[Source(license="l" + word, origin="o" + word, volume=Volume(num_bytes=1))],
         )
 
     plain, other = Page(render_report(make("x"))), Page(render_report(make(text)))

@@ -1,0 +1,103 @@
+"""What is said first of a model: which version is in use, the key figures, what it all cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lmcore.reporting.dashboard.facts import ModelHistory, PipelineData, VersionEntry
+from lmcore.reporting.dashboard.moments import moment
+from lmcore.reporting.dashboard.rows import money
+from lmcore.reporting.text import MISSING, duration, one_line
+from lmcore.reporting.version.measures import label
+from lmcore.reporting.version.verdicts import Tile
+
+
+def sentence(history: ModelHistory) -> str:
+    """Which version is in use, since when and by whom."""
+    champion = history.champion
+    if champion is None:
+        if not history.versions:
+            return "No version is registered yet."
+        return "No version is in use: none has passed its gates and been promoted."
+    moves = [e for e in history.events if e.moves_champion and e.to_version == champion.number]
+    if not moves:
+        return f"Version {champion.number} is in use."
+    last = moves[-1]
+    how = {"promote": "promoted", "rollback": "rolled back to", "override": "promoted by override"}
+    return (
+        f"Version {champion.number} is in use since {moment(last.at)},"
+        f" {how[last.action]} by {one_line(last.who, 60)}."
+    )
+
+
+def tiles(history: ModelHistory, page: PipelineData) -> tuple[Tile, ...]:
+    """The handful of numbers to read first."""
+    champion, last, metric = history.champion, history.last_run, history.deciding
+    known = champion.metrics.get(metric) if champion else None
+    outcomes = [version.outcome for version in history.versions]
+    found = [
+        Tile.of(
+            "Champion",
+            f"version {champion.number}" if champion else "none",
+            f"trained {moment(champion.created)}" if champion else "",
+        )
+    ]
+    if known:
+        found.append(Tile.of(label(metric), known.shown, known.shown_unit, known.bounds))
+    found += [
+        Tile.of(
+            "Versions",
+            f"{len(outcomes):,}",
+            f"{outcomes.count('promoted'):,} promoted, {outcomes.count('rejected'):,} rejected",
+        ),
+        Tile.of(
+            "Last run",
+            one_line(last.outcome, 40) if last else MISSING,
+            moment(last.at) if last and last.at else "",
+        ),
+        Tile.of(
+            "Schedule",
+            one_line(history.schedule, 60) if history.schedule else "none",
+            "" if history.schedule else "runs when somebody starts it",
+        ),
+    ]
+    if totals := _totals(history.versions):
+        price = page.price_per_hour
+        cost = f" · cost {money(totals[-1], price)}" if price is not None else ""
+        median = duration(sorted(totals)[len(totals) // 2])
+        took = duration(totals[-1])
+        found.append(Tile.of("Newest version took", took, f"median {median}{cost}"))
+    return tuple(found)
+
+
+def overview(history: ModelHistory) -> tuple[str, ...]:
+    """Champion, its result, versions, last run and schedule, for the table of models."""
+    champion, last = history.champion, history.last_run
+    known = champion.metrics.get(history.deciding) if champion else None
+    at = moment(last.at) if last and last.at else MISSING
+    return (
+        f"version {champion.number}" if champion else "none",
+        f"{known.shown} {known.shown_unit}" if known else MISSING,
+        f"{len(history.versions):,}",
+        f"{one_line(last.outcome, 40)}, {at}" if last else MISSING,
+        one_line(history.schedule, 60) if history.schedule else "none",
+    )
+
+
+def cost_sentence(versions: Sequence[VersionEntry], page: PipelineData) -> str:
+    """What all versions took together; empty where it is not recorded."""
+    totals = _totals(versions)
+    if not totals:
+        return ""
+    cores = [v.core_seconds for v in versions if v.core_seconds is not None]
+    text = f"{len(totals):,} runs took {duration(sum(totals))} together"
+    if cores:
+        text += f"; processors worked {duration(sum(cores))} in {len(cores):,} of them"
+    if page.price_per_hour is not None:
+        price = page.price_per_hour
+        text += f". At {price:,.2f} an hour they cost {money(sum(totals), price)}"
+    return f"{text}."
+
+
+def _totals(versions: Sequence[VersionEntry]) -> list[float]:
+    return [v.timings.total for v in versions if v.timings.total is not None]

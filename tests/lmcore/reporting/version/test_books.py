@@ -1,0 +1,67 @@
+"""What is said of the data follows from the counts alone."""
+
+from lmcore.reporting.tables import MAX_ROWS
+from lmcore.reporting.version import books
+from lmcore.reporting.version.facts.report import ReportData
+
+
+def test_rules_that_found_nothing_are_named_in_the_note(report_data):
+    table = books.rules(report_data)
+    assert table is not None
+    assert [row[0] for row in table.rows] == ["normalise unicode", "exact duplicate"]
+    assert table.note == "Found nothing: empty, too long."
+
+
+def test_an_account_of_another_shape_is_still_shown(report_of):
+    data = report_of(
+        account={
+            "rules": {"too_short": {"documents": 3, "action": "dropped"}, "binary": 2},
+            "pii": {"email": 1},
+            "quarantine": [{"reason": "broken", "documents": 1}],
+            "kept": 7,
+            "nothing": [],
+        },
+    )
+    table = books.rules(data)
+    assert table is not None
+    assert [row[:3] for row in table.rows] == [("too short", "dropped", "3"), ("binary", "", "2")]
+    assert data.account.values == (("Kept", "7"),)
+    assert [(t.caption, t.rows) for t in data.account.tables] == [
+        ("Personal data masked", (("email", "1"),)),
+        ("Quarantine", (("broken", "1"),)),
+    ]
+    assert books.rules(report_of(account={"rules": 3})) is None
+
+
+def test_a_table_without_end_is_cut_and_says_so(report_of):
+    rules = [{"rule": f"r{i}", "documents": 1} for i in range(1_000)]
+    table = books.rules(report_of(account={"rules": rules}))
+    assert table is not None
+    assert len(table.rows) == MAX_ROWS
+    assert table.note == "800 more rows are not shown."
+
+
+def test_shares_are_of_the_bytes_and_name_what_the_policy_blocks(report_of):
+    sources = [
+        {"license": "MIT", "origin": "a", "documents": 1, "bytes": 300},
+        {"license": "unknown", "origin": "b", "documents": 1, "bytes": 100},
+    ]
+    data = report_of(sources=sources, documents={"blocked_licenses": ["unknown"]})
+    shares = books.source_shares(data)
+    assert [(s.name, s.share, s.blocked) for s in shares] == [
+        ("a", "75 %", False),
+        ("b", "25 %", True),
+    ]
+    licenses = books.license_shares(data)
+    assert [(s.name, s.percent, s.blocked) for s in licenses] == [
+        ("MIT", 75.0, False),
+        ("unknown", 25.0, True),
+    ]
+    assert books.license_shares(ReportData(model="m", outcome="skipped")) == []
+
+
+def test_the_split_table_gives_each_side_its_share(report_data):
+    table = books.splits(report_data)
+    assert table is not None
+    assert table.rows[0] == ("train", "learnt from", "213", "10.2 MB", "85.1 %")
+    assert [row[0] for row in table.rows] == ["train", "tune", "validation", "anchor", "excluded"]
