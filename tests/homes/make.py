@@ -187,8 +187,9 @@ def main(checkout, archive):
         folder.mkdir()
         earlier = Earlier(checkout, folder)
         live(earlier)
-        ask(earlier)
         shrink(folder / "home")
+        ask(earlier)
+        shrink(folder / "home")  # of what the answers left in the cache
         pack(folder, archive)
     print(archive, archive.stat().st_size, "bytes")
 
