@@ -18,7 +18,6 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from flows.home.artifact_keys import artifact_key
@@ -31,7 +30,8 @@ from flows.registry.monitor_results import log_monitoring
 from flows.registry.promotion import settle
 from flows.registry.removals import current_removals
 from flows.registry.versions import Version
-from flows.steps.ingest_documents import fingerprint, ingest_documents
+from flows.steps import tasks
+from flows.steps.run_page import flow_run_id
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.errors import NotFoundError, UserError
@@ -67,9 +67,10 @@ def monitor(config: RunConfig) -> Answer:
     champion = _champion(registry, config.name)
     removals = current_removals(registry).for_model(config.name)
     with using_content(home.locks):
-        documents = ingest_documents(config, fingerprint(config), home, removals)
-        found = measure_drift(config, documents, champion, registry)
-    answer = _keep(_answer(config, champion, found), home)
+        found = tasks.fingerprint(config)
+        documents = tasks.ingest(config, found=found, home=home, removals=removals)
+        measured = measure_drift(config, documents, champion, registry)
+    answer = _keep(_answer(config, champion, measured), home)
     state: State[Answer] = Completed(
         name=answer["outcome"].capitalize(), message=answer["reason"], data=answer
     )
@@ -116,14 +117,13 @@ def measure_drift(
 
 def _answer(config: RunConfig, champion: Version, found: Monitoring) -> Answer:
     as_of = config.data.as_of
-    context = FlowRunContext.get()
     return {
         "model": config.name,
         "champion": champion.number,
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "as_of": as_of.isoformat() if as_of else None,
         **found.to_json(),
-        "prefect_flow_run_id": str(context.flow_run.id) if context and context.flow_run else None,
+        "prefect_flow_run_id": flow_run_id(),
     }
 
 

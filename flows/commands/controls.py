@@ -138,8 +138,8 @@ def measure_noise(config_file: Path | None, *, seeds: int | None) -> Answer:
             if stop_requested():
                 raise StoppedError("stopped; finished seeds are kept, and the same command goes on")
 
-        documents = ingest_documents.fn(config, fingerprint.fn(config), home)
-        corpus = tokenize_documents.fn(config, documents, home)
+        documents = ingest_documents(config, fingerprint(config), home)
+        corpus = tokenize_documents(config, documents, home)
         noise = measure_seed_noise(
             Attempt(
                 store=ContentStore(home.content), work_dir=home.work, should_stop=stop_requested

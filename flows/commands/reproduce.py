@@ -156,7 +156,7 @@ class _Reproduction:
         if documents is None:
             return ""
         self._ask()
-        corpus = tokenize_documents.fn(config, documents, self.home, start, base)
+        corpus = tokenize_documents(config, documents, self.home, start, base)
         self._compare_tokenizer(corpus.tokenizer)
         self._ask()
         checkpoint = trained(

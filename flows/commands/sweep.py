@@ -61,11 +61,11 @@ def sweep_rates(
             value = "diverged" if run.diverged else f"{run.bits_per_byte().value:.4f} bits/byte"
             logger.info("sweep: learning rate %g, tune %s", run.learning_rate, value)
 
-        found = fingerprint.fn(config)
+        found = fingerprint(config)
         go_on()
-        documents = ingest_documents.fn(config, found, home)
+        documents = ingest_documents(config, found, home)
         go_on()
-        corpus = tokenize_documents.fn(config, documents, home)
+        corpus = tokenize_documents(config, documents, home)
         go_on()
         result = sweep(
             Attempt(

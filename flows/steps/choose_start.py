@@ -1,4 +1,4 @@
-"""Whether a training goes on from the champion, and from which files, as a Prefect task."""
+"""Whether a training goes on from the champion, and from which files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 import logging
 
 import yaml
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from pydantic import ValidationError
 
 from flows.registry.models import Registry
@@ -31,7 +29,6 @@ def champion_weights(config: RunConfig, registry: Registry) -> str | None:
     return registry.version(config.name, number).weights_sha256 if number is not None else None
 
 
-@task(name="choose-start", task_run_name="choose start {config.name}", cache_policy=NO_CACHE)
 def choose_start(config: RunConfig, documents: DocumentSet, registry: Registry) -> Start:
     """Go on from the champion where that is asked for and sound; else say why not."""
     if config.training.start != "champion":

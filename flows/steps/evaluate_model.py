@@ -1,4 +1,4 @@
-"""A checkpoint to scores, gates and a verdict, as a Prefect task."""
+"""A checkpoint to scores, gates and a verdict, beside the models it is compared with."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
-from flows.home.environment import Home
 from flows.registry.document_matches import removed_documents
 from flows.registry.models import Registry
 from flows.registry.versions import Version
-from lmcore.artifacts import ContentStore
+from flows.steps.run import Run
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.tokens.corpus import Corpus
@@ -28,46 +24,48 @@ from lmcore.training.trials.parts import PartModel
 logger = logging.getLogger(__name__)
 
 
-@task(
-    name="evaluate",
-    task_run_name="evaluate {config.name}",
-    cache_policy=NO_CACHE,
-    timeout_seconds=12 * 3600,
-)
 def evaluate(
-    config: RunConfig,
+    run: Run,
     corpus: Corpus,
     checkpoint: Checkpoint,
+    *,
     champion: ChampionInput | None,
-    home: Home,
-    parts: Sequence[PartModel] = (),
-    removals: Removals = NOTHING_REMOVED,
-    base: BaseModel | None = None,
-    unaided: ChampionInput | None = None,
+    unaided: ChampionInput | None,
+    parts: Sequence[PartModel],
 ) -> EvalReport:
-    """Score the candidate and the champion on the same documents and ask every gate."""
+    """Score the candidate and the champion on the same documents and ask every gate.
+
+    Args:
+        run: Limits, and what must be forgotten.
+        corpus: The data of the run.
+        checkpoint: The candidate.
+        champion: The model in use; None for the first version.
+        unaided: A version of a task that began from random weights; see `newest_unaided`.
+        parts: Models trained on parts of the text, where the advice on more data is wanted.
+    """
+    config = run.config
     if config.task != "language_modelling":
         return evaluate_task(
-            ContentStore(home.content),
+            run.store,
             corpus,
             task=config.task,
             checkpoint=checkpoint,
             champion=champion,
-            base=base,
+            base=run.base,
             gates=config.gates,
             seed=config.training.seed,
-            removals=removals,
+            removals=run.removals,
             unaided=unaided,
         )
     return evaluate_model(
-        ContentStore(home.content),
+        run.store,
         corpus,
         checkpoint=checkpoint,
         champion=champion,
         gates=config.gates,
         seed=config.training.seed,
         parts=parts,
-        removals=removals,
+        removals=run.removals,
     )
 
 

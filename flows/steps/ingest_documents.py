@@ -1,13 +1,10 @@
-"""Sources to documents, as Prefect tasks."""
+"""Sources to documents: what files there are, and what is kept of them."""
 
 from __future__ import annotations
 
 import logging
 
-from prefect import task
-
 from flows.home.environment import Home
-from flows.steps.retries import RETRY_IO
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import Removals, read_removals
@@ -17,7 +14,6 @@ from lmcore.data.ingest.ingest import SourceFingerprint, fingerprint_sources, in
 logger = logging.getLogger(__name__)
 
 
-@task(name="fingerprint", task_run_name="fingerprint sources", timeout_seconds=6 * 3600, **RETRY_IO)
 def fingerprint(config: RunConfig) -> SourceFingerprint:
     """Hash the bytes of every source, so that an unchanged corpus is recognised."""
     found = fingerprint_sources(config.sources)
@@ -25,7 +21,6 @@ def fingerprint(config: RunConfig) -> SourceFingerprint:
     return found
 
 
-@task(name="ingest", task_run_name="ingest documents", timeout_seconds=24 * 3600, **RETRY_IO)
 def ingest_documents(
     config: RunConfig, found: SourceFingerprint, home: Home, removals: Removals | None = None
 ) -> DocumentSet:

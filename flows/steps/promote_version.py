@@ -1,19 +1,15 @@
-"""The last step: make the version the champion, or write down why not, as a Prefect task."""
+"""The last step: make the version the champion, or write down why not."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
-from flows.home.environment import Home
 from flows.registry.models import Registry
 from flows.registry.promotion import me, promote, record_rejection
 from flows.registry.run_result import Outcome
 from flows.registry.versions import Version
-from lmcore.config import RunConfig
+from flows.steps.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -27,16 +23,18 @@ class Decision:
     champion: int | None
 
 
-@task(name="promote", task_run_name="promote {config.name}", cache_policy=NO_CACHE)
-def promote_version(
-    config: RunConfig, version: Version, judged_against: int | None, home: Home
-) -> Decision:
+def promote_version(run: Run, version: Version, *, judged_against: int | None) -> Decision:
     """Act on the verdict.
+
+    Args:
+        run: Whether promotion is wanted.
+        version: With its verdict.
+        judged_against: The champion that it was compared with.
 
     Raises:
         PromotionConflictError: If the champion changed while the version was judged.
     """
-    registry = Registry(home)
+    config, registry = run.config, Registry(run.home)
     if not version.passed:
         record_rejection(registry, config.name, version.number, who=me(), reason=version.verdict)
         return Decision(

@@ -1,4 +1,4 @@
-"""Everything that a version consists of, put together and registered, as a Prefect task."""
+"""Everything that a version consists of, put together and registered."""
 
 from __future__ import annotations
 
@@ -12,24 +12,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
-from flows.home.environment import Home
 from flows.registry.deciding import deciding_metric
 from flows.registry.models import Registry
 from flows.registry.tracking import TrackedRun
 from flows.registry.versions import Version, fact_tags
-from flows.steps.run_key import RunKey, library_versions, lock_digest, processor_name
-from lmcore.config import RunConfig
-from lmcore.data.copies.removal import Removals
+from flows.steps.run import Run
+from flows.steps.run_key import library_versions, lock_digest, processor_name
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.report import EvalReport
 from lmcore.reporting.version.card import render_card
 from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.report import render_report
-from lmcore.tasks.base_model import BaseModel
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.start import Start
 from lmcore.version_folder import assemble_version
@@ -49,48 +43,47 @@ class Candidate:
     """A trained and judged model with everything that it was made from.
 
     Attributes:
-        sources_digest: Bytes of every source, whatever was removed of them.
-        removals: What was kept out of the documents.
+        run: What it was made for.
+        corpus: What it learnt from.
         start: Whether the training went on from a champion, and why.
-        base: The language model that a task started from.
+        checkpoint: Its weights.
+        report: What the gates said.
+        champion: Version that it was judged against.
+        seconds: Of each step until now.
     """
 
-    config: RunConfig
-    key: RunKey
-    sources_digest: str
-    removals: Removals
+    run: Run
     corpus: Corpus
     start: Start
     checkpoint: Checkpoint
     report: EvalReport
     champion: int | None
     seconds: Mapping[str, float]
-    base: BaseModel | None = None
 
     @property
     def fingerprints(self) -> dict[str, str | None]:
         """data, tokenizer, config and weights, as in the answer of a run."""
         return {
-            "data": self.key.data,
+            "data": self.run.key.data,
             "tokenizer": self.corpus.tokenizer.key,
-            "config": self.key.config,
+            "config": self.run.key.config,
             "weights": self.checkpoint.summary["weights_sha256"],
         }
 
     def lineage(self) -> dict[str, Any]:
         """What made the version, in digests: enough to find or to rebuild each part."""
         return {
-            "model": self.config.name,
-            "task": self.config.task,
-            "run_key": self.key.digest,
-            "data": self.key.data,
-            "config": self.key.config,
-            "code": self.key.code,
+            "model": self.run.config.name,
+            "task": self.run.config.task,
+            "run_key": self.run.key.digest,
+            "data": self.run.key.data,
+            "config": self.run.key.config,
+            "code": self.run.key.code,
             "libraries": library_versions(),
             "lock": lock_digest(),
             "processor": processor_name(),
-            "sources": self.sources_digest,
-            "removals": [removal.id for removal in self.removals.entries],
+            "sources": self.run.sources.digest,
+            "removals": [removal.id for removal in self.run.removals.entries],
             "documents": self.corpus.documents.key,
             "tokenizer": self.corpus.tokenizer.key,
             "shards": self.corpus.shards.key,
@@ -102,10 +95,10 @@ class Candidate:
         }
 
     def _lineage_of_task(self) -> dict[str, Any]:
-        if self.config.task == "language_modelling":
+        if self.run.config.task == "language_modelling":
             return {}
         return {
-            "base": self.base.to_json() if self.base else None,
+            "base": self.run.base.to_json() if self.run.base else None,
             "adaptation": self.checkpoint.summary.get("adaptation"),
         }
 
@@ -117,9 +110,9 @@ class Candidate:
         """
         verdict = self.report.verdict()
         values = {
-            "model": self.config.name,
-            "task": self.config.task,
-            "deciding": deciding_metric(self.config.task),
+            "model": self.run.config.name,
+            "task": self.run.config.task,
+            "deciding": deciding_metric(self.run.config.task),
             "version": version,
             "outcome": outcome or ("passed" if verdict.passed else "rejected"),
             "reason": verdict.reason,
@@ -135,14 +128,14 @@ class Candidate:
             "samples": self.report.samples(),
             "tables": self.report.tables(),
             "attention": self.report.attention(),
-            "base": self.base.designation if self.base else None,
+            "base": self.run.base.designation if self.run.base else None,
             "seconds": self.seconds,
             "fingerprints": {
                 **self.fingerprints,
-                "code": self.key.code,
-                "libraries": self.key.libraries,
+                "code": self.run.key.code,
+                "libraries": self.run.key.libraries,
             },
-            "config_yaml": self.config.to_yaml(),
+            "config_yaml": self.run.config.to_yaml(),
             "plan": {
                 "start": self.start.reason,
                 **self.checkpoint.plan().model_dump(mode="json"),
@@ -164,28 +157,28 @@ def _canaries(corpus: Corpus) -> dict[str, Any] | None:
     return found.to_json() if found and found.forbidden else None
 
 
-@task(
-    name="register",
-    task_run_name="register {candidate.config.name}",
-    cache_policy=NO_CACHE,
-    retries=1,
-    retry_delay_seconds=2,
-)
 def register_version(
-    candidate: Candidate, home: Home, tracked: TrackedRun, flow_run_id: str | None
+    candidate: Candidate, *, tracked: TrackedRun, flow_run_id: str | None
 ) -> Version:
-    """Write report and card, assemble the version folder, and register it with its verdict."""
+    """Write report and card, assemble the version folder, and register it with its verdict.
+
+    Args:
+        candidate: To become a version.
+        tracked: The MLflow run that it belongs to.
+        flow_run_id: Prefect flow run.
+    """
+    run = candidate.run
     data = candidate.report_data()
     verdict = candidate.report.verdict()
     page = render_report(data)
     folder = assemble_version(
-        home.work / f"version-{candidate.key.digest[:32]}",
+        run.home.work / f"version-{run.key.digest[:32]}",
         best=candidate.checkpoint.path / "best",
         tokenizer=candidate.corpus.tokenizer.path,
         evaluation=candidate.report.path,
         documents=candidate.corpus.documents.iter_rows(),
         sources=candidate.corpus.documents.sources(),
-        config=candidate.config.to_yaml(),
+        config=run.config.to_yaml(),
         report=page,
         card=render_card(data),
         lineage=candidate.lineage(),
@@ -194,17 +187,17 @@ def register_version(
             (document.id, sketch_text(document.text).to_bytes())
             for document in candidate.corpus.documents.iter_documents()
         ),
-        summary={"model": candidate.config.name, "verdict": verdict.reason},
+        summary={"model": run.config.name, "verdict": verdict.reason},
     )
     tracked.log_text(page, "report.html")
     gates = [gate.to_json() for gate in verdict.results]
     tracked.log_text(json.dumps(gates, indent=1), "gates.json")
-    tracked.log_text(candidate.config.to_yaml(), "config.yaml")
-    version = Registry(home).register(
-        candidate.config.name,
+    tracked.log_text(run.config.to_yaml(), "config.yaml")
+    version = Registry(run.home).register(
+        run.config.name,
         folder,
         run_id=tracked.run_id,
-        run_key=candidate.key.digest,
+        run_key=run.key.digest,
         passed=verdict.passed,
         verdict=verdict.reason,
         metrics=candidate.report.metrics(),
@@ -213,13 +206,13 @@ def register_version(
         description=f"{data.outcome}: {verdict.reason}",
         tags={
             **fact_tags(gates, candidate.corpus.documents.summary),
-            "task": candidate.config.task,
-            "run_base": candidate.key.base,
+            "task": run.config.task,
+            "run_base": run.key.base,
             "start_weights": candidate.start.weights_sha256 or "",
-            **({"base": candidate.base.designation} if candidate.base else {}),
+            **({"base": run.base.designation} if run.base else {}),
         },
-        task=candidate.config.task,
-        example=_EXAMPLES.get(candidate.config.task, "Once upon a time"),
+        task=run.config.task,
+        example=_EXAMPLES.get(run.config.task, "Once upon a time"),
     )
     shutil.rmtree(folder.path, ignore_errors=True)  # the registry has its own copy, and verified it
     logger.info("register: version %d of %s", version.number, version.model)

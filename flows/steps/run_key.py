@@ -53,6 +53,16 @@ class RunKey:
         """
         return digest({**self.__dict__, "start": None, "nonce": 0})
 
+    def tags(self) -> dict[str, str | None]:
+        """The parts as tags of an MLflow run, and the lock file beside them."""
+        return {
+            "data_fingerprint": self.data,
+            "config_fingerprint": self.config,
+            "code_digest": self.code,
+            "libraries_digest": self.libraries,
+            "lock_digest": lock_digest(),
+        }
+
 
 def run_key(*, data: str, config: str, start: str | None = None, nonce: int = 0) -> RunKey:
     """The key of a run with this data and configuration on the installed code."""

@@ -1,14 +1,11 @@
-"""Documents to a tokenizer and token shards, as a Prefect task."""
+"""Documents to a tokenizer and token shards."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import replace
 
-from prefect import task
-
 from flows.home.environment import Home
-from flows.steps.retries import RETRY_IO
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
@@ -22,7 +19,6 @@ from lmcore.training.start import Start
 logger = logging.getLogger(__name__)
 
 
-@task(name="tokenize", task_run_name="tokenize documents", timeout_seconds=24 * 3600, **RETRY_IO)
 def tokenize_documents(
     config: RunConfig,
     documents: DocumentSet,

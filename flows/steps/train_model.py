@@ -1,19 +1,15 @@
-"""Token shards to a checkpoint, as a Prefect task that shows and records its progress."""
+"""A corpus to a checkpoint: training that shows and records its progress."""
 
 from __future__ import annotations
 
 import logging
-
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
-from prefect.states import Cancelled
 
 from flows.home.artifact_keys import artifact_key
 from flows.home.environment import Home
 from flows.home.signals import stop_requested
 from flows.registry.tracking import TrackedRun
 from flows.steps.progress import Displays
+from flows.steps.run import Run
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.tokens.corpus import Corpus
@@ -22,7 +18,7 @@ from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.training import TaskPlans, train_task
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
-from lmcore.training.events import Listener, TrainingEvent, TrainingInterrupted
+from lmcore.training.events import Listener, TrainingEvent
 from lmcore.training.start import Start
 from lmcore.training.train import train
 from lmcore.training.trials.parts import PartModel, train_on_parts
@@ -32,18 +28,19 @@ logger = logging.getLogger(__name__)
 _LOOKS = {"tune_bits_per_byte": "bits/byte", "tune_loss_nats": "nats"}
 
 
-@task(name="train", task_run_name="train {config.name}", cache_policy=NO_CACHE)
-def train_model(
-    config: RunConfig,
-    corpus: Corpus,
-    home: Home,
-    tracked: TrackedRun,
-    nonce: int,
-    start: Start,
-    base: BaseModel | None = None,
-) -> Checkpoint | State[None]:
-    """Train, or go on with a training that was stopped; a stop ends the task Cancelled."""
-    with Displays(artifact_key("training", config.name)) as displays:
+def train_model(run: Run, corpus: Corpus, *, start: Start, tracked: TrackedRun) -> Checkpoint:
+    """Train, or go on with a training that was stopped.
+
+    Args:
+        run: What is trained, and where it is kept.
+        corpus: What is learnt from.
+        start: Where a language model begins.
+        tracked: Is sent the numbers of training.
+
+    Raises:
+        TrainingInterrupted: If the user stopped; the same call goes on.
+    """
+    with Displays(artifact_key("training", run.config.name)) as displays:
 
         def on_event(event: TrainingEvent) -> None:
             displays.show(event)
@@ -56,18 +53,15 @@ def train_model(
                 # What a resume will not train again must be in the store by now.
                 tracked.log_metrics({}, step=event.step)
 
-        try:
-            checkpoint = trained(
-                config,
-                corpus,
-                home,
-                start=start,
-                base=base,
-                nonce=nonce,
-                on_event=on_event,
-            )
-        except TrainingInterrupted as stop:
-            return Cancelled(message=str(stop))
+        checkpoint = trained(
+            run.config,
+            corpus,
+            run.home,
+            start=start,
+            base=run.base,
+            on_event=on_event,
+            nonce=run.key.nonce,
+        )
     summary = checkpoint.summary
     of_tune = next(
         f"{summary[key]:.3f} {unit}" for key, unit in _LOOKS.items() if summary.get(key) is not None
@@ -139,27 +133,20 @@ def trained(
     )
 
 
-@task(name="train-parts", task_run_name="train parts {config.name}", cache_policy=NO_CACHE)
-def train_parts(
-    config: RunConfig,
-    corpus: Corpus,
-    checkpoint: Checkpoint,
-    home: Home,
-) -> list[PartModel] | State[None]:
-    """Train on parts of the text too, so that the advice on more data can be given."""
-    try:
-        parts = train_on_parts(
-            Attempt(
-                store=ContentStore(home.content), work_dir=home.work, should_stop=stop_requested
-            ),
-            corpus,
-            model=config.model,
-            training=config.training,
-            whole=checkpoint,
-            shares=SHARES[:-1],
-        )
-    except TrainingInterrupted as stop:
-        return Cancelled(message=str(stop))
+def train_parts(run: Run, corpus: Corpus, *, whole: Checkpoint) -> list[PartModel]:
+    """Train on parts of the text too, so that the advice on more data can be given.
+
+    Raises:
+        TrainingInterrupted: If the user stopped; the same call goes on.
+    """
+    parts = train_on_parts(
+        Attempt(store=run.store, work_dir=run.home.work, should_stop=stop_requested),
+        corpus,
+        model=run.config.model,
+        training=run.config.training,
+        whole=whole,
+        shares=SHARES[:-1],
+    )
     for part in parts:
         logger.info(
             "train: on %.0f %% of the text, tune %.3f bits/byte",

@@ -1,0 +1,55 @@
+"""What a run begins with: is its name free for its task, and what is everything it depends on?"""
+
+from __future__ import annotations
+
+from flows.home.environment import Home
+from flows.registry.models import Registry
+from flows.registry.removals import current_removals
+from flows.steps.choose_start import champion_weights
+from flows.steps.evaluate_model import current_base
+from flows.steps.run import Run
+from flows.steps.run_key import data_digest, run_key
+from lmcore.artifacts import digest
+from lmcore.config import RunConfig
+from lmcore.data.ingest.ingest import SourceFingerprint
+from lmcore.errors import UserError
+
+
+def check_task(config: RunConfig, registry: Registry) -> None:
+    """A registered name stands for one task for ever.
+
+    Raises:
+        UserError: If versions of this name were made for another one.
+    """
+    others = {v.task for v in registry.versions(config.name)} - {config.task}
+    if others:
+        raise UserError(
+            f"name={config.name!r} is a model for {others.pop()} already, not for"
+            f" {config.task}; give this model a name of its own"
+        )
+
+
+def begin_run(config: RunConfig, *, home: Home, sources: SourceFingerprint) -> Run:
+    """Put together what the run depends on.
+
+    Args:
+        config: The pipeline's configuration.
+        home: Where everything is kept.
+        sources: The sources' files.
+
+    Raises:
+        UserError: If a task cannot start from the model that it names.
+        IntegrityError: If the files of that model are damaged.
+    """
+    registry = Registry(home)
+    everything = current_removals(registry)
+    removals = everything.for_model(config.name)
+    base = current_base(registry, config, everything.for_model(config.base or config.name))
+    settings = config.fingerprint()
+    key = run_key(
+        data=data_digest(sources.digest, removals),
+        # A new champion of the base model is a reason to train again.
+        config=digest([settings, base.key]) if base else settings,
+        start=champion_weights(config, registry),
+    )
+    return Run(config=config, home=home, key=key, sources=sources, removals=removals, base=base)

@@ -1,0 +1,39 @@
+"""A run before its first step: what it was asked for, and all that its key is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.home.environment import Home
+from flows.steps.run_key import RunKey
+from lmcore.artifacts import ContentStore
+from lmcore.config import RunConfig
+from lmcore.data.copies.removal import Removals
+from lmcore.data.ingest.ingest import SourceFingerprint
+from lmcore.tasks.base_model import BaseModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What every step of a run may ask for.
+
+    Attributes:
+        config: The pipeline's configuration.
+        home: Where everything is kept.
+        key: Digests of all that the run depends on.
+        sources: The sources' files, whatever was removed of them.
+        removals: What must be forgotten by now.
+        base: The language model that a task starts from; None: there is none.
+    """
+
+    config: RunConfig
+    home: Home
+    key: RunKey
+    sources: SourceFingerprint
+    removals: Removals
+    base: BaseModel | None
+
+    @property
+    def store(self) -> ContentStore:
+        """Where the steps' results go."""
+        return ContentStore(self.home.content)

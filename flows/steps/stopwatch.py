@@ -1,0 +1,43 @@
+"""How long the steps of a run take, and the places between them where it may be stopped."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from flows.home.signals import stop_requested
+
+
+class RunStopped(KeyboardInterrupt):
+    """The user asked to stop between two steps, or in one; everything done is saved."""
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by step, for the report and for `--json`."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+    cores_before: float = field(default_factory=lambda: sum(os.times()[:4]))
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time one step; a stop that was asked for takes effect before the next one."""
+        if stop_requested():
+            raise RunStopped(f"stopped before the step {name}; finished steps are kept")
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - start, 3)
+
+    def total(self) -> dict[str, float]:
+        """The steps and their total."""
+        return {**self.seconds, "total": round(time.perf_counter() - self.started, 3)}
+
+    def core_seconds(self) -> float:
+        """Processor time of this process and of those that it waited for, until now."""
+        return round(sum(os.times()[:4]) - self.cores_before, 3)
