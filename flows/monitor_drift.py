@@ -37,6 +37,7 @@ from lmcore.data.documents import DocumentSet
 from lmcore.errors import NotFoundError, UserError
 from lmcore.evaluation.drift.monitor import Monitoring, Watched, monitor_documents
 from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.tasks.task import TASKS
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def monitor(config: RunConfig) -> Answer:
         UserError: If it is no language model.
     """
     home = current()
-    if config.task != "language_modelling":
+    if not TASKS[config.task].is_language_model:
         raise UserError(
             f"task={config.task}: drift is measured in bits per byte, so monitor the language model"
             " that it starts from"

@@ -194,7 +194,7 @@ class _Pipeline:
     def _parts(self, run: Run, corpus: Corpus, whole: Checkpoint) -> list[PartModel]:
         """Models of parts of the text, where the advice on more data is wanted."""
         config = run.config
-        if not config.gates.data_sufficiency.enabled or config.task != "language_modelling":
+        if not config.gates.data_sufficiency.enabled or not run.task.is_language_model:
             return []
         with self.watch.step("train_parts"):
             return _result(tasks.train_parts(run, corpus=corpus, whole=whole, return_state=True))

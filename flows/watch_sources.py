@@ -31,6 +31,7 @@ from flows.notices.events import emit_arrived
 from lmcore.artifacts import atomic_write
 from lmcore.config import RunConfig
 from lmcore.data.sources.located import fingerprint_sources, glance_at_sources
+from lmcore.tasks.task import TASKS
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def _monitor(home: Home, config: RunConfig) -> None:
     """Measure whether the champion drifts on the new text; retraining does not depend on it."""
     from flows.registry.models import Registry
 
-    if config.task != "language_modelling":
+    if not TASKS[config.task].is_language_model:
         return
     champion = Registry(home).aliases(config.name).get("champion")
     if champion is None or importlib.util.find_spec(_MONITOR) is None:

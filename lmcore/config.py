@@ -15,7 +15,7 @@ import types
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
@@ -30,6 +30,7 @@ from lmcore.evaluation.drift.config import MonitorConfig
 from lmcore.model.config import ModelConfig
 from lmcore.settings import Section
 from lmcore.tasks.config import FineTuningConfig
+from lmcore.tasks.task import LANGUAGE_MODELLING, TASKS, TaskName
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -37,8 +38,6 @@ TRAINING_BOUNDS = ("budget_seconds", "max_steps", "max_epochs")
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 # Sections and keys that shape neither a model nor its verdict.
 _NOT_OF_THE_MODEL = ("schedule", "promote", "monitor", "timeline")
-Task = Literal["language_modelling", "sentiment", "translation", "summarization"]
-_TARGETS = {"sentiment": "label", "translation": "translation", "summarization": "summary"}
 
 
 class ScheduleConfig(Section):
@@ -96,7 +95,7 @@ class RunConfig(Section):
     """Everything that one run of the pipeline is told."""
 
     name: str = Field(pattern=f"^{MODEL_NAME}$", description="Registered model name.")
-    task: Task = "language_modelling"
+    task: TaskName = LANGUAGE_MODELLING.name
     base: str | None = Field(None, description="Registered model to start from; tasks only.")
     sources: list[SourceConfig] = Field(min_length=1)
     data: DataConfig = Field(default_factory=DataConfig)
@@ -113,9 +112,10 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _task_fits(self) -> RunConfig:
-        if self.task != "sentiment" and "bias_task" in self.gates.required:
+        task = TASKS[self.task]
+        if "bias_task" in self.gates.required and "bias_task" not in task.gates:
             raise ValueError("gates.required: bias_task is a gate of sentiment; take it out")
-        if self.task == "language_modelling":
+        if task.is_language_model:
             if self.base is not None:
                 raise ValueError("base is for tasks that start from a language model; leave it out")
             if self.gates.data_sufficiency.enabled and self.training.start != "scratch":
@@ -137,12 +137,12 @@ class RunConfig(Section):
             if source.target_field is None and source.format != "parallel":
                 raise ValueError(
                     f"sources.{index}.target_field is missing; task {self.task} needs the column"
-                    f" of the {_TARGETS[self.task]}"
+                    f" of the {task.target}"
                 )
             if source.target_field == source.text_field and source.format != "parallel":
                 raise ValueError(
                     f"sources.{index}.target_field={source.target_field!r} is the text itself; name"
-                    f" the column of the {_TARGETS[self.task]}"
+                    f" the column of the {task.target}"
                 )
         if self.data.unit not in ("auto", "record"):
             raise ValueError(

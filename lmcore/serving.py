@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmcore.errors import UserError
+from lmcore.tasks.task import LANGUAGE_MODELLING
 from lmcore.version_folder import VersionFolder, open_version
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ ANSWER_COLUMNS = {
 
 def input_column(task: str) -> str:
     """Name of the column that a model for this task reads."""
-    return "prompt" if task == "language_modelling" else "text"
+    return "prompt" if task == LANGUAGE_MODELLING.name else "text"
 
 
 class RequestError(UserError):

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from flows.home.artifact_keys import artifact_key
 from flows.home.environment import Home, current
-from flows.registry.deciding import deciding_metric
 from flows.registry.history import Event, read_history
 from flows.registry.last_run import last_run
 from flows.registry.models import Registry
@@ -41,6 +40,7 @@ from lmcore.reporting.values import finite, instant
 from lmcore.reporting.version.facts.data import Documents
 from lmcore.reporting.version.facts.gates import read_gates
 from lmcore.reporting.version.facts.report import Timings
+from lmcore.tasks.task import LANGUAGE_MODELLING, task_named
 
 logger = logging.getLogger(__name__)
 
@@ -120,13 +120,13 @@ def _history(registry: Registry, name: str) -> ModelHistory:
     last = last_run(registry, name) or {}
     versions = registry.versions(name)
     task = last.get("task") or (versions[-1].task if versions else None)
-    task = str(task or "language_modelling")
+    task = str(task or LANGUAGE_MODELLING.name)
     schedule = last.get("schedule")
     looks = map(DriftEntry.from_json, monitor_results(registry.home, name))
     return ModelHistory(
         model=name,
         task=task,
-        deciding=deciding_metric(task),
+        deciding=task_named(task).deciding.name,
         schedule=str(schedule) if schedule else None,
         last_run=LastRun.from_json(last),
         versions=[_version(version) for version in versions],

@@ -39,6 +39,7 @@ from flows.registry.versions import RUN_KEY_TAG, Version, check_name, clean, des
 from lmcore.artifacts import fsync_directory
 from lmcore.errors import IntegrityError, NotFoundError, PromotionConflictError, UserError
 from lmcore.serving import ANSWER_COLUMNS, PARAMETERS, input_column
+from lmcore.tasks.task import LANGUAGE_MODELLING
 from lmcore.version_folder import VersionFolder, open_version
 
 _ALIASES = ("champion", "previous", "challenger")
@@ -213,7 +214,7 @@ class Registry:
         verdict: str,
         metrics: Mapping[str, Any],
         fingerprints: Mapping[str, str | None],
-        task: str = "language_modelling",
+        task: str = LANGUAGE_MODELLING.name,
         example: str = "Once upon a time",
         flow_run_id: str | None = None,
         description: str = "",
@@ -479,7 +480,7 @@ def requirements() -> list[str]:
 
 
 def _signature(task: str) -> ModelSignature:
-    if task != "language_modelling":
+    if task != LANGUAGE_MODELLING.name:
         return ModelSignature(
             inputs=Schema([ColSpec("string", input_column(task))]),
             outputs=Schema([ColSpec(kind, name) for name, kind in ANSWER_COLUMNS.items()]),

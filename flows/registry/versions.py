@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lmcore.errors import UserError
+from lmcore.tasks.task import LANGUAGE_MODELLING
 
 RUN_KEY_TAG = "lmcore.run_key"
 #: What a page over many versions needs, without the files of any.
@@ -70,7 +71,7 @@ class Version:
     @property
     def task(self) -> str:
         """What it is a model for."""
-        return self.tags.get("task", "language_modelling")
+        return self.tags.get("task", LANGUAGE_MODELLING.name)
 
     def gates(self) -> list[Any]:
         """Outcome and sentence of each gate, without evidence; empty where nothing is recorded."""

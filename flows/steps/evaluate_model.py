@@ -18,6 +18,7 @@ from lmcore.evaluation.evaluate import ChampionInput, evaluate_model
 from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.judging.evaluate import evaluate_task
+from lmcore.tasks.task import LANGUAGE_MODELLING
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.trials.parts import PartModel
 
@@ -44,7 +45,7 @@ def evaluate(
         parts: Models trained on parts of the text, where the advice on more data is wanted.
     """
     config = run.config
-    if config.task != "language_modelling":
+    if not run.task.is_language_model:
         return evaluate_task(
             run.store,
             corpus,
@@ -95,7 +96,7 @@ def current_base(
             " null to start from random weights"
         )
     version = registry.version(config.base, number)
-    if version.task != "language_modelling":
+    if version.task != LANGUAGE_MODELLING.name:
         raise UserError(
             f"base: {config.base} is a model for {version.task}; a task starts from a language"
             " model"

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flows.registry.deciding import deciding_metric
 from flows.registry.models import Registry
 from flows.registry.tracking import TrackedRun
 from flows.registry.versions import Version, fact_tags
@@ -29,13 +28,6 @@ from lmcore.training.start import Start
 from lmcore.version_folder import assemble_version
 
 logger = logging.getLogger(__name__)
-
-#: Input that MLflow shows and tries.
-_EXAMPLES = {
-    "sentiment": "It was well worth the wait.",
-    "translation": "A man reads a letter.",
-    "summarization": "The council met on Monday. It spoke about the bridge. Work begins in May.",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +87,7 @@ class Candidate:
         }
 
     def _lineage_of_task(self) -> dict[str, Any]:
-        if self.run.config.task == "language_modelling":
+        if self.run.task.is_language_model:
             return {}
         return {
             "base": self.run.base.to_json() if self.run.base else None,
@@ -112,7 +104,7 @@ class Candidate:
         values = {
             "model": self.run.config.name,
             "task": self.run.config.task,
-            "deciding": deciding_metric(self.run.config.task),
+            "deciding": self.run.task.deciding.name,
             "version": version,
             "outcome": outcome or ("passed" if verdict.passed else "rejected"),
             "reason": verdict.reason,
@@ -212,7 +204,7 @@ def register_version(
             **({"base": run.base.designation} if run.base else {}),
         },
         task=run.config.task,
-        example=_EXAMPLES.get(run.config.task, "Once upon a time"),
+        example=run.task.example,
     )
     shutil.rmtree(folder.path, ignore_errors=True)  # the registry has its own copy, and verified it
     logger.info("register: version %d of %s", version.number, version.model)

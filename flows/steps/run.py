@@ -11,6 +11,7 @@ from lmcore.config import RunConfig
 from lmcore.data.copies.removal import Removals
 from lmcore.data.ingest.ingest import SourceFingerprint
 from lmcore.tasks.base_model import BaseModel
+from lmcore.tasks.task import TASKS, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,11 @@ class Run:
     sources: SourceFingerprint
     removals: Removals
     base: BaseModel | None
+
+    @property
+    def task(self) -> Task:
+        """What is learnt."""
+        return TASKS[self.config.task]
 
     @property
     def store(self) -> ContentStore:

@@ -14,6 +14,7 @@ from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.data.tokens.tokenizer import adopt_tokenizer, fit_tokenizer
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.base_model import adopt_tokenizer as adopt_base_tokenizer
+from lmcore.tasks.task import TASKS
 from lmcore.training.start import Start
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def tokenize_documents(
         start: A training that goes on from a model keeps its tokenizer, and what it may not emit.
         base: A task that starts from a language model takes over its tokenizer.
     """
-    store = ContentStore(home.content)
+    store, task = ContentStore(home.content), TASKS[config.task]
     if base is not None:
         tokenizer = adopt_base_tokenizer(store, base)
     elif start is not None and start.tokenizer is not None:
@@ -49,10 +50,10 @@ def tokenize_documents(
             store,
             documents,
             config=config.tokenizer,
-            with_targets=config.task in ("translation", "summarization"),
+            with_targets=task.writes_text,
         )
     planned = None
-    if config.policy.canaries == "in_run" and config.task == "language_modelling":
+    if config.policy.canaries == "in_run" and task.is_language_model:
         planned = plan_canaries(documents, seed=config.training.seed)
     if start is not None and start.canaries:
         planned = replace(planned or CanarySet(key="none"), inherited=start.canaries)

@@ -15,6 +15,7 @@ from lmcore.config import RunConfig
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.gates.data_sufficiency import SHARES
 from lmcore.tasks.base_model import BaseModel
+from lmcore.tasks.task import TASKS
 from lmcore.tasks.training import TaskPlans, train_task
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
@@ -112,7 +113,8 @@ def trained(
         should_stop=stop_requested,
     )
     training = config.training.model_copy(update={"start": start.origin})
-    if config.task == "language_modelling":
+    task = TASKS[config.task]
+    if task.is_language_model:
         return train(
             attempt,
             corpus,
@@ -124,7 +126,7 @@ def trained(
     return train_task(
         attempt,
         corpus,
-        task=config.task,
+        task=task,
         model=config.model,
         training=training,
         options=config.fine_tuning,

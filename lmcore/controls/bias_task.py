@@ -23,10 +23,11 @@ from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.evaluation.config import GateName
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.config import ModelConfig
-from lmcore.tasks.config import FineTuningConfig, TaskName
+from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.gates.bias_pairs import PAIRS, measure_task_bias
 from lmcore.tasks.gates.bias_task import bias_task
 from lmcore.tasks.prediction import Predictor
+from lmcore.tasks.task import TASKS, TaskName
 from lmcore.tasks.training import train_task
 from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
@@ -124,7 +125,7 @@ def trained(
     checkpoint = train_task(
         Attempt(store=bench.store, work_dir=bench.folder / "work", should_stop=bench.should_stop),
         make_corpus(bench.store, made, tokenizer),
-        task=task,
+        task=TASKS[task],
         model=MODEL,
         training=TrainingConfig(seed=bench.seed, **training),
         options=FineTuningConfig(adaptation_share=0.0, word_counts=word_counts),

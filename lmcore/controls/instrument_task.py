@@ -22,10 +22,10 @@ from lmcore.controls.instrument import Mixing, as_kind, unmasked
 from lmcore.data.documents import Document
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.language_model import RecurrentAttentionLM
-from lmcore.tasks.config import TaskName
 from lmcore.tasks.gates.instrument import instrument, probe_classifier, probe_writer
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.prediction import Predictor
+from lmcore.tasks.task import TASKS, TaskName
 
 _TRAINING: Mapping[str, Any] = {**TRAINING, "max_steps": 20, "batch_size": 16, "evaluations": 1}
 _DOCUMENTS = 400
@@ -63,7 +63,7 @@ def _judged(
         broken(predictor)
     judged = list(made.iter_documents("validation"))
     facts: dict[str, Any] = {"seen_by_base": 0, "tokenizer_split": "train"}
-    if task == "sentiment":
+    if TASKS[task].chooses_label:
         table = predictor.probabilities(predictor.encode([d.text for d in judged]))
         found = probe_classifier(predictor, judged, probabilities=table, **facts)
     else:

@@ -1,13 +1,9 @@
 """How a language model becomes a classifier, a translator or a summarizer."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from lmcore.settings import Section
-
-TaskName = Literal["sentiment", "translation", "summarization"]
-TASKS: tuple[TaskName, ...] = ("sentiment", "translation", "summarization")
+from lmcore.tasks.task import Task
 
 
 class FineTuningConfig(Section):
@@ -63,12 +59,11 @@ class FineTuningConfig(Section):
         None, ge=0, le=64, description="null: 3 for summaries, else off."
     )
 
-    def copies(self, task: TaskName) -> bool:
+    def copies(self, task: Task) -> bool:
         """Whether the model gets a pointer for the task."""
-        return task == "summarization" if self.copying is None else self.copying
+        return task.copies if self.copying is None else self.copying
 
-    def no_repeat(self, task: TaskName) -> int:
+    def no_repeat(self, task: Task) -> int:
         """Tokens in a row that may not come twice in an output; 0: no such rule."""
-        if self.no_repeat_ngram_size is not None:
-            return self.no_repeat_ngram_size
-        return 3 if task == "summarization" else 0
+        own = self.no_repeat_ngram_size
+        return task.no_repeat_ngram_size if own is None else own

@@ -33,8 +33,7 @@ from lmcore.training.step import to_tensor
 FloatArray = npt.NDArray[np.float64]
 
 _LANES = 32
-# A translation is rarely more than so much longer than its source.
-_LONGER = 2.0
+# Where an output is bounded by its source: beyond the bound, for the shortest ones.
 _MORE_TOKENS = 12
 
 
@@ -73,7 +72,7 @@ class Predictor:
         self.tokenizer = tokenizer
         self.model: TextClassifier | RecurrentAttentionLM = (
             load_classifier(weights, device)
-            if self.record.task == "sentiment"
+            if self.record.kind.chooses_label
             else load_model(weights, device)
         )
         self.familiarity = Familiarity.read(weights, vocab_size=tokenizer.vocab_size)
@@ -84,7 +83,7 @@ class Predictor:
         cleaned, problems = _cleaned(texts)
         examples = self.encode(cleaned)
         empty = [not text.strip() for text in cleaned]
-        if record.task == "sentiment":
+        if record.kind.chooses_label:
             outputs, probabilities = self._classes(examples, empty)
         else:
             outputs, probabilities = self._written(examples, empty), [None] * len(texts)
@@ -204,8 +203,8 @@ class Predictor:
         assert isinstance(self.model, RecurrentAttentionLM)
         longest = max(len(example.source) for example in examples)
         limit = record.max_target_tokens
-        if record.task == "translation":
-            limit = min(limit, math.ceil(_LONGER * longest) + _MORE_TOKENS)
+        if (growth := record.kind.max_growth) is not None:
+            limit = min(limit, math.ceil(growth * longest) + _MORE_TOKENS)
         config = BeamConfig(
             beam_size=record.beam_size,
             max_tokens=limit,

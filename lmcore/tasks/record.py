@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from lmcore.artifacts import atomic_write
 from lmcore.errors import IntegrityError
 from lmcore.settings import Section
-from lmcore.tasks.config import TaskName
+from lmcore.tasks.task import TASKS, Task, TaskName
 
 RECORD_FILE = "task.json"
 
@@ -41,6 +41,11 @@ class TaskRecord(Section):
     beam_size: int
     length_penalty: float
     no_repeat_ngram_size: int
+
+    @property
+    def kind(self) -> Task:
+        """The task itself."""
+        return TASKS[self.task]
 
     def write(self, folder: Path) -> None:
         """Write it into a folder of weights."""

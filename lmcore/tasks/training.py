@@ -23,8 +23,9 @@ from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import load_model
 from lmcore.model.transfer import shape_of
 from lmcore.tasks.base_model import BaseModel
-from lmcore.tasks.config import FineTuningConfig, TaskName
+from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.learning.stage import Stage
+from lmcore.tasks.task import Task
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
@@ -71,7 +72,7 @@ def train_task(
     attempt: Attempt,
     corpus: Corpus,
     *,
-    task: TaskName,
+    task: Task,
     model: ModelConfig,
     training: TrainingConfig,
     options: FineTuningConfig,
@@ -98,7 +99,7 @@ def train_task(
     shape = model_shape(model, base)
     initial, first = base.weights if base else None, None
     remaining = training
-    if task == "sentiment" and options.adaptation_share > 0:
+    if task.chooses_label and options.adaptation_share > 0:
         own, remaining = shared(training, options.adaptation_share, started=base is not None)
         first = train(
             replace(attempt, on_event=_in_stage(attempt.on_event, ADAPTATION)),
@@ -109,11 +110,11 @@ def train_task(
             initial=initial,
         )
         initial = first.path / "best"
-    if task == "sentiment" and initial is not None:
+    if task.chooses_label and initial is not None:
         rate = remaining.learning_rate * _ADAPTED_RATE
         remaining = remaining.model_copy(update={"learning_rate": rate})
     inputs = {
-        "task": task,
+        "task": task.name,
         "documents": corpus.documents.key,
         "tokenizer": corpus.tokenizer.key,
         "shards": corpus.shards.key,
@@ -149,7 +150,7 @@ def train_task(
         stage.describe(output)
         return {
             **summary,
-            "task": task,
+            "task": task.name,
             "examples": stage.facts(),
             "base": base.to_json() if base else None,
             "adaptation": _facts(first),

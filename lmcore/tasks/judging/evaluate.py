@@ -42,7 +42,6 @@ from lmcore.evaluation.report import (
     write_json,
 )
 from lmcore.tasks.base_model import BaseModel
-from lmcore.tasks.config import TaskName
 from lmcore.tasks.gates import instrument, overfitting
 from lmcore.tasks.gates import quality as merit
 from lmcore.tasks.gates.bias_task import bias_task
@@ -50,6 +49,7 @@ from lmcore.tasks.judging.classification import classify
 from lmcore.tasks.judging.comparison import Judging
 from lmcore.tasks.judging.evidence import TaskEvidence, judged_documents
 from lmcore.tasks.judging.writing import write_texts
+from lmcore.tasks.task import TaskName
 
 CODE_MODULES = ("lmcore.data", "lmcore.evaluation", "lmcore.model", "lmcore.tasks")
 PREDICTIONS_FILE = "predictions.parquet"

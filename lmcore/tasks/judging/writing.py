@@ -11,7 +11,6 @@ import numpy.typing as npt
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.errors import UserError
 from lmcore.evaluation.statistics.intervals import Sums
-from lmcore.tasks.config import TaskName
 from lmcore.tasks.gates.instrument import probe_writer
 from lmcore.tasks.gates.overfitting import FitFacts
 from lmcore.tasks.gates.quality import Compared
@@ -29,6 +28,7 @@ from lmcore.tasks.judging.metrics import Measured
 from lmcore.tasks.judging.pretraining import gain_from_base
 from lmcore.tasks.learning.examples import by_length
 from lmcore.tasks.prediction import Predictor
+from lmcore.tasks.task import TaskName
 
 _LANES = 32
 _MAX_SAMPLE_CHARACTERS = 1_500

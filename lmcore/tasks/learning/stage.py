@@ -25,7 +25,7 @@ from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
 from lmcore.model.transfer import copy_weights
-from lmcore.tasks.config import FineTuningConfig, TaskName
+from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.judging.evidence import lengths_ledger
 from lmcore.tasks.labels import Labels, find_labels
 from lmcore.tasks.learning.calibration import fit_factors, fit_temperature
@@ -36,6 +36,7 @@ from lmcore.tasks.learning.objectives import Classification, SourceToTarget, cou
 from lmcore.tasks.learning.word_counts import WordCounts
 from lmcore.tasks.prediction import class_logits, word_logits
 from lmcore.tasks.record import TaskRecord
+from lmcore.tasks.task import Task
 from lmcore.training.checkpoint import Consumed
 from lmcore.training.config import TrainingConfig
 from lmcore.training.run import Subject
@@ -62,7 +63,7 @@ class Stage:
     """
 
     corpus: Corpus
-    task: TaskName
+    task: Task
     shape: ModelConfig
     training: TrainingConfig
     options: FineTuningConfig
@@ -77,12 +78,12 @@ class Stage:
                 raise SourceError(
                     f"{document.name}: no target; give each source of the task a target_field"
                 )
-        if self.task == "sentiment":
+        if self.task.chooses_label:
             self.labels = find_labels([document.target for document in train])
             self.train_labels = self.labels.index(d.target for d in train)
             self.tune_labels = self.labels.index(d.target for d in tune)
         self.train, self.tune = self._encoded(train), self._encoded(tune)
-        if self.task != "sentiment":
+        if self.task.writes_text:
             # Attention must reach from the last word of the target to the first of the source, in
             # twice what was ever seen; no weight depends on it.
             most = self.options.max_source_tokens + self.options.max_target_tokens + 2
@@ -115,7 +116,7 @@ class Stage:
             documents,
             self.corpus.loaded,
             max_source=options.max_source_tokens,
-            max_target=None if self.task == "sentiment" else options.max_target_tokens,
+            max_target=None if self.task.chooses_label else options.max_target_tokens,
         )
 
     @property
@@ -269,7 +270,7 @@ class Stage:
                 temperature = fit_temperature(logits, labels)
             options = self.options
             record = TaskRecord(
-                task=self.task,
+                task=self.task.name,
                 labels=self.labels.names if self.labels else (),
                 shares=self.labels.shares if self.labels else (),
                 temperature=temperature,

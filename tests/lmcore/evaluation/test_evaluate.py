@@ -30,6 +30,7 @@ from lmcore.evaluation.memory.difficulty_reference import score_reference
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.tasks.task import LANGUAGE_MODELLING
 from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 from lmcore.training.train import train
@@ -200,6 +201,7 @@ def test_a_sound_first_model_passes(report):
         "data_sufficiency": "SKIPPED",
         "pii": "PASS",
     }
+    assert tuple(outcomes(report)) == LANGUAGE_MODELLING.gates
     verdict = report.verdict()
     assert verdict.passed
     assert report.summary["passed"]
@@ -216,7 +218,8 @@ def test_metrics_have_contract_names_and_agree_with_the_tables(report, easy):
     for metric in metrics.values():
         assert set(metric) == {"value", "lower", "upper", "unit", "n"}
     table = report.scores("validation")
-    value = metrics["val_bits_per_byte"]
+    value = metrics[LANGUAGE_MODELLING.deciding.name]
+    assert value["unit"] == LANGUAGE_MODELLING.deciding.unit
     assert value["value"] == pytest.approx(table.total_bits_per_byte())
     assert value["lower"] < value["value"] < value["upper"]
     assert value["n"] == 24

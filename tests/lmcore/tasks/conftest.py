@@ -17,6 +17,7 @@ from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.judging.evaluate import evaluate_task
+from lmcore.tasks.task import TASKS
 from lmcore.tasks.training import train_task
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
@@ -83,7 +84,7 @@ class Bench:
             self.store,
             documents,
             config=config.tokenizer,
-            with_targets=config.task != "sentiment",
+            with_targets=TASKS[config.task].writes_text,
         )
         return make_corpus(self.store, documents, tokenizer)
 
@@ -93,7 +94,7 @@ class Bench:
         return train_task(
             Attempt(store=self.store, work_dir=self.root / "work", **attended),
             self.prepared(config),
-            task=config.task,
+            task=TASKS[config.task],
             model=config.model,
             training=config.training,
             options=options.pop("settings", config.fine_tuning),

@@ -15,6 +15,7 @@ from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.learning.classifier import TextClassifier, load_classifier
 from lmcore.tasks.learning.stage import Stage
 from lmcore.tasks.prediction import Predictor, class_logits
+from lmcore.tasks.task import SENTIMENT
 from lmcore.training.events import TrainingInterrupted
 
 pytestmark = pytest.mark.slow
@@ -36,6 +37,8 @@ def test_it_learns_and_is_judged_beside_its_baselines(bench: Any, reviews: Rows)
     assert metrics["baseline_words_accuracy"]["value"] > 0.9
     assert {"macro_f1", "baseline_macro_f1", "calibration_error", "params"} <= set(metrics)
     found = outcomes(report)
+    assert tuple(found) == SENTIMENT.gates
+    assert metrics[SENTIMENT.deciding.name]["unit"] == SENTIMENT.deciding.unit
     assert {found[g] for g in ("instrument", "provenance", "competence", "overfitting")} == {"PASS"}
     assert found["champion"] == "SKIPPED"
     captions = [table["caption"][:9] for table in report.tables()]
@@ -127,7 +130,7 @@ def test_a_network_that_learnt_nothing_does_not_spoil_what_counted_words_say(
     config = bench.config("sentiment", reviews(600), max_steps=1)
     stage = Stage(
         corpus=bench.prepared(config),
-        task="sentiment",
+        task=SENTIMENT,
         shape=config.model,
         training=config.training,
         options=scratch,

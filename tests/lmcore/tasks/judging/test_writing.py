@@ -13,6 +13,7 @@ from lmcore.tasks.judging.attention import attention_map
 from lmcore.tasks.learning.examples import Example, ExampleOrder
 from lmcore.tasks.learning.objectives import stream_batch
 from lmcore.tasks.prediction import Predictor
+from lmcore.tasks.task import TRANSLATION
 
 WORDS = dict(
     zip(
@@ -39,6 +40,8 @@ def test_a_translator_beats_its_dictionary(bench: Any) -> None:
     report = bench.judge(config, checkpoint)
     metrics = report.metrics()
     gates = {gate.gate: gate for gate in report.verdict().results}
+    assert tuple(gates) == TRANSLATION.gates
+    assert metrics[TRANSLATION.deciding.name]["unit"] == TRANSLATION.deciding.unit
     assert metrics["bleu"]["value"] > metrics["baseline_bleu"]["value"] + 20
     # Both know the words; in their order, of which chrF sees less, only the model can be right.
     assert metrics["chrf"]["value"] > metrics["baseline_chrf"]["value"]
