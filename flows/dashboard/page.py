@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from flows.home.artifact_keys import artifact_key
 from flows.home.environment import Home, current
-from flows.registry.history import Event, read_history
+from flows.registry.history import read_history
 from flows.registry.last_run import last_run
 from flows.registry.models import Registry
 from flows.registry.monitor_results import monitor_results
@@ -25,21 +25,9 @@ from flows.registry.tracking import recent_runs
 from flows.registry.versions import Version
 from lmcore.artifacts import atomic_write
 from lmcore.errors import UserError
-from lmcore.reporting.dashboard.facts import (
-    DriftEntry,
-    EventEntry,
-    LastRun,
-    ModelHistory,
-    PipelineData,
-    RunEntry,
-    VersionEntry,
-)
+from lmcore.reporting.dashboard.facts import ModelHistory, PipelineData, VersionEntry
 from lmcore.reporting.dashboard.page import render_dashboard
-from lmcore.reporting.estimates import read_metrics
-from lmcore.reporting.values import finite, instant
-from lmcore.reporting.version.facts.data import Documents
-from lmcore.reporting.version.facts.gates import read_gates
-from lmcore.reporting.version.facts.report import Timings
+from lmcore.reporting.values import finite
 from lmcore.tasks.task import LANGUAGE_MODELLING, task_named
 
 logger = logging.getLogger(__name__)
@@ -122,17 +110,16 @@ def _history(registry: Registry, name: str) -> ModelHistory:
     task = last.get("task") or (versions[-1].task if versions else None)
     task = str(task or LANGUAGE_MODELLING.name)
     schedule = last.get("schedule")
-    looks = map(DriftEntry.from_json, monitor_results(registry.home, name))
     return ModelHistory(
         model=name,
         task=task,
         deciding=task_named(task).deciding.name,
         schedule=str(schedule) if schedule else None,
-        last_run=LastRun.from_json(last),
+        last_run=last,
         versions=[_version(version) for version in versions],
-        events=[e for event in read_history(registry, name).events if (e := _event(event))],
-        runs=[_run(run) for run in recent_runs(registry.home, model=name, limit=_RUNS)],
-        drift=[look for look in looks if look is not None],
+        events=[event.to_json() for event in read_history(registry, name).events],
+        runs=recent_runs(registry.home, model=name, limit=_RUNS),
+        drift=monitor_results(registry.home, name),
     )
 
 
@@ -145,47 +132,14 @@ def _version(version: Version) -> VersionEntry:
         verdict=version.verdict,
         aliases=version.aliases,
         quarantined=version.quarantined,
-        metrics=read_metrics(version.metrics),
-        gates=read_gates(version.gates()),
-        documents=Documents.from_json(version.data()),
-        timings=Timings.from_json(cost.get("seconds")),
-        core_seconds=finite(cost.get("core_seconds")),
+        metrics=version.metrics,
+        gates=version.gates(),
+        documents=version.data(),
+        seconds=cost.get("seconds"),
+        core_seconds=cost.get("core_seconds"),
         run_id=version.run_id,
         flow_run_id=version.flow_run_id,
     )
-
-
-def _event(event: Event) -> EventEntry | None:
-    at = instant(event.at)
-    if at is None:  # a tag that somebody edited
-        return None
-    return EventEntry(
-        at=at,
-        action=str(event.action),
-        from_version=event.from_version,
-        to_version=event.to_version,
-        who=str(event.who),
-        reason=str(event.reason),
-    )
-
-
-def _run(run: dict[str, Any]) -> RunEntry:
-    tags = run["tags"]
-    return RunEntry(
-        run_id=run["run_id"],
-        experiment_id=run["experiment_id"],
-        name=run["name"],
-        state=run["state"],
-        started=_time(run["started"]),
-        ended=_time(run["ended"]) if run["ended"] else None,
-        outcome=str(tags.get("outcome", "")),
-        version=str(tags.get("version", "")),
-        flow_run_id=tags.get("prefect_flow_run_id") or None,
-    )
-
-
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _web(address: str) -> str | None:

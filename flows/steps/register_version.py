@@ -101,46 +101,45 @@ class Candidate:
         elsewhere may say more.
         """
         verdict = self.report.verdict()
-        values = {
-            "model": self.run.config.name,
-            "task": self.run.config.task,
-            "deciding": self.run.task.deciding.name,
-            "version": version,
-            "outcome": outcome or ("passed" if verdict.passed else "rejected"),
-            "reason": verdict.reason,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "metrics": self.report.metrics(),
-            "champion": self.champion,
-            "gates": [gate.to_json() for gate in verdict.results],
-            "curve": self.checkpoint.log(),
-            "best_step": self.checkpoint.summary["best_step"],
-            "documents": self.corpus.documents.summary,
-            "account": {**self.corpus.documents.account(), **self.report.account()},
-            "sources": self.corpus.documents.sources(),
-            "samples": self.report.samples(),
-            "tables": self.report.tables(),
-            "attention": self.report.attention(),
-            "base": self.run.base.designation if self.run.base else None,
-            "seconds": self.seconds,
-            "fingerprints": {
+        return ReportData(
+            model=self.run.config.name,
+            task=self.run.config.task,
+            deciding=self.run.task.deciding.name,
+            version=version,
+            outcome=outcome or ("passed" if verdict.passed else "rejected"),
+            reason=verdict.reason,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            metrics=self.report.metrics(),
+            champion=self.champion,
+            gates=[gate.to_json() for gate in verdict.results],
+            curve=self.checkpoint.log(),
+            best_step=self.checkpoint.summary["best_step"],
+            documents=self.corpus.documents.summary,
+            account={**self.corpus.documents.account(), **self.report.account()},
+            sources=self.corpus.documents.sources(),
+            samples=self.report.samples(),
+            tables=self.report.tables(),
+            attention=self.report.attention(),
+            base=self.run.base.designation if self.run.base else None,
+            seconds=self.seconds,
+            fingerprints={
                 **self.fingerprints,
                 "code": self.run.key.code,
                 "libraries": self.run.key.libraries,
             },
-            "config_yaml": self.run.config.to_yaml(),
-            "plan": {
+            config_yaml=self.run.config.to_yaml(),
+            plan={
                 "start": self.start.reason,
                 **self.checkpoint.plan().model_dump(mode="json"),
             },
-            "environment": {
+            environment={
                 "system": platform.platform(terse=True),
                 "processor": platform.machine(),
                 "cores": os.cpu_count(),
                 "python": platform.python_version(),
                 **library_versions(),
             },
-        }
-        return ReportData.from_json(values)
+        )
 
 
 def _canaries(corpus: Corpus) -> dict[str, Any] | None:

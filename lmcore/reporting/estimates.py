@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
-
 from lmcore.reporting.text import SHARE, interval, number, one_line
-from lmcore.reporting.values import finite, mapping, text
+from lmcore.reporting.values import Fact, Number, Text
 
 
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
+class Estimate(Fact):
     """What was measured; None: unknown.
 
     Attributes:
@@ -22,23 +17,11 @@ class Estimate:
         n: How many it rests on.
     """
 
-    value: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    unit: str = ""
-    n: float | None = None
-
-    @classmethod
-    def from_json(cls, raw: object) -> Self:
-        """Read a value of unknown type."""
-        found = mapping(raw)
-        return cls(
-            value=finite(found.get("value")),
-            lower=finite(found.get("lower")),
-            upper=finite(found.get("upper")),
-            unit=text(found.get("unit")),
-            n=finite(found.get("n")),
-        )
+    value: Number = None
+    lower: Number = None
+    upper: Number = None
+    unit: Text = ""
+    n: Number = None
 
     @property
     def known(self) -> list[float]:
@@ -66,12 +49,3 @@ class Estimate:
     def shown_unit(self) -> str:
         """Empty for a share, whose value has its percent sign."""
         return "" if self.unit == SHARE else one_line(self.unit, 60)
-
-
-def read_metrics(raw: object) -> dict[str, Estimate]:
-    """Metrics by name; what is no mapping is left out."""
-    return {
-        name: Estimate.from_json(metric)
-        for name, metric in mapping(raw).items()
-        if isinstance(metric, Mapping)
-    }

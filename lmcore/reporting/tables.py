@@ -32,16 +32,18 @@ class Table:
             note = f"{note} {len(every) - MAX_ROWS:,} more rows are not shown.".strip()
         return cls(caption=caption, header=tuple(header), rows=tuple(every[:MAX_ROWS]), note=note)
 
-    @classmethod
-    def from_json(cls, raw: object) -> Self | None:
-        """A table that a task brings with it: caption, header, rows, note; else None."""
-        found = mapping(raw)
-        header = [one_line(text(name)) for name in items(found.get("header"))]
-        if not header:
-            return None
-        rows = [[cell(value) for value in items(row)] for row in items(found.get("rows"))]
-        caption, note = one_line(text(found.get("caption"))), one_line(text(found.get("note")), 500)
-        return cls.cut(caption, header, (row for row in rows if len(row) == len(header)), note)
+
+def read_tables(raw: object) -> tuple[Table, ...]:
+    """The tables that a task brings with it: caption, header, rows and note of each."""
+    found = []
+    for entry in map(mapping, items(raw)):
+        header = [one_line(text(name)) for name in items(entry.get("header"))]
+        rows = [[cell(value) for value in items(row)] for row in items(entry.get("rows"))]
+        caption, note = one_line(text(entry.get("caption"))), one_line(text(entry.get("note")), 500)
+        if header:
+            rows = [row for row in rows if len(row) == len(header)]
+            found.append(Table.cut(caption, header, rows, note))
+    return tuple(found)
 
 
 def cell(value: Any, *, depth: int = 8) -> str:

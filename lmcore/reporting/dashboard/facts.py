@@ -7,20 +7,33 @@ models that were registered before something was recorded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+
+from pydantic import AliasPath, Field
 
 from lmcore.reporting.estimates import Estimate
-from lmcore.reporting.values import instant, mapping, text, whole
+from lmcore.reporting.values import (
+    Amounts,
+    Count,
+    Entries,
+    Fact,
+    Maybe,
+    MaybeText,
+    Moment,
+    Named,
+    NeededMoment,
+    NeededText,
+    Number,
+    Part,
+    Text,
+    Texts,
+)
 from lmcore.reporting.version.facts.data import Documents
 from lmcore.reporting.version.facts.gates import Gate
-from lmcore.reporting.version.facts.report import DEFAULT_METRIC, DEFAULT_TASK, Timings
+from lmcore.reporting.version.facts.report import DEFAULT_METRIC, DEFAULT_TASK
 
 
-@dataclass(frozen=True, kw_only=True)
-class VersionEntry:
+class VersionEntry(Fact):
     """One registered version.
 
     Attributes:
@@ -33,7 +46,7 @@ class VersionEntry:
         metrics: By name.
         gates: In the order of evaluation, without evidence.
         documents: What it was trained and judged on.
-        timings: Wall clock of the run.
+        seconds: Wall clock by step; `total` is from start to end.
         core_seconds: Processor time of the run, in seconds; None: unknown.
         run_id: MLflow run that made it.
         flow_run_id: Prefect flow run that made it.
@@ -41,21 +54,20 @@ class VersionEntry:
 
     number: int
     created: datetime
-    outcome: str
-    verdict: str = ""
-    aliases: Sequence[str] = ()
-    quarantined: str | None = None
-    metrics: Mapping[str, Estimate] = field(default_factory=dict)
-    gates: Sequence[Gate] = ()
-    documents: Documents = field(default_factory=Documents)
-    timings: Timings = field(default_factory=Timings)
-    core_seconds: float | None = None
-    run_id: str | None = None
-    flow_run_id: str | None = None
+    outcome: Text
+    verdict: Text = ""
+    aliases: Texts = ()
+    quarantined: MaybeText = None
+    metrics: Named[Estimate] = Field(default_factory=dict)
+    gates: Entries[Gate] = ()
+    documents: Part[Documents] = Documents()
+    seconds: Amounts = Field(default_factory=dict)
+    core_seconds: Number = None
+    run_id: MaybeText = None
+    flow_run_id: MaybeText = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class EventEntry:
+class EventEntry(Fact):
     """One decision: promote, rollback, override, reject or forget, and who took it, and why.
 
     Attributes:
@@ -67,12 +79,12 @@ class EventEntry:
         reason: Why, in words.
     """
 
-    at: datetime
-    action: str
-    from_version: int | None
-    to_version: int | None
-    who: str
-    reason: str
+    at: NeededMoment
+    action: Text
+    from_version: Count = Field(None, alias="from")
+    to_version: Count = Field(None, alias="to")
+    who: Text = ""
+    reason: Text = ""
 
     @property
     def moves_champion(self) -> bool:
@@ -80,8 +92,7 @@ class EventEntry:
         return self.action in ("promote", "rollback", "override")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunEntry:
+class RunEntry(Fact):
     """One run of the pipeline, whether or not it made a version.
 
     Attributes:
@@ -89,76 +100,52 @@ class RunEntry:
         experiment_id: MLflow experiment that it belongs to.
         name: As MLflow shows it.
         state: RUNNING, FINISHED, FAILED or KILLED.
-        started: Time in UTC.
-        ended: Time in UTC; None while it goes on, or where nobody wrote its end.
+        started: Time in UTC; milliseconds are read, too.
+        ended: The same; None while it goes on, or where nobody wrote its end.
         outcome: promoted, registered or rejected; empty where it did not come to a decision.
         version: Version that it made.
         flow_run_id: Prefect flow run.
     """
 
-    run_id: str
-    experiment_id: str
-    name: str
-    state: str
+    run_id: Text
+    experiment_id: Text
+    name: Text
+    state: Text
     started: datetime
     ended: datetime | None = None
-    outcome: str = ""
-    version: str = ""
-    flow_run_id: str | None = None
+    outcome: Text = Field("", validation_alias=AliasPath("tags", "outcome"))
+    version: Text = Field("", validation_alias=AliasPath("tags", "version"))
+    flow_run_id: Text = Field("", validation_alias=AliasPath("tags", "prefect_flow_run_id"))
 
 
-@dataclass(frozen=True, kw_only=True)
-class DriftEntry:
+class DriftEntry(Fact):
     """One look at text that arrived after training.
 
     Attributes:
         at: Time in UTC.
-        difference: The statistic that decided.
+        difference: The statistic that decided, in bits per byte.
         outcome: STABLE, DRIFTED or INCONCLUSIVE.
         sentence: What was found, in words.
         version: Version that was watched.
     """
 
-    at: datetime
-    outcome: str
-    difference: Estimate = field(default_factory=Estimate)
-    sentence: str = ""
-    version: int | None = None
-
-    @classmethod
-    def from_json(cls, raw: object) -> Self | None:
-        """Read an answer of monitoring; None where it has no time or outcome."""
-        found = mapping(raw)
-        at, outcome = instant(found.get("at")), text(found.get("outcome"))
-        if at is None or not outcome:
-            return None
-        compared = mapping(mapping(found.get("bits_per_byte")).get("difference"))
-        return cls(
-            at=at,
-            outcome=outcome,
-            difference=Estimate.from_json({**compared, "unit": "bits/byte"}),
-            sentence=text(found.get("reason")),
-            version=whole(found.get("champion")),
-        )
+    at: NeededMoment
+    outcome: NeededText
+    difference: Part[Estimate] = Field(
+        Estimate(), validation_alias=AliasPath("bits_per_byte", "difference")
+    )
+    sentence: Text = Field("", alias="reason")
+    version: Count = Field(None, alias="champion")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LastRun:
+class LastRun(Fact):
     """What the last run came to, one that found nothing new included."""
 
-    outcome: str
-    at: datetime | None
-
-    @classmethod
-    def from_json(cls, raw: object) -> Self | None:
-        """Read the note of the last run; None where it has no outcome."""
-        found = mapping(raw)
-        outcome = text(found.get("outcome"))
-        return cls(outcome=outcome, at=instant(found.get("at"))) if outcome else None
+    outcome: NeededText
+    at: Moment = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelHistory:
+class ModelHistory(Fact):
     """Everything that a page tells of one model.
 
     Attributes:
@@ -173,15 +160,15 @@ class ModelHistory:
         drift: Oldest first.
     """
 
-    model: str
-    task: str = DEFAULT_TASK
-    deciding: str = DEFAULT_METRIC
-    schedule: str | None = None
-    last_run: LastRun | None = None
-    versions: Sequence[VersionEntry] = ()
-    events: Sequence[EventEntry] = ()
-    runs: Sequence[RunEntry] = ()
-    drift: Sequence[DriftEntry] = ()
+    model: Text
+    task: Text = DEFAULT_TASK
+    deciding: Text = DEFAULT_METRIC
+    schedule: MaybeText = None
+    last_run: Maybe[LastRun] = None
+    versions: Entries[VersionEntry] = ()
+    events: Entries[EventEntry] = ()
+    runs: Entries[RunEntry] = ()
+    drift: Entries[DriftEntry] = ()
 
     @property
     def champion(self) -> VersionEntry | None:
@@ -189,8 +176,7 @@ class ModelHistory:
         return next((v for v in self.versions if "champion" in v.aliases), None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PipelineData:
+class PipelineData(Fact):
     """The pipeline at one moment.
 
     Attributes:
@@ -202,7 +188,7 @@ class PipelineData:
     """
 
     created: datetime
-    models: Sequence[ModelHistory] = ()
-    mlflow_url: str | None = None
-    prefect_url: str | None = None
-    price_per_hour: float | None = None
+    models: tuple[ModelHistory, ...] = ()
+    mlflow_url: MaybeText = None
+    prefect_url: MaybeText = None
+    price_per_hour: Number = None

@@ -100,4 +100,4 @@ def cost_sentence(versions: Sequence[VersionEntry], page: PipelineData) -> str:
 
 
 def _totals(versions: Sequence[VersionEntry]) -> list[float]:
-    return [v.timings.total for v in versions if v.timings.total is not None]
+    return [v.seconds["total"] for v in versions if "total" in v.seconds]

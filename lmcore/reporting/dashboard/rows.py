@@ -58,8 +58,8 @@ class RunRow:
 
 def version_row(version: VersionEntry, history: ModelHistory, page: PipelineData) -> VersionRow:
     """One version; whatever is not recorded is empty."""
-    known, volume = version.metrics.get(history.deciding), version.documents.volume
-    total, cores, price = version.timings.total, version.core_seconds, page.price_per_hour
+    known, volume = version.metrics.get(history.deciding), version.documents
+    total, cores, price = version.seconds.get("total"), version.core_seconds, page.price_per_hour
     aliases = [one_line(alias, 40) for alias in version.aliases]
     if version.quarantined is not None:
         aliases.append("quarantined")
@@ -109,7 +109,7 @@ def mlflow_link(page: PipelineData, *parts: str) -> str:
     return f"{page.mlflow_url}/#/{_path(*parts)}" if page.mlflow_url else ""
 
 
-def _prefect_link(page: PipelineData, flow_run_id: str | None) -> str:
+def _prefect_link(page: PipelineData, flow_run_id: str) -> str:
     if not page.prefect_url or not flow_run_id:
         return ""
     return f"{page.prefect_url}/{_path('runs', 'flow-run', flow_run_id)}"

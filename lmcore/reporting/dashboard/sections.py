@@ -122,14 +122,14 @@ def drift_chart(history: ModelHistory) -> TrendChart | None:
     points = [
         Measured(
             number=index,
-            value=look.difference.value,
-            lower=look.difference.lower,
-            upper=look.difference.upper,
+            value=known.value,
+            lower=known.lower,
+            upper=known.upper,
             kind={"STABLE": "promoted", "DRIFTED": "rejected"}.get(look.outcome, "kept"),
             summary=f"{moment(look.at)}: {one_line(look.sentence or look.outcome, 240)}",
         )
         for index, look in enumerate(history.drift, 1)
-        if look.difference.value is not None
+        if (known := look.difference).value is not None
     ]
     return trend_chart(points)
 
@@ -141,7 +141,7 @@ def drift_table(history: ModelHistory) -> Table | None:
             moment(look.at),
             one_line(look.outcome, 40),
             f"version {look.version}" if look.version is not None else MISSING,
-            f"{number(look.difference.value)} {one_line(look.difference.unit, 40)}".strip(),
+            f"{number(look.difference.value)} bits/byte",
             one_line(look.sentence, REASON_CHARACTERS),
         )
         for look in reversed(history.drift[-_SHOWN_LOOKS:])
@@ -154,14 +154,14 @@ def drift_table(history: ModelHistory) -> Table | None:
 
 def size_chart(versions: Sequence[VersionEntry], steps: Axis) -> TrendChart | None:
     """Megabytes of text over versions."""
-    known = [(v.number, v.documents.volume.num_bytes) for v in versions]
+    known = [(v.number, v.documents.num_bytes) for v in versions]
     points = [_quantity(n, b / 1e6, size(b)) for n, b in known if b is not None and b >= 0]
     return trend_chart(points, steps=steps, floor=0.0)
 
 
 def document_chart(versions: Sequence[VersionEntry], steps: Axis) -> TrendChart | None:
     """Documents over versions."""
-    known = [(v.number, v.documents.volume.documents) for v in versions]
+    known = [(v.number, v.documents.documents) for v in versions]
     points = [_quantity(n, d, documents(d)) for n, d in known if d is not None and d >= 0]
     return trend_chart(points, steps=steps, unit="count", floor=0.0)
 
@@ -204,7 +204,8 @@ def license_chart(versions: Sequence[VersionEntry], steps: Axis) -> StackedChart
 def seconds_chart(versions: Sequence[VersionEntry], steps: Axis) -> StackedChart | None:
     """Wall-clock time by step over versions."""
     found = [
-        (v.number, {words(k): s for k, s in _parts(v.timings.steps).items()}) for v in versions
+        (v.number, {words(k): s for k, s in _parts(v.seconds).items() if k != "total"})
+        for v in versions
     ]
     rows = [(number, parts) for number, parts in found if parts]
     if not rows:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lmcore.reporting.charts import Axis, IntervalMark, Tick, axis
 from lmcore.reporting.tables import MAX_ROWS, Table
@@ -66,8 +66,8 @@ class BiasSection:
 
 def bias_section(data: ReportData) -> BiasSection | None:
     """What is known of leanings; None where nothing was measured."""
-    gate = next((gate for gate in data.gates if gate.bias is not None), None)
-    if gate is None or gate.bias is None:
+    gate = next((gate for gate in data.gates if gate.name == "bias_lm"), None)
+    if gate is None:
         return None
     found, probes = _against_average(gate.bias.words), probe_tables(gate.bias)
     if not found and not probes:
@@ -89,11 +89,12 @@ def _against_average(entries: Sequence[LeaningWord]) -> list[LeaningWord]:
     model = {kind: _mean([e.model.value for e in entries if e.kind == kind]) for kind in kinds}
     corpus = {kind: _mean([e.corpus.value for e in entries if e.kind == kind]) for kind in kinds}
     found = [
-        replace(
-            entry,
-            word=one_line(entry.word, 60),
-            model=_doublings(entry.model, model[entry.kind]),
-            corpus=_doublings(entry.corpus, corpus[entry.kind]),
+        entry.model_copy(
+            update={
+                "word": one_line(entry.word, 60),
+                "model": _doublings(entry.model, model[entry.kind]),
+                "corpus": _doublings(entry.corpus, corpus[entry.kind]),
+            }
         )
         for entry in entries
     ]
@@ -162,10 +163,10 @@ def times(doublings: float) -> str:
 def _sentences(gate: Gate, evidence: BiasEvidence) -> list[str]:
     outcome = one_line(gate.outcome, 40)
     said = [_VERDICTS.get(outcome, outcome)]
-    if evidence.refused:
+    if evidence.code == "PRECONDITION":
         return [*said, one_line(gate.reason, 1_000)]
-    if evidence.slopes is not None:
-        said += _slope_sentences(evidence.slopes)
+    if slopes := evidence.slopes.get(evidence.axis):
+        said += _slope_sentences(slopes, evidence.axis)
     if evidence.words:
         seen = sum(entry.seen for entry in evidence.words)
         said.append(
@@ -181,10 +182,10 @@ def _sentences(gate: Gate, evidence: BiasEvidence) -> list[str]:
     return said
 
 
-def _slope_sentences(slopes: Slopes) -> list[str]:
+def _slope_sentences(slopes: Slopes, axis_name: str) -> list[str]:
     compared = (
         "occupations with more women in labour statistics"
-        if slopes.axis == "labour"
+        if axis_name == "labour"
         else "words that the text puts nearer to women"
     )
     lower, upper = slopes.amplification.lower, slopes.amplification.upper

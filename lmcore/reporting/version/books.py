@@ -35,8 +35,8 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
     """Counts of the whole document set."""
     documents = data.documents
     counts = (
-        ("Documents", documents.volume.documents, number),
-        ("Text", documents.volume.num_bytes, size),
+        ("Documents", documents.documents, number),
+        ("Text", documents.num_bytes, size),
         ("Exact duplicates", documents.exact_duplicates, number),
         ("Clusters of near-copies", documents.near_duplicate_clusters, number),
         ("Quarantined", documents.quarantined, number),
@@ -47,10 +47,12 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
 
 def splits(data: ReportData) -> Table | None:
     """Documents and bytes on each side of the split."""
-    total = data.documents.volume.num_bytes
+    total = data.documents.num_bytes
     rows = []
     for name, volume in data.documents.splits.items():
         known = volume.num_bytes
+        if known is None and volume.documents is None:
+            continue
         share = percent(known / total) if known is not None and total else ""
         rows.append((name, _PURPOSES[name], number(volume.documents), size(known), share))
     header = ("Split", "What it is for", "Documents", "Text", "Share")
@@ -64,8 +66,8 @@ def rules(data: ReportData) -> Table | None:
         (
             words(rule.name),
             words(rule.action),
-            number(rule.volume.documents),
-            size(rule.volume.num_bytes),
+            number(rule.documents),
+            size(rule.num_bytes),
             one_line(rule.reason),
         )
         for rule in data.account.rules
@@ -82,8 +84,8 @@ def source_shares(data: ReportData) -> list[Share]:
         (
             one_line(source.origin or f"source {index}"),
             one_line(source.license),
-            source.volume.documents,
-            source.volume.num_bytes,
+            source.documents,
+            source.num_bytes,
             source.license in data.documents.blocked,
         )
         for index, source in enumerate(data.sources[:MAX_ROWS])
@@ -95,7 +97,7 @@ def license_shares(data: ReportData) -> list[Share]:
     counts: dict[str, float] = dict(data.documents.licenses)
     if not counts:
         for source in data.sources:
-            known = source.volume.num_bytes or 0.0
+            known = source.num_bytes or 0.0
             counts[source.license] = counts.get(source.license, 0.0) + known
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_ROWS]
     return _shares(

@@ -9,7 +9,6 @@ template prints is escaped unless it is a fence that its content cannot close.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from typing import Any
 
 from markupsafe import Markup
@@ -17,11 +16,9 @@ from markupsafe import Markup
 from lmcore.reporting.tables import Table
 from lmcore.reporting.templates import environment
 from lmcore.reporting.text import duration, fence, one_line, slug, words
-from lmcore.reporting.version import books, measures, verdicts
-from lmcore.reporting.version.bias import bias_section
-from lmcore.reporting.version.controls import control_table
+from lmcore.reporting.version import books, measures
 from lmcore.reporting.version.facts.report import ReportData
-from lmcore.reporting.version.report import created
+from lmcore.reporting.version.report import shared
 
 _PIPELINES = {
     "language_modelling": "text-generation",
@@ -132,40 +129,19 @@ def _license(data: ReportData) -> dict[str, Any]:
 
 
 def _values(data: ReportData) -> dict[str, Any]:
-    train, total = data.timings.steps.get("train"), data.timings.whole
+    train, values = data.seconds.get("train"), shared(data)
+    for name in ("facts", "account_values", "fingerprints", "plan", "environment"):
+        rows = tuple(values[name])
+        header = ("What", "Value")
+        values[name] = Table(caption="", header=header, rows=rows) if rows else None
     return {
-        "title": one_line(data.title),
-        "task": measures.TASKS.get(data.task, words(data.task)),
-        "created": created(data),
-        "sentence": verdicts.outcome_sentence(data),
-        "gate_count": verdicts.gate_count(data),
-        "metrics": measures.metric_table(data),
-        "gates": [verdicts.gate_row(gate) for gate in data.gates],
-        "controls": control_table(data),
-        "facts": _pairs(books.facts(data)),
-        "splits": books.splits(data),
-        "rules": books.rules(data),
-        "account_values": _pairs(data.account.values),
-        "account_tables": data.account.tables,
-        "sources": books.source_shares(data),
-        "base": one_line(data.base),
-        "tables": data.tables,
+        **values,
         "samples": [fence(sample.prompt + sample.text) for sample in data.samples[:2]],
         "use": _use(data),
-        "fingerprints": _pairs((words(k), v) for k, v in data.fingerprints.items()),
-        "plan": _pairs(data.plan),
-        "machine": _pairs(data.environment),
         "config": fence(data.config_yaml.strip("\n"), "yaml") if data.config_yaml else None,
         "risks": [(name, text, _checked(data, gates)) for name, gates, text in _RISKS],
-        "bias": bias_section(data),
         "train_time": duration(train) if train else "",
-        "total_time": duration(total) if total else "",
     }
-
-
-def _pairs(pairs: Iterable[tuple[str, str]]) -> Table | None:
-    rows = tuple(pairs)
-    return Table(caption="", header=("What", "Value"), rows=rows) if rows else None
 
 
 def _use(data: ReportData) -> list[Markup]:

@@ -14,12 +14,6 @@ from lmcore.reporting.tables import Table
 from lmcore.reporting.text import number, one_line, words
 from lmcore.reporting.version.facts.report import ReportData
 
-TASKS = {
-    "language_modelling": "language modelling",
-    "sentiment": "sentiment",
-    "translation": "translation",
-    "summarization": "summarization",
-}
 _LABELS = {
     "val_bits_per_byte": "Held-out text",
     "train_bits_per_byte": "Text it was trained on",

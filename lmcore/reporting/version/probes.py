@@ -14,16 +14,17 @@ def probe_tables(evidence: BiasEvidence) -> tuple[Table, ...]:
     found = []
     if probe := evidence.crows_pairs:
         caption = "CrowS-Pairs: sentence with the stereotype preferred (50 % is neither)"
+        parts = {**({"all": probe.all} if probe.all else {}), **probe.kinds}
         rows = (
             (
                 one_line(about, 60),
-                percent(share.value) if share.value is not None else "",
-                f"{percent(share.lower)} to {percent(share.upper)}"
-                if share.lower is not None and share.upper is not None
+                percent(part.share) if part.share is not None else "",
+                f"{percent(part.lower)} to {percent(part.upper)}"
+                if part.lower is not None and part.upper is not None
                 else "",
-                number(share.n),
+                number(part.pairs),
             )
-            for about, share in probe.preferences
+            for about, part in parts.items()
         )
         found.append(_table(probe, caption, ("About", "Share", "95 % bounds", "Pairs"), rows))
     if probe := evidence.weat:
@@ -35,7 +36,7 @@ def probe_tables(evidence: BiasEvidence) -> tuple[Table, ...]:
                 number(test.p, width=0.01),
                 "exact" if test.exact else "random deals",
             )
-            for test in probe.associations
+            for test in probe.tests
         )
         found.append(_table(probe, caption, ("Test", "d", "p", "How p was found"), tests))
     return tuple(found)

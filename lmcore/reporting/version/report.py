@@ -13,8 +13,9 @@ from typing import Any
 
 from lmcore.reporting.templates import environment
 from lmcore.reporting.text import TEXT_CHARACTERS, clip, duration, number, one_line, words
-from lmcore.reporting.version import bias, books, curves, measures, verdicts
+from lmcore.reporting.version import books, curves, measures, verdicts
 from lmcore.reporting.version.attention import attention_views
+from lmcore.reporting.version.bias import bias_section
 from lmcore.reporting.version.controls import control_table
 from lmcore.reporting.version.facts.report import ReportData, Sample
 
@@ -43,59 +44,81 @@ def render_report(data: ReportData) -> str:
     Returns:
         A complete HTML document without any external address or script.
     """
-    values = {**_opening(data), **_evidence(data), **_data_sections(data), **_reproduction(data)}
-    present = {
-        "gates": ("Gates", values["gates"]),
-        "controls": ("Controls", values["controls"]),
-        "quality": ("Quality", values["comparisons"] or values["metrics"]),
-        "bias": ("Bias", values["bias"]),
-        "training": ("Training", values["curves"]),
-        "answers": ("Answers", values["tables"]),
-        "samples": ("Samples", values["samples"]),
-        "attention": ("Attention", values["attention"]),
-        "data": ("Data", values["has_data"]),
-        "licences": ("Sources and licences", values["sources"] or values["licenses"]),
-        "time": ("Time", values["timings"]),
-        "reproduction": ("Reproduction", values["has_reproduction"]),
+    values = {**shared(data), **_charts(data), **_lists(data)}
+    parts = {
+        "gates": ("Gates", ["gates"]),
+        "controls": ("Controls", ["controls"]),
+        "quality": ("Quality", ["comparisons", "metrics"]),
+        "bias": ("Bias", ["bias"]),
+        "training": ("Training", ["curves"]),
+        "answers": ("Answers", ["tables"]),
+        "samples": ("Samples", ["samples"]),
+        "attention": ("Attention", ["attention"]),
+        "data": ("Data", ["facts", "splits", "rules", "account_values", "account_tables"]),
+        "licences": ("Sources and licences", ["sources", "licenses"]),
+        "time": ("Time", ["timings"]),
+        "reproduction": ("Reproduction", ["fingerprints", "plan", "environment", "config"]),
     }
-    sections = [(key, name) for key, (name, shown) in present.items() if shown]
+    sections = {key: name for key, (name, kept) in parts.items() if any(values[k] for k in kept)}
     template = environment().get_template("report.html.j2")
     return template.render(data=data, sections=sections, kinds=_KINDS, **values)
 
 
-def _opening(data: ReportData) -> dict[str, Any]:
+def shared(data: ReportData) -> dict[str, Any]:
+    """What page and card both tell, under the names that their templates use."""
     return {
         "title": one_line(data.title),
-        "model": one_line(data.model),
-        "task": one_line(measures.TASKS.get(data.task, words(data.task))),
+        "task": words(data.task),
         "created": created(data),
         "base": one_line(data.base),
         "sentence": verdicts.outcome_sentence(data),
-        "outcome_kind": _OUTCOME_KINDS[data.outcome],
         "gate_count": verdicts.gate_count(data),
-        "tiles": verdicts.tiles(data),
+        "gates": [verdicts.gate_row(gate) for gate in data.gates],
+        "bias": bias_section(data),
+        "controls": control_table(data),
+        "metrics": measures.metric_table(data),
+        "facts": books.facts(data),
+        "splits": books.splits(data),
+        "rules": books.rules(data),
+        "account_values": data.account.values,
+        "account_tables": data.account.tables,
+        "sources": books.source_shares(data),
+        "tables": data.tables,
+        "fingerprints": [(words(name), one_line(v)) for name, v in data.fingerprints.items()],
+        "plan": data.plan,
+        "environment": data.environment,
+        "total": duration(data.total_seconds) if data.total_seconds else "",
     }
 
 
-def _evidence(data: ReportData) -> dict[str, Any]:
+def _charts(data: ReportData) -> dict[str, Any]:
     return {
-        "gates": [verdicts.gate_row(gate) for gate in data.gates],
-        "bias": bias.bias_section(data),
-        "controls": control_table(data),
+        "outcome_kind": _OUTCOME_KINDS[data.outcome],
+        "tiles": verdicts.tiles(data),
         "comparisons": measures.comparisons(data),
-        "metrics": measures.metric_table(data),
         "curves": curves.curves(data),
         "curve_rows": curves.curve_table(data),
-        "samples": [
-            {
-                "detail": _detail(sample),
-                "prompt": clip(sample.prompt, TEXT_CHARACTERS),
-                "text": clip(sample.text, TEXT_CHARACTERS),
-            }
-            for sample in data.samples
-        ],
-        "tables": data.tables,
         "attention": attention_views(data.attention),
+    }
+
+
+def _lists(data: ReportData) -> dict[str, Any]:
+    steps = {name: v for name, v in data.seconds.items() if name != "total"}
+    longest = max(steps.values(), default=0.0) or 1.0
+    samples = [
+        {
+            "detail": _detail(sample),
+            "prompt": clip(sample.prompt, TEXT_CHARACTERS),
+            "text": clip(sample.text, TEXT_CHARACTERS),
+        }
+        for sample in data.samples
+    ]
+    return {
+        "model": one_line(data.model),
+        "samples": samples,
+        "licenses": books.license_shares(data),
+        "timings": [(words(n), duration(v), round(100 * v / longest, 2)) for n, v in steps.items()],
+        "config": clip(data.config_yaml, TEXT_CHARACTERS),
     }
 
 
@@ -103,37 +126,6 @@ def _detail(sample: Sample) -> str:
     drawn = {"seed": sample.seed, "temperature": sample.temperature}
     parts = [f"{name} {number(value)}" for name, value in drawn.items() if value is not None]
     return ", ".join([*parts, one_line(sample.kind)] if sample.kind else parts)
-
-
-def _data_sections(data: ReportData) -> dict[str, Any]:
-    account = data.account
-    facts, splits, rules = books.facts(data), books.splits(data), books.rules(data)
-    steps, total = data.timings.steps, data.timings.whole
-    longest = max(steps.values(), default=0.0)
-    return {
-        "facts": facts,
-        "splits": splits,
-        "rules": rules,
-        "account": account,
-        "has_data": bool(facts or splits or rules or account.values or account.tables),
-        "sources": books.source_shares(data),
-        "licenses": books.license_shares(data),
-        "timings": [
-            (words(name), duration(v), round(100 * v / longest, 2) if longest else 0.0)
-            for name, v in steps.items()
-        ],
-        "total": duration(total) if total else "",
-    }
-
-
-def _reproduction(data: ReportData) -> dict[str, Any]:
-    pairs = {
-        "fingerprints": [(words(name), one_line(v)) for name, v in data.fingerprints.items()],
-        "plan": data.plan,
-        "environment": data.environment,
-        "config": clip(data.config_yaml, TEXT_CHARACTERS),
-    }
-    return {**pairs, "has_reproduction": any(pairs.values())}
 
 
 def created(data: ReportData) -> str:

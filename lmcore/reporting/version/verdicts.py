@@ -77,39 +77,38 @@ def gate_count(data: ReportData) -> str:
 
 def gate_row(gate: Gate) -> GateRow:
     """A gate's result as text, with its interval placed against its limit."""
-    statistic = gate.statistic
     return GateRow(
         gate=words(gate.name),
         required=gate.required,
         outcome=one_line(gate.outcome, 40),
-        value=statistic.shown if statistic.value is not None else "",
-        interval=statistic.bounds,
+        value=gate.shown if gate.value is not None else "",
+        interval=gate.bounds,
         limit=_limit(gate),
-        unit=statistic.shown_unit,
+        unit=gate.shown_unit,
         reason=one_line(gate.reason, 1_000),
         mark=_mark(gate),
     )
 
 
 def _limit(gate: Gate) -> str:
-    return number(gate.limit, unit=gate.statistic.unit) if gate.limit is not None else ""
+    return number(gate.limit, unit=gate.unit) if gate.limit is not None else ""
 
 
 def _mark(gate: Gate) -> IntervalMark | None:
-    statistic, limit = gate.statistic, gate.limit
-    if statistic.value is None or not (limit is not None or statistic.width):
+    limit = gate.limit
+    if gate.value is None or not (limit is not None or gate.width):
         return None
-    known = [*statistic.known, *(() if limit is None else (limit,))]
+    known = [*gate.known, *(() if limit is None else (limit,))]
     parts = [
-        f"{statistic.shown} {statistic.shown_unit}".strip(),
-        f"interval {statistic.bounds}" if statistic.bounds else "",
+        f"{gate.shown} {gate.shown_unit}".strip(),
+        f"interval {gate.bounds}" if gate.bounds else "",
         f"limit {_limit(gate)}" if limit is not None else "",
     ]
     return IntervalMark.of(
-        statistic,
+        gate,
         axis(known, padding=0.15),
         limit=limit,
-        allowed=_allowed(statistic.value, limit, gate.outcome),
+        allowed=_allowed(gate.value, limit, gate.outcome),
         summary=", ".join(part for part in parts if part),
     )
 
@@ -135,17 +134,17 @@ def tiles(data: ReportData) -> list[Tile]:
         ("overfitting", "Overfitting"),
     ):
         gate = gates.get(name)
-        if gate and gate.statistic.value is not None:
+        if gate and gate.value is not None:
             row = gate_row(gate)
-            sign = "+" if name != "overfitting" and gate.statistic.value > 0 else ""
+            sign = "+" if name != "overfitting" and gate.value > 0 else ""
             limit = f"limit {row.limit}" if row.limit else ""
             found.append(Tile.of(title, sign + row.value, row.unit, row.interval, limit))
     if params := data.metrics.get("params"):
         found.append(Tile.of(label("params"), params.shown, _speed(data)))
-    if data.timings.whole:
-        train = data.timings.steps.get("train")
+    if data.total_seconds:
+        train = data.seconds.get("train")
         note = f"{duration(train)} of it training" if train is not None else ""
-        found.append(Tile.of("Wall clock", duration(data.timings.whole), note))
+        found.append(Tile.of("Wall clock", duration(data.total_seconds), note))
     return found
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lmcore.reporting import values
-from lmcore.reporting.tables import Table, cell
+from lmcore.reporting.tables import Table, cell, read_tables
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,6 @@ def test_only_finite_numbers_are_numbers(value):
 
 def test_other_types_are_empty():
     assert (values.text(3), values.mapping([1]), values.items("ab")) == ("", {}, ())
-    assert values.mappings([{"a": 1}, 2, None]) == [{"a": 1}]
     assert values.mapping({1: 2}) == {"1": 2}
 
 
@@ -40,6 +39,5 @@ def test_a_cell_holds_any_json_value():
 
 def test_a_table_of_a_task_has_rows_of_one_length():
     raw = {"caption": "c", "header": ["a", "b"], "rows": [[1, None], [1], 7, "xy"], "note": None}
-    assert Table.from_json(raw) == Table(caption="c", header=("a", "b"), rows=(("1", "–"),))
-    assert Table.from_json({"header": 3}) is None
-    assert Table.from_json("table") is None
+    assert read_tables([raw, 3]) == (Table(caption="c", header=("a", "b"), rows=(("1", "–"),)),)
+    assert read_tables([{"header": 3}]) == read_tables("table") == ()

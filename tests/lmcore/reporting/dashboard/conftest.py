@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -16,10 +16,15 @@ from lmcore.reporting.dashboard.facts import (
     RunEntry,
     VersionEntry,
 )
-from lmcore.reporting.estimates import Estimate, read_metrics
-from lmcore.reporting.version.facts.data import Documents, Volume
-from lmcore.reporting.version.facts.gates import Gate, read_gates
-from lmcore.reporting.version.facts.report import Timings
+from lmcore.reporting.estimates import Estimate
+from lmcore.reporting.values import Fact
+from lmcore.reporting.version.facts.gates import Gate
+
+
+def changed(fact: Fact, **changes: object) -> Any:
+    """The same fact with other values, read as they would be."""
+    return type(fact)(**{**dict(fact), **changes})
+
 
 GATES = (
     *("instrument", "provenance", "competence", "champion", "overfitting", "bias_lm"),
@@ -110,11 +115,12 @@ def history_of() -> Callable[..., ModelHistory]:
                         "anchor_bits_per_byte": Estimate(value=value + 0.02, unit="bits/byte"),
                     },
                     gates=_gates(number, promoted=promoted),
-                    documents=Documents(
-                        volume=Volume(documents=249 + number, num_bytes=texts),
-                        licenses={"CC-PDM-1.0": 12_000_000, "CC-BY-4.0": texts - 12_000_000},
-                    ),
-                    timings=Timings(steps=seconds, total=train + 40.9),
+                    documents={
+                        "documents": 249 + number,
+                        "bytes": texts,
+                        "licenses": {"CC-PDM-1.0": 12_000_000, "CC-BY-4.0": texts - 12_000_000},
+                    },
+                    seconds={**seconds, "total": train + 40.9},
                     core_seconds=(train + 40.9) * 1.8,
                     run_id=f"{number:032x}",
                     flow_run_id=f"00000000-0000-0000-0000-{number:012d}",
@@ -134,7 +140,7 @@ def history_of() -> Callable[..., ModelHistory]:
                 )
             )
         versions = [
-            replace(v, aliases=("champion",)) if v.number == champion else v for v in versions
+            changed(v, aliases=("champion",)) if v.number == champion else v for v in versions
         ]
         return ModelHistory(
             model=model,
@@ -169,41 +175,41 @@ def hostile_history(
     history = history_of(len(attacks))
     long = "<b>" + "x" * 10_000
     versions = [
-        replace(
+        changed(
             version,
             verdict=attack,
             outcome=attack,
             quarantined=long,
             aliases=(attack,),
-            gates=read_gates([{"gate": attack, "outcome": attack, "reason": long}, {"gate": 3}, 3]),
-            documents=Documents.from_json(
-                {"documents": 3, "bytes": 10, "licenses": {attack: 4, "y" * 300: 2, "bad": "x"}}
-            ),
-            timings=Timings.from_json({attack: 3.0, "total": 3.0}),
-            metrics=read_metrics(
-                {"val_bits_per_byte": {"value": 1.4, "lower": "x", "unit": attack}, attack: 3}
-            ),
+            gates=[{"gate": attack, "outcome": attack, "reason": long}, {"gate": 3}, 3],
+            documents={
+                "documents": 3,
+                "bytes": 10,
+                "licenses": {attack: 4, "y" * 300: 2, "bad": "x"},
+            },
+            seconds={attack: 3.0, "total": 3.0},
+            metrics={"val_bits_per_byte": {"value": 1.4, "lower": "x", "unit": attack}, attack: 3},
             flow_run_id=attack,
         )
         for version, attack in zip(history.versions, attacks, strict=True)
     ]
-    return replace(
+    return changed(
         history,
         model=" ".join(attacks),
         task=attacks[0],
         schedule=attacks[4],
-        last_run=LastRun.from_json({"outcome": attacks[2], "at": attacks[3], "reason": long}),
+        last_run={"outcome": attacks[2], "at": attacks[3], "reason": long},
         versions=versions,
         events=[
-            replace(e, who=a, reason=a + long)
+            changed(e, who=a, reason=a + long)
             for e, a in zip(history.events, attacks * 2, strict=False)
         ],
         runs=[
-            replace(r, name=a, state=a, outcome=a, version=a, flow_run_id=a, experiment_id=a)
+            changed(r, name=a, state=a, outcome=a, version=a, flow_run_id=a, experiment_id=a)
             for r, a in zip(history.runs, attacks, strict=False)
         ],
         drift=[
-            DriftEntry(at=e.at, difference=Estimate(value=1.0, unit=a), outcome=a, sentence=a)
+            DriftEntry(at=e.at, difference=Estimate(value=1.0), outcome=a, sentence=a)
             for e, a in zip(history.events, attacks, strict=False)
         ],
     )

@@ -2,7 +2,6 @@
 
 import html
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
@@ -101,7 +100,7 @@ def test_the_timeline_says_who_was_in_use_and_until_when(history_of, page_of):
 def test_a_model_whose_versions_were_all_refused_has_a_page(history_of, page_of):
     history = history_of(3)
     refused = [event for event in history.events if event.action == "reject"]
-    page = render_dashboard(page_of(replace(history, events=refused)))
+    page = render_dashboard(page_of(history.model_copy(update={"events": refused})))
     outline(page)
     assert "2 refused" in page
     assert "champion from" not in page
@@ -125,7 +124,7 @@ def test_drift_is_drawn_where_somebody_looked(history_of, page_of):
         DriftEntry(at=at, difference=Estimate(value=0.0), outcome="STABLE", sentence="as before"),
         DriftEntry(at=at, difference=far, outcome="DRIFTED", sentence="far off"),
     ]
-    page = render_dashboard(page_of(replace(history, drift=looks)))
+    page = render_dashboard(page_of(history.model_copy(update={"drift": looks})))
     outline(page)
     assert "2026-04-01 00:00: as before" in page
     assert "2026-04-01 00:00: far off" in page

@@ -199,7 +199,7 @@ def report_values() -> dict[str, Any]:
 @pytest.fixture
 def report_of(report_values: dict[str, Any]) -> Callable[..., ReportData]:
     """The same report with other values in some places."""
-    return lambda **changes: ReportData.from_json({**report_values, **changes})
+    return lambda **changes: ReportData(**{**report_values, **changes})
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The card is a valid Hugging Face card, offline, and no text of a stranger can break it."""
 
 import socket
-from dataclasses import replace
 
 import pytest
 import yaml
@@ -9,7 +8,6 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 from lmcore.reporting.version.card import render_card
-from lmcore.reporting.version.facts.data import Documents
 from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.summary import gate_rows, summary_markdown
 
@@ -57,8 +55,7 @@ def test_the_metadata_are_those_of_the_hub(report_data):
     ],
 )
 def test_the_licence_is_written_as_the_hub_writes_it(licenses, expected, name):
-    documents = Documents(licenses=licenses)
-    data = ReportData(model="m", outcome="promoted", documents=documents)
+    data = ReportData(model="m", outcome="promoted", documents={"licenses": licenses})
     metadata = ModelCard(render_card(data)).data
     assert (metadata.license, metadata.license_name) == (expected, name)
 
@@ -84,11 +81,11 @@ def test_the_card_has_its_sections(report_data):
     assert "not checked for this version" in text
 
 
-def test_hostile_text_breaks_neither_card_nor_summary(report_data, hostile_data):
+def test_hostile_text_breaks_neither_card_nor_summary(report_of, hostile_data):
     card = render_card(hostile_data)
     front = card.split("\n---\n")[0].removeprefix("---\n")
     assert set(yaml.safe_load(front)) >= {"license", "model-index", "tags"}
-    expected = [h for h in parsed(render_card(replace(report_data, task="x")))[0] if h[0].isupper()]
+    expected = [h for h in parsed(render_card(report_of(task="x")))[0] if h[0].isupper()]
     headings, kinds, fences = parsed(ModelCard(card).text)
     fixed = [h for h in headings if not h.startswith(("Model: ", "&lt;", "List"))]
     assert fixed == [h for h in expected if not h.startswith(("Model: ", "Quarantine"))]

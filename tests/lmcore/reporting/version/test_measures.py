@@ -1,6 +1,5 @@
 """Metrics stand beside what they are compared with."""
 
-from lmcore.reporting.estimates import read_metrics
 from lmcore.reporting.version import measures
 from lmcore.reporting.version.facts.report import ReportData
 
@@ -40,10 +39,10 @@ def test_other_tasks_are_compared_metric_by_metric():
         outcome="promoted",
         task="sentiment",
         deciding="macro_f1",
-        metrics=read_metrics(metrics),
+        metrics=metrics,
         champion=1,
     )
-    accuracy, f1 = measures.comparisons(data)
+    f1, accuracy = measures.comparisons(data)  # the one that decides first
     assert [row.label for row in accuracy.rows] == ["This version", "Baseline: Accuracy"]
     assert [row.label for row in f1.rows] == ["This version", "Champion, version 1"]
     assert accuracy.better == "higher is better"

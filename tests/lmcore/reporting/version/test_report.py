@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from lmcore.reporting.templates import environment
 from lmcore.reporting.text import visible
-from lmcore.reporting.version.facts.data import Source, Volume
-from lmcore.reporting.version.facts.gates import Gate
-from lmcore.reporting.version.facts.report import ReportData, Sample
+from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.report import render_report
 
 VOID = {"meta", "link"}
@@ -225,9 +223,9 @@ def test_no_text_adds_an_element(text):
             model="m",
             outcome="rejected",
             reason="r" + word,
-            gates=[Gate(name="g" + word, outcome="FAIL", reason="r" + word)],
-            samples=[Sample(prompt="p", text="t" + word)],
-            sources=[Source(license="l" + word, origin="o" + word, volume=Volume(num_bytes=1))],
+            gates=[{"gate": "g" + word, "outcome": "FAIL", "reason": "r" + word}],
+            samples=[{"prompt": "p", "text": "t" + word}],
+            sources=[{"license": "l" + word, "origin": "o" + word, "bytes": 1}],
         )
 
     plain, other = Page(render_report(make("x"))), Page(render_report(make(text)))

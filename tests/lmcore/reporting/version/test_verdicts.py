@@ -2,7 +2,6 @@
 
 import pytest
 
-from lmcore.reporting.estimates import Estimate
 from lmcore.reporting.version import verdicts
 from lmcore.reporting.version.facts.gates import Gate
 from lmcore.reporting.version.facts.report import ReportData
@@ -35,9 +34,7 @@ def test_required_gates_are_counted_by_what_they_said(report_data):
     ],
 )
 def test_a_clear_verdict_shows_which_side_of_the_limit_passes(outcome, value, limit, allowed):
-    row = verdicts.gate_row(
-        Gate(name="g", outcome=outcome, statistic=Estimate(value=value), limit=limit)
-    )
+    row = verdicts.gate_row(Gate(name="g", outcome=outcome, value=value, limit=limit))
     assert row.mark is not None
     assert row.mark.allowed == allowed
     assert (row.mark.value < row.mark.limit) == (value < limit)
@@ -46,7 +43,7 @@ def test_a_clear_verdict_shows_which_side_of_the_limit_passes(outcome, value, li
 def test_a_gate_without_numbers_has_no_picture():
     row = verdicts.gate_row(Gate(name="provenance", outcome="PASS", reason="All is well."))
     assert (row.value, row.interval, row.limit, row.mark) == ("", "", "", None)
-    broken = verdicts.gate_row(Gate.from_json({"value": float("nan"), "limit": 1}))
+    broken = verdicts.gate_row(Gate(value=float("nan"), limit=1))
     assert (broken.value, broken.limit, broken.mark) == ("", "1", None)
     assert (broken.gate, broken.outcome) == ("gate", "SKIPPED")
 
