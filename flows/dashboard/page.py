@@ -109,11 +109,13 @@ def _history(registry: Registry, name: str) -> ModelHistory:
     versions = registry.versions(name)
     task = last.get("task") or (versions[-1].task if versions else None)
     task = str(task or LANGUAGE_MODELLING.name)
+    deciding = task_named(task).deciding
     schedule = last.get("schedule")
     return ModelHistory(
         model=name,
         task=task,
-        deciding=task_named(task).deciding.name,
+        deciding=deciding.name,
+        higher_is_better=deciding.higher_is_better,
         schedule=str(schedule) if schedule else None,
         last_run=last,
         versions=[_version(version) for version in versions],

@@ -119,6 +119,7 @@ def test_a_task_is_made_from_the_champion_and_used(shell: Shell) -> None:
     assert shown["lineage"]["base"]["model"] == "talk"
     report = Path(shown["report"]).read_text()
     assert "Confusion" in report
+    assert "<dt>Accuracy</dt>" in report
     assert "talk version 1" in report
     assert shell.run("run", "--config", "tone.yaml")["outcome"] == "skipped"
     status = {m["model"]: m["task"] for m in shell.run("status")["models"]}

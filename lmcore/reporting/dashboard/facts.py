@@ -152,6 +152,7 @@ class ModelHistory(Fact):
         model: Registered model.
         task: What it does.
         deciding: The metric that the gates decide on, which the page calls the result.
+        higher_is_better: Direction of that metric.
         schedule: When it is trained again, as its configuration says; None: only when asked.
         last_run: None where it was not noted.
         versions: Oldest first.
@@ -163,6 +164,7 @@ class ModelHistory(Fact):
     model: Text
     task: Text = DEFAULT_TASK
     deciding: Text = DEFAULT_METRIC
+    higher_is_better: bool = False
     schedule: MaybeText = None
     last_run: Maybe[LastRun] = None
     versions: Entries[VersionEntry] = ()

@@ -58,7 +58,7 @@ def render_dashboard(data: PipelineData) -> str:
 
 def _model(history: ModelHistory, page: PipelineData, identifier: str) -> dict[str, Any]:
     """Everything that the page says of one model."""
-    versions, metric = history.versions, history.deciding
+    versions = history.versions
     steps = version_axis(v.number for v in versions) if versions else Axis(low=0.5, high=1.5)
     values: dict[str, Any] = {
         "id": identifier,
@@ -71,8 +71,8 @@ def _model(history: ModelHistory, page: PipelineData, identifier: str) -> dict[s
         "overview": opening.overview(history),
         "timeline": timeline(history, page),
         "events": [event_row(event) for event in reversed(history.events)],
-        "quality_title": drawn.quality_title(metric, versions),
-        "quality": drawn.quality_chart(versions, metric, steps),
+        "quality_title": drawn.quality_title(history),
+        "quality": drawn.quality_chart(history, steps),
         "matrix": drawn.gate_matrix(versions),
         "drift": drawn.drift_chart(history),
         "drift_table": drawn.drift_table(history),

@@ -17,7 +17,7 @@ from lmcore.reporting.dashboard.trends import Measured, TrendChart, trend_chart
 from lmcore.reporting.tables import Table
 from lmcore.reporting.text import MISSING, duration, number, one_line, percent, size, words
 from lmcore.reporting.version.facts.gates import Gate
-from lmcore.reporting.version.measures import higher_is_better, label
+from lmcore.reporting.version.measures import label
 
 #: Versions whose gates are shown at once; the others are folded away.
 SHOWN_GATE_ROWS = 25
@@ -53,17 +53,19 @@ class GateMatrix:
     rows: tuple[tuple[str, str, tuple[GateCell | None, ...]], ...]
 
 
-def quality_title(metric: str, versions: Sequence[VersionEntry]) -> str:
-    """A metric with its unit, as the newest version that has it says, and its good direction."""
+def quality_title(history: ModelHistory) -> str:
+    """The metric that decides, its unit as the newest version that has it says, its direction."""
+    metric, versions = history.deciding, history.versions
     units = (v.metrics[metric].shown_unit for v in reversed(versions) if metric in v.metrics)
     unit = next(filter(None, units), "").replace("bits/byte", "bits per byte")
     name = label(metric)
-    better = "higher is better" if higher_is_better(metric) else "lower is better"
+    better = "higher is better" if history.higher_is_better else "lower is better"
     return f"{name} ({better})" if unit in ("", name) else f"{name}, {unit} ({better})"
 
 
-def quality_chart(versions: Sequence[VersionEntry], metric: str, steps: Axis) -> TrendChart | None:
+def quality_chart(history: ModelHistory, steps: Axis) -> TrendChart | None:
     """The metric that decides over versions, beside it the frozen part of held-out text."""
+    metric, versions = history.deciding, history.versions
     points = []
     for version in versions:
         known = version.metrics.get(metric)
@@ -88,7 +90,8 @@ def quality_chart(versions: Sequence[VersionEntry], metric: str, steps: Axis) ->
         and (known := version.metrics.get(_ANCHOR)) is not None
         and known.value is not None
     ]
-    return trend_chart(points, second=second, steps=steps)
+    better = history.higher_is_better
+    return trend_chart(points, second=second, steps=steps, higher_is_better=better)
 
 
 def gate_matrix(versions: Sequence[VersionEntry]) -> GateMatrix | None:

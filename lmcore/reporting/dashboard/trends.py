@@ -96,6 +96,7 @@ def trend_chart(
     unit: str = "",
     steps: Axis | None = None,
     floor: float | None = None,
+    higher_is_better: bool = False,
 ) -> TrendChart | None:
     """A metric over versions; None where no version has it.
 
@@ -105,6 +106,7 @@ def trend_chart(
         unit: Counts get ticks without decimals.
         steps: Axis of versions that several charts share; default from the first to the last.
         floor: Value that the axis must reach down to.
+        higher_is_better: Whether the highest value is the remarkable one.
     """
     if not points:
         return None
@@ -132,7 +134,12 @@ def trend_chart(
     known = [(p, p.lower, p.upper) for p in points if p.lower is not None and p.upper is not None]
     edge = [(steps.at(p.number), down(y, upper)) for p, _, upper in known]
     edge += [(steps.at(p.number), down(y, lower)) for p, lower, _ in reversed(known)]
-    first, last, best = points[0], points[-1], min(points, key=lambda p: p.value)
+    first, last = points[0], points[-1]
+    word, best = (
+        ("highest", max(points, key=lambda p: p.value))
+        if higher_is_better
+        else ("lowest", min(points, key=lambda p: p.value))
+    )
     return TrendChart(
         ticks_x=version_ticks(steps),
         ticks_y=y.ticks(5),
@@ -144,7 +151,7 @@ def trend_chart(
         description=(
             f"{len(points):,} versions: {number(first.value, unit=unit)} at version"
             f" {first.number}, {number(last.value, unit=unit)} at version {last.number};"
-            f" lowest {number(best.value, unit=unit)} at version {best.number}."
+            f" {word} {number(best.value, unit=unit)} at version {best.number}."
         ),
     )
 

@@ -57,6 +57,7 @@ _PARTS = {
     "fresh_bits_per_byte": "This version on new documents",
     "train_bits_per_byte": "This version on text it learnt from",
 }
+#: Of tasks; of each, more is better.
 _COMPARED = {"macro_f1", "accuracy", "chrf", "bleu", "rouge1", "rouge2", "rougeL"}
 
 
@@ -108,11 +109,6 @@ def metric_table(data: ReportData) -> Table | None:
     ]
     header = ("Metric", "Value", "95 % bounds", "Unit", "n")
     return Table(caption="All metrics", header=header, rows=tuple(rows)) if rows else None
-
-
-def higher_is_better(name: str) -> bool:
-    """Whether more of a metric is better; all that is not said here is a cost."""
-    return name in _COMPARED
 
 
 def comparisons(data: ReportData) -> list[Comparison]:

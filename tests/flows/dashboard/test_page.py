@@ -47,6 +47,18 @@ def two_versions(registry, register, assemble_in, tmp_path):
     return registry
 
 
+def test_the_metric_that_decides_is_the_result(registry, register, home):
+    """Macro F1 was measured, too; the gates of a classifier ask for accuracy."""
+    metrics = {
+        "macro_f1": {"value": 0.71, "unit": "share"},
+        "accuracy": {"value": 0.8, "unit": "share"},
+    }
+    register(metrics=metrics, tags={**fact_tags(GATES, DOCUMENTS), "task": "sentiment"})
+    page = dashboard.build(home)
+    assert "Accuracy (higher is better)" in page
+    assert "Macro F1" not in page
+
+
 def test_the_page_tells_what_the_registry_knows(two_versions, home, monkeypatch):
     monkeypatch.setenv(dashboard.PRICE_VARIABLE, "3.6")
     page = dashboard.build(home)

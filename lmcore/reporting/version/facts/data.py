@@ -1,6 +1,6 @@
 """What a version was trained and judged on: documents, sources, and the account of their cleaning.
 
-In: the summary, the account (`ledger.json`) and the sources of a document set.
+In: the summary, the account and the sources of a document set.
 """
 
 from __future__ import annotations

@@ -20,6 +20,19 @@ def test_one_wild_value_does_not_flatten_the_others():
     assert chart.marks[-1].y == 0
 
 
+@pytest.mark.parametrize(
+    ("higher", "said"), [(True, "highest 3 at version 2."), (False, "lowest 1 at version 1.")]
+)
+def test_the_best_value_is_named(higher, said):
+    points = [
+        Measured(number=n, value=v, lower=None, upper=None, kind="kept", summary="")
+        for n, v in ((1, 1.0), (2, 3.0), (3, 2.0))
+    ]
+    chart = trend_chart(points, higher_is_better=higher)
+    assert chart is not None
+    assert chart.description.endswith(said)
+
+
 @pytest.mark.parametrize("count", [1, 2, 13, 500])
 def test_versions_have_whole_numbers_and_few(count):
     labels = [tick.label for tick in version_ticks(version_axis(range(1, count + 1)))]
