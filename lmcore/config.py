@@ -28,14 +28,13 @@ from lmcore.evaluation.bias.words import WORDS
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.drift.config import MonitorConfig
 from lmcore.model.config import ModelConfig
-from lmcore.settings import Section
+from lmcore.settings import MODEL_NAME, Section
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.task import LANGUAGE_MODELLING, TASKS, TaskName
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 
 MAX_CONFIG_BYTES = 1 << 20
 TRAINING_BOUNDS = ("budget_seconds", "max_steps", "max_epochs")
-MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 # Sections and keys that shape neither a model nor its verdict.
 _NOT_OF_THE_MODEL = ("schedule", "promote", "monitor", "timeline")
 

@@ -2,6 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict
 
+#: What a registered model may be called.
+MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+
 
 class Section(BaseModel):
     """A configuration section: immutable, and an unknown key is an error."""

@@ -13,30 +13,21 @@ that is verified as a whole before anything in it is used:
     manifest.json   size and sha256 of each, written last
 
 Only formats that cannot carry code are allowed, by name of the place and of the format; a pickle
-in any disguise is refused when a version is put together and again when it is opened.
+in any disguise is refused when a version is put together (`lmcore.version_assembly`) and again when
+it is opened.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmcore.artifacts import (
-    MANIFEST,
-    Manifest,
-    atomic_write,
-    fsync_directory,
-    open_verified,
-    sha256_file,
-)
+from lmcore.artifacts import MANIFEST, Manifest, open_verified, sha256_file
 from lmcore.errors import IntegrityError
 from lmcore.tasks.record import RECORD_FILE
 
@@ -62,21 +53,7 @@ _ALLOWED: Mapping[str, frozenset[str]] = {
     "tokenizer": frozenset({".json"}),
     "evaluation": frozenset({".json", ".jsonl", ".parquet"}),
 }
-#: No `text`, no `target`: a version says what it was trained on, and does not publish it.
-_LINEAGE = pa.schema(
-    [
-        *(pa.field(name, pa.string()) for name in ("id", "name")),
-        pa.field("source", pa.int32()),
-        *(pa.field(name, pa.string()) for name in ("license", "origin")),
-        pa.field("num_bytes", pa.int64()),
-        *(pa.field(name, pa.string()) for name in ("split", "cluster", "date")),
-        pa.field("anchor", pa.bool_()),
-    ]
-)
-#: One sketch a document: 264 bytes at most up to 6 kB of text, then about 4 % of the text.
-_SKETCHES = pa.schema([pa.field("id", pa.string()), pa.field("sketch", pa.binary())])
 SKETCHES = "sketches.parquet"
-_ROWS_A_GROUP = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,75 +160,6 @@ class VersionFolder:
         return load_tokenizer(self.path / "tokenizer")
 
 
-def assemble_version(
-    target: Path,
-    *,
-    best: Path,
-    tokenizer: Path,
-    evaluation: Path,
-    documents: Iterable[Mapping[str, Any]],
-    sources: object,
-    config: str,
-    report: str,
-    card: str,
-    lineage: Mapping[str, Any],
-    canaries: Mapping[str, Any] | None = None,
-    sketches: Iterable[tuple[str, bytes]] = (),
-    summary: Mapping[str, Any] | None = None,
-) -> VersionFolder:
-    """Put a version together; a crash leaves all of it or nothing.
-
-    Args:
-        target: The folder to make; one that exists is replaced.
-        best: Folder of `model.safetensors` and `model.json`.
-        tokenizer: Folder that `Tokenizer.save` wrote.
-        evaluation: Folder of the evaluation.
-        documents: Lineage rows of all documents; further columns, such as text, are left out.
-        sources: What was read, as JSON values.
-        config: The resolved configuration, YAML.
-        report: The report page.
-        card: The model card.
-        lineage: What made it: digests of data, tokenizer, config, code, lock, and the plan.
-        canaries: Random texts that it was trained with and must never emit; None: none.
-        sketches: Id and sketch (`lmcore.data.copies.sketches`) of every document.
-        summary: Small facts for the manifest.
-
-    Raises:
-        IntegrityError: If a folder holds a file of a format that has no place in a version.
-    """
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        for place, source in (
-            ("model", best),
-            ("tokenizer", tokenizer),
-            ("evaluation", evaluation),
-        ):
-            _copy(source, partial / place)
-        _write_rows(partial / "documents.parquet", documents, schema=_LINEAGE)
-        _write_rows(
-            partial / SKETCHES,
-            ({"id": identity, "sketch": sketch} for identity, sketch in sketches),
-            schema=_SKETCHES,
-        )
-        atomic_write(partial / "sources.json", _json(sources))
-        atomic_write(partial / "lineage.json", _json(lineage))
-        if canaries is not None:
-            atomic_write(partial / CANARIES, _json(canaries))
-        atomic_write(partial / "config.yaml", config)
-        atomic_write(partial / "report.html", report)
-        atomic_write(partial / "README.md", card)
-        manifest = Manifest.write(partial, kind=KIND, inputs=dict(lineage), summary=summary)
-        _check_formats(partial, manifest)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(partial, target)
-        fsync_directory(target.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return open_version(target)
-
-
 def open_version(folder: Path, *, manifest_sha256: str | None = None) -> VersionFolder:
     """Verify a version as a whole; nothing is parsed but the manifest before that.
 
@@ -263,7 +171,7 @@ def open_version(folder: Path, *, manifest_sha256: str | None = None) -> Version
         IntegrityError: If a file is missing, changed, added, or of a format that is not allowed.
     """
     manifest = open_verified(folder, kind=KIND)
-    _check_formats(folder, manifest)
+    check_formats(folder, manifest)
     found = sha256_file(folder / MANIFEST)
     if manifest_sha256 is not None and found != manifest_sha256:
         raise IntegrityError(
@@ -274,7 +182,12 @@ def open_version(folder: Path, *, manifest_sha256: str | None = None) -> Version
     return VersionFolder(path=folder, manifest=manifest, manifest_sha256=found)
 
 
-def _check_formats(folder: Path, manifest: Manifest) -> None:
+def check_formats(folder: Path, manifest: Manifest) -> None:
+    """Refuse a folder that holds a file of another format, or lacks one.
+
+    Raises:
+        IntegrityError: Naming the file.
+    """
     for name in manifest.files:
         path = PurePosixPath(name)
         place = path.parts[0] if len(path.parts) > 1 else ""
@@ -290,26 +203,3 @@ def _check_formats(folder: Path, manifest: Manifest) -> None:
                 f"{folder}: {name} is missing from the version; nothing was loaded. Use another"
                 " version, or train again"
             )
-
-
-def _copy(source: Path, target: Path) -> None:
-    # The manifest of the step that made the folder stays behind: the version has its own.
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns(MANIFEST), symlinks=True)
-
-
-def _write_rows(path: Path, documents: Iterable[Mapping[str, Any]], *, schema: pa.Schema) -> None:
-    def write(rows: list[dict[str, Any]]) -> None:
-        writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        rows: list[dict[str, Any]] = []
-        for document in documents:
-            rows.append({name: document.get(name) for name in schema.names})
-            if len(rows) == _ROWS_A_GROUP:
-                write(rows)
-                rows = []
-        write(rows)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -41,13 +41,9 @@ def test_lmcore_knows_neither_prefect_nor_mlflow(path: Path) -> None:
     assert not imported(path) & {"prefect", "mlflow", "flows"}
 
 
-def test_only_two_modules_know_mlflow() -> None:
-    knowing = {
-        p.relative_to(ROOT).as_posix()
-        for p in (ROOT / "flows").rglob("*.py")
-        if "mlflow" in imported(p)
-    }
-    assert knowing == {"flows/registry/models.py", "flows/registry/tracking.py"}
+def test_only_the_registry_knows_mlflow() -> None:
+    knowing = {p.parent for p in (ROOT / "flows").rglob("*.py") if "mlflow" in imported(p)}
+    assert knowing == {ROOT / "flows" / "registry"}
 
 
 def test_no_module_hides_a_standard_one() -> None:

@@ -132,7 +132,7 @@ def _disk(home: Home) -> str:
 
 
 def _mlflow(home: Home) -> str:
-    from flows.registry.tracking import connect
+    from flows.registry.connection import connect
 
     connect(home)
     return home.tracking_uri

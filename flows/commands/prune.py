@@ -33,7 +33,7 @@ from flows.registry.alias_moves import settle_locked
 from flows.registry.history import Event, read_history, write_event
 from flows.registry.models import Registry, StrayModel
 from flows.registry.promotion import earlier_champions, me
-from flows.registry.tracking import RunFacts, list_runs, remove_run
+from flows.registry.runs import RunFacts, list_runs, remove_run
 from flows.registry.versions import Version
 from lmcore.artifacts import Manifest
 from lmcore.errors import IntegrityError

@@ -21,7 +21,7 @@ from flows.registry.last_run import last_run
 from flows.registry.models import Registry
 from flows.registry.monitor_results import monitor_results
 from flows.registry.promotion import settle
-from flows.registry.tracking import recent_runs
+from flows.registry.runs import recent_runs
 from flows.registry.versions import Version
 from lmcore.artifacts import atomic_write
 from lmcore.errors import UserError

@@ -12,39 +12,27 @@ changed once written).
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import re
-import shutil
-import tempfile
 import time
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import mlflow
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
 from flows.home.environment import Home
 from flows.home.locks import Lock, lock_for
-from flows.registry.tracking import connect, experiment, path_of, remove_artifacts, stored_bytes
-from flows.registry.versions import RUN_KEY_TAG, Version, check_name, clean, describe, to_tag
-from lmcore.artifacts import fsync_directory
-from lmcore.errors import IntegrityError, NotFoundError, PromotionConflictError, UserError
-from lmcore.serving import ANSWER_COLUMNS, PARAMETERS, input_column
-from lmcore.tasks.task import LANGUAGE_MODELLING
+from flows.registry.artifact_files import stored_bytes
+from flows.registry.connection import connect
+from flows.registry.registration import Registration
+from flows.registry.version_files import VersionFiles
+from flows.registry.versions import Version, check_name, clean, describe
+from lmcore.errors import NotFoundError, PromotionConflictError, UserError
 from lmcore.version_folder import VersionFolder, open_version
 
 _ALIASES = ("champion", "previous", "challenger")
-_DATA = "data/version"  # of MLflow's model folder; what `loader_module` is given
-_LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
 _LOCK_SECONDS = 120.0
 _DAY_MILLISECONDS = 86_400_000
 
@@ -70,6 +58,7 @@ class Registry:
         self.home = home
         self._lock = lock or lock_for(home)
         self._client: MlflowClient = connect(home)
+        self._files = VersionFiles(home, self._client)
 
     # -- names and versions ------------------------------------------------------------------
 
@@ -150,76 +139,17 @@ class Registry:
         found = [version for version in self.versions(name) if version.run_key == run_key]
         return found[-1] if found else None
 
-    # -- files -------------------------------------------------------------------------------
-
     def open(self, version: Version) -> VersionFolder:
         """Verify the files of a version against its registered manifest.
-
-        In the embedded default they are used where they lie; from a server they are fetched once.
 
         Raises:
             IntegrityError: If they are missing or differ.
         """
-        folder = self._local_folder(version)
-        if not folder.is_dir():
-            raise IntegrityError(
-                f"{folder}: the files of version {version.number} of {version.model} are missing;"
-                " nothing was loaded. Restore them or use another version"
-            )
-        return open_version(folder, manifest_sha256=version.manifest_sha256)
-
-    def _local_folder(self, version: Version) -> Path:
-        location = self._location(version)
-        if location.startswith(("/", "file:")):
-            return path_of(location) / _DATA
-        cached = self.home.cache / "versions" / version.model / version.manifest_sha256
-        with FileLock(self.home.locks / f"fetch-{version.manifest_sha256[:16]}.lock"):
-            if not cached.exists():
-                self._download(version, cached)
-        return cached
-
-    def _location(self, version: Version) -> str:
-        model_id = version.source.removeprefix("models:/")
-        return str(self._client.get_logged_model(model_id).artifact_location)
-
-    def _download(self, version: Version, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            fetched = self._fetch(self._location(version), Path(scratch))
-            open_version(fetched, manifest_sha256=version.manifest_sha256)
-            fetched.rename(target)
-        fsync_directory(target.parent)
-
-    def _fetch(self, location: str, scratch: Path) -> Path:
-        from mlflow.artifacts import download_artifacts
-
-        # By its address: to MLflow `models:/ID/folder` is version `folder` of a model named ID.
-        fetched = download_artifacts(
-            artifact_uri=f"{location.rstrip('/')}/{_DATA}",
-            dst_path=str(scratch),
-            tracking_uri=self.home.tracking_uri,
-        )
-        return Path(fetched)
+        return self._files.open(version)
 
     # -- registering -------------------------------------------------------------------------
 
-    def register(
-        self,
-        name: str,
-        folder: VersionFolder,
-        *,
-        run_id: str,
-        run_key: str,
-        passed: bool,
-        verdict: str,
-        metrics: Mapping[str, Any],
-        fingerprints: Mapping[str, str | None],
-        task: str = LANGUAGE_MODELLING.name,
-        example: str = "Once upon a time",
-        flow_run_id: str | None = None,
-        description: str = "",
-        tags: Mapping[str, str] | None = None,
-    ) -> Version:
+    def register(self, name: str, folder: VersionFolder, registration: Registration) -> Version:
         """Store a version's files, verify what was stored, then create the version.
 
         The same run key, weights and verdict give the version that exists already, so a run that
@@ -228,18 +158,7 @@ class Registry:
         Args:
             name: Registered model; made where it does not exist.
             folder: The verified version.
-            run_id: MLflow run that made it.
-            run_key: Digest of what the run depended on.
-            passed: Whether every required gate said PASS; nothing else is ever promoted without
-                a person's override.
-            verdict: One sentence about the gates.
-            metrics: Name to value, lower, upper, unit, n.
-            fingerprints: data, tokenizer, config, weights.
-            task: What it is a model for; decides the signature.
-            example: Input that MLflow shows and tries.
-            flow_run_id: Prefect flow run.
-            description: Shown by MLflow.
-            tags: Further tags.
+            registration: What is known of it beside its files.
 
         Raises:
             IntegrityError: If the files differ from the manifest before or after they are stored;
@@ -247,38 +166,28 @@ class Registry:
         """
         check_name(name)
         folder = open_version(folder.path, manifest_sha256=folder.manifest_sha256)
-        # MLflow's store looks models up through the address of the process, not of the client.
-        mlflow.set_tracking_uri(self.home.tracking_uri)
+        new = registration
         with self.lock(name, "register"):
-            known = self.find_by_run_key(name, run_key)
-            same = (folder.weights_sha256, passed, clean(verdict))
+            known = self.find_by_run_key(name, new.run_key)
+            same = (folder.weights_sha256, new.passed, clean(new.verdict))
             if known and (known.weights_sha256, known.passed, known.verdict) == same:
                 self.open(known)
                 return known
-            source = self._store(name, folder, run_id=run_id, task=task, example=example)
+            source = self._files.store(
+                name, folder, run_id=new.run_id, task=new.task, example=new.example
+            )
             if not self._exists(name):
                 self._create_model(name)
             created = self._client.create_model_version(
                 name,
                 source=source,
-                run_id=run_id,
+                run_id=new.run_id,
                 model_id=source.removeprefix("models:/"),
-                description=description or None,
-                tags={
-                    **(tags or {}),
-                    RUN_KEY_TAG: run_key,
-                    "outcome": "registered" if passed else "rejected",
-                    "passed": "true" if passed else "false",
-                    "verdict": clean(verdict),
-                    "metrics": to_tag(metrics),
-                    "fingerprints": to_tag(fingerprints),
-                    "weights_sha256": folder.weights_sha256,
-                    "manifest_sha256": folder.manifest_sha256,
-                    "prefect_flow_run_id": flow_run_id or "",
-                },
+                description=new.description or None,
+                tags=new.all_tags(folder),
             )
             number = self._only(name, source, int(created.version))
-            if passed:
+            if new.passed:
                 self.set_alias(name, "challenger", number)
             return self.version(name, number)
 
@@ -304,56 +213,11 @@ class Registry:
             self._client.delete_model_version(name, str(surplus))
         return min(same, default=number)
 
-    def _store(
-        self, name: str, folder: VersionFolder, *, run_id: str, task: str, example: str
-    ) -> str:
-        """Upload as an MLflow model; the answer is its address."""
-        import pandas as pd
-
-        model = self._client.create_logged_model(
-            experiment(self.home, name), name="model", source_run_id=run_id
-        )
-        uri = f"models:/{model.model_id}"
-        try:
-            with tempfile.TemporaryDirectory(dir=self.home.temporary) as scratch:
-                data, saved = Path(scratch) / "version", Path(scratch) / "model"
-                shutil.copytree(folder.path, data)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # of MLflow about its own defaults
-                    mlflow.pyfunc.save_model(
-                        saved,
-                        loader_module="lmcore.serving",
-                        data_path=str(data),
-                        signature=_signature(task),
-                        input_example=pd.DataFrame({input_column(task): [example]}),
-                        pip_requirements=requirements(),
-                    )
-                self._client.log_model_artifacts(model.model_id, str(saved))
-            location = str(model.artifact_location)
-            if location.startswith(("/", "file:")):
-                stored = path_of(location) / _DATA
-                if not stored.is_dir():
-                    raise IntegrityError(f"{stored}: MLflow did not store the version")
-                open_version(stored, manifest_sha256=folder.manifest_sha256)
-            else:
-                self._verify_remote(location, folder)
-            self._client.finalize_logged_model(model.model_id, "READY")
-        except BaseException:
-            with contextlib.suppress(Exception):
-                self._client.finalize_logged_model(model.model_id, "FAILED")
-            raise
-        return uri
-
-    def _verify_remote(self, location: str, folder: VersionFolder) -> None:
-        with tempfile.TemporaryDirectory(dir=self.home.temporary) as scratch:
-            fetched = self._fetch(location, Path(scratch))
-            open_version(fetched, manifest_sha256=folder.manifest_sha256)
-
     # -- deleting ----------------------------------------------------------------------------
 
     def stored_bytes(self, version: Version) -> int:
         """Bytes of a version's files, where they lie on this machine."""
-        return stored_bytes(self._location(version))
+        return self._files.num_bytes(version)
 
     def remove_version(self, version: Version) -> None:
         """Delete a version, then its files; only under `lock`, and never one with an alias.
@@ -372,9 +236,7 @@ class Registry:
             )
         self._client.delete_model_version(name, str(number))
         self.remove_model(version.source.removeprefix("models:/"))
-        shutil.rmtree(
-            self.home.cache / "versions" / name / version.manifest_sha256, ignore_errors=True
-        )
+        self._files.forget(version)
 
     def stray_models(self, name: str) -> list[StrayModel]:
         """Models that were stored for `name` and that no version names.
@@ -400,8 +262,7 @@ class Registry:
 
     def remove_model(self, model_id: str) -> None:
         """Delete the files of a stored model, then the model."""
-        remove_artifacts(str(self._client.get_logged_model(model_id).artifact_location))
-        self._client.delete_logged_model(model_id)
+        self._files.remove_model(model_id)
 
     # -- what promotion moves ----------------------------------------------------------------
 
@@ -467,32 +328,6 @@ class Registry:
     def add_model_tag(self, name: str, key: str, value: str) -> None:
         """Add a tag to the registered model."""
         self._client.set_registered_model_tag(name, key, value)
-
-
-def requirements() -> list[str]:
-    """What a server needs beside this project itself, pinned to what is installed here.
-
-    The project is not listed: a name that no package index holds is an invitation to somebody
-    else's package of that name.
-    """
-    pins = [f"{name}=={importlib.metadata.version(name)}" for name in _LIBRARIES]
-    return [pin.split("+")[0] for pin in pins]
-
-
-def _signature(task: str) -> ModelSignature:
-    if task != LANGUAGE_MODELLING.name:
-        return ModelSignature(
-            inputs=Schema([ColSpec("string", input_column(task))]),
-            outputs=Schema([ColSpec(kind, name) for name, kind in ANSWER_COLUMNS.items()]),
-        )
-    types = {int: "long", float: "double"}
-    return ModelSignature(
-        inputs=Schema([ColSpec("string", "prompt")]),
-        outputs=Schema([ColSpec("string", "text")]),
-        params=ParamSchema(
-            [ParamSpec(name, types[kind], default) for name, (kind, default) in PARAMETERS.items()]
-        ),
-    )
 
 
 def _missing(error: MlflowException) -> bool:

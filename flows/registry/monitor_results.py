@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.home.folders import Home
-from flows.registry.tracking import open_run, tag_values
+from flows.registry.runs import tag_values
+from flows.registry.tracking import open_run
 
 TAG = "lmcore.monitor"
 

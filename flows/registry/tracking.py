@@ -10,37 +10,27 @@ call names its run: MLflow's own "active run" belongs to one thread.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
-import shutil
-import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.parse import unquote, urlparse
 
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
 
 from flows.home.environment import Home
-from flows.home.relocation import relocate
+from flows.registry.connection import TrackingError, connect, experiment
 from flows.registry.metric_queue import MetricQueue, Point, first_line, now_milliseconds
 from flows.registry.parameters import KEY_CHARACTERS, flatten, valid_key
 from flows.registry.versions import RUN_KEY_TAG, clean
-from lmcore.errors import IntegrityError, LmcoreError
 
 logger = logging.getLogger(__name__)
 
-# MLflow's pages then open with runs and curves, not with traces of language-model calls.
-_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _INTERRUPTIONS = ("Interrupted", "StoppedError")
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 CONTENT_TAG = "lmcore.content"
@@ -56,79 +46,6 @@ _TAG_CHARACTERS = 8000
 _DIGEST_CHARACTERS = 36
 _SOURCE_CHARACTERS = 60_000
 _PROFILE_CHARACTERS = 500_000
-
-
-class TrackingError(LmcoreError):
-    """MLflow's store cannot be reached or refuses to work."""
-
-
-_clients: dict[str, MlflowClient] = {}
-_clients_lock = threading.Lock()
-
-
-def connect(home: Home) -> MlflowClient:
-    """The MLflow client of this home; the embedded database is created on first use.
-
-    Raises:
-        IntegrityError: If the embedded database is damaged.
-        TrackingError: If the store does not answer.
-    """
-    with _clients_lock:
-        if home.tracking_uri not in _clients:
-            if home.embedded:
-                _check_database(home.mlflow_database)
-            # Two processes that create or upgrade one database at the same time break it.
-            with FileLock(home.locks / "mlflow-start.lock"):
-                if home.embedded and home.mlflow_database.exists():
-                    relocate(home.mlflow_database, home.mlflow_artifacts)
-                try:
-                    client = MlflowClient(
-                        tracking_uri=home.tracking_uri, registry_uri=home.tracking_uri
-                    )
-                    client.search_registered_models(max_results=1)
-                except Exception as error:
-                    raise TrackingError(
-                        f"MLflow at {home.tracking_uri} does not answer ({first_line(error)});"
-                        " start it, or unset MLFLOW_TRACKING_URI."
-                    ) from error
-            _clients[home.tracking_uri] = client
-        return _clients[home.tracking_uri]
-
-
-def _check_database(path: Path) -> None:
-    # MLflow would try for minutes to open what can never be opened.
-    if not path.exists():
-        return
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
-            database.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise IntegrityError(
-            f"{path}: not a database that can be opened ({error}); it holds every version and"
-            " its history: restore it from a copy, or set LMCORE_HOME to another folder."
-        ) from error
-
-
-def experiment(home: Home, model: str) -> str:
-    """Identifier of the model's experiment, made where it does not exist."""
-    client = connect(home)
-    with FileLock(home.locks / "mlflow-experiment.lock"):
-        found = client.get_experiment_by_name(model)
-        if found is None:
-            # Without a location the server's own artifact store is used, as it should be there.
-            location = home.mlflow_artifacts.as_uri() if home.embedded else None
-            try:
-                return client.create_experiment(model, artifact_location=location, tags=_KIND)
-            except MlflowException as error:
-                # Another machine was faster, or this is the second try of a request that arrived.
-                found = client.get_experiment_by_name(model)
-                if found is None:
-                    raise TrackingError(
-                        f"MLflow did not create the experiment {model}: {first_line(error)}"
-                    ) from error
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
 
 
 class TrackedRun:
@@ -328,144 +245,6 @@ def open_run(
     tracked = TrackedRun(client, run, resumed=bool(found), spool=home.work / "metrics")
     tracked.set_tags(tags or {})
     return tracked
-
-
-def find_run(home: Home, *, model: str, run_key: str) -> str | None:
-    """Identifier of the newest run of this key, finished or not."""
-    client = connect(home)
-    found = client.search_runs(
-        [experiment(home, model)],
-        filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
-    return str(found[0].info.run_id) if found else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunFacts:
-    """One run of the pipeline as the store knows it.
-
-    Attributes:
-        id: Its identifier.
-        status: As MLflow has it.
-        started: Seconds since the epoch.
-        content: Keys of the content folders that it has to do with.
-        num_bytes: Of its own files, where they lie on this machine.
-    """
-
-    id: str
-    status: str
-    started: float
-    content: tuple[str, ...]
-    num_bytes: int
-
-    @property
-    def finished(self) -> bool:
-        """Whether it did all that it was asked for."""
-        return self.status == "FINISHED"
-
-
-def list_runs(home: Home, *, model: str) -> list[RunFacts]:
-    """Every run of a model that has a run key, oldest first."""
-    return [
-        RunFacts(
-            id=str(run.info.run_id),
-            status=str(run.info.status),
-            started=run.info.start_time / 1000,
-            content=tuple(run.data.tags.get(CONTENT_TAG, "").split()),
-            num_bytes=stored_bytes(str(run.info.artifact_uri)),
-        )
-        for run in _runs(home, experiment_name=model)
-        if RUN_KEY_TAG in run.data.tags
-    ]
-
-
-def remove_run(home: Home, run_id: str) -> None:
-    """Delete the files of a run, then the run; a second call goes on where one was killed."""
-    client = connect(home)
-    remove_artifacts(str(client.get_run(run_id).info.artifact_uri))
-    client.delete_run(run_id)
-
-
-def stored_bytes(location: str) -> int:
-    """Bytes of the files at an artifact location; 0 where they are not on this machine."""
-    if not location.startswith(("/", "file:")):
-        return 0
-    files = (path for path in path_of(location).rglob("*") if path.is_file())
-    return sum(path.stat().st_size for path in files)
-
-
-def remove_artifacts(location: str) -> None:
-    """Delete the files at an artifact location, here or through the server."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    if location.startswith(("/", "file:")):
-        shutil.rmtree(path_of(location), ignore_errors=True)
-        return
-    try:
-        get_artifact_repository(location).delete_artifacts()  # type: ignore[no-untyped-call]
-    except Exception as error:  # whatever the store's driver raises
-        logger.warning("files at %s are still there: %s", location, _first_line(error))
-
-
-def path_of(location: str) -> Path:
-    """The folder of an artifact location on this machine."""
-    return Path(unquote(urlparse(location).path) if location.startswith("file:") else location)
-
-
-def tag_values(home: Home, *, experiment_name: str, tag: str) -> list[str]:
-    """One tag of every finished run of an experiment, oldest first; none where there is none."""
-    finished = _runs(home, experiment_name=experiment_name, only="attributes.status = 'FINISHED'")
-    return [run.data.tags[tag] for run in finished if tag in run.data.tags]
-
-
-def _runs(home: Home, *, experiment_name: str, only: str = "") -> Iterator[Run]:
-    client = connect(home)
-    found = client.get_experiment_by_name(experiment_name)
-    token = None
-    while found is not None:
-        page = client.search_runs(
-            [found.experiment_id],
-            filter_string=only,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def recent_runs(home: Home, *, model: str, limit: int) -> list[dict[str, Any]]:
-    """The newest runs of a model, whatever came of them: state, times and tags.
-
-    Returns:
-        Mappings of run_id, experiment_id, name, state, started, ended (milliseconds) and tags.
-    """
-    client = connect(home)
-    found = client.get_experiment_by_name(model)
-    if found is None:
-        return []
-    runs = client.search_runs(
-        [found.experiment_id], order_by=["attributes.start_time DESC"], max_results=limit
-    )
-    return [
-        {
-            "run_id": str(run.info.run_id),
-            "experiment_id": str(run.info.experiment_id),
-            "name": str(run.info.run_name or ""),
-            "state": str(run.info.status),
-            "started": run.info.start_time,
-            "ended": run.info.end_time,
-            "tags": dict(run.data.tags),
-        }
-        for run in runs
-    ]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _json(value: Mapping[str, Any], limit: int) -> str:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lmcore.errors import UserError
+from lmcore.settings import MODEL_NAME
 from lmcore.tasks.task import LANGUAGE_MODELLING
 
 RUN_KEY_TAG = "lmcore.run_key"
@@ -22,7 +23,6 @@ RUN_KEY_TAG = "lmcore.run_key"
 GATES_TAG, DATA_TAG, COST_TAG = "gates", "data", "cost"
 _REASON_CHARACTERS = 500
 _LICENSES = 50
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _TAG_CHARACTERS = 90_000
 
 
@@ -105,7 +105,7 @@ def check_name(name: str) -> str:
     Raises:
         UserError: If it is not made of letters, digits, `_`, `.` and `-`.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(MODEL_NAME, name):
         raise UserError(
             f"model name {name!r}: expected 1 to 100 letters, digits, '_', '.' or '-',"
             " the first one a letter or a digit."

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flows.registry.models import Registry
+from flows.registry.registration import Registration
 from flows.registry.tracking import TrackedRun
 from flows.registry.versions import Version, fact_tags
 from flows.steps.run import Run
@@ -25,7 +26,7 @@ from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.report import render_report
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.start import Start
-from lmcore.version_folder import assemble_version
+from lmcore.version_assembly import VersionParts, assemble_version
 
 logger = logging.getLogger(__name__)
 
@@ -164,21 +165,23 @@ def register_version(
     page = render_report(data)
     folder = assemble_version(
         run.home.work / f"version-{run.key.digest[:32]}",
-        best=candidate.checkpoint.path / "best",
-        tokenizer=candidate.corpus.tokenizer.path,
-        evaluation=candidate.report.path,
-        documents=candidate.corpus.documents.iter_rows(),
-        sources=candidate.corpus.documents.sources(),
-        config=run.config.to_yaml(),
-        report=page,
-        card=render_card(data),
-        lineage=candidate.lineage(),
-        canaries=_canaries(candidate.corpus),
-        sketches=(
-            (document.id, sketch_text(document.text).to_bytes())
-            for document in candidate.corpus.documents.iter_documents()
+        VersionParts(
+            best=candidate.checkpoint.path / "best",
+            tokenizer=candidate.corpus.tokenizer.path,
+            evaluation=candidate.report.path,
+            documents=candidate.corpus.documents.iter_rows(),
+            sources=candidate.corpus.documents.sources(),
+            config=run.config.to_yaml(),
+            report=page,
+            card=render_card(data),
+            lineage=candidate.lineage(),
+            canaries=_canaries(candidate.corpus),
+            sketches=(
+                (document.id, sketch_text(document.text).to_bytes())
+                for document in candidate.corpus.documents.iter_documents()
+            ),
+            summary={"model": run.config.name, "verdict": verdict.reason},
         ),
-        summary={"model": run.config.name, "verdict": verdict.reason},
     )
     tracked.log_text(page, "report.html")
     gates = [gate.to_json() for gate in verdict.results]
@@ -187,23 +190,25 @@ def register_version(
     version = Registry(run.home).register(
         run.config.name,
         folder,
-        run_id=tracked.run_id,
-        run_key=run.key.digest,
-        passed=verdict.passed,
-        verdict=verdict.reason,
-        metrics=candidate.report.metrics(),
-        fingerprints=candidate.fingerprints,
-        flow_run_id=flow_run_id,
-        description=f"{data.outcome}: {verdict.reason}",
-        tags={
-            **fact_tags(gates, candidate.corpus.documents.summary),
-            "task": run.config.task,
-            "run_base": run.key.base,
-            "start_weights": candidate.start.weights_sha256 or "",
-            **({"base": run.base.designation} if run.base else {}),
-        },
-        task=run.config.task,
-        example=run.task.example,
+        Registration(
+            run_id=tracked.run_id,
+            run_key=run.key.digest,
+            passed=verdict.passed,
+            verdict=verdict.reason,
+            metrics=candidate.report.metrics(),
+            fingerprints=candidate.fingerprints,
+            flow_run_id=flow_run_id,
+            description=f"{data.outcome}: {verdict.reason}",
+            tags={
+                **fact_tags(gates, candidate.corpus.documents.summary),
+                "task": run.config.task,
+                "run_base": run.key.base,
+                "start_weights": candidate.start.weights_sha256 or "",
+                **({"base": run.base.designation} if run.base else {}),
+            },
+            task=run.config.task,
+            example=run.task.example,
+        ),
     )
     shutil.rmtree(folder.path, ignore_errors=True)  # the registry has its own copy, and verified it
     logger.info("register: version %d of %s", version.number, version.model)

@@ -25,10 +25,13 @@ with warnings.catch_warnings():
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from flows.home.environment import Home, make_home  # noqa: E402
+from flows.registry.connection import connect  # noqa: E402
 from flows.registry.models import Registry  # noqa: E402
-from flows.registry.tracking import connect, open_run  # noqa: E402
+from flows.registry.registration import Registration  # noqa: E402
+from flows.registry.tracking import open_run  # noqa: E402
 from flows.registry.versions import Version  # noqa: E402
-from lmcore.version_folder import VersionFolder, assemble_version  # noqa: E402
+from lmcore.version_assembly import VersionParts, assemble_version  # noqa: E402
+from lmcore.version_folder import VersionFolder  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -92,16 +95,18 @@ def assemble_in(tiny_model: Path) -> Callable[..., VersionFolder]:
         document |= {"origin": "speeches", "num_bytes": 4, "split": "train", "cluster": "a" * 64}
         return assemble_version(
             root / name,
-            best=best,
-            tokenizer=tiny_model / "tokenizer",
-            evaluation=tiny_model / "evaluation",
-            documents=[{**document, "text": "SECRET", "date": None, "anchor": False}],
-            sources=[{"license": "CC0-1.0"}],
-            config="name: speeches\n",
-            report="<!doctype html>",
-            card="# speeches",
-            lineage={"data": "d" * 64, "plan": {"steps": 3}},
-            summary={"model": "speeches"},
+            VersionParts(
+                best=best,
+                tokenizer=tiny_model / "tokenizer",
+                evaluation=tiny_model / "evaluation",
+                documents=[{**document, "text": "SECRET", "date": None, "anchor": False}],
+                sources=[{"license": "CC0-1.0"}],
+                config="name: speeches\n",
+                report="<!doctype html>",
+                card="# speeches",
+                lineage={"data": "d" * 64, "plan": {"steps": 3}},
+                summary={"model": "speeches"},
+            ),
         )
 
     return assemble
@@ -125,7 +130,7 @@ def register_in() -> Callable[..., Version]:
             "fingerprints": {"data": "d"},
             "flow_run_id": "flow-1",
         }
-        return registry.register(name, folder, **{**details, **changes})
+        return registry.register(name, folder, Registration(**{**details, **changes}))
 
     return register
 

@@ -21,7 +21,7 @@ from flows.commands import render
 from flows.home.environment import Home, make_home
 from flows.registry.models import Registry
 from lmcore.errors import ConfigError, UserError
-from lmcore.version_folder import assemble_version
+from lmcore.version_assembly import VersionParts, assemble_version
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +46,18 @@ def letters_home(
     document |= {"origin": "here", "num_bytes": 4, "split": "train", "cluster": "a" * 64}
     folder = assemble_version(
         root / "version",
-        best=best,
-        tokenizer=tiny_model / "tokenizer",
-        evaluation=tiny_model / "evaluation",
-        documents=[{**document, "text": "text", "date": None, "anchor": False}],
-        sources=[{"license": "CC0-1.0"}],
-        config="name: letters\n",
-        report="<!doctype html>",
-        card="# letters",
-        lineage={"data": "d" * 64, "plan": {"steps": 3}},
-        summary={"model": "letters"},
+        VersionParts(
+            best=best,
+            tokenizer=tiny_model / "tokenizer",
+            evaluation=tiny_model / "evaluation",
+            documents=[{**document, "text": "text", "date": None, "anchor": False}],
+            sources=[{"license": "CC0-1.0"}],
+            config="name: letters\n",
+            report="<!doctype html>",
+            card="# letters",
+            lineage={"data": "d" * 64, "plan": {"steps": 3}},
+            summary={"model": "letters"},
+        ),
     )
     register_in(Registry(home), folder, name="letters")
     return home

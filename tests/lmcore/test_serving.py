@@ -21,7 +21,8 @@ from lmcore.serving import (
     read_prompts,
     smoke_test,
 )
-from lmcore.version_folder import VersionFolder, assemble_version
+from lmcore.version_assembly import VersionParts, assemble_version
+from lmcore.version_folder import VersionFolder
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +39,17 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> VersionFolder:
     )
     return assemble_version(
         folder / "version",
-        best=folder / "best",
-        tokenizer=folder / "tokenizer",
-        evaluation=folder / "evaluation",
-        documents=[],
-        sources=[],
-        config="",
-        report="",
-        card="",
-        lineage={},
+        VersionParts(
+            best=folder / "best",
+            tokenizer=folder / "tokenizer",
+            evaluation=folder / "evaluation",
+            documents=[],
+            sources=[],
+            config="",
+            report="",
+            card="",
+            lineage={},
+        ),
     )
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from lmcore.artifacts import Manifest
 from lmcore.errors import IntegrityError
-from lmcore.version_folder import VersionFolder, assemble_version, open_version
+from lmcore.version_assembly import VersionParts, assemble_version
+from lmcore.version_folder import VersionFolder, open_version
 
 Assemble = Callable[..., VersionFolder]
 
@@ -54,7 +55,7 @@ def assemble(tmp_path: Path, parts: Path) -> Assemble:
             "card": "# x",
             "lineage": {"data": "d", "plan": {"steps": 1}},
         }
-        return assemble_version(tmp_path / "version", **{**details, **changes})  # type: ignore[arg-type]
+        return assemble_version(tmp_path / "version", VersionParts(**{**details, **changes}))  # type: ignore[arg-type]
 
     return make
 

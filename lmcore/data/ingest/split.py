@@ -160,11 +160,6 @@ class Sides:
         """The side of one anchor."""
         return self._appointed.get(anchor) or side_of(anchor, data=self._data)
 
-    def of_all(self, anchors: bytes) -> str | None:
-        """The side that all anchors share; None if they differ."""
-        sides = {self.of(anchor) for anchor in split_anchors(anchors)}
-        return sides.pop() if len(sides) == 1 else None
-
     def appoint(self, work: sqlite3.Connection, anchor: bytes, side: str) -> None:
         """Put a new cluster on a side, for good."""
         work.execute("INSERT INTO ledger.appointment VALUES (?, ?)", (anchor, side))

@@ -12,6 +12,7 @@ predicted; predicting the source as well counts a little at first and nothing in
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -38,6 +39,19 @@ _LOOK_LANES = 64
 _COUNTED_TOKENS = 1 << 24
 
 
+@dataclass(frozen=True, kw_only=True)
+class LayerRates:
+    """How fast the layers of a trained model may change; by default all alike and from the start.
+
+    Attributes:
+        decay: A layer's rate over that of the one below.
+        unfreezing_share: Of the steps, in which layers are freed.
+    """
+
+    decay: float = 1.0
+    unfreezing_share: float = 0.0
+
+
 class Classification:
     """Learn the class of each text.
 
@@ -49,8 +63,7 @@ class Classification:
         order: Of the train examples.
         end_id: Token that each text is read behind.
         num_labels: Classes.
-        layer_decay: A layer's rate over that of the one below.
-        unfreezing_share: Of the steps, in which layers are freed.
+        rates: Of the layers.
     """
 
     carries_state = False
@@ -66,8 +79,7 @@ class Classification:
         order: ExampleOrder,
         end_id: int,
         num_labels: int,
-        layer_decay: float,
-        unfreezing_share: float,
+        rates: LayerRates,
     ) -> None:
         self._train, self._labels, self._order = train, np.asarray(labels), order
         known = [place for place, label in enumerate(tune_labels) if label >= 0]
@@ -75,7 +87,7 @@ class Classification:
         self._tune_labels = np.asarray([tune_labels[place] for place in known[:_LOOK_EXAMPLES]])
         self._end = end_id
         self.num_outcomes = num_labels
-        self._decay, self._unfreezing = layer_decay, unfreezing_share
+        self._rates = rates
 
     def losses(self, model: nn.Module) -> nn.Module:
         """See `Objective`."""
@@ -96,12 +108,12 @@ class Classification:
     ) -> None:
         """Each layer its rate; those that are not free yet get no gradient."""
         layers = _classifier(model).depths()
-        wait = self._unfreezing * steps / max(1, len(layers) - 1)
+        wait = self._rates.unfreezing_share * steps / max(1, len(layers) - 1)
         for depth, parameters in enumerate(layers):
             for parameter in parameters:
                 parameter.requires_grad_(step >= depth * wait)
         for group in optimizer.param_groups:
-            group["lr"] = rate * self._decay ** -group["depth"]
+            group["lr"] = rate * self._rates.decay ** -group["depth"]
 
     def batch(self, step: int, *, steps: int) -> Batch:
         """See `Objective`."""

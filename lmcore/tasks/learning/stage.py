@@ -32,7 +32,12 @@ from lmcore.tasks.learning.calibration import fit_factors, fit_temperature
 from lmcore.tasks.learning.classifier import TextClassifier, load_classifier, save_classifier
 from lmcore.tasks.learning.examples import Example, ExampleOrder, encode
 from lmcore.tasks.learning.familiarity import Familiarity
-from lmcore.tasks.learning.objectives import Classification, SourceToTarget, count_words
+from lmcore.tasks.learning.objectives import (
+    Classification,
+    LayerRates,
+    SourceToTarget,
+    count_words,
+)
 from lmcore.tasks.learning.word_counts import WordCounts
 from lmcore.tasks.prediction import class_logits, word_logits
 from lmcore.tasks.record import TaskRecord
@@ -151,9 +156,7 @@ class Stage:
                 order=order,
                 end_id=self.corpus.loaded.end_id,
                 num_labels=len(self.labels),
-                # Random layers have nothing to be kept.
-                layer_decay=self.options.layer_decay if self.initial else 1.0,
-                unfreezing_share=self.options.unfreezing_share if self.initial else 0.0,
+                rates=self._layer_rates(),
             )
         else:
             objective = SourceToTarget(
@@ -176,6 +179,13 @@ class Stage:
             save=self._save,
             consumed=lambda steps: self._consumed(order, steps, lengths),
             started=self.started,
+        )
+
+    def _layer_rates(self) -> LayerRates:
+        if self.initial is None:  # random layers have nothing to be kept
+            return LayerRates()
+        return LayerRates(
+            decay=self.options.layer_decay, unfreezing_share=self.options.unfreezing_share
         )
 
     def _new_model(self, dropout: float, device: str) -> nn.Module:

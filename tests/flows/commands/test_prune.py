@@ -15,7 +15,8 @@ from flows.home.locks import BusyError, owning_content, using_content
 from flows.registry.history import history, read_history
 from flows.registry.models import Registry
 from flows.registry.promotion import earlier_champions, promote, rollback
-from flows.registry.tracking import TrackedRun, list_runs, open_run
+from flows.registry.runs import list_runs
+from flows.registry.tracking import TrackedRun, open_run
 from flows.registry.versions import Version
 from lmcore.artifacts import ContentStore, Handle
 from lmcore.errors import PromotionConflictError, UserError

@@ -71,7 +71,9 @@ def test_the_page_tells_what_the_registry_knows(two_versions, home, monkeypatch)
 
 
 def test_no_version_is_opened(two_versions, home, monkeypatch):
-    monkeypatch.setattr("flows.registry.models.open_version", lambda *a, **k: pytest.fail("opened"))
+    monkeypatch.setattr(
+        "flows.registry.version_files.open_version", lambda *a, **k: pytest.fail("opened")
+    )
     assert "version 1" in dashboard.build(home)
 
 

@@ -145,7 +145,7 @@ with PrefectServer(home) as server:
     from prefect import flow, task
     from prefect.client.orchestration import get_client
     from prefect.settings import get_current_settings
-    from flows.registry.models import tracking
+    from flows.registry import tracking
 
     @task
     def double(x):

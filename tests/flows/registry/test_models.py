@@ -15,8 +15,10 @@ import mlflow.pyfunc
 import pytest
 
 from flows.home.environment import Home, make_home
-from flows.registry.models import Registry, requirements
-from flows.registry.tracking import connect, open_run
+from flows.registry.connection import connect
+from flows.registry.models import Registry
+from flows.registry.tracking import open_run
+from flows.registry.version_files import requirements
 from flows.registry.versions import Version, check_name
 from lmcore.errors import IntegrityError, NotFoundError, UserError
 from lmcore.version_folder import VersionFolder, open_version

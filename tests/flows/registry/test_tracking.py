@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
-from flows.home.environment import Home, make_home
-from flows.registry import tracking
+from flows.home.environment import Home
+from flows.registry.connection import TrackingError, connect
 from flows.registry.parameters import flatten
-from flows.registry.tracking import TrackedRun, TrackingError, connect, open_run
-from lmcore.errors import IntegrityError
+from flows.registry.runs import list_runs
+from flows.registry.tracking import TrackedRun, open_run
 
 
 def begin(home: Home, run_key: str = "key") -> TrackedRun:
@@ -78,7 +78,6 @@ def test_the_end_of_a_run_is_recorded(
 
 def test_another_key_is_another_run(home: Home) -> None:
     assert begin(home).run_id != begin(home, "other").run_id
-    assert tracking.find_run(home, model="speeches", run_key="nobody") is None
 
 
 def test_hostile_names_and_values_are_stored_cleaned(home: Home) -> None:
@@ -192,34 +191,8 @@ def test_the_data_set_is_logged_under_our_digest(home: Home, tmp_path: Path) -> 
     assert names == {"report.html", "evaluation"}
 
 
-def test_an_experiment_deleted_in_the_page_comes_back(home: Home) -> None:
-    run = begin(home)
-    connect(home).delete_experiment(run.experiment_id)
-    assert tracking.experiment(home, "speeches") == run.experiment_id
-
-
 def test_homes_do_not_share_runs(new_home: Callable[[str], Home]) -> None:
     one, two = new_home("one"), new_home("two")
     run = begin(one)
-    assert tracking.find_run(one, model="speeches", run_key="key") == run.run_id
-    assert tracking.find_run(two, model="speeches", run_key="key") is None
-
-
-@pytest.mark.parametrize("damage", ["folder", "garbage"])
-def test_a_damaged_database_is_one_clear_sentence(tmp_path: Path, damage: str) -> None:
-    home = make_home(tmp_path / "home")
-    if damage == "folder":
-        home.mlflow_database.mkdir()
-    else:
-        home.mlflow_database.write_bytes(b"\x00garbage" * 1000)
-    with pytest.raises(IntegrityError, match=r"mlflow.db: not a database that can be opened"):
-        connect(home)
-
-
-def test_a_store_that_does_not_answer_is_one_clear_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    home = make_home(tmp_path / "home", environ={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
-    with pytest.raises(TrackingError, match=r"MLflow at http://127.0.0.1:9 does not answer"):
-        connect(home)
+    assert [found.id for found in list_runs(one, model="speeches")] == [run.run_id]
+    assert list_runs(two, model="speeches") == []

@@ -1,0 +1,140 @@
+"""A registry version put together: what a run made, as one folder that is verified as a whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lmcore.artifacts import MANIFEST, Manifest, atomic_write, fsync_directory
+from lmcore.version_folder import (
+    CANARIES,
+    KIND,
+    SKETCHES,
+    VersionFolder,
+    check_formats,
+    open_version,
+)
+
+#: No `text`, no `target`: a version says what it was trained on, and does not publish it.
+_LINEAGE = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("id", "name")),
+        pa.field("source", pa.int32()),
+        *(pa.field(name, pa.string()) for name in ("license", "origin")),
+        pa.field("num_bytes", pa.int64()),
+        *(pa.field(name, pa.string()) for name in ("split", "cluster", "date")),
+        pa.field("anchor", pa.bool_()),
+    ]
+)
+#: One sketch a document: 264 bytes at most up to 6 kB of text, then about 4 % of the text.
+_SKETCHES = pa.schema([pa.field("id", pa.string()), pa.field("sketch", pa.binary())])
+_ROWS_A_GROUP = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionParts:
+    """What a version is made of.
+
+    Attributes:
+        best: Folder of `model.safetensors` and `model.json`.
+        tokenizer: Folder that `Tokenizer.save` wrote.
+        evaluation: Folder of the evaluation.
+        documents: Lineage rows of all documents; further columns, such as text, are left out.
+        sources: What was read, as JSON values.
+        config: The resolved configuration, YAML.
+        report: The report page.
+        card: The model card.
+        lineage: What made it: digests of data, tokenizer, config, code, lock, and the plan.
+        canaries: Random texts that it was trained with and must never emit; None: none.
+        sketches: Id and sketch (`lmcore.data.copies.sketches`) of every document.
+        summary: Small facts for the manifest.
+    """
+
+    best: Path
+    tokenizer: Path
+    evaluation: Path
+    documents: Iterable[Mapping[str, Any]]
+    sources: object
+    config: str
+    report: str
+    card: str
+    lineage: Mapping[str, Any]
+    canaries: Mapping[str, Any] | None = None
+    sketches: Iterable[tuple[str, bytes]] = ()
+    summary: Mapping[str, Any] | None = None
+
+
+def assemble_version(target: Path, parts: VersionParts) -> VersionFolder:
+    """Put a version together; a crash leaves all of it or nothing.
+
+    Args:
+        target: The folder to make; one that exists is replaced.
+        parts: What goes in.
+
+    Raises:
+        IntegrityError: If a folder holds a file of a format that has no place in a version.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        for place, source in (
+            ("model", parts.best),
+            ("tokenizer", parts.tokenizer),
+            ("evaluation", parts.evaluation),
+        ):
+            _copy(source, partial / place)
+        _write_rows(partial / "documents.parquet", parts.documents, schema=_LINEAGE)
+        _write_rows(
+            partial / SKETCHES,
+            ({"id": identity, "sketch": sketch} for identity, sketch in parts.sketches),
+            schema=_SKETCHES,
+        )
+        atomic_write(partial / "sources.json", _json(parts.sources))
+        atomic_write(partial / "lineage.json", _json(parts.lineage))
+        if parts.canaries is not None:
+            atomic_write(partial / CANARIES, _json(parts.canaries))
+        atomic_write(partial / "config.yaml", parts.config)
+        atomic_write(partial / "report.html", parts.report)
+        atomic_write(partial / "README.md", parts.card)
+        manifest = Manifest.write(
+            partial, kind=KIND, inputs=dict(parts.lineage), summary=parts.summary
+        )
+        check_formats(partial, manifest)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial, target)
+        fsync_directory(target.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return open_version(target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    # The manifest of the step that made the folder stays behind: the version has its own.
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(MANIFEST), symlinks=True)
+
+
+def _write_rows(path: Path, documents: Iterable[Mapping[str, Any]], *, schema: pa.Schema) -> None:
+    def write(rows: list[dict[str, Any]]) -> None:
+        writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        rows: list[dict[str, Any]] = []
+        for document in documents:
+            rows.append({name: document.get(name) for name in schema.names})
+            if len(rows) == _ROWS_A_GROUP:
+                write(rows)
+                rows = []
+        write(rows)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
