@@ -92,7 +92,7 @@ from pathlib import Path
 from flows.home.environment import prepare
 home = prepare()
 from lmcore.artifacts import ContentStore
-from lmcore.config import load_config
+from lmcore.config_file import load_config
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.tokens.corpus import make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer

@@ -14,7 +14,8 @@ from flows.home.signals import StoppedError, polite_signals
 from flows.notices.webhook import notify
 from flows.registry.run_result import RunResult
 from flows.servers.prefect_server import PrefectServer
-from lmcore.config import RunConfig, default_config_path, load_config
+from lmcore.config import RunConfig
+from lmcore.config_file import default_config_path, load_config
 from lmcore.data.sources.located import glance_at_sources
 from lmcore.errors import SourceError
 

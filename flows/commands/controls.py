@@ -20,7 +20,8 @@ from flows.home.environment import allow_hub, current
 from flows.home.folders import PROJECT
 from flows.home.locks import using_content
 from flows.home.signals import StoppedError, polite_signals, stop_requested
-from lmcore.config import RunConfig, load_config
+from lmcore.config import RunConfig
+from lmcore.config_file import load_config
 from lmcore.errors import UserError
 
 if TYPE_CHECKING:

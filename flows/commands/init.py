@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.artifacts import atomic_write
-from lmcore.config import load_config
+from lmcore.config_file import load_config
 from lmcore.data.sources.survey import Finding, Survey, survey
 from lmcore.errors import ConfigError
 

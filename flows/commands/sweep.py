@@ -15,7 +15,7 @@ from flows.home.configurations import names_the_hub
 from flows.home.environment import allow_hub, current
 from flows.home.locks import using_content
 from flows.home.signals import StoppedError, polite_signals, stop_requested
-from lmcore.config import load_config
+from lmcore.config_file import load_config
 from lmcore.errors import UserError
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.home.folders import Home
-from lmcore.config import RunConfig, load_config
+from lmcore.config import RunConfig
+from lmcore.config_file import load_config
 from lmcore.errors import UserError
 
 

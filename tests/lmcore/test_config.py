@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lmcore.config import default_config_path, load_config, parse_config, presets
+from lmcore.config import parse_config
+from lmcore.config_file import default_config_path, load_config, presets
 from lmcore.errors import ConfigError
 
 MINIMAL: dict[str, Any] = {"name": "m", "sources": [{"path": "a.txt", "license": "CC0-1.0"}]}

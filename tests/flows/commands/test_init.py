@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.commands.init import write_config
-from lmcore.config import load_config
+from lmcore.config_file import load_config
 from lmcore.errors import ConfigError, SourceError
 
 

@@ -21,7 +21,8 @@ from flows import pipeline, watch_sources
 from flows.servers import automations
 from flows.servers import deployments
 from flows.notices import failures
-from lmcore.config import load_config, parse_config
+from lmcore.config import parse_config
+from lmcore.config_file import load_config
 real = {"retrain": pipeline.retrain, "watch": watch_sources.watch,
         "report-crash": failures.report_crash}
 stand_ins = {"retrain": deployments._retrain, "watch": deployments._watch,
@@ -90,7 +91,8 @@ def test_a_pipeline_without_a_schedule_waits_to_be_asked(inspected: dict[str, An
 
 
 def test_prefect_yaml_says_the_same(inspected: dict[str, Any]) -> None:
-    from lmcore.config import load_config, parse_config
+    from lmcore.config import parse_config
+    from lmcore.config_file import load_config
 
     written = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     assert len(written) == 2

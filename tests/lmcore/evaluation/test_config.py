@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lmcore.config import load_config, parse_config
+from lmcore.config import parse_config
+from lmcore.config_file import load_config
 from lmcore.errors import ConfigError
 from lmcore.evaluation.config import GatesConfig, default_gates_path
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lmcore.config import load_config
+from lmcore.config_file import load_config
 from lmcore.data.config import DataConfig
 from lmcore.data.sources.single_file import read_documents
 from lmcore.data.text.person_names import load_names, mask_names, names_digest

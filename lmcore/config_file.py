@@ -1,0 +1,182 @@
+"""From a YAML file and what was typed beside it to a `RunConfig`.
+
+Overrides, presets and the file of the gates' limits are put together as plain values; what they
+mean, and whether they may be, is checked once, by the sections themselves.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lmcore.config import RunConfig, parse_config
+from lmcore.errors import ConfigError
+from lmcore.evaluation.config import GatesConfig
+from lmcore.yaml_file import parse_yaml, read_yaml
+
+TRAINING_BOUNDS = ("budget_seconds", "max_steps", "max_epochs")
+
+
+def default_config_path() -> Path:
+    """The configuration that runs when the user names none."""
+    return Path(str(importlib.resources.files("configs") / "demo.yaml"))
+
+
+def load_config(
+    path: Path | None = None, *, overrides: Sequence[str] = (), started_in: Path | None = None
+) -> RunConfig:
+    """Load a configuration, apply `key=value` overrides and resolve every path.
+
+    Paths in the file are relative to the file; paths in overrides, which a person types
+    in a shell, are relative to the working directory.
+
+    Args:
+        path: YAML file; None for the installed default.
+        overrides: For example `training.budget_seconds=30` or `sources.0.path=texts`.
+        started_in: Folder that typed paths start from; None for the working directory.
+
+    Raises:
+        ConfigError: One sentence that names the key, the value and what is expected.
+    """
+    path = (path or default_config_path()).absolute()
+    values = read_yaml(path)
+    _resolve_paths(values, path.parent)
+    if overrides:
+        for text in overrides:
+            _apply_override(values, text)
+        # Absolute already where the file named them, so only typed paths change here.
+        _resolve_paths(values, started_in or Path.cwd())
+    if "preset" in values:
+        _apply_preset(values, where=str(path))
+    if "gates" in values:
+        values["gates"] = _load_gates(values["gates"], path)
+        _check_probes(values["gates"])
+    return parse_config(values, where=str(path))
+
+
+def _resolve_paths(values: dict[str, Any], base: Path) -> None:
+    _resolve_probes(values.get("gates"), base)
+    sources = values.get("sources")
+    for source in sources if isinstance(sources, list) else []:
+        if not isinstance(source, dict):
+            continue
+        for key in ("path", "target_path"):
+            if isinstance(source.get(key), str):
+                source[key] = str(base / Path(source[key]).expanduser())
+        local = source.get("dataset")
+        if isinstance(local, str) and (base / local).is_dir():
+            source["dataset"] = str(base / local)
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("names"), str):
+        data["names"] = str(base / Path(data["names"]).expanduser())
+
+
+def _apply_override(values: dict[str, Any], text: str) -> None:
+    key, equals, raw = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: expected dotted.key=value")
+    try:
+        value = parse_yaml(raw)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text}: the value is not valid YAML") from error
+    parts = key.strip().split(".")
+    target: Any = values
+    for part in parts[:-1]:
+        if isinstance(target, list):
+            target = target[_index(target, part, text)]
+        elif isinstance(target, dict):
+            if target.get(part) is None:
+                target[part] = {}
+            target = target[part]
+        else:
+            raise ConfigError(f"--set {text}: {part!r} is inside a plain value")
+    if isinstance(target, list):
+        target[_index(target, parts[-1], text)] = value
+    elif isinstance(target, dict):
+        target[parts[-1]] = value
+        if parts[0] == "training" and value is not None:
+            _keep_one_bound(target, parts[-1])
+    else:
+        raise ConfigError(f"--set {text}: {parts[-1]!r} is inside a plain value")
+
+
+def _keep_one_bound(training: dict[str, Any], given: str) -> None:
+    # The bound that is given last replaces the others.
+    if given in TRAINING_BOUNDS:
+        for other in TRAINING_BOUNDS:
+            if other != given:
+                training.pop(other, None)
+
+
+def _index(items: list[Any], part: str, text: str) -> int:
+    if not part.isdigit() or int(part) >= len(items):
+        raise ConfigError(
+            f"--set {text}: expected an index from 0 to {len(items) - 1}, not {part!r}"
+        )
+    return int(part)
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """The named settings that come with lmcore: sections by name."""
+    return read_yaml(Path(str(importlib.resources.files("configs") / "presets.yaml")))
+
+
+def _apply_preset(values: dict[str, Any], *, where: str) -> None:
+    """Replace the key `preset` by the sections that it names; the config's own keys win."""
+    known, name = presets(), values.pop("preset")
+    if name is None:
+        return
+    if not isinstance(name, str) or name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+        raise ConfigError(f"{where}: unknown preset {name!r}; {hint}")
+    for section, settings in known[name].items():
+        own = values.get(section) or {}
+        if not isinstance(own, dict):
+            continue  # the section's own check says what is wrong
+        if section == "tokenizer" and own.get("kind", settings["kind"]) != settings["kind"]:
+            continue  # the size of one kind says nothing about another
+        merged = {**settings, **own}
+        for bound in TRAINING_BOUNDS if section == "training" else ():
+            if own.get(bound) is not None:
+                _keep_one_bound(merged, bound)
+        values[section] = merged
+
+
+def _load_gates(value: object, config_path: Path) -> object:
+    if isinstance(value, str):
+        path = config_path.parent / value
+        if value == "gates.yaml" and not path.exists():
+            return GatesConfig.default()
+        limits = read_yaml(path)
+        _resolve_probes(limits, path.parent)
+        return limits
+    return value
+
+
+def _probes(gates: object) -> dict[str, Any]:
+    section = gates.get("evaluation") if isinstance(gates, dict) else None
+    probes = section.get("probes") if isinstance(section, dict) else None
+    return probes if isinstance(probes, dict) else {}
+
+
+def _resolve_probes(gates: object, base: Path) -> None:
+    probes = _probes(gates)
+    for name, path in probes.items():
+        if isinstance(path, str):
+            probes[name] = str(base / Path(path).expanduser())
+
+
+def _check_probes(gates: object) -> None:
+    # Before a training, not after it.
+    for name, path in _probes(gates).items():
+        if isinstance(path, str) and not Path(path).is_file():
+            raise ConfigError(
+                f"gates.evaluation.probes.{name}={path!r} is not a file; give the path of its data,"
+                " or leave it out"
+            )
