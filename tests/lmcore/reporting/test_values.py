@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from lmcore.reporting import values
-from lmcore.reporting.tables import Table, cell, read_tables
 
 
 @pytest.mark.parametrize(
@@ -28,16 +27,21 @@ def test_a_time_without_a_zone_is_in_utc():
     assert [values.instant(value) for value in ("yesterday", 3, None)] == [None] * 3
 
 
-def test_a_cell_holds_any_json_value():
-    assert cell({"a_b": [1, True, None]}) == "a b: 1, yes, –"
-    assert cell([float("nan"), 10**400]) == "–, –"
-    deep: list[object] = []
-    for _ in range(500):
-        deep = [deep]
-    assert len(cell(deep)) < 1_000
+class Point(values.Fact):
+    x: values.NeededNumber
+    y: values.Number = None
 
 
-def test_a_table_of_a_task_has_rows_of_one_length():
-    raw = {"caption": "c", "header": ["a", "b"], "rows": [[1, None], [1], 7, "xy"], "note": None}
-    assert read_tables([raw, 3]) == (Table(caption="c", header=("a", "b"), rows=(("1", "–"),)),)
-    assert read_tables([{"header": 3}]) == read_tables("table") == ()
+class Line(values.Fact):
+    points: values.Entries[Point] = ()
+    named: values.Named[Point] = {}  # noqa: RUF012 - pydantic copies it
+    first: values.Maybe[Point] = None
+
+
+def test_what_cannot_be_read_is_left_out():
+    raw = [{"x": 1, "y": "high"}, {"y": 2}, 3, Point(x=2)]
+    line = Line(points=raw, named={"a": {"x": 1}, "b": {}, "\udc80": {"x": 2}}, first={"y": 1})
+    assert line.points == (Point(x=1), Point(x=2))
+    assert line.named == {"a": Point(x=1), "\udc80": Point(x=2)}
+    assert line.first is None
+    assert Line(points={"x": 1}, named=[1], first=None) == Line()
