@@ -28,9 +28,9 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.tokenizer import Tokenizer, fit_tokenizer
 from lmcore.evaluation.gates.instrument import instrument, probe_instrument
 from lmcore.evaluation.gates.result import GateResult
+from lmcore.model.attention import AttentionMixer
 from lmcore.model.boundaries import Boundaries
 from lmcore.model.language_model import Features, RecurrentAttentionLM
-from lmcore.model.layers import AttentionMixer
 from lmcore.model.state import AttentionState, LayerState
 from lmcore.training.step import new_model
 

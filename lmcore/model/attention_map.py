@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmcore.model.attention import AttentionMixer
 from lmcore.model.language_model import RecurrentAttentionLM
-from lmcore.model.layers import AttentionMixer
 
 
 @torch.no_grad()

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lmcore.model.attention import near
 from lmcore.model.boundaries import Boundaries
 from lmcore.model.config import ModelConfig
-from lmcore.model.layers import near
 from lmcore.model.state import PointerState
 
 # Score of a place that cannot be seen: its share is exactly zero, and unlike with minus infinity

@@ -23,14 +23,9 @@ from lmcore.data.sources.archives import (
     content_name,
     open_members,
 )
+from lmcore.data.sources.find_files import about_the_data, matches, printable
 from lmcore.data.sources.lines import Line, decode, iter_lines
-from lmcore.data.sources.located import (
-    LocatedSource,
-    SourceFile,
-    about_the_data,
-    matches,
-    printable,
-)
+from lmcore.data.sources.located import LocatedSource, SourceFile
 from lmcore.data.sources.plaintext import Unit, bad_line, cut_records, read_text
 from lmcore.data.sources.records import BadInput, Record
 from lmcore.errors import SourceError

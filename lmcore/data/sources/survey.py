@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmcore.data.sources.archives import container, content_name
-from lmcore.data.sources.located import about_the_data
+from lmcore.data.sources.find_files import about_the_data
 from lmcore.data.sources.readers import FORMATS
 from lmcore.errors import SourceError
 

@@ -18,14 +18,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lmcore.artifacts import ContentStore, Handle, Manifest, atomic_write, code_digest, digest
 from lmcore.data.tokens.canaries import CANARIES_FILE, CanarySet, with_canaries
+from lmcore.data.tokens.npy_writer import NpyWriter
 from lmcore.data.tokens.tokenizer import CODE_MODULES, Tokenizer, TokenizerHandle
 from lmcore.errors import IntegrityError, SourceError
 
@@ -155,7 +155,10 @@ def write_shards(
         "tokenizer": tokenizer.key,
         "canaries": canaries.to_json() if canaries else None,
         "code": code_digest(
-            "lmcore.data.tokens.canaries", "lmcore.data.tokens.shards", *CODE_MODULES
+            "lmcore.data.tokens.canaries",
+            "lmcore.data.tokens.npy_writer",
+            "lmcore.data.tokens.shards",
+            *CODE_MODULES,
         ),
     }
 
@@ -206,9 +209,9 @@ def write_split(
     sizes: list[int] = []
     total = num_documents = num_bytes = 0
     with contextlib.ExitStack() as stack:
-        ends = stack.enter_context(_NpyWriter(folder / f"{split}.ends.npy", np.dtype(np.int64)))
-        ids = stack.enter_context(_NpyWriter(folder / f"{split}.ids.npy", _ID_DTYPE))
-        shard: _NpyWriter | None = None
+        ends = stack.enter_context(NpyWriter(folder / f"{split}.ends.npy", np.dtype(np.int64)))
+        ids = stack.enter_context(NpyWriter(folder / f"{split}.ids.npy", _ID_DTYPE))
+        shard: NpyWriter | None = None
         for batch in _batches(documents):
             for document, tokens in zip(
                 batch, tokenizer.encode_batch([document.text for document in batch]), strict=True
@@ -219,7 +222,7 @@ def write_split(
                         if shard is not None:
                             shard.__exit__(None, None, None)
                         path = folder / f"{split}-{len(sizes):05d}.npy"
-                        shard = stack.enter_context(_NpyWriter(path, dtype))
+                        shard = stack.enter_context(NpyWriter(path, dtype))
                         sizes.append(0)
                     part = array[: shard_tokens - sizes[-1]]
                     shard.append(part)
@@ -278,51 +281,3 @@ def _batches(documents: Iterator[Document]) -> Iterator[Sequence[Document]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-class _NpyWriter:
-    """Append to a one-dimensional `.npy` file whose length is known only at the end.
-
-    numpy pads the header for the growth of the first axis, so it can be rewritten in place.
-    """
-
-    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
-        self._path = path
-        self._dtype = dtype
-        self._length = 0
-        self._stream: BinaryIO | None = None
-
-    def __enter__(self) -> Self:
-        self._stream = self._path.open("wb")
-        self._header()
-        return self
-
-    def append(self, values: npt.NDArray[Any]) -> None:
-        assert self._stream is not None
-        assert values.dtype == self._dtype
-        self._stream.write(values.tobytes())
-        self._length += len(values)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._stream is None:
-            return
-        self._stream.seek(0)
-        self._header()
-        self._stream.close()
-        self._stream = None
-
-    def _header(self) -> None:
-        assert self._stream is not None
-        np.lib.format.write_array_header_1_0(
-            self._stream,
-            {
-                "descr": np.lib.format.dtype_to_descr(self._dtype),
-                "fortran_order": False,
-                "shape": (self._length,),
-            },
-        )

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from lmcore.model.attention import AttentionMixer
 from lmcore.model.attention_map import attention_weights
 from lmcore.model.boundaries import find_boundaries
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
-from lmcore.model.layers import AttentionMixer
 
 END = 10
 

