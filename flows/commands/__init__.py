@@ -1,1 +1,1 @@
-"""One module a command: what it does, and how its answer is written."""
+"""One module a command: its arguments, what it does, and its answer as text."""

@@ -15,57 +15,79 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.home.configurations import names_the_hub
-from flows.home.environment import allow_hub, current
+import click
+
+from flows.commands.shared import options, text
+from flows.commands.shared.command import Answer, Values, command
+from flows.home.environment import current
 from flows.home.folders import PROJECT
 from flows.home.locks import using_content
 from flows.home.signals import StoppedError, polite_signals, stop_requested
-from lmcore.config import RunConfig
-from lmcore.config_file import load_config
 from lmcore.errors import UserError
 
 if TYPE_CHECKING:
+    from lmcore.config import RunConfig
     from lmcore.controls.control import Control
     from lmcore.controls.matrix import ControlRun, Task
+    from lmcore.controls.seed_noise import SeedRun
     from lmcore.evaluation.gates.standing import ControlRecord, Counted
 
 logger = logging.getLogger(__name__)
 
-Answer = dict[str, Any]
 _SECONDS_BETWEEN_LINES = 10.0
 _MISSED_EXIT = 3
 _DEFAULT_NOISE_SEEDS = 10
 
 
-def run_controls(
+@command(
+    "lmcore controls --gate champion --seeds 20",
+    "lmcore controls --config my.yaml",
+    "lmcore controls --seed-noise --config my.yaml --seeds 5",
+)
+@options.config
+@click.option("--gate", metavar="NAME", help="Only the controls of this gate.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="Seeds of each control; without it 20, and 100 where they are cheap.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Seeds worked on side by side; without it one for each core.",
+)
+@click.option("--record", is_flag=True, help="Keep the counts in the package (in a checkout).")
+@click.option(
+    "--seed-noise",
+    is_flag=True,
+    help="Instead: how far trainings that differ by the seed alone lie apart, on the own text.",
+)
+def controls(
     config_file: Path | None,
-    *,
     gate: str | None,
     seeds: int | None,
     processes: int | None,
     record: bool,
-) -> tuple[Answer, int]:
-    """Run the matrix, or one gate's rows of it.
+    seed_noise: bool,
+) -> Answer:
+    """Try every gate on models with a known fault and on sound ones.
 
-    Args:
-        config_file: Whose limits the gates are tried with; None: the installed ones.
-        gate: Only this one.
-        seeds: Of each control; None: 20, and 100 where they are cheap.
-        processes: Seeds worked on side by side; None: one for each core.
-        record: Whether the counts replace those that ship with the package.
-
-    Returns:
-        The answer, and 3 where a negative control was missed.
-
-    Raises:
-        UserError: If the gate is unknown, or there is no checkout to record into.
-        StoppedError: If the user stopped; what was counted is kept.
+    The exit code is 3 where a gate let a fault through. The gates are tried with the limits of the
+    configuration. What was stopped goes on with the same command.
     """
-    home, config = current(), _config(config_file)
+    if seed_noise:
+        if gate is not None or record or processes is not None:
+            raise click.UsageError("'--seed-noise' goes with '--config' and '--seeds' alone.")
+        return _seed_noise(config_file, seeds=_DEFAULT_NOISE_SEEDS if seeds is None else seeds)
+    from flows.commands.shared.configuration import configuration
+
+    home, config = current(), configuration(config_file)
     if record and config_file is not None:
         raise UserError("--record is for the installed limits; leave --config out")
     with polite_signals():
-        from lmcore.controls.catalogue import controls
+        from lmcore.controls.catalogue import controls as catalogue
         from lmcore.controls.matrix import (
             counted,
             estimated_seconds,
@@ -74,7 +96,7 @@ def run_controls(
         )
         from lmcore.training.events import TrainingInterrupted
 
-        chosen = controls(gate)
+        chosen = catalogue(gate)
         page = _page() if record else None
         tasks = planned(chosen, seeds=seeds)
         side_by_side = processes or _cores()
@@ -101,67 +123,60 @@ def run_controls(
     if len(results) < len(tasks):
         raise StoppedError(watch.stopped())
     found = _as_record(counted(results), config)
-    answer = _answer(found, seconds=watch.seconds)
+    values = _values(found, seconds=watch.seconds)
     if page is not None:
         _write(found, page)
-        answer["recorded"] = str(page)
-    missed = any(row["missed"] for row in answer["controls"])
-    return answer, _MISSED_EXIT if missed else 0
+        values["recorded"] = str(page)
+    missed = any(row["missed"] for row in values["controls"])
+    return Answer(values=values, text=_text, exit_code=_MISSED_EXIT if missed else 0)
 
 
-def measure_noise(config_file: Path | None, *, seeds: int | None) -> Answer:
+def _seed_noise(config_file: Path | None, *, seeds: int) -> Answer:
     """Measure the spread between seeds on a pipeline's own text and model.
-
-    Args:
-        config_file: The pipeline; None: the embedded default.
-        seeds: How many trainings; None: 10.
 
     Raises:
         UserError: If the configuration or a source is wrong, or fewer than 2 seeds are asked for.
         StoppedError: If the user stopped between two steps.
         TrainingInterrupted: If the user stopped a training; the same command goes on.
     """
-    count = _DEFAULT_NOISE_SEEDS if seeds is None else seeds
-    if count < 2:
-        raise UserError(f"--seeds {count}: a spread needs at least 2 trainings")
-    home, config = current(), _config(config_file)
-    if names_the_hub(config):
-        allow_hub()
+    if seeds < 2:
+        raise UserError(f"--seeds {seeds}: a spread needs at least 2 trainings")
+    from flows.commands.shared.configuration import configuration
+
+    home, config = current(), configuration(config_file)
     with polite_signals(), using_content(home.locks):
-        from flows.steps.ingest_documents import fingerprint, ingest_documents
-        from flows.steps.tokenize_documents import tokenize_documents
+        from flows.commands.shared.own_text import prepare_text
         from lmcore.artifacts import ContentStore
-        from lmcore.controls.seed_noise import SeedRun, measure_seed_noise
+        from lmcore.controls.seed_noise import measure_seed_noise
         from lmcore.training.attempt import Attempt
 
-        def on_run(seed: int, run: SeedRun) -> None:
-            logger.info("seed %s: %.4f bits/byte", seed, run.summary["bits_per_byte"])
-            if stop_requested():
-                raise StoppedError("stopped; finished seeds are kept, and the same command goes on")
-
-        documents = ingest_documents(config, fingerprint(config), home)
-        corpus = tokenize_documents(config, documents, home)
         noise = measure_seed_noise(
             Attempt(
                 store=ContentStore(home.content), work_dir=home.work, should_stop=stop_requested
             ),
-            corpus,
+            prepare_text(config, home),
             model=config.model,
             training=config.training.model_copy(update={"start": "scratch"}),
             gates=config.gates,
-            seeds=count,
-            on_run=on_run,
+            seeds=seeds,
+            on_run=_say_seed,
         )
-    limits = config.gates.champion.model_copy(
-        update={"seed_sigma_bits_per_byte": noise.sigma.value}
-    )
-    return {
+    sigma = noise.sigma.value
+    limits = config.gates.champion.model_copy(update={"seed_sigma_bits_per_byte": sigma})
+    values = {
         "controls": [],
         "model": config.name,
         "seed_noise": noise.to_json(),
         "margin_bits_per_byte": limits.margin_bits_per_byte,
-        "set": f"gates.champion.seed_sigma_bits_per_byte={noise.sigma.value:.4f}",
+        "set": f"gates.champion.seed_sigma_bits_per_byte={sigma:.4f}",
     }
+    return Answer(values=values, text=_noise_text)
+
+
+def _say_seed(seed: int, run: SeedRun) -> None:
+    logger.info("seed %s: %.4f bits/byte", seed, run.summary["bits_per_byte"])
+    if stop_requested():
+        raise StoppedError("stopped; finished seeds are kept, and the same command goes on")
 
 
 class _Watch:
@@ -211,15 +226,6 @@ class _Watch:
         )
 
 
-def _config(config_file: Path | None) -> RunConfig:
-    home = current()
-    return load_config(
-        home.resolve(config_file) if config_file else None,
-        overrides=(),
-        started_in=home.started_in,
-    )
-
-
 def _cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -250,7 +256,7 @@ def _as_record(rows: Sequence[tuple[Control, Counted]], config: RunConfig) -> Co
     )
 
 
-def _answer(record: ControlRecord, *, seconds: float) -> Answer:
+def _values(record: ControlRecord, *, seconds: float) -> dict[str, Any]:
     rows = [
         {
             "gate": gate,
@@ -304,3 +310,50 @@ def _write(found: ControlRecord, page: Path) -> None:
         record = record.with_gate(gate, counts)
     record.write(shipped_path())
     atomic_write(page, controls_page(record))
+
+
+def _text(answer: Values) -> None:
+    """One row a control, then what it means for the gates."""
+    rows = []
+    for row in answer["controls"]:
+        values = sorted(row["values"])
+        middle = values[len(values) // 2] if values else None
+        rows.append(
+            (
+                row["gate"],
+                row["kind"],
+                row["control"],
+                f"{row['as_expected']}/{row['seeds']}",
+                f"≥ {row['right']['lower']:.0%}",
+                ", ".join(f"{n} {outcome}" for outcome, n in row["outcomes"].items()),
+                " .. ".join(f"{v:.3g}" for v in (values[0], middle, values[-1])) if values else "",
+                f"{row['limit']:g} {row['unit']}" if row["limit"] is not None else "",
+            )
+        )
+    header = ("gate", "kind", "control", "right", "95 %", "outcomes", "statistic", "limit")
+    text.table(rows, header)
+    text.line()
+    for gate in answer["gates"]:
+        mark = "FAIL" if gate["status"] == "missed" else "PASS"
+        words = {
+            "vouched": "caught every negative control",
+            "missed": "missed a negative control: it cannot vote PASS",
+            "not run": "has no negative control here",
+        }[gate["status"]]
+        click.echo(f"  {click.style(text.clean(gate['gate']), fg=text.MARKS[mark])} {words}")
+    if "recorded" in answer:
+        text.line(f"  recorded in {answer['recorded']}")
+
+
+def _noise_text(answer: Values) -> None:
+    """The spread between seeds, and the margin that follows from it."""
+    noise = answer["seed_noise"]
+    text.line(
+        f"{noise['sigma']['n']} trainings of {answer['model']} that differ by the seed"
+        f" alone ({noise['steps']:,} steps, {noise['params']:,} parameters):"
+    )
+    text.line(f"  standard deviation  {text.interval(noise['sigma'])}")
+    text.line(f"  margin of a gain    {text.number(answer['margin_bits_per_byte'])} bits/byte")
+    text.line(f"  promoted with it    {noise['promoted']} of {noise['pairs']} ordered pairs")
+    text.line()
+    text.line(f"  lmcore run --set {answer['set']}")

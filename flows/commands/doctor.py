@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib.metadata
 import os
 import re
@@ -13,20 +12,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
+from flows.commands.shared import text
+from flows.commands.shared.command import Answer, Values, command
 from flows.home.environment import Home, current
 from flows.home.folders import PROJECT
 
 _PACKAGES = ("torch", "prefect", "mlflow", "tokenizers", "safetensors", "evaluate", "fastapi")
 _LOW_DISK_BYTES = 2 << 30
-_FULL_DISK_BYTES = 1 << 20
 _SLOW_GFLOPS = 5.0
 
 
-def examine() -> dict[str, Any]:
-    """Run every check; one that fails does not stop the others.
+@command("lmcore doctor")
+def doctor() -> Answer:
+    """Check what is installed, reachable, writable and fast.
 
-    Returns:
-        `healthy`, and `checks`: {check, ok, detail} each.
+    The exit code is 1 where something is wrong.
     """
     home = current()
     checks: list[tuple[str, Callable[[Home], str]]] = [
@@ -40,18 +42,32 @@ def examine() -> dict[str, Any]:
         ("processor", _processor),
         ("training precision", _precision),
     ]
-    results = []
-    for name, check in checks:
-        start = time.perf_counter()
-        try:
-            detail, ok = check(home), True
-        except Exception as error:  # a broken installation may raise anything
-            detail, ok = f"{type(error).__name__}: {error}", False
-        seconds = time.perf_counter() - start
-        if seconds >= 0.5:
-            detail += f" ({seconds:.1f} s)"
-        results.append({"check": name, "ok": ok, "detail": " ".join(detail.split())})
-    return {"healthy": all(result["ok"] for result in results), "checks": results}
+    results = [_result(name, check, home) for name, check in checks]
+    healthy = all(result["ok"] for result in results)
+    return Answer(
+        values={"healthy": healthy, "checks": results},
+        text=_text,
+        exit_code=0 if healthy else 1,
+    )
+
+
+def _result(name: str, check: Callable[[Home], str], home: Home) -> dict[str, Any]:
+    """What a check says; one that fails does not stop the others."""
+    start = time.perf_counter()
+    try:
+        detail, ok = check(home), True
+    except Exception as error:  # a broken installation may raise anything
+        detail, ok = f"{type(error).__name__}: {error}", False
+    seconds = time.perf_counter() - start
+    if seconds >= 0.5:
+        detail += f" ({seconds:.1f} s)"
+    return {"check": name, "ok": ok, "detail": " ".join(detail.split())}
+
+
+def _text(answer: Values) -> None:
+    for check in answer["checks"]:
+        mark = click.style("ok  " if check["ok"] else "FAIL", fg="green" if check["ok"] else "red")
+        click.echo(f"{mark} {text.clean(check['check']):<22} {text.clean(check['detail'])}")
 
 
 def _python(home: Home) -> str:
@@ -93,35 +109,6 @@ def _lock(home: Home) -> str:
 
 def _home(home: Home) -> str:
     return f"{home.root} is writable"
-
-
-def full_disk(error: BaseException, home: Path) -> str | None:
-    """What to tell the user where something broke because a disk is full; None: it did not.
-
-    Servers and databases say so in words of their own, or say something else, so what is left on
-    the home's disk counts too.
-
-    Args:
-        error: What broke.
-        home: LMCORE_HOME.
-    """
-    folder = home
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
-            folder = Path(link.filename).parent if isinstance(link.filename, str) else home
-            break
-        link = link.__cause__ or link.__context__
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError:
-        return None
-    if link is None and free >= _FULL_DISK_BYTES:
-        return None
-    return (
-        f"the disk of {folder} is full ({free:,} bytes free); make room there, and the same command"
-        " goes on from what is already stored."
-    )
 
 
 def _disk(home: Home) -> str:

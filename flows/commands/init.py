@@ -10,14 +10,55 @@ import importlib.metadata
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lmcore.artifacts import atomic_write
-from lmcore.config_file import load_config
-from lmcore.data.sources.survey import Finding, Survey, survey
+import click
+
+from flows.commands.shared import options, text
+from flows.commands.shared.command import Answer, Values, command
 from lmcore.errors import ConfigError
 
+if TYPE_CHECKING:
+    from lmcore.data.sources.survey import Finding, Survey
+
 _SMALL_BYTES = 300_000
+
+
+@command(
+    "lmcore init path/to/texts --out my.yaml",
+    "lmcore init reviews.csv --license CC-BY-4.0 --name reviews",
+)
+@click.argument("place", metavar="FOLDER_OR_FILE", type=options.PATH)
+@click.option(
+    "--out",
+    type=options.PATH,
+    default=Path("lmcore.yaml"),
+    metavar="FILE",
+    help="Configuration to write.",
+)
+@click.option("--license", "license_", metavar="SPDX", help="Licence of the text.")
+@click.option("--name", metavar="NAME", help="Name of the model; without it that of the folder.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+def init(place: Path, out: Path, license_: str | None, name: str | None, force: bool) -> Answer:
+    """Write a configuration for your own text.
+
+    It says what was found, and leaves to you what only a person can know.
+    """
+    from flows.home.environment import current
+
+    home = current()
+    values = write_config(
+        home.resolve(place), out=home.resolve(out), license_=license_, name=name, replace=force
+    )
+    return Answer(values=values, text=_text)
+
+
+def _text(answer: Values) -> None:
+    text.line(f"Wrote {answer['config']}")
+    for sentence in answer["found"]:
+        text.line(f"  {sentence}")
+    text.line()
+    text.line(f"  lmcore run --config {answer['config']}")
 
 
 def write_config(
@@ -31,6 +72,10 @@ def write_config(
     Raises:
         UserError: If there is no text, or the file exists and `replace` is false.
     """
+    from lmcore.artifacts import atomic_write
+    from lmcore.config_file import load_config
+    from lmcore.data.sources.survey import survey
+
     found = survey(place)
     target = out.absolute()
     if target.exists() and not replace:
@@ -75,10 +120,11 @@ def _sentences(found: Survey, license_: str | None) -> list[str]:
     for finding in found.findings:
         kind = f"{finding.num_files:,} {finding.format} file{'s' * (finding.num_files != 1)}"
         where = f" ({finding.files})" if finding.files else ""
-        text = f"{kind}{where}, {finding.num_bytes:,} bytes"
+        sentence = f"{kind}{where}, {finding.num_bytes:,} bytes"
         if finding.columns:
-            text += f"; columns {', '.join(finding.columns)}; text is in {finding.text_field!r}"
-        sentences.append(text)
+            columns = ", ".join(finding.columns)
+            sentence += f"; columns {columns}; text is in {finding.text_field!r}"
+        sentences.append(sentence)
     if found.skipped:
         names = ", ".join(path.name for path in found.skipped[:3])
         sentences.append(f"{len(found.skipped)} files of other kinds are left out ({names} ...)")
@@ -91,9 +137,9 @@ def _sentences(found: Survey, license_: str | None) -> list[str]:
     return sentences
 
 
-def _quoted(text: str) -> str:
+def _quoted(name: str) -> str:
     # JSON strings are YAML strings: safe for any name that a file can have.
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(name, ensure_ascii=False)
 
 
 def _written_path(path: Path, base: Path) -> str:
@@ -117,8 +163,8 @@ def _source(finding: Finding, license_: str | None, place: Path, base: Path) -> 
     return lines
 
 
-def _comment_safe(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
+def _comment_safe(words: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in words)
 
 
 def _render(found: Survey, *, model: str, license_: str | None, target: Path) -> str:

@@ -1,94 +1,76 @@
-"""What a version was made of; the JSON value that `lmcore lineage --json` prints.
-
-Its shape is in `docs/ownership.md`.
-"""
+"""`lmcore lineage`: from a version to what it was made of; its JSON is in `docs/ownership.md`."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.commands.seen import TRAINED
-from flows.home.environment import current
-from flows.registry.document_matches import removed_documents
-from flows.registry.models import Registry
-from flows.registry.promotion import settle
-from flows.registry.removals import current_removals
-from lmcore.artifacts import atomic_write
+import click
+
+from flows.commands.shared import options, text
+from flows.commands.shared.command import Answer, Values, command
 from lmcore.errors import UserError
 
-Answer = dict[str, Any]
+_DIGESTS = ("data", "config", "code", "lock", "documents", "tokenizer", "shards")
 
 
+@command(
+    "lmcore lineage champion",
+    "lmcore lineage 3 --documents 20 --offset 40",
+    "lmcore lineage 3 --out documents.jsonl --model annual-messages",
+)
+@click.argument("version")
+@click.option(
+    "--documents",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    metavar="N",
+    help="List so many documents.",
+)
+@click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="After the first N.")
+@click.option(
+    "--out",
+    type=options.PATH,
+    metavar="FILE",
+    help="Write all documents to a file, one JSON object a line.",
+)
+@options.model
 def lineage(
-    version: str,
-    model: str | None,
-    *,
-    documents: int = 0,
-    offset: int = 0,
-    out: Path | None = None,
+    version: str, documents: int, offset: int, out: Path | None, model: str | None
 ) -> Answer:
-    """What a version was made of: documents, sources, licences, and their shares of the bytes.
+    """Show what a version was made of: documents, sources, licences.
 
-    Args:
-        version: Number or alias.
-        model: Name; needed where there are several.
-        documents: List so many documents in the answer.
-        offset: After so many.
-        out: Write all of them to this file, one JSON object a line.
+    VERSION is a number (3 or v3) or an alias: champion, previous, challenger. Shares are of the
+    bytes of its text, and of those that its weights were learnt from.
     """
-    registry = Registry(current())
-    name = registry.choose_model(model)
-    settle(registry, name)
+    from flows.commands.shared.models import settled
+    from flows.home.environment import current
+    from flows.registry.document_matches import removed_documents
+    from flows.registry.removals import current_removals
+
+    registry, name = settled(model)
     found = registry.version(name, version)
     folder = registry.open(found)
     removals = current_removals(registry).for_model(name)
     gone = removed_documents(folder, removals)
-    splits: Counter[str] = Counter()
-    sizes: dict[str, Counter[Any]] = {"split": Counter(), "license": Counter(), "source": Counter()}
-    counts: dict[str, Counter[Any]] = {k: Counter() for k in sizes}
-    trained: dict[str, Counter[Any]] = {k: Counter() for k in sizes}
-    total = learnt = 0
-    listed: list[Answer] = []
-    lines: list[str] = []
-    for number, row in enumerate(folder.documents()):
-        splits[row["split"]] += 1
-        total += row["num_bytes"]
-        used = row["num_bytes"] if row["split"] in TRAINED else 0
-        learnt += used
-        for key in sizes:
-            sizes[key][row[key]] += row["num_bytes"]
-            counts[key][row[key]] += 1
-            trained[key][row[key]] += used
-        shown = {**row, "forgotten": row["id"] in gone}
-        if offset <= number < offset + documents:
-            listed.append(shown)
-        if out is not None:
-            lines.append(json.dumps(shown, ensure_ascii=False, sort_keys=True))
-    target = None if out is None else _write_list(current().resolve(out), lines)
-
-    def shares(key: str, value: Any) -> Answer:
-        return {
-            "documents": counts[key][value],
-            "bytes": sizes[key][value],
-            "share": sizes[key][value] / max(1, total),
-            "trained_bytes": trained[key][value],
-            "trained_share": trained[key][value] / max(1, learnt),
-        }
-
+    rows = [{**row, "forgotten": row["id"] in gone} for row in folder.documents()]
+    target = None if out is None else _write_list(current().resolve(out), rows)
+    licenses = _shares(rows, "license")
+    splits, sources = _shares(rows, "split"), _shares(rows, "source")
+    nothing = dict.fromkeys(("documents", "bytes", "share", "trained_bytes", "trained_share"), 0)
     record = folder.lineage()
-    return {
+    values = {
         "model": name,
         "version": found.number,
-        "documents": sum(splits.values()),
-        "bytes": total,
-        "splits": [{"split": s, **shares("split", s)} for s in sorted(splits)],
+        "documents": len(rows),
+        "bytes": sum(row["num_bytes"] for row in rows),
+        "splits": [{"split": split, **splits[split]} for split in sorted(splits)],
         "licenses": [
-            {"license": value, **shares("license", value)}
-            for value, _ in sizes["license"].most_common()
+            {"license": license_, **share}
+            for license_, share in sorted(licenses.items(), key=lambda item: -item[1]["bytes"])
         ],
         "sources": [
             {
@@ -96,7 +78,7 @@ def lineage(
                 "origin": source.get("origin", ""),
                 "license": source.get("license", ""),
                 "files": len(source.get("files", ())),
-                **shares("source", i),
+                **sources.get(i, nothing),
             }
             for i, source in enumerate(folder.sources())
         ],
@@ -104,17 +86,42 @@ def lineage(
         "removals_then": len(record.get("removals", ())),
         "removals_now": len(removals),
         "manifest_sha256": folder.manifest_sha256,
-        "digests": {
-            key: record.get(key)
-            for key in ("data", "config", "code", "lock", "documents", "tokenizer", "shards")
-        },
-        "list": listed,
+        "digests": {key: record.get(key) for key in _DIGESTS},
+        "list": rows[offset : offset + documents],
         "offset": offset,
         "out": None if target is None else str(target),
     }
+    return Answer(values=values, text=_text)
 
 
-def _write_list(path: Path, lines: Sequence[str]) -> Path:
+def _shares(rows: Sequence[Mapping[str, Any]], key: str) -> dict[Any, dict[str, Any]]:
+    """By a property of documents: how many they are, and their shares of the bytes."""
+    from flows.commands.shared.document_queries import TRAINED
+
+    documents: Counter[Any] = Counter()
+    size: Counter[Any] = Counter()
+    trained: Counter[Any] = Counter()
+    for row in rows:
+        value, num_bytes = row[key], row["num_bytes"]
+        documents[value] += 1
+        size[value] += num_bytes
+        trained[value] += num_bytes if row["split"] in TRAINED else 0
+    return {
+        value: {
+            "documents": count,
+            "bytes": size[value],
+            "share": size[value] / max(1, size.total()),
+            "trained_bytes": trained[value],
+            "trained_share": trained[value] / max(1, trained.total()),
+        }
+        for value, count in documents.items()
+    }
+
+
+def _write_list(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    from lmcore.artifacts import atomic_write
+
+    lines = (json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows)
     try:
         atomic_write(path, "".join(f"{line}\n" for line in lines))
     except OSError as error:
@@ -122,3 +129,51 @@ def _write_list(path: Path, lines: Sequence[str]) -> Path:
             f"--out {path}: cannot be written ({error.strerror}); name another file"
         ) from error
     return path
+
+
+def _text(answer: Values) -> None:
+    """Licences and sources with their shares, then documents where they were asked for."""
+    text.title(f"{answer['model']} version {answer['version']}")
+    text.line(f"  {answer['documents']:,} documents, {answer['bytes']:,} bytes")
+    for entries, names in (
+        ("licenses", ("license",)),
+        ("splits", ("split",)),
+        ("sources", ("source", "origin")),
+    ):
+        text.line()
+        text.table(
+            [
+                (
+                    *(entry[name] for name in names),
+                    f"{entry['documents']:,}",
+                    f"{entry['bytes']:,}",
+                    f"{entry['share']:.1%}",
+                    f"{entry['trained_share']:.1%}",
+                )
+                for entry in answer[entries]
+            ],
+            (*names, "documents", "bytes", "share", "of what was learnt"),
+        )
+    if answer["forgotten"]:
+        text.line()
+        text.line(
+            f"  {answer['forgotten']:,} of its documents must be forgotten by now: `lmcore run`"
+        )
+    if answer["list"]:
+        text.line()
+        text.table(
+            [
+                (
+                    d["id"][:12],
+                    d["name"],
+                    d["split"],
+                    d["license"],
+                    f"{d['num_bytes']:,}",
+                    "forgotten" if d["forgotten"] else "",
+                )
+                for d in answer["list"]
+            ],
+            ("document", "name", "split", "license", "bytes", ""),
+        )
+    if answer["out"]:
+        text.line(f"  all documents: {answer['out']}")

@@ -7,86 +7,75 @@ repeats the other's work. No Prefect server is needed, and nothing is registered
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from flows.home.configurations import names_the_hub
-from flows.home.environment import allow_hub, current
-from flows.home.locks import using_content
-from flows.home.signals import StoppedError, polite_signals, stop_requested
-from lmcore.config_file import load_config
+import click
+
+from flows.commands.shared import options, text
+from flows.commands.shared.command import Answer, Values, command
 from lmcore.errors import UserError
+
+if TYPE_CHECKING:
+    from lmcore.training.trials.short_runs import SweepRun
 
 logger = logging.getLogger(__name__)
 
 
-def sweep_rates(
-    config_file: Path | None, *, overrides: Sequence[str], rates: int
-) -> dict[str, Any]:
-    """Try at least `rates` learning rates around the configured one.
+@command(
+    "lmcore sweep --config my.yaml",
+    "lmcore sweep --config my.yaml --rates 5 --set training.budget_seconds=600",
+)
+@options.config
+@options.overrides
+@click.option(
+    "--rates",
+    type=click.IntRange(2, 9),
+    default=3,
+    metavar="N",
+    help="Rates to try, a factor of two apart.",
+)
+def sweep(config_file: Path | None, overrides: tuple[str, ...], rates: int) -> Answer:
+    """Find the learning rate by short runs; registers nothing.
 
-    Raises:
-        UserError: If the configuration or a source is wrong.
-        StoppedError: If the user stopped between two steps.
-        TrainingInterrupted: If the user stopped a run; the same command goes on.
+    At least so many rates are tried, around the configured one, on the tune split.
     """
-    home = current()
-    config = load_config(
-        home.resolve(config_file) if config_file else None,
-        overrides=overrides,
-        started_in=home.started_in,
-    )
+    from flows.commands.shared.configuration import configuration
+    from flows.home.environment import current
+    from flows.home.locks import using_content
+    from flows.home.signals import polite_signals, stop_requested
+
+    home, config = current(), configuration(config_file, overrides)
     if config.task != "language_modelling":
         raise UserError(
             f"task: a sweep is for language models, and this is {config.task}; set"
             " training.learning_rate by hand"
         )
-    if names_the_hub(config):
-        allow_hub()
     with polite_signals(), using_content(home.locks):
-        # Heavy imports, after the environment is settled.
-        from flows.steps.ingest_documents import fingerprint, ingest_documents
-        from flows.steps.tokenize_documents import tokenize_documents
+        from flows.commands.shared.own_text import prepare_text
         from lmcore.artifacts import ContentStore
         from lmcore.training.attempt import Attempt
-        from lmcore.training.trials.short_runs import SweepRun
-        from lmcore.training.trials.sweep import SHARE, sweep
+        from lmcore.training.trials.sweep import SHARE
+        from lmcore.training.trials.sweep import sweep as try_rates
 
-        def go_on() -> None:
-            if stop_requested():
-                raise StoppedError("stopped; finished steps are kept, and the same command goes on")
-
-        def on_run(run: SweepRun) -> None:
-            value = "diverged" if run.diverged else f"{run.bits_per_byte().value:.4f} bits/byte"
-            logger.info("sweep: learning rate %g, tune %s", run.learning_rate, value)
-
-        found = fingerprint(config)
-        go_on()
-        documents = ingest_documents(config, found, home)
-        go_on()
-        corpus = tokenize_documents(config, documents, home)
-        go_on()
-        result = sweep(
+        result = try_rates(
             Attempt(
                 store=ContentStore(home.content), work_dir=home.work, should_stop=stop_requested
             ),
-            corpus,
+            prepare_text(config, home),
             model=config.model,
             # Rates are tried on random weights, also where the training itself goes on from others.
             training=config.training.model_copy(update={"start": "scratch"}),
             rates=rates,
-            on_run=on_run,
+            on_run=_say,
         )
-    best, plan = result.best, result.runs[0].plan
-    return {
+    best, plan, recommended = result.best, result.runs[0].plan, result.recommended
+    values = {
         "model": config.name,
         "sentence": result.sentence,
         "configured": result.configured,
-        "recommended": result.recommended,
-        "set": None
-        if result.recommended is None
-        else f"training.learning_rate={result.recommended!r}",
+        "recommended": recommended,
+        "set": None if recommended is None else f"training.learning_rate={recommended!r}",
         "steps": plan.steps,
         "tokens": plan.steps * plan.tokens_per_step,
         "share_of_budget": SHARE,
@@ -104,3 +93,32 @@ def sweep_rates(
             for run in result.runs
         ],
     }
+    return Answer(values=values, text=_text)
+
+
+def _say(run: SweepRun) -> None:
+    value = "diverged" if run.diverged else f"{run.bits_per_byte().value:.4f} bits/byte"
+    logger.info("sweep: learning rate %g, tune %s", run.learning_rate, value)
+
+
+def _text(answer: Values) -> None:
+    """One row a rate, and what to do."""
+    rows = []
+    for run in answer["runs"]:
+        rate, minus = run["learning_rate"], run["minus_best"]
+        marks = ", ".join(m for m in ("configured", "recommended") if answer[m] == rate)
+        tune, behind = "diverged", "-"
+        if not run["diverged"]:
+            tune = text.interval(run["tune_bits_per_byte"])
+            behind = "best" if minus["value"] == 0.0 else text.interval(minus)
+        rows.append((f"{rate:g}", tune, behind, marks))
+    text.table(rows, ("learning rate", "tune [95 % bounds]", "minus the best", ""))
+    text.line()
+    text.line(answer["sentence"])
+    text.line(
+        f"One seed, {answer['steps']:,} steps a rate: the luck of the initial weights is not in the"
+        " bounds."
+    )
+    if answer["recommended"] not in (None, answer["configured"]):
+        text.line()
+        text.line(f"  lmcore run --set {answer['set']}")

@@ -88,12 +88,15 @@ class _Running:
         }
 
 
-def up(config_files: Sequence[Path], *, host: str) -> dict[str, Any]:
-    """Start everything; the answer's `_stay` keeps it running until a signal stops it.
+def up(config_files: Sequence[Path], *, host: str) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Start everything.
 
     Args:
         config_files: One configuration a model; none means the installed default.
         host: A loopback address.
+
+    Returns:
+        The answer of the command, and what keeps everything running until a signal stops it.
 
     Raises:
         UserError: If a configuration or the address is wrong, another `up` runs in this home, or
@@ -110,7 +113,7 @@ def up(config_files: Sequence[Path], *, host: str) -> dict[str, Any]:
             running.supervisor.watch(_stop.is_set)
             logger.info("stopping; flow runs in progress are ended first")
 
-    return {**running.answer(), "_stay": stay}
+    return running.answer(), stay
 
 
 def _start(

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from click import Context
+
+from flows import commands
+from flows.cli import COMMANDS, cli
 
 TEXT = "\n\n".join(f"Paragraph {i} says that number {i * i} follows {i}. " * 8 for i in range(60))
 
@@ -51,6 +56,7 @@ def is_one_sentence(done: Done) -> str:
         (("generate", "--prompt", "a", "--top-k", "many"), "'many' is not a valid integer"),
         (("promote", "1"), "Missing option '--reason'"),
         (("frobnicate",), "No such command"),
+        (("promte",), "Did you mean"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
@@ -88,19 +94,87 @@ def test_an_error_is_json_too(tmp_path: Path) -> None:
     assert "missing.yaml" in answer["error"]
 
 
-def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
-    script = (
-        "import sys; from flows.cli import cli\n"
-        "try: cli(['run', '--help'])\n"
-        "except SystemExit: pass\n"
-        "heavy = {'torch', 'prefect', 'mlflow', 'numpy', 'pandas', 'pydantic', 'rich'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
+def test_the_table_of_commands_says_what_each_says_of_itself() -> None:
+    listed = {name: line for lines in COMMANDS.values() for name, line in lines.items()}
+    folder = Path(commands.__path__[0])
+    assert set(listed) == {p.stem for p in folder.glob("*.py")} - {"__init__"}
+    for name, line in listed.items():
+        assert str(cli.commands[name].help).splitlines()[0] == line
+    assert [*cli.commands] == [*listed]
+    assert cli.get_command(Context(cli), "frobnicate") is None
+
+
+def test_help_lists_every_command_under_what_people_do(tmp_path: Path) -> None:
+    shown = lmcore("--help", cwd=tmp_path).stdout
+    for title, lines in COMMANDS.items():
+        assert f"\n{title}:\n" in shown
+        assert all(re.search(rf"^  {name} +\S", shown, re.MULTILINE) for name in lines)
+    assert "\n    lmcore run " in shown
+
+
+def test_without_a_command_the_help_is_shown_and_nothing_is_done(tmp_path: Path) -> None:
+    done = lmcore(cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Usage: lmcore" in done.stderr.splitlines()[0]
+    assert not (tmp_path / "home").exists()
+
+
+def imported(cwd: Path, script: str) -> set[str]:
+    """What a script imported, of modules that take long and of commands."""
+    wanted = "sorted(m for m in sys.modules if m in heavy or m.startswith('flows.commands.'))"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+        [sys.executable, "-c", f"import sys; heavy = {HEAVY!r}\n{script}\nprint(*{wanted})"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=cwd,
     )
-    assert done.stdout.splitlines()[-1] == "[]"
-    assert "--config" in done.stdout
+    return set(done.stdout.splitlines()[-1].split())
+
+
+HEAVY = {"torch", "prefect", "mlflow", "numpy", "pandas", "pydantic", "rich", "yaml", "asyncio"}
+ASK = """
+from flows.cli import cli
+for command in {commands!r}:
+    try: cli([*command, '--help'], prog_name='lmcore')
+    except SystemExit as stop: assert not stop.code
+"""
+
+
+def test_help_imports_no_command_and_that_of_a_command_nothing_heavy(tmp_path: Path) -> None:
+    assert imported(tmp_path, ASK.format(commands=[[]])) == set()
+    one = imported(tmp_path, ASK.format(commands=[["promote"]]))
+    assert {m for m in one if "shared" not in m} == {"flows.commands.promote"}
+    assert not imported(tmp_path, ASK.format(commands=[[name] for name in cli.commands])) & HEAVY
+
+
+def completed(cwd: Path, words: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "flows.cli"],
+        env={
+            **os.environ,
+            "_LMCORE_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split(" ")) - 1),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=cwd,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not loaded & HEAVY
+    if len(words.split(" ")) == 2:
+        assert not any(module.startswith("flows.commands") for module in loaded)
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+def test_a_shell_completes_names_and_options(tmp_path: Path) -> None:
+    assert completed(tmp_path, "lmcore pro") == ["promote"]
+    assert completed(tmp_path, "lmcore s") == ["sweep", "status", "show", "score", "seen"]
+    assert len(completed(tmp_path, "lmcore ")) == len(cli.commands)
+    assert completed(tmp_path, "lmcore promote --o") == ["--override"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.commands import prune as prune_module
-from flows.commands.prune import prune_registry
+from flows.commands.shared import pruning
+from flows.commands.shared.pruning import prune_registry
 from flows.home.environment import Home, make_home
 from flows.home.locks import BusyError, owning_content, using_content
 from flows.registry.history import history, read_history
@@ -221,8 +221,8 @@ def test_runs_and_work_that_somebody_may_go_on_with_are_kept(
     assert (done["runs"], done["work"]) == ([], [{"path": "work/version-1", "bytes": 4}])
     assert [r.content for r in list_runs(home, model=NAME) if not r.finished] == [("d" * 64,)]
     now = time.time()
-    late = now + (prune_module.UNFINISHED_DAYS + 1) * 86_400
-    monkeypatch.setattr(prune_module.time, "time", lambda: late)
+    late = now + (pruning.UNFINISHED_DAYS + 1) * 86_400
+    monkeypatch.setattr(pruning.time, "time", lambda: late)
     done = prune_registry(registry, NAME, keep=9)
     assert [row["id"] for row in done["runs"]] == [run.run_id]
     assert [row["path"] for row in done["work"]] == ["work/points"]

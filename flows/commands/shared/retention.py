@@ -1,12 +1,12 @@
 """Which versions and content folders are still needed: decisions, and nothing is touched.
 
 In: versions, aliases, the history and what content folders were made of.  Out: reasons to keep, by
-version; keys to keep.  Whatever has no reason may go (`flows.commands.prune`).
+version; keys to keep.  Whatever has no reason may go (`flows.commands.shared.pruning`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -75,8 +75,3 @@ def is_needed(kind: str, key: str, inputs: Mapping[str, Any], *, wanted: Abstrac
 def lineage_keys(lineage: Mapping[str, Any]) -> set[str]:
     """The content folders that a version names."""
     return {str(lineage[kind]) for kind in LINEAGE_KINDS if lineage.get(kind)}
-
-
-def union(groups: Iterable[Collection[str]]) -> set[str]:
-    """All keys of all groups."""
-    return {key for group in groups for key in group}

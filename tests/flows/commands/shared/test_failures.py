@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.doctor import full_disk
+from flows.commands.shared.failures import full_disk
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.commands.retention import is_needed, lineage_keys, reasons_to_keep
+from flows.commands.shared.retention import is_needed, lineage_keys, reasons_to_keep
 from flows.registry.versions import Version
 
 

@@ -16,8 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from flows.commands import registered as operations
-from flows.commands import render
+from flows.commands.generate import continue_texts
+from flows.commands.shared.command import Answer
+from flows.commands.shared.text import clean
+from flows.home import environment
 from flows.home.environment import Home, make_home
 from flows.registry.models import Registry
 from lmcore.errors import ConfigError, UserError
@@ -64,17 +66,22 @@ def letters_home(
 
 
 @pytest.fixture
-def generate(letters_home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    monkeypatch.setattr(operations, "current", lambda: letters_home)
+def answer(letters_home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    monkeypatch.setattr(environment, "_prepared", letters_home)
 
-    def call(*prompts: str, **options: Any) -> dict[str, Any]:
+    def call(*prompts: str, **options: Any) -> Answer:
         settings = {"temperature": 0.0, "max_tokens": 30, "version": "1", **options}
-        return operations.generate(prompts, **settings)
+        return continue_texts(prompts, **settings)
 
     return call
 
 
 Generate = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def generate(answer: Callable[..., Answer]) -> Generate:
+    return lambda *prompts, **options: dict(answer(*prompts, **options).values)
 
 
 def test_one_prompt_has_the_answer_of_the_contract(generate: Generate) -> None:
@@ -109,10 +116,10 @@ def test_a_file_of_prompts_keeps_their_places(generate: Generate, letters_home: 
     file = letters_home.root / "prompts.txt"
     file.write_bytes("\ufeffone\r\n\ntwo\u2028three\n".encode())
     options: dict[str, Any] = {"max_tokens": 2, "version": "1", "seed": 0}
-    answer = operations.generate(file, **options)
+    answer = continue_texts(file, **options).values
     assert [g["prompt"] for g in answer["generations"]] == ["one", "", "two\u2028three"]
     file.write_text("alone")
-    assert len(operations.generate(file, **options)["generations"]) == 1
+    assert len(continue_texts(file, **options).values["generations"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -126,7 +133,7 @@ def test_a_file_without_prompts_is_named(
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(UserError, match=rf"prompts\.txt: {expected}"):
-        operations.generate(file)
+        continue_texts(file)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +150,7 @@ def test_a_file_without_prompts_is_named(
 )
 def test_wrong_values_are_named_before_anything_is_loaded(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match=field) as caught:
-        operations.generate(["x"], model="no such model", **{field: value})
+        continue_texts(["x"], model="no such model", **{field: value})
     assert caught.value.exit_code == 2
 
 
@@ -151,7 +158,7 @@ def test_wrong_values_are_named_before_anything_is_loaded(field: str, value: obj
 def test_half_a_character_is_named(place: str) -> None:
     prompt, stop = ("\udc80", ()) if place == "prompt" else ("a", ("\udc80",))
     with pytest.raises(UserError, match=r"U\+DC80"):
-        operations.generate([prompt], stop=stop)
+        continue_texts([prompt], stop=stop)
 
 
 def test_a_stop_string_ends_the_text_before_it(generate: Generate) -> None:
@@ -162,23 +169,22 @@ def test_a_stop_string_ends_the_text_before_it(generate: Generate) -> None:
     assert answer["finish"] == "stop"
 
 
-def test_live_text_is_the_same_text(generate: Generate, capsys: pytest.CaptureFixture[str]) -> None:
-    text = generate("Fellow\x1b", temperature=1.0, seed=3)["text"]
-    answer = generate("Fellow\x1b", temperature=1.0, seed=3, live=True)
-    pieces = answer["_pieces"]
-    first = next(pieces)
-    assert text.startswith(first)
-    answer["_pieces"] = (first, *pieces)
-    render.generate(answer)
-    assert capsys.readouterr().out == f"Fellow{render.clean(text)}\n"
+def test_live_text_is_the_same_text(
+    generate: Generate, answer: Callable[..., Answer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = generate("Fellow\x1b", temperature=1.0, seed=3)["text"]
+    live = answer("Fellow\x1b", temperature=1.0, seed=3, live=True)
+    assert "text" not in live.values
+    live.text(live.values)
+    assert capsys.readouterr().out == f"Fellow{clean(whole)}\n"
 
 
 def test_several_texts_are_shown_under_numbers(
-    generate: Generate, capsys: pytest.CaptureFixture[str]
+    answer: Callable[..., Answer], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = generate("one", "two")
-    render.generate(answer)
-    first, second = (g["text"] for g in answer["generations"])
+    both = answer("one", "two")
+    both.text(both.values)
+    first, second = (g["text"] for g in both.values["generations"])
     assert capsys.readouterr().out == f"[1 of 2]\none{first}\n[2 of 2]\ntwo{second}\n"
 
 
@@ -201,7 +207,7 @@ def test_text_is_shown_while_it_is_drawn_and_ctrl_c_ends_it(
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", "generate", "--version", "1", *options],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         env=environment,
         stdin=terminal,
         stdout=terminal,

@@ -1,0 +1,160 @@
+"""`lmcore compare`: two versions, paired on the documents that both of them held out.
+
+The stored per-document scores are used: a document's id is the hash of its text, so equal ids are
+equal text, and a score depends on the weights and the text alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.commands.shared import options, text
+from flows.commands.shared.command import Answer, Values, command
+from flows.commands.shared.metrics import metric
+from lmcore.errors import UserError
+
+if TYPE_CHECKING:
+    from flows.registry.versions import Version
+    from lmcore.evaluation.statistics.intervals import Interval
+    from lmcore.version_folder import VersionFolder
+
+_TASK_UNITS = {
+    "sentiment": "probability of the right label",
+    "translation": "chrF of a sentence",
+    "summarization": "ROUGE-L",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """Both versions on the documents that they share.
+
+    Attributes:
+        documents: How many.
+        first: How good the first version is on them.
+        second: How good the second version is.
+        difference: The first minus the second, paired.
+        measure: What is measured, as the JSON answer names it.
+        unit: Of all three.
+        less_is_better: Whether the version with the smaller value is the better one.
+    """
+
+    documents: int
+    first: Interval
+    second: Interval
+    difference: Interval
+    measure: str
+    unit: str
+    less_is_better: bool
+
+
+@command("lmcore compare champion previous", "lmcore compare 3 4 --model annual-messages")
+@click.argument("first")
+@click.argument("second")
+@options.model
+def compare(first: str, second: str, model: str | None) -> Answer:
+    """Compare two versions, paired on the same held-out documents.
+
+    FIRST and SECOND are versions: a number (3 or v3) or an alias: champion, previous, challenger.
+    """
+    from flows.commands.shared.models import settled
+
+    registry, name = settled(model)
+    versions = [registry.version(name, which) for which in (first, second)]
+    folders = [registry.open(version) for version in versions]
+    measure = _of_language_models if versions[0].task == "language_modelling" else _of_tasks
+    pair = measure(versions, folders)
+    one, two = (version.number for version in versions)
+    better = (pair.difference.upper < 0, pair.difference.lower > 0)
+    if better[not pair.less_is_better]:
+        sentence = f"Version {one} is better than version {two}."
+    elif better[pair.less_is_better]:
+        sentence = f"Version {two} is better than version {one}."
+    else:
+        sentence = f"No difference between versions {one} and {two} is certain."
+    values = {
+        "model": name,
+        "sentence": sentence,
+        "documents": pair.documents,
+        "first": {"version": one, pair.measure: metric(pair.first, pair.unit)},
+        "second": {"version": two, pair.measure: metric(pair.second, pair.unit)},
+        "difference": metric(pair.difference, pair.unit),
+    }
+    return Answer(values=values, text=_text)
+
+
+def _of_language_models(versions: Sequence[Version], folders: Sequence[VersionFolder]) -> _Pair:
+    from lmcore.evaluation.scores.table import ScoreTable
+
+    tables = [
+        ScoreTable.from_parquet(folder.evaluation / "scores-validation.parquet")
+        for folder in folders
+    ]
+    shared = frozenset(_shared(versions, *(map(str, table.id) for table in tables)))
+    left, right = (table.select(table.isin(shared)) for table in tables)
+    return _Pair(
+        documents=len(shared),
+        first=left.bits_per_byte(),
+        second=right.bits_per_byte(),
+        difference=left.paired_difference(right),
+        measure="bits_per_byte",
+        unit="bits/byte",
+        less_is_better=True,
+    )
+
+
+def _of_tasks(versions: Sequence[Version], folders: Sequence[VersionFolder]) -> _Pair:
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from lmcore.evaluation.statistics.intervals import ratio_interval
+
+    left, right = (
+        {
+            row["id"]: row
+            for row in pq.read_table(folder.evaluation / "predictions.parquet").to_pylist()
+        }
+        for folder in folders
+    )
+    shared = _shared(versions, left, right)
+    cluster = np.array([left[i]["cluster"] for i in shared], dtype=object)
+    first, second = (np.array([side[i]["quality"] for i in shared]) for side in (left, right))
+    ones = np.ones(len(shared))
+    return _Pair(
+        documents=len(shared),
+        first=ratio_interval(first, ones, cluster),
+        second=ratio_interval(second, ones, cluster),
+        difference=ratio_interval(first - second, ones, cluster),
+        measure="quality",
+        unit=_TASK_UNITS[versions[0].task],
+        less_is_better=False,
+    )
+
+
+def _shared(versions: Sequence[Version], left: Iterable[str], right: Iterable[str]) -> list[str]:
+    """Documents that both versions held out.
+
+    Raises:
+        UserError: If they are fewer than two.
+    """
+    shared = sorted(set(left) & set(right))
+    if len(shared) < 2:
+        one, two = versions
+        raise UserError(
+            f"versions {one.number} and {two.number} of {one.model} held out {len(shared)}"
+            " documents in common; at least 2 are needed to compare them"
+        )
+    return shared
+
+
+def _text(answer: Values) -> None:
+    text.line(answer["sentence"])
+    for side in (answer["first"], answer["second"]):
+        value = side.get("bits_per_byte") or side["quality"]
+        text.line(f"  version {side['version']:<4} {text.interval(value)}")
+    difference, documents = text.interval(answer["difference"]), answer["documents"]
+    text.line(f"  difference   {difference} over {documents} documents")

@@ -1,0 +1,71 @@
+"""`lmcore monitor`: look for drift once, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flows.commands.shared import options, text
+from flows.commands.shared.command import Answer, Values, command
+
+_COLORS = {"DRIFTED": "red", "STABLE": "green"}
+
+
+@command(
+    "lmcore monitor --config my.yaml",
+    "lmcore monitor --config my.yaml --set data.as_of=2024-12-31",
+)
+@options.config
+@options.overrides
+def monitor(config_file: Path | None, overrides: tuple[str, ...]) -> Answer:
+    """Tell whether fresh text has moved away from what was learnt.
+
+    The champion of the configuration's model is held against documents of its sources that it
+    does not know: DRIFTED, STABLE or INCONCLUSIVE.
+    """
+    from flows.commands.shared.configuration import beside_prefect
+
+    with beside_prefect(config_file, overrides) as (config, server):
+        # Heavy imports, while the server comes up.
+        from flows.monitor_drift import monitor as look_for_drift
+
+        server.wait()
+        found = look_for_drift(config, return_state=True).result(raise_on_failure=True)
+    assert isinstance(found, dict)
+    return Answer(values=found, text=_text)
+
+
+def _text(answer: Values) -> None:
+    """Whether the text drifts, and how it differs."""
+    outcome = answer["outcome"]
+    text.title(
+        f"{outcome}: {answer['model']} version {answer['champion']}",
+        _COLORS.get(outcome, "yellow"),
+    )
+    text.line(f"  {answer['reason']}")
+    found = answer["documents"]
+    day = f" up to {answer['as_of']}" if answer["as_of"] else ""
+    text.line(
+        f"  documents{day}: {found['fresh']:,} fresh, {found['known']:,} known,"
+        f" {found['near_copies']:,} near-copies of these"
+    )
+    sides = ("fresh", "reference", "difference")
+    rows = [
+        (label, *(text.interval(answer[name][side]) for side in sides))
+        for name, label in (
+            ("bits_per_byte", "bits per byte"),
+            ("tokens_per_byte", "tokens per byte"),
+            ("unseen_words", "unseen words"),
+        )
+        if answer[name] is not None
+    ]
+    if rows:
+        text.line()
+        text.table(rows, ("", *sides))
+    lengths = answer["lengths"]
+    if lengths is not None:
+        text.line()
+        text.line(
+            f"  median length {lengths['fresh_median']:,.0f} bytes, before"
+            f" {lengths['reference_median']:,.0f} (distance {lengths['distance']:.2f},"
+            f" p {lengths['p']:.2g})"
+        )

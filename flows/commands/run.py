@@ -1,0 +1,91 @@
+"""`lmcore run`: the whole pipeline once, in this process."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import click
+
+from flows.commands.shared import options, text
+from flows.commands.shared.command import Answer, Values, command
+
+#: Metrics that are shown, where a run has them; the JSON answer has all.
+_SHOWN = (
+    *("val_bits_per_byte", "baseline_kn6_bits_per_byte", "champion_bits_per_byte"),
+    *("accuracy", "baseline_accuracy", "baseline_majority_accuracy", "champion_accuracy"),
+    *("macro_f1", "baseline_macro_f1", "calibration_error"),
+    *("bleu", "baseline_bleu", "champion_bleu", "chrf", "baseline_chrf"),
+    *("rouge1", "baseline_rouge1", "baseline_lead1_rouge1", "baseline_lead3_rouge1"),
+    *("rouge2", "baseline_rouge2", "baseline_lead1_rouge2", "baseline_lead3_rouge2"),
+    *("rougeL", "baseline_rougeL", "baseline_lead1_rougeL", "baseline_lead3_rougeL"),
+    *("champion_rougeL", "train_tokens_per_second", "params"),
+)
+_USES = {"sentiment": "label", "translation": "translate", "summarization": "summarize"}
+_COLORS = {"promoted": "green", "registered": "green", "rejected": "red"}
+
+
+@command(
+    "lmcore run",
+    "lmcore run --config my.yaml --set training.budget_seconds=30",
+    "lmcore run --config my.yaml --force --json",
+)
+@options.config
+@options.overrides
+@click.option("--force", is_flag=True, help="Train again although nothing is new.")
+def run(config_file: Path | None, overrides: tuple[str, ...], force: bool) -> Answer:
+    """Train, judge, register and, where every gate passes, promote.
+
+    Nothing is trained where text and configuration are as they were. A run that was stopped goes
+    on with the same command.
+    """
+    from flows.commands.shared.configuration import beside_prefect
+    from flows.home.signals import StoppedError
+    from flows.registry.run_result import RunResult
+
+    with beside_prefect(config_file, overrides) as (config, server):
+        from flows.pipeline import retrain  # heavy imports, while the server comes up
+
+        server.wait()
+        state = retrain(config, force=force, return_state=True)
+    if state.is_cancelled():
+        raise StoppedError(state.message or "stopped")
+    result = state.result(raise_on_failure=True)
+    assert isinstance(result, RunResult)
+    return Answer(
+        values=result.to_json(),
+        text=functools.partial(_text, report=result.report),
+        exit_code=result.exit_code,
+    )
+
+
+def _text(answer: Values, *, report: str | None) -> None:
+    """Outcome, gates, the metric that matters, and what to do next."""
+    version = f" version {answer['version']}" if answer["version"] else ""
+    outcome = answer["outcome"]
+    text.title(f"{outcome.upper()}: {answer['model']}{version}", _COLORS.get(outcome))
+    text.line(f"  {answer['reason']}")
+    if answer["gates"]:
+        text.line()
+        text.gates(answer["gates"])
+    metrics, seconds = answer["metrics"], answer["seconds"]
+    if metrics:
+        text.line()
+        for name in _SHOWN:
+            if name in metrics:
+                text.line(f"  {name:<28} {text.interval(metrics[name])}")
+    if seconds:
+        text.line()
+        parts = ", ".join(f"{k} {v:.1f}" for k, v in seconds.items() if k != "total")
+        text.line(f"  seconds: {parts}; total {seconds.get('total', sum(seconds.values())):.1f}")
+    if report:
+        text.line(f"  report: {report}")
+    text.line()
+    option = f" --model {answer['model']}"
+    if answer["champion"] and answer["task"] == "language_modelling":
+        text.line(f'  lmcore generate{option} --prompt "..."   continue a text')
+    elif answer["champion"]:
+        text.line(f'  lmcore predict{option} "..."   {_USES[answer["task"]]} a text')
+    if answer["version"]:
+        text.line(f"  lmcore show {answer['version']}{option}   metrics, gates, lineage, report")
+    text.line("  lmcore status   what is in use")

@@ -1,0 +1,1 @@
+"""What several commands share, and the long work of one; no command is defined here."""

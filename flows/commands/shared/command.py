@@ -1,0 +1,96 @@
+"""The frame of every command: `--json`, a prepared environment, one clean answer, an exit code.
+
+In: a function that returns an `Answer`.  Out: a click command.  With `--json` stdout holds one JSON
+object and nothing else, whatever a library prints; logs go to stderr.  A command's module imports
+what is heavy inside its function, so that `--help` answers at once and the environment is settled
+before Prefect and MLflow read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a command answers.
+
+    Attributes:
+        values: The JSON object; its shape is part of the project's contract.
+        text: Prints the same values for people.
+        exit_code: 0 done, 3 a gate kept a version from promotion, 1 anything else.
+        stay: Goes on after the answer until it is stopped.
+    """
+
+    values: Values
+    text: Callable[[Values], None]
+    exit_code: int = 0
+    stay: Callable[[], None] | None = None
+
+
+def command(*examples: str) -> Callable[[Callable[..., Answer]], click.Command]:
+    """Make a command of a function; options stand below this decorator.
+
+    Args:
+        examples: Command lines that `--help` shows.
+    """
+
+    def make(function: Callable[..., Answer]) -> click.Command:
+        @functools.wraps(function)
+        def answer_once(*, as_json: bool, **arguments: Any) -> None:
+            _log_to_stderr()
+            with _clean_stdout():
+                from flows.home.environment import prepare
+
+                prepare()
+                answer = function(**arguments)
+            if as_json:
+                click.echo(json.dumps(answer.values, ensure_ascii=False, allow_nan=False))
+            else:
+                answer.text(answer.values)
+            if answer.stay:
+                sys.stdout.flush()
+                answer.stay()
+            if answer.exit_code:
+                raise SystemExit(answer.exit_code)
+
+        epilog = "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples)])
+        made = click.command(epilog=epilog if examples else None)(answer_once)
+        made.params.append(
+            click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object.")
+        )
+        return made
+
+    return make
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="  %(message)s", stream=sys.stderr, force=True)
+    for noisy in ("httpx", "alembic", "mlflow", "prefect", "datasets", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def _clean_stdout() -> Iterator[None]:
+    """Send everything that is written to file descriptor 1 to stderr meanwhile."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(saved, 1)
+        os.close(saved)

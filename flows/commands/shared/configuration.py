@@ -1,0 +1,56 @@
+"""The configuration that a command was given, and what must be there before it is worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.home.configurations import names_the_hub
+from flows.home.environment import allow_hub, current
+from flows.home.signals import polite_signals
+from flows.notices.webhook import notify
+from flows.servers.prefect_server import PrefectServer
+from lmcore.config import RunConfig
+from lmcore.config_file import load_config
+from lmcore.data.sources.located import glance_at_sources
+from lmcore.errors import SourceError
+
+
+def configuration(config_file: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
+    """The configuration in a file, or the embedded default; the network is open where it needs it.
+
+    Raises:
+        UserError: If it is wrong.
+    """
+    home = current()
+    config = load_config(
+        home.resolve(config_file) if config_file else None,
+        overrides=overrides,
+        started_in=home.started_in,
+    )
+    if names_the_hub(config):
+        allow_hub()
+    return config
+
+
+@contextmanager
+def beside_prefect(
+    config_file: Path | None, overrides: Sequence[str]
+) -> Iterator[tuple[RunConfig, PrefectServer]]:
+    """The configuration and a Prefect server that comes up; signals are polite inside.
+
+    Import what is heavy inside, and then wait for the server.
+
+    Raises:
+        UserError: If the configuration is wrong, or a source is not there.
+    """
+    config = configuration(config_file, overrides)
+    try:
+        glance_at_sources(config.sources)
+    except SourceError as error:
+        # No flow run has started that would tell people.
+        notify("failed", model=config.name, reason=str(error))
+        raise
+    with polite_signals(), PrefectServer(current()) as server:
+        yield config, server

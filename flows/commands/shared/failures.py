@@ -1,0 +1,88 @@
+"""How a command ends that cannot answer: one sentence on stderr and, with `--json`, one object.
+
+Exit codes: 2 the input is wrong, 1 anything else.  A traceback is shown of what nobody expected.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import click
+
+from lmcore.errors import LmcoreError
+
+_FULL_DISK_BYTES = 1 << 20
+
+
+def report(error: BaseException, *, as_json: bool) -> int:
+    """Say what went wrong.
+
+    Returns:
+        The exit code.
+    """
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        _close_output()
+        return 1
+    message, code = _sentence(error)
+    click.echo(f"lmcore: {' '.join(message.split())}", err=True)
+    if as_json:
+        try:
+            click.echo(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False))
+        except BrokenPipeError:
+            _close_output()
+    return code
+
+
+def _sentence(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        return "stopped by the user", 1
+    if isinstance(error, click.ClickException):
+        return error.format_message(), 2
+    if isinstance(error, LmcoreError):
+        return str(error), error.exit_code
+    sentence = full_disk(error, Path(os.environ.get("LMCORE_HOME") or ".lmcore"))
+    if sentence is None:
+        logging.getLogger("lmcore").error("unexpected error", exc_info=error)
+    return sentence or f"{type(error).__name__}: {error}", 1
+
+
+def _close_output() -> None:
+    """Nobody reads any more; without this the interpreter would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def full_disk(error: BaseException, home: Path) -> str | None:
+    """What to tell the user where something broke because a disk is full; None: it did not.
+
+    Servers and databases say so in words of their own, or say something else, so what is left on
+    the home's disk counts too.
+
+    Args:
+        error: What broke.
+        home: LMCORE_HOME.
+    """
+    folder = home
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
+            folder = Path(link.filename).parent if isinstance(link.filename, str) else home
+            break
+        link = link.__cause__ or link.__context__
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return None
+    if link is None and free >= _FULL_DISK_BYTES:
+        return None
+    return (
+        f"the disk of {folder} is full ({free:,} bytes free); make room there, and the same command"
+        " goes on from what is already stored."
+    )

@@ -1,0 +1,344 @@
+"""Delete versions that nobody needs any more, and what only they needed.
+
+In: how many of the newest versions to keep.  Out: what was deleted, or would be, in bytes.
+
+    history note -> version -> its files -> its run -> content folders, work, strays
+
+Kept are the newest versions, every version with an alias (champion, previous, challenger), the one
+that a rollback would go to, and the one whose weights a kept version went on from.  A version is
+deleted under the locks that register and promote it, after its aliases were read again: MLflow
+drops an alias with its version without a word.  The note in the history is written first and keeps
+the hash of the weights, so that weights that were taken out of use stay so.  A kill leaves files
+that no version names: the next call finds them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from flows.commands.shared.models import named
+from flows.commands.shared.retention import is_needed, lineage_keys, reasons_to_keep
+from flows.home.folders import Home
+from flows.home.locks import owning_content
+from flows.registry.alias_moves import settle_locked
+from flows.registry.history import Event, read_history, write_event
+from flows.registry.models import Registry, StrayModel
+from flows.registry.promotion import earlier_champions, me
+from flows.registry.runs import RunFacts, list_runs, remove_run
+from flows.registry.versions import Version
+from lmcore.artifacts import Manifest
+from lmcore.errors import IntegrityError
+
+logger = logging.getLogger(__name__)
+
+#: So long the same command may still want to go on with an unfinished run.
+UNFINISHED_DAYS = 7
+_DAY_SECONDS = 86_400.0
+
+
+def prune_registry(
+    registry: Registry, model: str | None, *, keep: int, dry_run: bool = False
+) -> dict[str, Any]:
+    """Delete what is not needed; with `dry_run`, only say what would be deleted.
+
+    Args:
+        registry: And its home.
+        model: Registered model; None: all of them.
+        keep: So many of the newest versions of each are kept.
+        dry_run: Change nothing.
+
+    Raises:
+        NotFoundError: If there is no such model.
+        BusyError: If a run, a sweep or a monitoring is in progress.
+    """
+    job = _Prune(registry, keep=keep, dry_run=dry_run)
+    names = named(registry, model)
+    with owning_content(registry.home.locks):
+        for name in names:
+            job.versions(name)
+        job.content()
+        job.work()
+    found = {
+        "versions": job.found.versions,
+        "models": job.found.models,
+        "runs": job.found.runs,
+        "content": job.found.content,
+        "work": job.found.work,
+    }
+    return {
+        "keep": keep,
+        "dry_run": dry_run,
+        "kept": job.found.kept,
+        **found,
+        "bytes": sum(int(row["bytes"]) for rows in found.values() for row in rows),
+    }
+
+
+@dataclass
+class _Found:
+    """What was found, as JSON values."""
+
+    kept: list[dict[str, Any]] = field(default_factory=list)
+    versions: list[dict[str, Any]] = field(default_factory=list)
+    models: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    content: list[dict[str, Any]] = field(default_factory=list)
+    work: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Prune:
+    """One call."""
+
+    def __init__(self, registry: Registry, *, keep: int, dry_run: bool) -> None:
+        self.registry = registry
+        self.home: Home = registry.home
+        self.keep, self.dry_run = keep, dry_run
+        self.found = _Found()
+        #: Of each model: numbers that go, or would go.
+        self.gone: dict[str, set[int]] = {}
+
+    # -- versions ------------------------------------------------------------------------------
+
+    def versions(self, name: str) -> None:
+        """One model: its versions, their runs, and models and runs that no version names."""
+        registry = self.registry
+        with registry.lock(name, "register"), registry.lock(name):
+            if not self.dry_run:
+                settle_locked(registry, name, None)
+            versions = registry.versions(name)
+            reasons = self._reasons(name, versions)
+            self.found.kept += [
+                {"model": name, "version": number, "reasons": why}
+                for number, why in reasons.items()
+            ]
+            going = [version for version in versions if version.number not in reasons]
+            self.gone[name] = set()
+            for version in going:
+                self._remove(version)
+            self._strays(name)
+            self._runs(name, [v for v in versions if v.number not in self.gone[name]])
+
+    def _reasons(self, name: str, versions: Sequence[Version]) -> dict[int, list[str]]:
+        aliases = self.registry.aliases(name)
+        champion = aliases.get("champion", -1)
+        earlier = earlier_champions(self.registry, name, champion)
+        good = next((number for number in earlier if self._opens(name, number)), None)
+        starts = {v.number: start for v in versions if (start := v.tags.get("start_weights"))}
+        return reasons_to_keep(
+            versions,
+            keep=self.keep,
+            aliases=aliases,
+            rollback_to=good,
+            starts=starts,
+            bases=self._bases(name),
+        )
+
+    def _bases(self, name: str) -> dict[int, str]:
+        """Versions of a model that versions of other models, which are not deleted, began with."""
+        found: dict[int, str] = {}
+        for other in self.registry.models():
+            for version in self.registry.versions(other):
+                if version.task == "language_modelling" or version.number in self.gone.get(
+                    other, ()
+                ):
+                    continue
+                with contextlib.suppress(IntegrityError):
+                    base = self.registry.open(version).lineage().get("base") or {}
+                    if base.get("model") == name:
+                        found[int(base["version"])] = f"version {version.number} of {other}"
+        return found
+
+    def _opens(self, name: str, number: int) -> bool:
+        try:
+            self.registry.open(self.registry.version(name, number))
+        except IntegrityError:
+            return False
+        return True
+
+    def _remove(self, version: Version) -> None:
+        name, number = version.model, version.number
+        size = self.registry.stored_bytes(version)
+        if not self.dry_run:
+            # Aliases are moved by hand too, and nobody's lock holds MLflow's own page.
+            if number in self.registry.aliases(name).values():
+                logger.warning("version %d of %s was given an alias; it stays", number, name)
+                return
+            self._note(version)
+            self.registry.remove_version(version)
+        self.gone[name].add(number)
+        self.found.versions.append(
+            {
+                "model": name,
+                "version": number,
+                "outcome": version.outcome,
+                "quarantined": version.quarantined,
+                "weights": version.weights_sha256,
+                "bytes": size,
+            }
+        )
+
+    def _note(self, version: Version) -> None:
+        """Write into the history what goes, once."""
+        events = read_history(self.registry, version.model).events
+        if any(e.action == "prune" and e.to_version == version.number for e in events):
+            return  # a call that was killed in between
+        write_event(
+            self.registry,
+            Event(
+                action="prune",
+                model=version.model,
+                from_version=None,
+                to_version=version.number,
+                who=me(),
+                reason=f"not needed any more: neither one of the {self.keep} newest, nor in use",
+                verdict=version.verdict,
+                weights=version.weights_sha256,
+                quarantined=version.quarantined,
+            ),
+        )
+
+    # -- MLflow ---------------------------------------------------------------------------------
+
+    def _strays(self, name: str) -> None:
+        """Models that were stored and never became a version, or whose version is gone."""
+        stray: StrayModel
+        for stray in self.registry.stray_models(name):
+            if not self.dry_run:
+                self.registry.remove_model(stray.id)
+            self.found.models.append({"model": name, "id": stray.id, "bytes": stray.num_bytes})
+
+    def _runs(self, name: str, kept: Sequence[Version]) -> None:
+        """Runs of versions that are gone, and runs that nobody will go on with."""
+        used = {version.run_id for version in kept}
+        for run in list_runs(self.home, model=name):
+            if run.id in used or (not run.finished and not _is_old(run.started)):
+                continue
+            if not self.dry_run:
+                remove_run(self.home, run.id)
+            self.found.runs.append(
+                {"model": name, "id": run.id, "status": run.status, "bytes": run.num_bytes}
+            )
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def content(self) -> None:
+        """Content folders that no kept version and no unfinished run names."""
+        wanted = self._wanted()
+        for path in sorted(self.home.content.glob("*/*")):
+            if not path.is_dir() or path.name.startswith("."):
+                continue
+            try:
+                manifest = Manifest.read(path)
+            except IntegrityError:
+                kind, key, needed = path.parent.name, path.name, False
+            else:
+                kind, key = manifest.kind, manifest.key
+                needed = is_needed(kind, key, manifest.inputs, wanted=wanted)
+            if needed:
+                continue
+            size = _size(path)
+            if not self.dry_run and not _remove_locked(path):
+                continue
+            self.found.content.append({"kind": kind, "key": key[:32], "bytes": size})
+        for partial in sorted(self.home.content.glob("*/.*.partial")):
+            self._work(partial)
+
+    def _wanted(self) -> set[str]:
+        """Keys that kept versions of every model, and unfinished runs, name."""
+        wanted: set[str] = set()
+        for name in self.registry.models():
+            for version in self.registry.versions(name):
+                if version.number not in self.gone.get(name, ()):
+                    wanted |= self._keys(version)
+            for run in self._unfinished(name):
+                wanted |= set(run.content)
+        return wanted
+
+    def _keys(self, version: Version) -> set[str]:
+        try:
+            return lineage_keys(self.registry.open(version).lineage())
+        except IntegrityError as error:
+            logger.warning("version %d of %s: %s", version.number, version.model, error)
+            return set()
+
+    def _unfinished(self, name: str) -> list[RunFacts]:
+        return [
+            run
+            for run in list_runs(self.home, model=name)
+            if not run.finished and not _is_old(run.started)
+        ]
+
+    def work(self) -> None:
+        """Versions on their way to the registry, old resume points and old scratch folders."""
+        for path in sorted(self.home.work.iterdir()):
+            if path.name.startswith("version-") or _is_old(_last_change(path)):
+                self._work(path)
+
+    def _work(self, path: Path) -> None:
+        size = _size(path)
+        if not self.dry_run:
+            with _lock_of(self.home, path) as free:
+                if not free:
+                    return
+                shutil.rmtree(path, ignore_errors=True)
+        self.found.work.append({"path": str(path.relative_to(self.home.root)), "bytes": size})
+
+
+def _is_old(when: float) -> bool:
+    return time.time() - when > UNFINISHED_DAYS * _DAY_SECONDS
+
+
+def _last_change(path: Path) -> float:
+    """When anything in a folder changed last."""
+    times = [path.stat().st_mtime]
+    for inside in path.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            times.append(inside.stat().st_mtime)
+    return max(times)
+
+
+def _size(path: Path) -> int:
+    total = 0
+    for inside in path.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if inside.is_file() and not inside.is_symlink():
+                total += inside.stat().st_size
+    return total
+
+
+@contextlib.contextmanager
+def _lock_of(home: Home, path: Path) -> Iterator[bool]:
+    """Whether nobody works in a folder; held meanwhile where it has a lock of its own."""
+    if not path.name.startswith("reproduce-"):
+        yield True
+        return
+    guard = FileLock(home.locks / f"{path.name}.lock", timeout=0)
+    try:
+        guard.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        guard.release()
+
+
+def _remove_locked(path: Path) -> bool:
+    """Delete a content folder, unless somebody is making it."""
+    guard = FileLock(path.parent / f".{path.name}.lock", timeout=0)
+    try:
+        with guard:
+            shutil.rmtree(path, ignore_errors=True)
+    except Timeout:
+        return False
+    return True

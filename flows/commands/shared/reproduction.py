@@ -1,0 +1,387 @@
+"""Rebuild a version from its manifest and the recorded sources, and compare the weights.
+
+In: a registered version.  Out: whether the rebuilt weights are the same bits, and every way in
+which what is here now differs from what was there then.  The sources are read again, cleaned,
+masked, split as the version records it, cut into tokens and trained on by the recorded plan, all of
+it in a scratch store: nothing that is cached is trusted.
+
+Where the documents are not those of the version (one is missing, changed or was forgotten), no
+model is trained: it could not be the same, and the mismatches say why.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from flows.home.configurations import names_the_hub
+from flows.home.environment import allow_hub
+from flows.home.folders import Home
+from flows.home.locks import BusyError
+from flows.home.signals import StoppedError, polite_signals, stop_requested
+from flows.registry.document_matches import removed_documents
+from flows.registry.models import Registry
+from flows.registry.removals import current_removals
+from flows.steps.choose_start import start_from
+from flows.steps.evaluate_model import base_model
+from flows.steps.run_key import library_versions, lock_digest, processor_name
+from flows.steps.tokenize_documents import tokenize_documents
+from flows.steps.train_model import trained
+from lmcore.artifacts import ContentStore, code_digest, digest, sha256_file
+from lmcore.config import RunConfig, parse_config
+from lmcore.data.copies.removal import Removals
+from lmcore.data.documents import DocumentSet
+from lmcore.data.ingest.ingest import SourceFingerprint, fingerprint_sources, ingest
+from lmcore.data.ingest.split import write_recorded_sides
+from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.errors import ConfigError, IntegrityError, SourceError
+from lmcore.tasks.base_model import BaseModel
+from lmcore.tasks.training import TaskPlans
+from lmcore.training.events import TrainingEvent, TrainingInterrupted
+from lmcore.training.plan import Plan
+from lmcore.training.start import Start, from_scratch
+from lmcore.version_folder import VersionFolder
+
+logger = logging.getLogger(__name__)
+
+# Documents and files that are named one by one; the rest is counted.
+_NAMED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuilt:
+    """What came of an attempt.
+
+    Attributes:
+        weights: SHA-256 of the rebuilt weights; empty where nothing could be trained.
+        mismatches: What differs, in sentences.
+    """
+
+    weights: str
+    mismatches: list[str]
+
+
+def rebuild(folder: VersionFolder, *, registry: Registry, model: str) -> Rebuilt:
+    """Rebuild a version in a scratch folder of its own.
+
+    Raises:
+        StoppedError: If the user stopped it; nothing is left behind.
+        BusyError: If another process reproduces the same version.
+    """
+    with polite_signals(), _scratch(registry.home, folder) as scratch:
+        try:
+            job = _Reproduction(
+                folder,
+                registry=registry,
+                model=model,
+                scratch=scratch,
+                removals=current_removals(registry).for_model(model),
+            )
+            return Rebuilt(weights=job.rebuild(), mismatches=job.mismatches)
+        except TrainingInterrupted as stop:
+            raise StoppedError("stopped by the user; nothing is left behind") from stop
+
+
+@contextmanager
+def _scratch(home: Home, folder: VersionFolder) -> Iterator[Path]:
+    """A folder of its own for the version: swept before, as one may have been killed, and after."""
+    key = folder.manifest_sha256[:16]
+    path = home.work / f"reproduce-{key}"
+    guard = FileLock(home.locks / f"reproduce-{key}.lock", timeout=0)
+    try:
+        guard.acquire()
+    except Timeout as error:
+        raise BusyError(
+            "another process reproduces this version; try again when it has finished"
+        ) from error
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        guard.release()
+
+
+class _Reproduction:
+    """One attempt.
+
+    Attributes:
+        mismatches: What differs, in sentences.
+    """
+
+    def __init__(
+        self,
+        folder: VersionFolder,
+        *,
+        registry: Registry,
+        model: str,
+        scratch: Path,
+        removals: Removals,
+    ) -> None:
+        self.folder = folder
+        self.registry, self.model = registry, model
+        self.removals = removals
+        self.record = folder.lineage()
+        self.mismatches: list[str] = []
+        # The steps of a run, in a home of their own.
+        self.home = replace(registry.home, root=scratch)
+        self.store = ContentStore(self.home.content)
+
+    def rebuild(self) -> str:
+        """SHA-256 of the rebuilt weights; empty where nothing could be trained."""
+        config, plans = self._config(), self._plans()
+        self._environment()
+        start = self._start()
+        try:
+            base = self._base()
+        except IntegrityError as error:
+            self.mismatches.append(f"base: {error}")
+            return ""
+        if config is None or plans is None or start is None:
+            return ""
+        documents = self._documents(config)
+        if documents is None:
+            return ""
+        self._ask()
+        corpus = tokenize_documents(config, documents, self.home, start, base)
+        self._compare_tokenizer(corpus.tokenizer)
+        self._ask()
+        checkpoint = trained(
+            config,
+            corpus,
+            self.home,
+            start=start,
+            base=base,
+            on_event=_show,
+            replay=plans,
+        )
+        return str(checkpoint.summary["weights_sha256"])
+
+    # -- what was recorded -------------------------------------------------------------------
+
+    def _config(self) -> RunConfig | None:
+        try:
+            values = yaml.safe_load(self.folder.config)
+            if not isinstance(values, dict):
+                raise ConfigError("no mapping")
+            config = parse_config(values, where="config.yaml of the version")
+            settings, base = config.fingerprint(), self.record.get("base")
+            now = digest([settings, base["manifest"]]) if base else settings
+            self._compare("config", now, "the configuration means something else")
+        except (yaml.YAMLError, ConfigError) as error:
+            self.mismatches.append(f"config: cannot be read by this release ({error})")
+            return None
+        return config
+
+    def _plans(self) -> TaskPlans | None:
+        """The plan, and that of a stage before it where a task had one."""
+        before = self.record.get("adaptation")
+        try:
+            return TaskPlans(
+                adaptation=Plan.model_validate(before["plan"]) if before else None,
+                task=Plan.model_validate(self.record.get("plan")),
+            )
+        except ValueError as error:
+            reason = str(error).splitlines()[0]
+            self.mismatches.append(f"plan: cannot be read by this release ({reason})")
+            return None
+
+    def _start(self) -> Start | None:
+        """Where the training began; None where the weights that it went on from are gone."""
+        recorded = self.record.get("start")
+        if not isinstance(recorded, Mapping) or recorded.get("origin") != "champion":
+            return from_scratch("as recorded")
+        weights, number = str(recorded.get("weights")), recorded.get("version")
+        for version in reversed(self.registry.versions(self.model)):
+            if version.weights_sha256 != weights:
+                continue
+            try:
+                folder = self.registry.open(version)
+            except IntegrityError as error:
+                self.mismatches.append(f"start: {error}")
+                continue
+            if folder.weights_sha256 == weights:
+                return start_from(folder, version=version.number, reason="as recorded")
+        self.mismatches.append(
+            f"start: it went on from version {number} ({_short(weights)}), which is not in the"
+            " registry any more"
+        )
+        return None
+
+    def _base(self) -> BaseModel | None:
+        """The language model that a task started from; None for one that started from none.
+
+        Raises:
+            IntegrityError: If it is gone or damaged.
+        """
+        recorded = self.record.get("base")
+        if not recorded:
+            return None
+        name, manifest = str(recorded["model"]), recorded["manifest"]
+        known = self.registry.versions(name) if name in self.registry.models() else ()
+        for version in known:
+            if version.manifest_sha256 == manifest:
+                return base_model(self.registry, version)
+        raise IntegrityError(
+            f"it started from {name} version {recorded['version']} ({_short(manifest)}), which is"
+            " not in the registry any more"
+        )
+
+    def _environment(self) -> None:
+        self._compare("code", code_digest("lmcore"), "lmcore itself has changed")
+        self._compare("lock", lock_digest(), "other versions of libraries are locked")
+        then, now = self.record.get("libraries"), library_versions()
+        for name, version in sorted(now.items()):
+            before = then.get(name) if isinstance(then, Mapping) else None
+            if before != version:
+                self.mismatches.append(f"library {name}: {before or 'unknown'} then, {version} now")
+        self._compare("processor", processor_name(), "sums may end in other bits")
+
+    def _compare(self, key: str, now: str | None, meaning: str) -> None:
+        then = self.record.get(key)
+        if then != now:
+            self.mismatches.append(f"{key}: {_short(then)} then, {_short(now)} now ({meaning})")
+
+    # -- documents ---------------------------------------------------------------------------
+
+    def _documents(self, config: RunConfig) -> DocumentSet | None:
+        """The documents of the version, prepared again; None where they are others."""
+        if names_the_hub(config):
+            allow_hub()
+        try:
+            found = fingerprint_sources(config.sources)
+        except SourceError as error:
+            self.mismatches.append(f"sources: {error}")
+            self._forgotten()
+            return None
+        self._compare_files(found)
+        rows = list(self.folder.documents())
+        write_recorded_sides(self.home.splits, rows)
+        self._ask()
+        try:
+            documents = ingest(
+                self.store,
+                sources=config.sources,
+                data=config.data,
+                policy=config.policy,
+                ledger_path=self.home.splits,
+                removals=self.removals,
+                fingerprint=found,
+                progress=lambda part, done: self._ask(),
+            )
+        except SourceError as error:
+            self.mismatches.append(f"sources: {error}")
+            self._forgotten()
+            return None
+        same = self._compare_documents(rows, documents)
+        return documents if same else None
+
+    def _compare_files(self, found: SourceFingerprint) -> None:
+        then = self.record.get("sources")
+        if then == found.digest:
+            return
+        before = {
+            (i, file["name"]): file["sha256"]
+            for i, source in enumerate(self.folder.sources())
+            for file in source.get("files", ())
+        }
+        after = {
+            (i, file.name): file.sha256
+            for i, source in enumerate(found.sources)
+            for file in (*source.files, *source.targets)
+        }
+        differing = [
+            *(f"file {name} of source {i} is missing" for i, name in before.keys() - after.keys()),
+            *(f"file {name} of source {i} is new" for i, name in after.keys() - before.keys()),
+            *(
+                f"file {key[1]} of source {key[0]} has changed"
+                for key in before.keys() & after.keys()
+                if before[key] != after[key]
+            ),
+        ]
+        if not differing:
+            differing = [f"the sources differ: {_short(then)} then, {_short(found.digest)} now"]
+        self._name(sorted(differing))
+
+    def _compare_documents(self, rows: list[dict[str, Any]], documents: DocumentSet) -> bool:
+        """Name every document that is gone, forgotten, new or elsewhere."""
+        before = {row["id"]: row for row in rows}
+        after = {row["id"]: row for row in documents.iter_rows()}
+        forgotten = self._forgotten()
+        gone = [
+            f"document {row['name']} ({identity[:12]}) is missing or has changed"
+            for identity, row in before.items()
+            if identity not in after and identity not in forgotten
+        ]
+        new = [
+            f"document {row['name']} ({identity[:12]}) is new"
+            for identity, row in after.items()
+            if identity not in before
+        ]
+        moved = [
+            f"document {row['name']} ({identity[:12]}) is {after[identity]['split']} now and was"
+            f" {row['split']}"
+            for identity, row in before.items()
+            if identity in after and after[identity]["split"] != row["split"]
+        ]
+        for found in (gone, new, moved):
+            self._name(found)
+        used = ("train", "tune")
+        order = [
+            [row["id"] for row in side if row["split"] in used] for side in (rows, after.values())
+        ]
+        if order[0] == order[1]:
+            return True
+        if not (gone or new or moved or forgotten):
+            self.mismatches.append("documents: the same ones come in another order")
+        return False
+
+    def _forgotten(self) -> set[str]:
+        """Documents of the version that must not be used any more, named."""
+        ids = removed_documents(self.folder, self.removals)
+        rows = [row for row in self.folder.documents() if row["id"] in ids]
+        sentences = []
+        for row in rows:
+            removal = self.removals.by_id(row["id"])
+            why = f" on {removal.at[:10]}: {removal.reason}" if removal else ", as a near-copy"
+            sentences.append(f"document {row['name']} ({row['id'][:12]}) was forgotten{why}")
+        if not any(s in self.mismatches for s in sentences):
+            self._name(sentences)
+        return ids
+
+    def _compare_tokenizer(self, tokenizer: TokenizerHandle) -> None:
+        for path in sorted(tokenizer.path.glob("*.json")):
+            recorded = self.folder.manifest.files.get(f"tokenizer/{path.name}")
+            if recorded is not None and recorded[1] != sha256_file(path):
+                self.mismatches.append(f"tokenizer: {path.name} is not that of the version")
+
+    def _name(self, sentences: list[str]) -> None:
+        self.mismatches += sentences[:_NAMED]
+        if len(sentences) > _NAMED:
+            kind = sentences[0].split()[0]
+            self.mismatches.append(f"... and {len(sentences) - _NAMED} more of this kind ({kind})")
+
+    def _ask(self) -> None:
+        """Stop here if the user asked for it."""
+        if stop_requested():
+            raise StoppedError("stopped by the user; nothing is left behind")
+
+
+def _short(value: object) -> str:
+    text = "unknown" if value is None else str(value)
+    # A digest is told apart by its beginning; a name is shown as it is.
+    return text[:12] if len(text) == 64 else text
+
+
+def _show(event: TrainingEvent) -> None:
+    if event.kind in ("plan", "evaluation"):
+        logger.info("reproduce: %s", event.message or f"step {event.step} of {event.steps}")

@@ -1,0 +1,72 @@
+"""`lmcore show`: one version, with its metrics, gates, lineage, and where its page and card lie."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from flows.commands.shared import options, text
+from flows.commands.shared.command import Answer, Values, command
+
+
+@command("lmcore show champion", "lmcore show 3 --model annual-messages --json")
+@click.argument("version")
+@options.model
+def show(version: str, model: str | None) -> Answer:
+    """Show metrics, gates, lineage and card of one version.
+
+    VERSION is a number (3 or v3) or an alias: champion, previous, challenger.
+    """
+    from flows.commands.shared.models import settled
+
+    registry, name = settled(model)
+    found = registry.version(name, version)
+    folder = registry.open(found)
+    values = {
+        "model": name,
+        **found.to_json(),
+        "reason": found.verdict,
+        "gates": json.loads((folder.evaluation / "gates.json").read_text(encoding="utf-8")),
+        "fingerprints": dict(found.fingerprints),
+        "lineage": {
+            **folder.lineage(),
+            "sources": [
+                {key: source.get(key) for key in ("license", "origin", "documents", "bytes")}
+                for source in folder.sources()
+            ],
+        },
+        "mlflow_run_id": found.run_id,
+        "prefect_flow_run_id": found.flow_run_id,
+        "report": str(folder.report),
+        "card": str(folder.path / "README.md"),
+    }
+    return Answer(values=values, text=_text)
+
+
+def _text(answer: Values) -> None:
+    aliases = f" ({', '.join(answer['aliases'])})" if answer["aliases"] else ""
+    text.title(f"{answer['model']} version {answer['version']}{aliases}")
+    text.line(f"  {answer['outcome']}: {answer['reason']}")
+    text.line()
+    text.gates(answer["gates"])
+    text.line()
+    text.table(
+        [
+            (name, text.interval(metric), metric.get("n", "-"))
+            for name, metric in answer["metrics"].items()
+        ],
+        ("metric", "value [95 % bounds]", "n"),
+    )
+    text.line()
+    text.line("sources")
+    for source in answer["lineage"]["sources"]:
+        text.line(
+            f"  {source['documents']:,} documents, {source['bytes']:,} bytes, licence "
+            f"{source['license']}: {text.one_line(source['origin'])}"
+        )
+    text.line()
+    for name, value in answer["fingerprints"].items():
+        text.line(f"  {name:<10} {value or '-'}")
+    text.line(f"  {'report':<10} {answer['report']}")
+    text.line(f"  {'card':<10} {answer['card']}")

@@ -1,0 +1,64 @@
+"""`lmcore status`: which version of each model is in use, and how the last run ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flows.commands.shared import options, text
+from flows.commands.shared.command import Answer, Values, command
+
+if TYPE_CHECKING:
+    from flows.registry.models import Registry
+
+_ALIASES = ("champion", "previous", "challenger")
+
+
+@command("lmcore status")
+@options.model
+def status(model: str | None) -> Answer:
+    """Show which version of each model is in use, and the last run."""
+    from flows.commands.shared.models import named
+    from flows.home.environment import current
+    from flows.registry.models import Registry
+
+    registry = Registry(current())
+    return Answer(
+        values={"models": [_state(registry, name) for name in named(registry, model)]}, text=_text
+    )
+
+
+def _state(registry: Registry, name: str) -> dict[str, Any]:
+    from flows.registry.last_run import last_run
+    from flows.registry.promotion import settle
+
+    settle(registry, name)
+    versions, aliases = registry.versions(name), registry.aliases(name)
+    champion = next((v for v in versions if v.number == aliases.get("champion")), None)
+    latest = versions[-1] if versions else None
+    task_of = champion or latest
+    last = last_run(registry, name)
+    return {
+        "model": name,
+        "task": (task_of.task if task_of else None) or "language_modelling",
+        **{alias: aliases.get(alias) for alias in _ALIASES},
+        "metrics": dict(champion.metrics) if champion else {},
+        "last_run": {key: last[key] for key in ("outcome", "at", "reason")} if last else None,
+        "schedule": last["schedule"] if last else None,
+    }
+
+
+def _text(answer: Values) -> None:
+    """One block a model."""
+    if not answer["models"]:
+        text.line("No model yet. `lmcore run` makes one.")
+    for model in answer["models"]:
+        text.title(f"{model['model']} ({model['task']})")
+        for alias in _ALIASES:
+            text.line(f"  {alias:<11} {'version ' + str(model[alias]) if model[alias] else '-'}")
+        for name, title in text.HEADLINES.items():
+            if metric := model["metrics"].get(name):
+                text.line(f"  {title:<11} {text.interval(metric)}")
+        if last := model["last_run"]:
+            reason = text.one_line(last["reason"])
+            text.line(f"  last run    {last['outcome']} at {last['at']}: {reason}")
+        text.line(f"  schedule    {model['schedule'] or '-'}")
