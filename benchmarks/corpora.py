@@ -102,7 +102,7 @@ def prepare(
         fit: Texts that the vocabulary is made of; None: the train texts.
         tokenizer: How text is cut.
     """
-    from lmcore.data.documents import COLUMNS, DocumentSet, RowWriter
+    from lmcore.data.documents import DocumentSet, RowWriter
 
     fitted_on = list(train if fit is None else fit)
     digest = hashlib.sha256(json.dumps([list(train), list(tune), fitted_on]).encode()).hexdigest()
@@ -112,8 +112,7 @@ def prepare(
         with RowWriter(folder) as writer:
             for split, texts in (("train", train), ("tune", tune)):
                 for made in (document(text, split=split) for text in texts):
-                    row = (getattr(made, name) for name in COLUMNS)
-                    writer.add(*row, num_bytes=made.num_bytes)
+                    writer.add_document(made)
 
     def make_tokenizer(folder: Path) -> Mapping[str, Any]:
         made = train_tokenizer(fitted_on, config=tokenizer)

@@ -99,7 +99,7 @@ class _Pipeline:
             run = begin_run(self.config, home=self.home, sources=tasks.fingerprint(self.config))
         earlier = self._finished(run.key)
         if earlier and not force:
-            return self._nothing_new(run.key, earlier[-1])
+            return self._nothing_new(earlier[-1])
         if earlier:
             run = replace(run, key=replace(run.key, nonce=len(earlier)))
         with open_run(
@@ -222,7 +222,7 @@ class _Pipeline:
             and (version.tags.get("run_complete") or "champion" in version.aliases)
         ]
 
-    def _nothing_new(self, key: RunKey, version: Version) -> RunResult:
+    def _nothing_new(self, version: Version) -> RunResult:
         if not version.tags.get("run_complete"):
             self._complete(version)
         when = version.created.strftime("%Y-%m-%d %H:%M UTC")

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from mlflow import MlflowClient
@@ -79,12 +78,7 @@ class TrackedRun:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.end("FINISHED")
         elif issubclass(kind, KeyboardInterrupt) or kind.__name__.endswith(_INTERRUPTIONS):
@@ -181,11 +175,6 @@ class TrackedRun:
         with self._lock:
             self._content += [key for key in keys if key not in self._content]
             self.set_tags({CONTENT_TAG: " ".join(self._content)})
-
-    def log_file(self, path: Path, *, folder: str | None = None) -> None:
-        """Store a file with the run."""
-        with self._lock:
-            self._client.log_artifact(self.run_id, str(path), folder)
 
     def log_text(self, text: str, name: str) -> None:
         """Store a text with the run under a file name."""

@@ -10,7 +10,6 @@ import logging
 import sys
 import threading
 import time
-from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
@@ -163,12 +162,7 @@ class Displays:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for display in self._displays:
             display.close()
 

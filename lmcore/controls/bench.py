@@ -22,7 +22,7 @@ from typing import Any
 
 from lmcore.artifacts import ContentStore
 from lmcore.controls.language import TOKENIZER, Language
-from lmcore.data.documents import COLUMNS, Document, DocumentSet, RowWriter
+from lmcore.data.documents import Document, DocumentSet, RowWriter
 from lmcore.data.tokens.batches import plan_layout
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import write_shards
@@ -37,7 +37,7 @@ from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
-from lmcore.training.plan import Machine, Speed, make_plan
+from lmcore.training.plan import Machine, make_plan
 from lmcore.training.train import train
 
 MODEL = ModelConfig(pattern="LA", d_model=32, head_dim=16, window=16)
@@ -56,8 +56,10 @@ TRAINING: Mapping[str, Any] = {
     # A training takes seconds: it is repeated, not resumed.
     "checkpoint_seconds": 600.0,
 }
-_MACHINE = Machine(precision="float32", device="cpu", threads=1)
-_SPEED = Speed(step=1e-3, evaluation_step=1e-3, save=1e-3, elapsed=0.0)
+_MACHINE = Machine(
+    **{"precision": "float32", "device": "cpu", "threads": 1},
+    **{"step": 1e-3, "evaluation_step": 1e-3, "save": 1e-3},
+)
 # More than one pass, so that the healthy model has had its chance to learn by heart.
 HEALTHY_EPOCHS = 1.5
 _SAMPLE_BYTES = 1 << 20
@@ -102,8 +104,7 @@ def make_document_set(
     def make(folder: Path) -> dict[str, Any]:
         with RowWriter(folder) as writer:
             for document in documents:
-                row = (getattr(document, name) for name in COLUMNS)
-                writer.add(*row, num_bytes=document.num_bytes)
+                writer.add_document(document)
         sizes: dict[str, int] = {}
         for document in documents:
             sizes[document.license] = sizes.get(document.license, 0) + document.num_bytes
@@ -158,7 +159,6 @@ class World(Corpus):
             ),
             tune_tokens=len(tune) if len(tune) > 1 else 0,
             dropout=shape.dropout,
-            speed=_SPEED,
             machine=_MACHINE,
         )
         return train(

@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 import pyarrow as pa
@@ -101,6 +100,11 @@ class RowWriter:
         if self._group_bytes >= ROW_GROUP_BYTES:
             self._flush()
 
+    def add_document(self, document: Document) -> None:
+        """Add a document to a set of documents."""
+        values = (getattr(document, name) for name in COLUMNS)
+        self.add(*values, num_bytes=document.num_bytes)
+
     def _flush(self) -> None:
         if not self._rows:
             return
@@ -134,12 +138,7 @@ class RowWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -64,36 +64,28 @@ class Plan(Section):
         return self.evaluation_tokens > 0 and step in marks
 
 
-class Speed(Section):
-    """What the probe measured.
+class Machine(Section):
+    """What computes the steps, and how fast, as the probe found it.
 
     Attributes:
-        step: Seconds of one training step.
+        precision: The configured one, or the faster one that works.
+        device: `cpu` or `cuda`.
+        threads: Threads of a CPU step, in each process; part of the plan, as sums depend on it.
+        processes: Share the lanes; part of the plan for the same reason.
+        step: Seconds of one training step of average size.
         evaluation_step: Seconds of one step of looking at the tune split.
         save: Seconds of writing one resume point.
         elapsed: Seconds that planning took, loading and the probe itself included.
-    """
-
-    step: float
-    evaluation_step: float
-    save: float
-    elapsed: float
-
-
-class Machine(Section):
-    """What computes the steps; part of the plan, as sums depend on it.
-
-    Attributes:
-        precision: What the probe chose.
-        device: `cpu` or `cuda`.
-        threads: Threads of a CPU step, in each process.
-        processes: Share the lanes.
     """
 
     precision: Precision
     device: str
     threads: int
     processes: int = 1
+    step: float
+    evaluation_step: float
+    save: float
+    elapsed: float = 0.0
 
 
 def make_plan(
@@ -102,7 +94,6 @@ def make_plan(
     layout: Layout,
     tune_tokens: int,
     dropout: float | None,
-    speed: Speed,
     machine: Machine,
 ) -> Plan:
     """Resolve a configuration into a plan.
@@ -112,15 +103,14 @@ def make_plan(
         layout: How the train split is cut.
         tune_tokens: Length of the tune split, 0 if there is none.
         dropout: Configured dropout; None chooses by the epochs that will be seen.
-        speed: What the probe measured.
-        machine: What computes the steps.
+        machine: What computes the steps, and how fast.
     """
     if training.max_steps is not None:
         steps = training.max_steps
     elif training.max_epochs is not None:
         steps = max(1, round(training.max_epochs * layout.steps_per_epoch))
     else:
-        steps = _steps_in_budget(training, layout=layout, tune_tokens=tune_tokens, speed=speed)
+        steps = _steps_in_budget(training, layout=layout, tune_tokens=tune_tokens, machine=machine)
     epochs = steps * layout.tokens_per_step / layout.stream_tokens
     if dropout is None:
         dropout = next((rate for up_to, rate in _DROPOUT_BY_EPOCHS if epochs < up_to), None)
@@ -143,14 +133,17 @@ def make_plan(
             else training.weight_decay
         ),
         dropout=_MOST_DROPOUT if dropout is None else dropout,
-        **machine.model_dump(),
+        precision=machine.precision,
+        device=machine.device,
+        threads=machine.threads,
+        processes=machine.processes,
         evaluations=min(training.evaluations, steps),
         evaluation_tokens=_evaluation_tokens(
             steps, layout=layout, tune_tokens=tune_tokens, evaluations=training.evaluations
         ),
-        checkpoint_every=max(1, min(steps, round(training.checkpoint_seconds / speed.step))),
+        checkpoint_every=max(1, min(steps, round(training.checkpoint_seconds / machine.step))),
         log_every=-(-steps // _LOG_LINES),
-        tokens_per_second=layout.tokens_per_step / speed.step,
+        tokens_per_second=layout.tokens_per_step / machine.step,
     )
 
 
@@ -179,17 +172,17 @@ def _evaluation_tokens(steps: int, *, layout: Layout, tune_tokens: int, evaluati
 
 
 def _steps_in_budget(
-    training: TrainingConfig, *, layout: Layout, tune_tokens: int, speed: Speed
+    training: TrainingConfig, *, layout: Layout, tune_tokens: int, machine: Machine
 ) -> int:
     assert training.budget_seconds is not None
     # One save more for the results at the end.
-    remaining = training.budget_seconds - speed.elapsed - speed.save
-    saves = max(0.0, remaining) / training.checkpoint_seconds * speed.save
-    steps = max(1, int((remaining - saves) / speed.step))
+    remaining = training.budget_seconds - machine.elapsed - machine.save
+    saves = max(0.0, remaining) / training.checkpoint_seconds * machine.save
+    steps = max(1, int((remaining - saves) / machine.step))
     for _ in range(2):  # the looks take from the steps, and their length depends on them
         tokens = _evaluation_tokens(
             steps, layout=layout, tune_tokens=tune_tokens, evaluations=training.evaluations
         )
-        looks = training.evaluations * tokens / layout.tokens_per_step * speed.evaluation_step
-        steps = max(1, int((remaining - saves - looks) / speed.step))
+        looks = training.evaluations * tokens / layout.tokens_per_step * machine.evaluation_step
+        steps = max(1, int((remaining - saves - looks) / machine.step))
     return steps

@@ -18,7 +18,6 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -29,6 +28,7 @@ from lmcore.training.config import Precision, TrainingConfig
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.objective import Objective
 from lmcore.training.optimizer import optimizer_tensors
+from lmcore.training.plan import Machine
 from lmcore.training.progress import Progress
 from lmcore.training.resume import ResumePoint, ResumeStore
 from lmcore.training.step import StepResult, backward_step, dropout_rng
@@ -45,25 +45,6 @@ _AHEAD = 32
 _WORTH_IT = 0.9
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProbeResult:
-    """What was measured; seconds are medians.
-
-    Attributes:
-        precision: The configured one, or the faster one that works.
-        threads: The process's number, or 1 where that is faster and a budget counts.
-        step: Seconds of a training step of average size.
-        evaluation_step: Seconds of a forward pass in float32.
-        save: Seconds of writing a resume point.
-    """
-
-    precision: Precision
-    threads: int
-    step: float
-    evaluation_step: float
-    save: float
-
-
 def probe(
     make_model: Callable[[], nn.Module],
     *,
@@ -73,8 +54,8 @@ def probe(
     folder: Path,
     seconds: float,
     world: World = ALONE,
-) -> ProbeResult:
-    """Time training steps, forward passes and a save.
+) -> Machine:
+    """Time training steps, forward passes and a save; each as a median of seconds.
 
     Args:
         make_model: Makes a model to be thrown away.
@@ -106,8 +87,10 @@ def probe(
             torch.set_num_threads(1)
             if timed(precision, 0.2) > _WORTH_IT * step:
                 torch.set_num_threads(threads)
-        return ProbeResult(
+        return Machine(
             precision=precision,
+            device=next(model.parameters()).device.type,
+            processes=world.size,
             threads=torch.get_num_threads(),
             step=timed(precision, 0.4),
             evaluation_step=_time_forward(model, objective=objective, world=world),

@@ -29,7 +29,7 @@ from lmcore.training.distributed import ALONE, World
 from lmcore.training.events import Listener, TrainingEvent
 from lmcore.training.loop import POINTS_FOLDER, Trained, TrainingLoop
 from lmcore.training.objective import Objective
-from lmcore.training.plan import Machine, Plan, Speed, make_plan
+from lmcore.training.plan import Plan, make_plan
 from lmcore.training.probe import probe
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ class _Run:
         budget = training.budget_seconds or 0.0
         shortest, longest = _PROBE_SECONDS
         seconds = min(longest, max(shortest, _PROBE_SHARE * budget))
-        measured = probe(
+        machine = probe(
             lambda: subject.new_model(subject.dropout or 0.0, device),
             objective=subject.objective,
             num_lanes=subject.layout.batch_size,
@@ -178,18 +178,7 @@ class _Run:
             layout=subject.layout,
             tune_tokens=subject.tune_tokens,
             dropout=subject.dropout,
-            speed=Speed(
-                step=measured.step,
-                evaluation_step=measured.evaluation_step,
-                save=measured.save,
-                elapsed=time.perf_counter() - subject.started,
-            ),
-            machine=Machine(
-                precision=measured.precision,
-                device=device,
-                threads=measured.threads,
-                processes=self.world.size,
-            ),
+            machine=machine.model_copy(update={"elapsed": time.perf_counter() - subject.started}),
         )
 
     def loop(self, plan: Plan, should_stop: Callable[[], bool] | None) -> TrainingLoop:

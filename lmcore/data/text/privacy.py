@@ -21,8 +21,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-KINDS = ("CARD", "EMAIL", "IBAN", "IP", "NAME", "PHONE", "SSN")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Span:

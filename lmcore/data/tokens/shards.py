@@ -220,7 +220,7 @@ def write_split(
                 while len(array):
                     if shard is None or sizes[-1] == shard_tokens:
                         if shard is not None:
-                            shard.__exit__(None, None, None)
+                            shard.__exit__()
                         path = folder / f"{split}-{len(sizes):05d}.npy"
                         shard = stack.enter_context(NpyWriter(path, dtype))
                         sizes.append(0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.artifacts import ContentStore, code_digest
-from lmcore.data.documents import COLUMNS, DocumentSet, RowWriter
+from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
@@ -93,8 +93,7 @@ def _part(store: ContentStore, documents: DocumentSet, *, share: float) -> Docum
         with RowWriter(folder) as writer:
             for document in documents.iter_documents("train", "tune"):
                 if document.split == "tune" or _place(document.cluster) < share:
-                    row = (getattr(document, name) for name in COLUMNS)
-                    writer.add(*row, num_bytes=document.num_bytes)
+                    writer.add_document(document)
         return {"of": documents.key, "share": share}
 
     inputs = {

@@ -1,6 +1,5 @@
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -173,13 +172,11 @@ def test_threads_share_a_run(home: Home) -> None:
     assert [step for step, _ in curve(home, run, "m3")] == [0, 1, 2, 3, 4]
 
 
-def test_the_data_set_is_logged_under_our_digest(home: Home, tmp_path: Path) -> None:
+def test_the_data_set_is_logged_under_our_digest(home: Home) -> None:
     run = begin(home)
     for _ in range(2):
         run.log_dataset("sotu", digest="f" * 64, source={"license": "CC0"}, profile={"bytes": 12})
-    report = tmp_path / "report.html"
-    report.write_text("<p>")
-    run.log_file(report)
+    run.log_text("<p>", "report.html")
     run.log_text("{}", "evaluation/gates.json")
     client = connect(home)
     (entry,) = client.get_run(run.run_id).inputs.dataset_inputs

@@ -4,10 +4,13 @@ from pydantic import ValidationError
 from lmcore.data.tokens.batches import plan_layout
 from lmcore.training.config import TrainingConfig
 from lmcore.training.optimizer import learning_rate
-from lmcore.training.plan import Machine, Plan, Speed, make_plan, weight_decay
+from lmcore.training.plan import Machine, Plan, make_plan, weight_decay
 
 LAYOUT = plan_layout(1_000_000, batch_size=32, sequence_length=128)
-SPEED = Speed(step=0.1, evaluation_step=0.03, save=0.05, elapsed=4.0)
+MACHINE = Machine(
+    **{"precision": "float32", "device": "cpu", "threads": 2},
+    **{"step": 0.1, "evaluation_step": 0.03, "save": 0.05, "elapsed": 4.0},
+)
 
 
 def plan_for(tune_tokens: int = 100_000, dropout: float | None = None, **training: object) -> Plan:
@@ -16,8 +19,7 @@ def plan_for(tune_tokens: int = 100_000, dropout: float | None = None, **trainin
         layout=LAYOUT,
         tune_tokens=tune_tokens,
         dropout=dropout,
-        speed=SPEED,
-        machine=Machine(precision="float32", device="cpu", threads=2),
+        machine=MACHINE,
     )
 
 
@@ -30,7 +32,10 @@ def test_a_budget_covers_steps_looks_saves_and_the_planning(
     looks = plan.evaluations * plan.evaluation_tokens / plan.tokens_per_step
     saves = plan.steps / plan.checkpoint_every + 1
     seconds = (
-        SPEED.elapsed + plan.steps * SPEED.step + looks * SPEED.evaluation_step + saves * SPEED.save
+        MACHINE.elapsed
+        + plan.steps * MACHINE.step
+        + looks * MACHINE.evaluation_step
+        + saves * MACHINE.save
     )
     assert 0.96 * budget < seconds <= 1.005 * budget
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.documents import COLUMNS, Document, DocumentSet, RowWriter
+from lmcore.data.documents import Document, DocumentSet, RowWriter
 from lmcore.data.tokens.corpus import make_corpus
 from lmcore.data.tokens.shards import write_shards
 from lmcore.data.tokens.tokenizer import fit_tokenizer
@@ -19,8 +19,7 @@ def test_a_corpus_is_its_documents_its_tokenizer_and_their_tokens(tmp_path: Path
                     **{"text": text, "name": text, "source": 0, "license": "MIT", "origin": ""},
                     **{"num_bytes": len(text), "split": split, "anchor": False, "cluster": text},
                 )
-                row = (getattr(document, name) for name in COLUMNS)
-                writer.add(*row, num_bytes=document.num_bytes)
+                writer.add_document(document)
 
     documents = store.build(DocumentSet, {}, make)
     tokenizer = fit_tokenizer(store, documents, config=TokenizerConfig(kind="byte"))
