@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from lmcore.artifacts import ContentStore
+from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.canaries import CanarySet
 from lmcore.data.tokens.shards import ShardSet, TokenStream, write_shards
 from lmcore.data.tokens.tokenizer import Tokenizer, TokenizerHandle
-
-if TYPE_CHECKING:  # who trains on a corpus need not be able to read documents
-    from lmcore.data.documents import DocumentSet
 
 
 @dataclass(frozen=True, kw_only=True)
