@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from lmcore.evaluation.statistics.intervals import Interval
     from lmcore.version_folder import VersionFolder
 
-_TASK_UNITS = {
+_UNITS = {
+    "language_modelling": "bits/byte",
     "sentiment": "probability of the right label",
     "translation": "chrF of a sentence",
     "summarization": "ROUGE-L",
@@ -35,21 +36,13 @@ class _Pair:
 
     Attributes:
         documents: How many.
-        first: How good the first version is on them.
-        second: How good the second version is.
+        sides: How good each of them is.
         difference: The first minus the second, paired.
-        measure: What is measured, as the JSON answer names it.
-        unit: Of all three.
-        less_is_better: Whether the version with the smaller value is the better one.
     """
 
     documents: int
-    first: Interval
-    second: Interval
+    sides: tuple[Interval, Interval]
     difference: Interval
-    measure: str
-    unit: str
-    less_is_better: bool
 
 
 @command("lmcore compare champion previous", "lmcore compare 3 4 --model annual-messages")
@@ -66,28 +59,30 @@ def compare(first: str, second: str, model: str | None) -> Answer:
     registry, name = settled(model)
     versions = [registry.version(name, which) for which in (first, second)]
     folders = [registry.open(version) for version in versions]
-    measure = _of_language_models if versions[0].task == "language_modelling" else _of_tasks
-    pair = measure(versions, folders)
-    one, two = (version.number for version in versions)
-    better = (pair.difference.upper < 0, pair.difference.lower > 0)
-    if better[not pair.less_is_better]:
-        sentence = f"Version {one} is better than version {two}."
-    elif better[pair.less_is_better]:
-        sentence = f"Version {two} is better than version {one}."
+    task, (one, two) = versions[0].task, (version.number for version in versions)
+    if task == "language_modelling":
+        pair, measure = _by_bits_per_byte(versions, folders), "bits_per_byte"
+        better, worse = pair.difference.upper < 0, pair.difference.lower > 0
     else:
-        sentence = f"No difference between versions {one} and {two} is certain."
+        pair, measure = _by_quality(versions, folders), "quality"
+        better, worse = pair.difference.lower > 0, pair.difference.upper < 0
+    sentence = f"No difference between versions {one} and {two} is certain."
+    if better:
+        sentence = f"Version {one} is better than version {two}."
+    elif worse:
+        sentence = f"Version {two} is better than version {one}."
     values = {
         "model": name,
         "sentence": sentence,
         "documents": pair.documents,
-        "first": {"version": one, pair.measure: metric(pair.first, pair.unit)},
-        "second": {"version": two, pair.measure: metric(pair.second, pair.unit)},
-        "difference": metric(pair.difference, pair.unit),
+        "first": {"version": one, measure: metric(pair.sides[0], _UNITS[task])},
+        "second": {"version": two, measure: metric(pair.sides[1], _UNITS[task])},
+        "difference": metric(pair.difference, _UNITS[task]),
     }
     return Answer(values=values, text=_text)
 
 
-def _of_language_models(versions: Sequence[Version], folders: Sequence[VersionFolder]) -> _Pair:
+def _by_bits_per_byte(versions: Sequence[Version], folders: Sequence[VersionFolder]) -> _Pair:
     from lmcore.evaluation.scores.table import ScoreTable
 
     tables = [
@@ -98,16 +93,12 @@ def _of_language_models(versions: Sequence[Version], folders: Sequence[VersionFo
     left, right = (table.select(table.isin(shared)) for table in tables)
     return _Pair(
         documents=len(shared),
-        first=left.bits_per_byte(),
-        second=right.bits_per_byte(),
+        sides=(left.bits_per_byte(), right.bits_per_byte()),
         difference=left.paired_difference(right),
-        measure="bits_per_byte",
-        unit="bits/byte",
-        less_is_better=True,
     )
 
 
-def _of_tasks(versions: Sequence[Version], folders: Sequence[VersionFolder]) -> _Pair:
+def _by_quality(versions: Sequence[Version], folders: Sequence[VersionFolder]) -> _Pair:
     import numpy as np
     import pyarrow.parquet as pq
 
@@ -126,12 +117,8 @@ def _of_tasks(versions: Sequence[Version], folders: Sequence[VersionFolder]) -> 
     ones = np.ones(len(shared))
     return _Pair(
         documents=len(shared),
-        first=ratio_interval(first, ones, cluster),
-        second=ratio_interval(second, ones, cluster),
+        sides=(ratio_interval(first, ones, cluster), ratio_interval(second, ones, cluster)),
         difference=ratio_interval(first - second, ones, cluster),
-        measure="quality",
-        unit=_TASK_UNITS[versions[0].task],
-        less_is_better=False,
     )
 
 

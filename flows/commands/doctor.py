@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -81,30 +81,23 @@ def _package(name: str) -> Callable[[Home], str]:
     return lambda home: importlib.metadata.version(name)
 
 
-def locked_versions(lock: Path) -> Iterator[tuple[str, str]]:
-    """Name and version of each line of a lock file."""
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        if match := re.match(r"([A-Za-z0-9][\w.-]*)==([^\s;+]+)", line):
-            yield match[1], match[2]
-
-
 def _lock(home: Home) -> str:
     lock = PROJECT / "requirements.lock"
     if not lock.exists():
         return "no lock file beside the installed package; versions are not compared"
+    locked = re.findall(
+        r"^([A-Za-z0-9][\w.-]*)==([^\s;+]+)", lock.read_text(encoding="utf-8"), re.MULTILINE
+    )
     different = []
-    count = 0
-    for name, version in locked_versions(lock):
-        count += 1
-        try:
+    for name, version in locked:
+        # A tool for development may be missing; what a run needs is checked by name above.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found = importlib.metadata.version(name).partition("+")[0]
-        except importlib.metadata.PackageNotFoundError:
-            continue  # a tool for development; what a run needs is checked by name above
-        if found != version:
-            different.append(f"{name} {found} instead of {version}")
+            if found != version:
+                different.append(f"{name} {found} instead of {version}")
     if different:
         raise RuntimeError(f"{len(different)} differ from requirements.lock: {different[0]}")
-    return f"{count} versions as in requirements.lock"
+    return f"{len(locked)} versions as in requirements.lock"
 
 
 def _home(home: Home) -> str:

@@ -168,42 +168,36 @@ def _comment_safe(words: str) -> str:
 
 
 def _render(found: Survey, *, model: str, license_: str | None, target: Path) -> str:
-    total = sum(finding.num_bytes for finding in found.findings)
     version = importlib.metadata.version("lmcore")
-    small = total < _SMALL_BYTES
-    lines = [
-        f"# Written by `lmcore init` {version}; every key is explained in the README.",
-        f"# Run it:  lmcore run --config {_comment_safe(target.name)}",
-        f"name: {_quoted(model)}",
-        "task: language_modelling",
-        "sources:",
+    small = sum(finding.num_bytes for finding in found.findings) < _SMALL_BYTES
+    sources = [
+        line
+        for finding in found.findings
+        for line in _source(finding, license_, found.place, target.parent)
     ]
-    for finding in found.findings:
-        lines += _source(finding, license_, found.place, target.parent)
-    lines += [
-        "data:",
-        "  unit: auto                 # one document is a file, a paragraph, a line or a record",
-        "  validation_fraction: 0.1   # held out for ever, to judge every model on",
-        "  pii: mask                  # e-mail addresses, phone and card numbers are masked",
-        "policy:",
-    ]
-    if license_ is None:
-        lines += [
-            "  # Nobody stated the licence. `allow` promotes a model for your own use; name the",
-            "  # licence above and say `block` here before you share one.",
-            "  unknown_license: allow",
-        ]
-    else:
-        lines.append("  unknown_license: block")
-    lines += [
-        f"tokenizer: {{kind: bpe, vocab_size: {512 if small else 1024}}}",
-        f"model: {{pattern: LA, d_model: {128 if small else 256}}}",
-        "training:",
-        "  seed: 0",
-        "  budget_seconds: 120        # wall clock; longer is better",
-        "gates: gates.yaml            # the installed limits; or your own file, or a mapping",
-        "promote: true",
-        '# schedule: {cron: "0 3 * * 1", timezone: UTC}',
-        "",
-    ]
-    return "\n".join(lines)
+    unknown = """\
+  # Nobody stated the licence. `allow` promotes a model for your own use; name the
+  # licence above and say `block` here before you share one.
+  unknown_license: allow"""
+    return f"""\
+# Written by `lmcore init` {version}; every key is explained in the README.
+# Run it:  lmcore run --config {_comment_safe(target.name)}
+name: {_quoted(model)}
+task: language_modelling
+sources:
+{chr(10).join(sources)}
+data:
+  unit: auto                 # one document is a file, a paragraph, a line or a record
+  validation_fraction: 0.1   # held out for ever, to judge every model on
+  pii: mask                  # e-mail addresses, phone and card numbers are masked
+policy:
+{unknown if license_ is None else "  unknown_license: block"}
+tokenizer: {{kind: bpe, vocab_size: {512 if small else 1024}}}
+model: {{pattern: LA, d_model: {128 if small else 256}}}
+training:
+  seed: 0
+  budget_seconds: 120        # wall clock; longer is better
+gates: gates.yaml            # the installed limits; or your own file, or a mapping
+promote: true
+# schedule: {{cron: "0 3 * * 1", timezone: UTC}}
+"""

@@ -96,7 +96,7 @@ def lineage(
 
 def _shares(rows: Sequence[Mapping[str, Any]], key: str) -> dict[Any, dict[str, Any]]:
     """By a property of documents: how many they are, and their shares of the bytes."""
-    from flows.commands.shared.document_queries import TRAINED
+    from flows.commands.shared.document_search import TRAINED
 
     documents: Counter[Any] = Counter()
     size: Counter[Any] = Counter()

@@ -17,20 +17,20 @@ def seen(target: str, model: str | None) -> Answer:
     FILE_OR_ID is a file, or the id of a document (8 to 64 hexadecimal digits) as
     `lmcore lineage VERSION --documents N` lists them.
     """
-    from flows.commands.shared.document_queries import described, matches, queries_of
+    from flows.commands.shared.document_search import DocumentSearch, described
     from flows.commands.shared.models import named
     from flows.home.environment import current
     from flows.registry.models import Registry
 
     registry = Registry(current())
-    names = named(registry, model)
-    queries, problems = queries_of(registry, target, names)
-    versions = matches(registry, queries, names, problems)
+    search = DocumentSearch(registry, named(registry, model))
+    queries = search.queries(target)
+    versions = search.versions(queries)
     values = {
         "target": target,
         "documents": described(queries),
         "seen": any(version["trained"] for version in versions),
         "versions": versions,
-        "problems": problems,
+        "problems": search.problems,
     }
     return Answer(values=values, text=concerned.show)

@@ -9,20 +9,15 @@ needed.  Work that a killed run left (staged text among it) goes too.
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from flows.commands.shared.deletion import content_folders, content_lock, delete
 from flows.home.folders import Home
 from flows.home.locks import BusyError
-from lmcore.artifacts import Manifest, fsync_directory, strings_in
+from lmcore.artifacts import fsync_directory, strings_in
 from lmcore.data.copies.removal import Removals
 from lmcore.data.documents import DocumentSet
-from lmcore.errors import IntegrityError
 
 _LOCK_SECONDS = 2.0
 
@@ -39,15 +34,13 @@ def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset
         BusyError: If another process is making one of the folders; what could be deleted is
             gone, and the same call goes on.
     """
-    folders = {path: _manifest(path) for path in sorted(home.content.glob("*/*")) if _is_one(path)}
-    doomed = {path for path, manifest in folders.items() if manifest is None}
-    keys = set()
-    for path, manifest in folders.items():
-        if manifest is None or manifest.kind != DocumentSet.kind:
-            continue
-        if _holds(path, removals, known):
-            doomed.add(path)
-            keys.add(manifest.key)
+    folders = dict(content_folders(home))
+    doomed = {
+        path
+        for path, manifest in folders.items()
+        if manifest is None or (manifest.kind == DocumentSet.kind and _holds(path, removals, known))
+    }
+    keys = {manifest.key for path in doomed if (manifest := folders[path]) is not None}
     # Whatever names a doomed folder among its inputs was made from it.
     grown = True
     while grown:
@@ -58,28 +51,22 @@ def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset
             doomed.add(path)
             keys.add(manifest.key)
             grown = True
-    deleted = []
-    for path in sorted(doomed):
-        with _locked(path):
-            shutil.rmtree(path, ignore_errors=True)
-            deleted.append(path)
-    deleted += _unfinished(home)
+    # And what killed processes left half made.
+    deleted = [*sorted(doomed), *home.content.glob("*/.*.partial")]
+    for path in deleted:
+        if not delete(path, lock=content_lock(path), wait_seconds=_LOCK_SECONDS):
+            raise BusyError(
+                f"{path}: another process is making it; the document is removed from every later"
+                " model, but this folder still holds it. Stop that run, and give the command again"
+            )
+    # Versions before they were registered: reports with samples. Resume points hold no text.
+    for path in home.work.glob("version-*"):
+        delete(path, lock=None)
+        deleted.append(path)
     for parent in {path.parent for path in deleted}:
         if parent.is_dir():
             fsync_directory(parent)
     return deleted
-
-
-def _is_one(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")
-
-
-def _manifest(path: Path) -> Manifest | None:
-    """None for a folder that nobody can tell the content of; it is of no use either."""
-    try:
-        return Manifest.read(path)
-    except IntegrityError:
-        return None
 
 
 def _holds(path: Path, removals: Removals, known: AbstractSet[str]) -> bool:
@@ -90,35 +77,3 @@ def _holds(path: Path, removals: Removals, known: AbstractSet[str]) -> bool:
         return any(removals.match(d.id, d.text) is not None for d in documents.iter_documents())
     except Exception:  # damaged: nobody will read it again, and nobody knows what is in it
         return True
-
-
-def _unfinished(home: Home) -> list[Path]:
-    """Folders that killed processes left half made, and versions on their way to the registry."""
-    deleted = []
-    for partial in home.content.glob("*/.*.partial"):
-        final = partial.with_name(partial.name.removeprefix(".").removesuffix(".partial"))
-        with _locked(final):
-            if partial.is_dir():
-                shutil.rmtree(partial, ignore_errors=True)
-                deleted.append(partial)
-    # Versions before they were registered: reports with samples. Resume points hold no text.
-    for path in home.work.glob("version-*"):
-        shutil.rmtree(path, ignore_errors=True)
-        deleted.append(path)
-    return deleted
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    guard = FileLock(path.parent / f".{path.name}.lock", timeout=_LOCK_SECONDS)
-    try:
-        guard.acquire()
-    except Timeout as error:
-        raise BusyError(
-            f"{path}: another process is making it; the document is removed from every later"
-            " model, but this folder still holds it. Stop that run, and give the command again"
-        ) from error
-    try:
-        yield
-    finally:
-        guard.release()

@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from flows.commands.shared.document_queries import described, matches, queries_of
+from flows.commands.shared.document_search import DocumentSearch, described
 from flows.commands.shared.erasure import erase
 from flows.commands.shared.models import named
 from flows.home.environment import current
@@ -51,8 +51,9 @@ def forget_document(
         raise UserError("--reason is empty; say why, it goes into the history")
     registry = Registry(current())
     names = named(registry, model)
-    queries, problems = queries_of(registry, target, names)
-    versions = matches(registry, queries, names, problems)
+    search = DocumentSearch(registry, names)
+    queries = search.queries(target)
+    versions = search.versions(queries)
     if not versions and all(q.shingles is None and q.sketch is None for q in queries):
         raise NotFoundError(
             f"{target}: no version and no cached data knows a document of this id; give the file"
@@ -66,7 +67,7 @@ def forget_document(
         "dry_run": dry_run,
         "removals": 0,
         "erased": [],
-        "problems": problems,
+        "problems": search.problems,
     }
     if dry_run:
         return answer

@@ -16,30 +16,28 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from flows.commands.shared.deletion import content_folders, content_lock, delete
 from flows.commands.shared.models import named
 from flows.commands.shared.retention import is_needed, lineage_keys, reasons_to_keep
 from flows.home.folders import Home
 from flows.home.locks import owning_content
 from flows.registry.alias_moves import settle_locked
 from flows.registry.history import Event, read_history, write_event
-from flows.registry.models import Registry, StrayModel
+from flows.registry.models import Registry
 from flows.registry.promotion import earlier_champions, me
 from flows.registry.runs import RunFacts, list_runs, remove_run
 from flows.registry.versions import Version
-from lmcore.artifacts import Manifest
 from lmcore.errors import IntegrityError
 
 logger = logging.getLogger(__name__)
 
+#: What can go, in the order of the answer.
+KINDS = ("versions", "models", "runs", "content", "work")
 #: So long the same command may still want to go on with an unfinished run.
 UNFINISHED_DAYS = 7
 _DAY_SECONDS = 86_400.0
@@ -67,43 +65,30 @@ def prune_registry(
             job.versions(name)
         job.content()
         job.work()
-    found = {
-        "versions": job.found.versions,
-        "models": job.found.models,
-        "runs": job.found.runs,
-        "content": job.found.content,
-        "work": job.found.work,
-    }
     return {
         "keep": keep,
         "dry_run": dry_run,
-        "kept": job.found.kept,
-        **found,
-        "bytes": sum(int(row["bytes"]) for rows in found.values() for row in rows),
+        "kept": job.kept,
+        **job.found,
+        "bytes": sum(int(row["bytes"]) for rows in job.found.values() for row in rows),
     }
 
 
-@dataclass
-class _Found:
-    """What was found, as JSON values."""
-
-    kept: list[dict[str, Any]] = field(default_factory=list)
-    versions: list[dict[str, Any]] = field(default_factory=list)
-    models: list[dict[str, Any]] = field(default_factory=list)
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    content: list[dict[str, Any]] = field(default_factory=list)
-    work: list[dict[str, Any]] = field(default_factory=list)
-
-
 class _Prune:
-    """One call."""
+    """One call.
+
+    Attributes:
+        kept: Versions that stay, and why.
+        found: What goes, or would go, by its kind; JSON values.
+        gone: Of each model: numbers that go, or would go.
+    """
 
     def __init__(self, registry: Registry, *, keep: int, dry_run: bool) -> None:
         self.registry = registry
         self.home: Home = registry.home
         self.keep, self.dry_run = keep, dry_run
-        self.found = _Found()
-        #: Of each model: numbers that go, or would go.
+        self.kept: list[dict[str, Any]] = []
+        self.found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
         self.gone: dict[str, set[int]] = {}
 
     # -- versions ------------------------------------------------------------------------------
@@ -116,14 +101,14 @@ class _Prune:
                 settle_locked(registry, name, None)
             versions = registry.versions(name)
             reasons = self._reasons(name, versions)
-            self.found.kept += [
+            self.kept += [
                 {"model": name, "version": number, "reasons": why}
                 for number, why in reasons.items()
             ]
-            going = [version for version in versions if version.number not in reasons]
             self.gone[name] = set()
-            for version in going:
-                self._remove(version)
+            for version in versions:
+                if version.number not in reasons:
+                    self._remove(version)
             self._strays(name)
             self._runs(name, [v for v in versions if v.number not in self.gone[name]])
 
@@ -147,9 +132,8 @@ class _Prune:
         found: dict[int, str] = {}
         for other in self.registry.models():
             for version in self.registry.versions(other):
-                if version.task == "language_modelling" or version.number in self.gone.get(
-                    other, ()
-                ):
+                gone = version.number in self.gone.get(other, ())
+                if version.task == "language_modelling" or gone:
                     continue
                 with contextlib.suppress(IntegrityError):
                     base = self.registry.open(version).lineage().get("base") or {}
@@ -175,7 +159,7 @@ class _Prune:
             self._note(version)
             self.registry.remove_version(version)
         self.gone[name].add(number)
-        self.found.versions.append(
+        self.found["versions"].append(
             {
                 "model": name,
                 "version": number,
@@ -210,21 +194,20 @@ class _Prune:
 
     def _strays(self, name: str) -> None:
         """Models that were stored and never became a version, or whose version is gone."""
-        stray: StrayModel
         for stray in self.registry.stray_models(name):
             if not self.dry_run:
                 self.registry.remove_model(stray.id)
-            self.found.models.append({"model": name, "id": stray.id, "bytes": stray.num_bytes})
+            self.found["models"].append({"model": name, "id": stray.id, "bytes": stray.num_bytes})
 
     def _runs(self, name: str, kept: Sequence[Version]) -> None:
         """Runs of versions that are gone, and runs that nobody will go on with."""
         used = {version.run_id for version in kept}
         for run in list_runs(self.home, model=name):
-            if run.id in used or (not run.finished and not _is_old(run.started)):
+            if run.id in used or _may_go_on(run):
                 continue
             if not self.dry_run:
                 remove_run(self.home, run.id)
-            self.found.runs.append(
+            self.found["runs"].append(
                 {"model": name, "id": run.id, "status": run.status, "bytes": run.num_bytes}
             )
 
@@ -233,22 +216,13 @@ class _Prune:
     def content(self) -> None:
         """Content folders that no kept version and no unfinished run names."""
         wanted = self._wanted()
-        for path in sorted(self.home.content.glob("*/*")):
-            if not path.is_dir() or path.name.startswith("."):
-                continue
-            try:
-                manifest = Manifest.read(path)
-            except IntegrityError:
-                kind, key, needed = path.parent.name, path.name, False
-            else:
+        for path, manifest in content_folders(self.home):
+            kind, key = path.parent.name, path.name
+            if manifest is not None:
                 kind, key = manifest.kind, manifest.key
-                needed = is_needed(kind, key, manifest.inputs, wanted=wanted)
-            if needed:
-                continue
-            size = _size(path)
-            if not self.dry_run and not _remove_locked(path):
-                continue
-            self.found.content.append({"kind": kind, "key": key[:32], "bytes": size})
+                if is_needed(kind, key, manifest.inputs, wanted=wanted):
+                    continue
+            self._delete("content", path, content_lock(path), {"kind": kind, "key": key[:32]})
         for partial in sorted(self.home.content.glob("*/.*.partial")):
             self._work(partial)
 
@@ -259,8 +233,8 @@ class _Prune:
             for version in self.registry.versions(name):
                 if version.number not in self.gone.get(name, ()):
                     wanted |= self._keys(version)
-            for run in self._unfinished(name):
-                wanted |= set(run.content)
+            for run in list_runs(self.home, model=name):
+                wanted |= set(run.content) if _may_go_on(run) else set()
         return wanted
 
     def _keys(self, version: Version) -> set[str]:
@@ -270,13 +244,6 @@ class _Prune:
             logger.warning("version %d of %s: %s", version.number, version.model, error)
             return set()
 
-    def _unfinished(self, name: str) -> list[RunFacts]:
-        return [
-            run
-            for run in list_runs(self.home, model=name)
-            if not run.finished and not _is_old(run.started)
-        ]
-
     def work(self) -> None:
         """Versions on their way to the registry, old resume points and old scratch folders."""
         for path in sorted(self.home.work.iterdir()):
@@ -284,13 +251,20 @@ class _Prune:
                 self._work(path)
 
     def _work(self, path: Path) -> None:
+        reproduces = path.name.startswith("reproduce-")
+        lock = self.home.locks / f"{path.name}.lock" if reproduces else None
+        self._delete("work", path, lock, {"path": str(path.relative_to(self.home.root))})
+
+    def _delete(self, kind: str, path: Path, lock: Path | None, said: dict[str, Any]) -> None:
+        """Delete a folder, unless somebody works in it."""
         size = _size(path)
-        if not self.dry_run:
-            with _lock_of(self.home, path) as free:
-                if not free:
-                    return
-                shutil.rmtree(path, ignore_errors=True)
-        self.found.work.append({"path": str(path.relative_to(self.home.root)), "bytes": size})
+        if self.dry_run or delete(path, lock=lock):
+            self.found[kind].append({**said, "bytes": size})
+
+
+def _may_go_on(run: RunFacts) -> bool:
+    """Whether somebody may still give the same command, and the run goes on."""
+    return not run.finished and not _is_old(run.started)
 
 
 def _is_old(when: float) -> bool:
@@ -313,32 +287,3 @@ def _size(path: Path) -> int:
             if inside.is_file() and not inside.is_symlink():
                 total += inside.stat().st_size
     return total
-
-
-@contextlib.contextmanager
-def _lock_of(home: Home, path: Path) -> Iterator[bool]:
-    """Whether nobody works in a folder; held meanwhile where it has a lock of its own."""
-    if not path.name.startswith("reproduce-"):
-        yield True
-        return
-    guard = FileLock(home.locks / f"{path.name}.lock", timeout=0)
-    try:
-        guard.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        guard.release()
-
-
-def _remove_locked(path: Path) -> bool:
-    """Delete a content folder, unless somebody is making it."""
-    guard = FileLock(path.parent / f".{path.name}.lock", timeout=0)
-    try:
-        with guard:
-            shutil.rmtree(path, ignore_errors=True)
-    except Timeout:
-        return False
-    return True

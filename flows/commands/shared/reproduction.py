@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from flows.commands.shared.document_search import TRAINED
 from flows.home.configurations import names_the_hub
 from flows.home.environment import allow_hub
 from flows.home.folders import Home
@@ -259,15 +260,10 @@ class _Reproduction:
             allow_hub()
         try:
             found = fingerprint_sources(config.sources)
-        except SourceError as error:
-            self.mismatches.append(f"sources: {error}")
-            self._forgotten()
-            return None
-        self._compare_files(found)
-        rows = list(self.folder.documents())
-        write_recorded_sides(self.home.splits, rows)
-        self._ask()
-        try:
+            self._compare_files(found)
+            rows = list(self.folder.documents())
+            write_recorded_sides(self.home.splits, rows)
+            self._ask()
             documents = ingest(
                 self.store,
                 sources=config.sources,
@@ -318,26 +314,23 @@ class _Reproduction:
         after = {row["id"]: row for row in documents.iter_rows()}
         forgotten = self._forgotten()
         gone = [
-            f"document {row['name']} ({identity[:12]}) is missing or has changed"
+            f"{_called(row)} is missing or has changed"
             for identity, row in before.items()
             if identity not in after and identity not in forgotten
         ]
         new = [
-            f"document {row['name']} ({identity[:12]}) is new"
-            for identity, row in after.items()
-            if identity not in before
+            f"{_called(row)} is new" for identity, row in after.items() if identity not in before
         ]
         moved = [
-            f"document {row['name']} ({identity[:12]}) is {after[identity]['split']} now and was"
-            f" {row['split']}"
+            f"{_called(row)} is {after[identity]['split']} now and was {row['split']}"
             for identity, row in before.items()
             if identity in after and after[identity]["split"] != row["split"]
         ]
         for found in (gone, new, moved):
             self._name(found)
-        used = ("train", "tune")
         order = [
-            [row["id"] for row in side if row["split"] in used] for side in (rows, after.values())
+            [row["id"] for row in side if row["split"] in TRAINED]
+            for side in (rows, after.values())
         ]
         if order[0] == order[1]:
             return True
@@ -353,7 +346,7 @@ class _Reproduction:
         for row in rows:
             removal = self.removals.by_id(row["id"])
             why = f" on {removal.at[:10]}: {removal.reason}" if removal else ", as a near-copy"
-            sentences.append(f"document {row['name']} ({row['id'][:12]}) was forgotten{why}")
+            sentences.append(f"{_called(row)} was forgotten{why}")
         if not any(s in self.mismatches for s in sentences):
             self._name(sentences)
         return ids
@@ -374,6 +367,10 @@ class _Reproduction:
         """Stop here if the user asked for it."""
         if stop_requested():
             raise StoppedError("stopped by the user; nothing is left behind")
+
+
+def _called(row: Mapping[str, Any]) -> str:
+    return f"document {row['name']} ({row['id'][:12]})"
 
 
 def _short(value: object) -> str:
