@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.recording import in_child, parser, record, workspace
 from lmcore.controls.bench import ControlBench
-from lmcore.controls.memorisation import exposure_of_canaries
+from lmcore.controls.language_models.memorisation import exposure_of_canaries
 from lmcore.evaluation.gates.exposure import exposure
 
 REPEATS = (1, 2, 5, 10, 30)

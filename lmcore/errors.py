@@ -7,7 +7,8 @@
     │   ├── IntegrityError      a file of ours is not what its manifest says
     │   └── NotFoundError       a model, version or document that does not exist
     ├── TrainingError           the loss diverged, or a resume is impossible
-    ├── EmptyEvaluationError    a metric was asked for without data, or is not finite
+    ├── EmptyEvaluationError    a metric was asked for without data
+    │   └── NotFiniteError      a measured value is NaN or infinite
     └── PromotionConflictError  the champion changed while a candidate was judged
 
 A message states what happened, the value, and what to do next, in one sentence.
@@ -47,7 +48,11 @@ class TrainingError(LmcoreError):
 
 
 class EmptyEvaluationError(LmcoreError):
-    """A metric has no data or is not finite; it never silently becomes zero."""
+    """A metric has no data; it never silently becomes zero."""
+
+
+class NotFiniteError(EmptyEvaluationError):
+    """A measured value is NaN or infinite; it fails and is never left out."""
 
 
 class PromotionConflictError(LmcoreError):

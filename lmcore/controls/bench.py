@@ -32,6 +32,7 @@ from lmcore.evaluation.memory.consumed_text import ConsumedSample, sample_consum
 from lmcore.evaluation.memory.difficulty_reference import Reference, score_reference
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.training.attempt import Attempt
@@ -110,7 +111,7 @@ def make_document_set(
             sizes[document.license] = sizes.get(document.license, 0) + document.num_bytes
         return {"licenses": sizes, "blocked_licenses": [], **summary}
 
-    rows = [[d.id, d.split, d.anchor, d.cluster, d.license] for d in documents]
+    rows = [[d.id, d.split, d.anchor, d.cluster, d.license, d.target] for d in documents]
     return store.build(DocumentSet, {"rows": rows, "summary": summary}, make)
 
 
@@ -210,6 +211,11 @@ class ControlBench:
     def store(self) -> ContentStore:
         """Everything that the controls of this seed make."""
         return ContentStore(self.folder / "content")
+
+    @property
+    def resampling(self) -> Resampling:
+        """Of the gates' intervals."""
+        return Resampling(seed=self.seed, resamples=self.gates.evaluation.resamples)
 
     def rng(self, purpose: str) -> random.Random:
         """Random numbers of one purpose, independent of those of others."""

@@ -7,31 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lmcore.controls import (
-    bias,
-    bias_task,
+from lmcore.controls.control import Control
+from lmcore.controls.language_models import (
+    bias_lm,
     champion,
     competence,
     data_sufficiency,
     instrument,
-    instrument_task,
     memorisation,
     overfitting,
     ownership,
 )
-from lmcore.controls.control import Control
+from lmcore.controls.tasks import bias_task
+from lmcore.controls.tasks import champion as champion_of_tasks
+from lmcore.controls.tasks import competence as competence_of_tasks
+from lmcore.controls.tasks import instrument as instrument_of_tasks
+from lmcore.controls.tasks import overfitting as overfitting_of_tasks
 from lmcore.errors import UserError
 
 _MODULES = (
     instrument,
-    instrument_task,
+    instrument_of_tasks,
     competence,
+    competence_of_tasks,
     champion,
+    champion_of_tasks,
     overfitting,
+    overfitting_of_tasks,
     memorisation,
     ownership,
     data_sufficiency,
-    bias,
+    bias_lm,
     bias_task,
 )
 

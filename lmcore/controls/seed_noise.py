@@ -24,10 +24,11 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.gates.champion import ChampionScores, champion
-from lmcore.evaluation.scores.scoring import score_documents
+from lmcore.evaluation.gates.champion import Incumbent, Margin, champion
+from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, measured_bits, score_documents
 from lmcore.evaluation.scores.table import ScoreTable
-from lmcore.evaluation.statistics.intervals import CONFIDENCE, Interval
+from lmcore.evaluation.statistics.intervals import Interval
+from lmcore.evaluation.statistics.resampling import CONFIDENCE, Resampling
 from lmcore.evaluation.statistics.sampling import sampled_ids
 from lmcore.model.config import ModelConfig
 from lmcore.training.attempt import Attempt
@@ -190,14 +191,18 @@ def _seed_run(
 
 def _promoted(tables: Sequence[ScoreTable], gates: GatesConfig, *, sigma: float) -> int:
     limits = gates.champion.model_copy(update={"seed_sigma_bits_per_byte": sigma})
+    margin = Margin.of(gates.model_copy(update={"champion": limits}), BITS_PER_BYTE)
     return sum(
         champion(
-            challenger,
+            measured_bits(challenger),
             # All documents are known, so that all of them decide.
-            ChampionScores(version=1, table=incumbent, known_ids=frozenset(incumbent.id)),
-            limits=limits,
+            Incumbent(
+                version=1, measured=measured_bits(incumbent), known_ids=frozenset(incumbent.id)
+            ),
+            anchor=challenger.anchor,
+            margin=margin,
             required=True,
-            resamples=_RESAMPLES,
+            resampling=Resampling(resamples=_RESAMPLES),
         ).outcome
         == "PASS"
         for i, challenger in enumerate(tables)

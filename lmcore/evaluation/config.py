@@ -240,6 +240,15 @@ class GatesConfig(Section):
             raise ValueError(f"expected each gate once; {', '.join(twice)} is repeated")
         return names
 
+    def least_gain(self, metric: str) -> float:
+        """By how much a champion must be beaten in the metric that decides, in its units."""
+        return {
+            "bits_per_byte": self.champion.margin_bits_per_byte,
+            "accuracy": self.tasks.min_gain_accuracy,
+            "bleu": self.tasks.min_gain_bleu,
+            "rougeL": self.tasks.min_gain_rouge,
+        }[metric]
+
     @classmethod
     def default(cls) -> Self:
         """The limits as installed."""

@@ -6,7 +6,7 @@ comes an `EvalReport`.  Every gate runs, whatever the others say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +19,25 @@ from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.evidence import Collector, Evidence, Progress
+from lmcore.evaluation.gates.asking import Judge, ask
 from lmcore.evaluation.gates.bias_lm import bias_lm
+from lmcore.evaluation.gates.champion import Margin
 from lmcore.evaluation.gates.champion import champion as judge_champion
-from lmcore.evaluation.gates.competence import competence
+from lmcore.evaluation.gates.competence import competence, ngram_bars
 from lmcore.evaluation.gates.contamination import contamination
 from lmcore.evaluation.gates.data_sufficiency import data_sufficiency
 from lmcore.evaluation.gates.exposure import exposure
-from lmcore.evaluation.gates.instrument import instrument, probe_instrument
-from lmcore.evaluation.gates.overfitting import overfitting
+from lmcore.evaluation.gates.instrument import instrument, probe_language_model
+from lmcore.evaluation.gates.overfitting import FitLimits, fit_of_language, overfitting
 from lmcore.evaluation.gates.pii import pii
 from lmcore.evaluation.gates.provenance import provenance
 from lmcore.evaluation.gates.regurgitation import regurgitation
-from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
+from lmcore.evaluation.gates.result import GateResult, Verdict
 from lmcore.evaluation.gates.standing import (
     ControlRecord,
     shipped_record,
     standings,
-    subject_to_controls,
 )
-from lmcore.evaluation.gates.version import gate_version
 from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
 from lmcore.evaluation.ownership import Ownership, examine_ownership
 from lmcore.evaluation.pii import PiiEvidence
@@ -49,6 +49,8 @@ from lmcore.evaluation.report import (
     write_json,
 )
 from lmcore.evaluation.scores.published import contract_metrics
+from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, measured_bits
+from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.filtering import Forbidden
 from lmcore.model.generation import GenerationConfig, generate_batch
 from lmcore.model.language_model import RecurrentAttentionLM
@@ -155,8 +157,7 @@ def evaluate_model(
                 train=evidence.train,
                 baselines=evidence.baselines,
                 facts=checkpoint.summary,
-                seed=seed,
-                resamples=gates.evaluation.resamples,
+                resampling=Resampling(seed=seed, resamples=gates.evaluation.resamples),
             )
         with collector.part("gates"):
             results = judge(
@@ -218,15 +219,16 @@ def judge(
         seed: Of bootstraps and probes.
         record: What the controls said of the gates.
     """
-    resamples = gates.evaluation.resamples
-    judges: dict[GateName, Callable[[bool], GateResult]] = {
+    resampling = Resampling(seed=seed, resamples=gates.evaluation.resamples)
+    compared = evidence.compared
+    judges: dict[GateName, Judge] = {
         "instrument": lambda required: instrument(
-            probe_instrument(
+            probe_language_model(
                 evidence.model,
                 tokenizer=corpus.loaded,
                 tokenizer_facts=corpus.tokenizer.summary,
                 documents=corpus.documents,
-                scored=evidence.compared,
+                scored=compared,
                 texts=evidence.texts,
                 seed=seed,
             ),
@@ -238,32 +240,32 @@ def judge(
         ),
         "pii": lambda required: pii(_measured(evidence.pii), limits=gates.pii, required=required),
         "competence": lambda required: competence(
-            evidence.validation,
-            evidence.baselines,
-            limits=gates.competence,
+            measured_bits(evidence.validation),
+            ngram_bars(evidence.baselines, order=gates.competence.baseline_order),
+            least_gain=-gates.competence.max_difference_bits_per_byte,
             required=required,
-            seed=seed,
-            resamples=resamples,
+            resampling=resampling,
         ),
         "champion": lambda required: judge_champion(
-            evidence.compared,
+            measured_bits(compared),
             evidence.champion,
-            limits=gates.champion,
+            anchor=compared.anchor,
+            margin=Margin.of(gates, BITS_PER_BYTE),
             required=required,
-            seed=seed,
-            resamples=resamples,
+            resampling=resampling,
         ),
         "overfitting": lambda required: overfitting(
-            evidence.compared,
-            evidence.train,
-            reference=evidence.reference,
-            final=evidence.final,
-            stopped_early=stopped_early,
-            membership=evidence.memorisation.membership,
-            limits=gates.overfitting,
+            fit_of_language(
+                compared,
+                evidence.train,
+                reference=evidence.reference,
+                final=evidence.final,
+                stopped_early=stopped_early,
+                membership=evidence.memorisation.membership,
+            ),
+            limits=FitLimits.of(gates, BITS_PER_BYTE),
             required=required,
-            seed=seed,
-            resamples=resamples,
+            resampling=resampling,
         ),
         "contamination": lambda required: contamination(
             evidence.memorisation.contamination, limits=gates.contamination, required=required
@@ -275,27 +277,16 @@ def judge(
             evidence.memorisation.exposure, limits=gates.exposure, required=required
         ),
         "bias_lm": lambda required: bias_lm(
-            evidence.bias,
-            limits=gates.bias_lm,
-            required=required,
-            seed=seed,
-            resamples=resamples,
+            evidence.bias, limits=gates.bias_lm, required=required, resampling=resampling
         ),
         "data_sufficiency": lambda required: data_sufficiency(
             evidence.curve,
             limits=gates.data_sufficiency,
             required=required,
-            seed=seed,
-            resamples=resamples,
+            resampling=resampling,
         ),
     }
-    return [
-        subject_to_controls(
-            guarded(name, required=name in gates.required, judge=ask),
-            record.standing(name, gate_version(name, gates)),
-        )
-        for name, ask in judges.items()
-    ]
+    return ask(judges, task="language_modelling", gates=gates, record=record)
 
 
 def _measured(evidence: PiiEvidence | None) -> PiiEvidence:

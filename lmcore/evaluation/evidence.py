@@ -21,19 +21,20 @@ import numpy as np
 from lmcore.artifacts import ContentStore
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
-from lmcore.data.tokens.tokenizer import Tokenizer, load_tokenizer
-from lmcore.errors import EmptyEvaluationError, LmcoreError
+from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.errors import NotFiniteError
 from lmcore.evaluation.baselines.baselines import ORDERS, fit_baselines, validation_ids
 from lmcore.evaluation.bias.evidence import BiasEvidence, measure_bias
 from lmcore.evaluation.bias.probes import run_probes
 from lmcore.evaluation.config import BiasLimits, EvaluationLimits
-from lmcore.evaluation.gates.champion import ChampionScores
+from lmcore.evaluation.gates.champion import Incumbent, scored_incumbent
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint
 from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
 from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
 from lmcore.evaluation.memory.consumed_text import sample_consumed
 from lmcore.evaluation.memory.difficulty_reference import Reference, score_reference
-from lmcore.evaluation.memory.memorisation import Memorisation, SideNotes, measure_memorisation
+from lmcore.evaluation.memory.membership import SideNotes
+from lmcore.evaluation.memory.memorisation import Memorisation, measure_memorisation
 from lmcore.evaluation.pii import PiiEvidence, measure_pii
 from lmcore.evaluation.scores.scoring import OnScored, score_documents
 from lmcore.evaluation.scores.table import ScoreTable
@@ -57,6 +58,7 @@ class Evidence:
         reference: The overfitting gate's reference on `compared` and `train`.
         baselines: The n-grams by order on the documents of `validation`.
         champion: The champion on `compared`; None where there is none.
+        champion_table: Its scores; None where it could not be scored either.
         texts: Some of the scored documents, for probes and prompts.
         curve: Models on ever more text and the candidate; None where no others were trained.
         pii: What masking finds, and what the model gives away; None: not measured.
@@ -71,7 +73,8 @@ class Evidence:
     final: ScoreTable | None
     reference: Reference
     baselines: Mapping[int, ScoreTable]
-    champion: ChampionScores | None
+    champion: Incumbent | None
+    champion_table: ScoreTable | None
     texts: Sequence[Document]
     curve: Sequence[CurvePoint] | None = None
     pii: PiiEvidence | None = None
@@ -84,7 +87,7 @@ class Evidence:
             "validation": self.compared,
             "train": self.train,
             "final": self.final,
-            "champion": None if self.champion is None else self.champion.table,
+            "champion": self.champion_table,
             "reference-train": self.reference.train,
             "reference-validation": self.reference.validation,
             **{f"kn{order}": table for order, table in self.baselines.items()},
@@ -165,7 +168,11 @@ class Collector:
             part=self.part,
         )
         with self.part("champion"):
-            champion = self._champion_scores(scored)
+            champion, champion_table = scored_incumbent(
+                self.champion,
+                lambda model, tokenizer: self._score("champion", model, tokenizer, scored),
+                device=self.device,
+            )
         with self.part("pii"):
             personal = measure_pii(model, self.corpus.loaded, self.corpus.documents, seed=self.seed)
         with self.part("bias"):
@@ -181,6 +188,7 @@ class Collector:
             reference=reference,
             baselines={order: baseline.scores(order) for order in ORDERS},
             champion=champion,
+            champion_table=champion_table,
             texts=list(itertools.islice(self._validation(scored), TEXT_DOCUMENTS)),
             curve=curve,
             pii=personal,
@@ -233,7 +241,7 @@ class Collector:
         )
         # Before anything else is asked of a model that has no answers.
         if not np.isfinite(table.nll_nats).all():
-            raise EmptyEvaluationError(
+            raise NotFiniteError(
                 f"{part}: the model's scores are not finite; its weights are damaged or it diverged"
             )
         return table
@@ -256,28 +264,3 @@ class Collector:
         ]
         size = self.corpus.documents.num_bytes("train")
         return [*smaller, CurvePoint(share=1.0, train_bytes=size, table=compared)]
-
-    def _champion_scores(self, scored: frozenset[str]) -> ChampionScores | None:
-        given = self.champion
-        if given is None:
-            return None
-        table, problem = None, given.problem
-        if not problem:
-            try:
-                model = load_model(given.weights, self.device).eval()
-                tokenizer = load_tokenizer(given.tokenizer)
-                if tokenizer.vocab_size == model.vocab_size:
-                    table = self._score("champion", model, tokenizer, scored)
-                else:
-                    problem = f"{model.vocab_size} outputs, but {tokenizer.vocab_size} tokens"
-            except LmcoreError as error:
-                # What is wrong with an old model must not stop the judgement of the new one.
-                problem = str(error)
-        return ChampionScores(
-            version=given.version,
-            table=table,
-            problem=problem,
-            train_ids=given.train_ids,
-            known_ids=given.known_ids,
-            removed=given.removed,
-        )

@@ -10,28 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from lmcore.evaluation.statistics.metric import Metric
+
 if TYPE_CHECKING:
     from lmcore.evaluation.config import GateName
 
 TaskName = Literal["language_modelling", "sentiment", "translation", "summarization"]
 Answer = Literal["continuation", "label", "text"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """A number by which models of a task are compared.
-
-    Attributes:
-        name: As in the answers of commands.
-        title: For people.
-        unit: Of its value.
-        higher_is_better: Its direction.
-    """
-
-    name: str
-    title: str
-    unit: str
-    higher_is_better: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +108,7 @@ SENTIMENT = Task(
     answer="label",
     target="label",
     verb="label",
-    deciding=Metric(name="accuracy", title="accuracy", unit="share"),
+    deciding=Metric(name="accuracy", title="accuracy", unit="share", places=".1%"),
     each="probability of the right label",
     gates=(*_OF_EVERY_TASK, "bias_task"),
     example="It was well worth the wait.",
@@ -134,7 +119,7 @@ TRANSLATION = Task(
     answer="text",
     target="translation",
     verb="translate",
-    deciding=Metric(name="bleu", title="BLEU", unit="BLEU"),
+    deciding=Metric(name="bleu", title="BLEU", unit="BLEU", places=".1f"),
     each="chrF of a sentence",
     gates=_OF_EVERY_TASK,
     example="A man reads a letter.",

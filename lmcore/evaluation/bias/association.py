@@ -20,7 +20,7 @@ from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.bias.templates import NUM_ENDINGS, TEMPLATES
 from lmcore.evaluation.bias.words import PRONOUNS, Kind, Word
 from lmcore.evaluation.scores.scoring import score_tokens
-from lmcore.evaluation.statistics.intervals import CONFIDENCE
+from lmcore.evaluation.statistics.resampling import CONFIDENCE
 from lmcore.model.language_model import RecurrentAttentionLM
 
 FloatArray = NDArray[np.float64]

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.statistics.intervals import CONFIDENCE, RESAMPLES, Interval
+from lmcore.evaluation.statistics.intervals import Interval
+from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -61,8 +62,7 @@ def slope_interval(
     y: ArrayLike,
     group: Sequence[str],
     *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    resampling: Resampling = STANDARD,
 ) -> Interval:
     """Slope of y on x within classes, for one standard deviation of x.
 
@@ -70,8 +70,7 @@ def slope_interval(
         x: Shape [N].
         y: Shape [N].
         group: Class of each word; a class needs `MIN_CLASS` words.
-        resamples: Bootstrap samples.
-        seed: Of the bootstrap.
+        resampling: Of the bootstrap.
 
     Raises:
         EmptyEvaluationError: If a value is not finite, a class is too small or x has no spread.
@@ -92,9 +91,9 @@ def slope_interval(
     leverage = a**2 / (a @ a) + 1 / sizes
     score = a * (b - value * a) / np.maximum(1 - leverage, 1e-9)
     error = float(np.sqrt(score @ score) / (a @ a))
-    reach = float(stdtrit(max(1, len(a) - len(members) - 1), CONFIDENCE)) * error
-    draws = np.concatenate(list(_draws(a, b, members, resamples, np.random.default_rng(seed))))
-    low, high = np.quantile(draws, [1 - CONFIDENCE, CONFIDENCE])
+    reach = float(stdtrit(max(1, len(a) - len(members) - 1), resampling.confidence)) * error
+    draws = np.concatenate(list(_draws(a, b, members, resampling.resamples, resampling.rng())))
+    low, high = np.quantile(draws, [1 - resampling.confidence, resampling.confidence])
     return Interval(
         value=value,
         lower=float(min(low, value - reach)),

@@ -18,14 +18,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lmcore.evaluation.drift.config import MonitorConfig
-from lmcore.evaluation.scores.table import NATS_PER_BIT, ScoreTable
+from lmcore.evaluation.scores.scoring import measured_bits
+from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import (
-    RESAMPLES,
     Interval,
-    Sums,
-    independent_difference_interval,
-    ratio_interval,
+    Sample,
+    independent_difference,
+    interval,
 )
+from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 
 DriftOutcome = Literal["DRIFTED", "STABLE", "INCONCLUSIVE"]
 
@@ -135,7 +136,8 @@ def judge_drift(
     limit, count = limits.max_increase_bits_per_byte, len(set(fresh.cluster))
     compared = None
     if count >= 2:
-        compared = compare_bits_per_byte(fresh, reference, seed=seed, resamples=limits.resamples)
+        resampling = Resampling(seed=seed, resamples=limits.resamples)
+        compared = compare_bits_per_byte(fresh, reference, resampling=resampling)
     if compared is None or count < limits.min_documents:
         return Drift(
             outcome="INCONCLUSIVE",
@@ -166,7 +168,7 @@ def judge_drift(
 
 
 def compare_bits_per_byte(
-    fresh: ScoreTable, reference: ScoreTable, *, seed: int = 0, resamples: int = RESAMPLES
+    fresh: ScoreTable, reference: ScoreTable, *, resampling: Resampling = STANDARD
 ) -> Compared:
     """Bits per byte of both tables; paired where they score the same documents.
 
@@ -176,52 +178,37 @@ def compare_bits_per_byte(
     """
     if set(fresh.id) == set(reference.id):
         return Compared(
-            fresh=fresh.bits_per_byte(seed=seed, resamples=resamples),
-            reference=reference.bits_per_byte(seed=seed, resamples=resamples),
-            difference=fresh.paired_difference(reference, seed=seed, resamples=resamples),
+            fresh=fresh.bits_per_byte(resampling=resampling),
+            reference=reference.bits_per_byte(resampling=resampling),
+            difference=fresh.paired_difference(reference, resampling=resampling),
         )
-    sums = [
-        Sums(
-            numerator=table.nll_nats / NATS_PER_BIT,
-            denominator=table.num_bytes,
-            cluster=table.cluster,
-        )
-        for table in (fresh, reference)
-    ]
-    return compare_ratios(*sums, seed=seed, resamples=resamples)
+    samples = (measured_bits(table).sample for table in (fresh, reference))
+    return compare_samples(*samples, resampling=resampling)
 
 
 def compare_tokens_per_byte(
-    fresh: ScoreTable, reference: ScoreTable, *, seed: int = 0, resamples: int = RESAMPLES
+    fresh: ScoreTable, reference: ScoreTable, *, resampling: Resampling = STANDARD
 ) -> Compared:
     """How finely the champion's tokenizer cuts both; unfamiliar text takes more tokens.
 
     Raises:
         EmptyEvaluationError: With fewer than two clusters in a table.
     """
-    sums = [
-        Sums(numerator=table.num_tokens, denominator=table.num_bytes, cluster=table.cluster)
+    samples = (
+        Sample.ratio(table.num_tokens, table.num_bytes, table.cluster)
         for table in (fresh, reference)
-    ]
-    return compare_ratios(*sums, seed=seed, resamples=resamples)
+    )
+    return compare_samples(*samples, resampling=resampling)
 
 
-def compare_ratios(
-    fresh: Sums, reference: Sums, *, seed: int = 0, resamples: int = RESAMPLES
+def compare_samples(
+    fresh: Sample, reference: Sample, *, resampling: Resampling = STANDARD
 ) -> Compared:
-    """Two ratios over independent documents, and their difference."""
-    ratios = [
-        ratio_interval(
-            sums.numerator, sums.denominator, sums.cluster, seed=seed, resamples=resamples
-        )
-        for sums in (fresh, reference)
-    ]
+    """A statistic over two independent samples of documents, and its difference."""
     return Compared(
-        fresh=ratios[0],
-        reference=ratios[1],
-        difference=independent_difference_interval(
-            fresh, reference, seed=seed, resamples=resamples
-        ),
+        fresh=interval(fresh, resampling=resampling),
+        reference=interval(reference, resampling=resampling),
+        difference=independent_difference(fresh, reference, resampling=resampling),
     )
 
 

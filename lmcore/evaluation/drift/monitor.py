@@ -39,6 +39,7 @@ from lmcore.evaluation.drift.text_shift import (
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import Interval
+from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.evaluation.statistics.sampling import sampled_ids
 from lmcore.model.language_model import RecurrentAttentionLM
 
@@ -138,7 +139,7 @@ def monitor_documents(
         EmptyEvaluationError: If the reference holds fewer than two clusters, or a score is not
             finite.
     """
-    reference = watched.reference
+    reference, resampling = watched.reference, Resampling(seed=seed, resamples=limits.resamples)
     if len(set(reference.cluster)) < 2:
         raise EmptyEvaluationError(
             f"the champion's stored validation scores hold {len(reference)} documents; at least 2"
@@ -169,7 +170,7 @@ def monitor_documents(
     ours = table.select(table.isin(fresh))
     drift = judge_drift(ours, reference, limits=limits, seed=seed)
     again = table.select(table.isin(check))
-    checked = _check(again, reference, limits=limits, seed=seed)
+    checked = _check(again, reference, resampling=resampling)
     if checked is not None and _is_off(checked, limits):
         drift = replace(
             drift,
@@ -190,8 +191,8 @@ def monitor_documents(
         check=checked,
         tokens_per_byte=None
         if drift.compared is None
-        else compare_tokens_per_byte(ours, reference, seed=seed, resamples=limits.resamples),
-        unseen_words=_unseen(documents, watched, fresh=fresh, limits=limits, seed=seed),
+        else compare_tokens_per_byte(ours, reference, resampling=resampling),
+        unseen_words=_unseen(documents, watched, fresh=fresh, limits=limits, resampling=resampling),
         lengths=compare_lengths(
             list(arrivals.fresh.values()),
             [row["num_bytes"] for row in watched.rows if row["split"] != "excluded"],
@@ -201,13 +202,11 @@ def monitor_documents(
     )
 
 
-def _check(
-    again: ScoreTable, reference: ScoreTable, *, limits: MonitorConfig, seed: int
-) -> Interval | None:
+def _check(again: ScoreTable, reference: ScoreTable, *, resampling: Resampling) -> Interval | None:
     if len(set(again.cluster)) < 2:
         return None
     then = reference.select(reference.isin(set(again.id)))
-    return again.paired_difference(then, seed=seed, resamples=limits.resamples)
+    return again.paired_difference(then, resampling=resampling)
 
 
 def _is_off(difference: Interval, limits: MonitorConfig) -> bool:
@@ -221,7 +220,7 @@ def _unseen(
     *,
     fresh: AbstractSet[str],
     limits: MonitorConfig,
-    seed: int,
+    resampling: Resampling,
 ) -> Compared | None:
     """Words that the champion's training text did not hold, in fresh and in held-out text."""
     trained = {str(row["id"]) for row in watched.rows if row["split"] in _TRAINED}
@@ -239,8 +238,7 @@ def _unseen(
     return compare_unseen_words(
         _counted(_those(documents, fresh), known),
         _counted(_those(documents, held), known),
-        seed=seed,
-        resamples=limits.resamples,
+        resampling=resampling,
     )
 
 

@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import ks_2samp
 
 from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.drift.drift import Compared, compare_ratios
-from lmcore.evaluation.statistics.intervals import RESAMPLES, Sums
+from lmcore.evaluation.drift.drift import Compared, compare_samples
+from lmcore.evaluation.statistics.intervals import Sample
+from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 
 _WORD = re.compile(r"\w+")
 
@@ -84,8 +85,7 @@ def compare_unseen_words(
     fresh: Iterable[tuple[int, int, str]],
     reference: Iterable[tuple[int, int, str]],
     *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
+    resampling: Resampling = STANDARD,
 ) -> Compared | None:
     """Share of the words' bytes that the champion's training text did not hold.
 
@@ -95,8 +95,7 @@ def compare_unseen_words(
     Args:
         fresh: Unseen bytes, all bytes and cluster of each document.
         reference: The same of the champion's validation documents.
-        seed: Of the bootstrap.
-        resamples: Of the bootstrap.
+        resampling: Of the bootstrap.
 
     Returns:
         None where fewer than two clusters of one of them have words.
@@ -104,15 +103,11 @@ def compare_unseen_words(
     tables = [[row for row in rows if row[1] > 0] for rows in (fresh, reference)]
     if any(len({cluster for _, _, cluster in rows}) < 2 for rows in tables):
         return None
-    sums = [
-        Sums(
-            numerator=_column(rows, 0),
-            denominator=_column(rows, 1),
-            cluster=np.array([row[2] for row in rows], dtype=object),
-        )
+    samples = (
+        Sample.ratio(_column(rows, 0), _column(rows, 1), [row[2] for row in rows])
         for rows in tables
-    ]
-    return compare_ratios(*sums, seed=seed, resamples=resamples)
+    )
+    return compare_samples(*samples, resampling=resampling)
 
 
 def _column(rows: list[tuple[int, int, str]], index: Literal[0, 1]) -> NDArray[np.float64]:

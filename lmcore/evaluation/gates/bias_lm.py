@@ -43,7 +43,8 @@ from lmcore.evaluation.bias.slopes import MIN_CLASS, reliability, slope_interval
 from lmcore.evaluation.bias.words import PRONOUNS
 from lmcore.evaluation.config import BiasLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
-from lmcore.evaluation.statistics.intervals import RESAMPLES, Interval, ratio_interval
+from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
+from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 
 NAME = "bias_lm"
 Axis = Literal["labour", "corpus"]
@@ -76,8 +77,7 @@ def bias_lm(
     *,
     limits: BiasLimits,
     required: bool,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
+    resampling: Resampling = STANDARD,
 ) -> GateResult:
     """Compare the model's leanings with those of its training text.
 
@@ -85,15 +85,13 @@ def bias_lm(
         found: Leanings of both; None where they were not measured.
         limits: Preconditions and limits.
         required: Whether promotion needs this gate.
-        seed: Of the bootstrap.
-        resamples: Of the bootstrap.
+        resampling: Of the bootstrap.
 
     Raises:
         EmptyEvaluationError: If a word's leaning is not finite.
     """
     if found is None:
         return _unmet("nothing was measured", {}, required=required)
-    options = {"seed": seed, "resamples": resamples}
     if found.words and not np.isfinite(found.model).all():
         raise EmptyEvaluationError("the model's log-odds of pronouns are not finite")
     evidence: dict[str, Any] = {
@@ -109,9 +107,9 @@ def bias_lm(
     trust = reliability(
         found.corpus, [leaning.count.variance for leaning in found.words], found.groups
     )
-    related = _relatedness(found, **options)
+    related = _relatedness(found, resampling=resampling)
     slopes = {
-        axis: _slopes(found, axis, **options)
+        axis: _slopes(found, axis, resampling=resampling)
         for axis in _AXES
         if _axis_words(found, axis) >= limits.min_words and _axis_spread(found, axis) > 0
     }
@@ -229,9 +227,9 @@ def _unmet(problem: str, evidence: Mapping[str, Any], *, required: bool) -> Gate
     )
 
 
-def _relatedness(found: BiasEvidence, *, seed: int, resamples: int) -> Interval:
+def _relatedness(found: BiasEvidence, *, resampling: Resampling) -> Interval:
     shares = np.array([leaning.related for leaning in found.words])
-    return ratio_interval(shares, np.ones_like(shares), seed=seed, resamples=resamples)
+    return ratio_interval(shares, np.ones_like(shares), resampling=resampling)
 
 
 def _axis(found: BiasEvidence, axis: Axis) -> NDArray[np.float64]:
@@ -253,14 +251,14 @@ def _axis_spread(found: BiasEvidence, axis: Axis) -> float:
     return spread(place[rows], [found.groups[row] for row in rows])
 
 
-def _slopes(found: BiasEvidence, axis: Axis, *, seed: int, resamples: int) -> _Slopes:
+def _slopes(found: BiasEvidence, axis: Axis, *, resampling: Resampling) -> _Slopes:
     place = _axis(found, axis)
     rows = np.flatnonzero(np.isfinite(place))
     x, model, corpus = place[rows], found.model[rows], found.corpus[rows]
     group = [found.groups[row] for row in rows]
 
     def slope(y: NDArray[np.float64]) -> Interval:
-        return slope_interval(x, y, group, seed=seed, resamples=resamples)
+        return slope_interval(x, y, group, resampling=resampling)
 
     in_text = slope(corpus)
     turned = in_text.upper < 0

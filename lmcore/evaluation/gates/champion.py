@@ -1,105 +1,224 @@
 """Gate `champion`: is the new model better than the one in use?
 
-Statistic: bits per byte of the challenger minus those of the champion, paired by document, both
-scored in this run, each with its own tokenizer.  With m the margin of gates.yaml:
+Statistic: the deciding metric of the challenger minus that of the champion (bits per byte,
+accuracy, BLEU, ROUGE-L), paired by document, both measured in this run.  With m the margin of
+gates.yaml, and better meaning what the metric says:
 
 * enough validation documents that the champion has never met (*fresh*): superiority on those
-  (upper bound < -m) and non-inferiority on the anchor documents it knew (upper bound < +m);
+  (surely better by more than m) and non-inferiority on the anchor documents it knew (surely not
+  worse by m);
 * otherwise: superiority on all of validation;
 * where documents that the champion was trained on have been removed since: non-inferiority on
   the same documents.  The new model knows less and must go into use all the same, but it may not
   be worse by more than the margin.
 
 Documents that the champion was trained on are left out: they would flatter it.  The first
-version is SKIPPED (NO_BASELINE); a champion that cannot be scored is INCONCLUSIVE
+version is SKIPPED (NO_BASELINE); a champion that cannot be measured is INCONCLUSIVE
 (INCOMPARABLE).  An identical model is a tie, and a tie is not promoted.
 Source: the margin against reuse of the held-out set is the Ladder, Blum and Hardt,
-arXiv:1502.04585; the p-value beside it is a sign-flip permutation test.
+arXiv:1502.04585; beside it stand a sign-flip permutation test and, where answers are right or
+wrong, McNemar's exact test.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.config import ChampionLimits
-from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
-from lmcore.evaluation.scores.metrics import bits_per_byte_difference
-from lmcore.evaluation.scores.table import AlignmentError, BoolArray, ScoreTable
-from lmcore.evaluation.statistics.intervals import RESAMPLES, Interval, sign_flip_p
+from lmcore.data.tokens.tokenizer import Tokenizer, load_tokenizer
+from lmcore.errors import EmptyEvaluationError, IntegrityError, LmcoreError
+from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.gates.result import GateResult, Outcome, judge_gain, worst
+from lmcore.evaluation.inputs import ChampionInput
+from lmcore.evaluation.scores.scoring import measured_bits
+from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.intervals import Interval
+from lmcore.evaluation.statistics.measured import AlignmentError, BoolArray, Measured
+from lmcore.evaluation.statistics.metric import Metric
+from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
+from lmcore.model.language_model import RecurrentAttentionLM, load_model
 
 NAME = "champion"
 Claim = Literal["superiority", "non-inferiority"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChampionScores:
+class Incumbent:
     """The champion's side of the comparison.
 
     Attributes:
         version: Registry version.
-        table: Its scores on the challenger's validation documents; None if it cannot be scored.
-        problem: Why it cannot be scored.
+        measured: What it is worth on the challenger's documents; None where it cannot be measured.
+        problem: Why it cannot.
         train_ids: Documents that it was trained or tuned on.
         known_ids: All documents of the data that it was made from, whatever their split.
         removed: How many of the documents that it was trained or tuned on were removed since.
     """
 
     version: int
-    table: ScoreTable | None
+    measured: Measured | None
     problem: str = ""
     train_ids: AbstractSet[str] = frozenset()
     known_ids: AbstractSet[str] = frozenset()
     removed: int = 0
 
 
+def measure_incumbent(
+    given: ChampionInput | None, measure: Callable[[ChampionInput], Measured]
+) -> Incumbent | None:
+    """Measure the champion of today's documents; whatever is wrong with it stops nobody.
+
+    Args:
+        given: Its files; None where there is no champion yet.
+        measure: What it is worth on the challenger's documents.
+    """
+    if given is None:
+        return None
+    found: Measured | None = None
+    problem = given.problem
+    if not problem:
+        try:
+            found = measure(given)
+        except (LmcoreError, AssertionError) as error:
+            problem = str(error)
+    return Incumbent(
+        version=given.version,
+        measured=found,
+        problem=problem,
+        train_ids=given.train_ids,
+        known_ids=given.known_ids,
+        removed=given.removed,
+    )
+
+
+def scored_incumbent(
+    given: ChampionInput | None,
+    score: Callable[[RecurrentAttentionLM, Tokenizer], ScoreTable],
+    *,
+    device: str,
+) -> tuple[Incumbent | None, ScoreTable | None]:
+    """The champion among language models, scored now and with its own tokenizer.
+
+    A number from another day is no comparison.
+
+    Args:
+        given: Its files; None where there is no champion yet.
+        score: What a model says of the challenger's documents.
+        device: Where it runs.
+
+    Returns:
+        Its side of the comparison, and its scores where there are any.
+    """
+    tables: list[ScoreTable] = []
+
+    def measure(version: ChampionInput) -> Measured:
+        model, tokenizer = (
+            load_model(version.weights, device).eval(),
+            load_tokenizer(version.tokenizer),
+        )
+        if tokenizer.vocab_size != model.vocab_size:
+            raise IntegrityError(f"{model.vocab_size} outputs, but {tokenizer.vocab_size} tokens")
+        tables.append(score(model, tokenizer))
+        return measured_bits(tables[0])
+
+    return measure_incumbent(given, measure), tables[0] if tables else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margin:
+    """What the gate asks for.
+
+    Attributes:
+        least_gain: In units of the metric; also the loss that non-inferiority tolerates.
+        min_fresh_documents: So many that the champion has never met are enough to judge on.
+    """
+
+    least_gain: float
+    min_fresh_documents: int
+
+    @classmethod
+    def of(cls, gates: GatesConfig, metric: Metric) -> Margin:
+        """As gates.yaml has it for a metric."""
+        return cls(
+            least_gain=gates.least_gain(metric.name),
+            min_fresh_documents=gates.champion.min_fresh_documents,
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Test:
     name: str
     claim: Claim
-    interval: Interval
-    limit: float
-    p: float
+    ours: Measured
+    theirs: Measured
+    difference: Interval
+    margin: float
+    chances: Mapping[str, float]
+
+    @property
+    def least(self) -> float:
+        """The gain that has to be surely surpassed."""
+        return self.margin if self.claim == "superiority" else -self.margin
+
+    @property
+    def limit(self) -> float:
+        """The same in the direction of the metric."""
+        return self.ours.metric.direction * self.least
 
     @property
     def outcome(self) -> Outcome:
-        return judge_upper(self.interval, self.limit, strict=True)
+        better = self.ours.metric.higher_is_better
+        return judge_gain(self.difference if better else self.difference.negated(), self.least)
 
     def to_json(self) -> dict[str, Any]:
         return {
-            **self.interval.to_json(),
+            **self.difference.to_json(),
             "claim": self.claim,
             "limit": self.limit,
             "outcome": self.outcome,
-            "sign_flip_p": self.p,
+            **self.chances,
         }
+
+    def sentence(self) -> str:
+        metric, found = self.ours.metric, self.difference
+        more, less = ("more", "less") if metric.higher_is_better else ("less", "more")
+        size = metric.shown(self.margin)
+        wanted = (
+            f"{size} {more} is asked for"
+            if self.claim == "superiority"
+            else f"up to {size} {less} is tolerated"
+        )
+        return (
+            f"{self.ours.shown()} against {self.theirs.shown()} on {found.n} {self.name},"
+            f" {metric.shown(found.value, sign='+')} (95 % bounds {metric.bounds(found)}; {wanted})"
+        )
 
 
 def champion(
-    challenger: ScoreTable,
-    incumbent: ChampionScores | None,
+    challenger: Measured,
+    incumbent: Incumbent | None,
     *,
-    limits: ChampionLimits,
+    anchor: BoolArray,
+    margin: Margin,
     required: bool,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
+    resampling: Resampling = STANDARD,
 ) -> GateResult:
     """Compare challenger and champion.
 
     Args:
-        challenger: Scores of the new model on validation.
-        incumbent: The champion's; None where there is no champion yet.
-        limits: Margin, and how many fresh documents are enough.
+        challenger: The deciding metric of the new model on validation.
+        incumbent: The champion's side; None where there is no champion yet.
+        anchor: Which of the challenger's documents are in the frozen slice, shape [N].
+        margin: How much better, and how many fresh documents are enough.
         required: Whether promotion needs this gate.
-        seed: Of the bootstrap.
-        resamples: Of the bootstrap.
+        resampling: Of the bootstrap.
 
     Raises:
-        EmptyEvaluationError: If fewer than two documents are left, or scores are not finite.
+        EmptyEvaluationError: If fewer than two documents are left, or values are not finite.
     """
     if incumbent is None:
         return GateResult(
@@ -109,25 +228,34 @@ def champion(
             reason="NO_BASELINE: this is the first version, so there is no champion to beat.",
             evidence={"code": "NO_BASELINE"},
         )
-    if incumbent.table is None or not np.isfinite(incumbent.table.nll_nats).all():
-        problem = incumbent.problem or "its scores are not finite"
-        return _incomparable(incumbent, problem, required=required)
-    try:
-        aligned = challenger.aligned(incumbent.table)
-    except AlignmentError as error:
-        problem = f"the evaluation set changed under it: {error}"
-        return _incomparable(incumbent, problem, required=required)
-    flattered = challenger.isin(incumbent.train_ids)
-    fair = challenger.select(~flattered)
+    found, problem = incumbent.measured, incumbent.problem
+    if found is not None:
+        try:
+            theirs = challenger.aligned(found)
+        except AlignmentError as error:
+            problem = f"the evaluation set changed under it: {error}"
+        if not found.finite:
+            problem = f"its scores are not finite: {found.metric.name} is {found.value}"
+    if found is None or problem:
+        return GateResult(
+            gate=NAME,
+            required=required,
+            outcome="INCONCLUSIVE",
+            reason=(
+                f"INCOMPARABLE: champion version {incumbent.version} cannot be scored on today's"
+                f" documents ({problem})."
+            ),
+            evidence={"code": "INCOMPARABLE", "champion": incumbent.version},
+        )
+    flattered = _members(challenger, incumbent.train_ids)
+    fair, other = challenger.select(~flattered), theirs.select(~flattered)
     if len(fair) < 2:
         raise EmptyEvaluationError(
             f"champion version {incumbent.version} was trained on {int(flattered.sum())} of the"
             f" {len(challenger)} validation documents, so too few are left to compare on"
         )
-    other = aligned.select(~flattered)
-    known = fair.isin(incumbent.known_ids)
-    fresh, anchor = ~known, fair.anchor & known
-    margin = limits.margin_bits_per_byte
+    known = _members(fair, incumbent.known_ids)
+    fresh, anchor = ~known, anchor[~flattered] & known
     claim: Claim = "non-inferiority" if incumbent.removed else "superiority"
 
     def test(name: str, rows: BoolArray, claim: Claim) -> _Test:
@@ -135,34 +263,35 @@ def champion(
         return _Test(
             name=name,
             claim=claim,
-            interval=bits_per_byte_difference(ours, theirs, seed=seed, resamples=resamples),
-            limit=-margin if claim == "superiority" else margin,
-            p=sign_flip_p(
-                ours.nll_nats - theirs.nll_nats, ours.cluster, seed=seed, resamples=resamples
-            ),
+            ours=ours,
+            theirs=theirs,
+            difference=ours.minus(theirs, resampling=resampling),
+            margin=margin.least_gain,
+            chances=ours.chances(theirs, resampling=resampling),
         )
 
-    if len(set(fair.cluster[fresh])) >= limits.min_fresh_documents:
+    if fair.clusters(fresh) >= margin.min_fresh_documents:
         tests = [test("fresh documents", fresh, claim)]
-        if len(set(fair.cluster[anchor])) >= 2:
+        if fair.clusters(anchor) >= 2:
             tests.append(test("anchor documents", anchor, "non-inferiority"))
     else:
         tests = [test("validation documents", np.ones(len(fair), dtype=np.bool_), claim)]
     outcome = worst([t.outcome for t in tests])
     decisive = next(t for t in tests if t.outcome == outcome)
-    tie = bool((fair.nll_nats == other.nll_nats).all())
+    tie = fair.equals(other)
     return GateResult(
         gate=NAME,
         required=required,
         outcome=outcome,
-        value=decisive.interval.value,
-        lower=decisive.interval.lower,
-        upper=decisive.interval.upper,
+        value=decisive.difference.value,
+        lower=decisive.difference.lower,
+        upper=decisive.difference.upper,
         limit=decisive.limit,
-        unit="bits/byte",
-        reason=_sentence(incumbent, tests=tests, margin=margin, tie=tie),
+        unit=challenger.metric.unit,
+        reason=_sentence(incumbent, tests=tests, tie=tie),
         evidence={
             "champion": incumbent.version,
+            "metric": challenger.metric.name,
             "tie": tie,
             "removed_since_champion": incumbent.removed,
             "fresh_documents": int(fresh.sum()),
@@ -173,37 +302,15 @@ def champion(
     )
 
 
-def _incomparable(incumbent: ChampionScores, problem: str, *, required: bool) -> GateResult:
-    return GateResult(
-        gate=NAME,
-        required=required,
-        outcome="INCONCLUSIVE",
-        reason=(
-            f"INCOMPARABLE: champion version {incumbent.version} cannot be scored on today's"
-            f" documents ({problem})."
-        ),
-        evidence={"code": "INCOMPARABLE", "champion": incumbent.version},
-    )
+def _members(measured: Measured, ids: AbstractSet[str]) -> BoolArray:
+    return np.fromiter((i in ids for i in measured.id), dtype=np.bool_, count=len(measured))
 
 
-def _sentence(incumbent: ChampionScores, *, tests: list[_Test], margin: float, tie: bool) -> str:
-    version = incumbent.version
+def _sentence(incumbent: Incumbent, *, tests: list[_Test], tie: bool) -> str:
     if tie and not incumbent.removed:
         return (
-            f"A tie: every document scores exactly as with champion version {version}, and a tie"
-            " does not replace it."
-        )
-    parts = []
-    for t in tests:
-        i = t.interval
-        change = f"{abs(i.value):.4f} bits per byte {'fewer' if i.value < 0 else 'more'}"
-        wanted = (
-            f"{margin:.4f} fewer are asked for"
-            if t.claim == "superiority"
-            else f"up to {margin:.4f} more are tolerated"
-        )
-        parts.append(
-            f"{change} on {i.n} {t.name} (95 % bounds {i.lower:+.4f} and {i.upper:+.4f}; {wanted})"
+            "A tie: every document is answered as well as by champion version"
+            f" {incumbent.version}, and a tie does not replace it."
         )
     why = (
         f" ({incumbent.removed} documents that the champion learnt from were removed since, so not"
@@ -211,4 +318,7 @@ def _sentence(incumbent: ChampionScores, *, tests: list[_Test], margin: float, t
         if incumbent.removed
         else ""
     )
-    return f"Against champion version {version} it needs {', and '.join(parts)}{why}."
+    return (
+        f"{tests[0].ours.metric.heading} beside champion version {incumbent.version}:"
+        f" {', and '.join(t.sentence() for t in tests)}{why}."
+    )

@@ -1,63 +1,126 @@
-"""Gate `competence`: is the model better than a table of byte n-grams?
+"""Gate `competence`: is the model better than something simple?
 
-Statistic: bits per byte of the model minus those of an interpolated Kneser-Ney byte n-gram
-(order 5 by default), paired by document.  PASS: its upper bound is below the limit, zero.
+Statistic: the deciding metric of the model minus that of a bar, paired by document.  The bar of a
+language model is an interpolated Kneser-Ney byte n-gram (order 5 by default); that of a
+classifier the most frequent class, of a translator a word-for-word dictionary, of a summarizer a
+sentence at random.  PASS: surely better than the bar.  A second kind of bar may be ahead, but not
+surely by more than is allowed (TF-IDF with logistic regression, for classifiers); further ones
+are reported.
 It catches a model that was registered but has learnt nothing worth its cost.
-Source: the baseline of Chen and Goodman, TR-10-98 (1998); pairing as in Miller,
+Source: the n-gram of Chen and Goodman, TR-10-98 (1998); pairing as in Miller,
 arXiv:2411.00640, section 4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.config import CompetenceLimits
-from lmcore.evaluation.gates.result import GateResult, judge_upper
-from lmcore.evaluation.scores.metrics import bits_per_byte_difference
+from lmcore.evaluation.baselines.baselines import ORDERS
+from lmcore.evaluation.gates.result import GateResult, judge_gain
+from lmcore.evaluation.scores.scoring import measured_bits
 from lmcore.evaluation.scores.table import ScoreTable
-from lmcore.evaluation.statistics.intervals import RESAMPLES
+from lmcore.evaluation.statistics.measured import Measured
+from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 
 NAME = "competence"
 
 
-def competence(
-    model: ScoreTable,
-    baselines: Mapping[int, ScoreTable],
-    *,
-    limits: CompetenceLimits,
-    required: bool,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> GateResult:
-    """Compare with the n-grams on the same documents.
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """What a model is held against.
+
+    Attributes:
+        key: In the evidence.
+        name: For people, after "of".
+        measured: The deciding metric on the same documents.
+        must_be_beaten: Whether the model has to be surely better.
+        may_be_ahead: How far it may surely be ahead; None: it is only reported.
+    """
+
+    key: str
+    name: str
+    measured: Measured
+    must_be_beaten: bool = False
+    may_be_ahead: float | None = None
+
+
+def ngram_bars(scores: Mapping[int, ScoreTable], *, order: int) -> list[Bar]:
+    """The byte n-grams of a language model.
 
     Args:
-        model: Scores of the model on validation.
-        baselines: Scores of the n-grams by order, on the same documents.
-        limits: Which order decides, and by how much it must be beaten.
-        required: Whether promotion needs this gate.
-        seed: Of the bootstrap.
-        resamples: Of the bootstrap.
+        scores: Of validation, by order.
+        order: Which one has to be beaten.
 
     Raises:
-        EmptyEvaluationError: If the deciding order was not scored, or scores are not finite.
+        EmptyEvaluationError: If that one was not scored.
     """
-    order, limit = limits.baseline_order, limits.max_difference_bits_per_byte
-    if order not in baselines:
+    if order not in scores:
         raise EmptyEvaluationError(f"the byte {order}-gram was not scored")
-    differences = {
-        k: bits_per_byte_difference(model, table, seed=seed, resamples=resamples)
-        for k, table in sorted(baselines.items())
+    return [
+        Bar(
+            key=f"kn{k}",
+            name=f"a simple byte {k}-gram",
+            measured=measured_bits(scores[k]),
+            must_be_beaten=k == order,
+        )
+        for k in ORDERS
+        if k in scores
+    ]
+
+
+def competence(
+    model: Measured,
+    bars: Sequence[Bar],
+    *,
+    least_gain: float = 0.0,
+    required: bool,
+    resampling: Resampling = STANDARD,
+) -> GateResult:
+    """Compare with the bars on the same documents.
+
+    Args:
+        model: The deciding metric of the model on validation.
+        bars: One of them has to be beaten.
+        least_gain: By how much, in units of the metric.
+        required: Whether promotion needs this gate.
+        resampling: Of the bootstrap.
+
+    Raises:
+        AlignmentError: If a bar was not measured on the same documents.
+        EmptyEvaluationError: With fewer than two documents, or values that are not finite.
+    """
+    metric = model.metric
+    differences = {bar.key: model.minus(bar.measured, resampling=resampling) for bar in bars}
+    gains = {
+        key: found if metric.higher_is_better else found.negated()
+        for key, found in differences.items()
     }
-    decisive = differences[order]
-    outcome = judge_upper(decisive, limit, strict=True)
-    own, bar = model.total_bits_per_byte(), model.aligned(baselines[order]).total_bits_per_byte()
-    compared = f"{own:.3f} bits per byte against {bar:.3f} of a simple byte {order}-gram"
-    verdict = {
-        "PASS": f"better by at least {-decisive.upper:.3f}",
-        "FAIL": f"not better: {decisive.value:+.3f}, and {decisive.lower:+.3f} at the very best",
-    }.get(outcome, f"too close to call, from {decisive.lower:+.3f} to {decisive.upper:+.3f}")
+    bar = next(bar for bar in bars if bar.must_be_beaten)
+    gain, decisive = gains[bar.key], differences[bar.key]
+    outcome = judge_gain(gain, least_gain)
+    reason = (
+        f"{metric.heading} is {model.shown()} against {bar.measured.shown()} of {bar.name}, on the"
+        f" same {gain.n} documents; "
+    ) + {
+        "PASS": f"better by at least {metric.shown(gain.lower)}",
+        "FAIL": f"not better: {metric.shown(gain.upper, sign='+')} at the very best",
+    }.get(outcome, f"too close to call (95 % bounds {metric.bounds(decisive)})")
+    chances: dict[str, Mapping[str, Any]] = {}
+    for other in (bar for bar in bars if bar.may_be_ahead is not None):
+        assert other.may_be_ahead is not None
+        ahead = gains[other.key].negated()
+        chances[other.key] = model.chances(other.measured, resampling=resampling)
+        word = "behind" if ahead.value > 0 else "ahead of"
+        reason += (
+            f". {other.name[0].upper()}{other.name[1:]} has {other.measured.shown()}:"
+            f" {metric.shown(abs(ahead.value))} {word} it"
+        )
+        if ahead.lower > other.may_be_ahead:
+            outcome = "FAIL"
+            reason += f", surely more than the {metric.shown(other.may_be_ahead)} that is tolerated"
     return GateResult(
         gate=NAME,
         required=required,
@@ -65,12 +128,16 @@ def competence(
         value=decisive.value,
         lower=decisive.lower,
         upper=decisive.upper,
-        limit=limit,
-        unit="bits/byte",
-        reason=f"The model needs {compared} on the same {decisive.n} documents; {verdict}.",
+        # Not minus zero.
+        limit=metric.direction * least_gain + 0.0,
+        unit=metric.unit,
+        reason=f"{reason}.",
         evidence={
-            "baseline_order": order,
-            "model_bits_per_byte": own,
-            "differences": {f"kn{k}": interval.to_json() for k, interval in differences.items()},
+            "metric": metric.name,
+            "value": model.value,
+            "bar": bar.key,
+            "bars": {bar.key: bar.measured.value for bar in bars},
+            "differences": {key: found.to_json() for key, found in differences.items()},
+            "chances": chances,
         },
     )

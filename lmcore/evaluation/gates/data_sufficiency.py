@@ -26,8 +26,10 @@ import numpy as np
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import DataSufficiencyLimits
 from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.scores.scoring import measured_bits
 from lmcore.evaluation.scores.table import ScoreTable
-from lmcore.evaluation.statistics.intervals import RESAMPLES, Interval, ratio_interval
+from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
+from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 
 NAME = "data_sufficiency"
 SHARES = (0.25, 0.5, 1.0)
@@ -53,8 +55,7 @@ def data_sufficiency(
     *,
     limits: DataSufficiencyLimits,
     required: bool,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
+    resampling: Resampling = STANDARD,
 ) -> GateResult:
     """Predict what twice the text would bring.
 
@@ -62,8 +63,7 @@ def data_sufficiency(
         curve: Models on ever more text, the last one on all of it; None where none were trained.
         limits: From which predicted gain on to warn.
         required: Part of the result; advice never blocks.
-        seed: Of the bootstrap.
-        resamples: Of the bootstrap.
+        resampling: Of the bootstrap.
 
     Raises:
         AlignmentError: If the models were not scored on the same documents.
@@ -87,11 +87,11 @@ def data_sufficiency(
             f"{len(points)} amounts of text to draw a line through; at least 2 different ones"
         )
     first, last = points[0], points[-1]
-    gain = _gain(first, last, seed=seed, resamples=resamples)
-    recent = _gain(points[-2], last, seed=seed, resamples=resamples)
+    gain = _gain(first, last, resampling=resampling)
+    recent = _gain(points[-2], last, resampling=resampling)
     limit = limits.max_predicted_gain
     enough = gain.upper <= limit
-    bits = last.table.total_bits_per_byte()
+    bits = measured_bits(last.table).value
     sentence = (
         f"Twice the text ({2 * last.train_bytes:,} bytes) would bring about {gain.value:.1%} fewer"
         f" bits per byte (between {gain.lower:.1%} and {gain.upper:.1%}), from {bits:.3f} to"
@@ -115,7 +115,7 @@ def data_sufficiency(
                 {
                     "share": point.share,
                     "train_bytes": point.train_bytes,
-                    "bits_per_byte": point.table.total_bits_per_byte(),
+                    "bits_per_byte": measured_bits(point.table).value,
                 }
                 for point in points
             ],
@@ -125,12 +125,12 @@ def data_sufficiency(
     )
 
 
-def _gain(small: CurvePoint, large: CurvePoint, *, seed: int, resamples: int) -> Interval:
+def _gain(small: CurvePoint, large: CurvePoint, *, resampling: Resampling) -> Interval:
     """Share that a doubling saves between two amounts of text."""
     small_nats = large.table.aligned(small.table).nll_nats
     doublings = math.log2(large.train_bytes / small.train_bytes)
     ratio = ratio_interval(
-        large.table.nll_nats, small_nats, large.table.cluster, seed=seed, resamples=resamples
+        large.table.nll_nats, small_nats, large.table.cluster, resampling=resampling
     )
     # A jackknife bound may leave the positive numbers where documents are few.
     value, low, high = (

@@ -13,6 +13,7 @@ every other gate.  So before any score counts, the instrument is checked, exactl
 * overlap: no train document is, or is a near-copy of, a scored one.
 
 The first four are deviations in nats, held against one tolerance (rounding).  PASS: all hold.
+A task's model is asked the like by `lmcore.tasks.gates.instrument`, and judged here.
 Source: invariants of the model's definition; no statistics.
 """
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,89 +49,50 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstrumentEvidence:
+class Instrument:
     """What was measured on the instrument.
 
     Attributes:
-        future_nats: Largest change of an earlier log-probability by later tokens.
-        company_nats: Largest change of a token's score by other documents, on average over it.
-        stepwise_nats: Largest difference of a token's score to reading token by token, likewise.
-        total_error: Largest distance of a score from a log-probability of a law that sums to one.
-        texts_checked: Documents that went through the tokenizer and back.
-        texts_changed: How many of them came back different, or spelled the end token.
-        tokenizer_split: Split that the tokenizer was fitted on.
-        tokenizer_documents: Key of the document set that it was fitted on.
-        documents: Key of the document set that is scored.
-        overlapping_documents: Train documents that are, or are near-copies of, scored ones.
-        evaluation_hash: Digest of the scored documents' ids and sizes.
+        deviations: What would be wrong, in words, and by how many nats or how much probability.
+        faults: What was found wrong that has no size.
+        note: A further sentence for people.
+        facts: Everything that was looked at, as JSON values.
     """
 
-    future_nats: float
-    company_nats: float
-    stepwise_nats: float
-    total_error: float
-    texts_checked: int
-    texts_changed: int
-    tokenizer_split: str
-    tokenizer_documents: str
-    documents: str
-    overlapping_documents: int
-    evaluation_hash: str
+    deviations: Mapping[str, float]
+    faults: Sequence[str]
+    note: str = ""
+    facts: Mapping[str, Any]
 
 
-def instrument(
-    evidence: InstrumentEvidence, *, limits: InstrumentLimits, required: bool
-) -> GateResult:
-    """Judge the evidence; a deviation that is not a number fails."""
-    deviations = {
-        "later text changes earlier predictions": evidence.future_nats,
-        "a document's score depends on its neighbours": evidence.company_nats,
-        "scores differ from reading token by token": evidence.stepwise_nats,
-        "probabilities do not sum to one": evidence.total_error,
-    }
+def instrument(found: Instrument, *, limits: InstrumentLimits, required: bool) -> GateResult:
+    """Judge what was measured; a deviation that is not a number fails."""
     wrong = [
         f"{words} (by {size:.2g}, allowed {limits.tolerance:g})"
-        for words, size in deviations.items()
+        for words, size in found.deviations.items()
         if not size <= limits.tolerance
     ]
-    if evidence.texts_changed:
-        wrong.append(
-            f"the tokenizer changed {evidence.texts_changed} of {evidence.texts_checked} texts"
-        )
-    if evidence.tokenizer_split != "train" or evidence.tokenizer_documents != evidence.documents:
-        wrong.append(
-            f"the tokenizer was fitted on the {evidence.tokenizer_split} split"
-            + (
-                ""
-                if evidence.tokenizer_documents == evidence.documents
-                else " of other documents than these"
-            )
-            + ", not on these documents' train split"
-        )
-    if evidence.overlapping_documents:
-        wrong.append(
-            f"{evidence.overlapping_documents} train documents are copies of scored documents"
-        )
-    largest = max(deviations.values(), key=lambda size: np.inf if np.isnan(size) else size)
+    wrong += found.faults
+    worst = largest(list(found.deviations.values()))
     return GateResult(
         gate=NAME,
         required=required,
         outcome="FAIL" if wrong else "PASS",
-        value=largest,
+        value=worst,
         limit=limits.tolerance,
         unit="nats",
         reason=(
-            f"The measurement cannot be trusted: {'; '.join(wrong)}."
+            f"The measurement cannot be trusted: {'; '.join(wrong)}.{found.note}"
             if wrong
-            else "The measurement can be trusted: no text is seen before it is predicted, documents"
-            f" do not influence each other, probabilities sum to one (all within {largest:.1g}),"
-            " and the tokenizer knows train text only."
+            else "The measurement can be trusted: nothing is seen before it is predicted, texts"
+            f" do not influence each other, probabilities sum to one (all within {worst:.1g}),"
+            f" and the tokenizer knows train text only.{found.note}"
         ),
-        evidence=asdict(evidence),
+        evidence={"deviations": dict(found.deviations), **found.facts},
     )
 
 
-def probe_instrument(
+def probe_language_model(
     model: RecurrentAttentionLM,
     *,
     tokenizer: Tokenizer,
@@ -139,8 +101,8 @@ def probe_instrument(
     scored: ScoreTable,
     texts: Sequence[Document],
     seed: int = 0,
-) -> InstrumentEvidence:
-    """Measure the instrument with a few texts.
+) -> Instrument:
+    """Measure the instrument of a language model with a few texts.
 
     Args:
         model: In evaluation mode.
@@ -160,22 +122,45 @@ def probe_instrument(
     tokens.append(rng.integers(0, model.end_id, PROBE_TOKENS))
     clusters = set(scored.cluster)
     checked = texts[:TEXT_DOCUMENTS]
-    return InstrumentEvidence(
-        future_nats=_future(model, tokens, rng),
-        company_nats=_company(model, tokens),
-        stepwise_nats=_stepwise(model, tokens),
-        total_error=_total(model, tokens[-1]),
-        texts_checked=len(checked),
-        texts_changed=sum(_is_changed(tokenizer, document) for document in checked),
-        tokenizer_split=str(tokenizer_facts.get("split")),
-        tokenizer_documents=str(tokenizer_facts.get("fitted_on")),
-        documents=documents.key,
-        overlapping_documents=sum(
-            row["cluster"] in clusters or row["id"] in clusters
-            for row in documents.iter_rows("train")
-        ),
-        evaluation_hash=scored.documents_hash(),
+    changed = sum(_is_changed(tokenizer, document) for document in checked)
+    overlapping = sum(
+        row["cluster"] in clusters or row["id"] in clusters for row in documents.iter_rows("train")
     )
+    split, fitted_on = str(tokenizer_facts.get("split")), str(tokenizer_facts.get("fitted_on"))
+    faults = []
+    if changed:
+        faults.append(f"the tokenizer changed {changed} of {len(checked)} texts")
+    if split != "train" or fitted_on != documents.key:
+        elsewhere = "" if fitted_on == documents.key else " of other documents than these"
+        faults.append(
+            f"the tokenizer was fitted on the {split} split{elsewhere}, not on these documents'"
+            " train split"
+        )
+    if overlapping:
+        faults.append(f"{overlapping} train documents are copies of scored documents")
+    return Instrument(
+        deviations={
+            "later text changes earlier predictions": _future(model, tokens, rng),
+            "a document's score depends on its neighbours": _company(model, tokens),
+            "scores differ from reading token by token": _stepwise(model, tokens),
+            "probabilities do not sum to one": _total(model, tokens[-1]),
+        },
+        faults=faults,
+        facts={
+            "texts_checked": len(checked),
+            "texts_changed": changed,
+            "tokenizer_split": split,
+            "tokenizer_documents": fitted_on,
+            "documents": documents.key,
+            "overlapping_documents": overlapping,
+            "evaluation_hash": scored.documents_hash(),
+        },
+    )
+
+
+def largest(deviations: Sequence[Any]) -> float:
+    """The largest of numbers and arrays of them; NaN where one is, which `max` would drop."""
+    return float(np.max(np.concatenate([np.atleast_1d(np.asarray(d)) for d in deviations])))
 
 
 @torch.inference_mode()
@@ -193,7 +178,7 @@ def _future(model: RecurrentAttentionLM, tokens: Sequence[IntArray], rng: Any) -
         (log_p[lane, : cut + 1] - log_p[0, : cut + 1]).abs().max().item()
         for lane, cut in enumerate(cuts, start=1)
     ]
-    return _largest(changes)
+    return largest(changes)
 
 
 def _company(model: RecurrentAttentionLM, tokens: Sequence[IntArray]) -> float:
@@ -201,7 +186,7 @@ def _company(model: RecurrentAttentionLM, tokens: Sequence[IntArray]) -> float:
     sizes = np.array([len(ids) + 1 for ids in tokens])
     beside = score_tokens(model, tokens, lanes=len(tokens), chunk_tokens=37)
     behind = score_tokens(model, tokens, lanes=1)
-    return _largest([np.abs(other - alone) / sizes for other in (beside, behind)])
+    return largest([np.abs(other - alone) / sizes for other in (beside, behind)])
 
 
 @torch.inference_mode()
@@ -214,7 +199,7 @@ def _stepwise(model: RecurrentAttentionLM, tokens: Sequence[IntArray]) -> float:
             logits, state = model(torch.tensor([[now]], device=_device(model)), state)
             nats -= torch.log_softmax(logits[0, 0].double(), -1)[following].item()
         found.append(abs(nats - score_tokens(model, [ids])[0]) / (len(ids) + 1))
-    return _largest(found)
+    return largest(found)
 
 
 @torch.inference_mode()
@@ -233,18 +218,13 @@ def _total(model: RecurrentAttentionLM, ids: IntArray) -> float:
         ).double()
         law = torch.softmax(row.double(), -1)
         errors += [(nats + law[targets].log()).abs().max().item(), abs(law.sum().item() - 1.0)]
-    return _largest(errors)
+    return largest(errors)
 
 
 def _is_changed(tokenizer: Tokenizer, document: Document) -> bool:
     text = document.text[:TEXT_CHARACTERS]
     ids = tokenizer.encode(text)
     return tokenizer.end_id in ids or tokenizer.decode(ids) != text
-
-
-def _largest(deviations: Sequence[Any]) -> float:
-    # Not `max`, which would drop a NaN.
-    return float(np.max(np.concatenate([np.atleast_1d(np.asarray(d)) for d in deviations])))
 
 
 def _device(model: RecurrentAttentionLM) -> torch.device:

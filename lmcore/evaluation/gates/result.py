@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.scores.table import AlignmentError
+from lmcore.errors import EmptyEvaluationError, NotFiniteError
 from lmcore.evaluation.statistics.intervals import Interval
+from lmcore.evaluation.statistics.measured import AlignmentError
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE", "WARN", "SKIPPED"]
 
@@ -60,7 +60,7 @@ class GateResult:
             **numbers,
             "unit": self.unit,
             "reason": self.reason,
-            "evidence": dict(self.evidence),
+            "evidence": _plain(self.evidence),
         }
 
     @classmethod
@@ -128,18 +128,36 @@ def judge_upper(interval: Interval, limit: float, *, strict: bool = False) -> Ou
     return "INCONCLUSIVE"
 
 
+def judge_gain(gain: Interval, least: float) -> Outcome:
+    """PASS where the gain is surely above what is asked for, FAIL where it surely is not.
+
+    Args:
+        gain: How much better, whatever the direction of the metric.
+        least: Below zero, a loss that is tolerated.
+    """
+    return judge_upper(gain.negated(), -least, strict=True)
+
+
 def worst(outcomes: Sequence[Outcome]) -> Outcome:
     """The outcome of a conjunction."""
     return min(outcomes, key=_WORST_FIRST.index)
 
 
 def guarded(gate: str, *, required: bool, judge: Callable[[bool], GateResult]) -> GateResult:
-    """Run one gate; evidence that is missing or not finite makes it INCONCLUSIVE, never PASS.
+    """Run one gate: without evidence it is INCONCLUSIVE, with NaN it fails; neither is a PASS.
 
     One gate's trouble does not stop the others.
     """
     try:
         return judge(required)
+    except NotFiniteError as error:
+        return GateResult(
+            gate=gate,
+            required=required,
+            outcome="FAIL",
+            reason=f"Not a number: {error}.",
+            evidence={"code": "NOT_FINITE"},
+        )
     except (EmptyEvaluationError, AlignmentError) as error:
         return GateResult(
             gate=gate,
@@ -151,6 +169,15 @@ def guarded(gate: str, *, required: bool, judge: Callable[[bool], GateResult]) -
 
 
 _NUMBERS = ("value", "lower", "upper", "limit")
+
+
+def _plain(value: Any) -> Any:
+    """JSON values; a number that is not finite becomes its name, as it must stay visible."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _finite(number: float | None) -> float | None:

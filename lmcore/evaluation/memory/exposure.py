@@ -29,7 +29,8 @@ from lmcore.data.tokens.shards import TokenStream
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.memory.consumed_text import consumed_mask
 from lmcore.evaluation.scores.scoring import score_tokens
-from lmcore.evaluation.statistics.intervals import CONFIDENCE, clopper_pearson
+from lmcore.evaluation.statistics.intervals import clopper_pearson
+from lmcore.evaluation.statistics.resampling import CONFIDENCE
 from lmcore.model.language_model import RecurrentAttentionLM
 
 NUM_REFERENCES = 9_999

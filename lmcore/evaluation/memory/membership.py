@@ -16,15 +16,21 @@ effective numbers of clusters (`lmcore.evaluation.statistics.intervals`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from lmcore.data.documents import Document
 from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.statistics.intervals import CONFIDENCE, Interval
+from lmcore.evaluation.memory.consumed_text import ConsumedSample
+from lmcore.evaluation.memory.difficulty_reference import Reference
+from lmcore.evaluation.memory.regurgitation import WindowBook
+from lmcore.evaluation.scores.scoring import NatsArray
+from lmcore.evaluation.statistics.intervals import Interval
+from lmcore.evaluation.statistics.resampling import CONFIDENCE
 
 PASSAGE_BYTES = 1_000
 
@@ -162,6 +168,48 @@ class Membership:
         slope = _slope(sides)
         member, other = (loss - slope * reference for loss, reference in sides)
         return auc_interval(-member, self.members.cluster, -other, self.others.cluster)
+
+
+class SideNotes:
+    """Passages and windows of one side, cut while its documents are scored."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
+        self.passages = PassageBook()
+        self.windows = WindowBook()
+
+    def document(self, document: Document, tokens: IntArray, nats: NatsArray) -> None:
+        """Take a document of which all counts: `on_scored` of `score_documents`."""
+        self.passages.add(document.cluster, sizes=self._sizes[tokens], nats=nats)
+        self.windows.add(document.cluster, nats)
+
+    def of_sample(self, sample: ConsumedSample) -> Callable[[int, NatsArray], None]:
+        """`on_scored` of a sample of which the consumed tokens count."""
+
+        def take(row: int, nats: NatsArray) -> None:
+            cluster, counted = str(sample.facts[row].cluster), sample.counted[row]
+            sizes = self._sizes[sample.tokens[row]]
+            self.passages.add(cluster, sizes=sizes, nats=nats, counted=counted)
+            self.windows.add(cluster, nats, counted=counted)
+
+        return take
+
+
+def membership_of(seen: SideNotes, unseen: SideNotes, reference: Reference) -> Membership:
+    """Passages of both sides with what the reference finds them to cost.
+
+    Args:
+        seen: Of the consumed sample that the reference scored.
+        unseen: Of the validation documents that it scored, in the same order.
+        reference: With its nats by byte.
+    """
+    members, others = seen.passages.passages(), unseen.passages.passages()
+    return Membership(
+        members=members,
+        others=others,
+        member_reference=members.reference_bits_per_byte(reference.train_nats),
+        other_reference=others.reference_bits_per_byte(reference.validation_nats),
+    )
 
 
 def auc_interval(

@@ -11,20 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-import numpy as np
-
 from lmcore.artifacts import ContentStore
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.config import EvaluationLimits
-from lmcore.evaluation.memory.consumed_text import ConsumedSample
 from lmcore.evaluation.memory.contamination import Contamination, measure_contamination
 from lmcore.evaluation.memory.difficulty_reference import Reference
 from lmcore.evaluation.memory.exposure import Exposure, measure_exposure
-from lmcore.evaluation.memory.membership import Membership, PassageBook
-from lmcore.evaluation.memory.regurgitation import Regurgitation, WindowBook, free_samples, verbatim
+from lmcore.evaluation.memory.membership import Membership, SideNotes, membership_of
+from lmcore.evaluation.memory.regurgitation import Regurgitation, free_samples, verbatim
 from lmcore.evaluation.memory.suffix_array import train_index
-from lmcore.evaluation.scores.scoring import IntArray, NatsArray
 from lmcore.model.language_model import RecurrentAttentionLM
 
 Part = Callable[[str], AbstractContextManager[None]]
@@ -38,48 +34,6 @@ class Memorisation:
     regurgitation: Regurgitation
     exposure: Exposure | None
     contamination: Contamination
-
-
-class SideNotes:
-    """Passages and windows of one side, cut while its documents are scored."""
-
-    def __init__(self, pieces: Sequence[bytes]) -> None:
-        self._sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
-        self.passages = PassageBook()
-        self.windows = WindowBook()
-
-    def document(self, document: Document, tokens: IntArray, nats: NatsArray) -> None:
-        """Take a document of which all counts: `on_scored` of `score_documents`."""
-        self.passages.add(document.cluster, sizes=self._sizes[tokens], nats=nats)
-        self.windows.add(document.cluster, nats)
-
-    def of_sample(self, sample: ConsumedSample) -> Callable[[int, NatsArray], None]:
-        """`on_scored` of a sample of which the consumed tokens count."""
-
-        def take(row: int, nats: NatsArray) -> None:
-            cluster, counted = str(sample.facts[row].cluster), sample.counted[row]
-            sizes = self._sizes[sample.tokens[row]]
-            self.passages.add(cluster, sizes=sizes, nats=nats, counted=counted)
-            self.windows.add(cluster, nats, counted=counted)
-
-        return take
-
-
-def membership_of(seen: SideNotes, unseen: SideNotes, reference: Reference) -> Membership:
-    """Passages of both sides with what the reference finds them to cost.
-
-    Args:
-        seen: Of the consumed sample that the reference scored.
-        unseen: Of the validation documents that it scored, in the same order.
-        reference: With its nats by byte.
-    """
-    members, others = seen.passages.passages(), unseen.passages.passages()
-    return Membership(
-        members=members,
-        others=others,
-        member_reference=members.reference_bits_per_byte(reference.train_nats),
-        other_reference=others.reference_bits_per_byte(reference.validation_nats),
-    )
 
 
 def measure_memorisation(

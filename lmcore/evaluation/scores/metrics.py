@@ -16,7 +16,7 @@ import os
 os.environ["HF_EVALUATE_OFFLINE"] = "1"
 os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import datasets
@@ -24,7 +24,8 @@ import evaluate
 import numpy as np
 
 from lmcore.evaluation.scores.table import NATS_PER_BIT, ScoreTable
-from lmcore.evaluation.statistics.intervals import RESAMPLES, Interval, ratio_interval
+from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
+from lmcore.evaluation.statistics.resampling import RESAMPLES, Resampling
 
 _CITATION = "Gao et al., The Pile, arXiv:2101.00027 (bits per byte); Efron and Tibshirani 1993"
 
@@ -65,7 +66,8 @@ class BitsPerByte(_InMemoryMetric):
         baseline: object = None,  # meant for a neighbour: `combine` hands all of it to everybody
     ) -> dict[str, float | int]:
         bits = np.asarray(predictions, dtype=np.float64) / NATS_PER_BIT
-        interval = ratio_interval(bits, references, cluster, seed=seed, resamples=resamples)
+        resampling = Resampling(seed=seed, resamples=resamples)
+        interval = ratio_interval(bits, references, cluster, resampling=resampling)
         return _named("bits_per_byte", interval)
 
 
@@ -99,13 +101,12 @@ class PairedBitsPerByte(_InMemoryMetric):
         resamples: int = RESAMPLES,
     ) -> dict[str, float | int]:
         nats = np.asarray(predictions, dtype=np.float64) - np.asarray(baseline, dtype=np.float64)
-        interval = ratio_interval(
-            nats / NATS_PER_BIT, references, cluster, seed=seed, resamples=resamples
-        )
+        resampling = Resampling(seed=seed, resamples=resamples)
+        interval = ratio_interval(nats / NATS_PER_BIT, references, cluster, resampling=resampling)
         return _named("bits_per_byte_difference", interval)
 
 
-def bits_per_byte(table: ScoreTable, *, seed: int, resamples: int = RESAMPLES) -> Interval:
+def bits_per_byte(table: ScoreTable, *, resampling: Resampling) -> Interval:
     """Bits per byte of a table, computed by the metric above.
 
     Raises:
@@ -115,30 +116,15 @@ def bits_per_byte(table: ScoreTable, *, seed: int, resamples: int = RESAMPLES) -
         predictions=table.nll_nats,
         references=table.num_bytes,
         cluster=table.cluster,
-        seed=seed,
-        resamples=resamples,
+        seed=resampling.seed,
+        resamples=resampling.resamples,
     )
-    return _interval("bits_per_byte", answer)
-
-
-def bits_per_byte_difference(
-    table: ScoreTable, other: ScoreTable, *, seed: int, resamples: int = RESAMPLES
-) -> Interval:
-    """Paired difference of two tables, computed by the metric above.
-
-    Raises:
-        AlignmentError: If the two do not score the same documents.
-        EmptyEvaluationError: With fewer than two clusters, or a score that is not finite.
-    """
-    answer = PairedBitsPerByte().compute(
-        predictions=table.nll_nats,
-        baseline=table.aligned(other).nll_nats,
-        references=table.num_bytes,
-        cluster=table.cluster,
-        seed=seed,
-        resamples=resamples,
+    return Interval(
+        value=float(answer["bits_per_byte"]),
+        lower=float(answer["bits_per_byte_lower"]),
+        upper=float(answer["bits_per_byte_upper"]),
+        n=int(answer["bits_per_byte_n"]),
     )
-    return _interval("bits_per_byte_difference", answer)
 
 
 def _named(name: str, interval: Interval) -> dict[str, float | int]:
@@ -148,12 +134,3 @@ def _named(name: str, interval: Interval) -> dict[str, float | int]:
         f"{name}_upper": interval.upper,
         f"{name}_n": interval.n,
     }
-
-
-def _interval(name: str, answer: Mapping[str, float | int]) -> Interval:
-    return Interval(
-        value=float(answer[name]),
-        lower=float(answer[f"{name}_lower"]),
-        upper=float(answer[f"{name}_upper"]),
-        n=int(answer[f"{name}_n"]),
-    )

@@ -13,6 +13,7 @@ from typing import Any
 from lmcore.evaluation.scores.metrics import bits_per_byte
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import Interval
+from lmcore.evaluation.statistics.resampling import Resampling
 
 
 def contract_metrics(
@@ -21,8 +22,7 @@ def contract_metrics(
     train: ScoreTable,
     baselines: Mapping[int, ScoreTable],
     facts: Mapping[str, Any],
-    seed: int,
-    resamples: int,
+    resampling: Resampling,
 ) -> dict[str, dict[str, Any]]:
     """Metrics under their contract names.
 
@@ -33,13 +33,11 @@ def contract_metrics(
         train: On consumed train text.
         baselines: Of the n-grams, by order, on the same validation documents.
         facts: Summary of the checkpoint: params, train_tokens_per_second, steps.
-        seed: Of the bootstrap.
-        resamples: Of the bootstrap.
+        resampling: Of the bootstrap.
 
     Raises:
         EmptyEvaluationError: If validation is empty or a score is not finite.
     """
-    options: dict[str, int] = {"seed": seed, "resamples": resamples}
     validation.total_bits_per_byte()
     tables = {
         "val_bits_per_byte": validation,
@@ -48,11 +46,11 @@ def contract_metrics(
         **{f"baseline_kn{k}_bits_per_byte": table for k, table in baselines.items()},
     }
     metrics = {
-        name: _entry(_interval(table, **options), table, "bits/byte")
+        name: _entry(_interval(table, resampling=resampling), table, "bits/byte")
         for name, table in tables.items()
         if len(table)
     }
-    loss = validation.nats_per_token(**options) if _has_interval(validation) else None
+    loss = validation.nats_per_token(resampling=resampling) if _has_interval(validation) else None
     metrics["val_loss_nats_per_token"] = _entry(loss, validation, "nats/token")
     if loss is None:
         value = float(validation.nll_nats.sum() / validation.num_tokens.sum())
@@ -68,8 +66,8 @@ def _has_interval(table: ScoreTable) -> bool:
     return len(set(table.cluster)) >= 2
 
 
-def _interval(table: ScoreTable, *, seed: int, resamples: int) -> Interval | None:
-    return bits_per_byte(table, seed=seed, resamples=resamples) if _has_interval(table) else None
+def _interval(table: ScoreTable, *, resampling: Resampling) -> Interval | None:
+    return bits_per_byte(table, resampling=resampling) if _has_interval(table) else None
 
 
 def _entry(interval: Interval | None, table: ScoreTable, unit: str) -> dict[str, Any]:

@@ -22,17 +22,44 @@ from torch import Tensor
 
 from lmcore.data.documents import Document
 from lmcore.data.tokens.tokenizer import Tokenizer
-from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.scores.table import NATS_PER_BIT, ScoreTable
+from lmcore.evaluation.statistics.intervals import Ratio, Sample
+from lmcore.evaluation.statistics.measured import Measured
+from lmcore.evaluation.statistics.metric import Metric
 from lmcore.model.language_model import RecurrentAttentionLM
 
 MAX_LANES = 32
 CHUNK_TOKENS = 128
 WINDOW_BYTES = 32 << 20
 
+BITS_PER_BYTE = Metric(
+    name="bits_per_byte",
+    title="bits per byte",
+    unit="bits/byte",
+    higher_is_better=False,
+    places=".4f",
+)
+
 IntArray = NDArray[np.int64]
 NatsArray = NDArray[np.float32]
 #: Told each document, its tokens and the nats of each of them and of the end token.
 OnScored = Callable[[Document, IntArray, NatsArray], None]
+
+
+def measured_bits(table: ScoreTable) -> Measured:
+    """Bits per byte of a model, as gates read it; the same for n-grams.
+
+    Source: The Pile, arXiv:2101.00027, section 3.1.
+    """
+    return Measured(
+        metric=BITS_PER_BYTE,
+        id=table.id,
+        sample=Sample(
+            sums=np.stack([table.nll_nats, table.num_bytes], axis=1).astype(np.float64),
+            score=Ratio(per=NATS_PER_BIT),
+            cluster=table.cluster,
+        ),
+    )
 
 
 def score_documents(

@@ -21,8 +21,10 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from lmcore.artifacts import digest
-from lmcore.errors import EmptyEvaluationError, IntegrityError, LmcoreError
-from lmcore.evaluation.statistics.intervals import RESAMPLES, Interval, ratio_interval
+from lmcore.errors import EmptyEvaluationError, IntegrityError
+from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
+from lmcore.evaluation.statistics.measured import AlignmentError, rows_of
+from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 
 StrArray = NDArray[np.object_]
 IntArray = NDArray[np.int64]
@@ -42,10 +44,6 @@ _DTYPES: dict[str, Any] = {
     "nll_nats": np.float64,
     "anchor": np.bool_,
 }
-
-
-class AlignmentError(LmcoreError):
-    """Two tables do not score the same documents."""
 
 
 class DocumentFacts(Protocol):
@@ -147,7 +145,7 @@ class ScoreTable:
             )
         return value
 
-    def bits_per_byte(self, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+    def bits_per_byte(self, *, resampling: Resampling = STANDARD) -> Interval:
         """Bits per byte with its interval by cluster; lower is better.
 
         Raises:
@@ -158,19 +156,16 @@ class ScoreTable:
             self.nll_nats / NATS_PER_BIT,
             self.num_bytes,
             self.cluster,
-            seed=seed,
-            resamples=resamples,
+            resampling=resampling,
         )
 
-    def nats_per_token(self, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+    def nats_per_token(self, *, resampling: Resampling = STANDARD) -> Interval:
         """Mean loss of a token, end tokens included, with its interval by cluster.
 
         Raises:
             EmptyEvaluationError: With fewer than two clusters, or a score that is not finite.
         """
-        return ratio_interval(
-            self.nll_nats, self.num_tokens, self.cluster, seed=seed, resamples=resamples
-        )
+        return ratio_interval(self.nll_nats, self.num_tokens, self.cluster, resampling=resampling)
 
     def select(self, mask: ArrayLike) -> Self:
         """The rows where `mask` (shape [N]) is true."""
@@ -188,18 +183,7 @@ class ScoreTable:
         Raises:
             AlignmentError: If the two do not hold the same documents with the same bytes.
         """
-        place = {identity: row for row, identity in enumerate(other.id)}
-        if missing := [identity for identity in self.id if identity not in place]:
-            raise AlignmentError(
-                f"{len(missing)} of {len(self)} documents, the first {_short(missing[0])}, have no"
-                " score in the table to compare with; score both models on the same documents"
-            )
-        if len(other) != len(self):
-            raise AlignmentError(
-                f"{len(other) - len(self)} documents more in one table than in the other;"
-                " score both models on the same documents"
-            )
-        rows = np.fromiter((place[identity] for identity in self.id), np.int64, count=len(self))
+        rows = rows_of(self.id, other.id)
         result = type(other)(
             **{field.name: getattr(other, field.name)[rows] for field in fields(other)}
         )
@@ -212,7 +196,7 @@ class ScoreTable:
         return result
 
     def paired_difference(
-        self, other: ScoreTable, *, seed: int = 0, resamples: int = RESAMPLES
+        self, other: ScoreTable, *, resampling: Resampling = STANDARD
     ) -> Interval:
         """Bits per byte of this model minus the other's on the same documents.
 
@@ -226,8 +210,7 @@ class ScoreTable:
             (self.nll_nats - self.aligned(other).nll_nats) / NATS_PER_BIT,
             self.num_bytes,
             self.cluster,
-            seed=seed,
-            resamples=resamples,
+            resampling=resampling,
         )
 
     def documents_hash(self) -> str:

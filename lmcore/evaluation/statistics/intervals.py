@@ -1,8 +1,8 @@
 """How sure a number is: intervals by document, because bytes of one document are not independent.
 
-In come per-document sums (numerator, denominator, cluster), out comes an `Interval`.
-`lower` and `upper` are **one-sided 95 % bounds** each, so together a two-sided 90 %
-interval: a gate asks one question with one bound, at an error rate of 5 %.
+In come per-document sums and what is computed of their total (a ratio, or a corpus score like
+BLEU), out comes an `Interval`.  `lower` and `upper` are **one-sided 95 % bounds** each, so together
+a two-sided 90 % interval: a gate asks one question with one bound, at an error rate of 5 %.
 
 Two methods are computed and the wider bound of each side is taken:
 
@@ -12,30 +12,37 @@ Two methods are computed and the wider bound of each side is taken:
   so 10,000 resamples cost the same 0.2 s for 50,000 documents as for 1,000;
 * the delete-one-cluster jackknife with Student's t (Cochran 1977, chapter 6), without which
   the bootstrap under-covers for a dozen documents.  Its degrees of freedom are the *effective*
-  number of clusters minus one, (sum of bytes)^2 / sum of squared bytes: one book among
-  leaflets is worth one document, not many.
+  number of clusters minus one, (sum of weights)^2 / sum of squared weights, where the weight of a
+  cluster is its share of the text: one book among leaflets is worth one document, not many.
 
-Memory is bounded: resamples are drawn in slices of a million cluster indices.
+For a ratio, leaving a cluster out is a formula; any other statistic is computed anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, stdtrit
 
-from lmcore.errors import EmptyEvaluationError
+from lmcore.errors import EmptyEvaluationError, NotFiniteError
+from lmcore.evaluation.statistics.resampling import (
+    CONFIDENCE,
+    STANDARD,
+    Resampling,
+    drawn_rows,
+)
 
 FloatArray = NDArray[np.float64]
+#: From sums [R, K] to R values.
+Score = Callable[[FloatArray], FloatArray]
 
-CONFIDENCE = 0.95
-RESAMPLES = 10_000
 MAX_GROUPS = 1_024
-_SLICE = 1 << 20
+# Of a bound, 2,000 draws leave a twentieth of a standard error of noise.
+MAX_SLOW = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,34 +67,156 @@ class Interval:
         """The interval as plain JSON values."""
         return asdict(self)
 
+    def over(self, divisor: float) -> Interval:
+        """All three divided by a positive number that is as good as known."""
+        low, high = self.lower / divisor, self.upper / divisor
+        return replace(self, value=self.value / divisor, lower=low, upper=high)
+
+    def negated(self) -> Interval:
+        """The same of minus the statistic."""
+        return replace(self, value=-self.value, lower=-self.upper, upper=-self.lower)
+
 
 @dataclass(frozen=True, kw_only=True)
-class _Ratio:
-    """Cluster sums of a ratio, what they say, and how to resample them."""
+class Ratio:
+    """The score sum(first column) / `per` / sum(second column).
 
-    numerator: FloatArray
-    denominator: FloatArray
+    Attributes:
+        per: A unit, such as the nats of a bit.
+    """
+
+    per: float = 1.0
+
+    def __call__(self, sums: FloatArray) -> FloatArray:
+        """Values of R rows of sums."""
+        result: FloatArray = sums[:, 0] / self.per / sums[:, 1]
+        return result
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """Documents, what is summed over them, and the statistic of the sums.
+
+    Attributes:
+        sums: Per document, shape [N, K].
+        score: The statistic.
+        weight: How much of the text each document is, shape [N]; None: of a ratio its denominator,
+            else all alike.
+        cluster: Of each document, shape [N]; None: every document is its own.
+        slow: Whether the score takes so long that fewer samples are drawn.
+    """
+
+    sums: FloatArray
+    score: Score
+    weight: ArrayLike | None = None
+    cluster: ArrayLike | None = None
+    slow: bool = False
+
+    @classmethod
+    def ratio(
+        cls, numerator: ArrayLike, denominator: ArrayLike, cluster: ArrayLike | None = None
+    ) -> Sample:
+        """Documents whose sums are a numerator and a denominator, each of shape [N].
+
+        Raises:
+            EmptyEvaluationError: If their shapes differ.
+        """
+        top, bottom = (np.asarray(side, dtype=np.float64) for side in (numerator, denominator))
+        if top.shape != bottom.shape or top.ndim != 1:
+            raise EmptyEvaluationError(
+                f"numerator and denominator differ in shape: {top.shape} and {bottom.shape}"
+            )
+        return cls(sums=np.stack([top, bottom], axis=1), score=Ratio(), cluster=cluster)
+
+    def select(self, rows: ArrayLike) -> Sample:
+        """The same over some of the documents: a mask, or places."""
+        chosen = np.asarray(rows)
+        weight, cluster = (
+            None if column is None else np.asarray(column)[chosen]
+            for column in (self.weight, self.cluster)
+        )
+        return replace(self, sums=self.sums[chosen], weight=weight, cluster=cluster)
+
+    def minus(self, other: Sample) -> Sample:
+        """This minus the statistic of another model on the same documents, in the same order.
+
+        Pairing removes what makes documents easy or hard, which is most of the spread.
+        """
+        if self.shares_denominators_with(other):
+            sums = np.stack([self.sums[:, 0] - other.sums[:, 0], self.sums[:, 1]], axis=1)
+            return replace(self, sums=sums)
+        score, width = self.score, self.sums.shape[1]
+
+        def difference(both: FloatArray) -> FloatArray:
+            return score(both[:, :width]) - score(both[:, width:])
+
+        sums = np.concatenate([self.sums, other.sums], axis=1)
+        return replace(self, sums=sums, score=difference, weight=self.weights)
+
+    def shares_denominators_with(self, other: Sample) -> bool:
+        """Whether a paired difference is the mean of the documents' differences."""
+        return (
+            isinstance(self.score, Ratio)
+            and self.score == other.score
+            and np.array_equal(self.sums[:, 1], other.sums[:, 1])
+        )
+
+    @property
+    def weights(self) -> FloatArray:
+        """How much of the text each document is, shape [N]."""
+        if isinstance(self.score, Ratio):
+            return self.sums[:, 1]
+        if self.weight is None:
+            return np.ones(len(self.sums))
+        return np.asarray(self.weight, dtype=np.float64)
+
+    @property
+    def value(self) -> float:
+        """On all documents; NaN without any."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(self.score(self.sums.sum(axis=0, keepdims=True))[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Estimate:
+    """What clusters say of a statistic, and how to resample them."""
+
+    sums: FloatArray
+    score: Score
     clusters: int
     value: float
     standard_error: float
     freedom: float
 
-    def draws(self, resamples: int, rng: np.random.Generator) -> FloatArray:
-        """The ratio on `resamples` bootstrap samples of the clusters, shape [resamples]."""
+    def draws(self, number: int, rng: np.random.Generator) -> FloatArray:
+        """The statistic on so many bootstrap samples of the clusters."""
+        columns = [np.ascontiguousarray(column) for column in self.sums.T]
         parts = [
-            self.numerator[rows].sum(axis=1) / self.denominator[rows].sum(axis=1)
-            for rows in _resampled_rows(len(self.numerator), resamples, rng)
+            self.score(np.stack([column[rows].sum(axis=1) for column in columns], axis=1))
+            for rows in drawn_rows(len(self.sums), number, rng)
         ]
         return np.concatenate(parts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sums:
-    """Per-document sums of one sample, each of shape [N]."""
+def interval(sample: Sample, *, resampling: Resampling = STANDARD) -> Interval:
+    """Interval of a statistic, resampling whole clusters.
 
-    numerator: ArrayLike
-    denominator: ArrayLike
-    cluster: ArrayLike | None = None
+    Raises:
+        EmptyEvaluationError: With fewer than two clusters, or a value that is not finite.
+    """
+    rng = resampling.rng()
+    found = _estimate(sample, rng)
+    number = resampling.resamples
+    if sample.slow:
+        number = min(number, MAX_SLOW)
+    return _wider(
+        found.value,
+        draws=found.draws(number, rng),
+        standard_error=found.standard_error,
+        freedom=found.freedom,
+        n=found.clusters,
+        confidence=resampling.confidence,
+    )
 
 
 def ratio_interval(
@@ -95,74 +224,51 @@ def ratio_interval(
     denominator: ArrayLike,
     cluster: ArrayLike | None = None,
     *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    confidence: float = CONFIDENCE,
+    resampling: Resampling = STANDARD,
 ) -> Interval:
-    """Interval of sum(numerator) / sum(denominator), resampling whole clusters.
+    """Interval of sum(numerator) / sum(denominator).
 
     Args:
         numerator: Per document, shape [N]; differences of two models for a paired comparison.
         denominator: Per document, shape [N], positive in sum for every cluster.
         cluster: Cluster of each document, shape [N]; None: every document is its own.
-        resamples: Bootstrap samples.
-        seed: Of the bootstrap; the same input and seed give the same bounds.
-        confidence: Of each of the two one-sided bounds.
+        resampling: Seed, number and confidence.
 
     Raises:
         EmptyEvaluationError: With fewer than two clusters, or a value that is not finite.
     """
-    rng = np.random.default_rng(seed)
-    ratio = _ratio(numerator, denominator, cluster, rng)
-    draws = ratio.draws(resamples, rng)
-    return _wider(
-        ratio.value,
-        draws=draws,
-        standard_error=ratio.standard_error,
-        freedom=ratio.freedom,
-        n=ratio.clusters,
-        confidence=confidence,
-    )
+    return interval(Sample.ratio(numerator, denominator, cluster), resampling=resampling)
 
 
-def independent_difference_interval(
-    first: Sums,
-    second: Sums,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    confidence: float = CONFIDENCE,
+def independent_difference(
+    first: Sample, second: Sample, *, resampling: Resampling = STANDARD
 ) -> Interval:
-    """Interval of the difference of two ratios over two independent samples.
+    """Interval of the difference of two statistics over two independent samples.
 
     Both samples are resampled on their own and combined draw by draw; the jackknife variance
     is the sum of the two, with Satterthwaite's degrees of freedom.
 
     Args:
-        first: Numerator, denominator and cluster, as for `ratio_interval`.
-        second: The same for the sample that is subtracted.
-        resamples: Bootstrap samples.
-        seed: Of the bootstrap.
-        confidence: Of each of the two one-sided bounds.
+        first: Documents and their sums.
+        second: The same of the sample that is subtracted.
+        resampling: Seed, number and confidence.
 
     Raises:
         EmptyEvaluationError: With fewer than two clusters in a sample, or a value that is not
             finite.
     """
-    rng = np.random.default_rng(seed)
-    ratios = [
-        _ratio(sums.numerator, sums.denominator, sums.cluster, rng) for sums in (first, second)
-    ]
-    draws = ratios[0].draws(resamples, rng) - ratios[1].draws(resamples, rng)
-    variances = [ratio.standard_error**2 for ratio in ratios]
-    weight = sum(v**2 / ratio.freedom for v, ratio in zip(variances, ratios, strict=True))
+    rng, number = resampling.rng(), resampling.resamples
+    both = [_estimate(sample, rng) for sample in (first, second)]
+    draws = both[0].draws(number, rng) - both[1].draws(number, rng)
+    variances = [found.standard_error**2 for found in both]
+    weight = sum(v**2 / found.freedom for v, found in zip(variances, both, strict=True))
     return _wider(
-        ratios[0].value - ratios[1].value,
+        both[0].value - both[1].value,
         draws=draws,
         standard_error=sum(variances) ** 0.5,
         freedom=sum(variances) ** 2 / weight if weight > 0 else 1.0,
-        n=min(ratio.clusters for ratio in ratios),
-        confidence=confidence,
+        n=min(found.clusters for found in both),
+        confidence=resampling.confidence,
     )
 
 
@@ -186,91 +292,77 @@ def clopper_pearson(hits: int, trials: int, *, confidence: float = CONFIDENCE) -
     )
 
 
-def sign_flip_p(
-    difference: ArrayLike,
-    cluster: ArrayLike | None = None,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> float:
-    """One-sided p for sum(difference) < 0: how often random signs of clusters do as well.
-
-    Exact enumeration where 2^n is at most `resamples`, else Monte Carlo with the
-    observed sample counted in, so never zero (Phipson and Smyth 2010).
+def cluster_sums(sums: FloatArray, cluster: ArrayLike | None) -> FloatArray:
+    """Sums by cluster, shape [C, K], of sums by document, shape [N, K].
 
     Raises:
         EmptyEvaluationError: With fewer than two clusters, or a value that is not finite.
     """
-    rng = np.random.default_rng(seed)
-    values = np.asarray(difference, dtype=np.float64)
-    sums = _ratio(values, np.ones_like(values), cluster, rng).numerator
-    # Rounding must not turn the observed sum into one that beats itself.
-    observed = sums.sum() + 1e-9 * np.abs(sums).sum()
-    if 2 ** len(sums) <= resamples:
-        bits = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
-        return float(np.mean((1 - 2.0 * bits) @ sums <= observed))
-    hits, size = 0, max(1, _SLICE // len(sums))
-    for start in range(0, resamples, size):
-        signs = rng.integers(0, 2, (min(size, resamples - start), len(sums)), dtype=np.int8)
-        hits += int(np.count_nonzero((1.0 - 2.0 * signs) @ sums <= observed))
-    return (1 + hits) / (1 + resamples)
-
-
-def _ratio(
-    numerator: ArrayLike,
-    denominator: ArrayLike,
-    cluster: ArrayLike | None,
-    rng: np.random.Generator,
-) -> _Ratio:
-    top = np.asarray(numerator, dtype=np.float64)
-    bottom = np.asarray(denominator, dtype=np.float64)
-    if top.shape != bottom.shape or top.ndim != 1:
-        raise EmptyEvaluationError(
-            f"numerator and denominator differ in shape: {top.shape} and {bottom.shape}"
-        )
-    if not (np.isfinite(top).all() and np.isfinite(bottom).all()):
-        raise EmptyEvaluationError(
-            "a document's score is not finite; look at the training log for a loss that diverged"
+    if (wrong := ~np.isfinite(sums).all(axis=1)).any():
+        value = sums[wrong][0][~np.isfinite(sums[wrong][0])][0]
+        raise NotFiniteError(
+            f"a document's score is not finite but {value} ({int(wrong.sum())} of {len(sums)}"
+            " documents); look at the training log for a loss that diverged"
         )
     if cluster is not None:
         _, member = np.unique(np.asarray(cluster), return_inverse=True)
-        top, bottom = _sums(top, member), _sums(bottom, member)
-    clusters = len(top)
-    if clusters < 2:
+        sums = _grouped(sums, member)
+    if len(sums) < 2:
         raise EmptyEvaluationError(
-            f"{clusters} independent documents to measure on; at least 2 are needed, add text"
+            f"{len(sums)} independent documents to measure on; at least 2 are needed, add text"
         )
+    return sums
+
+
+def into_groups(sums: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Clusters dealt at random into at most `MAX_GROUPS`, which are as independent."""
+    if len(sums) <= MAX_GROUPS:
+        return sums
+    return _grouped(sums, rng.permutation(np.arange(len(sums)) % MAX_GROUPS))
+
+
+def _estimate(sample: Sample, rng: np.random.Generator) -> _Estimate:
+    score, sums = sample.score, sample.sums
+    if isinstance(score, Ratio):
+        sums, score = np.stack([sums[:, 0] / score.per, sums[:, 1]], axis=1), Ratio()
+    width = sums.shape[1]
+    columns = cluster_sums(np.column_stack([sums, sample.weights]), sample.cluster)
+    clusters = len(columns)
+    if isinstance(score, Ratio):
+        value, share, moves = _without_each(columns[:, 0], columns[:, 1])
+    columns = into_groups(columns, rng)
+    sums = columns[:, :width]
+    if not isinstance(score, Ratio):
+        total = sums.sum(axis=0, keepdims=True)
+        value, moves = float(score(total)[0]), score(total)[0] - score(total - sums)
+        share = columns[:, width] / columns[:, width].sum()
+    if not (np.isfinite(value) and np.isfinite(moves).all() and np.isfinite(share).all()):
+        raise NotFiniteError(
+            f"the statistic is {value} on {clusters} documents, or not finite without one of them;"
+            " add text"
+        )
+    return _Estimate(
+        sums=sums,
+        score=score,
+        clusters=clusters,
+        value=value,
+        standard_error=((len(moves) - 1) / len(moves) * float(moves @ moves)) ** 0.5,
+        freedom=max(1.0, 1 / float(share @ share) - 1),
+    )
+
+
+def _without_each(top: FloatArray, bottom: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    """A ratio, the shares of its clusters, and how much it falls without each of them, exactly."""
     if not (bottom > 0).all():
         raise EmptyEvaluationError("a document to measure on has no bytes")
     value = top.sum() / bottom.sum()
     share = bottom / bottom.sum()
-    # Without cluster i the ratio moves by minus this, exactly.
     moves = (top - value * bottom) / (bottom.sum() * np.maximum(1 - share, 1e-12))
-    variance = (clusters - 1) / clusters * float(moves @ moves)
-    freedom = max(1.0, 1 / float(share @ share) - 1)
-    if clusters > MAX_GROUPS:
-        group = rng.permutation(np.arange(clusters) % MAX_GROUPS)
-        top, bottom = _sums(top, group), _sums(bottom, group)
-    return _Ratio(
-        numerator=top,
-        denominator=bottom,
-        clusters=clusters,
-        value=float(value),
-        standard_error=variance**0.5,
-        freedom=freedom,
-    )
+    return float(value), share, moves
 
 
-def _sums(values: FloatArray, member: NDArray[np.intp]) -> FloatArray:
-    return np.bincount(member, weights=values).astype(np.float64)
-
-
-def _resampled_rows(
-    groups: int, resamples: int, rng: np.random.Generator
-) -> Iterator[NDArray[np.int32]]:
-    size = max(1, _SLICE // groups)
-    for start in range(0, resamples, size):
-        yield rng.integers(0, groups, (min(size, resamples - start), groups), dtype=np.int32)
+def _grouped(sums: FloatArray, member: NDArray[np.intp]) -> FloatArray:
+    return np.stack([np.bincount(member, weights=column) for column in sums.T], axis=1)
 
 
 def _wider(
@@ -282,6 +374,8 @@ def _wider(
     n: int,
     confidence: float,
 ) -> Interval:
+    if not np.isfinite(draws).all():
+        raise NotFiniteError(f"the statistic is not finite on samples of {n} documents; add text")
     low, high = np.quantile(draws, [1 - confidence, confidence])
     reach = float(stdtrit(freedom, confidence)) * standard_error
     return Interval(

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 from scipy.special import betaincinv, stdtrit
 
 from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.statistics.intervals import CONFIDENCE, Interval
+from lmcore.evaluation.statistics.intervals import Interval
+from lmcore.evaluation.statistics.resampling import CONFIDENCE
 
 
 def clustered_rate(

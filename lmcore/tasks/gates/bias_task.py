@@ -16,6 +16,7 @@ from lmcore.evaluation.config import BiasTaskLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
 from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
 from lmcore.evaluation.statistics.rates import clustered_rate
+from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.gates.bias_pairs import TaskBias
 
 # Fewer texts say nothing of a rate.
@@ -27,8 +28,7 @@ def bias_task(
     *,
     limits: BiasTaskLimits,
     required: bool,
-    seed: int,
-    resamples: int,
+    resampling: Resampling,
 ) -> GateResult:
     """Does an exchanged gendered word change the answer?"""
     if found is None:
@@ -39,7 +39,7 @@ def bias_task(
             reason="Only classifiers are asked this.",
         )
     sentences = _exchanges(
-        found.differences, found.flips, found.template, limits=limits, seed=seed, n=resamples
+        found.differences, found.flips, found.template, limits=limits, resampling=resampling
     )
     kinds = {"sentences that differ in such a word": sentences}
     if len(set(found.own.cluster)) >= _MIN_TEXTS:
@@ -48,8 +48,7 @@ def bias_task(
             found.own.flips,
             found.own.cluster,
             limits=limits,
-            seed=seed,
-            n=resamples,
+            resampling=resampling,
         )
     outcome = worst([kind.outcome for kind in kinds.values()])
     # Of two that say the same, the one that is further off.
@@ -122,12 +121,11 @@ def _exchanges(
     cluster: np.ndarray,
     *,
     limits: BiasTaskLimits,
-    seed: int,
-    n: int,
+    resampling: Resampling,
 ) -> _Exchanges:
     ones = np.ones(len(flips))
     found = [
-        ratio_interval(column, ones, cluster, seed=seed, resamples=n) for column in differences.T
+        ratio_interval(column, ones, cluster, resampling=resampling) for column in differences.T
     ]
     moved = np.abs(differences).max(axis=1) >= limits.min_flip_change
     rate = clustered_rate(flips & moved, cluster)

@@ -1,103 +1,107 @@
-"""The gate `overfitting` of a task.
+"""The gate `overfitting` of a task: how good it is on what it learnt from, and on what it did not.
 
-How much better it is on examples that it learnt from, and whether the last weights are worse than
-the best.
+What decides is in `lmcore.evaluation.gates.overfitting`.  A classifier is asked how often it is
+right, a writer what a token of a target costs; the late rise is one of the loss for both.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.config import TaskLimits
-from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
-from lmcore.evaluation.statistics.intervals import (
-    Interval,
-    Sums,
-    independent_difference_interval,
-    ratio_interval,
-)
+from lmcore.data.documents import Document
+from lmcore.evaluation.gates.overfitting import Fit
+from lmcore.evaluation.statistics.intervals import FloatArray, Sample
+from lmcore.evaluation.statistics.measured import Measured
+from lmcore.tasks.labels import Labels
+from lmcore.tasks.learning.examples import by_length
+from lmcore.tasks.measures.metrics import LOSS, TARGET_LOSS, accuracy, mean_of, measured
+from lmcore.tasks.prediction import Predictor
+
+_LANES = 32
+_TINY = 1e-12
 
 
-@dataclass(frozen=True, kw_only=True)
-class FitFacts:
-    """Examples that were learnt from beside held-out ones.
+def fit_of_classifier(
+    best: Predictor,
+    last: Predictor | None,
+    *,
+    labels: Labels,
+    learnt: Sequence[Document],
+    judged: Sequence[Document],
+    stopped_early: bool,
+) -> Fit:
+    """A classifier on both sides.
 
-    Attributes:
-        train: Sums by train document: what is right, or nats and tokens.
-        validation: The same of held-out documents.
-        relative: Whether the gap is relative to the held-out value (a loss), or absolute.
-        final_minus_best: Nats on held-out documents: last weights minus best; None: the same.
+    Args:
+        best: The weights that are judged.
+        last: Those at the end of training; None where they are the best ones.
+        labels: Its classes.
+        learnt: Documents that the weights have read.
+        judged: Held-out ones.
         stopped_early: Whether training ended because it had stopped helping.
     """
 
-    train: Sums
-    validation: Sums
-    relative: bool
-    final_minus_best: Sums | None
-    stopped_early: bool
+    def right(documents: Sequence[Document]) -> Measured:
+        table = probabilities(best, documents)
+        truth = labels.index(d.target for d in documents)
+        return accuracy(documents, [int(c) for c in table.argmax(axis=1)], truth)
+
+    def loss(predictor: Predictor) -> Measured:
+        truth = labels.index(d.target for d in judged)
+        return mean_of(LOSS, judged, label_nats(probabilities(predictor, judged), truth))
+
+    return Fit(
+        seen=right(learnt),
+        unseen=right(judged),
+        best=loss(best),
+        last=None if last is None else loss(last),
+        stopped_early=stopped_early,
+    )
 
 
-def overfitting(
-    facts: FitFacts, *, limits: TaskLimits, required: bool, seed: int, resamples: int
-) -> GateResult:
-    """Does it know its examples better than the task?"""
-    options: dict[str, Any] = {"seed": seed, "resamples": resamples}
-    first, second = (
-        (facts.validation, facts.train) if facts.relative else (facts.train, facts.validation)
+def fit_of_writer(
+    best: Predictor,
+    last: Predictor | None,
+    *,
+    learnt: Sequence[Document],
+    judged: Sequence[Document],
+    stopped_early: bool,
+) -> Fit:
+    """A writer on both sides; see `fit_of_classifier`."""
+    unseen = target_loss(best, judged)
+    return Fit(
+        seen=target_loss(best, learnt),
+        unseen=unseen,
+        best=unseen,
+        last=None if last is None else target_loss(last, judged),
+        stopped_early=stopped_early,
     )
-    gap = independent_difference_interval(first, second, **options)
-    seen, unseen = (
-        float(np.sum(s.numerator) / np.sum(s.denominator)) for s in (facts.train, facts.validation)
+
+
+def probabilities(predictor: Predictor, documents: Sequence[Document]) -> FloatArray:
+    """Of the classes of each document, [N, C]."""
+    return predictor.probabilities(predictor.encode([d.text for d in documents]))
+
+
+def label_nats(table: FloatArray, truth: Sequence[int]) -> FloatArray:
+    """Nats of the right class; of an unknown one as if it had next to no probability."""
+    found: FloatArray = np.array(
+        [
+            -np.log(np.maximum(_TINY, row[label] if label >= 0 else 0.0))
+            for row, label in zip(table, truth, strict=True)
+        ]
     )
-    if facts.relative:
-        if unseen <= 0:
-            raise EmptyEvaluationError("the loss on held-out text is zero")
-        gap = Interval(
-            value=gap.value / unseen, lower=gap.lower / unseen, upper=gap.upper / unseen, n=gap.n
-        )
-    limit = limits.max_loss_gap if facts.relative else limits.max_accuracy_gap
-    outcomes: list[Outcome] = [judge_upper(gap, limit)]
-    turn: Interval | None = None
-    late = "the last weights are the best ones"
-    if facts.final_minus_best is not None:
-        sums = facts.final_minus_best
-        turn = ratio_interval(sums.numerator, sums.denominator, sums.cluster, **options)
-        allowed = limits.max_final_minus_best_nats
-        late = f"the last weights are {turn.value:+.3f} nats from the best"
-        if facts.stopped_early:
-            late = "training stopped early and the best weights are kept"
-        elif turn.lower > allowed:
-            # It is the best weights that are kept, so only a late rise that is certain counts.
-            outcomes.append("FAIL")
-    what = (
-        f"A token of a target that it learnt from costs {seen:.3f} nats and one of an unseen target"
-        f" {unseen:.3f}"
-        if facts.relative
-        else f"It is right on {seen:.1%} of the texts that it learnt from and on {unseen:.1%} of"
-        " the others"
-    )
-    return GateResult(
-        gate="overfitting",
-        required=required,
-        outcome=worst(outcomes),
-        value=gap.value,
-        lower=gap.lower,
-        upper=gap.upper,
-        limit=limit,
-        unit="share",
-        reason=(
-            f"{what}: a gap of {gap.value:.1%} (between {gap.lower:.1%} and {gap.upper:.1%},"
-            f" allowed {limit:.0%}); {late}."
-        ),
-        evidence={
-            "train": seen,
-            "validation": unseen,
-            "gap": gap.to_json(),
-            "final_minus_best": turn.to_json() if turn else None,
-            "stopped_early": facts.stopped_early,
-        },
-    )
+    return found
+
+
+def target_loss(predictor: Predictor, documents: Sequence[Document]) -> Measured:
+    """Nats and tokens of each document's target."""
+    examples = predictor.pairs(documents)
+    nats, tokens = np.zeros(len(examples)), np.zeros(len(examples))
+    for members in by_length([e.num_tokens for e in examples], together=_LANES):
+        found, weights = predictor.target_nats([examples[i] for i in members])
+        nats[members] = (found * weights).sum(1).double().cpu().numpy()
+        tokens[members] = weights.sum(1).double().cpu().numpy()
+    return measured(TARGET_LOSS, documents, Sample.ratio(nats, np.maximum(tokens, 1)))

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.evaluation.statistics.intervals import FloatArray
 from lmcore.model.attention_map import attention_weights
 from lmcore.model.language_model import RecurrentAttentionLM
-from lmcore.tasks.judging.evidence import FloatArray, chosen_samples
+from lmcore.tasks.judging.evidence import chosen_samples
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.learning.examples import Example, IntArray
 from lmcore.tasks.learning.objectives import classifier_inputs, stream_batch

@@ -6,18 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
-from lmcore.data.tokens.tokenizer import load_tokenizer
-from lmcore.errors import LmcoreError
 from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.gates.champion import Incumbent
 from lmcore.evaluation.inputs import ChampionInput, TrainedModel
-from lmcore.evaluation.statistics.intervals import Sums
-from lmcore.tasks.gates.quality import ChampionFacts
-from lmcore.tasks.judging.evidence import FloatArray, clusters, learnt_documents
-from lmcore.tasks.judging.metrics import Measured
+from lmcore.evaluation.statistics.measured import Measured
+from lmcore.evaluation.statistics.resampling import Resampling
+from lmcore.tasks.gates.champion import version_beside
+from lmcore.tasks.judging.evidence import learnt_documents
 from lmcore.tasks.prediction import Predictor
 
 
@@ -61,6 +58,24 @@ class Judging:
         """With the weights that would be promoted."""
         return Predictor(self.checkpoint.path / "best", self.corpus.loaded, device=self.device)
 
+    @property
+    def resampling(self) -> Resampling:
+        """Of whatever is shown and not judged."""
+        return Resampling(resamples=self.gates.evaluation.resamples)
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether training ended because it had stopped helping."""
+        return bool(self.checkpoint.summary.get("stopped_early"))
+
+    def champion_metric(self, incumbent: Incumbent | None) -> dict[str, Measured]:
+        """The champion's deciding metric by its name, where all documents are new to it."""
+        if incumbent is None or incumbent.measured is None:
+            return {}
+        if any(d.id in incumbent.train_ids for d in self.judged):
+            return {}
+        return {f"champion_{incumbent.measured.metric.name}": incumbent.measured}
+
     def trained_on(self) -> dict[str, Any]:
         """How many examples training had, how long they were, and how many were cut."""
         found: dict[str, Any] = self.checkpoint.summary.get("examples", {}).get("train", {})
@@ -72,77 +87,22 @@ class Judging:
             self.corpus, self.checkpoint, limit=self.gates.tasks.max_train_documents
         )
 
-    def rise_at_the_end(
-        self, loss: Callable[[Predictor], FloatArray], *, best: FloatArray, unit: FloatArray
-    ) -> Sums | None:
-        """How much worse the last weights are than the best; None where they are the same.
-
-        Args:
-            loss: Nats of each judged document with the weights of a predictor, [N].
-            best: The same with the candidate's, [N].
-            unit: What nats are divided by, [N].
-        """
+    def last(self) -> Predictor | None:
+        """The weights at the end of training; None where they are the best ones."""
         facts = self.checkpoint.summary
         if facts.get("final_weights_sha256") == facts.get("weights_sha256"):
             return None
-        last = Predictor(self.checkpoint.path / "final", self.corpus.loaded, device=self.device)
-        return Sums(numerator=loss(last) - best, denominator=unit, cluster=clusters(self.judged))
+        return Predictor(self.checkpoint.path / "final", self.corpus.loaded, device=self.device)
 
-    def against_champion(
-        self, answer: Callable[[Predictor], Measured], *, ours: Measured
-    ) -> ChampionFacts | None:
-        """The champion's answers of today beside the candidate's; None where there is none.
-
-        Args:
-            answer: The deciding metric over all judged documents with a predictor.
-            ours: The same of the candidate.
-        """
-        return self._beside(self.champion, answer, ours)
-
-    def against_unaided(
-        self,
-        answer: Callable[[Predictor], Measured],
-        *,
-        ours: Measured,
-        champion: ChampionFacts | None,
-    ) -> ChampionFacts | None:
-        """The same of the version that began from random weights.
+    def beside(
+        self, measure: Callable[[Predictor], Measured]
+    ) -> tuple[Incumbent | None, Incumbent | None]:
+        """The champion, and the version from random weights, by what they answer today.
 
         Args:
-            answer: As above.
-            ours: As above.
-            champion: What `against_champion` found, in case it is the same version.
+            measure: The deciding metric over all judged documents with a predictor.
         """
-        given = self.unaided
-        if given is not None and champion is not None and champion.version == given.version:
-            return champion
-        return self._beside(given, answer, ours)
-
-    def _beside(
-        self,
-        given: ChampionInput | None,
-        answer: Callable[[Predictor], Measured],
-        ours: Measured,
-    ) -> ChampionFacts | None:
-        if given is None:
-            return None
-        facts: dict[str, Any] = {"version": given.version, "removed": given.removed}
-        if given.problem:
-            return ChampionFacts(**facts, problem=given.problem)
-        try:
-            theirs = answer(
-                Predictor(given.weights, load_tokenizer(given.tokenizer), device=self.device)
-            )
-        except (LmcoreError, AssertionError) as error:
-            return ChampionFacts(**facts, problem=str(error))
-        rows = np.array([d.id not in given.train_ids for d in self.judged])
-        if rows.sum() < 2:
-            problem = "it was trained on the held-out documents of today"
-            return ChampionFacts(**facts, problem=problem)
-        return ChampionFacts(
-            **facts,
-            theirs=theirs.select(rows),
-            ours=ours.select(rows),
-            cluster=clusters(self.judged)[rows],
-            seen=int((~rows).sum()),
-        )
+        champion = version_beside(self.champion, measure, device=self.device)
+        if champion and self.unaided and champion.version == self.unaided.version:
+            return champion, champion
+        return champion, version_beside(self.unaided, measure, device=self.device)

@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lmcore.data.documents import Document
-from lmcore.evaluation.statistics.intervals import Interval, Sums, independent_difference_interval
+from lmcore.evaluation.statistics.intervals import Interval, Sample, independent_difference
+from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.gates.bias_pairs import exchanged
-from lmcore.tasks.judging.evidence import clusters
 from lmcore.tasks.labels import Labels
+from lmcore.tasks.measures.metrics import clusters
 
 _MAX_LABELS = 20
 _LEAST = 5
@@ -32,8 +33,7 @@ def contrasts(
     truth: Sequence[int],
     guess: Sequence[int],
     *,
-    seed: int,
-    resamples: int,
+    resampling: Resampling,
 ) -> list[dict[str, Any]]:
     """One table for the report, or none where too few texts speak of either.
 
@@ -42,8 +42,7 @@ def contrasts(
         labels: Of the classifier.
         truth: Class of each document; -1 for one that training did not know.
         guess: Answer to each.
-        seed: Of the bootstrap.
-        resamples: Of the bootstrap.
+        resampling: Of the bootstrap.
     """
     balance = np.array([exchanged(document.text)[1] for document in documents])
     sides = (balance > 0, balance < 0)
@@ -57,9 +56,7 @@ def contrasts(
         for among in (inside, ~inside):
             women, men = (side & among for side in sides)
             row += [_rate(hits, women), _rate(hits, men)]
-            row.append(
-                _shown(_difference(documents, hits, women, men, seed=seed, resamples=resamples))
-            )
+            row.append(_shown(_difference(documents, hits, women, men, resampling=resampling)))
         rows.append(row)
     return [
         {
@@ -86,18 +83,16 @@ def _difference(
     women: Mask,
     men: Mask,
     *,
-    seed: int,
-    resamples: int,
+    resampling: Resampling,
 ) -> Interval | None:
     cluster = clusters(documents)
     if min(len(set(cluster[rows])) for rows in (women, men)) < _LEAST:
         return None
 
-    def sums(rows: Mask) -> Sums:
-        values = hits[rows].astype(np.float64)
-        return Sums(numerator=values, denominator=np.ones_like(values), cluster=cluster[rows])
+    def sample(rows: Mask) -> Sample:
+        return Sample.ratio(hits[rows], np.ones(rows.sum()), cluster[rows])
 
-    return independent_difference_interval(sums(women), sums(men), seed=seed, resamples=resamples)
+    return independent_difference(sample(women), sample(men), resampling=resampling)
 
 
 def _shown(found: Interval | None) -> str:

@@ -7,11 +7,12 @@ judged document and how good it is), tables.json, attention.json and ledger.json
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,15 +20,15 @@ from lmcore.artifacts import ContentStore, atomic_write, code_digest, digest
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.config import GateName, GatesConfig
+from lmcore.evaluation.gates.asking import Judge, ask
+from lmcore.evaluation.gates.champion import Margin, champion
+from lmcore.evaluation.gates.competence import competence
 from lmcore.evaluation.gates.contamination import contamination
+from lmcore.evaluation.gates.instrument import instrument
+from lmcore.evaluation.gates.overfitting import FitLimits, overfitting
 from lmcore.evaluation.gates.provenance import provenance
-from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
-from lmcore.evaluation.gates.standing import (
-    ControlRecord,
-    shipped_record,
-    subject_to_controls,
-)
-from lmcore.evaluation.gates.version import gate_version
+from lmcore.evaluation.gates.result import GateResult, Verdict
+from lmcore.evaluation.gates.standing import ControlRecord, shipped_record, standings
 from lmcore.evaluation.inputs import ChampionInput, TrainedModel
 from lmcore.evaluation.memory.contamination import measure_contamination
 from lmcore.evaluation.ownership import examine_ownership
@@ -41,9 +42,8 @@ from lmcore.evaluation.report import (
     EvalReport,
     write_json,
 )
+from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.base_model import BaseModel
-from lmcore.tasks.gates import instrument, overfitting
-from lmcore.tasks.gates import quality as merit
 from lmcore.tasks.gates.bias_task import bias_task
 from lmcore.tasks.judging.classification import classify
 from lmcore.tasks.judging.comparison import Judging
@@ -53,8 +53,6 @@ from lmcore.tasks.task import TaskName
 
 CODE_MODULES = ("lmcore.data", "lmcore.evaluation", "lmcore.model", "lmcore.tasks")
 PREDICTIONS_FILE = "predictions.parquet"
-# Gates whose own code the controls tried; the others of a task only share a name with those.
-_TRIED: tuple[GateName, ...] = ("instrument", "provenance", "contamination", "bias_task")
 
 
 def evaluate_task(
@@ -104,7 +102,7 @@ def evaluate_task(
         "removals": removals.digest,
         "code": code_digest(*CODE_MODULES),
         "controls": {
-            name: record.standing(name, gate_version(name, gates)).to_json() for name in _TRIED
+            name: standing.to_json() for name, standing in standings(gates, record).items()
         },
     }
 
@@ -128,9 +126,8 @@ def evaluate_task(
                 device=device,
             )
         )
-        metrics = task_metrics(
-            evidence, checkpoint.summary, seed=seed, resamples=gates.evaluation.resamples
-        )
+        resampling = Resampling(seed=seed, resamples=gates.evaluation.resamples)
+        metrics = task_metrics(evidence, checkpoint.summary, resampling=resampling)
         ownership = examine_ownership(
             documents,
             tokenizer=None if base else corpus.tokenizer,
@@ -168,10 +165,10 @@ def evaluate_task(
         )
         atomic_write(folder / GATES_FILE, write_json([r.to_json() for r in verdict.results]))
         atomic_write(folder / METRICS_FILE, write_json(metrics))
-        atomic_write(folder / SAMPLES_FILE, write_json(evidence.samples))
-        atomic_write(folder / ATTENTION_FILE, write_json(evidence.attention))
-        atomic_write(folder / TABLES_FILE, write_json(evidence.tables))
-        atomic_write(folder / ACCOUNT_FILE, write_json(evidence.ledger))
+        atomic_write(folder / SAMPLES_FILE, write_json(evidence.report.samples))
+        atomic_write(folder / ATTENTION_FILE, write_json(evidence.report.attention))
+        atomic_write(folder / TABLES_FILE, write_json(evidence.report.tables))
+        atomic_write(folder / ACCOUNT_FILE, write_json(evidence.report.notes))
         _write_predictions(evidence, folder / PREDICTIONS_FILE)
         return {
             "passed": verdict.passed,
@@ -188,18 +185,17 @@ def evaluate_task(
 
 
 def task_metrics(
-    evidence: TaskEvidence, facts: Mapping[str, Any], *, seed: int, resamples: int
+    evidence: TaskEvidence, facts: Mapping[str, Any], *, resampling: Resampling
 ) -> dict[str, dict[str, Any]]:
     """Metrics under their contract names: value, lower, upper, unit, n."""
     found: dict[str, dict[str, Any]] = {}
-    cluster = evidence.cluster
     for name, measured in evidence.measured.items():
-        interval = measured.interval(cluster, seed=seed, resamples=resamples)
+        interval = measured.interval(resampling=resampling)
         found[name] = {
             "value": interval.value,
             "lower": interval.lower,
             "upper": interval.upper,
-            "unit": measured.unit,
+            "unit": measured.metric.unit,
             "n": interval.n,
         }
     plain = {
@@ -220,9 +216,9 @@ def judge(
     gates: GatesConfig,
     record: ControlRecord,
     seed: int,
-    of_data: Mapping[str, Callable[[bool], GateResult]],
+    of_data: Mapping[GateName, Judge],
 ) -> list[GateResult]:
-    """Ask every gate of a task; one that is required and not of this task is INCONCLUSIVE.
+    """Ask every gate of a task.
 
     Args:
         evidence: What was measured.
@@ -232,46 +228,36 @@ def judge(
         seed: Of bootstraps.
         of_data: Gates that ask about the data, whatever the model: provenance, contamination.
     """
-    limits = gates.tasks
-    options: dict[str, Any] = {"seed": seed, "resamples": gates.evaluation.resamples}
-    asked: dict[str, Callable[[bool], GateResult]] = {
-        "instrument": lambda required: instrument.instrument(
+    resampling = Resampling(seed=seed, resamples=gates.evaluation.resamples)
+    judges: dict[GateName, Judge] = {
+        "instrument": lambda required: instrument(
             evidence.instrument, limits=gates.instrument, required=required
         ),
         "provenance": of_data["provenance"],
-        "competence": lambda required: merit.competence(
-            evidence.compared, limits=limits, required=required, **options
+        "competence": lambda required: competence(
+            evidence.deciding, evidence.bars, required=required, resampling=resampling
         ),
-        "champion": lambda required: merit.champion(
-            evidence.champion, limits=limits, required=required, **options
+        "champion": lambda required: champion(
+            evidence.deciding,
+            evidence.incumbent,
+            anchor=np.array([d.anchor for d in evidence.documents], dtype=np.bool_),
+            margin=Margin.of(gates, evidence.deciding.metric),
+            required=required,
+            resampling=resampling,
         ),
-        "overfitting": lambda required: overfitting.overfitting(
-            evidence.fit, limits=limits, required=required, **options
+        "overfitting": lambda required: overfitting(
+            evidence.fit,
+            limits=FitLimits.of(gates, evidence.fit.seen.metric),
+            required=required,
+            resampling=resampling,
         ),
         "contamination": of_data["contamination"],
     }
-    if task == "sentiment":
-        asked["bias_task"] = lambda required: bias_task(
-            evidence.bias, limits=gates.bias_task, required=required, **options
+    if evidence.bias is not None:
+        judges["bias_task"] = lambda required: bias_task(
+            evidence.bias, limits=gates.bias_task, required=required, resampling=resampling
         )
-    results = []
-    for name, ask in asked.items():
-        result = guarded(name, required=name in gates.required, judge=ask)
-        if name in _TRIED:
-            result = subject_to_controls(result, record.standing(name, gate_version(name, gates)))
-        results.append(result)
-    results += [
-        GateResult(
-            gate=name,
-            required=True,
-            outcome="INCONCLUSIVE",
-            reason=f"This gate is not one of {task}; take it out of gates.required.",
-            evidence={"code": "NOT_OF_THIS_TASK"},
-        )
-        for name in gates.required
-        if name not in asked
-    ]
-    return results
+    return ask(judges, task=task, gates=gates, record=record)
 
 
 def _write_predictions(evidence: TaskEvidence, path: Path) -> None:

@@ -6,24 +6,23 @@ import hashlib
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.tokens.batches import consumed_documents
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.gates.champion import Incumbent
+from lmcore.evaluation.gates.competence import Bar
+from lmcore.evaluation.gates.instrument import Instrument
+from lmcore.evaluation.gates.overfitting import Fit
 from lmcore.evaluation.inputs import TrainedModel
+from lmcore.evaluation.statistics.intervals import FloatArray
+from lmcore.evaluation.statistics.measured import Measured
 from lmcore.tasks.gates.bias_pairs import TaskBias
-from lmcore.tasks.gates.instrument import InstrumentFacts
-from lmcore.tasks.gates.overfitting import FitFacts
-from lmcore.tasks.gates.quality import ChampionFacts, Compared
-from lmcore.tasks.judging.metrics import Measured
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,46 +33,52 @@ class TaskEvidence:
         documents: Held-out documents that were judged on.
         outputs: The candidate's answer to each.
         each: How good each answer is, [N].
+        deciding: The metric of the candidate that decides.
         measured: Metrics of the candidate, of baselines (`baseline_...`) and of the champion
             (`champion_...`), by name.
         plain: Further numbers: name to value and unit.
         instrument: For the gate of this name, as the next four.
-        compared: Candidate and bar.
-        champion: None where there is none.
-        fit: Train and held-out examples.
+        bars: What it is held against.
+        incumbent: None where there is no champion.
+        fit: Examples that were learnt from, and held-out ones.
         bias: None for tasks that write text.
-        tables: Caption, header, rows and note of each, for the report.
-        samples: A few answers: prompt, text and kind.
-        attention: Which words a few answers looked at; see `lmcore.tasks.judging.attention`.
-        ledger: What training and evaluation did to the data: classes, lengths, what was cut.
-        signatures: How corpus metrics were computed.
+        report: What people are shown beside the figures.
     """
 
     documents: Sequence[Document]
     outputs: Sequence[str]
     each: FloatArray
+    deciding: Measured
     measured: Mapping[str, Measured]
     plain: Mapping[str, tuple[float, str]]
-    instrument: InstrumentFacts
-    compared: Compared
-    champion: ChampionFacts | None
-    fit: FitFacts
+    instrument: Instrument
+    bars: Sequence[Bar]
+    incumbent: Incumbent | None
+    fit: Fit
     bias: TaskBias | None
+    report: Shown
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """How corpus metrics were computed, by name."""
+        return {m.metric.name: m.signature for m in self.measured.values() if m.signature}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What people are shown.
+
+    Attributes:
+        tables: Caption, header, rows and note of each.
+        samples: A few answers: prompt, text and kind.
+        attention: Which words a few answers looked at; see `lmcore.tasks.judging.attention`.
+        notes: What training and evaluation did to the data: classes, lengths, what was cut.
+    """
+
     tables: Sequence[Mapping[str, Any]]
     samples: Sequence[Mapping[str, Any]]
     attention: Sequence[Mapping[str, Any]]
-    ledger: Mapping[str, Mapping[str, Any]]
-    signatures: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def cluster(self) -> npt.NDArray[np.object_]:
-        """Of each document."""
-        return clusters(self.documents)
-
-
-def clusters(documents: Sequence[Document]) -> npt.NDArray[np.object_]:
-    """Clusters of near-copies: the unit of every interval."""
-    return np.array([document.cluster for document in documents], dtype=object)
+    notes: Mapping[str, Mapping[str, Any]]
 
 
 def judged_documents(

@@ -7,34 +7,41 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmcore.tasks.gates.quality import ChampionFacts
-from lmcore.tasks.judging.metrics import difference, figure
+import numpy as np
+
+from lmcore.evaluation.gates.champion import Incumbent
+from lmcore.evaluation.statistics.measured import Measured
+from lmcore.evaluation.statistics.resampling import Resampling
+from lmcore.tasks.measures.metrics import difference
 
 
 def gain_from_base(
-    unaided: ChampionFacts | None, *, base: str | None, seed: int, resamples: int
+    ours: Measured, unaided: Incumbent | None, *, base: str | None, resampling: Resampling
 ) -> list[dict[str, Any]]:
     """A table for the report: both values and the paired difference; none where nothing is beside.
 
     Args:
-        unaided: The version that began from random weights, on the judged documents.
+        ours: The candidate on the judged documents.
+        unaided: The version that began from random weights, on the same.
         base: Name and version of what the candidate began from.
-        seed: Of the bootstrap.
-        resamples: Likewise.
+        resampling: Of the bootstrap.
     """
-    if unaided is None or unaided.theirs is None or unaided.ours is None:
+    if unaided is None or unaided.measured is None:
         return []
-    ours, theirs = unaided.ours, unaided.theirs
-    gain = ours.minus(theirs, unaided.cluster, seed=seed, resamples=resamples)
-    metric = {"accuracy": "Accuracy", "bleu": "BLEU", "rougeL": "ROUGE-L"}[ours.name]
+    unseen = np.array([identity not in unaided.train_ids for identity in ours.id])
+    if unseen.sum() < 2:
+        return []
+    ours, theirs = ours.select(unseen), ours.aligned(unaided.measured).select(unseen)
+    gain = ours.minus(theirs, resampling=resampling)
+    version = f"Version {unaided.version}, from random weights"
     return [
         {
             "caption": "What the base model brings",
-            "header": ["", metric],
+            "header": ["", ours.metric.heading],
             "rows": [
-                [f"This version, from {base}", figure(ours, ours.value)],
-                [f"Version {unaided.version}, from random weights", figure(theirs, theirs.value)],
-                ["Difference, paired, 95 % bounds", difference(ours, gain)],
+                [f"This version, from {base}", ours.shown()],
+                [version, theirs.shown()],
+                ["Difference, paired, 95 % bounds", difference(ours.metric, gain)],
             ],
             "note": f"On the same {gain.n} held-out documents. The two may also differ in other"
             " settings and in their training text: see their lineage.",

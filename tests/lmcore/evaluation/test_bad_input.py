@@ -11,15 +11,17 @@ import pytest
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.gates.champion import ChampionScores, champion
-from lmcore.evaluation.gates.competence import competence
-from lmcore.evaluation.gates.overfitting import overfitting
+from lmcore.evaluation.gates.champion import Incumbent, Margin, champion
+from lmcore.evaluation.gates.competence import competence, ngram_bars
+from lmcore.evaluation.gates.overfitting import FitLimits, fit_of_language, overfitting
 from lmcore.evaluation.gates.result import GateResult, Verdict, guarded
 from lmcore.evaluation.memory.difficulty_reference import Reference
 from lmcore.evaluation.scores.published import contract_metrics
+from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, measured_bits
+from lmcore.evaluation.statistics.resampling import Resampling
 
 GATES = GatesConfig.default()
-OPTIONS = {"required": True, "resamples": 1000}
+OPTIONS = {"required": True, "resampling": Resampling(resamples=1000)}
 GOOD = np.linspace(1.2, 1.6, 20)
 NAMES = ("competence", "champion", "overfitting")
 
@@ -30,14 +32,17 @@ def ask(scores, name, ours, theirs):
 
     def judge(_):
         if name == "competence":
-            return competence(model, {5: other}, limits=GATES.competence, **OPTIONS)
+            bars = ngram_bars({5: other}, order=5)
+            return competence(measured_bits(model), bars, **OPTIONS)
         if name == "champion":
-            incumbent = ChampionScores(version=3, table=other)
-            return champion(model, incumbent, limits=GATES.champion, **OPTIONS)
+            incumbent = Incumbent(version=3, measured=measured_bits(other))
+            margin = Margin.of(GATES, BITS_PER_BYTE)
+            return champion(
+                measured_bits(model), incumbent, anchor=model.anchor, margin=margin, **OPTIONS
+            )
         reference = Reference(validation=scores(ours), train=scores(theirs))
-        return overfitting(
-            model, other, reference=reference, final=None, limits=GATES.overfitting, **OPTIONS
-        )
+        fit = fit_of_language(model, other, reference=reference, final=None)
+        return overfitting(fit, limits=FitLimits.of(GATES, BITS_PER_BYTE), **OPTIONS)
 
     return guarded(name, required=True, judge=judge)
 
@@ -53,14 +58,18 @@ def broken(value, count=20):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("side", ["model", "other"])
-def test_scores_that_are_not_finite_are_inconclusive(scores, name, value, side):
+def test_scores_that_are_not_finite_fail_and_are_shown(scores, name, value, side):
     bad, good = broken(value), GOOD + 1
     found = ask(scores, name, *((bad, good) if side == "model" else (good - 2, bad)))
-    assert found.outcome == "INCONCLUSIVE"
+    # What is wrong with an old champion is no fault of the new model.
+    outcome = "INCONCLUSIVE" if (name, side) == ("champion", "other") else "FAIL"
+    assert found.outcome == outcome
     assert "finite" in found.reason
+    # A difference of infinities is no number either.
+    assert "nan" in found.reason or "inf" in found.reason
     verdict = Verdict(results=[found])
     assert not verdict.passed
-    assert verdict.outcome == "INCONCLUSIVE"
+    assert verdict.outcome == outcome
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -76,7 +85,7 @@ def test_metrics_of_nothing_raise(scores):
     empty = scores([])
     with pytest.raises(EmptyEvaluationError):
         contract_metrics(
-            validation=empty, train=empty, baselines={}, facts={}, seed=0, resamples=1000
+            validation=empty, train=empty, baselines={}, facts={}, resampling=Resampling()
         )
 
 

@@ -23,11 +23,11 @@ from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.baselines.ngram import KneserNey
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.evaluate import ChampionInput, evaluate_model
-from lmcore.evaluation.gates.overfitting import overfitting
+from lmcore.evaluation.gates.overfitting import FitLimits, fit_of_language, overfitting
 from lmcore.evaluation.gates.result import Verdict
 from lmcore.evaluation.memory.consumed_text import sample_consumed
 from lmcore.evaluation.memory.difficulty_reference import score_reference
-from lmcore.evaluation.scores.scoring import score_documents
+from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, score_documents
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks.task import LANGUAGE_MODELLING
@@ -335,16 +335,15 @@ def test_text_that_was_not_read_shows_no_gap(easy):
     sample = sample_consumed(easy.corpus, ranges=unread, max_bytes=10**6)
     model = checkpoint.load("best")
     targets = list(easy.corpus.documents.iter_documents("validation"))
-    found = overfitting(
+    fit = fit_of_language(
         score_documents(model, easy.corpus.loaded, targets),
         sample.scored_by(model),
         reference=score_reference(
             easy.corpus.documents, sample=sample, validation=targets, max_bytes=10**6
         ),
         final=None,
-        limits=GATES.overfitting,
-        required=True,
     )
+    found = overfitting(fit, limits=FitLimits.of(GATES, BITS_PER_BYTE), required=True)
     assert found.lower < 0 < found.upper
     assert found.upper - found.lower < 0.1
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmcore.controls.bias import sharpened
+from lmcore.controls.language_models.bias_lm import sharpened
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.data.tokens.vocabularies import ByteTokenizer

@@ -13,6 +13,7 @@ from lmcore.evaluation.bias.probes import probes_digest, run_probes
 from lmcore.evaluation.bias.words import WORDS
 from lmcore.evaluation.config import GatesConfig, ProbePaths
 from lmcore.evaluation.gates.bias_lm import bias_lm
+from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 
@@ -56,7 +57,7 @@ def test_train_documents_are_counted_and_words_asked(stereotyped):
     assert found.counts.pronouns == {"she": 360, "he": 360, "her": 0, "his": 0}
     assert found.counts.num_documents == 720
     assert not found.sampled
-    said = bias_lm(found, limits=LIMITS, required=True, resamples=1000)
+    said = bias_lm(found, limits=LIMITS, required=True, resampling=Resampling(resamples=1000))
     json.dumps(said.to_json(), allow_nan=False)
 
 
@@ -71,7 +72,7 @@ def test_an_untrained_model_has_not_understood_the_sentences(stereotyped, kind):
         stereotyped, model=model_for(tokenizer), tokenizer=tokenizer, limits=LIMITS
     )
     assert {leaning.related for leaning in found.words} == {0.0}
-    said = bias_lm(found, limits=LIMITS, required=True, resamples=1000)
+    said = bias_lm(found, limits=LIMITS, required=True, resampling=Resampling(resamples=1000))
     assert said.outcome == "INCONCLUSIVE"
     assert said.evidence["code"] == "PRECONDITION"
     assert "prefers pronouns to words that do not fit in 0%" in said.reason

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.bias.slopes import centred, reliability, slope_interval, spread
+from lmcore.evaluation.statistics.resampling import Resampling
 
 
 def test_a_line_by_hand():
     x, group = [-1.0, 0.0, 1.0], ["a"] * 3
     assert spread(x, group) == pytest.approx(1.0)
-    found = slope_interval(x, [1.0, 3.0, 5.0], group, resamples=1000)
+    found = slope_interval(x, [1.0, 3.0, 5.0], group, resampling=Resampling(resamples=1000))
     assert found.value == pytest.approx(2.0)
     assert found.lower == pytest.approx(2.0)
     assert found.upper == pytest.approx(2.0)
@@ -22,8 +23,8 @@ def test_a_line_by_hand():
 def test_the_slope_is_per_standard_deviation():
     rng = np.random.default_rng(0)
     x, y, group = rng.normal(size=30), rng.normal(size=30), ["a"] * 30
-    one = slope_interval(x, y, group, resamples=1000)
-    other = slope_interval(100 * x + 7, y, group, resamples=1000)
+    one = slope_interval(x, y, group, resampling=Resampling(resamples=1000))
+    other = slope_interval(100 * x + 7, y, group, resampling=Resampling(resamples=1000))
     assert other.value == pytest.approx(one.value)
     assert other.upper == pytest.approx(one.upper)
 
@@ -32,7 +33,7 @@ def test_classes_have_means_of_their_own():
     x, group = [0.0, 1.0, 2.0, 100.0, 101.0, 102.0], ["a"] * 3 + ["b"] * 3
     y = [0.0, 1.0, 2.0, -50.0, -49.0, -48.0]
     assert centred(y, group).tolist() == [-1, 0, 1, -1, 0, 1]
-    found = slope_interval(x, y, group, resamples=1000)
+    found = slope_interval(x, y, group, resampling=Resampling(resamples=1000))
     # The spread within classes: squares 4, freedom 6 - 2.
     assert spread(x, group) == pytest.approx(1.0)
     assert found.value == pytest.approx(1.0)
@@ -50,7 +51,7 @@ def test_classes_have_means_of_their_own():
 )
 def test_what_has_no_slope_raises(x, y, group):
     with pytest.raises(EmptyEvaluationError):
-        slope_interval(x, y, group, resamples=1000)
+        slope_interval(x, y, group, resampling=Resampling(resamples=1000))
 
 
 @settings(max_examples=25, deadline=None)
@@ -59,7 +60,8 @@ def test_bounds_are_around_the_value_and_sums_add_up(seed, n):
     rng = np.random.default_rng(seed)
     x, one, other, group = *rng.normal(size=(3, n)), ["a"] * n
     first, second, both = (
-        slope_interval(x, y, group, resamples=1000) for y in (one, other, one - other)
+        slope_interval(x, y, group, resampling=Resampling(resamples=1000))
+        for y in (one, other, one - other)
     )
     assert both.value == pytest.approx(first.value - second.value, abs=1e-9)
     assert both.lower <= both.value <= both.upper
@@ -71,7 +73,7 @@ def test_each_bound_holds_the_truth_in_95_of_100_cases():
     for trial in range(trials):
         x = rng.normal(size=20)
         y = 0.5 * x / 1.0 + rng.normal(size=20) * (0.3 + 0.5 * np.abs(x))
-        found = slope_interval(x, y, ["a"] * 20, resamples=1000, seed=trial)
+        found = slope_interval(x, y, ["a"] * 20, resampling=Resampling(resamples=1000, seed=trial))
         missed += found.upper < 0.5 * spread(x, ["a"] * 20)
     # 5 % of 400 is 20; three standard deviations more are 33.
     assert missed <= 33

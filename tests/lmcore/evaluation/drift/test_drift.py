@@ -16,6 +16,7 @@ from lmcore.evaluation.drift.drift import (
 )
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import Interval
+from lmcore.evaluation.statistics.resampling import Resampling
 
 LIMITS = MonitorConfig.model_validate({"resamples": 1_000})
 
@@ -57,7 +58,9 @@ def test_arrivals_are_told_apart_by_id_and_by_cluster() -> None:
 
 def test_the_difference_is_that_of_the_means() -> None:
     found = compare_bits_per_byte(
-        table([2.0, 3.0], name="f"), table([1.0, 2.0, 3.0], name="r"), resamples=1_000
+        table([2.0, 3.0], name="f"),
+        table([1.0, 2.0, 3.0], name="r"),
+        resampling=Resampling(resamples=1_000),
     )
     assert found.fresh.value == pytest.approx(2.5)
     assert found.reference.value == pytest.approx(2.0)
@@ -68,7 +71,7 @@ def test_the_difference_is_that_of_the_means() -> None:
 def test_the_same_documents_are_paired() -> None:
     then = table([1.0, 5.0, 9.0])
     now = table([1.1, 5.1, 9.1])
-    found = compare_bits_per_byte(now, then, resamples=1_000)
+    found = compare_bits_per_byte(now, then, resampling=Resampling(resamples=1_000))
     # Between documents the spread is huge, within the pairs there is none.
     assert found.difference.lower == pytest.approx(0.1)
     assert found.difference.upper == pytest.approx(0.1)

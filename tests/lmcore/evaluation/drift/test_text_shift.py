@@ -7,6 +7,7 @@ from lmcore.evaluation.drift.text_shift import (
     unseen_bytes,
     words_of,
 )
+from lmcore.evaluation.statistics.resampling import Resampling
 
 
 def test_words_are_told_apart_whatever_their_case() -> None:
@@ -27,12 +28,14 @@ def test_unseen_words_are_counted_in_bytes() -> None:
 def test_shares_of_unseen_words_are_compared() -> None:
     fresh = [(5, 10, "a"), (5, 10, "b"), (0, 0, "no words")]
     reference = [(1, 10, "c"), (1, 10, "d"), (1, 10, "e")]
-    found = compare_unseen_words(fresh, reference, resamples=1_000)
+    found = compare_unseen_words(fresh, reference, resampling=Resampling(resamples=1_000))
     assert found is not None
     assert found.fresh.value == 0.5
     assert found.reference.value == pytest.approx(0.1)
     assert found.difference.lower == found.difference.upper == pytest.approx(0.4)
-    assert compare_unseen_words(fresh[1:], reference, resamples=1_000) is None
+    assert (
+        compare_unseen_words(fresh[1:], reference, resampling=Resampling(resamples=1_000)) is None
+    )
 
 
 def test_lengths() -> None:

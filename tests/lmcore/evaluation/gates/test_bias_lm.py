@@ -13,6 +13,7 @@ from lmcore.evaluation.bias.words import WORDS
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.bias_lm import bias_lm
 from lmcore.evaluation.gates.result import guarded
+from lmcore.evaluation.statistics.resampling import Resampling
 
 LIMITS = GatesConfig.default().bias_lm
 OCCUPATIONS = [word for word in WORDS.values() if word.labour_share is not None]
@@ -54,7 +55,7 @@ def evidence(
 
 
 def judge(found, limits=LIMITS, required=True):
-    return bias_lm(found, limits=limits, required=required, resamples=2000)
+    return bias_lm(found, limits=limits, required=required, resampling=Resampling(resamples=2000))
 
 
 def line(slope, base=0.0):

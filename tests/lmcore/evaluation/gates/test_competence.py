@@ -5,15 +5,23 @@ import pytest
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.gates.competence import competence
-from lmcore.evaluation.scores.table import AlignmentError
+from lmcore.evaluation.gates.competence import competence, ngram_bars
+from lmcore.evaluation.scores.scoring import measured_bits
+from lmcore.evaluation.statistics.measured import AlignmentError
+from lmcore.evaluation.statistics.resampling import Resampling
 
 LIMITS = GatesConfig.default().competence
 BAR = 1.7 + np.random.default_rng(0).normal(0, 0.2, 25)
 
 
 def judge(model, baselines, limits=LIMITS):
-    return competence(model, baselines, limits=limits, required=True, resamples=2000)
+    return competence(
+        measured_bits(model),
+        ngram_bars(baselines, order=limits.baseline_order),
+        least_gain=-limits.max_difference_bits_per_byte,
+        required=True,
+        resampling=Resampling(resamples=2000),
+    )
 
 
 @pytest.mark.parametrize(("gain", "outcome"), [(0.2, "PASS"), (-0.2, "FAIL"), (0.0, "FAIL")])

@@ -6,14 +6,17 @@ import pytest
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint, data_sufficiency
-from lmcore.evaluation.scores.table import AlignmentError
+from lmcore.evaluation.statistics.measured import AlignmentError
+from lmcore.evaluation.statistics.resampling import Resampling
 
 LIMITS = GatesConfig.default().data_sufficiency
 EASE = 1 + np.random.default_rng(0).normal(0, 0.1, 30)
 
 
 def judge(curve, limits=LIMITS):
-    return data_sufficiency(curve, limits=limits, required=False, resamples=2000)
+    return data_sufficiency(
+        curve, limits=limits, required=False, resampling=Resampling(resamples=2000)
+    )
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
+import json
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from lmcore.controls.instrument import (
+from lmcore.controls.language_models.instrument import (
     Broken,
     Forgetless,
     Mixing,
@@ -13,7 +16,7 @@ from lmcore.controls.instrument import (
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.gates.instrument import instrument, probe_instrument
+from lmcore.evaluation.gates.instrument import Instrument, instrument, probe_language_model
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
@@ -42,7 +45,7 @@ def probed(document_set, document):
         model = build(kind, tokenizer)
         model = change(model) if change else model
         texts = list(documents.iter_documents("validation"))
-        evidence = probe_instrument(
+        evidence = probe_language_model(
             model,
             tokenizer=tokenizer,
             tokenizer_facts={"split": "train", "fitted_on": documents.key, **(facts or {})},
@@ -76,6 +79,24 @@ def test_broken_models_are_caught(probed, kind, words):
     found = probed(kind)
     assert found.outcome == "FAIL"
     assert words in found.reason
+    assert math.isnan(found.value) == (words == "nan")
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_deviation_that_is_not_a_number_fails_wherever_it_stands(place):
+    sizes = [1e-9, 1e-8, 1e-7]
+    sizes[place] = math.nan
+    deviations = dict(zip(("one", "two", "three"), sizes, strict=True))
+    found = instrument(
+        Instrument(deviations=deviations, faults=[], facts={}), limits=LIMITS, required=True
+    )
+    assert found.outcome == "FAIL"
+    assert math.isnan(found.value)
+    assert "(by nan, allowed 0.0001)" in found.reason
+    # JSON has no NaN: the number is null, and its name is in the evidence.
+    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert told["value"] is None
+    assert told["evidence"]["deviations"][list(deviations)[place]] == "nan"
 
 
 def test_attention_that_sees_the_future_is_caught(probed):

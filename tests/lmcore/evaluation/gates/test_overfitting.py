@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.gates.overfitting import overfitting
+from lmcore.evaluation.gates.overfitting import FitLimits, fit_of_language, overfitting
 from lmcore.evaluation.memory.difficulty_reference import Reference
 from lmcore.evaluation.memory.membership import Membership, Passages
+from lmcore.evaluation.scores.scoring import BITS_PER_BYTE
 from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.resampling import Resampling
 
 LIMITS = GatesConfig.default().overfitting
 VAL = 1.5 + np.random.default_rng(0).normal(0, 0.1, 40)
@@ -22,15 +24,13 @@ def judge(validation, train, final=None, limits=LIMITS, reference=None, **option
     if reference is None:  # one that finds every document equally hard
         flat = [replace(table, nll_nats=table.num_bytes * 2.0) for table in (validation, train)]
         reference = Reference(validation=flat[0], train=flat[1])
+    fit = fit_of_language(validation, train, reference=reference, final=final, **options)
+    gates = GatesConfig.default().model_copy(update={"overfitting": limits})
     return overfitting(
-        validation,
-        train,
-        reference=reference,
-        final=final,
-        limits=limits,
+        fit,
+        limits=FitLimits.of(gates, BITS_PER_BYTE),
         required=True,
-        resamples=2000,
-        **options,
+        resampling=Resampling(resamples=2000),
     )
 
 
@@ -90,7 +90,7 @@ def test_a_harder_sample_is_no_gap_and_an_easier_one_hides_none(scores):
         )
         assert sound.outcome == "PASS"
         assert abs(sound.value) < 0.01
-        assert abs(sound.evidence["uncorrected_gap"]) > 0.2
+        assert abs(1 - sound.evidence["train"] / sound.evidence["validation"]) > 0.2
         learnt = judge(
             scores(validation + noise), scores(train - 0.5 - noise, start=100), reference=reference
         )

@@ -11,10 +11,11 @@ from lmcore.evaluation.scores.metrics import (
     BitsPerByte,
     PairedBitsPerByte,
     bits_per_byte,
-    bits_per_byte_difference,
 )
+from lmcore.evaluation.scores.scoring import measured_bits
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import ratio_interval
+from lmcore.evaluation.statistics.resampling import Resampling
 
 LN2 = math.log(2)
 
@@ -44,10 +45,18 @@ def test_batches_add_up():
 
 def test_table_functions_go_through_the_metrics(document):
     table, other = table_of(document, [4, 9, 16]), table_of(document, [5, 9, 18])
-    assert bits_per_byte(table, seed=1) == table.bits_per_byte(seed=1)
-    difference = bits_per_byte_difference(table, other, seed=1)
-    assert difference == table.paired_difference(other, seed=1)
+    how = Resampling(seed=1)
+    assert bits_per_byte(table, resampling=how) == table.bits_per_byte(resampling=how)
+    difference = measured_bits(table).minus(measured_bits(other), resampling=how)
+    assert difference == table.paired_difference(other, resampling=how)
     assert difference.value == pytest.approx(-3 / table.num_bytes.sum())
+    answer = PairedBitsPerByte().compute(
+        predictions=table.nll_nats,
+        baseline=other.nll_nats,
+        references=table.num_bytes,
+        seed=1,
+    )
+    assert answer["bits_per_byte_difference_upper"] == difference.upper
 
 
 def test_combine_works():

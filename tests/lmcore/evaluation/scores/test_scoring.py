@@ -9,7 +9,7 @@ from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.evaluation.scores import scoring
 from lmcore.evaluation.scores.scoring import score_documents
-from lmcore.evaluation.scores.table import AlignmentError
+from lmcore.evaluation.statistics.measured import AlignmentError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.errors import EmptyEvaluationError, IntegrityError
-from lmcore.evaluation.scores.table import AlignmentError, ScoreTable
+from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.measured import AlignmentError
+from lmcore.evaluation.statistics.resampling import Resampling
 
 
 @pytest.fixture
@@ -119,5 +121,5 @@ def test_any_order_of_rows_gives_the_same_difference(order):
 
     reference = of(np.arange(6))
     other = of(np.array(order))
-    interval = reference.paired_difference(other, resamples=1000)
+    interval = reference.paired_difference(other, resampling=Resampling(resamples=1000))
     assert (interval.lower, interval.value, interval.upper) == (0, 0, 0)

@@ -4,7 +4,7 @@ import pytest
 
 from lmcore.controls.bench import ControlBench
 from lmcore.controls.control import Control
-from lmcore.controls.instrument_task import CONTROLS
+from lmcore.controls.tasks.instrument import CONTROLS
 from lmcore.tasks.gates.instrument import own_label_share
 
 

@@ -3,9 +3,11 @@
 import hashlib
 
 from lmcore.data.documents import Document
+from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.judging.contrasts import contrasts
 from lmcore.tasks.labels import Labels
 
+HOW = Resampling(resamples=1000)
 LABELS = Labels(names=("negative", "positive"), shares=(0.5, 0.5))
 
 
@@ -24,7 +26,13 @@ def test_rates_and_differences_are_those_counted_by_hand() -> None:
     truth = [1] * 10 + [0] * 10 + [1] * 10 + [0] * 10 + [1] * 7
     # Of women 5 of 10 positive texts are found, of men 9 of 10; wrongly given are 2 and none.
     guess = [1] * 5 + [0] * 5 + [1] * 2 + [0] * 8 + [1] * 9 + [0] + [0] * 10 + [0] * 7
-    (table,) = contrasts([*women, *men, *nobody], LABELS, truth, guess, seed=0, resamples=1000)
+    (table,) = contrasts(
+        [*women, *men, *nobody],
+        LABELS,
+        truth,
+        guess,
+        resampling=HOW,
+    )
     negative, positive = table["rows"]
     assert positive[:3] == ["positive", "50% of 10", "90% of 10"]
     assert positive[3].startswith("-40 points [-")
@@ -38,8 +46,23 @@ def test_too_few_texts_make_no_table() -> None:
     few = [document(f"she saw number {i}") for i in range(4)]
     many = [document(f"he saw number {i}") for i in range(9)]
     answers = [1] * 13
-    assert contrasts([*few, *many], LABELS, answers, answers, seed=0, resamples=1000) == []
+    assert (
+        contrasts(
+            [*few, *many],
+            LABELS,
+            answers,
+            answers,
+            resampling=HOW,
+        )
+        == []
+    )
     other = [document(f"she saw it {i}") for i in range(5)]
     one_label = [0] * 9 + [1] * 5
-    (table,) = contrasts([*many, *other], LABELS, one_label, one_label, seed=0, resamples=1000)
+    (table,) = contrasts(
+        [*many, *other],
+        LABELS,
+        one_label,
+        one_label,
+        resampling=HOW,
+    )
     assert {row[3] for row in table["rows"]} == {"too few"}

@@ -144,8 +144,7 @@ def _judged(
         found,
         limits=limits,
         required=True,
-        seed=bench.seed,
-        resamples=bench.gates.evaluation.resamples,
+        resampling=bench.resampling,
     )
 
 

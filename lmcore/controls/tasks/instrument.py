@@ -16,18 +16,19 @@ import torch
 from torch import Tensor
 
 from lmcore.controls.bench import ControlBench, make_document
-from lmcore.controls.bias_task import TRAINING, trained, write_corpus
 from lmcore.controls.control import Control, Kind
-from lmcore.controls.instrument import Mixing, as_kind, unmasked
+from lmcore.controls.language_models.instrument import Mixing, as_kind, unmasked
+from lmcore.controls.tasks.corpora import trained, write_reviews
 from lmcore.data.documents import Document
+from lmcore.evaluation.gates.instrument import instrument
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.language_model import RecurrentAttentionLM
-from lmcore.tasks.gates.instrument import instrument, probe_classifier, probe_writer
+from lmcore.tasks.gates.instrument import probe_classifier, probe_writer
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.prediction import Predictor
 from lmcore.tasks.task import TASKS, TaskName
 
-_TRAINING: Mapping[str, Any] = {**TRAINING, "max_steps": 20, "batch_size": 16, "evaluations": 1}
+_TRAINING: Mapping[str, Any] = {"max_steps": 20, "batch_size": 16, "evaluations": 1}
 _DOCUMENTS = 400
 
 Broken = Callable[[Predictor], None]
@@ -49,23 +50,22 @@ def _as_it_is(document: Document) -> Document:
 
 def _judged(
     bench: ControlBench,
-    task: TaskName,
+    name: TaskName,
     *,
     rewrite: Rewrite = _as_it_is,
     broken: Broken | None = None,
 ) -> GateResult:
     """Train on a corpus, break the model if so wished, and ask the gate."""
     # The corpus has its splits one after the other, so all of them are thinned alike.
-    corpus = write_corpus(bench, leaning=None)
+    corpus = write_reviews(bench, leaning=None)
     documents = [rewrite(d) for d in corpus[:: max(1, len(corpus) // _DOCUMENTS)]]
-    predictor, made = trained(bench, task, documents, training=_TRAINING)
+    task = trained(bench, name, documents, **_TRAINING)
+    predictor, judged = task.best, task.documents("validation")
     if broken is not None:
         broken(predictor)
-    judged = list(made.iter_documents("validation"))
     facts: dict[str, Any] = {"seen_by_base": 0, "tokenizer_split": "train"}
-    if TASKS[task].chooses_label:
-        table = predictor.probabilities(predictor.encode([d.text for d in judged]))
-        found = probe_classifier(predictor, judged, probabilities=table, **facts)
+    if TASKS[name].chooses_label:
+        found = probe_classifier(predictor, judged, limits=bench.gates.instrument, **facts)
     else:
         found = probe_writer(predictor, judged, **facts)
     return instrument(found, limits=bench.gates.instrument, required=True)

@@ -30,7 +30,7 @@ from lmcore.evaluation.gates.regurgitation import regurgitation
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.evaluation.memory.contamination import measure_contamination
 from lmcore.evaluation.memory.exposure import NUM_REFERENCES, Exposure, measure_exposure
-from lmcore.evaluation.memory.memorisation import SideNotes
+from lmcore.evaluation.memory.membership import SideNotes
 from lmcore.evaluation.memory.regurgitation import Regurgitation, free_samples, verbatim
 from lmcore.evaluation.memory.suffix_array import train_index
 from lmcore.evaluation.scores.scoring import score_documents, score_tokens

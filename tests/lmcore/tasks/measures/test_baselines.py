@@ -6,8 +6,8 @@ import pytest
 
 from lmcore.errors import SourceError
 from lmcore.tasks.gates.bias_pairs import exchanged
-from lmcore.tasks.judging import baselines
 from lmcore.tasks.labels import UNKNOWN, find_labels
+from lmcore.tasks.measures import baselines
 
 
 def test_a_dictionary_learns_words_from_pairs_and_copies_what_it_does_not_know() -> None:

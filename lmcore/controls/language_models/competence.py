@@ -7,8 +7,9 @@ from lmcore.controls.control import Control
 from lmcore.controls.damage import shuffled
 from lmcore.data.documents import Document
 from lmcore.evaluation.baselines.baselines import fit_baselines, validation_ids
-from lmcore.evaluation.gates.competence import competence
+from lmcore.evaluation.gates.competence import competence, ngram_bars
 from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.scores.scoring import measured_bits
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.training.step import new_model
 
@@ -24,13 +25,13 @@ def judge(bench: ControlBench, model: RecurrentAttentionLM) -> GateResult:
     )
     scored = validation_ids(sound.documents, max_bytes=limits.max_validation_bytes)
     order = bench.gates.competence.baseline_order
+    table = sound.scores(model, [d for d in sound.targets if d.id in scored])
     return competence(
-        sound.scores(model, [document for document in sound.targets if document.id in scored]),
-        {order: baseline.scores(order)},
-        limits=bench.gates.competence,
+        measured_bits(table),
+        ngram_bars({order: baseline.scores(order)}, order=order),
+        least_gain=-bench.gates.competence.max_difference_bits_per_byte,
         required=True,
-        seed=bench.seed,
-        resamples=limits.resamples,
+        resampling=bench.resampling,
     )
 
 

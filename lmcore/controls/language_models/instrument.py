@@ -26,7 +26,7 @@ from lmcore.controls.control import Control
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document
 from lmcore.data.tokens.tokenizer import Tokenizer, fit_tokenizer
-from lmcore.evaluation.gates.instrument import instrument, probe_instrument
+from lmcore.evaluation.gates.instrument import instrument, probe_language_model
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.attention import AttentionMixer
 from lmcore.model.boundaries import Boundaries
@@ -161,7 +161,7 @@ def judge(
     sound = world or bench.sound
     model = model or bench.healthy_model
     texts = _spread(sound.targets)
-    evidence = probe_instrument(
+    evidence = probe_language_model(
         model,
         tokenizer=tokenizer or sound.loaded,
         tokenizer_facts=facts or sound.tokenizer.summary,

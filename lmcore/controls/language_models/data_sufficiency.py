@@ -36,8 +36,7 @@ def judge(bench: ControlBench, train: Sequence[Document]) -> GateResult:
         points,
         limits=bench.gates.data_sufficiency,
         required=True,
-        seed=bench.seed,
-        resamples=bench.gates.evaluation.resamples,
+        resampling=bench.resampling,
     )
 
 

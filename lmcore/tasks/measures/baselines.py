@@ -11,10 +11,13 @@ import hashlib
 import re
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from lmcore.data.documents import Document
+from lmcore.data.documents import Document, DocumentSet
+from lmcore.tasks.labels import Labels, normal
+from lmcore.tasks.task import TRANSLATION, TaskName
 
 # Examples that a baseline learns from, at most.
 MAX_EXAMPLES = 200_000
@@ -25,6 +28,82 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 _MAX_PAIRS = 60_000
 _MAX_WORDS = 60
 _ROUNDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelBaselines:
+    """Classes that simple models give to each judged text.
+
+    Attributes:
+        common: The most frequent class of train, always.
+        linear: Of TF-IDF with logistic regression.
+        linear_table: Its probabilities, [N, C].
+    """
+
+    common: Sequence[int]
+    linear: Sequence[int]
+    linear_table: np.ndarray
+
+
+def label_baselines(
+    documents: DocumentSet, judged: Sequence[Document], labels: Labels
+) -> LabelBaselines:
+    """What a classifier is held against, learnt from the same train split."""
+    train, tune = (list(documents.iter_documents(split)) for split in ("train", "tune"))
+    known = [d for d in tune if normal(d.target) in labels.names]
+    linear, table = tfidf_regression(
+        [d.text for d in train],
+        labels.index(d.target for d in train),
+        [d.text for d in known],
+        labels.index(d.target for d in known),
+        [d.text for d in judged],
+        num_labels=len(labels),
+    )
+    return LabelBaselines(
+        common=majority(labels.shares, len(judged)), linear=linear, linear_table=table
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writer:
+    """A simple writer.
+
+    Attributes:
+        name: For people.
+        outputs: What it writes for each judged document.
+    """
+
+    name: str
+    outputs: Sequence[str]
+
+
+def written_baselines(
+    task: TaskName, documents: DocumentSet, judged: Sequence[Document]
+) -> dict[str, Writer]:
+    """What a writer is held against by the prefix of its metrics; `baseline` has to be beaten."""
+    texts = [d.text for d in judged]
+    if task == TRANSLATION.name:
+        train = list(documents.iter_documents("train"))
+        dictionary = Dictionary([d.text for d in train], [d.target or "" for d in train])
+        return {
+            "baseline": Writer(
+                name="a word-for-word dictionary learnt from the same pairs",
+                outputs=[dictionary.translate(t) for t in texts],
+            ),
+            "baseline_copy": Writer(name="the source as it is", outputs=texts),
+        }
+    return {
+        "baseline": Writer(
+            name="a sentence of the source chosen at random",
+            outputs=[random_sentence(d) for d in judged],
+        ),
+        "baseline_lead1": Writer(
+            name="the first sentence of the source", outputs=[lead(t, 1) for t in texts]
+        ),
+        "baseline_lead3": Writer(
+            name="the first three sentences", outputs=[lead(t, 3) for t in texts]
+        ),
+    }
 
 
 def majority(shares: Sequence[float], count: int) -> list[int]:

@@ -8,9 +8,9 @@ from lmcore.controls.bench import ROOMY, ControlBench, World
 from lmcore.controls.control import Control
 from lmcore.controls.damage import repeated
 from lmcore.data.documents import Document
-from lmcore.evaluation.gates.overfitting import overfitting
+from lmcore.evaluation.gates.overfitting import FitLimits, fit_of_language, overfitting
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.evaluation.memory.memorisation import SideNotes, membership_of
+from lmcore.evaluation.memory.membership import SideNotes, membership_of
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.training.checkpoint import Checkpoint
 
@@ -30,17 +30,19 @@ def judge(bench: ControlBench, world: World, checkpoint: Checkpoint) -> GateResu
     validation = score_documents(best, world.loaded, world.targets, on_scored=unseen.document)
     train = sample.scored_by(best, on_scored=seen.of_sample(sample))
     reference = world.reference(sample)
-    return overfitting(
+    fit = fit_of_language(
         validation,
         train,
         reference=reference,
         membership=membership_of(seen, unseen, reference),
         final=None if same else world.scores(checkpoint.load("final")),
         stopped_early=bool(facts["stopped_early"]),
-        limits=bench.gates.overfitting,
+    )
+    return overfitting(
+        fit,
+        limits=FitLimits.of(bench.gates, fit.seen.metric),
         required=True,
-        seed=bench.seed,
-        resamples=bench.gates.evaluation.resamples,
+        resampling=bench.resampling,
     )
 
 

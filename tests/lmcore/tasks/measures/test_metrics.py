@@ -1,6 +1,7 @@
 """Metrics of tasks against values computed by hand, by scikit-learn and by sacrebleu itself."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -8,77 +9,85 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sklearn.metrics import f1_score
 
-from lmcore.errors import EmptyEvaluationError
-from lmcore.tasks.judging import metrics
+from lmcore.data.documents import Document
+from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.learning.calibration import calibration_error, fit_factors, fit_temperature
+from lmcore.tasks.measures import metrics
 
 RNG = np.random.default_rng(0)
 
 
-def clusters(count: int) -> list[str]:
-    return [str(i) for i in range(count)]
+HOW = Resampling(resamples=1000)
+
+
+def documents(count: int, targets: Sequence[str] = ()) -> list[Document]:
+    facts = {"name": "x", "source": 0, "license": "CC0-1.0", "origin": "", "split": "validation"}
+    return [
+        Document(
+            id=f"d{i}",
+            text=f"text {i}",
+            cluster=f"c{i}",
+            num_bytes=6,
+            anchor=False,
+            target=targets[i] if targets else None,
+            **facts,
+        )
+        for i in range(count)
+    ]
 
 
 def test_accuracy_by_hand() -> None:
-    found = metrics.accuracy([0, 1, 1, 0], [0, 1, 0, -1])
+    found = metrics.accuracy(documents(4), [0, 1, 1, 0], [0, 1, 0, -1])
     assert found.value == 0.5
     assert found.each.tolist() == [1, 1, 0, 0]
-    interval = found.interval(clusters(4), seed=0, resamples=1000)
+    interval = found.interval(resampling=HOW)
     assert interval.lower < 0.5 < interval.upper
     assert interval.n == 4
 
 
 def test_macro_f1_is_that_of_scikit_learn() -> None:
     truth, guess = RNG.integers(0, 4, 200), RNG.integers(0, 4, 200)
-    found = metrics.macro_f1(guess.tolist(), truth.tolist(), num_labels=5)
+    found = metrics.macro_f1(documents(200), guess.tolist(), truth.tolist(), num_labels=5)
     assert found.value == pytest.approx(f1_score(truth, guess, average="macro"))
-    interval = found.interval(clusters(200), seed=0, resamples=1000)
+    interval = found.interval(resampling=HOW)
     assert interval.lower < found.value < interval.upper
 
 
 def test_macro_f1_by_hand() -> None:
     # Class 0: 1 hit, 2 guesses, 1 real -> 2/3; class 1: 1 hit, 1 guess, 2 real -> 2/3.
-    assert metrics.macro_f1([0, 0, 1], [0, 1, 1], num_labels=2).value == pytest.approx(2 / 3)
+    found = metrics.macro_f1(documents(3), [0, 0, 1], [0, 1, 1], num_labels=2)
+    assert found.value == pytest.approx(2 / 3)
+    nothing = found.minus(found, resampling=HOW)
+    assert (nothing.value, nothing.lower, nothing.upper) == (0, 0, 0)
 
 
 def test_bleu_and_chrf_are_those_of_sacrebleu() -> None:
     outputs = ["the cat sat on the mat", "a dog ran home", "birds sing in the trees at dawn"]
     references = ["the cat sat on a mat", "the dog ran home", "birds sing at dawn in the trees"]
-    bleu, chrf = metrics.bleu(outputs, references), metrics.chrf(outputs, references)
+    found = metrics.of_written("translation", documents(3, references), outputs)
+    bleu, chrf = found
+    assert [m.metric.name for m in found] == ["bleu", "chrf"]
     assert bleu.value == pytest.approx(BLEU().corpus_score(outputs, [references]).score)
     assert chrf.value == pytest.approx(CHRF().corpus_score(outputs, [references]).score)
     assert "tok:13a" in bleu.signature
     one = CHRF().corpus_score(outputs[:1], [references[:1]]).score
     assert chrf.each[0] == pytest.approx(one)
-    perfect = metrics.bleu(references, references)
+    # A document counts for the length of its reference: words, and characters without blanks.
+    assert bleu.sample.weights.tolist() == [6, 4, 7]
+    assert chrf.sample.weights.tolist() == [15, 13, 25]
+    perfect = metrics.bleu(documents(3), references, references)
     assert perfect.value == pytest.approx(100)
-    gain = perfect.minus(bleu, clusters(3), seed=0, resamples=1000)
+    gain = perfect.minus(bleu, resampling=HOW)
     assert gain.value == pytest.approx(100 - bleu.value)
-    assert 0 < gain.lower <= gain.value <= gain.upper
+    assert gain.lower <= gain.value <= gain.upper
 
 
 def test_rouge_by_hand() -> None:
-    one, two, longest = metrics.rouge(["a b c d"], ["a b x d"])
+    one, two, longest = metrics.of_written("summarization", documents(1, ["a b x d"]), ["a b c d"])
     assert one.value == pytest.approx(3 / 4)
     assert two.value == pytest.approx(1 / 3)
     assert longest.value == pytest.approx(3 / 4)
-
-
-def test_a_model_minus_itself_is_exactly_nothing() -> None:
-    found = metrics.macro_f1([0, 1, 1], [0, 1, 0], num_labels=2)
-    nothing = found.minus(found, clusters(3), seed=0, resamples=1000)
-    assert (nothing.value, nothing.lower, nothing.upper) == (0, 0, 0)
-
-
-def test_one_cluster_has_no_interval() -> None:
-    with pytest.raises(EmptyEvaluationError):
-        metrics.macro_f1([0, 1], [0, 1], num_labels=2).interval(["a"] * 2, seed=0, resamples=1000)
-
-
-def test_mcnemar_is_exact() -> None:
-    # Five wins, no loss: 2 * 0.5 ** 5.
-    assert metrics.mcnemar([1] * 5 + [0], [0] * 6) == pytest.approx(2 * 0.5**5)
-    assert metrics.mcnemar([1, 0], [1, 0]) == 1.0
+    assert [m.metric.title for m in (one, two, longest)] == ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
 
 
 def test_calibration() -> None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from lmcore.controls.bench import ControlBench
 from lmcore.controls.control import CHEAP_SEEDS, Control
 from lmcore.controls.damage import with_noise
-from lmcore.evaluation.config import ChampionLimits
-from lmcore.evaluation.gates.champion import ChampionScores, champion
+from lmcore.evaluation.gates.champion import Incumbent, Margin, champion
 from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, measured_bits
 from lmcore.evaluation.scores.table import ScoreTable
 
 # Standard deviation of validation bits per byte between trainings of the bench's model that differ
@@ -28,11 +28,12 @@ _NOISE = 0.2
 _SHORT = 0.3
 
 
-def limits(bench: ControlBench) -> ChampionLimits:
+def margin(bench: ControlBench) -> Margin:
     """The gate's limits with the spread of the bench's own models, and nothing beside it."""
-    return bench.gates.champion.model_copy(
+    limits = bench.gates.champion.model_copy(
         update={"seed_sigma_bits_per_byte": SEED_SIGMA, "min_gain_bits_per_byte": 1e-9}
     )
+    return Margin.of(bench.gates.model_copy(update={"champion": limits}), BITS_PER_BYTE)
 
 
 def judge(bench: ControlBench, challenger: ScoreTable, incumbent: ScoreTable) -> GateResult:
@@ -40,17 +41,17 @@ def judge(bench: ControlBench, challenger: ScoreTable, incumbent: ScoreTable) ->
     rows = bench.sound.documents.iter_rows()
     known = {str(row["id"]): str(row["split"]) for row in rows}
     return champion(
-        challenger,
-        ChampionScores(
+        measured_bits(challenger),
+        Incumbent(
             version=1,
-            table=incumbent,
+            measured=measured_bits(incumbent),
             train_ids=frozenset(i for i, split in known.items() if split != "validation"),
             known_ids=frozenset(known),
         ),
-        limits=limits(bench),
+        anchor=challenger.anchor,
+        margin=margin(bench),
         required=True,
-        seed=bench.seed,
-        resamples=bench.gates.evaluation.resamples,
+        resampling=bench.resampling,
     )
 
 

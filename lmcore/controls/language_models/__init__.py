@@ -1,0 +1,1 @@
+"""Language models, broken and sound, that the gates are tried on."""

@@ -1,0 +1,1 @@
+"""Classifiers and writers, broken and sound, that the gates are tried on."""

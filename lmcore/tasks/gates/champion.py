@@ -1,0 +1,64 @@
+"""The gate `champion` of a task: another version answers today's documents beside the candidate.
+
+What decides is in `lmcore.evaluation.gates.champion`; here a version is loaded and measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lmcore.data.documents import Document
+from lmcore.data.tokens.tokenizer import load_tokenizer
+from lmcore.errors import UserError
+from lmcore.evaluation.gates.champion import Incumbent, measure_incumbent
+from lmcore.evaluation.inputs import ChampionInput
+from lmcore.evaluation.statistics.measured import Measured
+from lmcore.tasks.labels import Labels
+from lmcore.tasks.measures.metrics import accuracy, of_written
+from lmcore.tasks.prediction import Predictor
+
+
+def version_beside(
+    given: ChampionInput | None, measure: Callable[[Predictor], Measured], *, device: str
+) -> Incumbent | None:
+    """Another version by what it answers today; None where there is none.
+
+    Args:
+        given: Its files.
+        measure: The deciding metric over all judged documents with a predictor.
+        device: Where it runs.
+    """
+
+    def load(version: ChampionInput) -> Measured:
+        tokenizer = load_tokenizer(version.tokenizer)
+        return measure(Predictor(version.weights, tokenizer, device=device))
+
+    return measure_incumbent(given, load)
+
+
+def accuracy_of(other: Predictor, documents: Sequence[Document], labels: Labels) -> Measured:
+    """How often another classifier is right; a class that only it knows is a wrong answer.
+
+    Args:
+        other: It, with classes of its own.
+        documents: Judged ones.
+        labels: Classes of the candidate.
+    """
+    place = {name: index for index, name in enumerate(labels.names)}
+    names = other.record.labels
+    table = other.probabilities(other.encode([d.text for d in documents]))
+    found = [place.get(names[int(c)], len(labels)) for c in table.argmax(axis=1)]
+    return accuracy(documents, found, labels.index(d.target for d in documents))
+
+
+def metric_of(other: Predictor, documents: Sequence[Document], name: str) -> Measured:
+    """What another writer's texts are worth in one metric.
+
+    Raises:
+        UserError: If it writes for another task.
+    """
+    outputs = [p.output for p in other.predict([d.text for d in documents])]
+    found = {m.metric.name: m for m in of_written(other.record.task, documents, outputs)}
+    if name not in found:
+        raise UserError(f"it is a model for {other.record.task}")
+    return found[name]

@@ -1,0 +1,1 @@
+"""What a task's answers are worth, and those of simple baselines."""
