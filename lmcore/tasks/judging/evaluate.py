@@ -49,7 +49,7 @@ from lmcore.tasks.judging.classification import classify
 from lmcore.tasks.judging.comparison import Judging
 from lmcore.tasks.judging.evidence import TaskEvidence, judged_documents
 from lmcore.tasks.judging.writing import write_texts
-from lmcore.tasks.task import TaskName
+from lmcore.tasks.task import TASKS, TaskName
 
 CODE_MODULES = ("lmcore.data", "lmcore.evaluation", "lmcore.model", "lmcore.tasks")
 PREDICTIONS_FILE = "predictions.parquet"
@@ -112,7 +112,7 @@ def evaluate_task(
             limit=gates.tasks.max_validation_documents,
             without=base.train_ids if base else frozenset(),
         )
-        measure = classify if task == "sentiment" else write_texts
+        measure = classify if TASKS[task].chooses_label else write_texts
         evidence = measure(
             Judging(
                 corpus=corpus,
