@@ -8,7 +8,7 @@ answer says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,12 +23,12 @@ from lmcore.data.tokens.batches import Batch
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.model.beam import BeamConfig, beam_search
 from lmcore.model.language_model import RecurrentAttentionLM, load_model
+from lmcore.tasks.learning.class_scores import class_logits, of_examples
 from lmcore.tasks.learning.classifier import TextClassifier, load_classifier
 from lmcore.tasks.learning.examples import Example, by_length, encode
 from lmcore.tasks.learning.familiarity import Familiarity
-from lmcore.tasks.learning.objectives import classifier_inputs, stream_batch, stream_nats
+from lmcore.tasks.learning.objectives import stream_batch, stream_nats
 from lmcore.tasks.record import TaskRecord, read_record
-from lmcore.training.step import to_tensor
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -171,7 +171,7 @@ class Predictor:
         counts = self.model.word_counts
         if counts is None:
             return None
-        found = _of_examples(counts.scores, examples, self.tokenizer.end_id, self.model)
+        found = of_examples(counts.scores, examples, self.tokenizer.end_id, self.model)
         return [int(label) for label in found.argmax(axis=1)]
 
     def _classes(
@@ -232,30 +232,3 @@ def _cleaned(texts: Sequence[str]) -> tuple[list[str], list[str]]:
             found.append("")
             problems.append(f"the input cannot be read ({error})")
     return found, problems
-
-
-def class_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: int) -> FloatArray:
-    """Scores of the classes, float64 [N, C], each text as if it were alone."""
-    return _of_examples(model, examples, end_id, model)
-
-
-def word_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: int) -> FloatArray:
-    """What counted words add to them, float64 [N, C]."""
-    assert model.word_counts is not None
-    return _of_examples(model.word_counts, examples, end_id, model)
-
-
-@torch.no_grad()
-def _of_examples(
-    score: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    examples: Sequence[Example],
-    end_id: int,
-    model: TextClassifier,
-) -> FloatArray:
-    device = next(model.parameters()).device
-    result = np.zeros((len(examples), model.num_labels), dtype=np.float64)
-    for members in by_length([len(e.source) for e in examples], together=_LANES):
-        inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)
-        found = score(to_tensor(inputs, device), torch.from_numpy(present).to(device))
-        result[members] = found.double().cpu().numpy()
-    return result

@@ -22,10 +22,11 @@ from lmcore.evaluation.config import InstrumentLimits
 from lmcore.evaluation.gates.instrument import Instrument, largest
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks.labels import normal
+from lmcore.tasks.learning.class_scores import class_logits
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.learning.examples import Example
 from lmcore.tasks.measures.baselines import words
-from lmcore.tasks.prediction import Predictor, class_logits
+from lmcore.tasks.prediction import Predictor
 from lmcore.training.step import to_tensor
 
 # Classified, and written: the latter takes as many readings as there are texts.

@@ -19,11 +19,11 @@ from lmcore.tasks.gates.overfitting import fit_of_classifier, label_nats
 from lmcore.tasks.judging.attention import attention_maps
 from lmcore.tasks.judging.comparison import Judging
 from lmcore.tasks.judging.contrasts import contrasts
-from lmcore.tasks.judging.evidence import Shown, TaskEvidence, chosen_samples, lengths_ledger
+from lmcore.tasks.judging.evidence import Shown, TaskEvidence, chosen_samples
 from lmcore.tasks.judging.pretraining import gain_from_base
 from lmcore.tasks.labels import Labels, normal
 from lmcore.tasks.learning.calibration import calibration_error
-from lmcore.tasks.learning.examples import Example
+from lmcore.tasks.learning.examples import Example, notes_on_lengths
 from lmcore.tasks.measures import metrics
 from lmcore.tasks.measures.baselines import label_baselines
 from lmcore.tasks.prediction import Predictor
@@ -118,7 +118,7 @@ def _notes(
             for name in sorted({*kinds, *held})[:200]
         },
         "training examples": judging.trained_on(),
-        "lengths": lengths_ledger(
+        "lengths": notes_on_lengths(
             {"judged texts": [len(e.source) for e in examples]}, unit="tokens read"
         ),
         "truncation": {

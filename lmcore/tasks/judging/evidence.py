@@ -125,16 +125,6 @@ def _first_hashes(ids: Iterable[str], limit: int, purpose: str) -> frozenset[str
     return frozenset(heapq.nsmallest(limit, ids, key=rank))
 
 
-def lengths_ledger(lengths: Mapping[str, Sequence[int]], *, unit: str) -> dict[str, str]:
-    """Median, 95 % quantile and maximum of lengths by split."""
-    found = {}
-    for name, values in lengths.items():
-        if len(values):
-            half, most, top = np.quantile(np.asarray(values), [0.5, 0.95, 1.0])
-            found[name] = f"median {half:.0f}, 95 % up to {most:.0f}, longest {top:.0f} {unit}"
-    return found
-
-
 def chosen_samples(each: FloatArray, *, count: int = 3) -> list[tuple[str, int]]:
     """Places of the best, the median and the worst answers, and what they are."""
     order = np.argsort(-each, kind="stable")

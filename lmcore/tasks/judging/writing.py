@@ -17,8 +17,9 @@ from lmcore.tasks.gates.instrument import probe_writer
 from lmcore.tasks.gates.overfitting import fit_of_writer
 from lmcore.tasks.judging.attention import attention_maps
 from lmcore.tasks.judging.comparison import Judging
-from lmcore.tasks.judging.evidence import Shown, TaskEvidence, chosen_samples, lengths_ledger
+from lmcore.tasks.judging.evidence import Shown, TaskEvidence, chosen_samples
 from lmcore.tasks.judging.pretraining import gain_from_base
+from lmcore.tasks.learning.examples import notes_on_lengths
 from lmcore.tasks.measures import metrics
 from lmcore.tasks.measures.baselines import Writer, written_baselines
 from lmcore.tasks.prediction import Predictor
@@ -89,7 +90,7 @@ def _notes(judging: Judging, predictor: Predictor) -> dict[str, dict[str, Any]]:
     examples = predictor.pairs(judging.judged)
     return {
         "training examples": judging.trained_on(),
-        "lengths": lengths_ledger(
+        "lengths": notes_on_lengths(
             {
                 "judged sources": [len(e.source) for e in examples],
                 "judged targets": [len(e.target) for e in examples],

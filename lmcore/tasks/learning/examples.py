@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,3 +146,13 @@ def by_length(lengths: Sequence[int], *, together: int) -> Iterator[list[int]]:
     order = sorted(range(len(lengths)), key=lambda place: lengths[place])
     for start in range(0, len(order), together):
         yield order[start : start + together]
+
+
+def notes_on_lengths(lengths: Mapping[str, Sequence[int]], *, unit: str) -> dict[str, str]:
+    """Median, 95 % quantile and maximum of lengths by split."""
+    found = {}
+    for name, values in lengths.items():
+        if len(values):
+            half, most, top = np.quantile(np.asarray(values), [0.5, 0.95, 1.0])
+            found[name] = f"median {half:.0f}, 95 % up to {most:.0f}, longest {top:.0f} {unit}"
+    return found

@@ -26,11 +26,11 @@ from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
 from lmcore.model.transfer import copy_weights
 from lmcore.tasks.config import FineTuningConfig
-from lmcore.tasks.judging.evidence import lengths_ledger
 from lmcore.tasks.labels import Labels, find_labels
 from lmcore.tasks.learning.calibration import fit_factors, fit_temperature
+from lmcore.tasks.learning.class_scores import class_logits, word_logits
 from lmcore.tasks.learning.classifier import TextClassifier, load_classifier, save_classifier
-from lmcore.tasks.learning.examples import Example, ExampleOrder, encode
+from lmcore.tasks.learning.examples import Example, ExampleOrder, encode, notes_on_lengths
 from lmcore.tasks.learning.familiarity import Familiarity
 from lmcore.tasks.learning.objectives import (
     Classification,
@@ -39,7 +39,6 @@ from lmcore.tasks.learning.objectives import (
     count_words,
 )
 from lmcore.tasks.learning.word_counts import WordCounts
-from lmcore.tasks.prediction import class_logits, word_logits
 from lmcore.tasks.record import TaskRecord
 from lmcore.tasks.task import Task
 from lmcore.training.checkpoint import Consumed
@@ -104,7 +103,7 @@ class Stage:
                 "examples": len(examples),
                 "sources cut": sum(example.truncated for example in examples),
                 "targets cut": sum(example.target_truncated for example in examples),
-                **lengths_ledger(
+                **notes_on_lengths(
                     {
                         "source": [len(example.source) for example in examples],
                         "target": [len(e.target) for e in examples if len(e.target)],

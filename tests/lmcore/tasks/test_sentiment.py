@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 from lmcore.errors import SourceError
 from lmcore.evaluation.inputs import ChampionInput
 from lmcore.tasks.config import FineTuningConfig
+from lmcore.tasks.learning.class_scores import class_logits
 from lmcore.tasks.learning.classifier import TextClassifier, load_classifier
 from lmcore.tasks.learning.stage import Stage
-from lmcore.tasks.prediction import Predictor, class_logits
+from lmcore.tasks.prediction import Predictor
 from lmcore.tasks.task import SENTIMENT
 from lmcore.training.events import TrainingInterrupted
 

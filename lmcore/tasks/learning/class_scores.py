@@ -1,0 +1,44 @@
+"""Scores of classes: what a classifier, and its counted words alone, say of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from lmcore.evaluation.statistics.intervals import FloatArray
+from lmcore.tasks.learning.classifier import TextClassifier
+from lmcore.tasks.learning.examples import Example, by_length
+from lmcore.tasks.learning.objectives import classifier_inputs
+from lmcore.training.step import to_tensor
+
+_LANES = 32
+
+
+def class_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: int) -> FloatArray:
+    """Scores of the classes, float64 [N, C], each text as if it were alone."""
+    return of_examples(model, examples, end_id, model)
+
+
+def word_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: int) -> FloatArray:
+    """What counted words add to them, float64 [N, C]."""
+    assert model.word_counts is not None
+    return of_examples(model.word_counts, examples, end_id, model)
+
+
+@torch.no_grad()
+def of_examples(
+    score: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    examples: Sequence[Example],
+    end_id: int,
+    model: TextClassifier,
+) -> FloatArray:
+    """What a score says of each text, as if it were alone, float64 [N, C]."""
+    device = next(model.parameters()).device
+    result = np.zeros((len(examples), model.num_labels), dtype=np.float64)
+    for members in by_length([len(e.source) for e in examples], together=_LANES):
+        inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)
+        found = score(to_tensor(inputs, device), torch.from_numpy(present).to(device))
+        result[members] = found.double().cpu().numpy()
+    return result
