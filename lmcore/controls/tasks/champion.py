@@ -11,7 +11,7 @@ import numpy as np
 
 from lmcore.controls.bench import ControlBench
 from lmcore.controls.control import CHEAP_SEEDS, Control
-from lmcore.controls.tasks.competence import SIZES, labels_of, reviewer
+from lmcore.controls.tasks.competence import SIZES, answers_of, labels_of, reviewer
 from lmcore.controls.tasks.corpora import BY_HEART, trained, write_pairs, write_reviews
 from lmcore.data.documents import Document
 from lmcore.evaluation.gates.champion import Incumbent, Margin, champion
@@ -47,11 +47,7 @@ def _reviewed(bench: ControlBench, *, damaged: float = 0.0) -> Measured:
     """How often the classifier is right, with so many of its answers flipped."""
     task = reviewer(bench)
     labels, judged = labels_of(task), task.documents("validation")
-    if not damaged:
-        return accuracy_of(task.best, judged, labels)
-    rng = bench.rng("damage")
-    table = task.best.probabilities(task.best.encode([d.text for d in judged]))
-    answers = [1 - int(c) if rng.random() < damaged else int(c) for c in table.argmax(axis=1)]
+    answers = answers_of(bench, task, flipped=damaged)
     return accuracy(judged, answers, labels.index(d.target for d in judged))
 
 

@@ -14,8 +14,8 @@ from lmcore.controls.tasks.corpora import Trained, trained, write_pairs, write_r
 from lmcore.data.documents import Document
 from lmcore.evaluation.gates.competence import competence
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.tasks.gates.champion import accuracy_of
 from lmcore.tasks.gates.competence import bars_of_classifier, bars_of_writer
+from lmcore.tasks.gates.overfitting import probabilities
 from lmcore.tasks.labels import Labels
 from lmcore.tasks.measures.baselines import label_baselines, written_baselines
 from lmcore.tasks.measures.metrics import accuracy, bleu
@@ -40,16 +40,21 @@ def labels_of(task: Trained) -> Labels:
     return Labels(names=task.best.record.labels, shares=task.best.record.shares)
 
 
+def answers_of(bench: ControlBench, task: Trained, *, flipped: float = 0.0) -> list[int]:
+    """Classes that it gives to the held-out texts, so many of them exchanged for the other one."""
+    rng = bench.rng("flips")
+    table = probabilities(task.best, task.documents("validation"))
+    return [1 - int(c) if rng.random() < flipped else int(c) for c in table.argmax(axis=1)]
+
+
 def _classified(bench: ControlBench, flipped: float | None) -> GateResult:
     """Ask about answers: the classifier's, so many of them flipped; None: the frequent label."""
     task = reviewer(bench)
-    labels, judged = labels_of(task), task.documents("validation")
-    truth, rng = labels.index(d.target for d in judged), bench.rng("flips")
-    simple = label_baselines(task.corpus.documents, judged, labels)
-    found = task.best.probabilities(task.best.encode([d.text for d in judged])).argmax(axis=1)
-    answers = list(simple.common) if flipped is None else [int(c) for c in found]
-    if flipped:
-        answers = [1 - c if rng.random() < flipped else c for c in answers]
+    labels = labels_of(task)
+    train, tune, judged = (task.documents(split) for split in SIZES)
+    truth = labels.index(d.target for d in judged)
+    simple = label_baselines(train, tune, judged, labels)
+    answers = simple.common if flipped is None else answers_of(bench, task, flipped=flipped)
     return competence(
         accuracy(judged, answers, truth),
         bars_of_classifier(
@@ -77,20 +82,7 @@ def far_behind(bench: ControlBench) -> GateResult:
 
 def sound_classifier(bench: ControlBench) -> GateResult:
     """The classifier as it is."""
-    task = reviewer(bench)
-    labels, judged = labels_of(task), task.documents("validation")
-    truth = labels.index(d.target for d in judged)
-    return competence(
-        accuracy_of(task.best, judged, labels),
-        bars_of_classifier(
-            label_baselines(task.corpus.documents, judged, labels),
-            judged,
-            truth,
-            max_deficit=bench.gates.tasks.max_accuracy_deficit,
-        ),
-        required=True,
-        resampling=bench.resampling,
-    )
+    return _classified(bench, 0.0)
 
 
 def _written(bench: ControlBench, right: float, others: str) -> GateResult:

@@ -24,6 +24,7 @@ from lmcore.evaluation.gates.instrument import instrument
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks.gates.instrument import probe_classifier, probe_writer
+from lmcore.tasks.gates.overfitting import probabilities
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.prediction import Predictor
 from lmcore.tasks.task import TASKS, TaskName
@@ -65,7 +66,13 @@ def _judged(
         broken(predictor)
     facts: dict[str, Any] = {"seen_by_base": 0, "tokenizer_split": "train"}
     if TASKS[name].chooses_label:
-        found = probe_classifier(predictor, judged, limits=bench.gates.instrument, **facts)
+        found = probe_classifier(
+            predictor,
+            judged,
+            probabilities=probabilities(predictor, judged),
+            limits=bench.gates.instrument,
+            **facts,
+        )
     else:
         found = probe_writer(predictor, judged, **facts)
     return instrument(found, limits=bench.gates.instrument, required=True)

@@ -11,7 +11,7 @@ from lmcore.controls.tasks.competence import labels_of, reviewer
 from lmcore.controls.tasks.corpora import BY_HEART, Trained, trained, write_pairs, write_reviews
 from lmcore.evaluation.gates.overfitting import Fit, FitLimits, overfitting
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.tasks.gates.overfitting import fit_of_classifier, fit_of_writer
+from lmcore.tasks.gates.overfitting import fit_of_classifier, fit_of_writer, probabilities
 
 _FEW = {"train": 120, "tune": 40, "validation": 120}
 _PAIRS = {"train": 1_500, "tune": 60, "validation": 120}
@@ -28,12 +28,14 @@ def _ask(bench: ControlBench, fit: Fit) -> GateResult:
 
 
 def _classifier(task: Trained) -> Fit:
+    judged = task.documents("validation")
     return fit_of_classifier(
         task.best,
         task.last,
         labels=labels_of(task),
         learnt=task.documents("train"),
-        judged=task.documents("validation"),
+        judged=judged,
+        table=probabilities(task.best, judged),
         stopped_early=bool(task.checkpoint.summary.get("stopped_early")),
     )
 

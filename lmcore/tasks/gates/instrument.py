@@ -20,6 +20,7 @@ from scipy.special import log_softmax
 from lmcore.data.documents import Document
 from lmcore.evaluation.config import InstrumentLimits
 from lmcore.evaluation.gates.instrument import Instrument, largest
+from lmcore.evaluation.statistics.intervals import FloatArray
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks.labels import normal
 from lmcore.tasks.learning.class_scores import class_logits
@@ -37,6 +38,7 @@ def probe_classifier(
     predictor: Predictor,
     judged: Sequence[Document],
     *,
+    probabilities: FloatArray,
     seen_by_base: int,
     tokenizer_split: str,
     limits: InstrumentLimits,
@@ -46,13 +48,13 @@ def probe_classifier(
     Args:
         predictor: It.
         judged: Held-out documents with their labels.
+        probabilities: Its answers to them, [N, C].
         seen_by_base: Held-out documents that the base model was trained on, and left out.
         tokenizer_split: What the tokenizer was fitted on.
         limits: How many texts may name their label.
     """
     texts = [document.text for document in judged]
     own, other = own_label_share(texts, [normal(document.target) for document in judged])
-    sums = predictor.probabilities(predictor.encode(texts)).sum(axis=1)
     faults = []
     if own - other > limits.max_own_label_share:
         faults.append(
@@ -64,7 +66,7 @@ def probe_classifier(
             "the texts beside it change an answer": _classified_together(
                 predictor, texts[:_CLASSIFIED]
             ),
-            "probabilities do not sum to one": largest([np.abs(sums - 1)]),
+            "probabilities do not sum to one": largest([np.abs(probabilities.sum(axis=1) - 1)]),
         },
         faults=faults,
         seen_by_base=seen_by_base,

@@ -30,6 +30,7 @@ def fit_of_classifier(
     labels: Labels,
     learnt: Sequence[Document],
     judged: Sequence[Document],
+    table: FloatArray,
     stopped_early: bool,
 ) -> Fit:
     """A classifier on both sides.
@@ -40,23 +41,23 @@ def fit_of_classifier(
         labels: Its classes.
         learnt: Documents that the weights have read.
         judged: Held-out ones.
+        table: Probabilities that the best weights give to their classes, [N, C].
         stopped_early: Whether training ended because it had stopped helping.
     """
+    truth = labels.index(d.target for d in judged)
 
-    def right(documents: Sequence[Document]) -> Measured:
-        table = probabilities(best, documents)
-        truth = labels.index(d.target for d in documents)
-        return accuracy(documents, [int(c) for c in table.argmax(axis=1)], truth)
+    def right(documents: Sequence[Document], found: FloatArray) -> Measured:
+        wanted = labels.index(d.target for d in documents)
+        return accuracy(documents, [int(c) for c in found.argmax(axis=1)], wanted)
 
-    def loss(predictor: Predictor) -> Measured:
-        truth = labels.index(d.target for d in judged)
-        return mean_of(LOSS, judged, label_nats(probabilities(predictor, judged), truth))
+    def loss(found: FloatArray) -> Measured:
+        return mean_of(LOSS, judged, label_nats(found, truth))
 
     return Fit(
-        seen=right(learnt),
-        unseen=right(judged),
-        best=loss(best),
-        last=None if last is None else loss(last),
+        seen=right(learnt, probabilities(best, learnt)),
+        unseen=right(judged, table),
+        best=loss(table),
+        last=None if last is None else loss(probabilities(last, judged)),
         stopped_early=stopped_early,
     )
 

@@ -41,7 +41,9 @@ def classify(judging: Judging) -> TaskEvidence:
     examples = predictor.encode(judging.texts)
     table = predictor.probabilities(examples)
     guess = [int(c) for c in table.argmax(axis=1)]
-    simple = label_baselines(judging.corpus.documents, judged, labels)
+    train = list(judging.corpus.documents.iter_documents("train"))
+    tune = list(judging.corpus.documents.iter_documents("tune"))
+    simple = label_baselines(train, tune, judged, labels)
     bars = bars_of_classifier(simple, judged, truth, max_deficit=gates.tasks.max_accuracy_deficit)
     deciding = metrics.accuracy(judged, guess, truth)
     majority, linear = (bar.measured for bar in bars)
@@ -59,7 +61,6 @@ def classify(judging: Judging) -> TaskEvidence:
     measured |= judging.champion_metric(incumbent)
     each = np.exp(-label_nats(table, truth))
     outputs = [labels.names[c] for c in guess]
-    train = list(judging.corpus.documents.iter_documents("train"))
     return TaskEvidence(
         documents=judged,
         outputs=outputs,
@@ -75,6 +76,7 @@ def classify(judging: Judging) -> TaskEvidence:
         instrument=probe_classifier(
             predictor,
             judged,
+            probabilities=table,
             seen_by_base=judging.seen_by_base,
             tokenizer_split=judging.tokenizer_split,
             limits=gates.instrument,
@@ -87,6 +89,7 @@ def classify(judging: Judging) -> TaskEvidence:
             labels=labels,
             learnt=learnt,
             judged=judged,
+            table=table,
             stopped_early=judging.stopped_early,
         ),
         bias=measure_task_bias(predictor, train, judged),

@@ -46,10 +46,12 @@ class LabelBaselines:
 
 
 def label_baselines(
-    documents: DocumentSet, judged: Sequence[Document], labels: Labels
+    train: Sequence[Document],
+    tune: Sequence[Document],
+    judged: Sequence[Document],
+    labels: Labels,
 ) -> LabelBaselines:
     """What a classifier is held against, learnt from the same train split."""
-    train, tune = (list(documents.iter_documents(split)) for split in ("train", "tune"))
     known = [d for d in tune if normal(d.target) in labels.names]
     linear, table = tfidf_regression(
         [d.text for d in train],
