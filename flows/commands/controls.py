@@ -21,7 +21,6 @@ from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 from flows.home.environment import current
 from flows.home.folders import PROJECT
-from flows.home.locks import using_content
 from flows.home.signals import StoppedError, polite_signals, stop_requested
 from lmcore.errors import UserError
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from lmcore.config import RunConfig
     from lmcore.controls.control import Control
     from lmcore.controls.matrix import ControlRun, Task
-    from lmcore.controls.seed_noise import SeedRun
     from lmcore.evaluation.gates.standing import ControlRecord, Counted
 
 logger = logging.getLogger(__name__)
@@ -77,13 +75,15 @@ def controls(
     The exit code is 3 where a gate let a fault through. The gates are tried with the limits of the
     configuration. What was stopped goes on with the same command.
     """
-    if seed_noise:
-        if gate is not None or record or processes is not None:
-            raise click.UsageError("'--seed-noise' goes with '--config' and '--seeds' alone.")
-        return _seed_noise(config_file, seeds=_DEFAULT_NOISE_SEEDS if seeds is None else seeds)
     from flows.commands.shared.configuration import configuration
 
+    if seed_noise and (gate is not None or record or processes is not None):
+        raise click.UsageError("'--seed-noise' goes with '--config' and '--seeds' alone.")
     home, config = current(), configuration(config_file)
+    if seed_noise:
+        from flows.commands.shared.seed_noise import seed_noise as measure
+
+        return measure(config, seeds=_DEFAULT_NOISE_SEEDS if seeds is None else seeds)
     if record and config_file is not None:
         raise UserError("--record is for the installed limits; leave --config out")
     with polite_signals():
@@ -129,54 +129,6 @@ def controls(
         values["recorded"] = str(page)
     missed = any(row["missed"] for row in values["controls"])
     return Answer(values=values, text=_text, exit_code=_MISSED_EXIT if missed else 0)
-
-
-def _seed_noise(config_file: Path | None, *, seeds: int) -> Answer:
-    """Measure the spread between seeds on a pipeline's own text and model.
-
-    Raises:
-        UserError: If the configuration or a source is wrong, or fewer than 2 seeds are asked for.
-        StoppedError: If the user stopped between two steps.
-        TrainingInterrupted: If the user stopped a training; the same command goes on.
-    """
-    if seeds < 2:
-        raise UserError(f"--seeds {seeds}: a spread needs at least 2 trainings")
-    from flows.commands.shared.configuration import configuration
-
-    home, config = current(), configuration(config_file)
-    with polite_signals(), using_content(home.locks):
-        from flows.commands.shared.own_text import prepare_text
-        from lmcore.artifacts import ContentStore
-        from lmcore.controls.seed_noise import measure_seed_noise
-        from lmcore.training.attempt import Attempt
-
-        noise = measure_seed_noise(
-            Attempt(
-                store=ContentStore(home.content), work_dir=home.work, should_stop=stop_requested
-            ),
-            prepare_text(config, home),
-            model=config.model,
-            training=config.training.model_copy(update={"start": "scratch"}),
-            gates=config.gates,
-            seeds=seeds,
-            on_run=_say_seed,
-        )
-    sigma = noise.sigma.value
-    limits = config.gates.champion.model_copy(update={"seed_sigma_bits_per_byte": sigma})
-    values = {
-        "controls": [],
-        "model": config.name,
-        "seed_noise": noise.to_json(),
-        "margin_bits_per_byte": limits.margin_bits_per_byte,
-        "set": f"gates.champion.seed_sigma_bits_per_byte={sigma:.4f}",
-    }
-    return Answer(values=values, text=_noise_text)
-
-
-def _say_seed(seed: int, run: SeedRun) -> None:
-    logger.info("seed %s: %.4f bits/byte", seed, run.summary["bits_per_byte"])
-    if stop_requested():
-        raise StoppedError("stopped; finished seeds are kept, and the same command goes on")
 
 
 class _Watch:
@@ -343,17 +295,3 @@ def _text(answer: Values) -> None:
         click.echo(f"  {click.style(text.clean(gate['gate']), fg=text.MARKS[mark])} {words}")
     if "recorded" in answer:
         text.line(f"  recorded in {answer['recorded']}")
-
-
-def _noise_text(answer: Values) -> None:
-    """The spread between seeds, and the margin that follows from it."""
-    noise = answer["seed_noise"]
-    text.line(
-        f"{noise['sigma']['n']} trainings of {answer['model']} that differ by the seed"
-        f" alone ({noise['steps']:,} steps, {noise['params']:,} parameters):"
-    )
-    text.line(f"  standard deviation  {text.interval(noise['sigma'])}")
-    text.line(f"  margin of a gain    {text.number(answer['margin_bits_per_byte'])} bits/byte")
-    text.line(f"  promoted with it    {noise['promoted']} of {noise['pairs']} ordered pairs")
-    text.line()
-    text.line(f"  lmcore run --set {answer['set']}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 
@@ -14,17 +12,11 @@ _COLUMNS = ("at", "action", "model", "from", "to", "who", "reason")
 @options.model
 def history(model: str | None) -> Answer:
     """List every promotion, refusal and rollback: who, when, why."""
-    from flows.commands.shared.models import named
-    from flows.home.environment import current
+    from flows.commands.shared.models import all_settled
     from flows.registry.history import history as read_history
-    from flows.registry.models import Registry
-    from flows.registry.promotion import settle
 
-    registry = Registry(current())
-    events: list[dict[str, Any]] = []
-    for name in named(registry, model):
-        settle(registry, name)
-        events += [event.to_json() for event in read_history(registry, name)]
+    registry, names = all_settled(model)
+    events = [event.to_json() for name in names for event in read_history(registry, name)]
     events.sort(key=lambda event: str(event["at"]))
     return Answer(values={"events": events}, text=_text)
 

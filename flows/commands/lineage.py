@@ -30,7 +30,9 @@ _DIGESTS = ("data", "config", "code", "lock", "documents", "tokenizer", "shards"
     metavar="N",
     help="List so many documents.",
 )
-@click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="After the first N.")
+@click.option(
+    "--offset", type=click.IntRange(0), default=0, metavar="N", help="List after the first N."
+)
 @click.option(
     "--out",
     type=options.PATH,

@@ -17,21 +17,15 @@ _ALIASES = ("champion", "previous", "challenger")
 @options.model
 def status(model: str | None) -> Answer:
     """Show which version of each model is in use, and the last run."""
-    from flows.commands.shared.models import named
-    from flows.home.environment import current
-    from flows.registry.models import Registry
+    from flows.commands.shared.models import all_settled
 
-    registry = Registry(current())
-    return Answer(
-        values={"models": [_state(registry, name) for name in named(registry, model)]}, text=_text
-    )
+    registry, names = all_settled(model)
+    return Answer(values={"models": [_state(registry, name) for name in names]}, text=_text)
 
 
 def _state(registry: Registry, name: str) -> dict[str, Any]:
     from flows.registry.last_run import last_run
-    from flows.registry.promotion import settle
 
-    settle(registry, name)
     versions, aliases = registry.versions(name), registry.aliases(name)
     champion = next((v for v in versions if v.number == aliases.get("champion")), None)
     latest = versions[-1] if versions else None

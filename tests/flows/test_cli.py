@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -102,6 +103,15 @@ def test_the_table_of_commands_says_what_each_says_of_itself() -> None:
         assert str(cli.commands[name].help).splitlines()[0] == line
     assert [*cli.commands] == [*listed]
     assert cli.get_command(Context(cli), "frobnicate") is None
+
+
+@pytest.mark.parametrize("name", [*cli.commands])
+def test_the_examples_of_a_command_parse(name: str) -> None:
+    found = cli.commands[name]
+    examples = [line for line in str(found.epilog).splitlines() if f" lmcore {name}" in line]
+    assert examples
+    for example in examples:
+        found.make_context(name, shlex.split(example.partition(f"lmcore {name}")[2]))
 
 
 def test_help_lists_every_command_under_what_people_do(tmp_path: Path) -> None:

@@ -21,6 +21,15 @@ def settled(model: str | None) -> tuple[Registry, str]:
     return registry, name
 
 
+def all_settled(model: str | None) -> tuple[Registry, list[str]]:
+    """The registry and the named model, or all of them, after the same."""
+    registry = Registry(current())
+    names = named(registry, model)
+    for name in names:
+        settle(registry, name)
+    return registry, names
+
+
 def named(registry: Registry, model: str | None) -> list[str]:
     """The named model, or all."""
     return [registry.choose_model(model)] if model is not None else registry.models()

@@ -17,12 +17,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
 
-from flows.commands.shared.document_search import TRAINED
+from flows.commands.shared.changes import (
+    called,
+    document_changes,
+    file_changes,
+    first_few,
+    short,
+)
 from flows.home.configurations import names_the_hub
 from flows.home.environment import allow_hub
 from flows.home.folders import Home
@@ -40,7 +45,7 @@ from lmcore.artifacts import ContentStore, code_digest, digest, sha256_file
 from lmcore.config import RunConfig, parse_config
 from lmcore.data.copies.removal import Removals
 from lmcore.data.documents import DocumentSet
-from lmcore.data.ingest.ingest import SourceFingerprint, fingerprint_sources, ingest
+from lmcore.data.ingest.ingest import fingerprint_sources, ingest
 from lmcore.data.ingest.split import write_recorded_sides
 from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import ConfigError, IntegrityError, SourceError
@@ -52,9 +57,6 @@ from lmcore.training.start import Start, from_scratch
 from lmcore.version_folder import VersionFolder
 
 logger = logging.getLogger(__name__)
-
-# Documents and files that are named one by one; the rest is counted.
-_NAMED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +215,7 @@ class _Reproduction:
             if folder.weights_sha256 == weights:
                 return start_from(folder, version=version.number, reason="as recorded")
         self.mismatches.append(
-            f"start: it went on from version {number} ({_short(weights)}), which is not in the"
+            f"start: it went on from version {number} ({short(weights)}), which is not in the"
             " registry any more"
         )
         return None
@@ -233,7 +235,7 @@ class _Reproduction:
             if version.manifest_sha256 == manifest:
                 return base_model(self.registry, version)
         raise IntegrityError(
-            f"it started from {name} version {recorded['version']} ({_short(manifest)}), which is"
+            f"it started from {name} version {recorded['version']} ({short(manifest)}), which is"
             " not in the registry any more"
         )
 
@@ -250,7 +252,7 @@ class _Reproduction:
     def _compare(self, key: str, now: str | None, meaning: str) -> None:
         then = self.record.get(key)
         if then != now:
-            self.mismatches.append(f"{key}: {_short(then)} then, {_short(now)} now ({meaning})")
+            self.mismatches.append(f"{key}: {short(then)} then, {short(now)} now ({meaning})")
 
     # -- documents ---------------------------------------------------------------------------
 
@@ -260,7 +262,11 @@ class _Reproduction:
             allow_hub()
         try:
             found = fingerprint_sources(config.sources)
-            self._compare_files(found)
+            if found.digest != self.record.get("sources"):
+                self.mismatches += file_changes(self.folder.sources(), found) or [
+                    f"the sources differ: {short(self.record.get('sources'))} then,"
+                    f" {short(found.digest)} now"
+                ]
             rows = list(self.folder.documents())
             write_recorded_sides(self.home.splits, rows)
             self._ask()
@@ -278,65 +284,9 @@ class _Reproduction:
             self.mismatches.append(f"sources: {error}")
             self._forgotten()
             return None
-        same = self._compare_documents(rows, documents)
-        return documents if same else None
-
-    def _compare_files(self, found: SourceFingerprint) -> None:
-        then = self.record.get("sources")
-        if then == found.digest:
-            return
-        before = {
-            (i, file["name"]): file["sha256"]
-            for i, source in enumerate(self.folder.sources())
-            for file in source.get("files", ())
-        }
-        after = {
-            (i, file.name): file.sha256
-            for i, source in enumerate(found.sources)
-            for file in (*source.files, *source.targets)
-        }
-        differing = [
-            *(f"file {name} of source {i} is missing" for i, name in before.keys() - after.keys()),
-            *(f"file {name} of source {i} is new" for i, name in after.keys() - before.keys()),
-            *(
-                f"file {key[1]} of source {key[0]} has changed"
-                for key in before.keys() & after.keys()
-                if before[key] != after[key]
-            ),
-        ]
-        if not differing:
-            differing = [f"the sources differ: {_short(then)} then, {_short(found.digest)} now"]
-        self._name(sorted(differing))
-
-    def _compare_documents(self, rows: list[dict[str, Any]], documents: DocumentSet) -> bool:
-        """Name every document that is gone, forgotten, new or elsewhere."""
-        before = {row["id"]: row for row in rows}
-        after = {row["id"]: row for row in documents.iter_rows()}
-        forgotten = self._forgotten()
-        gone = [
-            f"{_called(row)} is missing or has changed"
-            for identity, row in before.items()
-            if identity not in after and identity not in forgotten
-        ]
-        new = [
-            f"{_called(row)} is new" for identity, row in after.items() if identity not in before
-        ]
-        moved = [
-            f"{_called(row)} is {after[identity]['split']} now and was {row['split']}"
-            for identity, row in before.items()
-            if identity in after and after[identity]["split"] != row["split"]
-        ]
-        for found in (gone, new, moved):
-            self._name(found)
-        order = [
-            [row["id"] for row in side if row["split"] in TRAINED]
-            for side in (rows, after.values())
-        ]
-        if order[0] == order[1]:
-            return True
-        if not (gone or new or moved or forgotten):
-            self.mismatches.append("documents: the same ones come in another order")
-        return False
+        changes = document_changes(rows, [*documents.iter_rows()], forgotten=self._forgotten())
+        self.mismatches += changes.sentences
+        return documents if changes.same_training_text else None
 
     def _forgotten(self) -> set[str]:
         """Documents of the version that must not be used any more, named."""
@@ -346,9 +296,9 @@ class _Reproduction:
         for row in rows:
             removal = self.removals.by_id(row["id"])
             why = f" on {removal.at[:10]}: {removal.reason}" if removal else ", as a near-copy"
-            sentences.append(f"{_called(row)} was forgotten{why}")
+            sentences.append(f"{called(row)} was forgotten{why}")
         if not any(s in self.mismatches for s in sentences):
-            self._name(sentences)
+            self.mismatches += first_few(sentences)
         return ids
 
     def _compare_tokenizer(self, tokenizer: TokenizerHandle) -> None:
@@ -357,26 +307,10 @@ class _Reproduction:
             if recorded is not None and recorded[1] != sha256_file(path):
                 self.mismatches.append(f"tokenizer: {path.name} is not that of the version")
 
-    def _name(self, sentences: list[str]) -> None:
-        self.mismatches += sentences[:_NAMED]
-        if len(sentences) > _NAMED:
-            kind = sentences[0].split()[0]
-            self.mismatches.append(f"... and {len(sentences) - _NAMED} more of this kind ({kind})")
-
     def _ask(self) -> None:
         """Stop here if the user asked for it."""
         if stop_requested():
             raise StoppedError("stopped by the user; nothing is left behind")
-
-
-def _called(row: Mapping[str, Any]) -> str:
-    return f"document {row['name']} ({row['id'][:12]})"
-
-
-def _short(value: object) -> str:
-    text = "unknown" if value is None else str(value)
-    # A digest is told apart by its beginning; a name is shown as it is.
-    return text[:12] if len(text) == 64 else text
 
 
 def _show(event: TrainingEvent) -> None:
