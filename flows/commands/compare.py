@@ -14,20 +14,12 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
-from flows.commands.shared.metrics import metric
 from lmcore.errors import UserError
 
 if TYPE_CHECKING:
     from flows.registry.versions import Version
     from lmcore.evaluation.statistics.intervals import Interval
     from lmcore.version_folder import VersionFolder
-
-_UNITS = {
-    "language_modelling": "bits/byte",
-    "sentiment": "probability of the right label",
-    "translation": "chrF of a sentence",
-    "summarization": "ROUGE-L",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +47,14 @@ def compare(first: str, second: str, model: str | None) -> Answer:
     FIRST and SECOND are versions: a number (3 or v3) or an alias: champion, previous, challenger.
     """
     from flows.commands.shared.models import settled
+    from lmcore.tasks.task import task_named
 
     registry, name = settled(model)
     versions = [registry.version(name, which) for which in (first, second)]
     folders = [registry.open(version) for version in versions]
-    task, (one, two) = versions[0].task, (version.number for version in versions)
-    if task == "language_modelling":
+    task, (one, two) = task_named(versions[0].task), (version.number for version in versions)
+    unit = task.deciding.unit if task.is_language_model else task.each
+    if task.is_language_model:
         pair, measure = _by_bits_per_byte(versions, folders), "bits_per_byte"
         better, worse = pair.difference.upper < 0, pair.difference.lower > 0
     else:
@@ -75,9 +69,9 @@ def compare(first: str, second: str, model: str | None) -> Answer:
         "model": name,
         "sentence": sentence,
         "documents": pair.documents,
-        "first": {"version": one, measure: metric(pair.sides[0], _UNITS[task])},
-        "second": {"version": two, measure: metric(pair.sides[1], _UNITS[task])},
-        "difference": metric(pair.difference, _UNITS[task]),
+        "first": {"version": one, measure: pair.sides[0].as_metric(unit)},
+        "second": {"version": two, measure: pair.sides[1].as_metric(unit)},
+        "difference": pair.difference.as_metric(unit),
     }
     return Answer(values=values, text=_text)
 

@@ -52,12 +52,13 @@ def _only_task_model() -> str | None:
     """The only model of a task, where there is one; language models do not count."""
     from flows.home.environment import current
     from flows.registry.models import Registry
+    from lmcore.tasks.task import task_named
 
     registry = Registry(current())
     of_tasks = [
         name
         for name in registry.models()
-        if any(v.task != "language_modelling" for v in registry.versions(name)[-1:])
+        if any(not task_named(v.task).is_language_model for v in registry.versions(name)[-1:])
     ]
     return of_tasks[0] if len(of_tasks) == 1 else None
 

@@ -9,6 +9,7 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from lmcore.tasks.task import task_named
 
 #: Metrics that are shown, where a run has them; the JSON answer has all.
 _SHOWN = (
@@ -21,7 +22,6 @@ _SHOWN = (
     *("rougeL", "baseline_rougeL", "baseline_lead1_rougeL", "baseline_lead3_rougeL"),
     *("champion_rougeL", "train_tokens_per_second", "params"),
 )
-_USES = {"sentiment": "label", "translation": "translate", "summarization": "summarize"}
 _COLORS = {"promoted": "green", "registered": "green", "rejected": "red"}
 
 
@@ -82,10 +82,11 @@ def _text(answer: Values, *, report: str | None) -> None:
         text.line(f"  report: {report}")
     text.line()
     option = f" --model {answer['model']}"
-    if answer["champion"] and answer["task"] == "language_modelling":
+    task = task_named(answer["task"])
+    if answer["champion"] and task.is_language_model:
         text.line(f'  lmcore generate{option} --prompt "..."   continue a text')
     elif answer["champion"]:
-        text.line(f'  lmcore predict{option} "..."   {_USES[answer["task"]]} a text')
+        text.line(f'  lmcore predict{option} "..."   {task.verb} a text')
     if answer["version"]:
         text.line(f"  lmcore show {answer['version']}{option}   metrics, gates, lineage, report")
     text.line("  lmcore status   what is in use")

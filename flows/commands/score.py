@@ -9,7 +9,6 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
-from flows.commands.shared.metrics import metric
 
 
 @command("lmcore score letter.txt", "lmcore score letters.jsonl --version previous --json")
@@ -36,7 +35,7 @@ def score(file: Path, version: str, model: str | None) -> Answer:
     values = {
         "model": found.model,
         "version": found.number,
-        "bits_per_byte": metric(table.bits_per_byte(), "bits/byte")
+        "bits_per_byte": table.bits_per_byte().as_metric("bits/byte")
         if len(table) >= 2
         else {**total, "unit": "bits/byte", "n": len(table)},
         "documents": [

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from lmcore.tasks.task import LANGUAGE_MODELLING
 
 if TYPE_CHECKING:
     from flows.registry.models import Registry
@@ -33,7 +34,7 @@ def _state(registry: Registry, name: str) -> dict[str, Any]:
     last = last_run(registry, name)
     return {
         "model": name,
-        "task": (task_of.task if task_of else None) or "language_modelling",
+        "task": (task_of.task if task_of else None) or LANGUAGE_MODELLING.name,
         **{alias: aliases.get(alias) for alias in _ALIASES},
         "metrics": dict(champion.metrics) if champion else {},
         "last_run": {key: last[key] for key in ("outcome", "at", "reason")} if last else None,

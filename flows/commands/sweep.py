@@ -44,9 +44,10 @@ def sweep(config_file: Path | None, overrides: tuple[str, ...], rates: int) -> A
     from flows.home.environment import current
     from flows.home.locks import using_content
     from flows.home.signals import polite_signals, stop_requested
+    from lmcore.tasks.task import TASKS
 
     home, config = current(), configuration(config_file, overrides)
-    if config.task != "language_modelling":
+    if not TASKS[config.task].is_language_model:
         raise UserError(
             f"task: a sweep is for language models, and this is {config.task}; set"
             " training.learning_rate by hand"

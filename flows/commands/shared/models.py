@@ -10,6 +10,7 @@ from flows.registry.models import Registry
 from flows.registry.promotion import Promotion, settle
 from flows.registry.versions import Version
 from lmcore.errors import UserError
+from lmcore.tasks.task import task_named
 from lmcore.version_folder import VersionFolder
 
 
@@ -50,10 +51,10 @@ def open_model(
     """
     registry, name = settled(model)
     version = registry.version(name, which)
-    if (version.task != "language_modelling") != task:
-        kind = version.task.replace("_", " ")
+    kind = task_named(version.task)
+    if kind.is_language_model == task:
         use = "lmcore generate" if task else "lmcore predict"
-        raise UserError(f"{name} is a model for {kind}; use it with `{use} --model {name}`.")
+        raise UserError(f"{name} is a model for {kind.title}; use it with `{use} --model {name}`.")
     return version, registry.open(version)
 
 

@@ -33,6 +33,7 @@ from flows.registry.promotion import earlier_champions, me
 from flows.registry.runs import RunFacts, list_runs, remove_run
 from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
+from lmcore.tasks.task import task_named
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class _Prune:
         for other in self.registry.models():
             for version in self.registry.versions(other):
                 gone = version.number in self.gone.get(other, ())
-                if version.task == "language_modelling" or gone:
+                if task_named(version.task).is_language_model or gone:
                     continue
                 with contextlib.suppress(IntegrityError):
                     base = self.registry.open(version).lineage().get("base") or {}

@@ -73,13 +73,7 @@ def _interval(table: ScoreTable, *, resampling: Resampling) -> Interval | None:
 def _entry(interval: Interval | None, table: ScoreTable, unit: str) -> dict[str, Any]:
     if interval is None:
         return _number(table.total_bits_per_byte(), unit=unit, n=len(set(table.cluster)))
-    return {
-        "value": interval.value,
-        "lower": interval.lower,
-        "upper": interval.upper,
-        "unit": unit,
-        "n": interval.n,
-    }
+    return interval.as_metric(unit)
 
 
 def _number(value: float, *, unit: str, n: int) -> dict[str, Any]:

@@ -67,6 +67,16 @@ class Interval:
         """The interval as plain JSON values."""
         return asdict(self)
 
+    def as_metric(self, unit: str) -> dict[str, Any]:
+        """As every answer writes a measured value; each bound is at 95 % there."""
+        return {
+            "value": self.value,
+            "lower": self.lower,
+            "upper": self.upper,
+            "unit": unit,
+            "n": self.n,
+        }
+
     def over(self, divisor: float) -> Interval:
         """All three divided by a positive number that is as good as known."""
         low, high = self.lower / divisor, self.upper / divisor

@@ -102,7 +102,9 @@ def evaluate_task(
         "removals": removals.digest,
         "code": code_digest(*CODE_MODULES),
         "controls": {
-            name: standing.to_json() for name, standing in standings(gates, record).items()
+            name: standing.to_json()
+            for name, standing in standings(gates, record).items()
+            if name in TASKS[task].gates
         },
     }
 
@@ -188,16 +190,10 @@ def task_metrics(
     evidence: TaskEvidence, facts: Mapping[str, Any], *, resampling: Resampling
 ) -> dict[str, dict[str, Any]]:
     """Metrics under their contract names: value, lower, upper, unit, n."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, measured in evidence.measured.items():
-        interval = measured.interval(resampling=resampling)
-        found[name] = {
-            "value": interval.value,
-            "lower": interval.lower,
-            "upper": interval.upper,
-            "unit": measured.metric.unit,
-            "n": interval.n,
-        }
+    found = {
+        name: measured.interval(resampling=resampling).as_metric(measured.metric.unit)
+        for name, measured in evidence.measured.items()
+    }
     plain = {
         **evidence.plain,
         "train_tokens_per_second": (float(facts["train_tokens_per_second"]), "tokens/s"),
