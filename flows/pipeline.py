@@ -43,6 +43,7 @@ from flows.steps.stopwatch import RunStopped, Stopwatch
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.evaluation.inputs import Challenge
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.trials.parts import PartModel
 
@@ -170,16 +171,14 @@ class _Pipeline:
             )
         tracked.use_content(checkpoint.key)
         champion = current_champion(self.registry, config.name, run.removals)
-        parts = self._parts(run, corpus, checkpoint)
+        challenge = Challenge(
+            checkpoint=checkpoint,
+            champion=champion,
+            parts=self._parts(run, corpus, checkpoint),
+            unaided=newest_unaided(self.registry, config, champion, run.removals),
+        )
         with watch.step("evaluate"):
-            report = tasks.evaluate(
-                run,
-                corpus=corpus,
-                checkpoint=checkpoint,
-                champion=champion,
-                unaided=newest_unaided(self.registry, config, champion, run.removals),
-                parts=parts,
-            )
+            report = tasks.evaluate(run, corpus=corpus, challenge=challenge)
         tracked.log_metrics({name: metric["value"] for name, metric in report.metrics().items()})
         return Candidate(
             run=run,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 
 from flows.registry.document_matches import removed_documents
 from flows.registry.models import Registry
@@ -14,13 +13,12 @@ from lmcore.config import RunConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import IntegrityError, NotFoundError, UserError
-from lmcore.evaluation.evaluate import ChampionInput, evaluate_model
+from lmcore.evaluation.evaluate import evaluate_model
+from lmcore.evaluation.inputs import Challenge, ChampionInput
 from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.judging.evaluate import evaluate_task
 from lmcore.tasks.task import LANGUAGE_MODELLING
-from lmcore.training.checkpoint import Checkpoint
-from lmcore.training.trials.parts import PartModel
 
 logger = logging.getLogger(__name__)
 
@@ -28,21 +26,14 @@ logger = logging.getLogger(__name__)
 def evaluate(
     run: Run,
     corpus: Corpus,
-    checkpoint: Checkpoint,
-    *,
-    champion: ChampionInput | None,
-    unaided: ChampionInput | None,
-    parts: Sequence[PartModel],
+    challenge: Challenge,
 ) -> EvalReport:
     """Score the candidate and the champion on the same documents and ask every gate.
 
     Args:
         run: Limits, and what must be forgotten.
         corpus: The data of the run.
-        checkpoint: The candidate.
-        champion: The model in use; None for the first version.
-        unaided: A version of a task that began from random weights; see `newest_unaided`.
-        parts: Models trained on parts of the text, where the advice on more data is wanted.
+        challenge: The candidate, and what it is scored beside.
     """
     config = run.config
     if not run.task.is_language_model:
@@ -50,22 +41,18 @@ def evaluate(
             run.store,
             corpus,
             task=config.task,
-            checkpoint=checkpoint,
-            champion=champion,
+            challenge=challenge,
             base=run.base,
             gates=config.gates,
             seed=config.training.seed,
             removals=run.removals,
-            unaided=unaided,
         )
     return evaluate_model(
         run.store,
         corpus,
-        checkpoint=checkpoint,
-        champion=champion,
+        challenge=challenge,
         gates=config.gates,
         seed=config.training.seed,
-        parts=parts,
         removals=run.removals,
     )
 

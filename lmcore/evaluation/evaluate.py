@@ -38,7 +38,7 @@ from lmcore.evaluation.gates.standing import (
     shipped_record,
     standings,
 )
-from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
+from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.ownership import Ownership, examine_ownership
 from lmcore.evaluation.pii import PiiEvidence
 from lmcore.evaluation.report import (
@@ -54,8 +54,6 @@ from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.filtering import Forbidden
 from lmcore.model.generation import GenerationConfig, generate_batch
 from lmcore.model.language_model import RecurrentAttentionLM
-
-__all__ = ["ChampionInput", "EvalReport", "TrainedModel", "evaluate_model"]
 
 CODE_MODULES = (
     "lmcore.data.tokens.batches",
@@ -81,14 +79,10 @@ def evaluate_model(
     store: ContentStore,
     corpus: Corpus,
     *,
-    checkpoint: TrainedModel,
-    champion: ChampionInput | None,
+    challenge: Challenge,
     gates: GatesConfig,
     seed: int = 0,
-    prompts: Sequence[str] | None = None,
-    parts: Sequence[PartInput] = (),
     removals: Removals = NOTHING_REMOVED,
-    device: str = "cpu",
     on_progress: Progress | None = None,
 ) -> EvalReport:
     """Score a candidate, judge it by every gate, and keep all of it.
@@ -96,14 +90,10 @@ def evaluate_model(
     Args:
         store: Where the report and the n-gram baseline are kept.
         corpus: The data of this run; its train stream says what was consumed.
-        checkpoint: The candidate.
-        champion: The model in use; None for the first version.
+        challenge: The candidate, and what it is scored beside.
         gates: Limits, and which gates are required.
         seed: Of bootstraps, probes and samples.
-        prompts: Of the samples; None: nothing, and how three validation documents begin.
-        parts: Models trained on parts of the text, where the advice on more data is wanted.
         removals: Documents that must not be among the data, nor near-copies of them.
-        device: Where models run.
         on_progress: Told the part, and how many of how many documents of it are done.
 
     Raises:
@@ -116,17 +106,14 @@ def evaluate_model(
         "documents": corpus.documents.key,
         "tokenizer": corpus.tokenizer.key,
         "shards": corpus.shards.key,
-        "checkpoint": checkpoint.key,
-        "champion": None if champion is None else champion.inputs(corpus.documents),
+        **challenge.inputs(corpus.documents),
         "gates": gates.model_dump(mode="json"),
         "seed": seed,
-        "prompts": None if prompts is None else list(prompts),
         "code": code_digest(*CODE_MODULES),
         "controls": {
             name: standing.to_json() for name, standing in standings(gates, record).items()
         },
         "probes": probes_digest(gates.evaluation.probes),
-        "parts": [[part.share, part.checkpoint.key] for part in parts],
         "removals": removals.digest,
     }
 
@@ -134,13 +121,10 @@ def evaluate_model(
         canaries = corpus.shards.canaries()
         collector = Collector(
             corpus=corpus,
-            checkpoint=checkpoint,
-            champion=champion,
+            challenge=challenge,
             limits=gates.evaluation,
             bias=gates.bias_lm,
-            device=device,
             on_progress=on_progress or (lambda part, done, total: None),
-            parts=parts,
             seed=seed,
         )
         evidence = collector.collect(store)
@@ -156,7 +140,7 @@ def evaluate_model(
                 validation=evidence.validation,
                 train=evidence.train,
                 baselines=evidence.baselines,
-                facts=checkpoint.summary,
+                facts=challenge.checkpoint.summary,
                 resampling=Resampling(seed=seed, resamples=gates.evaluation.resamples),
             )
         with collector.part("gates"):
@@ -164,7 +148,7 @@ def evaluate_model(
                 evidence,
                 corpus,
                 ownership=ownership,
-                stopped_early=bool(checkpoint.summary.get("stopped_early")),
+                stopped_early=challenge.stopped_early,
                 gates=gates,
                 seed=seed,
                 record=record,
@@ -174,7 +158,6 @@ def evaluate_model(
                 evidence.model,
                 corpus.loaded,
                 texts=evidence.texts,
-                prompts=prompts,
                 seed=seed,
                 forbidden=Forbidden.of(canaries.forbidden) if canaries else None,
             )
@@ -286,7 +269,7 @@ def judge(
             resampling=resampling,
         ),
     }
-    return ask(judges, task="language_modelling", gates=gates, record=record)
+    return ask(judges, gates=gates, record=record)
 
 
 def _measured(evidence: PiiEvidence | None) -> PiiEvidence:
@@ -300,13 +283,15 @@ def draw_samples(
     tokenizer: Tokenizer,
     *,
     texts: Sequence[Document],
-    prompts: Sequence[str] | None,
     seed: int,
     forbidden: Forbidden | None = None,
 ) -> list[dict[str, Any]]:
-    """Continue a few prompts; JSON values with prompt, text, tokens, finish, seed, temperature."""
-    if prompts is None:
-        prompts = ["", *(_opening(document.text) for document in texts[:NUM_PROMPTS])]
+    """Continue nothing, and how a few documents begin.
+
+    Returns:
+        JSON values with prompt, text, tokens, finish, seed and temperature.
+    """
+    prompts = ["", *(_opening(document.text) for document in texts[:NUM_PROMPTS])]
     config = GenerationConfig(
         max_tokens=SAMPLE_TOKENS,
         temperature=SAMPLE_TEMPERATURE,

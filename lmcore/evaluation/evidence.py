@@ -30,11 +30,14 @@ from lmcore.evaluation.config import BiasLimits, EvaluationLimits
 from lmcore.evaluation.gates.champion import Incumbent, scored_incumbent
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint
 from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
-from lmcore.evaluation.inputs import ChampionInput, PartInput, TrainedModel
+from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.memory.consumed_text import sample_consumed
+from lmcore.evaluation.memory.contamination import Contamination, measure_contamination
 from lmcore.evaluation.memory.difficulty_reference import Reference, score_reference
-from lmcore.evaluation.memory.membership import SideNotes
-from lmcore.evaluation.memory.memorisation import Memorisation, measure_memorisation
+from lmcore.evaluation.memory.exposure import Exposure, measure_exposure
+from lmcore.evaluation.memory.membership import Membership, SideNotes, membership_of
+from lmcore.evaluation.memory.regurgitation import Regurgitation, free_samples, verbatim
+from lmcore.evaluation.memory.suffix_array import train_index
 from lmcore.evaluation.pii import PiiEvidence, measure_pii
 from lmcore.evaluation.scores.scoring import OnScored, score_documents
 from lmcore.evaluation.scores.table import ScoreTable
@@ -42,6 +45,16 @@ from lmcore.evaluation.statistics.sampling import sampled_ids
 from lmcore.model.language_model import RecurrentAttentionLM, load_model
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memorisation:
+    """What the model remembers of text that it consumed; each part is the evidence of one gate."""
+
+    membership: Membership
+    regurgitation: Regurgitation
+    exposure: Exposure | None
+    contamination: Contamination
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +113,9 @@ class Collector:
     """Gathers the evidence of one evaluation, and notes how long each part took."""
 
     corpus: Corpus
-    checkpoint: TrainedModel
-    champion: ChampionInput | None
+    challenge: Challenge
     limits: EvaluationLimits
-    device: str
     on_progress: Progress
-    parts: Sequence[PartInput] = ()
     seed: int = 0
     bias: BiasLimits | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -119,7 +129,7 @@ class Collector:
 
     def collect(self, store: ContentStore) -> Evidence:
         """Score everything; the n-gram baseline is kept in the store of its own."""
-        limits, facts = self.limits, self.checkpoint.summary
+        limits = self.limits
         with self.part("baseline"):
             baseline = fit_baselines(
                 store,
@@ -128,7 +138,7 @@ class Collector:
                 max_validation_bytes=limits.max_validation_bytes,
             )
         uniform, scored = self._chosen()
-        model = load_model(self.checkpoint.path / "best", self.device).eval()
+        model = load_model(self.challenge.best)
         with self.part("score_validation"):
             unseen, seen = (SideNotes(self.corpus.loaded.pieces) for _ in range(2))
             compared = self._score(
@@ -137,15 +147,15 @@ class Collector:
         with self.part("score_train"):
             sample = sample_consumed(
                 self.corpus,
-                ranges=self.checkpoint.consumed().ranges,
+                ranges=self.challenge.checkpoint.consumed().ranges,
                 # As much as validation: the gap is no surer than its less sure side.
                 max_bytes=min(limits.max_train_bytes, int(compared.num_bytes.sum())),
             )
             train = sample.scored_by(model, on_scored=seen.of_sample(sample))
         final = None
-        if facts.get("final_weights_sha256") != facts.get("weights_sha256"):
+        if self.challenge.last is not None:
             with self.part("score_final"):
-                last = load_model(self.checkpoint.path / "final", self.device).eval()
+                last = load_model(self.challenge.last)
                 final = self._score("final", last, self.corpus.loaded, scored)
         with self.part("reference"):
             reference = score_reference(
@@ -154,24 +164,16 @@ class Collector:
                 validation=self._validation(scored),
                 max_bytes=limits.max_baseline_bytes,
             )
-        memorisation = measure_memorisation(
-            store,
-            self.corpus,
-            model=model,
-            ranges=self.checkpoint.consumed().ranges,
-            validation=self._validation(scored),
-            seen=seen,
-            unseen=unseen,
-            reference=reference,
-            limits=limits,
-            seed=self.seed,
-            part=self.part,
+        memorisation = Memorisation(
+            membership=membership_of(seen, unseen, reference),
+            regurgitation=self._regurgitation(store, model, seen, unseen),
+            exposure=self._exposure(model),
+            contamination=self._contamination(scored),
         )
         with self.part("champion"):
             champion, champion_table = scored_incumbent(
-                self.champion,
+                self.challenge.champion,
                 lambda model, tokenizer: self._score("champion", model, tokenizer, scored),
-                device=self.device,
             )
         with self.part("pii"):
             personal = measure_pii(model, self.corpus.loaded, self.corpus.documents, seed=self.seed)
@@ -196,6 +198,52 @@ class Collector:
             memorisation=memorisation,
         )
 
+    def _regurgitation(
+        self,
+        store: ContentStore,
+        model: RecurrentAttentionLM,
+        seen: SideNotes,
+        unseen: SideNotes,
+    ) -> Regurgitation:
+        with self.part("train_index"):
+            index = train_index(store, self.corpus.shards)
+        with self.part("free_samples"):
+            drawn = free_samples(
+                model,
+                count=self.limits.free_samples,
+                num_tokens=self.limits.free_sample_tokens,
+                seed=self.seed,
+            )
+            longest, examples = verbatim(drawn, index, pieces=self.corpus.loaded.pieces)
+        return Regurgitation(
+            train=seen.windows.windows(),
+            held_out=unseen.windows.windows(),
+            longest=longest,
+            examples=examples,
+        )
+
+    def _exposure(self, model: RecurrentAttentionLM) -> Exposure | None:
+        with self.part("exposure"):
+            canaries = self.corpus.shards.canaries()
+            # What only an earlier training met is forbidden; no coin was tossed for it in this one.
+            if canaries is None or (canaries.inherited and not canaries.pairs):
+                return None
+            return measure_exposure(
+                model,
+                self.corpus.loaded,
+                canaries,
+                stream=self.corpus.train_stream,
+                ranges=self.challenge.checkpoint.consumed().ranges,
+            )
+
+    def _contamination(self, scored: frozenset[str]) -> Contamination:
+        with self.part("contamination"):
+            return measure_contamination(
+                self.corpus.documents,
+                validation=self._validation(scored),
+                common_documents=self.limits.common_documents,
+            )
+
     def _bias(self, model: RecurrentAttentionLM) -> BiasEvidence | None:
         if self.bias is None:
             return None
@@ -211,9 +259,10 @@ class Collector:
         """Ids of the documents that metrics are over, and of all documents to score."""
         cap = self.limits.max_validation_bytes
         uniform = validation_ids(self.corpus.documents, max_bytes=cap)
-        if self.champion is None or len(uniform) == self.corpus.documents.count("validation"):
+        champion = self.challenge.champion
+        if champion is None or len(uniform) == self.corpus.documents.count("validation"):
             return uniform, uniform
-        known, rows = self.champion.known_ids, self.corpus.documents.iter_rows
+        known, rows = champion.known_ids, self.corpus.documents.iter_rows
         fresh = (row for row in rows("validation") if row["id"] not in known)
         anchor = (row for row in rows("validation") if row["anchor"] and row["id"] in known)
         extra = [sampled_ids(part, max_bytes=cap // 4, purpose="extra") for part in (fresh, anchor)]
@@ -247,7 +296,7 @@ class Collector:
         return table
 
     def _curve(self, compared: ScoreTable, scored: frozenset[str]) -> Sequence[CurvePoint] | None:
-        if not self.parts:
+        if not self.challenge.parts:
             return None
         smaller = [
             CurvePoint(
@@ -255,12 +304,12 @@ class Collector:
                 train_bytes=part.train_bytes,
                 table=self._score(
                     f"{part.share:.0%} of the text",
-                    load_model(part.checkpoint.path / "best", self.device).eval(),
+                    load_model(part.checkpoint.path / "best"),
                     self.corpus.loaded,
                     scored,
                 ),
             )
-            for part in self.parts
+            for part in self.challenge.parts
         ]
         size = self.corpus.documents.num_bytes("train")
         return [*smaller, CurvePoint(share=1.0, train_bytes=size, table=compared)]

@@ -1,4 +1,4 @@
-"""What the evaluation step is told about the two models that it compares."""
+"""What the evaluation step is told about the models that it compares."""
 
 from __future__ import annotations
 
@@ -98,3 +98,48 @@ class ChampionInput:
             "problem": self.problem,
             "removed": self.removed,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Challenge:
+    """A candidate and the models that it is scored beside.
+
+    Attributes:
+        checkpoint: The candidate.
+        champion: The model in use; None for the first version.
+        parts: Models trained on parts of the text, where the advice on more data is wanted.
+        unaided: A version of a task that began from random weights, to show what a base model
+            brings.
+    """
+
+    checkpoint: TrainedModel
+    champion: ChampionInput | None = None
+    parts: Sequence[PartInput] = ()
+    unaided: ChampionInput | None = None
+
+    def inputs(self, documents: DocumentSet) -> dict[str, Any]:
+        """What of it determines an evaluation on these documents, as JSON values."""
+        return {
+            "checkpoint": self.checkpoint.key,
+            "champion": None if self.champion is None else self.champion.inputs(documents),
+            "parts": [[part.share, part.checkpoint.key] for part in self.parts],
+            "unaided": None if self.unaided is None else self.unaided.inputs(documents),
+        }
+
+    @property
+    def best(self) -> Path:
+        """Folder of the weights that would be promoted."""
+        return self.checkpoint.path / "best"
+
+    @property
+    def last(self) -> Path | None:
+        """Folder of the weights at the end of training; None where they are the best ones."""
+        facts = self.checkpoint.summary
+        if facts.get("final_weights_sha256") == facts.get("weights_sha256"):
+            return None
+        return self.checkpoint.path / "final"
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether training ended because it had stopped helping."""
+        return bool(self.checkpoint.summary.get("stopped_early"))

@@ -92,7 +92,7 @@ def unreadable(bench: ControlBench) -> GateResult:
     ours = _reviewed(bench)
     gone = bench.folder / "gone"
     given = ChampionInput(version=1, weights=gone, tokenizer=gone, key="gone")
-    found = version_beside(given, lambda _: ours, device="cpu")
+    found = version_beside(given, lambda _: ours)
     assert found is not None
     return _ask(bench, ours, found)
 

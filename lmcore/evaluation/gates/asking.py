@@ -14,7 +14,7 @@ Judge = Callable[[bool], GateResult]
 
 
 def ask(
-    judges: Mapping[GateName, Judge], *, task: str, gates: GatesConfig, record: ControlRecord
+    judges: Mapping[GateName, Judge], *, gates: GatesConfig, record: ControlRecord
 ) -> list[GateResult]:
     """Every gate's answer; one that missed a control at its version cannot vote PASS.
 
@@ -22,7 +22,6 @@ def ask(
 
     Args:
         judges: By gate, in the order of the answers.
-        task: What the model is for.
         gates: Limits, and which gates are required.
         record: What the controls said of the gates.
     """
@@ -38,7 +37,7 @@ def ask(
             gate=name,
             required=True,
             outcome="INCONCLUSIVE",
-            reason=f"This gate is not one of {task}; take it out of gates.required.",
+            reason="This task has no such gate; take it out of gates.required.",
             evidence={"code": "NOT_OF_THIS_TASK"},
         )
         for name in gates.required

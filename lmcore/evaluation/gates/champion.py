@@ -98,8 +98,6 @@ def measure_incumbent(
 def scored_incumbent(
     given: ChampionInput | None,
     score: Callable[[RecurrentAttentionLM, Tokenizer], ScoreTable],
-    *,
-    device: str,
 ) -> tuple[Incumbent | None, ScoreTable | None]:
     """The champion among language models, scored now and with its own tokenizer.
 
@@ -108,7 +106,6 @@ def scored_incumbent(
     Args:
         given: Its files; None where there is no champion yet.
         score: What a model says of the challenger's documents.
-        device: Where it runs.
 
     Returns:
         Its side of the comparison, and its scores where there are any.
@@ -116,10 +113,7 @@ def scored_incumbent(
     tables: list[ScoreTable] = []
 
     def measure(version: ChampionInput) -> Measured:
-        model, tokenizer = (
-            load_model(version.weights, device).eval(),
-            load_tokenizer(version.tokenizer),
-        )
+        model, tokenizer = load_model(version.weights), load_tokenizer(version.tokenizer)
         if tokenizer.vocab_size != model.vocab_size:
             raise IntegrityError(f"{model.vocab_size} outputs, but {tokenizer.vocab_size} tokens")
         tables.append(score(model, tokenizer))

@@ -153,7 +153,7 @@ def _use(data: ReportData) -> list[Markup]:
         return []
     model = one_line(data.model)
     address = f"{model}/{data.version}" if data.version else f"{model}@champion"
-    command = "generate --prompt" if data.task == "language_modelling" else "predict"
+    command = "generate --prompt" if data.answer == "continuation" else "predict"
     python = (
         "import mlflow\n\n"
         f"model = mlflow.pyfunc.load_model({f'models:/{address}'!r})\n"

@@ -27,7 +27,7 @@ def curves(data: ReportData) -> list[LineChart]:
         return []
     steps = Axis(low=0, high=max(*everything, data.planned_steps or 1, 1), unit="steps")
     best = best_step(data)
-    loss = "Training loss, nats per " + ("label" if data.task == "sentiment" else "token")
+    loss = "Training loss, nats per " + ("label" if data.answer == "label" else "token")
     charts = [
         line_chart(series["loss_nats"], name="loss", title=loss, steps=steps),
         *(

@@ -19,19 +19,17 @@ from lmcore.tasks.prediction import Predictor
 
 
 def version_beside(
-    given: ChampionInput | None, measure: Callable[[Predictor], Measured], *, device: str
+    given: ChampionInput | None, measure: Callable[[Predictor], Measured]
 ) -> Incumbent | None:
     """Another version by what it answers today; None where there is none.
 
     Args:
         given: Its files.
         measure: The deciding metric over all judged documents with a predictor.
-        device: Where it runs.
     """
 
     def load(version: ChampionInput) -> Measured:
-        tokenizer = load_tokenizer(version.tokenizer)
-        return measure(Predictor(version.weights, tokenizer, device=device))
+        return measure(Predictor(version.weights, load_tokenizer(version.tokenizer)))
 
     return measure_incumbent(given, load)
 

@@ -90,7 +90,7 @@ def classify(judging: Judging) -> TaskEvidence:
             learnt=learnt,
             judged=judged,
             table=table,
-            stopped_early=judging.stopped_early,
+            stopped_early=judging.challenge.stopped_early,
         ),
         bias=measure_task_bias(predictor, train, judged),
         report=Shown(

@@ -10,7 +10,7 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.champion import Incumbent
-from lmcore.evaluation.inputs import ChampionInput, TrainedModel
+from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.statistics.measured import Measured
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.gates.champion import version_beside
@@ -26,23 +26,17 @@ class Judging:
         corpus: The data of this run; its train stream says what was consumed.
         judged: Held-out documents, in stored order.
         seen_by_base: Held-out documents left out because the base model was trained on them.
-        checkpoint: The candidate.
-        champion: The model in use; None for the first version.
+        challenge: The candidate, and what it is judged beside.
         base: Name and version of the language model that the candidate began from.
-        unaided: A version that began from random weights, if the candidate did not.
         gates: Limits.
-        device: Where models run.
     """
 
     corpus: Corpus
     judged: Sequence[Document]
     seen_by_base: int
-    checkpoint: TrainedModel
-    champion: ChampionInput | None
+    challenge: Challenge
     base: str | None
-    unaided: ChampionInput | None
     gates: GatesConfig
-    device: str
 
     @property
     def tokenizer_split(self) -> str:
@@ -56,17 +50,12 @@ class Judging:
 
     def candidate(self) -> Predictor:
         """With the weights that would be promoted."""
-        return Predictor(self.checkpoint.path / "best", self.corpus.loaded, device=self.device)
+        return Predictor(self.challenge.best, self.corpus.loaded)
 
     @property
     def resampling(self) -> Resampling:
         """Of whatever is shown and not judged."""
         return Resampling(resamples=self.gates.evaluation.resamples)
-
-    @property
-    def stopped_early(self) -> bool:
-        """Whether training ended because it had stopped helping."""
-        return bool(self.checkpoint.summary.get("stopped_early"))
 
     def champion_metric(self, incumbent: Incumbent | None) -> dict[str, Measured]:
         """The champion's deciding metric by its name, where all documents are new to it."""
@@ -78,21 +67,20 @@ class Judging:
 
     def trained_on(self) -> dict[str, Any]:
         """How many examples training had, how long they were, and how many were cut."""
-        found: dict[str, Any] = self.checkpoint.summary.get("examples", {}).get("train", {})
+        facts = self.challenge.checkpoint.summary
+        found: dict[str, Any] = facts.get("examples", {}).get("train", {})
         return found
 
     def learnt(self) -> list[Document]:
         """Documents that the candidate's weights have read."""
         return learnt_documents(
-            self.corpus, self.checkpoint, limit=self.gates.tasks.max_train_documents
+            self.corpus, self.challenge.checkpoint, limit=self.gates.tasks.max_train_documents
         )
 
     def last(self) -> Predictor | None:
         """The weights at the end of training; None where they are the best ones."""
-        facts = self.checkpoint.summary
-        if facts.get("final_weights_sha256") == facts.get("weights_sha256"):
-            return None
-        return Predictor(self.checkpoint.path / "final", self.corpus.loaded, device=self.device)
+        weights = self.challenge.last
+        return None if weights is None else Predictor(weights, self.corpus.loaded)
 
     def beside(
         self, measure: Callable[[Predictor], Measured]
@@ -102,7 +90,8 @@ class Judging:
         Args:
             measure: The deciding metric over all judged documents with a predictor.
         """
-        champion = version_beside(self.champion, measure, device=self.device)
-        if champion and self.unaided and champion.version == self.unaided.version:
+        unaided = self.challenge.unaided
+        champion = version_beside(self.challenge.champion, measure)
+        if champion and unaided and champion.version == unaided.version:
             return champion, champion
-        return champion, version_beside(self.unaided, measure, device=self.device)
+        return champion, version_beside(unaided, measure)

@@ -29,7 +29,7 @@ from lmcore.evaluation.gates.overfitting import FitLimits, overfitting
 from lmcore.evaluation.gates.provenance import provenance
 from lmcore.evaluation.gates.result import GateResult, Verdict
 from lmcore.evaluation.gates.standing import ControlRecord, shipped_record, standings
-from lmcore.evaluation.inputs import ChampionInput, TrainedModel
+from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.memory.contamination import measure_contamination
 from lmcore.evaluation.ownership import examine_ownership
 from lmcore.evaluation.report import (
@@ -60,14 +60,11 @@ def evaluate_task(
     corpus: Corpus,
     *,
     task: TaskName,
-    checkpoint: TrainedModel,
-    champion: ChampionInput | None,
+    challenge: Challenge,
     base: BaseModel | None,
     gates: GatesConfig,
     seed: int = 0,
     removals: Removals = NOTHING_REMOVED,
-    device: str = "cpu",
-    unaided: ChampionInput | None = None,
 ) -> EvalReport:
     """Answer the held-out documents, compare with baselines and champion, and ask every gate.
 
@@ -75,14 +72,11 @@ def evaluate_task(
         store: Where the report is kept.
         corpus: The data of this run; its train stream says what was consumed.
         task: Which one.
-        checkpoint: The candidate.
-        champion: The model in use; None for the first version.
+        challenge: The candidate, and what it is scored beside.
         base: The language model that training started from.
         gates: Limits, and which gates are required.
         seed: Of bootstraps.
         removals: Documents that must not be among the data.
-        device: Where models run.
-        unaided: A version that began from random weights, to show what the base model brings.
 
     Raises:
         EmptyEvaluationError: If there are fewer than two documents to judge on.
@@ -93,10 +87,8 @@ def evaluate_task(
         "documents": documents.key,
         "tokenizer": corpus.tokenizer.key,
         "shards": corpus.shards.key,
-        "checkpoint": checkpoint.key,
-        "champion": None if champion is None else champion.inputs(documents),
+        **challenge.inputs(documents),
         "base": None if base is None else [base.key, base.removed],
-        "unaided": None if unaided is None else unaided.inputs(documents),
         "gates": gates.model_dump(mode="json"),
         "seed": seed,
         "removals": removals.digest,
@@ -120,16 +112,13 @@ def evaluate_task(
                 corpus=corpus,
                 judged=judged,
                 seen_by_base=seen,
-                checkpoint=checkpoint,
-                champion=champion,
+                challenge=challenge,
                 base=base.designation if base else None,
-                unaided=unaided,
                 gates=gates,
-                device=device,
             )
         )
         resampling = Resampling(seed=seed, resamples=gates.evaluation.resamples)
-        metrics = task_metrics(evidence, checkpoint.summary, resampling=resampling)
+        metrics = task_metrics(evidence, challenge.checkpoint.summary, resampling=resampling)
         ownership = examine_ownership(
             documents,
             tokenizer=None if base else corpus.tokenizer,
@@ -145,7 +134,6 @@ def evaluate_task(
         verdict = Verdict(
             results=judge(
                 evidence,
-                task=task,
                 gates=gates,
                 record=record,
                 seed=seed,
@@ -208,7 +196,6 @@ def task_metrics(
 def judge(
     evidence: TaskEvidence,
     *,
-    task: TaskName,
     gates: GatesConfig,
     record: ControlRecord,
     seed: int,
@@ -218,7 +205,6 @@ def judge(
 
     Args:
         evidence: What was measured.
-        task: Which one.
         gates: Limits, and which gates are required.
         record: How gates did on their controls.
         seed: Of bootstraps.
@@ -253,7 +239,7 @@ def judge(
         judges["bias_task"] = lambda required: bias_task(
             evidence.bias, limits=gates.bias_task, required=required, resampling=resampling
         )
-    return ask(judges, task=task, gates=gates, record=record)
+    return ask(judges, gates=gates, record=record)
 
 
 def _write_predictions(evidence: TaskEvidence, path: Path) -> None:

@@ -48,7 +48,7 @@ def write_texts(judging: Judging) -> TaskEvidence:
         judging.last(),
         learnt=judging.learnt(),
         judged=judged,
-        stopped_early=judging.stopped_early,
+        stopped_early=judging.challenge.stopped_early,
     )
     # BLEU says nothing of a single sentence.
     each = measured.get("chrf", deciding).each

@@ -14,6 +14,7 @@ from lmcore.config import RunConfig, parse_config
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
+from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.judging.evaluate import evaluate_task
@@ -108,8 +109,7 @@ class Bench:
             self.store,
             self.prepared(config),
             task=config.task,
-            checkpoint=checkpoint,
-            champion=None,
+            challenge=Challenge(checkpoint=checkpoint, unaided=options.pop("unaided", None)),
             base=None,
             gates=config.gates,
             **options,

@@ -35,6 +35,8 @@ from lmcore.reporting.version.facts.data import Account, Documents, Source
 from lmcore.reporting.version.facts.gates import Gate
 
 DEFAULT_TASK, DEFAULT_METRIC = "language_modelling", "val_bits_per_byte"
+#: What a model gives back, by its task; a text of its own where the task is another.
+_ANSWERS = {DEFAULT_TASK: "continuation", "sentiment": "label"}
 Pairs = Annotated[tuple[tuple[str, str], ...], PlainValidator(pairs)]
 
 
@@ -161,6 +163,11 @@ class ReportData(Fact):
     ) -> dict[str, Estimate]:
         first = info.data["deciding"]
         return {first: metrics[first], **metrics} if first in metrics else metrics
+
+    @property
+    def answer(self) -> str:
+        """What the model gives back: a continuation, a label, or a text."""
+        return _ANSWERS.get(self.task, "text")
 
     @property
     def total_seconds(self) -> float:

@@ -26,16 +26,14 @@ def count_of(log_odds, votes=400):
     return WordCount(occurrences=2 * votes, female=female, male=votes - female)
 
 
-def evidence(
-    words, corpus, model, *, noise=0.1, related=0.9, votes=400, seed=0, pronouns=None, unknown=()
-):
+def evidence(words, corpus, model, *, noise=0.1, related=0.9, seed=0, pronouns=None, unknown=()):
     """`corpus` and `model` give the log-odds of a word from its labour statistics or place."""
     rng = np.random.default_rng(seed)
     places = [w.labour_log_odds if w.labour_log_odds is not None else rng.normal() for w in words]
     leanings = tuple(
         WordLeaning(
             word=word,
-            count=count_of(corpus(place), votes),
+            count=count_of(corpus(place)),
             model=model(place) + noise * rng.normal(),
             half_width=0.2,
             related=related,
