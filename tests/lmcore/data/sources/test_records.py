@@ -1,0 +1,121 @@
+"""One row of any table becomes a record, or says what is wrong with it."""
+
+from datetime import date, datetime
+
+import pytest
+
+from lmcore.data.config import SourceConfig
+from lmcore.data.sources.records import BadInput, Record, build_record, date_in_name, iso_date
+
+
+def build(row: dict[str, object], **config: object) -> Record | BadInput:
+    source = SourceConfig(path="t.jsonl", **config)
+    return build_record("t.jsonl", 7, list(row), row.__getitem__, source=source)
+
+
+def test_text_target_and_date_are_taken_from_their_columns() -> None:
+    row = {"body": "words", "label": 3, "day": "2020-05-01", "more": object()}
+    found = build(row, text_field="body", target_field="label", date_field="day")
+    assert found == Record(file="t.jsonl", position=7, text="words", target="3", date="2020-05-01")
+    assert build({"text": ""}) == Record(file="t.jsonl", position=7, text="")
+
+
+@pytest.mark.parametrize("day", [None, ""])
+def test_a_row_may_lack_its_date_but_not_the_column(day: object) -> None:
+    found = build({"text": "a", "day": day}, date_field="day")
+    assert isinstance(found, Record)
+    assert found.date is None
+    missing = build({"text": "a"}, date_field="day")
+    assert isinstance(missing, BadInput)
+    assert missing.reason == "no key 'day'; found 'text'"
+
+
+@pytest.mark.parametrize(
+    ("value", "target"), [(3, "3"), (0.5, "0.5"), (True, "true"), ("3", "3"), ("", "")]
+)
+def test_a_target_is_text_as_json_spells_it(value: object, target: str) -> None:
+    found = build({"text": "a", "y": value}, target_field="y")
+    assert isinstance(found, Record)
+    assert found.target == target
+
+
+def test_lists_are_joined_on_request_in_text_and_target() -> None:
+    row = {"text": ["a", "b"], "y": ("c", "d")}
+    found = build(row, target_field="y", list_join="|")
+    assert isinstance(found, Record)
+    assert (found.text, found.target) == ("a|b", "c|d")
+
+
+@pytest.mark.parametrize(
+    ("row", "config", "reason"),
+    [
+        ({}, {}, "no key 'text'; found no keys at all"),
+        ({"text": {}}, {}, "'text' is an object, not a string"),
+        ({"text": True}, {}, "'text' is a boolean, not a string"),
+        ({"text": 1.5}, {}, "'text' is a number, not a string"),
+        ({"text": b"raw"}, {}, "'text' is no text, not a string"),
+        ({"text": ["a"]}, {}, "'text' is a list, not a string; set list_join to join it"),
+        (
+            {"text": ["a", None]},
+            {"list_join": " "},
+            "'text' is a list of other things than strings",
+        ),
+        ({"text": "a", "y": None}, {"target_field": "y"}, "'y' is null, not a string"),
+        ({"text": "a"}, {"target_field": "y"}, "no key 'y'; found 'text'"),
+        (
+            {"text": "a", "day": "x" * 99},
+            {"date_field": "day"},
+            f"day={'x' * 40!r} is not an ISO 8601 date",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_said_with_its_place(
+    row: dict[str, object], config: dict[str, object], reason: str
+) -> None:
+    assert build(row, **config) == BadInput(file="t.jsonl", position=7, reason=reason)
+
+
+def test_a_row_of_many_long_keys_has_a_short_reason() -> None:
+    found = build({f"{i}{'k' * 500}": 1 for i in range(100)})
+    assert isinstance(found, BadInput)
+    assert len(found.reason) < 700
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2024-02-29", "2024-02-29"),
+        ("2024-02-30", None),
+        ("2024-05-01T10:00:00+02:00", "2024-05-01"),
+        (" 2024-05-01 ", "2024-05-01"),
+        ("2024", "2024-12-31"),
+        (1790, "1790-12-31"),
+        ("0000", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        (date(2024, 5, 1), "2024-05-01"),
+        (datetime(2024, 5, 1, 23, 59), "2024-05-01"),
+    ],
+)
+def test_dates_in_any_form_become_iso_dates(value: object, expected: str | None) -> None:
+    assert iso_date(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("texts/1973-Nixon-4.txt", "1973-12-31"),
+        ("1999-12-31 minutes.txt", "1999-12-31"),
+        ("minutes of 1999-12-31.txt", "1999-12-31"),
+        ("1999-12-32.txt", "1999-12-31"),  # no day of that name: the year is left
+        ("minutes 1999-12-32.txt", None),
+        ("1850-2024-01-05.txt", "2024-01-05"),
+        ("2024-01-05/minutes.txt", None),
+        ("minutes.txt", None),
+        ("12345.txt", None),
+        ("11999-12-31.txt", None),
+    ],
+)
+def test_dates_are_found_in_the_names_of_files(name: str, expected: str | None) -> None:
+    assert date_in_name(name) == expected
