@@ -4,26 +4,6 @@ import pytest
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.baselines.baselines import fit_baselines
-from lmcore.evaluation.statistics.sampling import sampled_ids
-
-
-def rows(sizes):
-    return [{"id": f"{i:064d}", "num_bytes": size} for i, size in enumerate(sizes)]
-
-
-def test_sample_is_a_prefix_of_one_order_so_growing_the_cap_only_adds():
-    many = rows([100] * 50)
-    samples = [sampled_ids(many, max_bytes=b, purpose="p") for b in (500, 1000, 2000, 9999)]
-    assert [len(s) for s in samples] == [5, 10, 20, 50]
-    assert samples[0] < samples[1] < samples[2] < samples[3]
-    shuffled = random.Random(0).sample(many, len(many))
-    assert sampled_ids(shuffled, max_bytes=1000, purpose="p") == samples[1]
-    assert sampled_ids(many, max_bytes=1000, purpose="q") != samples[1]
-
-
-def test_two_documents_are_kept_however_large():
-    assert len(sampled_ids(rows([10**9] * 5), max_bytes=10, purpose="p")) == 2
-    assert sampled_ids([], max_bytes=10, purpose="p") == frozenset()
 
 
 def make_texts(count, seed):

@@ -14,7 +14,6 @@ from lmcore.evaluation.statistics.intervals import (
     interval,
     ratio_interval,
 )
-from lmcore.evaluation.statistics.permutation import mcnemar, sign_flip_p
 from lmcore.evaluation.statistics.resampling import Resampling
 
 
@@ -60,7 +59,6 @@ def test_same_seed_same_bounds_and_cluster_names_do_not_matter():
 def test_equal_models_differ_by_exactly_zero():
     found = ratio_interval(np.zeros(5), np.ones(5))
     assert (found.value, found.lower, found.upper) == (0, 0, 0)
-    assert sign_flip_p(np.zeros(5)) == 1.0
 
 
 def test_many_documents_agree_with_the_normal_bound():
@@ -147,12 +145,6 @@ def test_any_statistic_is_resampled_like_a_ratio_and_jackknifed_like_one():
     assert (found.n, known.n) == (30, 30)
 
 
-def test_mcnemar_is_exact():
-    # Five wins, no loss: 2 * 0.5 ** 5.
-    assert mcnemar([1] * 5 + [0], [0] * 6) == pytest.approx(2 * 0.5**5)
-    assert mcnemar([1, 0], [1, 0]) == 1.0
-
-
 def test_clopper_pearson_known_values():
     # Zero hits: 1 - 0.05^(1/n); 299 documents show a rate of at most 1 %.
     assert clopper_pearson(0, 299).upper == pytest.approx(1 - 0.05 ** (1 / 299))
@@ -172,24 +164,6 @@ def test_clopper_pearson_contains_the_rate(pair):
     hits, trials = pair
     found = clopper_pearson(hits, trials)
     assert 0 <= found.lower <= hits / trials <= found.upper <= 1
-
-
-def test_sign_flip_by_hand():
-    # Three negative differences: only the observed signs of 8 are as low, so 1/8.
-    assert sign_flip_p([-1.0, -2.0, -3.0]) == pytest.approx(1 / 8)
-    # Sums over the signs of (1, 2, 3): observed 0 or below in 5 of 8.
-    assert sign_flip_p([1.0, 2.0, -3.0]) == pytest.approx(5 / 8)
-    assert sign_flip_p([-1.0, -1.0], ["a", "b"]) == pytest.approx(1 / 4)
-
-
-def test_sign_flip_is_uniform_without_an_effect():
-    rng = np.random.default_rng(5)
-    p = [
-        sign_flip_p(rng.normal(0, 1, 25), resampling=Resampling(resamples=500, seed=i))
-        for i in range(300)
-    ]
-    assert 4 <= sum(value <= 0.05 for value in p) <= 29  # 15 expected
-    assert min(p) > 0
 
 
 @settings(max_examples=25, deadline=None)

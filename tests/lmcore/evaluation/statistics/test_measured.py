@@ -48,14 +48,11 @@ def sentences(rng: np.random.Generator, count: int, skill: float) -> np.ndarray:
     return np.column_stack([length, length, matches, totals]).astype(np.float64)
 
 
-def test_a_difference_is_paired_and_knows_its_direction() -> None:
+def test_a_difference_is_paired() -> None:
     one, other = mean(SHARE, [1, 1, 0, 1]), mean(SHARE, [1, 0, 0, 1])
     gain = one.minus(other, resampling=HOW)
     assert gain.value == 0.25
     assert gain.n == 4
-    assert SHARE.direction == 1
-    assert LOSS.direction == -1
-    assert SHARE.shown(gain.value, sign="+") == "+25.0%"
 
 
 def test_documents_are_found_again_in_any_order() -> None:
