@@ -1,5 +1,6 @@
 import math
 import os
+import socket
 import subprocess
 import sys
 
@@ -100,3 +101,50 @@ print(BitsPerByte().compute(predictions=[1.0, 2.0], references=[1, 2])["bits_per
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "2"
     assert [p for p in home.rglob("*") if p.is_file()] == []
+
+
+COMBINED = """
+import socket
+def refuse(*a, **k): raise AssertionError("network")
+socket.socket.connect = refuse
+socket.socket.connect_ex = refuse
+socket.getaddrinfo = refuse
+socket.create_connection = refuse
+import evaluate
+from lmcore.evaluation.scores.metrics import BitsPerByte, PairedBitsPerByte
+data = dict(
+    predictions=[1.0, 2.0, 4.0], baseline=[2.0, 2.0, 5.0], references=[1, 2, 3],
+    cluster=["a", "b", "c"], seed=4, resamples=1000,
+)
+alone = BitsPerByte().compute(**{k: v for k, v in data.items() if k != "baseline"})
+alone |= PairedBitsPerByte().compute(**data)
+both = evaluate.combine([BitsPerByte(), PairedBitsPerByte()])
+assert both.compute(**data) == alone, (alone,)
+batches = evaluate.combine([BitsPerByte(), PairedBitsPerByte()])
+for part in (slice(0, 1), slice(1, 3)):
+    batches.add_batch(**{k: data[k][part] for k in ("predictions", "baseline", "references")})
+found = batches.compute(cluster=data["cluster"], seed=4, resamples=1000)
+assert found == alone, (found, alone)
+print(sorted(alone))
+"""
+
+
+def test_metrics_combine_without_a_network(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "HF_HOME": str(home / "hf")}
+    for name in ("HF_EVALUATE_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_OFFLINE"):
+        environment.pop(name, None)
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", COMBINED],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "bits_per_byte_difference_upper" in done.stdout
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+    assert socket.socket.connect  # only the other process was cut off
