@@ -1,17 +1,43 @@
-"""Small documents, and a store of them, that need neither ingest nor training."""
+"""Small documents that need neither ingest nor training, and small worlds with a trained model.
+
+Worlds speak a language that is easy for a network and hard for a short n-gram.  Words are a letter
+and a long common ending, and each word decides the next one: a byte 5-gram sees only the ending, a
+model that reads tokens learns the succession in a few steps.
+"""
 
 import hashlib
+import json
 import math
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lmcore.artifacts import ContentStore
+from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document, DocumentSet, RowWriter
+from lmcore.data.text.privacy import SpanHashes
+from lmcore.data.tokens.corpus import make_corpus
+from lmcore.data.tokens.tokenizer import fit_tokenizer
+from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.evaluate import evaluate_model
+from lmcore.evaluation.inputs import Challenge, ChampionInput
+from lmcore.evaluation.report import EvalReport
 from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.model.config import ModelConfig
+from lmcore.training.attempt import Attempt
+from lmcore.training.checkpoint import Checkpoint
+from lmcore.training.config import TrainingConfig
+from lmcore.training.train import train
+
+LETTERS = "abcdefghijklmnop"
+FOLLOWS = dict(zip(LETTERS, random.Random(7).sample(LETTERS, 16), strict=True))
+GATES = GatesConfig.model_validate({"evaluation": {"resamples": 1000, "free_samples": 50}})
 
 
 def make_document(text: str, **facts: Any) -> Document:
@@ -81,3 +107,131 @@ def scores() -> Callable[..., ScoreTable]:
         )
 
     return build
+
+
+def make_text(rng: random.Random, num_words: int = 60) -> str:
+    letter, words = rng.choice(LETTERS), []
+    for _ in range(num_words):
+        words.append(letter + "oolioolio")
+        letter = FOLLOWS[letter] if rng.random() < 0.9 else rng.choice(LETTERS)
+    return " ".join(words)
+
+
+class World:
+    """One corpus and what was made from it.
+
+    Args:
+        root: Where everything is kept.
+        counts: Documents by split; every second one of validation may be an anchor.
+        training: Settings of the training that differ.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        counts: Mapping[str, int],
+        *,
+        seed: int = 0,
+        anchors: bool = False,
+        **training: Any,
+    ) -> None:
+        rng = random.Random(seed)
+        self.gates = GATES
+        self.store = ContentStore(root)
+        documents = self._documents(
+            [
+                make_document(
+                    make_text(rng),
+                    split=split,
+                    anchor=anchors and split == "validation" and i % 2 == 0,
+                )
+                for split, count in counts.items()
+                for i in range(count)
+            ]
+        )
+        tokenizer = fit_tokenizer(self.store, documents, config=TokenizerConfig(vocab_size=300))
+        self.corpus = make_corpus(self.store, documents, tokenizer)
+        self.model = ModelConfig(pattern="LA", d_model=32, head_dim=16, window=16, dropout=0.25)
+        self.root = root
+        self.checkpoint = self.train(**training)
+
+    def _documents(self, documents: Sequence[Document]) -> DocumentSet:
+        def make(folder: Path) -> dict[str, Any]:
+            with RowWriter(folder) as writer:
+                for document in documents:
+                    writer.add_document(document)
+            (folder / "sources.json").write_text('{"sources": [{"files": []}]}')
+            personal = json.dumps(SpanHashes(b"salt").to_json())
+            (folder / "personal.json").write_text(personal)
+            size = sum(document.num_bytes for document in documents)
+            return {"licenses": {"CC0-1.0": size}, "blocked_licenses": [], "pii": "mask"}
+
+        inputs = {"texts": [[d.split, d.text, d.anchor] for d in documents]}
+        return self.store.build(DocumentSet, inputs, make)
+
+    def train(self, **options: Any) -> Checkpoint:
+        values = {
+            "seed": 0,
+            "batch_size": 8,
+            "sequence_length": 32,
+            "warmup_steps": 5,
+            "learning_rate": 1e-2,
+            "precision": "float32",
+            "evaluations": 4,
+            **options,
+        }
+        return train(
+            Attempt(store=self.store, work_dir=self.root / "work"),
+            self.corpus,
+            model=self.model,
+            training=TrainingConfig(**values),
+        )
+
+    def evaluate(
+        self,
+        checkpoint: Checkpoint | None = None,
+        champion: ChampionInput | None = None,
+        **options: Any,
+    ) -> EvalReport:
+        return evaluate_model(
+            self.store,
+            options.pop("corpus", self.corpus),
+            challenge=Challenge(checkpoint=checkpoint or self.checkpoint, champion=champion),
+            gates=options.pop("gates", self.gates),
+            **options,
+        )
+
+    def as_champion(self, checkpoint: Checkpoint | None = None, **changes: Any) -> ChampionInput:
+        checkpoint = checkpoint or self.checkpoint
+        rows = list(self.corpus.documents.iter_rows())
+        champion = ChampionInput(
+            version=4,
+            weights=checkpoint.path / "best",
+            tokenizer=self.corpus.tokenizer.path,
+            key=checkpoint.key,
+            train_ids=frozenset(r["id"] for r in rows if r["split"] in ("train", "tune")),
+            known_ids=frozenset(r["id"] for r in rows),
+        )
+        return replace(champion, **changes)
+
+
+@pytest.fixture(scope="session")
+def world_of() -> type[World]:
+    """Makes a corpus and trains on it."""
+    return World
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Models this small are slower on two."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def easy(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world whose model is a sound first version."""
+    counts = {"train": 60, "tune": 6, "validation": 24}
+    return World(tmp_path_factory.mktemp("easy"), counts, anchors=True, max_steps=26)

@@ -1,0 +1,97 @@
+"""Only what was read counts, and it is scored like any other text."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens.corpus import make_corpus
+from lmcore.data.tokens.tokenizer import fit_tokenizer
+from lmcore.evaluation.memory.consumed_text import consumed_mask, sample_consumed
+
+RANGES = st.lists(st.integers(0, 60), unique=True, max_size=12).map(
+    lambda places: list(zip(*[iter(sorted(places))] * 2, strict=False))
+)
+
+
+@settings(deadline=None)
+@given(RANGES, st.integers(0, 60), st.integers(0, 20))
+def test_the_mask_is_that_of_the_definition(ranges, start, length):
+    read = {place for low, high in ranges for place in range(low, high)}
+    found = consumed_mask(ranges, start, start + length)
+    assert found.tolist() == [place in read for place in range(start, start + length)]
+
+
+@pytest.fixture
+def corpus(store, document, document_set):
+    """Twelve train documents of ten bytes and an end, by bytes."""
+    documents = document_set([document(f"text no {i:02d}", split="train") for i in range(12)])
+    config = TokenizerConfig(kind="byte")
+    return make_corpus(store, documents, fit_tokenizer(store, documents, config=config))
+
+
+def test_documents_of_which_half_was_read_go_first_where_there_are_ten(corpus):
+    starts = [0, *map(int, corpus.train_stream.doc_ends)]
+    ten = [(start, start + 6) for start in starts[:10]]
+    little = (starts[10], starts[10] + 5)
+    found = sample_consumed(corpus, ranges=[*ten, little], max_bytes=10**6)
+    assert [fact.num_bytes for fact in found.facts] == [6] * 10
+    # With fewer than ten, others are better than nothing.
+    found = sample_consumed(corpus, ranges=[*ten[:9], little], max_bytes=10**6)
+    assert [fact.num_bytes for fact in found.facts] == [6] * 9 + [5]
+
+
+def test_the_end_of_a_document_counts_as_a_token_and_not_as_text(corpus):
+    end = int(corpus.train_stream.doc_ends[0])
+    found = sample_consumed(corpus, ranges=[(end - 2, end)], max_bytes=10**6)
+    (fact,), (mask,), (bytes_mask,) = found.facts, found.counted, found.counted_bytes
+    assert fact.num_bytes == 1
+    assert mask.tolist() == bytes_mask.tolist() == [False] * 9 + [True, True]
+    assert found.clusters == {fact.cluster}
+    table = found.table(np.array([3.0]))
+    assert (table.num_tokens.tolist(), table.num_bytes.tolist()) == ([2], [1])
+    # Of a document whose end alone was read there is no text to count.
+    assert sample_consumed(corpus, ranges=[(end - 1, end)], max_bytes=10**6).facts == []
+
+
+def test_a_sample_stops_at_the_bytes_asked_for(corpus):
+    stream = corpus.train_stream
+    found = sample_consumed(corpus, ranges=[(0, len(stream))], max_bytes=35)
+    assert 3 <= len(found.facts) <= 4
+    assert sample_consumed(corpus, ranges=[], max_bytes=35).facts == []
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_scores_of_train_count_consumed_tokens_only(easy):
+    stream = easy.corpus.train_stream
+    model = easy.checkpoint.load("best")
+    pieces = easy.corpus.loaded.pieces
+    sizes = np.array([len(piece) for piece in pieces])
+
+    def sample(*ranges):
+        return sample_consumed(easy.corpus, ranges=list(ranges), max_bytes=10**6)
+
+    whole = sample((0, len(stream))).scored_by(model)
+    assert len(whole) == 60
+    assert whole.num_bytes.sum() == stream.num_bytes
+    assert set(whole.split) == {"train"}
+    middle = int(stream.doc_ends[29])
+    half = sample((0, middle)).scored_by(model)
+    assert len(half) == 30
+    same = whole.select(whole.isin(set(half.id)))
+    np.testing.assert_allclose(same.nll_nats, half.nll_nats, rtol=1e-5)
+    cut = int(stream.doc_ends[0]) // 2
+    parts = sample((0, cut), (cut + 3, middle))
+    table = parts.scored_by(model)
+    (row,) = np.flatnonzero(table.id == stream.doc_ids[0].decode())
+    size = sizes[stream.read(0, int(stream.doc_ends[0]))].sum()
+    assert table.num_bytes[row] == size - sizes[stream.read(cut, cut + 3)].sum()
+    assert table.num_tokens[row] == stream.doc_ends[0] - 3
+    for fact, text, mask in zip(parts.facts, parts.texts, parts.counted_bytes, strict=True):
+        assert len(mask) == len(text) + 1
+        assert mask[:-1].sum() == fact.num_bytes
+    assert parts.texts[row].decode() in {
+        d.text for d in easy.corpus.documents.iter_documents("train")
+    }
+    assert len(sample().scored_by(model)) == 0
