@@ -10,6 +10,7 @@ import pytest
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.overfitting import FitLimits, fit_of_language, overfitting
+from lmcore.evaluation.gates.result import Verdict
 from lmcore.evaluation.memory.consumed_text import sample_consumed
 from lmcore.evaluation.memory.difficulty_reference import score_reference
 from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, score_documents
@@ -222,3 +223,9 @@ def test_no_validation_text_is_said(tmp_path, world_of):
     world = world_of(tmp_path, {"train": 12}, seed=6, max_steps=1)
     with pytest.raises(EmptyEvaluationError, match="0 validation documents"):
         world.evaluate()
+
+
+def test_verdict_comes_back_from_disk(report, easy):
+    verdict = report.verdict()
+    assert isinstance(verdict, Verdict)
+    assert {r.gate for r in verdict.results if r.required} == set(easy.gates.required)
