@@ -1,33 +1,20 @@
-"""From documents and a model to evidence; probes by path that stop nothing."""
+"""From documents and a model to evidence."""
 
 import json
 
 import pytest
-import torch
 
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.evaluation.bias.evidence import measure_bias
-from lmcore.evaluation.bias.probes import probes_digest, run_probes
 from lmcore.evaluation.bias.words import WORDS
-from lmcore.evaluation.config import GatesConfig, ProbePaths
+from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.bias_lm import bias_lm
 from lmcore.evaluation.statistics.resampling import Resampling
-from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
 
 LIMITS = GatesConfig.default().bias_lm
 NAMES = [word.text for word in WORDS.values() if word.labour_share is not None][:24]
-
-
-def model_for(tokenizer, scale=0.0):
-    torch.manual_seed(0)
-    shape = ModelConfig(pattern="LA", d_model=16, head_dim=8, window=8)
-    model = RecurrentAttentionLM(shape, tokenizer.vocab_size, tokenizer.end_id)
-    with torch.no_grad():
-        model.head_weight.normal_(std=scale)
-    return model.eval()
 
 
 @pytest.fixture
@@ -44,7 +31,7 @@ def stereotyped(document, document_set):
     return document_set(documents)
 
 
-def test_train_documents_are_counted_and_words_asked(stereotyped):
+def test_train_documents_are_counted_and_words_asked(stereotyped, model_for):
     tokenizer = ByteTokenizer()
     found = measure_bias(
         stereotyped, model=model_for(tokenizer, 0.1), tokenizer=tokenizer, limits=LIMITS
@@ -62,7 +49,7 @@ def test_train_documents_are_counted_and_words_asked(stereotyped):
 
 
 @pytest.mark.parametrize("kind", ["byte", "word"])
-def test_an_untrained_model_has_not_understood_the_sentences(stereotyped, kind):
+def test_an_untrained_model_has_not_understood_the_sentences(stereotyped, kind, model_for):
     texts = [d.text for d in stereotyped.iter_documents()]
     # Possessive pronouns and strangers, so that a vocabulary of words has all that is asked for.
     texts.append(" her his of to was and")
@@ -78,7 +65,7 @@ def test_an_untrained_model_has_not_understood_the_sentences(stereotyped, kind):
     assert "prefers pronouns to words that do not fit in 0%" in said.reason
 
 
-def test_a_large_text_is_sampled_and_says_so(stereotyped):
+def test_a_large_text_is_sampled_and_says_so(stereotyped, model_for):
     tokenizer = ByteTokenizer()
     limits = LIMITS.model_copy(update={"max_train_bytes": 2_000})
     found = measure_bias(
@@ -92,7 +79,7 @@ def test_a_large_text_is_sampled_and_says_so(stereotyped):
 
 
 @pytest.mark.parametrize("missing", ["she", "he"])
-def test_text_without_one_side_is_said_with_counts(document, document_set, missing):
+def test_text_without_one_side_is_said_with_counts(document, document_set, missing, model_for):
     there = "he" if missing == "she" else "she"
     documents = [
         document(f"{number} the {name} said that {there} was there .", split="train")
@@ -110,44 +97,8 @@ def test_text_without_one_side_is_said_with_counts(document, document_set, missi
         assert f"the training text has '{missing}' 0 times" in said.reason
 
 
-def test_no_train_document_is_no_crash(document, document_set):
+def test_no_train_document_is_no_crash(document, document_set, model_for):
     tokenizer = ByteTokenizer()
     documents = document_set([document("the nurse said that she was there")])
     found = measure_bias(documents, model=model_for(tokenizer), tokenizer=tokenizer, limits=LIMITS)
     assert bias_lm(found, limits=LIMITS, required=True).outcome == "INCONCLUSIVE"
-
-
-def lists(*words):
-    return {"name": " ".join(words), "words": list(words)}
-
-
-def test_probes_run_where_they_are_given_and_stop_nothing(tmp_path):
-    tokenizer = ByteTokenizer()
-    model = model_for(tokenizer, 0.1)
-    none = ProbePaths(crows_pairs=None, weat=None)
-    assert run_probes(none, model=model, tokenizer=tokenizer, seed=0) == {}
-    assert probes_digest(none) == {}
-    pairs, tests = tmp_path / "pairs.csv", tmp_path / "weat.json"
-    pairs.write_text("sent_more,sent_less,bias_type\nShe is here.,He is here.,gender\n")
-    test = {
-        "first_target": lists("rose", "lily"),
-        "second_target": lists("ant", "bee"),
-        "first_attribute": lists("good", "fine"),
-        "second_attribute": lists("bad", "sad"),
-    }
-    tests.write_text(json.dumps([test]))
-    paths = ProbePaths(crows_pairs=str(pairs), weat=str(tests))
-    found = run_probes(paths, model=model, tokenizer=tokenizer, seed=0)
-    assert found["crows_pairs"]["all"]["pairs"] == 1
-    assert -2 <= found["weat"]["tests"][0]["d"] <= 2
-    json.dumps(found, allow_nan=False)
-    before = probes_digest(paths)
-    tests.write_text("nothing")
-    assert probes_digest(paths)["weat"] != before["weat"]
-    assert probes_digest(paths)["crows_pairs"] == before["crows_pairs"]
-    broken = run_probes(paths, model=model, tokenizer=tokenizer, seed=0)
-    assert "not a file of word lists" in broken["weat"]["problem"]
-    pairs.unlink()
-    assert probes_digest(paths)["crows_pairs"] == "missing"
-    gone = run_probes(paths, model=model, tokenizer=tokenizer, seed=0)
-    assert "pairs.csv" in gone["crows_pairs"]["problem"]
