@@ -5,14 +5,12 @@ import sys
 import pytest
 
 from lmcore.controls import matrix
-from lmcore.controls.catalogue import CONTROLS, controls
+from lmcore.controls.catalogue import controls
 from lmcore.controls.control import Control, by_seed
 from lmcore.controls.matrix import counted, estimated_seconds, planned, run_matrix
-from lmcore.controls.page import controls_page
-from lmcore.errors import EmptyEvaluationError, UserError
+from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.evaluation.gates.standing import ControlRecord, GateRecord
 
 GATES = GatesConfig.default()
 
@@ -129,30 +127,3 @@ def test_a_process_that_ends_early_is_an_error(tmp_path, monkeypatch):
     tasks = planned(controls("competence")[:1], seeds=2)
     with pytest.raises(matrix.ControlWorkerError, match="2 results missing"):
         run(tasks, tmp_path, processes=2)
-
-
-def test_the_catalogue_has_a_negative_and_a_healthy_control_for_each_of_its_gates():
-    names = [(control.gate, control.name) for control in CONTROLS]
-    assert len(set(names)) == len(names)
-    for gate in {control.gate for control in CONTROLS}:
-        kinds = {control.kind for control in controls(gate)}
-        assert kinds == {"negative", "healthy"}, gate
-
-
-def test_an_unknown_gate_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="expected one of instrument"):
-        controls("nonsense")
-
-
-def test_the_page_says_what_was_counted(cases, tmp_path):
-    rows = [
-        cases.control("noise", ["FAIL"] * 4),
-        cases.control("sound", ["PASS", "PASS", "FAIL", "PASS"], "healthy"),
-    ]
-    found = [c for _, c in counted(run(planned(rows, seeds=4), tmp_path))]
-    gate = GateRecord(version="f" * 64, controls=found, machine="two cores", date="2026-11-24")
-    page = controls_page(ControlRecord(gates={"champion": gate}))
-    assert "## champion" in page
-    assert "All 1 negative controls were caught. 1 false alarms in 4 healthy cases." in page
-    assert "| noise | negative | 4 of 4 (≥ 47%) | 53% | 4 FAIL | 0 / 0.15 / 0.3 bits/byte |" in page
-    assert "No control has been run yet" in controls_page(ControlRecord())
