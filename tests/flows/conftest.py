@@ -20,7 +20,7 @@ os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD"] = "false"
 os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"] = "false"
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MLflow warns of its own type hints when it is imported
-    import mlflow.pyfunc  # noqa: F401
+    import mlflow.pyfunc
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
@@ -133,6 +133,19 @@ def register_in() -> Callable[..., Version]:
         return registry.register(name, folder, Registration(**{**details, **changes}))
 
     return register
+
+
+@pytest.fixture
+def load_with_mlflow() -> Callable[[Home, str], mlflow.pyfunc.PyFuncModel]:
+    """Load a version as a program does that knows MLflow alone."""
+
+    def load(home: Home, uri: str) -> mlflow.pyfunc.PyFuncModel:
+        mlflow.set_tracking_uri(home.tracking_uri)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return mlflow.pyfunc.load_model(uri)
+
+    return load
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 import threading
-from collections.abc import Callable
 
 import pytest
 from mlflow.exceptions import MlflowException
 
 from flows.home.environment import Home
 from flows.registry.connection import TrackingError, connect
-from flows.registry.parameters import flatten
-from flows.registry.runs import list_runs
 from flows.registry.tracking import TrackedRun, open_run
 
 
@@ -103,15 +100,6 @@ def test_more_params_than_one_batch_holds(home: Home) -> None:
     assert len(connect(home).get_run(run.run_id).data.params) == 250
 
 
-def test_flatten_keeps_empty_sections() -> None:
-    assert flatten({"a": {}, "b": [], "c": True, "d": "text"}) == {
-        "a": "{}",
-        "b": "[]",
-        "c": "true",
-        "d": "text",
-    }
-
-
 def test_what_is_not_finite_is_not_stored(home: Home, caplog: pytest.LogCaptureFixture) -> None:
     run = begin(home)
     run.log_metrics({"loss": float("inf"), "norm": float("nan"), "ok": 1.0}, step=3)
@@ -186,10 +174,3 @@ def test_the_data_set_is_logged_under_our_digest(home: Home) -> None:
     assert entry.tags[0].value == "training"
     names = {file.path for file in client.list_artifacts(run.run_id)}
     assert names == {"report.html", "evaluation"}
-
-
-def test_homes_do_not_share_runs(new_home: Callable[[str], Home]) -> None:
-    one, two = new_home("one"), new_home("two")
-    run = begin(one)
-    assert [found.id for found in list_runs(one, model="speeches")] == [run.run_id]
-    assert list_runs(two, model="speeches") == []
