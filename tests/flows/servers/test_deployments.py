@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from flows.home.environment import prepare
 prepare()
 from prefect.utilities.callables import parameter_schema
 from flows import pipeline, watch_sources
-from flows.servers import automations
 from flows.servers import deployments
 from flows.notices import failures
 from lmcore.config import parse_config
@@ -43,7 +41,6 @@ print(json.dumps({
     "stand_ins": {n: parameter_schema(f).model_dump() for n, f in stand_ins.items()},
     "deployments": [plain(d) for d in made],
     "pools": [d.work_pool_name for d in deployments.deployments([config], work_pool="p")],
-    "zombies": automations.zombies().model_dump(mode="json"),
 }))
 """
 
@@ -121,10 +118,3 @@ def test_prefect_yaml_says_the_same(inspected: dict[str, Any]) -> None:
             assert sorted(trigger["expect"]) == sorted(other["expect"])
             for key in ("name", "match", "within"):
                 assert trigger[key] == other[key], key
-
-
-def test_any_sign_of_life_saves_a_run(inspected: dict[str, Any]) -> None:
-    trigger = inspected["zombies"]["trigger"]
-    assert trigger["expect"] == ["prefect.flow-run.*"]
-    # Prefect's own default between two heartbeats is 180 s.
-    assert timedelta(seconds=trigger["within"]) >= timedelta(seconds=3 * 180)
