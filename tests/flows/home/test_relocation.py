@@ -1,11 +1,15 @@
+import contextlib
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flows.home.environment import Home, make_home
+from flows.home.relocation import relocate
 from flows.registry.models import Registry
+from flows.registry.tracking import open_run
 from flows.registry.versions import Version
 from lmcore.version_folder import VersionFolder
 
@@ -34,3 +38,39 @@ def test_a_home_that_was_moved_or_copied_keeps_its_versions_to_itself(
     assert moved.open(second).path.is_relative_to(other)
     assert sorted(home.root.rglob("*")) == before
     load_with_mlflow(moved.home, "models:/speeches/1")
+
+
+def addresses(home: Home) -> list[str]:
+    with contextlib.closing(sqlite3.connect(home.mlflow_database)) as database:
+        rows = database.execute(
+            "SELECT artifact_location FROM experiments UNION SELECT artifact_uri FROM runs"
+        )
+        return sorted(address for (address,) in rows)
+
+
+def test_only_what_is_found_here_is_named_here(home: Home, tmp_path: Path) -> None:
+    """A database alone that was copied keeps its addresses: its files are still where they were."""
+    run = open_run(home, model="speeches", run_key="key", name="run")
+    run.log_text("<p>", "report.html")
+    before = addresses(home)
+    other = make_home(tmp_path / "other")
+    shutil.copy(home.mlflow_database, other.mlflow_database)
+    relocate(other.mlflow_database, other.mlflow_artifacts)
+    assert addresses(other) == before
+    shutil.copytree(home.mlflow_artifacts, other.mlflow_artifacts, dirs_exist_ok=True)
+    relocate(other.mlflow_database, other.mlflow_artifacts)
+    old, new = home.mlflow_artifacts.as_uri(), other.mlflow_artifacts.as_uri()
+    moved = [address.replace(old, new) for address in before]
+    assert moved != before
+    assert addresses(other) == sorted(moved)
+
+
+def test_a_database_that_is_not_mlflows_is_left_alone(tmp_path: Path) -> None:
+    database = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE experiments (artifact_location TEXT)")
+        connection.execute("INSERT INTO experiments VALUES ('file:///old/mlflow/artifacts')")
+        connection.commit()
+    before = database.read_bytes()
+    relocate(database, tmp_path)
+    assert database.read_bytes() == before

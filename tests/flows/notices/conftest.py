@@ -44,7 +44,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         state.url = f"http://127.0.0.1:{server.server_address[1]}/secret-token"
         monkeypatch.setenv("LMCORE_WEBHOOK", state.url)
         yield state

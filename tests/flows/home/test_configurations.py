@@ -1,0 +1,54 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.home.configurations import load_configs, names_the_hub
+from flows.home.folders import Home, make_home
+from lmcore.config import RunConfig, parse_config
+from lmcore.errors import UserError
+
+
+def config(*sources: dict[str, Any]) -> RunConfig:
+    return parse_config({"name": "stories", "sources": list(sources)}, where="test")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home whose commands are given in the folder of the test."""
+    return make_home(tmp_path / "home", started_in=tmp_path)
+
+
+def write(folder: Path, name: str, model: str) -> Path:
+    (folder / name).write_text(f"name: {model}\nsources: [{{path: texts}}]\n")
+    return Path(name)
+
+
+def test_a_data_set_of_the_hub_needs_the_network_and_a_folder_does_not(tmp_path: Path) -> None:
+    assert not names_the_hub(config({"path": "texts"}))
+    assert not names_the_hub(config({"dataset": str(tmp_path)}))
+    assert names_the_hub(config({"path": "texts"}, {"dataset": "somebody/tales"}))
+
+
+def test_none_given_is_the_installed_default(home: Home) -> None:
+    assert [found.name for found in load_configs(home, [])] == ["annual-messages"]
+
+
+def test_files_are_read_in_their_order_where_the_command_was_given(
+    home: Home, tmp_path: Path
+) -> None:
+    files = [write(tmp_path, "b.yaml", "tales"), write(tmp_path, "a.yaml", "poems")]
+    found = load_configs(home, files)
+    assert [each.name for each in found] == ["tales", "poems"]
+    assert found[0].sources[0].path == str(tmp_path / "texts")
+
+
+def test_two_for_one_model_are_refused(home: Home, tmp_path: Path) -> None:
+    files = [write(tmp_path, name, "tales") for name in ("a.yaml", "b.yaml")]
+    with pytest.raises(UserError, match=r"--config: two configurations are for the model 'tales'"):
+        load_configs(home, files)
+
+
+def test_a_file_that_is_not_there_is_named(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=str(tmp_path / "nowhere.yaml")):
+        load_configs(home, [Path("nowhere.yaml")])
