@@ -137,17 +137,6 @@ def probes():
     }
 
 
-def test_probes_are_shown_with_their_flaws(with_bias):
-    section = bias_section(with_bias(words=WORDS, probes=probes()))
-    crows, weat = section.probes
-    assert crows.rows[1] == ("gender", "55 %", "50 % to 60 %", "262")
-    assert crows.note == "Reported, never judged. Pairs are flawed."
-    assert weat.rows[0] == ("Math and Arts", "0.80", "0.012", "exact")
-    broken = {"weat": {"problem": "no such file"}}
-    (only,) = bias_section(with_bias(words=WORDS, probes=broken)).probes
-    assert only.rows[0][:2] == ("not run", "no such file")
-
-
 def test_page_and_card_show_it(with_bias, report_data):
     data = with_bias(words=WORDS, probes=probes())
     page = render_report(data)
