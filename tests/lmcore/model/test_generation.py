@@ -227,19 +227,6 @@ def test_any_prompt_is_read_whole_and_followed_by_text(
     assert all(piece.encode() for piece in pieces)
 
 
-def test_a_word_brings_the_space_before_it() -> None:
-    tokenizer = WordTokenizer([" of", " the", "States"])
-    assert [tokenizer.pieces[i] for i in tokenizer.encode("States of the")] == [
-        b"States",
-        b" of",
-        b" the",
-    ]
-    # A known word is known with its space: at another place it is spelled.
-    assert tokenizer.encode(" States") == list(b" States")
-    # The space at the end of a prompt is a token of its own, so the next word brings a second.
-    assert tokenizer.encode("States of ")[-1] == ord(" ")
-
-
 def test_memory_does_not_grow_with_the_text() -> None:
     """What a stream holds after hundreds of tokens is what it held after a few."""
     torch.manual_seed(0)
