@@ -1,5 +1,6 @@
 """Which documents are taken depends on the documents alone."""
 
+import hashlib
 import random
 
 from hypothesis import given
@@ -16,6 +17,16 @@ def test_sample_is_a_prefix_of_one_order_so_growing_the_cap_only_adds():
     shuffled = random.Random(0).sample(many, len(many))
     assert sampled_ids(shuffled, max_bytes=1000, purpose="p") == samples[1]
     assert sampled_ids(many, max_bytes=1000, purpose="q") != samples[1]
+
+
+def test_the_order_is_that_of_the_hash_in_every_release():
+    many = rows([100] * 20)
+
+    def rank(row):
+        return hashlib.sha256(f"train:{row['id']}".encode()).hexdigest()
+
+    first = [row["id"] for row in sorted(many, key=rank)]
+    assert sampled_ids(many, max_bytes=400, purpose="train") == {*first[:4]}
 
 
 def test_two_documents_are_kept_however_large():
