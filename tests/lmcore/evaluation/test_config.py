@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lmcore.config import parse_config
-from lmcore.config_file import load_config
 from lmcore.errors import ConfigError
 from lmcore.evaluation.config import GatesConfig, default_gates_path
 
@@ -73,35 +72,6 @@ def test_margin_is_never_below_twice_the_spread_of_seeds(gain, sigma):
     margin = GatesConfig.model_validate({"champion": limits}).champion.margin_bits_per_byte
     assert margin >= gain
     assert margin >= 2 * sigma
-
-
-def test_a_limit_that_is_given_twice_is_refused(tmp_path):
-    config = tmp_path / "run.yaml"
-    config.write_text("name: x\nsources: [{path: a}]\ngates: limits.yaml\n")
-    limits = tmp_path / "limits.yaml"
-    limits.write_text(
-        "overfitting:\n  max_relative_gap: 0.05\n  max_relative_gap: 0.5\n", encoding="utf-8"
-    )
-    with pytest.raises(ConfigError, match="line 3: key 'max_relative_gap' is repeated"):
-        load_config(config)
-
-
-@pytest.mark.parametrize("inside", [True, False])
-def test_probes_are_found_from_the_file_that_names_them(tmp_path, inside):
-    folder = tmp_path / "limits"
-    folder.mkdir()
-    (tmp_path / "weat.json").write_text("[]")
-    (folder / "weat.json").write_text("[]")
-    given = "evaluation: {probes: {weat: weat.json}}\n"
-    (folder / "gates.yaml").write_text(given)
-    gates = f"{{{given.strip()}}}" if inside else "limits/gates.yaml"
-    config = tmp_path / "run.yaml"
-    config.write_text(f"name: x\nsources: [{{path: a}}]\ngates: {gates}\n")
-    expected = (tmp_path if inside else folder) / "weat.json"
-    assert load_config(config).gates.evaluation.probes.weat == str(expected)
-    expected.unlink()
-    with pytest.raises(ConfigError, match=r"gates\.evaluation\.probes\.weat=.*is not a file"):
-        load_config(config)
 
 
 def test_config_is_immutable():
