@@ -77,13 +77,6 @@ def test_a_list_of_allowed_licences_blocks_all_others(expression: str, expected:
     assert allowed(normal_license(expression), policy=policy) is expected
 
 
-def test_a_licence_is_not_allowed_and_denied_at_once_and_something_is_allowed() -> None:
-    with pytest.raises(ValueError, match="mit is in allow and in deny"):
-        PolicyConfig(allow=["MIT"], deny=["mit"])
-    with pytest.raises(ValueError, match="every licence is blocked"):
-        PolicyConfig(allow=[])
-
-
 def test_origins_are_denied_by_pattern_whatever_their_case() -> None:
     policy = PolicyConfig(deny_origins=["*example.com*", "The Archive"])
     assert blocked_origin("scraped from WWW.Example.com, 2020", policy=policy)
