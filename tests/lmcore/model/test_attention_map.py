@@ -1,12 +1,9 @@
 """The shares that are shown are those that the model computes with."""
 
-import pytest
 import torch
 from torch import Tensor
 
-from lmcore.model.attention import AttentionMixer
 from lmcore.model.attention_map import attention_weights
-from lmcore.model.boundaries import find_boundaries
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 
@@ -25,23 +22,6 @@ def tokens(length: int, *, ends: list[int]) -> Tensor:
     found = torch.randint(0, END, (2, length), generator=torch.Generator().manual_seed(1))
     found[0, ends] = END
     return found
-
-
-@pytest.mark.parametrize("window", [3, 40])
-@torch.no_grad()
-def test_shares_of_values_are_what_the_layer_gives(window: int) -> None:
-    model = make_model("A", window)
-    (mixer,) = model.mixers
-    assert isinstance(mixer, AttentionMixer)
-    torch.nn.init.normal_(mixer.out.weight)
-    given = tokens(17, ends=[5, 11])
-    x = torch.randn(2, 17, 16, generator=torch.Generator().manual_seed(2))
-    boundaries = find_boundaries(given, end_id=END)
-    state = mixer.fresh_state(2, device=torch.device("cpu"))
-    y, _ = mixer(x, state, boundaries)
-    values = (x @ mixer.qkv.weight.chunk(3)[2].T).view(2, 17, 2, 4).transpose(1, 2)
-    read = mixer.weights(x, boundaries) @ values
-    torch.testing.assert_close(mixer.out(read.transpose(1, 2).reshape(2, 17, 8)), y)
 
 
 def test_a_row_sums_to_one_and_sees_its_own_document_and_window_only() -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from lmcore.errors import IntegrityError
-from lmcore.model import attention
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
 from lmcore.model.state import PointerState, State
@@ -179,28 +178,6 @@ def test_a_changed_token_leaves_every_earlier_logit_bit_identical(
     assert not torch.equal(first[0, position], second[0, position])
 
 
-@torch.no_grad()
-def test_a_long_chunk_is_read_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make_model("A", window=5)
-    tokens = random_tokens((2, 40), seed=3, ends=0.1)
-    with torch.no_grad():
-        whole, after = model(tokens)
-        monkeypatch.setattr(attention, "_LEAST_BAND", 7)
-        bands, after_bands = model(tokens)
-    assert torch.allclose(bands, whole, **CLOSE)
-    assert states_equal(after_bands, after)
-
-
-def test_attention_looks_back_window_tokens_and_no_further() -> None:
-    model = make_model("A", window=3)
-    tokens = random_tokens((1, 12), seed=0, ends=0.0)
-    first = model(tokens)[0]
-    changed = tokens.clone()
-    changed[0, 2] = (changed[0, 2] + 1) % END
-    same = (model(changed)[0] == first).all(-1)[0]
-    assert same.tolist() == [True] * 2 + [False] * 4 + [True] * 6
-
-
 @given(pattern=patterns, lanes=st.integers(2, 6), seed=st.integers(0, 100), pointer=st.booleans())
 @settings(deadline=None, max_examples=15)
 @torch.no_grad()
@@ -231,27 +208,6 @@ def test_memory_is_constant_over_many_tokens_and_numbers_stay_finite(pointer: bo
     copied = 7 * 4 * 4 + 7 * 8 + 4 * 4 + 7
     assert size == (16 + 16) * 4 + 2 * (2 * 7 * 4 * 4) + 7 + pointer * copied
     assert torch.isfinite(logits).all()
-
-
-@torch.no_grad()
-def test_state_selects_moves_and_concatenates_lanes() -> None:
-    model = make_model("LAL", pointer=True)
-    tokens = random_tokens((3, 9), seed=5, ends=0.1)
-    state = model(tokens)[1]
-    probe = torch.tensor([[1, 2], [3, 4]])
-    selected = model(probe, state.select([2, 0]))[0]
-    alone = [model(probe[i : i + 1], model(tokens[j : j + 1])[1])[0] for i, j in ((0, 2), (1, 0))]
-    assert torch.allclose(selected, torch.cat(alone), **CLOSE)
-    joined = State.concatenate([state.select([0]), state.select([1, 2])])
-    assert all(torch.equal(a, b) for a, b in zip(joined.tensors(), state.tensors(), strict=True))
-    assert state.to("cpu").nbytes == state.nbytes == 3 * state.select([0]).nbytes
-
-
-def test_truncation_cuts_the_gradient() -> None:
-    model = make_model("LA")
-    state = model(torch.tensor([[1, 2, 3]]))[1]
-    assert any(tensor.requires_grad for tensor in state.tensors())
-    assert not any(tensor.requires_grad for tensor in state.detach().tensors())
 
 
 def test_a_new_model_is_uniform_over_the_vocabulary_when_untied() -> None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lmcore.errors import ConfigError
-from lmcore.model.layers import LaneGenerator, locked_dropout
 from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import ALONE, World
 
@@ -34,16 +33,6 @@ def outcome(result: dict[str, Any]) -> dict[str, Any]:
         "point": result["point"]["tensors.safetensors"],
         "weights": [result["summary"][k] for k in ("weights_sha256", "final_weights_sha256")],
     }
-
-
-def test_shares_of_a_mask_are_rows_of_the_whole() -> None:
-    x = torch.ones(6, 3, 8)
-    whole = locked_dropout(x, rate=0.5, rng=torch.Generator().manual_seed(1))
-    for lanes in (slice(0, 2), slice(2, 4), slice(4, 6)):
-        rng = LaneGenerator("cpu")
-        rng.manual_seed(1)
-        rng.lanes, rng.num_lanes = lanes, 6
-        assert torch.equal(locked_dropout(x[lanes], rate=0.5, rng=rng), whole[lanes])
 
 
 @given(size=st.integers(1, 9), lanes=st.integers(0, 40))
