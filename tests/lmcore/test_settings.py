@@ -18,7 +18,7 @@ class Outer(Section):
     one: Inner = Inner()
     maybe: Inner | None = None
     many: list[Inner] = Field(default_factory=list)
-    marked: Annotated[Inner | None, Field(description="with a note")] = None
+    marked: Annotated[Inner, Field(description="with a note")] | None = None
     limit: float = 0.5
 
     @model_validator(mode="after")

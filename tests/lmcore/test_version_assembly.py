@@ -74,6 +74,8 @@ def test_what_it_was_made_of_is_in_the_manifest(assemble: Assemble) -> None:
     assert version.manifest.kind == "version"
     assert version.manifest.inputs == {"data": "d", "plan": {"steps": 1}}
     assert open_version(version.path) == version
+    # The manifests of the steps that made the parts stay behind.
+    assert [path.parent for path in version.path.rglob("manifest.json")] == [version.path]
 
 
 def test_rows_are_written_in_groups_and_none_is_lost(

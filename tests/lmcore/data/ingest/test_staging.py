@@ -108,7 +108,7 @@ def test_a_forgotten_file_leaves_no_trace_but_its_rows(
 
     texts = [f"a text of some words and the number {i}" for i in range(5)]
     # One of the texts comes again later, in a file that is sound.
-    forgotten = ["of a bomb", texts[3], "and more of it"]
+    forgotten = ["of a bomb", texts[3], "and more of it", "and more", "than what follows"]
     plain = signatures("plain", texts, [])
     assert signatures("bomb", texts, forgotten) == plain
     assert len(plain) == len(texts) * SIGNATURE_BYTES * near_duplicates

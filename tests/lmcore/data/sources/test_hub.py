@@ -39,6 +39,14 @@ def test_a_hugging_face_data_set_is_read_from_a_folder(tmp_path: Path) -> None:
                 assert word in str(error) and chr(10) not in str(error), error
             else:
                 raise AssertionError(bad)
+        (root / "files" / "train_2.jsonl").write_text("no json")
+        def pieces(**config):
+            (source,) = fingerprint_sources([SourceConfig(**config)]).sources
+            return list(read_source(source, data=DataConfig()))
+        *rows, last = pieces(dataset=str(root / "files"))
+        assert [row.text for row in rows] == [f"text {i}" for i in range(5)]
+        assert (last.file, last.position) == ("files", 6)
+        assert last.reason.startswith("damaged behind row 5: "), last
         print("done", sorted(p.name for p in Path(sys.argv[2]).iterdir()))
     """
     home = tmp_path / "hf"
