@@ -19,6 +19,7 @@ from lmcore.model.config import ModelConfig
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
+from lmcore.training.events import TrainingInterrupted
 from lmcore.training.train import train
 
 TRAIN = [f"{n} green bottles hanging on the wall, {n} green bottles. " * 3 for n in range(60)]
@@ -90,6 +91,23 @@ class Bench:
             training=TrainingConfig.model_validate(settings),
             **changes,
         )
+
+    def interrupted(self, *, after: int, **changes: Any) -> TrainingInterrupted:
+        """Stop a training after so many steps; what it raises says where its state is."""
+        calls = iter(range(1000))
+        with pytest.raises(TrainingInterrupted) as caught:
+            self.train(should_stop=lambda: next(calls) >= after, **changes)
+        return caught.value
+
+    @staticmethod
+    def weights(checkpoint: Checkpoint) -> tuple[str, str]:
+        """Hashes of the best and of the last weights."""
+        return checkpoint.summary["weights_sha256"], checkpoint.summary["final_weights_sha256"]
+
+    @staticmethod
+    def timeless(checkpoint: Checkpoint) -> list[dict[str, Any]]:
+        """The log without its seconds: all of it that must be the same again."""
+        return [{k: v for k, v in line.items() if k != "seconds"} for line in checkpoint.log()]
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from lmcore.errors import ConfigError
-from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import ALONE, World
 
 # Sums of float32 in another order; the optimizer divides small gradients by small ones, so it
@@ -129,21 +127,6 @@ def test_a_budget_is_planned_once_for_all_ranks(ranks: Any) -> None:
     results = [ranks.result("budget", rank) for rank in range(2)]
     assert len(results[0]["rows"]) == len(results[1]["rows"])
     assert len(results[0]["rows"]) == results[0]["summary"]["steps"] >= 1
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"processes": 2}, "processes=2 needs training.launcher: torchrun"),
-        ({"timeout_seconds": 9}, "timeout_seconds=9.0 needs training.launcher: torchrun"),
-        ({"launcher": "torchrun", "processes": 3}, "batch_size=32 lanes cannot be shared"),
-        ({"launcher": "torchrun", "processes": 0}, "greater than or equal to 1"),
-        ({"launcher": "mpirun"}, "'local' or 'torchrun'"),
-    ],
-)
-def test_what_cannot_be_launched_is_named(values: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        TrainingConfig.model_validate(values)
 
 
 def test_text_that_fills_too_few_lanes_is_named(make_bench: Any) -> None:

@@ -1,5 +1,4 @@
 import pytest
-from pydantic import ValidationError
 
 from lmcore.data.tokens.batches import plan_layout
 from lmcore.training.config import TrainingConfig
@@ -48,13 +47,6 @@ def test_steps_and_epochs_are_exact() -> None:
     assert plan_for(max_steps=77).steps == 77
     assert plan_for(max_epochs=2).steps == 2 * LAYOUT.steps_per_epoch
     assert plan_for(max_epochs=1e-9).steps == 1
-
-
-def test_default_bound_is_two_minutes() -> None:
-    assert TrainingConfig().budget_seconds == 120.0
-    assert TrainingConfig(max_steps=3).budget_seconds is None
-    with pytest.raises(ValidationError, match="only one of"):
-        TrainingConfig(max_steps=3, max_epochs=1)
 
 
 def test_looks_are_spread_and_the_last_step_is_one() -> None:

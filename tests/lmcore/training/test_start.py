@@ -11,7 +11,6 @@ from lmcore.data.tokens.tokenizer import adopt_tokenizer, load_tokenizer
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import load_model
-from lmcore.training.events import TrainingInterrupted
 from lmcore.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from lmcore.training.start import Start, from_scratch, objection
 from lmcore.training.step import TrainingLoss, backward_step, dropout_rng
@@ -19,10 +18,6 @@ from lmcore.training.step import TrainingLoss, backward_step, dropout_rng
 WARM = {"start": "champion", "max_steps": 8}
 BPE = TokenizerConfig()
 SHAPE = ModelConfig()
-
-
-def weights(checkpoint: Any) -> tuple[str, str]:
-    return checkpoint.summary["weights_sha256"], checkpoint.summary["final_weights_sha256"]
 
 
 def test_going_on_is_a_plain_continuation_with_a_fresh_optimizer(bench: Any) -> None:
@@ -65,14 +60,11 @@ def test_going_on_begins_where_the_champion_ended(bench: Any) -> None:
 def test_a_stopped_continuation_goes_on_bit_for_bit(bench: Any) -> None:
     before = bench.train("before").path / "best"
     whole = bench.train("whole", initial=before, **WARM)
-    calls = iter(range(100))
-    with pytest.raises(TrainingInterrupted):
-        bench.train("parts", initial=before, should_stop=lambda: next(calls) >= 3, **WARM)
-    assert weights(bench.train("parts", initial=before, **WARM)) == weights(whole)
+    bench.interrupted(after=3, work="parts", initial=before, **WARM)
+    assert bench.weights(bench.train("parts", initial=before, **WARM)) == bench.weights(whole)
     # A recorded plan, followed from the same weights, gives the same bits again.
-    assert weights(bench.train("again", initial=before, replay=whole.plan(), **WARM)) == weights(
-        whole
-    )
+    again = bench.train("again", initial=before, replay=whole.plan(), **WARM)
+    assert bench.weights(again) == bench.weights(whole)
 
 
 def test_other_weights_are_another_training(bench: Any) -> None:

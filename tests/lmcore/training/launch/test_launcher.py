@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,9 +22,6 @@ from lmcore.training.launch.files import (
     Job,
     LaunchFiles,
     RankError,
-    Result,
-    event_line,
-    read_event,
 )
 from lmcore.training.launch.launcher import launch
 
@@ -155,17 +151,6 @@ def test_a_launched_run_survives_kills_and_a_stop_with_the_same_bits(
     assert none_is_left(tmp_path)
 
 
-def test_one_rank_writes_what_a_local_run_writes(bench: Any, ranks: Any) -> None:
-    local = bench.train(**ranks.training).summary
-    files = LaunchFiles(ranks.root / "alone" / "launch")
-    result = Result.model_validate_json(files.result.read_bytes())
-    assert result.summary is not None
-    for name in ("weights_sha256", "final_weights_sha256", "tune_bits_per_byte"):
-        assert result.summary[name] == local[name]
-    events = [read_event(line) for line in files.events.read_text().splitlines()]
-    assert (events[0].kind, events[-1].kind) == ("plan", "done")
-
-
 def test_launcher_and_timeout_are_no_part_of_the_key(bench: Any, ranks: Any) -> None:
     made = bench.train(max_steps=2)
     events: list[TrainingEvent] = []
@@ -215,14 +200,6 @@ def test_the_error_that_says_most_is_raised(
     assert type(error) is kind
     with pytest.raises(kind, match=message):
         raise error
-
-
-def test_an_event_passes_unchanged() -> None:
-    event = TrainingEvent(
-        kind="evaluation", step=1, steps=2, values={"a": 0.1, "b": float("inf")}, message="ä\nb"
-    )
-    assert read_event(event_line(event)) == event
-    assert event_line(event).count("\n") == 1
 
 
 # An agent with two ranks in sessions of their own; none of them minds SIGTERM.
@@ -309,9 +286,3 @@ def test_ranks_of_a_parent_that_was_killed_are_gone_before_others_start(
     os.waitpid(parent, 0)
     launcher._wait_until_gone(stubborn.folder)
     assert none_is_left(tmp_path)
-
-
-def test_a_process_whose_parent_has_gone_ends_at_once(tmp_path: Path) -> None:
-    script = "from lmcore.training.lifeline import end_with; end_with(1 << 30); print('lives')"
-    child = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", script])
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

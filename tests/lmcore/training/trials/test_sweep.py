@@ -1,7 +1,6 @@
 """Learning-rate sweeps: what is compared, what is recommended, what is never done twice."""
 
 import itertools
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from lmcore.training.config import TrainingConfig
 from lmcore.training.events import TrainingInterrupted
 from lmcore.training.plan import Plan
 from lmcore.training.trials import short_runs as module
-from lmcore.training.trials.short_runs import SweepRun, ratio
+from lmcore.training.trials.short_runs import SweepRun
 from lmcore.training.trials.sweep import Sweep, shortened, sweep
 
 MODEL: dict[str, Any] = {
@@ -71,15 +70,6 @@ def test_a_run_gets_a_tenth_of_the_budget(
     assert short.learning_rate == full.learning_rate
 
 
-def test_a_ratio_by_hand() -> None:
-    # Residuals -1 and +1 around 2 x bytes; s = sqrt(2/1 * 2) / 4 = 0.5; t(0.95, 1) = 6.3138.
-    found = ratio(np.array([3.0, 5.0]), np.array([2.0, 2.0]))
-    assert (found.value, found.n) == (2.0, 2)
-    assert found.upper == pytest.approx(2.0 + 6.313752 * 0.5)
-    assert found.lower == pytest.approx(2.0 - 6.313752 * 0.5)
-    assert ratio(np.array([3.0]), np.array([2.0])).lower is None
-
-
 def test_all_rates_get_the_same_steps_schedule_and_text(bench: Any) -> None:
     told: list[SweepRun] = []
     result = run_sweep(bench, learning_rate=0.01, max_steps=200, on_run=told.append)
@@ -99,21 +89,6 @@ def test_all_rates_get_the_same_steps_schedule_and_text(bench: Any) -> None:
     assert len({round(value, 6) for value in values}) == len(values)
     # The difference of the sums is the sum of the differences.
     assert result.runs[0].minus(result.runs[1]).value == pytest.approx(values[0] - values[1])
-
-
-def test_lanes_add_up_to_the_look_of_the_training(
-    bench: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks: list[float] = []
-    result = run_sweep(
-        bench,
-        rates=2,
-        on_event=lambda event: (
-            looks.append(event.values["tune_bits_per_byte"]) if event.kind == "evaluation" else None
-        ),
-    )
-    found = sorted(run.bits_per_byte().value for run in result.runs)
-    assert found == pytest.approx(sorted(looks), rel=1e-5)
 
 
 def test_finished_runs_are_used_again(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,10 +244,3 @@ def test_no_tune_text_is_a_plain_error(make_bench: Callable[..., Any]) -> None:
     bench = make_bench(tune=[])
     with pytest.raises(SourceError, match="tune_fraction"):
         run_sweep(bench)
-
-
-def test_a_result_is_json_without_nan(bench: Any) -> None:
-    result = run_sweep(bench, rates=2)
-    for run in result.runs:
-        json.dumps(run.bits_per_byte().to_json(), allow_nan=False)
-        assert np.array_equal(run.lane_bytes, result.runs[0].lane_bytes)

@@ -1,0 +1,137 @@
+"""Steps, looks, resume points and recovery of one run."""
+
+import math
+from typing import Any
+
+import pytest
+
+from lmcore.errors import TrainingError
+from lmcore.training import loop as loop_module
+from lmcore.training import objective as objective_module
+from lmcore.training.events import TrainingEvent, TrainingInterrupted
+from lmcore.training.step import StepResult
+
+STEPS = 12
+
+
+def test_log_has_a_line_a_step_with_units(bench: Any) -> None:
+    lines = [line for line in bench.train().log() if line["kind"] == "step"]
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    # It begins with how frequent tokens are, and with nothing else.
+    shares = bench.corpus.train_stream.frequencies(257) / len(bench.corpus.train_stream)
+    entropy = -sum(share * math.log(share) for share in shares if share)
+    assert lines[0]["loss_nats"] == pytest.approx(entropy, rel=0.1)
+    assert lines[-1]["tokens"] == STEPS * 64
+    assert set(lines[0]) == {
+        "kind",
+        "step",
+        "tokens",
+        "loss_nats",
+        "learning_rate",
+        "grad_norm",
+        "seconds",
+    }
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 5, 11])
+def test_stopping_saves_and_the_same_call_goes_on_bit_for_bit(bench: Any, stop_at: int) -> None:
+    whole = bench.train("whole")
+    calls = iter(range(1000))
+    with pytest.raises(TrainingInterrupted, match=f"after step {stop_at} of {STEPS}") as caught:
+        bench.train("parts", should_stop=lambda: next(calls) >= stop_at)
+    assert caught.value.where.is_dir()
+    events: list[TrainingEvent] = []
+    resumed = bench.train("parts", on_event=events.append)
+    assert [event.step for event in events if event.kind == "resume"] == [stop_at]
+    assert bench.weights(resumed) == bench.weights(whole)
+    assert bench.timeless(resumed) == bench.timeless(whole)
+    assert not caught.value.where.exists()
+
+
+def test_a_damaged_resume_point_falls_back_to_the_one_before(bench: Any) -> None:
+    whole = bench.train("whole")
+    replay = whole.plan().model_copy(update={"checkpoint_every": 3})
+    reference = bench.train("reference", replay=replay)
+    where = bench.interrupted(after=7, replay=replay).where
+    newest = max((where / "points").iterdir())
+    assert newest.name == "step-0000000007"
+    (newest / "tensors.safetensors").write_bytes(b"damaged")
+    events: list[TrainingEvent] = []
+    resumed = bench.train(replay=replay, on_event=events.append)
+    assert [event.kind for event in events[:2]] == ["recovery", "resume"]
+    assert "passed over" in events[0].message
+    assert events[1].step == 6
+    assert bench.weights(resumed) == bench.weights(reference) == bench.weights(whole)
+    assert bench.timeless(resumed) == bench.timeless(reference)
+
+
+def sabotage(monkeypatch: pytest.MonkeyPatch, *, at: set[int]) -> None:
+    """Make the loss of the n-th calls of the loop's step not a number."""
+    real = loop_module.backward_step
+    calls = iter(range(1, 1000))
+
+    def step(*args: Any, **kwargs: Any) -> StepResult:
+        result = real(*args, **kwargs)
+        if next(calls) in at:
+            return StepResult(loss_nats=math.nan, grad_norm=1.0, state=result.state)
+        return result
+
+    monkeypatch.setattr(loop_module, "backward_step", step)
+
+
+def test_a_divergence_goes_back_once_at_half_the_rate(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = bench.train("plan", max_steps=20).plan().model_copy(update={"checkpoint_every": 4})
+    plain = [line for line in bench.train("plan", max_steps=20).log() if line["kind"] == "step"]
+    sabotage(monkeypatch, at={17})
+    events: list[TrainingEvent] = []
+    checkpoint = bench.train(max_steps=20, replay=plan, on_event=events.append)
+    recovery = [event for event in events if event.kind == "recovery"]
+    # Points stand at 12 and 16; both are within ten steps of the trouble, so it starts over.
+    assert [event.step for event in recovery] == [0]
+    assert "step 17" in recovery[0].message
+    assert checkpoint.summary["recoveries"] == 1
+    assert checkpoint.summary["steps"] == 20
+    log = checkpoint.log()
+    assert log[0] == {"kind": "recovery", "step": 0, "diverged_at": 17}
+    steps = [line for line in log if line["kind"] == "step"]
+    assert [line["step"] for line in steps] == list(range(1, 21))
+    assert steps[4]["learning_rate"] == plain[4]["learning_rate"] / 2
+
+
+def test_a_recovery_keeps_what_is_surely_sound(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = bench.train("plan", max_steps=30).plan().model_copy(update={"checkpoint_every": 8})
+    sabotage(monkeypatch, at={22})
+    checkpoint = bench.train(max_steps=30, replay=plan)
+    log = checkpoint.log()
+    assert {"kind": "recovery", "step": 8, "diverged_at": 22} in log
+    assert [line["step"] for line in log if line["kind"] == "step"] == list(range(1, 31))
+
+
+def test_a_second_divergence_is_an_error_that_names_the_step(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sabotage(monkeypatch, at={3, 5})
+    with pytest.raises(TrainingError, match=r"diverged at step 2 .*learning_rate"):
+        bench.train()
+
+
+def test_an_absurd_learning_rate_fails_clearly(bench: Any) -> None:
+    with pytest.raises(TrainingError, match=r"lower training\.learning_rate"):
+        bench.train(max_steps=200, learning_rate=9.0, warmup_steps=0, gradient_clip=1e9)
+
+
+def test_patience_stops_early_and_keeps_the_best(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The probe times three looks, then the run takes its own.
+    values = iter([9.0, 9.0, 9.0, 3.0, 2.0, 2.5, 2.6, 1.0])
+    monkeypatch.setattr(objective_module, "bits_per_byte", lambda *a, **k: next(values))
+    checkpoint = bench.train(max_steps=25, evaluations=5, patience=2)
+    summary = checkpoint.summary
+    assert (summary["steps"], summary["best_step"], summary["stopped_early"]) == (20, 10, True)
+    assert (summary["tune_bits_per_byte"], summary["final_tune_bits_per_byte"]) == (2.0, 2.6)
+    assert bench.weights(checkpoint)[0] != bench.weights(checkpoint)[1]
+    assert checkpoint.consumed("best").steps == 10
+    assert checkpoint.consumed("final").steps == 20

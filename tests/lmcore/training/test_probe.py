@@ -1,0 +1,61 @@
+"""How fast this machine is, in which precision and on how many threads."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from lmcore.training import probe as probe_module
+from lmcore.training.step import StepResult
+
+
+def test_the_probe_does_not_touch_the_run(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = bench.train("a")
+    monkeypatch.setattr(probe_module, "_MIN_STEPS", 9)
+    assert bench.weights(bench.train("b", checkpoint_seconds=0.02)) == bench.weights(first)
+
+
+def test_a_typical_step_is_one_of_those_that_take_the_time() -> None:
+    # Equal steps: their median, whatever one of them met.
+    assert probe_module.typical_seconds([1.0, 9.0, 1.5], [10, 10, 10]) == 0.15
+    # Two short steps of 1 s, one of four times the length that takes ten times as long a token.
+    assert probe_module.typical_seconds([1.0, 1.0, 40.0], [10, 10, 40]) == 1.0
+    assert probe_module.typical_seconds([1.0, 2.0, 4.0], [10, 10, 10]) == 0.2
+
+
+def test_bfloat16_that_does_not_work_is_not_used(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = probe_module.backward_step
+
+    def broken(*args: Any, **kwargs: Any) -> StepResult:
+        if kwargs["precision"] == "bfloat16":
+            raise RuntimeError("could not create a primitive descriptor")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(probe_module, "backward_step", broken)
+    assert bench.train(precision="auto").summary["precision"] == "float32"
+
+
+@pytest.mark.parametrize(
+    ("seconds_of_one", "bound", "expected"),
+    [
+        (0.01, {"budget_seconds": 1.0}, 1),
+        (0.5, {"budget_seconds": 1.0}, 2),
+        (0.01, {"max_steps": 3}, 2),
+    ],
+)
+def test_a_budget_takes_the_faster_number_of_threads(
+    bench: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds_of_one: float,
+    bound: dict[str, float],
+    expected: int,
+) -> None:
+    def timed(*_: Any, **__: Any) -> float:
+        return seconds_of_one if torch.get_num_threads() == 1 else 0.1
+
+    monkeypatch.setattr(probe_module, "_time_steps", timed)
+    torch.set_num_threads(2)
+    assert bench.train(**bound).plan().threads == expected
+    assert torch.get_num_threads() == 2
