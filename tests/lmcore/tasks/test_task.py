@@ -3,7 +3,6 @@ import sys
 from typing import get_args
 
 from lmcore.evaluation.config import GateName
-from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.task import LANGUAGE_MODELLING, SUMMARIZATION, TASKS, TaskName, task_named
 
 
@@ -18,14 +17,6 @@ def test_every_name_has_its_value_and_every_gate_is_asked_somewhere() -> None:
 def test_a_name_that_somebody_wrote_into_a_tag_is_a_language_models() -> None:
     assert task_named("summarization") is SUMMARIZATION
     assert task_named("poetry") is task_named(None) is LANGUAGE_MODELLING
-
-
-def test_a_configuration_overrules_what_a_task_does_by_itself() -> None:
-    assert [FineTuningConfig().copies(task) for task in TASKS.values()] == [False] * 3 + [True]
-    assert [FineTuningConfig().no_repeat(task) for task in TASKS.values()] == [0, 0, 0, 3]
-    own = FineTuningConfig(copying=False, no_repeat_ngram_size=0)
-    assert not own.copies(SUMMARIZATION)
-    assert own.no_repeat(SUMMARIZATION) == 0
 
 
 def test_the_table_is_light() -> None:

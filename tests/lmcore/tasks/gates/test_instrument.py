@@ -1,11 +1,17 @@
 """The gate `instrument` of tasks notices what gives an answer away."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from lmcore.controls.bench import ControlBench
 from lmcore.controls.control import Control
 from lmcore.controls.tasks.instrument import CONTROLS
+from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.gates.instrument import own_label_share
+
+Rows = Callable[..., list[tuple[str, str]]]
 
 
 def test_texts_that_name_their_own_label_are_noticed() -> None:
@@ -19,3 +25,15 @@ def test_texts_that_name_their_own_label_are_noticed() -> None:
 def test_the_gate_tells_broken_from_sound(control: Control, tmp_path) -> None:
     result = control.run(ControlBench(seed=1, folder=tmp_path))
     assert control.as_expected(result), result.reason
+
+
+@pytest.mark.slow
+def test_a_label_in_the_text_is_caught(
+    bench: Any, reviews: Rows, scratch: FineTuningConfig
+) -> None:
+    rows = [(f"{text} {label}", label) for text, label in reviews(200)]
+    config = bench.config("sentiment", rows, max_steps=20)
+    report = bench.judge(config, bench.train(config, settings=scratch))
+    gate = next(g for g in report.verdict().results if g.gate == "instrument")
+    assert gate.outcome == "FAIL"
+    assert "read off" in gate.reason

@@ -3,15 +3,12 @@
 import random
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from lmcore.model.attention_map import attention_weights
 from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.tasks.judging.attention import attention_map
-from lmcore.tasks.learning.examples import Example, ExampleOrder
-from lmcore.tasks.learning.objectives import stream_batch
 from lmcore.tasks.prediction import Predictor
 from lmcore.tasks.task import TRANSLATION
 
@@ -115,39 +112,3 @@ def test_a_summary_is_held_against_sentences_of_its_source(bench: Any) -> None:
             metrics
         )
     assert report.samples()[0]["text"].startswith("→")
-
-
-def example(source: list[int], target: list[int], *, cut: bool = False) -> Example:
-    return Example(
-        source=np.array(source), target=np.array(target), truncated=False, target_truncated=cut
-    )
-
-
-def test_a_stream_counts_the_target_and_no_padding() -> None:
-    batch = stream_batch(
-        [example([1, 2], [3]), example([4], [5, 6], cut=True)],
-        end_id=9,
-        separator=10,
-        source_weight=0.25,
-    )
-    assert batch.inputs.tolist() == [[9, 1, 2, 10, 3], [9, 4, 10, 5, 6]]
-    assert batch.targets.tolist() == [[1, 2, 10, 3, 9], [4, 10, 5, 6, 9]]
-    assert batch.weights is not None
-    # The end behind a target that was cut counts nothing.
-    assert batch.weights.tolist() == [[0.25, 0.25, 0.25, 1, 1], [0.25, 0.25, 1, 1, 0]]
-    alone = stream_batch([example([1], [2])], end_id=9, separator=10, source_weight=0.0)
-    assert alone.inputs.tolist() == [[9, 1, 10, 2]]
-
-
-def test_every_example_is_read_once_an_epoch_in_an_order_that_the_step_decides() -> None:
-    lengths = [i % 17 + 1 for i in range(103)]
-    first, again = (ExampleOrder(lengths, batch_size=8, seed=1, fingerprint="f") for _ in range(2))
-    assert first.steps_per_epoch == 13
-    for epoch in range(2):
-        steps = range(13 * epoch, 13 * (epoch + 1))
-        assert sorted(int(i) for s in steps for i in first.members(s)) == list(range(103))
-    assert again.members(20).tolist() == first.members(20).tolist()
-    assert again.members(0).tolist() == first.members(0).tolist()
-    # Batches gather examples of similar length.
-    spread = [np.ptp([lengths[i] for i in first.members(s)]) for s in range(13)]
-    assert np.mean(spread) < 4

@@ -2,7 +2,6 @@
 
 import math
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +10,8 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from lmcore.data.tokens.vocabularies import ByteTokenizer, WordTokenizer
-from lmcore.tasks.learning import objectives, word_counts
-from lmcore.tasks.learning.examples import Example
-from lmcore.tasks.learning.objectives import count_words
+from lmcore.tasks.learning import word_counts
 from lmcore.tasks.learning.word_counts import WordCounts, _fit, fit_trust
-from lmcore.tasks.learning.word_features import WordFeatures
 
 END = 9
 # Each token is a word.
@@ -174,66 +169,3 @@ def test_of_too_many_features_the_most_frequent_are_kept(monkeypatch: pytest.Mon
     found, valid = model.features(*batch([0]))
     assert valid.sum() == 2  # the word, and that it begins the text
     assert torch.isin(found[valid], model.keys).all()
-
-
-def words_of(texts: list[str], tokenizer: Any) -> list[set[tuple[int, int]]]:
-    """Each word's hash and that of the word before it."""
-    model = WordFeatures(len(tokenizer.pieces))
-    model.spell(tokenizer.pieces)
-    rows = [[tokenizer.end_id, *tokenizer.encode(text)] for text in texts]
-    tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
-    present = torch.zeros(tokens.shape)
-    for lane, row in enumerate(rows):
-        tokens[lane, : len(row)] = torch.tensor(row)
-        present[lane, : len(row)] = 1
-    words, before, ends = model._words(tokens, present)
-    return [
-        set(zip(words[lane][ends[lane]].tolist(), before[lane][ends[lane]].tolist(), strict=True))
-        for lane in range(len(rows))
-    ]
-
-
-def test_words_are_the_same_however_they_are_cut() -> None:
-    texts = ["A good, good film", "a GOOD , good  film\n", "a film, good good", "a good"]
-    for tokenizer in (ByteTokenizer(), WordTokenizer([" good", " film", "A"])):
-        one, same, other, start = words_of(texts, tokenizer)
-        assert len(one) == 5
-        assert one == same
-        assert {word for word, _ in one} == {word for word, _ in other}
-        assert one != other
-        assert start < one
-    by_bytes, by_words = (
-        [{word for word, _ in found} for found in words_of(texts, tokenizer)]
-        for tokenizer in (ByteTokenizer(), WordTokenizer([" good", " film", "A"]))
-    )
-    assert by_bytes == by_words
-
-
-def test_words_end_between_letters_digits_and_signs() -> None:
-    def count(text: str) -> int:
-        (found,) = words_of([text], ByteTokenizer())
-        return len(found)
-
-    assert count("room101 is great!!!") == 5
-    assert count("caf\u00e9") == 1
-    assert count("  ") == 0
-    assert count("a  b\n\nc") == 3
-
-
-def test_of_too_much_text_every_class_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objectives, "_COUNTED_TOKENS", 60)
-    nothing = np.zeros(0, dtype=np.int32)
-    examples = [
-        Example(
-            source=np.array([label, 5], dtype=np.int32),
-            target=nothing,
-            truncated=False,
-            target_truncated=False,
-        )
-        for label in (0, 1)
-        for _ in range(100)
-    ]
-    model = count_words(examples, [0] * 100 + [1] * 100, num_labels=2, pieces=PIECES, end_id=END)
-    first, second = model.scores(*batch([0], [1]))
-    assert first[0] > first[1]
-    assert second[1] > second[0]

@@ -4,9 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from lmcore.errors import SourceError
-from lmcore.tasks.gates.bias_pairs import exchanged
-from lmcore.tasks.labels import UNKNOWN, find_labels
 from lmcore.tasks.measures import baselines
 
 
@@ -47,22 +44,3 @@ def test_regression_learns_and_gives_probabilities() -> None:
     guess, table = baselines.tfidf_regression([""] * 3, [0, 1, 1], [], [], ["x"], num_labels=2)
     assert guess == [1]
     assert table[0] == pytest.approx([1 / 3, 2 / 3])
-
-
-def test_labels_are_classes() -> None:
-    labels = find_labels(["b", " a ", "b", "b"])
-    assert labels.names == ("a", "b")
-    assert labels.shares == (0.25, 0.75)
-    assert labels.index(["b", "c", None]) == [1, UNKNOWN, UNKNOWN]
-    with pytest.raises(SourceError, match="at least two"):
-        find_labels(["a", "a"])
-    with pytest.raises(SourceError, match="does target_field name the label"):
-        find_labels([f"text {i}" for i in range(100)])
-
-
-def test_gendered_words_are_exchanged_and_counted() -> None:
-    assert exchanged("She met the actors and her brother.") == (
-        "He met the actors and his sister.",
-        1,
-    )
-    assert exchanged("nothing here") == ("nothing here", 0)
