@@ -1,24 +1,26 @@
-"""A small classifier learns, answers, resumes; and what is wrong with a broken one is noticed."""
+"""The evaluation step of a task: metrics, tables, gates and a verdict."""
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from lmcore.tasks.prediction import Predictor
+from lmcore.evaluation.inputs import Challenge
+from lmcore.evaluation.statistics.resampling import Resampling
+from lmcore.tasks.base_model import BaseModel
+from lmcore.tasks.judging.classification import classify
+from lmcore.tasks.judging.evaluate import PREDICTIONS_FILE, evaluate_task, task_metrics
 from lmcore.tasks.task import SENTIMENT
-
-pytestmark = pytest.mark.slow
-Rows = Callable[..., list[tuple[str, str]]]
 
 
 def outcomes(report: Any) -> dict[str, str]:
     return {gate.gate: gate.outcome for gate in report.verdict().results}
 
 
-def test_it_learns_and_is_judged_beside_its_baselines(bench: Any, reviews: Rows) -> None:
-    config = bench.config("sentiment", reviews(), max_steps=200)
-    checkpoint = bench.train(config)
+@pytest.mark.slow
+def test_a_classifier_learns_and_is_judged_beside_its_baselines(reviewed: Any) -> None:
+    bench, config, checkpoint = reviewed.bench, reviewed.config, reviewed.checkpoint
     report = bench.judge(config, checkpoint)
     metrics = report.metrics()
     assert metrics["accuracy"]["value"] > 0.9
@@ -48,18 +50,52 @@ def test_it_learns_and_is_judged_beside_its_baselines(bench: Any, reviews: Rows)
         assert {"said", "that", "number", "and"} <= set(entry["words"])
         assert [sum(row) for row in entry["shares"]] == pytest.approx([1, 1], abs=0.01)
 
-    tokenizer = bench.prepared(config).tokenizer
-    predictor = Predictor(checkpoint.path / "best", tokenizer.load())
-    texts = ["he said that song number 7 was good and lovely .", "", "\ud800", "dull " * 400]
-    good, empty, broken, long, strange = predictor.predict([*texts, "Все счастливые семьи"])
-    assert "another language?" in strange.note
-    assert good.output == "positive"
-    assert sum(good.probabilities.values()) == pytest.approx(1)
-    assert (good.truncated, good.note) == (False, "")
-    assert "empty" in empty.note
-    assert empty.output in ("positive", "negative")
-    assert "cannot be read" in broken.note
-    assert long.truncated
-    assert "first 256 tokens" in long.note
-    alone = predictor.predict(texts[:1])[0]
-    assert alone.probabilities == pytest.approx(good.probabilities, abs=1e-5)
+
+def test_the_same_challenge_is_not_evaluated_twice_and_answers_are_kept(reviewed: Any) -> None:
+    first = reviewed.bench.judge(reviewed.config, reviewed.checkpoint)
+    again = reviewed.bench.judge(reviewed.config, reviewed.checkpoint)
+    assert again.path == first.path
+    answers = pq.read_table(first.path / PREDICTIONS_FILE).to_pydict()
+    judged = list(reviewed.corpus.documents.iter_documents("validation"))
+    assert len(judged) == first.summary["documents"]
+    assert sorted(answers["id"]) == sorted(d.id for d in judged)
+    right = {d.id: d.target for d in judged}
+    outputs = dict(zip(answers["id"], answers["output"], strict=True))
+    share = sum(outputs[identity] == right[identity] for identity in right) / len(right)
+    assert share == pytest.approx(first.metrics()["accuracy"]["value"])
+
+
+def test_what_a_base_model_should_have_forgotten_blocks_its_offspring(reviewed: Any) -> None:
+    base = BaseModel(
+        **{"model": "letters", "version": 3, "key": "k", "removed": 2},
+        **{"weights": Path("none"), "tokenizer": Path("none")},
+    )
+    report = evaluate_task(
+        reviewed.bench.store,
+        reviewed.corpus,
+        task="sentiment",
+        challenge=Challenge(checkpoint=reviewed.checkpoint),
+        base=base,
+        gates=reviewed.config.gates,
+    )
+    gate = next(g for g in report.verdict().results if g.gate == "provenance")
+    assert gate.outcome == "FAIL"
+    assert "letters version 3" in gate.reason.lower()
+    assert "trained on 2 documents that were removed since" in gate.reason
+    assert not report.summary["passed"]
+
+
+def test_speed_and_size_are_metrics_without_bounds(reviewed: Any) -> None:
+    found = task_metrics(
+        classify(reviewed.judging()),
+        {"train_tokens_per_second": 12, "params": 34},
+        resampling=Resampling(resamples=1000),
+    )
+    assert found["params"] == {
+        **{"value": 34.0, "lower": None, "upper": None},
+        **{"unit": "parameters", "n": 1},
+    }
+    assert found["train_tokens_per_second"]["unit"] == "tokens/s"
+    assert found["calibration_error"]["n"] == found["accuracy"]["n"] > 100
+    bounds = found["accuracy"]
+    assert 0 <= bounds["lower"] <= bounds["value"] <= bounds["upper"] <= 1
