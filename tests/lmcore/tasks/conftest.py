@@ -220,7 +220,7 @@ def counting(tmp_path: Path) -> Callable[..., Predictor]:
             end_id=tokenizer.end_id,
         )
         network = new_model(NARROW, vocab_size=257, end_id=tokenizer.end_id, seed=0, device="cpu")
-        model = TextClassifier(network, len(labels), counts)
+        model = TextClassifier(network, len(labels), counts)  # its random head is silenced
         model.scale(network=0.0, words=1.0)
         save_classifier(model, folder)
         write_record(folder, "sentiment", labels=labels.names, shares=labels.shares)

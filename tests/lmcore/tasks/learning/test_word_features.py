@@ -3,6 +3,8 @@
 from typing import Any
 
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lmcore.data.tokens.vocabularies import ByteTokenizer, WordTokenizer
 from lmcore.tasks.learning.word_features import WordFeatures
@@ -50,3 +52,46 @@ def test_words_end_between_letters_digits_and_signs() -> None:
     assert count("caf\u00e9") == 1
     assert count("  ") == 0
     assert count("a  b\n\nc") == 3
+
+
+def features_of(*texts: str) -> tuple[torch.Tensor, torch.Tensor]:
+    tokenizer = ByteTokenizer()
+    model = WordFeatures(len(tokenizer.pieces))
+    model.spell(tokenizer.pieces)
+    rows = [[tokenizer.end_id, *tokenizer.encode(text)] for text in texts]
+    tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+    present = torch.zeros(tokens.shape)
+    for lane, row in enumerate(rows):
+        tokens[lane, : len(row)] = torch.tensor(row)
+        present[lane, : len(row)] = 1
+    return model(tokens, present)
+
+
+def test_words_and_pairs_of_neighbours_count_once_each() -> None:
+    # Two words; that one begins the text; the pairs of both orders.
+    _, valid = features_of("so so good", "so", "so good", "")
+    assert valid.sum(1).tolist() == [5, 2, 4, 0]
+    found, there = features_of("so good", "good so")
+    one, other = (set(row[mask].tolist()) for row, mask in zip(found, there, strict=True))
+    # The words are shared; what begins and what follows is not.
+    assert len(one & other) == 2
+
+
+@given(st.lists(st.sampled_from(["a", "Film", "no.1", "caf\u00e9", "!"]), min_size=1, max_size=6))
+def test_blanks_between_words_and_capitals_are_no_matter(words: list[str]) -> None:
+    one, other = " ".join(words), "  \n".join(word.replace("f", "F") for word in words) + " "
+    found, valid = features_of(one, other)
+    first, second = (row[mask].tolist() for row, mask in zip(found, valid, strict=True))
+    assert first == second
+
+
+def test_what_was_spelt_is_part_of_what_is_stored() -> None:
+    tokenizer = WordTokenizer([" good", " film"])
+    model = WordFeatures(len(tokenizer.pieces))
+    model.spell(tokenizer.pieces)
+    again = WordFeatures(len(tokenizer.pieces))
+    again.load_state_dict(model.state_dict())
+    tokens = torch.tensor([[tokenizer.end_id, *tokenizer.encode("a good film")]])
+    present = torch.ones(tokens.shape)
+    for one, other in zip(model(tokens, present), again(tokens, present), strict=True):
+        assert torch.equal(one, other)
