@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lmcore.training import probe as probe_module
 from lmcore.training.step import StepResult
@@ -59,3 +61,17 @@ def test_a_budget_takes_the_faster_number_of_threads(
     torch.set_num_threads(2)
     assert bench.train(**bound).plan().threads == expected
     assert torch.get_num_threads() == 2
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.001, 9), st.integers(1, 500)), min_size=1, max_size=9),
+    st.floats(0.1, 10),
+)
+def test_a_typical_step_is_one_of_the_steps_and_scales_with_the_clock(
+    steps: list[tuple[float, int]], factor: float
+) -> None:
+    times, sizes = [seconds for seconds, _ in steps], [size for _, size in steps]
+    found = probe_module.typical_seconds(times, sizes)
+    assert found in [seconds / size for seconds, size in steps]
+    faster = probe_module.typical_seconds([factor * seconds for seconds in times], sizes)
+    assert faster == pytest.approx(factor * found)

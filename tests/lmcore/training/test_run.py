@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from lmcore.errors import ConfigError
+from lmcore.training.config import TrainingConfig
 from lmcore.training.events import TrainingEvent
+from lmcore.training.run import find_device
 
 STEPS = 12
 
@@ -51,3 +53,31 @@ def test_without_tune_text_the_last_weights_are_the_best(make_bench: Callable[..
 def test_a_missing_device_is_named(bench: Any) -> None:
     with pytest.raises(ConfigError, match=r"training\.device is cuda"):
         bench.train(device="cuda")
+
+
+def test_a_processor_is_always_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_device(TrainingConfig(device="cpu")) == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert find_device(TrainingConfig(device="auto")) == "cpu"
+
+
+def test_each_process_needs_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    two, four = (TrainingConfig(launcher="torchrun", processes=number) for number in (2, 4))
+    assert find_device(two) == "cuda"
+    with pytest.raises(ConfigError, match=r"training\.processes=4, but torch finds 2 CUDA"):
+        find_device(four)
+    assert find_device(four.model_copy(update={"device": "cpu"})) == "cpu"
+
+
+def test_a_plan_is_told_once_before_the_first_step(bench: Any) -> None:
+    events: list[TrainingEvent] = []
+    bench.interrupted(after=2, on_event=events.append)
+    (plan,) = [event for event in events if event.kind == "plan"]
+    assert (plan.step, plan.steps) == (0, STEPS)
+    assert plan.message.startswith("12 steps of 64 tokens (")
+    assert " in float32 on 1 threads, about " in plan.message
+    events.clear()
+    bench.train(on_event=events.append)
+    assert "plan" not in {event.kind for event in events}
