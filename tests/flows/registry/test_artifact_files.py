@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from flows.registry.artifact_files import is_local, path_of, remove_artifacts, stored_bytes
+
+ELSEWHERE = "s3-of-nobody://bucket/1/artifacts"
+
+
+@pytest.mark.parametrize(
+    ("location", "local"),
+    [
+        ("/home/mlflow/artifacts", True),
+        ("file:///home/mlflow/artifacts", True),
+        ("mlflow-artifacts:/1/abc", False),
+        ("http://server/api", False),
+        (ELSEWHERE, False),
+    ],
+)
+def test_what_lies_on_this_machine(location: str, local: bool) -> None:
+    assert is_local(location) is local
+
+
+def test_an_address_and_a_path_name_the_same_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "h o m ë 100%20"
+    assert path_of(folder.as_uri()) == folder
+    assert path_of(str(folder)) == folder
+
+
+def test_bytes_of_all_files_are_added_and_folders_weigh_nothing(tmp_path: Path) -> None:
+    (tmp_path / "model" / "data").mkdir(parents=True)
+    (tmp_path / "model" / "data" / "weights").write_bytes(b"x" * 100)
+    (tmp_path / "report.html").write_bytes(b"x" * 23)
+    assert stored_bytes(tmp_path.as_uri()) == stored_bytes(str(tmp_path)) == 123
+    assert stored_bytes(str(tmp_path / "nowhere")) == 0
+    assert stored_bytes(ELSEWHERE) == 0
+
+
+def test_files_are_removed_and_a_second_call_finds_nothing_to_do(tmp_path: Path) -> None:
+    gone, kept = tmp_path / "gone", tmp_path / "kept"
+    for folder in (gone, kept):
+        folder.mkdir()
+        (folder / "file").touch()
+    for _ in range(2):
+        remove_artifacts(gone.as_uri())
+        assert not gone.exists()
+    assert (kept / "file").exists()
+
+
+def test_files_that_cannot_be_reached_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    remove_artifacts(ELSEWHERE)
+    assert f"files at {ELSEWHERE} are still there: " in caplog.text
