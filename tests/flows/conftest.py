@@ -12,6 +12,7 @@ import pytest
 for name in [name for name in os.environ if name.upper().startswith(("MLFLOW_", "PREFECT_"))]:
     del os.environ[name]
 os.environ["DO_NOT_TRACK"] = "true"
+os.environ["PREFECT_SERVER_EPHEMERAL_ENABLED"] = "false"  # no test has a server by accident
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"

@@ -1,0 +1,57 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.home.folders import make_home
+from flows.steps.ingest_documents import fingerprint, ingest_documents
+from lmcore.config import RunConfig
+from lmcore.data.copies.removal import Removal, Removals, add_removals
+
+
+def removal(document: str, model: str | None = None) -> Removal:
+    return Removal(
+        document=document, sketch=None, reason="asked", who="ada", at="2026-03-01", model=model
+    )
+
+
+def test_a_fingerprint_is_of_the_bytes(
+    small_config: Callable[..., RunConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "lines.txt"
+    config = small_config(sources=[{"path": str(path), "format": "lines"}])
+    path.write_text("one line\n" * 1000)
+    first = fingerprint(config)
+    assert (first.files, first.bytes) == (1, 9000)
+    assert "sources: 1 files, 0.0 MB" in caplog.text
+    path.touch()
+    assert fingerprint(config).digest == first.digest
+    path.write_text("one line\n" * 999)
+    assert fingerprint(config).digest != first.digest
+
+
+def test_the_same_sources_are_the_same_documents_on_the_same_sides(made: Any) -> None:
+    run = made.run
+    again = ingest_documents(run.config, run.sources, run.home)
+    assert again.key == made.documents.key
+    assert again.count() == 80
+    assert again.count("train") + again.count("tune") + again.count("validation") == 80
+
+
+def test_what_is_removed_is_kept_out_whoever_says_so(
+    made: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    config, sources = made.run.config, made.run.sources
+    gone, kept = [document.id for document in made.documents.iter_documents()][:2]
+    home = make_home(tmp_path / "home")
+    # The list of the home counts where no other is given, and only what concerns this model.
+    add_removals(home.removals, [removal(gone), removal(kept, model="tales")])
+    documents = ingest_documents(config, sources, home)
+    found = {document.id for document in documents.iter_documents()}
+    assert (gone in found, kept in found, len(found)) == (False, True, 79)
+    assert "1 texts kept out because of 1 removals" in caplog.text
+    given = ingest_documents(config, sources, home, Removals.of([removal(kept)]))
+    assert {d.id for d in given.iter_documents()} == found ^ {gone, kept}

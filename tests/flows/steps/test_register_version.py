@@ -1,0 +1,119 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.registry.connection import connect
+from flows.registry.models import Registry
+from flows.registry.versions import Version
+from flows.steps.register_version import register_version
+from lmcore.data.copies.sketches import sketch_text
+from lmcore.evaluation.report import EvalReport
+from lmcore.tasks.base_model import BaseModel
+
+
+def test_a_version_holds_all_that_it_was_made_from(made: Any, champion: Version) -> None:
+    folder = Registry(made.run.home).open(champion)
+    documents = {d.id: d for d in made.documents.iter_documents()}
+    rows = list(folder.documents())
+    assert {row["id"]: row["split"] for row in rows} == {
+        identity: document.split for identity, document in documents.items()
+    }
+    assert "text" not in rows[0]
+    assert dict(folder.sketches()) == {
+        identity: sketch_text(document.text).to_bytes() for identity, document in documents.items()
+    }
+    assert yaml.safe_load(folder.config) == yaml.safe_load(made.run.config.to_yaml())
+    assert folder.weights_sha256 == made.checkpoint.summary["weights_sha256"]
+    assert folder.forbidden() is None
+    text = next(iter(documents.values())).text
+    tokenizer = folder.load_tokenizer()
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    lineage = folder.lineage()
+    for name, key in {
+        "documents": made.documents.key,
+        "tokenizer": made.corpus.tokenizer.key,
+        "shards": made.corpus.shards.key,
+        "checkpoint": made.checkpoint.key,
+        "run_key": made.run.key.digest,
+        "sources": made.run.sources.digest,
+    }.items():
+        assert lineage[name] == key
+    assert (lineage["plan"]["steps"], lineage["start"]["origin"]) == (3, "scratch")
+    assert "base" not in lineage
+
+
+def test_the_registry_is_told_what_the_gates_said(made: Any, champion: Version) -> None:
+    assert (champion.passed, champion.run_id) == (True, made.tracked.run_id)
+    assert champion.flow_run_id == "flow-1"
+    assert champion.metrics["val_bits_per_byte"]["value"] == 2.5
+    assert champion.fingerprints == {
+        "data": made.run.key.data,
+        "tokenizer": made.corpus.tokenizer.key,
+        "config": made.run.key.config,
+        "weights": champion.weights_sha256,
+    }
+    [gate] = champion.gates()
+    assert (gate["gate"], gate["outcome"], gate["reason"]) == ("competence", "PASS", "a test")
+    assert champion.data()["documents"] == 80
+    assert champion.tags["run_base"] == made.run.key.base
+    assert "base" not in champion.tags
+
+
+def test_the_run_keeps_report_gates_and_configuration(made: Any, champion: Version) -> None:
+    client = connect(made.run.home)
+    names = {file.path for file in client.list_artifacts(made.tracked.run_id)}
+    assert names == {"report.html", "gates.json", "config.yaml"}
+    [gates] = made.run.home.mlflow_artifacts.glob(f"**/{made.tracked.run_id}/**/gates.json")
+    assert json.loads(gates.read_text())[0]["gate"] == "competence"
+    assert not list(made.run.home.work.glob("version-*"))  # the registry has its own copy
+
+
+def test_what_did_not_pass_is_registered_as_rejected(
+    made: Any, report_that: Callable[[str], EvalReport]
+) -> None:
+    run = replace(made.run, config=made.run.config.model_copy(update={"name": "rejected"}))
+    candidate = made.candidate(report_that("FAIL"), run=run)
+    version = register_version(candidate, tracked=made.tracked, flow_run_id=None)
+    assert (version.outcome, version.passed, version.flow_run_id) == ("rejected", False, None)
+    assert "competence" in version.verdict
+    assert version.aliases == ()
+    # A run that was killed right after it gets the same one.
+    again = register_version(candidate, tracked=made.tracked, flow_run_id=None)
+    assert again.number == version.number == 1
+
+
+def test_a_task_names_the_model_that_it_began_from(
+    made: Any, report_that: Callable[[str], EvalReport]
+) -> None:
+    config = made.run.config.model_copy(update={"task": "sentiment"})
+    base = BaseModel(
+        model="talk",
+        version=3,
+        key="k" * 64,
+        weights=made.checkpoint.path / "best",
+        tokenizer=made.corpus.tokenizer.path,
+        train_ids=set(),
+        removed=0,
+        licenses={},
+    )
+    report = report_that("PASS")
+    with_base = made.candidate(report, run=replace(made.run, config=config, base=base))
+    assert with_base.lineage()["base"] == base.to_json()
+    alone = made.candidate(report, run=replace(made.run, config=config))
+    assert alone.lineage()["base"] is None
+
+
+@pytest.mark.parametrize(("outcome", "expected"), [("PASS", "passed"), ("FAIL", "rejected")])
+def test_the_page_says_no_more_than_is_decided(
+    made: Any, report_that: Callable[[str], EvalReport], outcome: str, expected: str
+) -> None:
+    candidate = made.candidate(report_that(outcome))
+    data = candidate.report_data()
+    assert (data.version, data.outcome) == (None, expected)
+    later = candidate.report_data(version=4, outcome="promoted")
+    assert (later.version, later.outcome) == (4, "promoted")
+    assert later.fingerprints["code"] == made.run.key.code
