@@ -31,18 +31,24 @@ from lmcore.training.start import Start, from_scratch
 METRICS = {"val_bits_per_byte": {"value": 2.5, "lower": 2.25, "upper": 2.75, "unit": "bits/byte"}}
 
 
-def texts(count: int) -> list[str]:
+def lines(count: int) -> str:
     """Lines of words, no two alike."""
     rng = random.Random(0)
     words = ["".join(rng.choices("abcdefgh", k=5)) for _ in range(400)]
-    return [" ".join(rng.choices(words, k=40)) for _ in range(count)]
+    return "".join(f"{' '.join(rng.choices(words, k=40))}\n" for _ in range(count))
+
+
+@pytest.fixture(scope="session")
+def make_lines() -> Callable[[int], str]:
+    """As many lines of text, one a document."""
+    return lines
 
 
 @pytest.fixture(scope="session")
 def small_config(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunConfig]:
     """The configuration of the run, with changes by section."""
     path = tmp_path_factory.mktemp("texts") / "lines.txt"
-    path.write_text("".join(f"{text}\n" for text in texts(80)))
+    path.write_text(lines(80))
     source = {"path": str(path), "format": "lines", "license": "CC0-1.0", "origin": "a test"}
     values: dict[str, Any] = {
         "name": "lines",

@@ -75,12 +75,18 @@ def test_the_run_keeps_report_gates_and_configuration(made: Any, champion: Versi
 def test_what_did_not_pass_is_registered_as_rejected(
     made: Any, report_that: Callable[[str], EvalReport]
 ) -> None:
-    run = replace(made.run, config=made.run.config.model_copy(update={"name": "rejected"}))
+    run = replace(
+        made.run,
+        config=made.run.config.model_copy(update={"name": "rejected"}),
+        key=replace(made.run.key, nonce=1),
+    )
     candidate = made.candidate(report_that("FAIL"), run=run)
     version = register_version(candidate, tracked=made.tracked, flow_run_id=None)
     assert (version.outcome, version.passed, version.flow_run_id) == ("rejected", False, None)
     assert "competence" in version.verdict
     assert version.aliases == ()
+    # A forced run is known by a name of its own, and by that of the run which it repeats.
+    assert (version.run_key, version.tags["run_base"]) == (run.key.digest, made.run.key.base)
     # A run that was killed right after it gets the same one.
     again = register_version(candidate, tracked=made.tracked, flow_run_id=None)
     assert again.number == version.number == 1
