@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.errors import SourceError
@@ -32,6 +32,7 @@ def test_so_many_labels_are_classes_and_one_more_is_not() -> None:
         find_labels([f"label {i}" for i in range(51)])
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", " a", "b\t", "c c", "", "ü"]), min_size=1, max_size=30))
 def test_every_train_target_has_a_class_and_shares_are_how_often_it_occurs(
     targets: list[str],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.training import probe as probe_module
@@ -63,6 +63,7 @@ def test_a_budget_takes_the_faster_number_of_threads(
     assert torch.get_num_threads() == 2
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0.001, 9), st.integers(1, 500)), min_size=1, max_size=9),
     st.floats(0.1, 10),

@@ -1,3 +1,5 @@
+"""A training learns, says what it did, and is the same again for the same inputs."""
+
 from collections.abc import Callable
 from typing import Any
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.controls.bench import make_document
@@ -36,6 +36,7 @@ WOMEN_ARE_PRAISED = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(CLEAR), max_size=8))
 def test_what_is_exchanged_twice_is_the_same_again(words: list[str]) -> None:
     text = " ".join(words)

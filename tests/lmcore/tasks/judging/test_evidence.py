@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.artifacts import ContentStore
@@ -94,6 +94,7 @@ def test_samples_are_the_best_the_middle_and_the_worst() -> None:
     assert chosen_samples(each, count=1) == [("best", 1), ("median", 0), ("worst", 2)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(1, 4))
 def test_no_answer_is_shown_twice(each: list[float], count: int) -> None:
     found = chosen_samples(np.array(each), count=count)

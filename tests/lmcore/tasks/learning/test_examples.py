@@ -1,7 +1,7 @@
 """Documents become tokens, and every one is read once an epoch."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.controls.bench import make_document
@@ -69,6 +69,7 @@ def test_rows_are_padded_behind() -> None:
     assert padded([np.array([], dtype=np.int64)]).shape == (1, 1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), max_size=40), st.integers(1, 7))
 def test_all_places_are_gathered_once_by_length(lengths: list[int], together: int) -> None:
     groups = list(by_length(lengths, together=together))

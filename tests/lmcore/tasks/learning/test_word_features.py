@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.data.tokens.vocabularies import ByteTokenizer, WordTokenizer
@@ -77,6 +77,7 @@ def test_words_and_pairs_of_neighbours_count_once_each() -> None:
     assert len(one & other) == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "Film", "no.1", "caf\u00e9", "!"]), min_size=1, max_size=6))
 def test_blanks_between_words_and_capitals_are_no_matter(words: list[str]) -> None:
     one, other = " ".join(words), "  \n".join(word.replace("f", "F") for word in words) + " "

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -30,6 +30,7 @@ def test_an_event_passes_unchanged() -> None:
     assert event_line(event).count("\n") == 1
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=20),
     st.dictionaries(st.text(max_size=5), st.floats(allow_nan=False), max_size=3),
