@@ -1,0 +1,52 @@
+from typing import Any
+
+from flows.registry.last_run import remember_run
+from flows.registry.models import Registry
+from flows.registry.run_result import RunResult
+from lmcore.errors import NotFoundError
+
+
+def test_the_champion_is_shown_with_what_it_reached(shell: Any) -> None:
+    assert shell.lines("status") == [
+        "speeches (language_modelling)",
+        "  champion    version 1",
+        "  previous    -",
+        "  challenger  -",
+        "  validation  1.500 [1.250, 1.750] bits/byte",
+        "  schedule    -",
+    ]
+
+
+def test_metrics_are_those_of_the_champion(shell: Any) -> None:
+    shell.answer("promote", "2", "--reason", "I like it", "--override")
+    (model,) = shell.answer("status")["models"]
+    assert (model["champion"], model["previous"], model["metrics"]) == (2, 1, {})
+
+
+def test_the_last_run_and_its_schedule(shell: Any) -> None:
+    result = RunResult(
+        outcome="rejected", reason="no\nbetter", task="language_modelling", model="speeches"
+    )
+    remember_run(Registry(shell.home), result, schedule="0 3 * * 1 (UTC)")
+    (model,) = shell.answer("status", "--model", "speeches")["models"]
+    assert set(model["last_run"]) == {"outcome", "at", "reason"}
+    *_, last, schedule = shell.lines("status")
+    assert last == f"  last run    rejected at {model['last_run']['at']}: no better"
+    assert schedule == "  schedule    0 3 * * 1 (UTC)"
+
+
+def test_a_home_without_models_has_none_to_show(empty_shell: Any) -> None:
+    assert empty_shell.answer("status") == {"models": []}
+    assert empty_shell.lines("status") == ["No model yet. `lmcore run` makes one."]
+    error = empty_shell.refusal("status", "--model", "tales")
+    assert isinstance(error, NotFoundError)
+    assert str(error) == "model 'tales' does not exist; none is registered yet."
+
+
+def test_a_version_that_waits_for_a_person_is_the_challenger(
+    empty_shell: Any, register: Any
+) -> None:
+    register(tags={"task": "sentiment"})
+    (model,) = empty_shell.answer("status")["models"]
+    assert (model["task"], model["champion"], model["challenger"]) == ("sentiment", None, 1)
+    assert "  challenger  version 1" in empty_shell.lines("status")
