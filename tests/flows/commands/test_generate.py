@@ -123,20 +123,6 @@ def test_a_file_of_prompts_keeps_their_places(generate: Generate, letters_home: 
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
-    [(b"", "empty"), (b"ab\xff", r"not UTF-8 \(byte 2\)"), (None, "cannot be read")],
-)
-def test_a_file_without_prompts_is_named(
-    generate: Generate, tmp_path: Path, content: bytes | None, expected: str
-) -> None:
-    file = tmp_path / "prompts.txt"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(UserError, match=rf"prompts\.txt: {expected}"):
-        continue_texts(file)
-
-
-@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("max_tokens", -1),

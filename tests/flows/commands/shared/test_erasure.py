@@ -1,0 +1,146 @@
+"""A content store in which two document sets were made into tokens, and tokens into a model."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from flows.commands.shared import erasure
+from flows.commands.shared.deletion import content_lock
+from flows.commands.shared.erasure import erase
+from flows.home.environment import Home, make_home
+from flows.home.locks import BusyError
+from lmcore.artifacts import MANIFEST, ContentStore, Handle, Manifest
+from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals
+from lmcore.data.copies.sketches import sketch_text
+from lmcore.data.documents import Document, DocumentSet, RowWriter
+
+LETTER = " ".join(f"a{number}" for number in range(300))
+COPY = f"{LETTER[:-60]} and then it ended in another way altogether"
+STRANGER = " ".join(f"b{number}" for number in range(300))
+
+
+class Shards(Handle):
+    kind = "shards"
+
+
+class Checkpoint(Handle):
+    kind = "checkpoint"
+
+
+def identity(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def document(text: str) -> Document:
+    return Document(
+        id=identity(text),
+        text=text,
+        name="letter.txt",
+        source=0,
+        license="CC0-1.0",
+        origin="a test",
+        num_bytes=len(text.encode()),
+        split="train",
+        anchor=False,
+        cluster=identity(text),
+    )
+
+
+def removal(text: str) -> Removal:
+    at = "2026-03-01T00:00:00+00:00"
+    return Removal(
+        document=identity(text), sketch=sketch_text(text), reason="asked", who="ada", at=at
+    )
+
+
+class Content:
+    """Folders of a home."""
+
+    def __init__(self, home: Home) -> None:
+        self.home, self.store = home, ContentStore(home.content)
+
+    def documents(self, texts: Sequence[str]) -> DocumentSet:
+        def make(folder: Path) -> None:
+            with RowWriter(folder) as writer:
+                for text in texts:
+                    writer.add_document(document(text))
+
+        return self.store.build(DocumentSet, {"texts": [identity(t) for t in texts]}, make)
+
+    def made_from(self, kind: type[Handle], *inputs: Any) -> Handle:
+        def make(folder: Path) -> None:
+            (folder / "file").write_text("made")
+
+        return self.store.build(kind, {"inputs": inputs}, make)
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> Content:
+    return Content(make_home(tmp_path / "home"))
+
+
+def test_nothing_is_deleted_where_nothing_is_to_be_forgotten(content: Content) -> None:
+    documents = content.documents([LETTER, STRANGER])
+    assert erase(content.home, NOTHING_REMOVED) == []
+    assert erase(content.home, Removals.of([removal("another text " * 50)])) == []
+    assert documents.path.exists()
+
+
+@pytest.mark.parametrize("held", [LETTER, COPY])
+def test_what_holds_a_removed_text_goes_with_all_that_was_made_from_it(
+    content: Content, held: str
+) -> None:
+    doomed, kept = content.documents([STRANGER, held]), content.documents([STRANGER])
+    shards = content.made_from(Shards, {"documents": [doomed.key]})
+    model = content.made_from(Checkpoint, shards.key)
+    others = [content.made_from(Shards, {"documents": [kept.key]}), content.made_from(Checkpoint)]
+    deleted = erase(content.home, Removals.of([removal(LETTER)]))
+    assert set(deleted) == {doomed.path, shards.path, model.path}
+    assert not [path for path in deleted if path.exists()]
+    assert [handle.path.exists() for handle in (kept, *others)] == [True] * 3
+    assert erase(content.home, Removals.of([removal(LETTER)])) == []
+
+
+def test_documents_that_are_known_to_fall_under_a_removal_need_not_be_like_it(
+    content: Content,
+) -> None:
+    documents = content.documents([STRANGER])
+    assert erase(content.home, NOTHING_REMOVED, known={identity(LETTER)}) == []
+    assert erase(content.home, NOTHING_REMOVED, known={identity(STRANGER)}) == [documents.path]
+
+
+def test_what_nobody_can_read_is_not_kept(content: Content) -> None:
+    without = content.documents([STRANGER]).path
+    (without / MANIFEST).unlink()
+    broken = content.home.content / "documents" / ("b" * 32)
+    broken.mkdir()
+    (broken / "documents-00000.parquet").write_bytes(b"no Parquet")
+    Manifest.write(broken, kind="documents", inputs={})
+    assert set(erase(content.home, NOTHING_REMOVED)) == {without, broken}
+
+
+def test_what_killed_processes_left_goes_too(content: Content) -> None:
+    partial = content.home.content / "documents" / f".{'e' * 32}.partial"
+    unregistered, points = content.home.work / "version-1", content.home.work / "points"
+    for folder in (partial, unregistered, points):
+        folder.mkdir(parents=True)
+    assert erase(content.home, NOTHING_REMOVED) == [partial, unregistered]
+    assert [folder.exists() for folder in (partial, unregistered, points)] == [False, False, True]
+
+
+def test_a_folder_that_is_being_made_is_said_to_hold_it_still(
+    content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "_LOCK_SECONDS", 0.05)
+    documents = content.documents([LETTER])
+    with (
+        FileLock(content_lock(documents.path)),
+        pytest.raises(BusyError, match=r"another process is making it.* still holds it"),
+    ):
+        erase(content.home, Removals.of([removal(LETTER)]))
+    assert documents.path.exists()
+    assert erase(content.home, Removals.of([removal(LETTER)])) == [documents.path]
