@@ -1,0 +1,76 @@
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flows.commands.shared.configuration import beside_prefect, configuration
+from flows.home import environment
+from flows.home.environment import make_home
+from lmcore.errors import ConfigError, SourceError
+
+CONFIG = "name: letters\nsources:\n  - {path: letters.txt, license: CC0-1.0}\n"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home beside the folder of the test, which points to a server that nobody asks."""
+    home = make_home(tmp_path / "home", environ={"PREFECT_API_URL": "http://127.0.0.1:9/api"})
+    monkeypatch.setattr(environment, "_prepared", replace(home, started_in=tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    (tmp_path / "config.yaml").write_text(CONFIG)
+
+
+def test_files_and_typed_paths_start_where_the_command_was_given(tmp_path: Path) -> None:
+    config = configuration(Path("config.yaml"))
+    assert (config.name, config.sources[0].path) == ("letters", str(tmp_path / "letters.txt"))
+    changed = configuration(
+        Path("config.yaml"), ["sources.0.path=other/notes.txt", "training.seed=5"]
+    )
+    assert changed.sources[0].path == str(tmp_path / "other" / "notes.txt")
+    assert changed.training.seed == 5
+
+
+def test_without_a_file_it_is_the_embedded_default() -> None:
+    assert configuration(None).name == "annual-messages"
+
+
+def test_a_wrong_one_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"missing\.yaml: cannot be read"):
+        configuration(Path("missing.yaml"))
+    with pytest.raises(ConfigError, match="did you mean 'training'"):
+        configuration(Path("config.yaml"), ["trainnig.seed=1"])
+
+
+def test_the_network_is_open_for_a_data_set_of_the_hub_alone(tmp_path: Path) -> None:
+    configuration(Path("config.yaml"))
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local.yaml").write_text(CONFIG.replace("path: letters.txt", "dataset: local"))
+    configuration(Path("local.yaml"))
+    assert os.environ["HF_HUB_OFFLINE"] == os.environ["HF_DATASETS_OFFLINE"] == "1"
+    (tmp_path / "hub.yaml").write_text(CONFIG.replace("path: letters.txt", "dataset: ada/letters"))
+    configuration(Path("hub.yaml"))
+    assert os.environ["HF_HUB_OFFLINE"] == os.environ["HF_DATASETS_OFFLINE"] == "0"
+
+
+def test_a_source_that_is_not_there_is_told_before_anything_starts(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LMCORE_WEBHOOK", raising=False)
+    with (
+        pytest.raises(SourceError, match=r"letters\.txt"),
+        beside_prefect(Path("config.yaml"), ()),
+    ):
+        pytest.fail("it was begun")
+    assert "letters: failed. " in caplog.text
+    assert "letters.txt" in caplog.text
+
+
+def test_a_chosen_server_is_used_and_none_is_started(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("A letter.")
+    with beside_prefect(Path("config.yaml"), ("training.seed=3",)) as (config, server):
+        assert (config.name, config.training.seed) == ("letters", 3)
+        assert server.api_url == "http://127.0.0.1:9/api"
+        server.wait()
+        assert not server.log.exists()

@@ -1,0 +1,44 @@
+import signal
+from typing import Any
+
+import pytest
+
+from flows.commands.shared.own_text import prepare_text
+from flows.home.environment import make_home
+from flows.home.signals import StoppedError, polite_signals
+from lmcore.errors import SourceError
+
+
+def test_the_text_is_prepared_as_a_run_prepares_it(trained_shell: Any, made: Any) -> None:
+    content = trained_shell.home.content
+    before = sorted(content.rglob("*"))
+    corpus = prepare_text(made.run.config, trained_shell.home)
+    assert corpus.documents.key == made.documents.key
+    assert corpus.tokenizer.key == made.corpus.tokenizer.key
+    assert corpus.shards.key == made.corpus.shards.key
+    # A run has done it before, and nothing is done twice.
+    assert sorted(content.rglob("*")) == before
+
+
+def test_nothing_of_a_run_is_needed(made: Any, tmp_path: Any) -> None:
+    home = make_home(tmp_path / "home")
+    corpus = prepare_text(made.run.config, home)
+    assert corpus.shards.key == made.corpus.shards.key
+    assert not home.mlflow_database.exists()
+
+
+def test_a_wrong_source_is_named(small_config: Any, tmp_path: Any) -> None:
+    config = small_config(sources=[{"path": str(tmp_path / "gone.txt"), "license": "CC0-1.0"}])
+    with pytest.raises(SourceError, match=r"gone\.txt"):
+        prepare_text(config, make_home(tmp_path / "home"))
+
+
+def test_a_stop_is_obeyed_between_two_steps(made: Any, tmp_path: Any) -> None:
+    home = make_home(tmp_path / "home")
+    with polite_signals():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(StoppedError, match="finished steps are kept, and the same command"):
+            prepare_text(made.run.config, home)
+    assert [*home.content.iterdir()] == []
+    with polite_signals():  # forgets that anything was asked
+        assert prepare_text(made.run.config, home).documents.key == made.documents.key
