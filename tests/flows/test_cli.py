@@ -1,25 +1,19 @@
 """The command line: bad input is one sentence and exit code 2, help is quick, stdout is JSON."""
 
-import gzip
 import json
 import os
 import re
 import shlex
-import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 from click import Context
 
 from flows import commands
 from flows.cli import COMMANDS, cli
-
-TEXT = "\n\n".join(f"Paragraph {i} says that number {i * i} follows {i}. " * 8 for i in range(60))
-
 
 Done: TypeAlias = "subprocess.CompletedProcess[str]"
 
@@ -212,61 +206,3 @@ def test_commands_on_an_empty_home(tmp_path: Path) -> None:
         done = lmcore(*command, cwd=tmp_path)
         assert done.returncode == 2
         assert "no model is registered" in is_one_sentence(done)
-
-
-def bad_config(**changes: Any) -> dict[str, Any]:
-    source = {"path": "input", "license": "CC0-1.0", **changes}
-    return {"name": "bad", "sources": [source], "training": {"max_steps": 1}}
-
-
-def gzip_bomb(path: Path) -> None:
-    with gzip.open(path, "wb", compresslevel=9) as stream:
-        for _ in range(300):
-            stream.write(b"a" * (1 << 20))
-
-
-BAD_INPUT: dict[str, tuple[str, Any, dict[str, Any], str]] = {
-    "missing file": ("", None, {"path": "nowhere.txt"}, "nowhere.txt"),
-    "empty file": ("input.txt", b"", {}, "input.txt"),
-    "too small to split": ("input.txt", b"One short text.", {}, "1 document"),
-    "invalid UTF-8": ("input.txt", b"\xff\xfe\xfa" * 50, {}, "UTF-8"),
-    "binary": ("input.txt", b"\x7fELF\0\0\0\0" * 500, {}, "input.txt"),
-    "no JSON": ("input.jsonl", b"not json\n" * 30, {}, "input.jsonl"),
-    "no such column": ("input.csv", b"a,b\n1,2\n", {}, "'text'"),
-    "bomb": ("input.txt.gz", gzip_bomb, {}, "input.txt.gz"),
-    "licence": ("input.txt", TEXT.encode(), {"license": "do what you want"}, "do what you want"),
-}
-
-
-@pytest.fixture(scope="module")
-def used_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose databases exist; creating them takes longer than a bad input."""
-    folder = tmp_path_factory.mktemp("used")
-    (folder / "input.txt").write_bytes(b"")
-    (folder / "config.yaml").write_text(json.dumps(bad_config(path="input.txt")))
-    assert lmcore("run", "--config", "config.yaml", cwd=folder).returncode == 2
-    return folder / "home"
-
-
-@pytest.mark.slow
-@pytest.mark.integration
-@pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_is_one_sentence_and_nothing_is_registered(
-    tmp_path: Path, used_home: Path, case: str
-) -> None:
-    shutil.copytree(used_home, tmp_path / "home")
-    name, content, changes, expected = BAD_INPUT[case]
-    if callable(content):
-        content(tmp_path / name)
-    elif content is not None:
-        (tmp_path / name).write_bytes(content)
-    config = bad_config(**{"path": name, **changes})
-    (tmp_path / "config.yaml").write_text(json.dumps(config))
-    done = lmcore("run", "--config", "config.yaml", cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert expected in is_one_sentence(done)
-    with sqlite3.connect(tmp_path / "home" / "mlflow" / "mlflow.db") as store:
-        assert store.execute("select count(*) from registered_models").fetchone() == (0,)
-        assert store.execute("select count(*) from model_versions").fetchone() == (0,)
-    if content is not None and not callable(content):
-        assert (tmp_path / name).read_bytes() == content

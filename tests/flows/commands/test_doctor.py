@@ -1,0 +1,72 @@
+import shutil
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.commands import doctor as module
+
+Usage = namedtuple("Usage", "total used free")
+CHECKS = [
+    *("python", "torch", "prefect", "mlflow", "tokenizers", "safetensors", "evaluate", "fastapi"),
+    *("lock", "home", "disk", "mlflow store", "prefect server", "processor"),
+    "training precision",
+]
+
+
+@pytest.fixture
+def served(shell_of: Any, home: Any) -> Any:
+    """A home that points to a Prefect server, so that none is started."""
+    return shell_of(replace(home, prefect_api_url="http://127.0.0.1:9/api"))
+
+
+def test_everything_is_looked_at(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOW_DISK_BYTES", 0)
+    monkeypatch.setattr(module, "_SLOW_GFLOPS", 0.0)  # a busy machine is not what is tried
+    answer = served.answer("doctor")
+    assert [check["check"] for check in answer["checks"]] == CHECKS
+    assert answer["healthy"] is True
+    found = {check["check"]: check["detail"] for check in answer["checks"]}
+    assert found["python"].startswith("3.11.")
+    assert "versions as in requirements.lock" in found["lock"]
+    assert found["home"] == f"{served.home.root} is writable"
+    assert found["mlflow store"].startswith(served.home.tracking_uri)
+    assert found["prefect server"] == "http://127.0.0.1:9/api"
+    assert "GFLOP/s in float32" in found["processor"]
+    assert "bfloat16" in found["training precision"]
+
+
+def test_what_is_wrong_stops_no_other_check(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 40, 1 << 40, 1 << 30))
+    monkeypatch.setattr(module, "_SLOW_GFLOPS", 0.0)
+    monkeypatch.setattr(module, "_PACKAGES", ("torch", "no-such-package"))
+    done = served.run("doctor")
+    assert done.exit_code == 1
+    marks = {line[5:27].strip(): line[:4].strip() for line in done.stdout.splitlines()}
+    assert {name for name, mark in marks.items() if mark == "FAIL"} == {"disk", "no-such-package"}
+    assert [name for name, mark in marks.items() if mark == "ok"][-1] == "training precision"
+    assert f"1.0 GiB free at {served.home.root}; a run needs about 2 GiB" in done.stdout
+
+
+def test_a_version_that_is_not_the_locked_one_is_named(
+    home: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PROJECT", tmp_path)
+    assert "no lock file" in module._lock(home)
+    (tmp_path / "requirements.lock").write_text("# pins\nno-such-package==1.0\nclick==0.1\n")
+    with pytest.raises(RuntimeError, match=r"^1 differ from requirements\.lock: click .* 0\.1$"):
+        module._lock(home)
+
+
+def test_a_check_says_in_one_line_what_is_wrong(home: Any) -> None:
+    def broken(home: Any) -> str:
+        raise OSError("first\n  second")
+
+    assert module._result("store", broken, home) == {
+        "check": "store",
+        "ok": False,
+        "detail": "OSError: first second",
+    }
+    assert module._result("home", module._home, home)["ok"] is True

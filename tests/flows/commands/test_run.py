@@ -1,0 +1,175 @@
+"""`lmcore run`: what people see of it, and bad input; whole runs are in `test_pipeline.py`."""
+
+import gzip
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.commands.run import _text
+from flows.registry.run_result import RunResult
+from lmcore.errors import ConfigError, SourceError
+
+TEXT = "\n\n".join(f"Paragraph {i} says that number {i * i} follows {i}. " * 8 for i in range(60))
+
+
+def bits(value: float) -> dict[str, Any]:
+    return {"value": value, "lower": value - 0.25, "upper": value + 0.25, "unit": "bits/byte"}
+
+
+def result(**changes: Any) -> RunResult:
+    facts: dict[str, Any] = {
+        "outcome": "promoted",
+        "reason": "4 required gates passed",
+        "task": "language_modelling",
+        "model": "letters",
+        "version": 2,
+        "champion": 2,
+        "metrics": {"params": {"value": 1_234_567.0, "unit": "parameters"}, "secret": bits(9.0)},
+        "gates": [{"gate": "pii", "outcome": "WARN", "required": False, "reason": "ten"}],
+        "seconds": {"train": 2.04, "total": 3.0},
+    }
+    return RunResult(**{**facts, **changes})
+
+
+def shown(capsys: pytest.CaptureFixture[str], found: RunResult) -> list[str]:
+    _text(found.to_json(), report=found.report)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_people_see_outcome_gates_metrics_and_what_to_do_next(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    metrics = {**result().metrics, "val_bits_per_byte": bits(1.5)}
+    assert shown(capsys, result(metrics=metrics, report="home/report.html")) == [
+        "PROMOTED: letters version 2",
+        "  4 required gates passed",
+        "",
+        "  WARN         pii  ten (not required)",
+        "",
+        "  val_bits_per_byte            1.500 [1.250, 1.750] bits/byte",
+        "  params                       1,234,567 parameters",
+        "",
+        "  seconds: train 2.0; total 3.0",
+        "  report: home/report.html",
+        "",
+        '  lmcore generate --model letters --prompt "..."   continue a text',
+        "  lmcore show 2 --model letters   metrics, gates, lineage, report",
+        "  lmcore status   what is in use",
+    ]
+
+
+def test_where_nothing_was_trained_there_is_little_to_say(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = result(outcome="skipped", reason="nothing new", version=None, champion=None, metrics={})
+    assert shown(capsys, RunResult(**{**found.to_json(), "gates": (), "seconds": {}})) == [
+        "SKIPPED: letters",
+        "  nothing new",
+        "",
+        "  lmcore status   what is in use",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("sentiment", '  lmcore predict --model letters "..."   label a text'),
+        ("translation", '  lmcore predict --model letters "..."   translate a text'),
+        ("summarization", '  lmcore predict --model letters "..."   summarize a text'),
+    ],
+)
+def test_a_task_is_used_by_its_verb(
+    capsys: pytest.CaptureFixture[str], task: str, expected: str
+) -> None:
+    assert shown(capsys, result(task=task))[-3] == expected
+
+
+def test_nothing_is_begun_without_a_configuration_and_its_sources(
+    empty_shell: Any, tmp_path: Path
+) -> None:
+    assert isinstance(empty_shell.refusal("run", "--config", "missing.yaml"), ConfigError)
+    (tmp_path / "config.yaml").write_text(json.dumps(bad_config(path="gone.txt")))
+    refused = empty_shell.refusal("run", "--config", "config.yaml", "--force")
+    assert isinstance(refused, SourceError)
+    assert "gone.txt" in str(refused)
+    assert not (empty_shell.home.prefect / "server.log").exists()
+
+
+def run_apart(folder: Path) -> "subprocess.CompletedProcess[str]":
+    """`lmcore run` as a user's shell gives it."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", "run", "--config", "config.yaml"],
+        cwd=folder,
+        env={**environment, "LMCORE_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def bad_config(**changes: Any) -> dict[str, Any]:
+    source = {"path": "input", "license": "CC0-1.0", **changes}
+    return {"name": "bad", "sources": [source], "training": {"max_steps": 1}}
+
+
+def gzip_bomb(path: Path) -> None:
+    with gzip.open(path, "wb", compresslevel=9) as stream:
+        for _ in range(300):
+            stream.write(b"a" * (1 << 20))
+
+
+BAD_INPUT: dict[str, tuple[str, Any, dict[str, Any], str]] = {
+    "missing file": ("", None, {"path": "nowhere.txt"}, "nowhere.txt"),
+    "empty file": ("input.txt", b"", {}, "input.txt"),
+    "too small to split": ("input.txt", b"One short text.", {}, "1 document"),
+    "invalid UTF-8": ("input.txt", b"\xff\xfe\xfa" * 50, {}, "UTF-8"),
+    "binary": ("input.txt", b"\x7fELF\0\0\0\0" * 500, {}, "input.txt"),
+    "no JSON": ("input.jsonl", b"not json\n" * 30, {}, "input.jsonl"),
+    "no such column": ("input.csv", b"a,b\n1,2\n", {}, "'text'"),
+    "bomb": ("input.txt.gz", gzip_bomb, {}, "input.txt.gz"),
+    "licence": ("input.txt", TEXT.encode(), {"license": "do what you want"}, "do what you want"),
+}
+
+
+@pytest.fixture(scope="module")
+def used_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose databases exist; creating them takes longer than a bad input."""
+    folder = tmp_path_factory.mktemp("used")
+    (folder / "input.txt").write_bytes(b"")
+    (folder / "config.yaml").write_text(json.dumps(bad_config(path="input.txt")))
+    assert run_apart(folder).returncode == 2
+    return folder / "home"
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_sentence_and_nothing_is_registered(
+    tmp_path: Path, used_home: Path, case: str
+) -> None:
+    shutil.copytree(used_home, tmp_path / "home")
+    name, content, changes, expected = BAD_INPUT[case]
+    if callable(content):
+        content(tmp_path / name)
+    elif content is not None:
+        (tmp_path / name).write_bytes(content)
+    config = bad_config(**{"path": name, **changes})
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    done = run_apart(tmp_path)
+    assert done.returncode == 2, done.stderr
+    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("lmcore: ")]
+    assert expected in sentence
+    assert "Traceback" not in done.stderr
+    with sqlite3.connect(tmp_path / "home" / "mlflow" / "mlflow.db") as store:
+        assert store.execute("select count(*) from registered_models").fetchone() == (0,)
+        assert store.execute("select count(*) from model_versions").fetchone() == (0,)
+    if content is not None and not callable(content):
+        assert (tmp_path / name).read_bytes() == content
