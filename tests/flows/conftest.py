@@ -242,8 +242,13 @@ def small_config(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunC
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What the steps made, and what training said of itself."""
+    """What the steps made, and what training said of itself.
 
+    Attributes:
+        left: A copy of the home as it was then, whatever is done in it later.
+    """
+
+    left: Path
     run: Run
     documents: DocumentSet
     corpus: Corpus
@@ -281,7 +286,10 @@ def made(
     tracked = open_run(home, model=config.name, run_key=run.key.digest, name="run")
     # Not `train_model`, whose progress is shown by Prefect.
     checkpoint = trained(config, corpus, home, start=start, base=None, on_event=lambda event: None)
+    left = tmp_path_factory.mktemp("left") / "home"
+    shutil.copytree(home.root, left)
     return Made(
+        left=left,
         run=run,
         documents=documents,
         corpus=corpus,

@@ -16,7 +16,9 @@ from flows.home import environment
 from flows.home.environment import Home, make_home
 from flows.registry.models import Registry
 from flows.registry.promotion import promote
+from flows.registry.tracking import open_run
 from flows.registry.versions import Version
+from lmcore.evaluation.report import EvalReport
 from lmcore.version_folder import VersionFolder
 
 METRIC = {"value": 1.5, "lower": 1.25, "upper": 1.75, "unit": "bits/byte", "n": 9}
@@ -100,10 +102,36 @@ def shell(two_versions: Home, tmp_path: Path, shell_of: Callable[[Home], Shell])
     return shell_of(home)
 
 
+@pytest.fixture(scope="session")
+def trained_home(
+    made: Any,
+    report_that: Callable[[str], EvalReport],
+    tmp_path_factory: pytest.TempPathFactory,
+    mlflow_template: Path,
+) -> Home:
+    """A home in which the steps made the champion of 80 lines of text, and nothing else."""
+    from flows.steps.promote_version import promote_version
+    from flows.steps.register_version import register_version
+
+    root = tmp_path_factory.mktemp("trained") / "home"
+    shutil.copytree(made.left, root)
+    home = make_home(root)
+    shutil.copy(mlflow_template, home.mlflow_database)
+    run = replace(made.run, home=home)
+    tracked = open_run(home, model=run.config.name, run_key=run.key.digest, name="run")
+    candidate = made.candidate(report_that("PASS"), run=run)
+    version = register_version(candidate, tracked=tracked, flow_run_id="flow-1")
+    promote_version(run, version, judged_against=None)
+    return home
+
+
+@pytest.fixture(scope="session")
+def champion(trained_home: Home) -> Version:
+    return Registry(trained_home).version("lines", 1)
+
+
 @pytest.fixture
-def trained_shell(
-    made: Any, champion: Version, tmp_path: Path, shell_of: Callable[[Home], Shell]
-) -> Shell:
-    """Of a copy of the home in which the steps made the champion of 80 lines of text."""
-    shutil.copytree(made.run.home.root, tmp_path / "home")
+def trained_shell(trained_home: Home, tmp_path: Path, shell_of: Callable[[Home], Shell]) -> Shell:
+    """Of a copy of that home, files and all."""
+    shutil.copytree(trained_home.root, tmp_path / "home")
     return shell_of(make_home(tmp_path / "home"))

@@ -10,7 +10,7 @@ from lmcore.errors import IntegrityError, NotFoundError, UserError
 
 
 @pytest.fixture
-def registry(shell: Any) -> Registry:
+def of_two(shell: Any) -> Registry:
     return Registry(shell.home)
 
 
@@ -21,39 +21,39 @@ def event(**changes: Any) -> Event:
 
 
 @pytest.mark.parametrize("name", [None, "speeches"])
-def test_the_only_model_need_not_be_named(registry: Registry, name: str | None) -> None:
+def test_the_only_model_need_not_be_named(of_two: Registry, name: str | None) -> None:
     found, chosen = settled(name)
     assert chosen == "speeches"
-    assert found.home.root == registry.home.root
-    assert all_settled(name)[1] == named(registry, name) == ["speeches"]
+    assert found.home.root == of_two.home.root
+    assert all_settled(name)[1] == named(of_two, name) == ["speeches"]
 
 
 def test_of_several_models_one_must_be_named_or_all_are_meant(
-    registry: Registry, register_in: Any, assemble_in: Any, tmp_path: Any
+    of_two: Registry, register_in: Any, assemble_in: Any, tmp_path: Any
 ) -> None:
-    register_in(registry, assemble_in(tmp_path, seed=2), name="tales")
+    register_in(of_two, assemble_in(tmp_path, seed=2), name="tales")
     with pytest.raises(UserError, match="several models: speeches, tales; choose one with"):
         settled(None)
     assert settled("tales")[1] == "tales"
     assert all_settled(None)[1] == ["speeches", "tales"]
-    assert named(registry, "tales") == ["tales"]
-    for ask in (settled, all_settled, lambda name: named(registry, name)):
+    assert named(of_two, "tales") == ["tales"]
+    for ask in (settled, all_settled, lambda name: named(of_two, name)):
         with pytest.raises(NotFoundError, match="model 'poems' does not exist"):
             ask("poems")
 
 
 @pytest.mark.parametrize("ask", [settled, all_settled])
-def test_what_a_killed_promotion_left_is_put_right_first(registry: Registry, ask: Any) -> None:
+def test_what_a_killed_promotion_left_is_put_right_first(of_two: Registry, ask: Any) -> None:
     # Killed between the intent and the alias: the champion was not moved.
-    write_intent(registry, event())
-    assert len(read_history(registry, "speeches").dangling) == 1
+    write_intent(of_two, event())
+    assert len(read_history(of_two, "speeches").dangling) == 1
     ask(None)
-    assert read_history(registry, "speeches").dangling == ()
-    assert registry.aliases("speeches")["champion"] == 1
-    assert [e.action for e in history(registry, "speeches")] == ["promote"]
+    assert read_history(of_two, "speeches").dangling == ()
+    assert of_two.aliases("speeches")["champion"] == 1
+    assert [e.action for e in history(of_two, "speeches")] == ["promote"]
 
 
-def test_a_version_is_opened_by_number_or_alias(registry: Registry) -> None:
+def test_a_version_is_opened_by_number_or_alias(of_two: Registry) -> None:
     for which, number in (("champion", 1), ("1", 1), ("v2", 2)):
         version, folder = open_model(which, "speeches")
         assert (version.model, version.number) == ("speeches", number)
