@@ -1,4 +1,4 @@
-"""One web server as a child process: `python -P _serve.py FD MODULE:ATTRIBUTE [--factory]`.
+"""One web server as a child process: `python -P serve_app.py FD MODULE:ATTRIBUTE [--factory]`.
 
 Serves an application on the listening socket that it inherits, so no port is ever guessed or raced
 for, and ends when its standard input does: whatever kills the parent, no server is left behind

@@ -65,8 +65,9 @@ def tiles(history: ModelHistory, page: PipelineData) -> tuple[Tile, ...]:
         price = page.price_per_hour
         cost = f" · cost {money(totals[-1], price)}" if price is not None else ""
         median = duration(sorted(totals)[len(totals) // 2])
-        took = duration(totals[-1])
-        found.append(Tile.of("Newest version took", took, f"median {median}{cost}"))
+        newest = history.versions[-1]
+        named = "Newest version" if "total" in newest.seconds else "Newest timed version"
+        found.append(Tile.of(f"{named} took", duration(totals[-1]), f"median {median}{cost}"))
     return tuple(found)
 
 
@@ -77,7 +78,7 @@ def overview(history: ModelHistory) -> tuple[str, ...]:
     at = moment(last.at) if last and last.at else MISSING
     return (
         f"version {champion.number}" if champion else "none",
-        f"{known.shown} {known.shown_unit}" if known else MISSING,
+        f"{known.shown} {known.shown_unit}".strip() if known else MISSING,
         f"{len(history.versions):,}",
         f"{one_line(last.outcome, 40)}, {at}" if last else MISSING,
         one_line(history.schedule, 60) if history.schedule else "none",

@@ -70,9 +70,11 @@ def test_tiles_of_a_model_in_use():
         "Versions": ("3", "2 promoted, 1 rejected"),
         "Last run": ("skipped", "2026-03-04 14:05"),
         "Schedule": ("0 3 * * 1 (UTC)", ""),
-        "Newest version took": ("2 min 0 s", "median 2 min 0 s"),
+        "Newest timed version took": ("2 min 0 s", "median 2 min 0 s"),
     }
-    assert shown(history, price=3.0)["Newest version took"][1].endswith("· cost 0.10")
+    assert shown(history, price=3.0)["Newest timed version took"][1].endswith("· cost 0.10")
+    newest = ModelHistory(model="m", versions=[CHAMPION])
+    assert shown(newest)["Newest version took"][0] == "2 min 0 s"
 
 
 def test_tiles_of_a_model_without_anything():
@@ -100,7 +102,7 @@ def test_the_result_is_the_metric_that_decides():
     history = ModelHistory(model="m", deciding="accuracy", versions=[champion])
     assert shown(history)["Accuracy"] == ("80 %", "")
     assert "Macro F1" not in shown(history)
-    assert opening.overview(history)[1].strip() == "80 %"
+    assert opening.overview(history)[1] == "80 %"
     assert "Accuracy" not in shown(ModelHistory(model="m", deciding="bleu", versions=[champion]))
 
 
