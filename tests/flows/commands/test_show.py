@@ -11,6 +11,7 @@ def test_a_version_is_shown_with_all_that_it_was_made_from(
     shown = trained_shell.answer("show", "champion")
     assert (shown["model"], shown["version"], shown["outcome"]) == ("lines", 1, "promoted")
     assert shown["aliases"] == ["champion"]
+    assert shown["reason"] == champion.verdict != ""
     assert [(gate["gate"], gate["outcome"]) for gate in shown["gates"]] == [("competence", "PASS")]
     assert shown["fingerprints"] == champion.fingerprints
     assert (shown["mlflow_run_id"], shown["prefect_flow_run_id"]) == (champion.run_id, "flow-1")
@@ -27,7 +28,7 @@ def test_people_see_gates_metrics_sources_and_where_the_pages_are(
 ) -> None:
     lines = trained_shell.lines("show", "v1", "--model", "lines")
     assert lines[0] == "lines version 1 (champion)"
-    assert lines[1].startswith("  promoted: ")
+    assert lines[1] == f"  promoted: {champion.verdict}"
     assert "  PASS         competence  a test" in lines
     assert ["val_bits_per_byte", "2.500", "[2.250,", "2.750]", "bits/byte", "-"] in [
         line.split() for line in lines

@@ -13,16 +13,17 @@ def test_one_training_has_no_spread(made: Any) -> None:
 
 
 def test_the_spread_of_two_trainings_and_the_margin_that_follows(
-    trained_shell: Any, made: Any, capsys: pytest.CaptureFixture[str]
+    trained_shell: Any, small_config: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = seed_noise(made.run.config, seeds=2)
+    config = small_config(training={"batch_size": 1, "sequence_length": 8})
+    answer = seed_noise(config, seeds=2)
     noise = answer.values["seed_noise"]
     first, second = noise["bits_per_byte"]
     # The standard deviation of two values is their distance by the root of two.
     assert noise["sigma"]["value"] == pytest.approx(abs(first - second) / math.sqrt(2))
     assert first != second
     assert (noise["sigma"]["n"], noise["pairs"], answer.exit_code) == (2, 2, 0)
-    floor = made.run.config.gates.champion.min_gain_bits_per_byte
+    floor = config.gates.champion.min_gain_bits_per_byte
     margin = max(floor, 2 * noise["sigma"]["value"])
     assert answer.values["margin_bits_per_byte"] == pytest.approx(margin)
     assert answer.values["model"] == "lines"
