@@ -4,15 +4,13 @@ How the home was made is in tests/homes/make.py.  It lies elsewhere now than whe
 """
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lmcore_shell import Shell
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -46,40 +44,14 @@ print([load_flow_from_entrypoint(name).name for name in sys.argv[1:]])
 """
 
 
-class Shell:
-    """The folder of a user, with a home in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-        self.environment = {**kept, "LMCORE_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
-
-    def start(self, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-W", "ignore", *words],
-            cwd=self.folder,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-    def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
-        done = self.start("-m", "flows.cli", *arguments, "--json")
-        assert done.returncode in codes, done.stderr[-3000:]
-        answer = json.loads(done.stdout.replace(str(self.folder), "FOLDER"))
-        assert isinstance(answer, dict)
-        return answer
-
-    def served(self, name: str, column: str, text: str, **params: Any) -> dict[str, Any]:
-        store = f"sqlite:///{self.folder / 'home' / 'mlflow' / 'mlflow.db'}"
-        words = ("-c", SERVE, name, column, text, json.dumps(params))
-        done = self.start(*words, MLFLOW_TRACKING_URI=store, MLFLOW_DISABLE_TELEMETRY="true")
-        assert done.returncode == 0, done.stderr[-2000:]
-        (answer,) = json.loads(done.stdout.splitlines()[-1])
-        assert isinstance(answer, dict)
-        return answer
+def served(shell: Shell, name: str, column: str, text: str, **params: Any) -> dict[str, Any]:
+    store = f"sqlite:///{shell.home / 'mlflow' / 'mlflow.db'}"
+    servers = {"MLFLOW_TRACKING_URI": store, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    done = shell.python("-c", SERVE, name, column, text, json.dumps(params), **servers)
+    assert done.code == 0, done.err[-2000:]
+    (answer,) = json.loads(done.out.splitlines()[-1])
+    assert isinstance(answer, dict)
+    return answer
 
 
 def unpacked(folder: Path) -> Shell:
@@ -112,20 +84,31 @@ def compare(found: Any, before: Any, where: str) -> None:
         assert found == before, where
 
 
+@pytest.fixture(scope="module")
+def answered(old: Shell) -> dict[str, Any]:
+    """What is answered now, with the folder named as its release did."""
+    found = old.session([(*command.split(), "--json") for command in ANSWERS])
+    folder = str(old.folder)
+    return {
+        command: json.loads(done.out.replace(folder, "FOLDER"))
+        for command, done in zip(ANSWERS, found, strict=True)
+    }
+
+
 @pytest.mark.parametrize("command", ANSWERS)
-def test_it_answers_what_its_release_did(old: Shell, command: str) -> None:
-    compare(old.run(*command.split()), ANSWERS[command], command)
+def test_it_answers_what_its_release_did(answered: dict[str, Any], command: str) -> None:
+    compare(answered[command], ANSWERS[command], command)
 
 
 def test_its_versions_are_served_by_mlflow_alone(old: Shell) -> None:
     old.run("status")  # the home has moved; a command of ours says where its files are
     (generated,) = [answer for name, answer in ANSWERS.items() if name.startswith("generate")]
     options = {"max_tokens": 20, "temperature": 0.0, "seed": 1}
-    found = old.served("stories", "prompt", generated["prompt"], **options)
+    found = served(old, "stories", "prompt", generated["prompt"], **options)
     assert found["text"] == generated["text"]
     (predicted,) = [answer for name, answer in ANSWERS.items() if name.startswith("predict")]
     prediction = predicted["predictions"][0]
-    found = old.served("tone", "text", prediction["input"])
+    found = served(old, "tone", "text", prediction["input"])
     assert found["output"] == prediction["output"]
 
 
@@ -134,33 +117,42 @@ def test_pages_and_a_rebuild_are_made_of_it(old: Shell) -> None:
     assert len(page["models"]) == 2
     assert "version 2" in (old.folder / "page.html").read_text()
     # One of its documents was forgotten since, so it cannot be made again, and that is said.
-    again = old.run("reproduce", "2", "--model", "stories", codes=(3,))
+    again = old.run("reproduce", "2", "--model", "stories", code=3)
     assert not again["identical"]
     assert any("forgotten" in mismatch for mismatch in again["mismatches"]), again["mismatches"]
     # On another processor the bits may differ, and then that is named.
-    again = old.run("reproduce", "1", "--model", "tone", codes=(0, 3))
+    done = old.command("reproduce", "1", "--model", "tone", "--json")
+    assert done.code in (0, 3), done.err[-3000:]
+    again = done.answer
     assert again["identical"] or again["mismatches"]
 
 
 def test_its_champion_is_moved_and_moved_back(tmp_path: Path) -> None:
     shell = unpacked(tmp_path / "user")
     model = ("--model", "stories")
-    assert shell.run("promote", "3", "--reason", "because", *model, codes=(3,))["champion"] == 2
-    shell.run("promote", "3", "--reason", "because", "--override", *model)
-    assert shell.run("rollback", "--reason", "no better", *model)["champion"] == 2
-    assert shell.run("rollback", "--reason", "worse", *model)["champion"] == 1
-    events = shell.run("history", *model)["events"]
+    assert shell.run("promote", "3", "--reason", "because", *model, code=3)["champion"] == 2
+    _, first, second, after, monitored = shell.answers(
+        ("promote", "3", "--reason", "because", "--override", *model),
+        ("rollback", "--reason", "no better", *model),
+        ("rollback", "--reason", "worse", *model),
+        ("history", *model),
+        ("monitor", "--config", "stories.yaml"),
+    )
+    assert (first["champion"], second["champion"]) == (2, 1)
+    events = after["events"]
     before = ANSWERS["history --model stories"]["events"]
     assert events[: len(before)] == before
     assert [e["action"] for e in events[len(before) :]] == ["override", "rollback", "rollback"]
-    assert shell.run("monitor", "--config", "stories.yaml")["model"] == "stories"
+    assert monitored["model"] == "stories"
 
 
 def test_it_is_retrained_and_judged_against_its_champion(tmp_path: Path) -> None:
     shell = unpacked(tmp_path / "user")
     gone = next(e for e in shell.run("history", "--model", "stories")["events"] if not e["to"])
     for name, version, champion in (("stories", 4, 2), ("tone", 2, 1)):
-        answer = shell.run("run", "--config", f"{name}.yaml", codes=(0, 3))
+        done = shell.command("run", "--config", f"{name}.yaml", "--json")
+        assert done.code in (0, 3), done.err[-3000:]
+        answer = done.answer
         assert answer["version"] == version, answer
         assert answer["champion"] in (version, champion)
         gate = next(gate for gate in answer["gates"] if gate["gate"] == "champion")
@@ -179,5 +171,5 @@ def test_its_deployments_name_flows_that_are_there(old: Shell) -> None:
         stored = {row[0] for row in prefect.execute("select entrypoint from deployment")}
     assert stored <= ENTRYPOINTS
     assert len(stored) == 3
-    done = old.start("-c", LOAD, *sorted(ENTRYPOINTS))
-    assert done.returncode == 0, done.stderr[-2000:]
+    done = old.python("-c", LOAD, *sorted(ENTRYPOINTS))
+    assert done.code == 0, done.err[-2000:]

@@ -1,48 +1,10 @@
 """Who owns the text, asked of a real version: found, rebuilt, forgotten, and gone from the next."""
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
+import pipeline_corpus as corpus
 import pytest
+from lmcore_shell import Shell
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
-
-_spec = importlib.util.spec_from_file_location(
-    "pipeline_corpus", Path(__file__).with_name("pipeline_corpus.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-corpus = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(corpus)
-
-
-@dataclass
-class Shell:
-    folder: Path
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-        return subprocess.run(
-            [sys.executable, "-m", "flows.cli", *arguments],
-            cwd=self.folder,
-            env={**kept, "LMCORE_HOME": "home", "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        done = self.command(*arguments, "--json")
-        assert done.returncode == code, done.stderr[-3000:]
-        answer = json.loads(done.stdout)
-        assert isinstance(answer, dict)
-        return answer
 
 
 @pytest.fixture(scope="module")

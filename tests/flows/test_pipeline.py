@@ -1,67 +1,28 @@
 """The whole pipeline as a user's shell runs it: real Prefect, real MLflow, real processes."""
 
-import importlib.util
+import contextlib
 import json
-import os
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pipeline_corpus as corpus
 import pytest
+from lmcore_shell import Shell
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
-
-_spec = importlib.util.spec_from_file_location(
-    "pipeline_corpus", Path(__file__).with_name("pipeline_corpus.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-corpus = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(corpus)
-
-
-@dataclass
-class Shell:
-    """A folder with a configuration, and a home."""
-
-    folder: Path
-    home: Path
-
-    def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-        # One thread: the same sums on every machine, and no waiting on a busy one.
-        return {**kept, "LMCORE_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
-
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments],
-            cwd=self.folder,
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        process = self.start(*arguments, "--json")
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == code, err[-3000:]
-        answer = json.loads(out)
-        assert isinstance(answer, dict)
-        return answer
 
 
 def new_shell(folder: Path) -> Shell:
     corpus.write_corpus(folder)
     (folder / "config.yaml").write_text(corpus.CONFIG)
-    return Shell(folder=folder, home=folder / "home")
+    return Shell(folder)
 
 
 @dataclass
@@ -72,7 +33,7 @@ class Finished:
     def copy(self, target: Path) -> Shell:
         """The same state to do something else with: a home may be copied anywhere."""
         shutil.copytree(self.shell.folder, target)
-        return Shell(folder=target, home=target / "home")
+        return Shell(target)
 
 
 @pytest.fixture(scope="module")
@@ -167,15 +128,17 @@ def test_the_same_model_again_is_a_tie_and_not_promoted(finished: Finished, tmp_
         ("promote", None, 1),
         ("reject", 1, 2),
     ]
-    compared = shell.run("compare", "1", "2")
+    assert shell.run("promote", "2", "--reason", "because", code=3)["promoted"] is False
+    compared, done, back, after = shell.answers(
+        ("compare", "1", "2"),
+        ("promote", "2", "--reason", "a person decided", "--override"),
+        ("rollback", "--reason", "it was no better"),
+        ("history",),
+    )
     assert compared["difference"]["value"] == 0.0
-    refused = shell.run("promote", "2", "--reason", "because", code=3)
-    assert refused["promoted"] is False
-    done = shell.run("promote", "2", "--reason", "a person decided", "--override")
     assert done["champion"] == 2
-    back = shell.run("rollback", "--reason", "it was no better")
     assert back["champion"] == 1
-    events = shell.run("history")["events"]
+    events = after["events"]
     assert [e["action"] for e in events][-2:] == ["override", "rollback"]
     assert events[-1]["reason"] == "it was no better"
 
@@ -202,16 +165,20 @@ def test_promotion_switched_off_registers_only(finished: Finished, tmp_path: Pat
 def test_the_commands_use_the_champion(finished: Finished) -> None:
     shell = finished.shell
     options = ("--prompt", "Alexandria", "--max-tokens", "20", "--seed", "1")
-    first, second = shell.run("generate", *options), shell.run("generate", *options)
+    (shell.folder / "new.txt").write_text("\n\n".join(corpus.document(i) for i in range(900, 920)))
+    (shell.folder / "noise.txt").write_text("qzx " * 400)
+    first, second, *scores, shown = shell.answers(
+        ("generate", *options),
+        ("generate", *options),
+        ("score", "new.txt"),
+        ("score", "noise.txt"),
+        ("show", "1"),
+    )
     assert first["text"] == second["text"]
     assert first["version"] == 1
     assert 0 < first["tokens"] <= 20
-    (shell.folder / "new.txt").write_text("\n\n".join(corpus.document(i) for i in range(900, 920)))
-    (shell.folder / "noise.txt").write_text("qzx " * 400)
-    known = shell.run("score", "new.txt")["bits_per_byte"]
-    noise = shell.run("score", "noise.txt")["bits_per_byte"]
+    known, noise = (score["bits_per_byte"] for score in scores)
     assert known["lower"] <= known["value"] <= known["upper"] < 1 < noise["value"]
-    shown = shell.run("show", "1")
     assert shown["outcome"] == "promoted"
     assert shown["lineage"]["sources"][0]["license"] == "CC0-1.0"
     report = Path(shown["report"]).read_text()
@@ -245,21 +212,11 @@ model = mlflow.pyfunc.load_model("models:/stories@champion")
 print(model.predict(pandas.DataFrame({"prompt": ["Alexandria"]}), params={"max_tokens": 5}))
 """
     shell = finished.shell
-    environment = {
-        **shell.environment(),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{shell.home / 'mlflow' / 'mlflow.db'}",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=shell.home,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "text" in done.stdout
+    store = f"sqlite:///{shell.home / 'mlflow' / 'mlflow.db'}"
+    servers = {"MLFLOW_TRACKING_URI": store, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    done = shell.python("-c", script, **servers)
+    assert done.code == 0, done.err[-2000:]
+    assert "text" in done.out
 
 
 def test_another_run_of_the_model_gives_way(finished: Finished, tmp_path: Path) -> None:
@@ -293,25 +250,27 @@ KILL_WHEN: dict[str, Callable[[Path], bool]] = {
 }
 
 
-@pytest.mark.parametrize("step", KILL_WHEN)
-def test_a_killed_run_goes_on_and_equals_an_unbroken_one(
-    finished: Finished, tmp_path: Path, step: str
+def test_a_run_killed_in_every_step_goes_on_and_equals_an_unbroken_one(
+    finished: Finished, tmp_path: Path
 ) -> None:
     shell = new_shell(tmp_path / "work")
     command = ("run", "--config", "config.yaml", "--set", "training.checkpoint_seconds=0.2")
-    process = shell.start(*command)
-    wait_for(lambda: KILL_WHEN[step](shell.home), process)
-    if step == "train":
-        wait_for(lambda: len(list(shell.home.glob("work/**/step-*/manifest.json"))) > 0, process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-    kept = {p.name for p in shell.home.glob("content/*/*") if p.is_dir() and p.name[0] != "."}
+    kept: set[str] = set()
+    for step, come_so_far in KILL_WHEN.items():
+        process = shell.start(*command)
+        wait_for(lambda: come_so_far(shell.home), process)  # noqa: B023 (called within the loop)
+        if step == "train":
+            saved = "work/**/step-*/manifest.json"
+            wait_for(lambda: len(list(shell.home.glob(saved))) > 0, process)  # noqa: B023
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert kept <= content_of(shell.home), step
+        kept = content_of(shell.home)
     answer = shell.run(*command)
     assert answer["outcome"] == "promoted"
     assert answer["version"] == 1
     assert answer["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
-    again = {p.name for p in shell.home.glob("content/*/*") if p.is_dir() and p.name[0] != "."}
-    assert kept <= again
+    assert kept <= content_of(shell.home)
     with sqlite3.connect(shell.home / "mlflow" / "mlflow.db") as store:
         runs = store.execute("select status from runs").fetchall()
         steps = store.execute("select step from metrics where key = 'loss_nats'").fetchall()
@@ -321,20 +280,36 @@ def test_a_killed_run_goes_on_and_equals_an_unbroken_one(
     assert versions == (1,)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_says_how_to_go_on(
-    finished: Finished, tmp_path: Path, number: signal.Signals
-) -> None:
+def content_of(home: Path) -> set[str]:
+    return {p.name for p in home.glob("content/*/*") if p.is_dir() and p.name[0] != "."}
+
+
+def in_training(home: Path) -> bool:
+    """Whether Prefect has a training that runs."""
+    database = home / "prefect" / "prefect.db"
+    if not database.exists() or not some(home, "work/*/plan.json"):
+        return False
+    asked = "select count(*) from task_run where name = 'train stories' and state_type = 'RUNNING'"
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as prefect:
+        try:
+            return prefect.execute(asked).fetchone() == (1,)
+        except sqlite3.OperationalError:  # its tables are being made, or it writes just now
+            return False
+
+
+def test_signals_save_and_say_how_to_go_on(finished: Finished, tmp_path: Path) -> None:
     shell = new_shell(tmp_path / "work")
-    process = shell.start("run", "--config", "config.yaml")
-    wait_for(lambda: some(shell.home, "work/*/plan.json"), process)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 1, err
-    assert "same command" in err
-    assert "Traceback" not in err
-    with sqlite3.connect(shell.home / "prefect" / "prefect.db") as prefect:
-        assert prefect.execute("select state_type from flow_run").fetchall() == [("CANCELLED",)]
+    for count, number in enumerate((signal.SIGINT, signal.SIGTERM), start=1):
+        process = shell.start("run", "--config", "config.yaml")
+        wait_for(lambda: in_training(shell.home), process)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 1, err
+        assert "same command" in err
+        assert "Traceback" not in err
+        with sqlite3.connect(shell.home / "prefect" / "prefect.db") as prefect:
+            states = prefect.execute("select state_type from flow_run").fetchall()
+        assert states == [("CANCELLED",)] * count
     answer = shell.run("run", "--config", "config.yaml")
     assert answer["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
 
@@ -350,8 +325,8 @@ def flip_weights(shell: Shell) -> Iterator[Path]:
 def test_tampered_weights_are_refused_at_load(finished: Finished, tmp_path: Path) -> None:
     shell = finished.copy(tmp_path / "tampered")
     assert list(flip_weights(shell))
-    for command in (("generate", "--prompt", "x"), ("show", "1"), ("score", "config.yaml")):
-        answer = shell.run(*command, code=2)
+    commands = (("generate", "--prompt", "x"), ("show", "1"), ("score", "config.yaml"))
+    for answer in shell.answers(*commands, code=2):
         assert "sha256" in answer["error"]
     # Nobody is promoted over a champion that cannot be compared with.
     answer = shell.run("run", "--config", "config.yaml", "--force", code=3)

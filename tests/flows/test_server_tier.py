@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pipeline_corpus as corpus
 import pytest
 from mlflow import MlflowClient
 
@@ -39,7 +40,7 @@ def _load(name: str) -> Any:
     return module
 
 
-corpus, servers = _load("pipeline_corpus"), _load("server_tier")
+servers = _load("server_tier")
 ROOT = servers.ROOT
 if (reason := servers.missing()) is not None:
     pytest.skip(f"the server tier is not tested: {reason}", allow_module_level=True)

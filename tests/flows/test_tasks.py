@@ -1,15 +1,12 @@
 """Tasks through the whole pipeline: a language model, a classifier from it, predictions."""
 
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
+from lmcore_shell import Shell
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -40,29 +37,6 @@ data: {validation_fraction: 0.25, tune_fraction: 0.1, near_duplicates: false}
 """
     + COMMON
 )
-
-
-class Shell:
-    """A folder with a home in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-        done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", *arguments, "--json"],
-            cwd=self.folder,
-            env={**kept, "LMCORE_HOME": str(self.folder / "home"), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert done.returncode == code, done.stderr[-3000:]
-        answer = json.loads(done.stdout)
-        assert isinstance(answer, dict)
-        return answer
 
 
 def rows(count: int, seed: int) -> Sequence[tuple[str, str]]:
@@ -127,10 +101,13 @@ def test_a_task_is_made_from_the_champion_and_used(shell: Shell) -> None:
     again = shell.run("reproduce", "1", "--model", "tone")
     assert again["identical"], again["mismatches"]
     assert again["mismatches"] == []
-    refused = shell.run("generate", "--model", "tone", "--prompt", "x", code=2)
-    assert "lmcore predict" in refused["error"]
-    refused = shell.run("predict", "--model", "talk", "x", code=2)
-    assert "lmcore generate" in refused["error"]
+    for_text, for_label = shell.answers(
+        ("generate", "--model", "tone", "--prompt", "x"),
+        ("predict", "--model", "talk", "x"),
+        code=2,
+    )
+    assert "lmcore predict" in for_text["error"]
+    assert "lmcore generate" in for_label["error"]
 
     script = f"""
 import json, mlflow.pyfunc, pandas
@@ -138,18 +115,11 @@ model = mlflow.pyfunc.load_model("models:/tone@champion")
 records = model.predict(pandas.DataFrame({{"text": [{praise!r}]}})).to_dict("records")
 print(json.dumps([model.metadata.signature.inputs.input_names(), records]))
 """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-    store = f"sqlite:///{shell.folder / 'home' / 'mlflow' / 'mlflow.db'}"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=shell.folder,
-        env={**kept, "MLFLOW_TRACKING_URI": store, "MLFLOW_DISABLE_TELEMETRY": "true"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    names, (record,) = json.loads(done.stdout.splitlines()[-1])
+    store = f"sqlite:///{shell.home / 'mlflow' / 'mlflow.db'}"
+    servers = {"MLFLOW_TRACKING_URI": store, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    done = shell.python("-c", script, **servers)
+    assert done.code == 0, done.err[-2000:]
+    names, (record,) = json.loads(done.out.splitlines()[-1])
     assert names == ["text"]
     assert record["output"] == prediction["output"]
     assert json.loads(record["probabilities"]) == pytest.approx(

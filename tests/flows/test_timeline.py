@@ -1,29 +1,19 @@
 """A dated corpus as a user's shell walks through it: monitoring, a warm start, retention."""
 
-import importlib.util
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pipeline_corpus as corpus
 import pytest
+from lmcore_shell import Shell
 
 from flows.home.environment import make_home
 from flows.registry.monitor_results import monitor_results
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
-
-_spec = importlib.util.spec_from_file_location(
-    "pipeline_corpus", Path(__file__).with_name("pipeline_corpus.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-corpus = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(corpus)
 
 # The people of the second year go by names that the first one has not seen.
 NEW_NAMES = ("Quillon", "Zephyrine", "Wojciech", "Yngvild", "Xanthippe", "Jocasta")
@@ -42,18 +32,7 @@ class Walk:
 
 
 def shell(folder: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments, "--json"],
-        cwd=folder,
-        env={**kept, "LMCORE_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == code, done.stderr[-3000:]
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    return Shell(folder).run(*arguments, code=code)
 
 
 def write_year(folder: Path, year: int, texts: list[str]) -> None:

@@ -25,7 +25,7 @@ import tempfile
 from pathlib import Path
 
 _spec = importlib.util.spec_from_file_location(
-    "pipeline_corpus", Path(__file__).parents[1] / "flows" / "pipeline_corpus.py"
+    "pipeline_corpus", Path(__file__).parents[1] / "support" / "pipeline_corpus.py"
 )
 corpus = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(corpus)

@@ -2,15 +2,12 @@
 
 import gzip
 import json
-import os
-import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lmcore_shell import Shell
 
 from flows.commands.run import _text
 from flows.registry.run_result import RunResult
@@ -102,19 +99,6 @@ def test_nothing_is_begun_without_a_configuration_and_its_sources(
     assert not (empty_shell.home.prefect / "server.log").exists()
 
 
-def run_apart(folder: Path) -> "subprocess.CompletedProcess[str]":
-    """`lmcore run` as a user's shell gives it."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-    return subprocess.run(
-        [sys.executable, "-m", "flows.cli", "run", "--config", "config.yaml"],
-        cwd=folder,
-        env={**environment, "LMCORE_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def bad_config(**changes: Any) -> dict[str, Any]:
     source = {"path": "input", "license": "CC0-1.0", **changes}
     return {"name": "bad", "sources": [source], "training": {"max_steps": 1}}
@@ -139,37 +123,29 @@ BAD_INPUT: dict[str, tuple[str, Any, dict[str, Any], str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def used_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose databases exist; creating them takes longer than a bad input."""
-    folder = tmp_path_factory.mktemp("used")
-    (folder / "input.txt").write_bytes(b"")
-    (folder / "config.yaml").write_text(json.dumps(bad_config(path="input.txt")))
-    assert run_apart(folder).returncode == 2
-    return folder / "home"
-
-
 @pytest.mark.slow
 @pytest.mark.integration
-@pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_is_one_sentence_and_nothing_is_registered(
-    tmp_path: Path, used_home: Path, case: str
-) -> None:
-    shutil.copytree(used_home, tmp_path / "home")
-    name, content, changes, expected = BAD_INPUT[case]
-    if callable(content):
-        content(tmp_path / name)
-    elif content is not None:
-        (tmp_path / name).write_bytes(content)
-    config = bad_config(**{"path": name, **changes})
-    (tmp_path / "config.yaml").write_text(json.dumps(config))
-    done = run_apart(tmp_path)
-    assert done.returncode == 2, done.stderr
-    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("lmcore: ")]
-    assert expected in sentence
-    assert "Traceback" not in done.stderr
-    with sqlite3.connect(tmp_path / "home" / "mlflow" / "mlflow.db") as store:
+def test_bad_input_is_one_sentence_and_nothing_is_registered(tmp_path: Path) -> None:
+    shell, commands = Shell(tmp_path), []
+    for number, (name, content, changes, _) in enumerate(BAD_INPUT.values()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if callable(content):
+            content(folder / name)
+        elif content is not None:
+            (folder / name).write_bytes(content)
+        config = bad_config(**{"path": name, **changes})
+        (folder / "config.yaml").write_text(json.dumps(config))
+        commands.append(("run", "--config", f"{number}/config.yaml"))
+    found = shell.session(commands)
+    for number, (name, content, _, expected) in enumerate(BAD_INPUT.values()):
+        done = found[number]
+        assert done.code == 2, done.err
+        (sentence,) = [line for line in done.err.splitlines() if line.startswith("lmcore: ")]
+        assert expected in sentence
+        assert "Traceback" not in done.err
+        if content is not None and not callable(content):
+            assert (tmp_path / str(number) / name).read_bytes() == content
+    with sqlite3.connect(shell.home / "mlflow" / "mlflow.db") as store:
         assert store.execute("select count(*) from registered_models").fetchone() == (0,)
         assert store.execute("select count(*) from model_versions").fetchone() == (0,)
-    if content is not None and not callable(content):
-        assert (tmp_path / name).read_bytes() == content

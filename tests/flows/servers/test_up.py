@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600
 
 ROOT = Path(__file__).parents[3]
 _spec = importlib.util.spec_from_file_location(
-    "pipeline_corpus", Path(__file__).parents[1] / "pipeline_corpus.py"
+    "pipeline_corpus", Path(__file__).parents[2] / "support" / "pipeline_corpus.py"
 )
 assert _spec is not None
 assert _spec.loader is not None
