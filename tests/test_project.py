@@ -53,6 +53,54 @@ def test_no_module_hides_a_standard_one() -> None:
             assert path.stem not in sys.stdlib_module_names - {"__init__"} or package == "lmcore"
 
 
+# Modules without a test file of their name, and why; a name ending in / stands for a folder.
+TESTED_ELSEWHERE = {
+    "lmcore/controls/language_models/": "controls are tests; lmcore/controls/test_catalogue.py",
+    "lmcore/controls/tasks/": "controls are tests; lmcore/controls/test_catalogue.py",
+    "lmcore/training/attempt.py": "a value; lmcore/training/test_train.py and test_loop.py use it",
+    "flows/failures.py": "an address of the last release; flows/test_old_home.py resolves it",
+    "flows/steps/run.py": "a value; flows/steps/test_begin_run.py builds it",
+}
+# Test files that are about several modules together.
+ABOUT_SEVERAL = {
+    "tests/benchmarks/test_arithmetic.py": "the benchmarks' own sums",
+    "tests/benchmarks/test_scoring.py": "the benchmarks' own scoring",
+    "tests/flows/test_old_home.py": "a home of the last release",
+    "tests/flows/test_ownership.py": "a story over many commands",
+    "tests/flows/test_server_tier.py": "PostgreSQL, S3, MLflow, Prefect and a worker",
+    "tests/flows/test_tasks.py": "a task from its base model to its answers",
+    "tests/lmcore/data/test_scale.py": "real corpora through all of ingest",
+    "tests/lmcore/evaluation/gates/test_any_metric.py": "what every gate promises of any metric",
+    "tests/lmcore/reporting/dashboard/test_browser.py": "the page in a browser",
+    "tests/lmcore/reporting/version/test_browser.py": "the page in a browser",
+    "tests/lmcore/training/test_gpu.py": "training on a GPU",
+    "tests/lmcore/training/test_kill.py": "kill -9 in a training",
+    "tests/test_compose.py": "docker-compose.yml",
+    "tests/test_project.py": "the project as a whole",
+}
+
+
+def test_tests_mirror_the_tree() -> None:
+    modules = {
+        str(path.relative_to(ROOT)): "tests/"
+        + str(path.parent.relative_to(ROOT) / f"test_{path.stem.lstrip('_')}.py")
+        for top in ("lmcore", "flows")
+        for path in (ROOT / top).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    tests = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
+    without = {module for module, test in modules.items() if test not in tests}
+    named = {
+        module
+        for module in without
+        for name in TESTED_ELSEWHERE
+        if module == name or (name.endswith("/") and module.startswith(name))
+    }
+    assert without == named
+    assert all(any(module.startswith(name) for module in without) for name in TESTED_ELSEWHERE)
+    assert tests - set(modules.values()) == set(ABOUT_SEVERAL)
+
+
 def test_tests_are_no_packages() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
 
