@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import pytest
 from click import Context
+from lmcore_shell import Shell
 
 from flows import commands
 from flows.cli import COMMANDS, cli
@@ -200,9 +201,11 @@ def test_a_home_that_is_a_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.integration
 def test_commands_on_an_empty_home(tmp_path: Path) -> None:
-    assert json.loads(lmcore("status", "--json", cwd=tmp_path).stdout) == {"models": []}
-    assert json.loads(lmcore("history", "--json", cwd=tmp_path).stdout) == {"events": []}
-    for command in (("generate", "--prompt", "x"), ("show", "1"), ("rollback", "--reason", "x")):
-        done = lmcore(*command, cwd=tmp_path)
-        assert done.returncode == 2
-        assert "no model is registered" in is_one_sentence(done)
+    shell = Shell(tmp_path)
+    assert shell.answers(("status",), ("history",)) == [{"models": []}, {"events": []}]
+    commands = (("generate", "--prompt", "x"), ("show", "1"), ("rollback", "--reason", "x"))
+    for done in shell.session(commands):
+        assert done.code == 2
+        (sentence,) = [line for line in done.err.splitlines() if line.startswith("lmcore: ")]
+        assert "no model is registered" in sentence
+        assert "Traceback" not in done.err
