@@ -18,6 +18,7 @@ from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
+from lmcore.evaluation.inputs import Challenge
 from lmcore.model.config import ModelConfig
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.gates.bias_pairs import PAIRS
@@ -162,10 +163,8 @@ class Trained:
     @property
     def last(self) -> Predictor | None:
         """Those at the end of training; None where they are the best ones."""
-        facts = self.checkpoint.summary
-        if facts["final_weights_sha256"] == facts["weights_sha256"]:
-            return None
-        return Predictor(self.checkpoint.path / "final", self.corpus.loaded)
+        weights = Challenge(checkpoint=self.checkpoint).last
+        return None if weights is None else Predictor(weights, self.corpus.loaded)
 
     def documents(self, split: str) -> list[Document]:
         """Of one split, in stored order."""
