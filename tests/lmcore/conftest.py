@@ -1,11 +1,12 @@
-"""A registry version put together of small files that stand for a run's."""
+"""Registry versions put together of small files, and one thread for models that are small."""
 
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from lmcore.version_assembly import VersionParts, assemble_version
 from lmcore.version_folder import VersionFolder
@@ -73,3 +74,12 @@ def assemble(tmp_path: Path, parts: Path) -> Assemble:
         return assemble_version(tmp_path / "version", VersionParts(**{**details, **changes}))  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Models this small are slower on two."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

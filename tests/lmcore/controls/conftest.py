@@ -1,20 +1,8 @@
 """A bench of controls, made once."""
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 from lmcore.controls.bench import ControlBench
-
-
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Models this small are slower on two."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
