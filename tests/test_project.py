@@ -134,7 +134,8 @@ def test_the_lock_pins_every_requirement_exactly() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9][\w.-]*==[\w.]+", line) for line in lines)
     locked = {re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower() for line in lines}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["dev"], *extras["office"]]
     for requirement in wanted:
         name = re.match(r"[\w.-]+", requirement)
         assert name is not None
