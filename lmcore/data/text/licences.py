@@ -9,28 +9,23 @@ one of the two is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
-from typing import Any
-
-from license_expression import ExpressionError, get_spdx_licensing
 
 from lmcore.data.config import PolicyConfig
+from lmcore.data.text.spdx import (
+    Compound,
+    Expression,
+    ExpressionError,
+    License,
+    own_version,
+    parse_expression,
+)
 from lmcore.errors import ConfigError
 
 UNKNOWN = "unknown"
-# SPDX 2.3, annex D: licences that are not on the list.  The library knows only listed ones.
-_REFERENCE = re.compile(
-    r"(?<![\w.-])(?:DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+(?![\w.-])"
-)
-
-
-@cache
-def _licensing() -> Any:
-    return get_spdx_licensing()
+_SHOWN = 200
 
 
 def normal_license(expression: str, *, key: str = "license") -> str:
@@ -46,26 +41,15 @@ def normal_license(expression: str, *, key: str = "license") -> str:
     expression = expression.strip()
     if expression.lower() in ("", UNKNOWN):
         return UNKNOWN
-    if _REFERENCE.fullmatch(expression):
-        return expression
-    references = sorted(set(_REFERENCE.findall(expression)))
-    parsed = _parse(_REFERENCE.sub("MIT", expression))
-    if parsed is None:
-        raise ConfigError(
-            f"{key}: {expression!r} is not an SPDX licence expression; write one such as CC0-1.0"
-            " or 'MIT OR Apache-2.0' (https://spdx.org/licenses), LicenseRef-NAME for one that is"
-            " not listed, or unknown"
-        )
-    return expression if references else str(parsed.render())
-
-
-def _parse(expression: str) -> Any:
-    licensing = _licensing()
     try:
-        info = licensing.validate(expression)
-        return None if info.errors else licensing.parse(info.normalized_expression)
-    except (ExpressionError, AttributeError, TypeError):
-        return None
+        return str(parse_expression(expression))
+    except ExpressionError as error:
+        shown = expression if len(expression) <= _SHOWN else f"{expression[:_SHOWN]}..."
+        raise ConfigError(
+            f"{key}: {shown!r} is not an SPDX licence expression ({error}); write one such as"
+            " CC0-1.0 or 'MIT OR Apache-2.0' (https://spdx.org/licenses), LicenseRef-NAME for one"
+            " that is not listed, or unknown"
+        ) from error
 
 
 def allowed(expression: str, *, policy: PolicyConfig) -> bool:
@@ -74,16 +58,11 @@ def allowed(expression: str, *, policy: PolicyConfig) -> bool:
         return policy.unknown_license == "allow"
     rules = _Rules(
         denied=frozenset(_listed(policy.deny, key="policy.deny")),
-        allowed=None if policy.allow is None else frozenset(_listed(policy.allow, key=_ALLOW)),
+        allowed=None
+        if policy.allow is None
+        else frozenset(_listed(policy.allow, key="policy.allow")),
     )
-    if _REFERENCE.search(expression):
-        # The library cannot parse references, so every name in the expression counts.
-        names = set(re.findall(r"[\w.:+-]+", expression.lower())) - {"and", "or", "with"}
-        return all(rules.permit(name) for name in names)
-    return _satisfiable(_parse(expression), rules)
-
-
-_ALLOW = "policy.allow"
+    return _satisfiable(parse_expression(expression), rules)
 
 
 def _listed(names: Iterable[str], *, key: str) -> Iterable[str]:
@@ -95,23 +74,27 @@ class _Rules:
     denied: frozenset[str]
     allowed: frozenset[str] | None
 
-    def permit(self, name: str) -> bool:
-        return name not in self.denied and (self.allowed is None or name in self.allowed)
+    def permit(self, licence: License) -> bool:
+        """Whether a licence may be used: nothing that it stands for is denied, and one is allowed.
 
-
-def _satisfiable(node: Any, rules: _Rules) -> bool:
-    name = node.render().lower()
-    if name in rules.denied:
-        return False
-    operator = type(node).__name__
-    if operator in ("AND", "OR"):
-        answers = [_satisfiable(part, rules) for part in node.args]
-        return all(answers) if operator == "AND" else any(answers)
-    if operator == "LicenseWithExceptionSymbol":
+        Text under `NAME+` may be used under NAME, so who allows NAME allows it.  Who denies NAME
+        denies it too: which later versions there are, and whether they are wanted, nobody said.
+        """
+        names = {str(licence).lower()}
         # An exception only adds permissions, so to allow or to deny the licence itself is enough.
-        licence = node.license_symbol.render().lower()
-        return licence not in rules.denied and (rules.permit(name) or rules.permit(licence))
-    return rules.permit(name)
+        names.add(licence.name.lower())
+        if (own := own_version(licence.name)) is not None:
+            names |= {str(License(name=own, exception=licence.exception)).lower(), own.lower()}
+        return not names & self.denied and (self.allowed is None or bool(names & self.allowed))
+
+
+def _satisfiable(node: Expression, rules: _Rules) -> bool:
+    if str(node).lower() in rules.denied:
+        return False
+    if isinstance(node, Compound):
+        answers = (_satisfiable(part, rules) for part in node.parts)
+        return all(answers) if node.operator == "AND" else any(answers)
+    return rules.permit(node)
 
 
 def blocked_origin(origin: str, *, policy: PolicyConfig) -> bool:

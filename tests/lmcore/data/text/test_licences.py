@@ -15,6 +15,9 @@ from lmcore.errors import ConfigError
         ("CC-PDM-1.0", "CC-PDM-1.0"),
         ("mit or apache-2.0", "MIT OR Apache-2.0"),
         ("LicenseRef-house-text", "LicenseRef-house-text"),
+        ("mit or LicenseRef-house-text", "MIT OR LicenseRef-house-text"),
+        ("Apache-2.0+", "Apache-2.0+"),
+        ("GPL-2.0", "GPL-2.0-only"),
         (" Unknown ", "unknown"),
         ("", "unknown"),
     ],
@@ -23,7 +26,9 @@ def test_licences_have_one_spelling(raw: str, normal: str) -> None:
     assert normal_license(raw) == normal
 
 
-@pytest.mark.parametrize("raw", ["MIT AND (", "free to use", "PDM", "MIT MIT", "CC-BY", "(", "1"])
+@pytest.mark.parametrize(
+    "raw", ["MIT AND (", "free to use", "PDM", "MIT MIT", "CC-BY", "(", "1", "MIT WITH MIT"]
+)
 def test_a_malformed_licence_names_key_and_value(raw: str) -> None:
     with pytest.raises(ConfigError) as caught:
         normal_license(raw, key="sources[2].license")
@@ -41,6 +46,15 @@ def test_a_malformed_licence_names_key_and_value(raw: str) -> None:
         ("GPL-3.0-only WITH Classpath-exception-2.0", False),
         ("LicenseRef-secret", False),
         ("LicenseRef-other", True),
+        ("LicenseRef-other OR LicenseRef-secret", True),
+        ("LicenseRef-other AND LicenseRef-secret", False),
+        ("LicenseRef-secret OR MIT", True),
+        ("(MIT OR LicenseRef-secret) AND (GPL-3.0-only OR LicenseRef-other)", True),
+        ("(MIT OR LicenseRef-secret) AND GPL-3.0-only", False),
+        ("GPL-3.0", False),
+        ("GPL-3.0-or-later", False),  # which later version, and whether it is wanted, is not said
+        ("GPL-3.0+ WITH GCC-exception-3.1", False),
+        ("GPL-2.0-or-later", True),
         ("unknown", False),
     ],
 )
@@ -48,7 +62,7 @@ def test_denied_licences_block_only_where_they_cannot_be_avoided(
     expression: str, expected: bool
 ) -> None:
     policy = PolicyConfig(deny=["GPL-3.0-only", "LicenseRef-secret"])
-    assert allowed(expression, policy=policy) is expected
+    assert allowed(normal_license(expression), policy=policy) is expected
 
 
 def test_unknown_is_a_decision_of_the_policy() -> None:
@@ -68,7 +82,11 @@ def test_unknown_is_a_decision_of_the_policy() -> None:
         ("GPL-2.0-only WITH Classpath-exception-2.0", True),
         ("LicenseRef-ours", True),
         ("LicenseRef-theirs", False),
-        ("LicenseRef-ours OR LicenseRef-theirs", False),  # not parsed, so every name must do
+        ("LicenseRef-ours OR LicenseRef-theirs", True),
+        ("LicenseRef-ours AND LicenseRef-theirs", False),
+        ("GPL-2.0-or-later", True),  # that is GPL-2.0-only, for who chooses it
+        ("GPL-2.0-with-classpath-exception", True),
+        ("MIT+", True),
         ("unknown", False),
     ],
 )
