@@ -23,6 +23,7 @@ from prefect.states import Cancelled, Completed
 from flows.dashboard.page import refresh
 from flows.home.environment import Home, current
 from flows.home.locks import using_content
+from flows.home.schedules import described
 from flows.home.signals import still_polite
 from flows.notices.failures import announce_failure
 from flows.notices.webhook import notify
@@ -264,12 +265,7 @@ class _Pipeline:
         )
 
     def _remember(self, result: RunResult) -> None:
-        schedule = self.config.schedule
-        remember_run(
-            self.registry,
-            result,
-            schedule=f"{schedule.cron} ({schedule.timezone})" if schedule else None,
-        )
+        remember_run(self.registry, result, schedule=described(self.config))
         refresh(self.home)
 
 

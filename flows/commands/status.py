@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.shared import options, text
@@ -25,6 +26,7 @@ def status(model: str | None) -> Answer:
 
 
 def _state(registry: Registry, name: str) -> dict[str, Any]:
+    from flows.home.schedules import next_runs
     from flows.registry.last_run import last_run
 
     versions, aliases = registry.versions(name), registry.aliases(name)
@@ -32,13 +34,15 @@ def _state(registry: Registry, name: str) -> dict[str, Any]:
     latest = versions[-1] if versions else None
     task_of = champion or latest
     last = last_run(registry, name)
+    schedule = last.get("schedule") if last else None
     return {
         "model": name,
         "task": (task_of.task if task_of else None) or LANGUAGE_MODELLING.name,
         **{alias: aliases.get(alias) for alias in _ALIASES},
         "metrics": dict(champion.metrics) if champion else {},
         "last_run": {key: last[key] for key in ("outcome", "at", "reason")} if last else None,
-        "schedule": last["schedule"] if last else None,
+        "schedule": schedule,
+        "next_runs": next_runs(schedule),
     }
 
 
@@ -57,3 +61,14 @@ def _text(answer: Values) -> None:
             reason = text.one_line(last["reason"])
             text.line(f"  last run    {last['outcome']} at {last['at']}: {reason}")
         text.line(f"  schedule    {model['schedule'] or '-'}")
+        _next_runs(model["next_runs"])
+
+
+def _next_runs(times: list[str]) -> None:
+    """A line a run; where clocks have changed since the one before, it says so."""
+    before = None
+    for number, time in enumerate(times):
+        offset = datetime.fromisoformat(time).utcoffset()
+        changed = "   clocks have changed" if before not in (None, offset) else ""
+        text.line(f"  {'' if number else 'next runs':<11} {time}{changed}")
+        before = offset

@@ -6,14 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.home.folders import Home
+from flows.home.schedules import check_schedule
 from lmcore.config import RunConfig
-from lmcore.config_file import load_config
+from lmcore.config_file import default_config_path, load_config
 from lmcore.errors import UserError
 
 
 def names_the_hub(config: RunConfig) -> bool:
     """Whether a source is a data set of the Hugging Face hub, not a folder: needs the network."""
     return any(s.dataset is not None and not Path(s.dataset).is_dir() for s in config.sources)
+
+
+def read_config(
+    home: Home, config_file: Path | None, *, overrides: Sequence[str] = ()
+) -> RunConfig:
+    """The configuration in a file, or the installed default, whose schedule can be kept.
+
+    Raises:
+        UserError: If it is wrong.
+    """
+    file = home.resolve(config_file) if config_file else None
+    config = load_config(file, overrides=overrides, started_in=home.started_in)
+    check_schedule(config, where=str(file or default_config_path()))
+    return config
 
 
 def load_configs(home: Home, config_files: Sequence[Path]) -> list[RunConfig]:
@@ -24,7 +39,7 @@ def load_configs(home: Home, config_files: Sequence[Path]) -> list[RunConfig]:
     """
     configs: dict[str, RunConfig] = {}
     for file in config_files or (None,):
-        config = load_config(home.resolve(file) if file else None, started_in=home.started_in)
+        config = read_config(home, file)
         if config.name in configs:
             raise UserError(f"--config: two configurations are for the model {config.name!r}.")
         configs[config.name] = config

@@ -34,6 +34,7 @@ from flows.home.environment import Home, current
 from flows.home.folders import PROJECT
 from flows.home.publication import Publication, exclusive_use, publish, withdraw
 from flows.home.relocation import relocate
+from flows.home.schedules import described
 from flows.servers.prefect_server import PREFECT_APP
 from flows.servers.supervisor import Service, ServiceError, Supervisor, listen
 from lmcore.artifacts import atomic_write
@@ -77,9 +78,7 @@ class _Running:
             "models": [
                 {
                     "model": config.name,
-                    "schedule": f"{config.schedule.cron} ({config.schedule.timezone})"
-                    if config.schedule
-                    else None,
+                    "schedule": described(config),
                     "watch_minutes": config.schedule.watch_minutes if config.schedule else None,
                 }
                 for config in self.configs

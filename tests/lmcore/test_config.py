@@ -41,6 +41,8 @@ def write(folder: Path, text: str | dict[str, Any]) -> Path:
         ({"model": {"pattern": "LX"}}, "unknown letters ['X']"),
         ({"tokenizer": {"kind": "bpe", "vocab_size": 100}}, "cannot hold the 256 bytes"),
         ({"schedule": {"cron": "every day"}}, "five cron fields"),
+        ({"schedule": {"cron": "0 0 3 * * 1"}}, "five cron fields"),
+        ({"schedule": {"cron": "r(1-5) 3 * * 1"}}, "five cron fields"),
         ({"schedule": {"cron": "0 3 * * 1", "timezone": "Mars"}}, "IANA time zone"),
         ({"task": "poetry"}, "task='poetry'"),
         ({"gates": {"bias_lm": {"min_words": 100_000}}}, "can never be met: the list has"),

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.home.configurations import names_the_hub
+from flows.home.configurations import names_the_hub, read_config
 from flows.home.environment import allow_hub, current
 from flows.home.signals import polite_signals
 from flows.notices.webhook import notify
 from flows.servers.prefect_server import PrefectServer
 from lmcore.config import RunConfig
-from lmcore.config_file import load_config
 from lmcore.data.sources.located import glance_at_sources
 from lmcore.errors import SourceError
 
@@ -23,12 +22,7 @@ def configuration(config_file: Path | None, overrides: Sequence[str] = ()) -> Ru
     Raises:
         UserError: If it is wrong.
     """
-    home = current()
-    config = load_config(
-        home.resolve(config_file) if config_file else None,
-        overrides=overrides,
-        started_in=home.started_in,
-    )
+    config = read_config(current(), config_file, overrides=overrides)
     if names_the_hub(config):
         allow_hub()
     return config

@@ -1,5 +1,8 @@
 from typing import Any
 
+import pytest
+
+from flows.commands.status import _next_runs
 from flows.registry.last_run import remember_run
 from flows.registry.models import Registry
 from flows.registry.run_result import RunResult
@@ -30,9 +33,25 @@ def test_the_last_run_and_its_schedule(shell: Any) -> None:
     remember_run(Registry(shell.home), result, schedule="0 3 * * 1 (UTC)")
     (model,) = shell.answer("status", "--model", "speeches")["models"]
     assert set(model["last_run"]) == {"outcome", "at", "reason"}
-    *_, last, schedule = shell.lines("status")
+    assert len(model["next_runs"]) == 5
+    last, schedule, first, *others = shell.lines("status")[-7:]
     assert last == f"  last run    rejected at {model['last_run']['at']}: no better"
     assert schedule == "  schedule    0 3 * * 1 (UTC)"
+    assert [first, *others] == [
+        f"  {'next runs' if run == model['next_runs'][0] else '':<11} {run}"
+        for run in model["next_runs"]
+    ]
+
+
+def test_a_clock_that_changes_between_two_runs_is_pointed_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _next_runs(["2026-10-25T02:30+02:00", "2026-10-26T02:30+01:00", "2026-10-27T02:30+01:00"])
+    assert [line[14:] for line in capsys.readouterr().out.splitlines()] == [
+        "2026-10-25T02:30+02:00",
+        "2026-10-26T02:30+01:00   clocks have changed",
+        "2026-10-27T02:30+01:00",
+    ]
 
 
 def test_a_home_without_models_has_none_to_show(empty_shell: Any) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from flows.home.configurations import load_configs, names_the_hub
+from flows.home.configurations import load_configs, names_the_hub, read_config
 from flows.home.folders import Home, make_home
 from lmcore.config import RunConfig, parse_config
 from lmcore.errors import UserError
@@ -52,3 +52,17 @@ def test_two_for_one_model_are_refused(home: Home, tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(home: Home, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=str(tmp_path / "nowhere.yaml")):
         load_configs(home, [Path("nowhere.yaml")])
+
+
+def test_a_schedule_that_the_scheduler_cannot_keep_is_told_before_anything_starts(
+    home: Home, tmp_path: Path
+) -> None:
+    file = write(tmp_path, "a.yaml", "tales")
+    with (tmp_path / file).open("a") as text:
+        text.write('schedule: {cron: "0 3 * * 5L"}\n')
+    expected = rf"{tmp_path / file}: schedule\.cron='0 3 \* \* 5L': the scheduler cannot use it"
+    with pytest.raises(UserError, match=expected):
+        load_configs(home, [file])
+    mended = read_config(home, file, overrides=["schedule.cron=0 3 * * L5"])
+    assert mended.schedule is not None
+    assert mended.schedule.cron == "0 3 * * L5"

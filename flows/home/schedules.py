@@ -1,0 +1,97 @@
+"""What the scheduler makes of a schedule: whether it can keep it, and when its next runs are.
+
+In: the cron line and time zone of a configuration.  Out: times, or one sentence that names the key.
+Both answers come from the code by which Prefect's server plans runs, because other readers of cron
+accept other lines: one that only the server refuses would stop the planning of every model.
+Prefect is imported by who asks, since most configurations and models have no schedule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import UTC, datetime
+
+from lmcore.config import RunConfig
+from lmcore.errors import ConfigError
+from lmcore.settings import short
+
+NEXT_RUNS = 5
+_DESCRIBED = re.compile(r"(?P<cron>[^()]{1,200}) \((?P<timezone>[^()\s]{1,100})\)")
+
+
+def described(config: RunConfig) -> str | None:
+    """The schedule of a configuration in words, as a version's last run keeps it."""
+    schedule = config.schedule
+    return f"{schedule.cron} ({schedule.timezone})" if schedule is not None else None
+
+
+def check_schedule(config: RunConfig, *, where: str) -> None:
+    """Ask the scheduler for the next runs.
+
+    Args:
+        config: With or without a schedule.
+        where: The file, for the message.
+
+    Raises:
+        ConfigError: If it cannot read the cron line or the time zone, or finds no day for it.
+    """
+    schedule = config.schedule
+    if schedule is None:
+        return
+    # In UTC first: what fails there is not the time zone's fault.
+    for key, value, timezone, expected in (
+        (
+            "cron",
+            schedule.cron,
+            "UTC",
+            "five cron fields that meet some day, for example '0 3 * * 1' (L5 is the last Friday of"
+            " a month, L its last day)",
+        ),
+        (
+            "timezone",
+            schedule.timezone,
+            schedule.timezone,
+            "the name of an IANA time zone, for example 'Europe/Paris'",
+        ),
+    ):
+        try:
+            _planned(schedule.cron, timezone, start=datetime.now(UTC))
+        except Exception as error:  # whatever it raises there would stop the server's planning
+            raise ConfigError(
+                f"{where}: schedule.{key}={short(value)}: the scheduler cannot use it; expected"
+                f" {expected}"
+            ) from error
+
+
+def next_runs(schedule: object, *, now: datetime | None = None) -> list[str]:
+    """When a schedule asks for the next five runs, as the scheduler computes it.
+
+    On a day on which clocks change, a time that does not exist is kept in the offset of before (so
+    02:30 is 01:30), and one that exists twice is met once.
+
+    Args:
+        schedule: As `described` wrote it; from a tag that anybody can edit, so anything.
+        now: Where to begin; None for this moment.
+
+    Returns:
+        ISO 8601 times with their offset; empty where there is no schedule that can be read.
+    """
+    match = _DESCRIBED.fullmatch(schedule) if isinstance(schedule, str) else None
+    if match is None:
+        return []
+    now = now or datetime.now(UTC)
+    try:
+        planned = _planned(match["cron"], match["timezone"], start=now)
+    except Exception:  # written by another release, or by hand
+        return []
+    return [time.isoformat(timespec="minutes") for time in planned][:NEXT_RUNS]
+
+
+def _planned(cron: str, timezone: str, *, start: datetime) -> list[datetime]:
+    from prefect.server.schemas.schedules import CronSchedule
+
+    schedule = CronSchedule(cron=cron, timezone=timezone)
+    # Where an hour comes twice it may begin in the first of them: the past is left out.
+    dates = asyncio.run(schedule.get_dates(2 * NEXT_RUNS, start=start))
+    return sorted(date for date in dates if date >= start)
