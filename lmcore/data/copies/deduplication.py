@@ -6,8 +6,9 @@ estimated Jaccard similarity of their shingles reaches a threshold) or if one
 holds much of the other (containment): the address that was read out and the long
 message that it was taken from are hardly alike, yet one gives away the other.
 
-A shingle is five consecutive words (case folded); where there are fewer than five,
-or the script does not separate words, it is nine consecutive characters.
+A shingle is five consecutive words (case folded); where the script does not separate
+words, nine characters of them, which say about as much; where there are fewer than five
+words, nine consecutive characters of any kind.
 
 Likeness: 128 minima of 16 bits estimate it with a standard error of at most 0.045,
 and 32 bands of four minima find a pair of similarity 0.7 with probability 0.9998
@@ -26,13 +27,14 @@ disk; about 40 bytes per text are in memory while clusters are formed.
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from lmcore.data.text.words import mostly_unspaced, words
 
 NUM_MINIMA = 128
 NUM_BANDS = 32
@@ -45,8 +47,8 @@ SKETCH_RATE = 16
 # A smaller sketch says too little: eight sampled shingles stand for about 750 bytes of English.
 MIN_SKETCH = 8
 
-_WORD = re.compile(r"\w+")
 _UNSPACED_WORD_LENGTH = 20
+_LONE_WORD_LENGTH = 3
 _BATCH_SHINGLES = 1 << 14
 _PAIR_BATCH = 1 << 13
 _ROW_BLOCK = 1 << 16
@@ -87,13 +89,16 @@ def shingles(text: str) -> npt.NDArray[np.uint32]:
         text: Any text that is valid Unicode.
     """
     folded = text.casefold()
-    words = _WORD.findall(folded)
-    characters = sum(map(len, words))
-    if len(words) >= WORDS_PER_SHINGLE and characters < _UNSPACED_WORD_LENGTH * len(words):
+    found = words(folded)
+    characters = sum(map(len, found))
+    # Lone characters are short, so most texts need not be looked through for them.
+    lone = characters < _LONE_WORD_LENGTH * len(found) and mostly_unspaced(found)
+    longest = _UNSPACED_WORD_LENGTH * len(found)
+    if len(found) >= WORDS_PER_SHINGLE and characters < longest and not lone:
         size = WORDS_PER_SHINGLE
-        hashes = np.fromiter(map(_WORDS.__getitem__, words), dtype=np.uint64, count=len(words))
+        hashes = np.fromiter(map(_WORDS.__getitem__, found), dtype=np.uint64, count=len(found))
     else:
-        collapsed = " ".join(folded.split())
+        collapsed = "".join(found) if lone else " ".join(folded.split())
         size = min(CHARACTERS_PER_SHINGLE, max(1, len(collapsed)))
         codes = np.frombuffer(collapsed.encode("utf-32-le"), dtype=np.uint32)
         hashes = (codes.astype(np.uint64) + np.uint64(1)) * _MIX

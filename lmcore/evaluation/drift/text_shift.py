@@ -6,7 +6,6 @@ judged: it helps to see why a champion drifts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -15,12 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import ks_2samp
 
+from lmcore.data.text.words import words
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.drift.drift import Compared, compare_samples
 from lmcore.evaluation.statistics.intervals import Sample
 from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
-
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +66,7 @@ def compare_lengths(fresh: ArrayLike, reference: ArrayLike) -> Lengths:
 
 def words_of(text: str) -> list[str]:
     """The words of a text, whatever their case."""
-    return _WORD.findall(text.casefold())
+    return words(text.casefold())
 
 
 def unseen_bytes(text: str, known: Collection[str]) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmcore.data.text.words import words
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.memory.suffix_array import Matches, TrainIndex
 
@@ -80,8 +81,8 @@ def attribute(
     spans = []
     for start, length in _spans(index.longest(tokens), edges):
         first, last = int(edges[start]), int(edges[start + length])
-        words = text[first:last].strip()
-        if len(words) < min_characters or len(words.split()) < _words_wanted(words):
+        span = text[first:last].strip()
+        if len(span) < min_characters or len(words(span)) < _words_wanted(span):
             continue
         places = index.find(tokens[start : start + length])
         documents = np.unique(index.documents_at(places))

@@ -22,7 +22,6 @@ of 20 % of the words brings down to 0.2 (five-word shingles survive with probabi
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -31,12 +30,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.text import words as unicode_words
 from lmcore.evaluation.memory.membership import PASSAGE_BYTES
 
 LONG_WORDS = 13
 SHORT_WORDS = 5
-_WORD = re.compile(r"\w+")
-# As for near-copies: beyond so many characters a "word" is a line of a script without spaces.
+# As for near-copies: beyond so many characters a "word" is a line without spaces.
 _UNSPACED_WORD_LENGTH = 20
 _MAX_CACHED_WORDS = 200_000
 _MIX = 0x9E3779B97F4A7C15
@@ -94,7 +93,7 @@ _HASHES = _WordHashes()
 
 def words(text: str) -> list[str]:
     """The normalised words of a text; the characters of a script that does not separate words."""
-    found = _WORD.findall(text.casefold())
+    found = unicode_words.words(text.casefold())
     if sum(map(len, found)) >= _UNSPACED_WORD_LENGTH * max(1, len(found)):
         return list("".join(found))
     return found

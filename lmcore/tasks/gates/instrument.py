@@ -8,7 +8,6 @@ that is judged on.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from scipy.special import log_softmax
 
 from lmcore.data.documents import Document
+from lmcore.data.text.words import words_and_signs
 from lmcore.evaluation.config import InstrumentLimits
 from lmcore.evaluation.gates.instrument import Instrument, largest
 from lmcore.evaluation.statistics.intervals import FloatArray
@@ -26,7 +26,6 @@ from lmcore.tasks.labels import normal
 from lmcore.tasks.learning.class_scores import class_logits
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.learning.examples import Example
-from lmcore.tasks.measures.baselines import words
 from lmcore.tasks.prediction import Predictor
 from lmcore.training.step import to_tensor
 
@@ -170,13 +169,17 @@ def own_label_share(texts: Sequence[str], labels: Sequence[str]) -> tuple[float,
     Returns:
         Share of the texts that hold their own label; mean share that hold a given other one.
     """
-    names = [name.casefold() for name in dict.fromkeys(labels)]
+    spelt = {name: _spelt(name) for name in dict.fromkeys(labels)}
     own = other = 0
     for text, label in zip(texts, labels, strict=True):
-        found = Counter(words(text.casefold()))
-        flat = f" {' '.join(found)} "
-        holds = [name for name in names if found.get(name) or (" " in name and f" {name} " in flat)]
-        own += label.casefold() in holds
-        other += sum(name != label.casefold() for name in holds)
+        flat = _spelt(text)
+        holds = [name for name, pieces in spelt.items() if pieces.strip() and pieces in flat]
+        own += label in holds
+        other += sum(name != label for name in holds)
     count = max(1, len(texts))
-    return own / count, other / count / max(1, len(names) - 1)
+    return own / count, other / count / max(1, len(spelt) - 1)
+
+
+def _spelt(text: str) -> str:
+    """Words and signs of a text, whatever their case, each between blanks."""
+    return f" {' '.join(words_and_signs(text.casefold()))} "

@@ -1,7 +1,8 @@
 """Words and pairs of words of a text, as numbers of 64 bits.
 
 Words are put together again from the tokens, whatever the tokenizer cuts: a word ends before white
-space and between letters, digits and other signs; capitals count as small letters.  A text's
+space and between letters, digits and other signs; capitals count as small letters.  Marks
+belong to their letters, and where a script sets no blank between words each token is one.  A text's
 features are the different words and pairs of neighbours in it, each a hash of what is spelt.
 
 Legend: B lanes, T tokens, V vocabulary, F features.
@@ -10,10 +11,13 @@ Legend: B lanes, T tokens, V vocabulary, F features.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import category
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from lmcore.data.text.words import is_unspaced
 
 # Multiplicative hashing (Knuth, The Art of Computer Programming 3, section 6.4): an odd factor, and
 # the upper bits of the product, to which all bits of the value contribute.
@@ -25,7 +29,7 @@ _BASE = 0xD1342543DE82EF95
 _INVERSE = pow(_BASE, -1, _WRAP)
 # Stands where there is no feature, behind all that are.
 NONE = (1 << 63) - 1
-_LETTER, _DIGIT, _SIGN, _BLANK = range(4)
+_LETTER, _DIGIT, _SIGN, _BLANK, _LONE = range(5)
 
 
 class WordFeatures(nn.Module):
@@ -86,7 +90,8 @@ class WordFeatures(nn.Module):
         """Hash of the word that ends at each token, of the word before it, and where one ends."""
         first, last, spaced, length = self.kinds[tokens].unbind(-1)
         place = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
-        begins = (spaced > 0) | (first == _BLANK) | (first != functional.pad(last[:, :-1], (1, 0)))
+        previous = functional.pad(last[:, :-1], (1, 0))
+        begins = (spaced > 0) | (first == _BLANK) | (first == _LONE) | (first != previous)
         # The end token stands alone in front of each text.
         begins[:, :2] = True
         start = torch.where(begins, place, 0).cummax(dim=1).values
@@ -137,7 +142,9 @@ def _kinds(piece: bytes) -> tuple[int, int, bool, int]:
 def _kind(sign: str) -> int:
     if sign.isspace():
         return _BLANK
-    # Parts of a letter that a tokenizer has cut are letters.
-    if sign.isalpha() or "\udc80" <= sign <= "\udcff":
+    if is_unspaced(sign):
+        return _LONE
+    # Marks belong to letters; parts of a letter that a tokenizer has cut are letters.
+    if sign.isalpha() or "\udc80" <= sign <= "\udcff" or category(sign)[0] == "M":
         return _LETTER
     return _DIGIT if sign.isdigit() else _SIGN

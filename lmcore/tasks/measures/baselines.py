@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.text.words import join, sentences, words_and_signs
 from lmcore.tasks.labels import Labels, normal
 from lmcore.tasks.task import TRANSLATION, TaskName
 
@@ -23,8 +23,6 @@ from lmcore.tasks.task import TRANSLATION, TaskName
 MAX_EXAMPLES = 200_000
 _MAX_FEATURES = 300_000
 _STRENGTHS = (0.5, 2.0, 8.0)
-_WORD = re.compile(r"\w+|[^\w\s]")
-_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 _MAX_PAIRS = 60_000
 _MAX_WORDS = 60
 _ROUNDS = 5
@@ -137,7 +135,8 @@ def tfidf_regression(
     vectorizer = TfidfVectorizer(
         ngram_range=(1, 2),
         sublinear_tf=True,
-        token_pattern=r"(?u)\b\w+\b|[^\w\s]",  # noqa: S106 (no secret)
+        tokenizer=words_and_signs,
+        token_pattern=None,
         max_features=_MAX_FEATURES,
     )
     try:
@@ -161,11 +160,6 @@ def tfidf_regression(
     return [int(c) for c in table.argmax(axis=1)], table
 
 
-def words(text: str) -> list[str]:
-    """Words and marks of a text."""
-    return _WORD.findall(text)
-
-
 class Dictionary:
     """For each word of the source language the likeliest one of the target language.
 
@@ -179,14 +173,15 @@ class Dictionary:
 
     def __init__(self, sources: Sequence[str], targets: Sequence[str]) -> None:
         pairs = [
-            (words(source.lower())[:_MAX_WORDS], words(target)[:_MAX_WORDS])
+            (words_and_signs(source.lower())[:_MAX_WORDS], words_and_signs(target)[:_MAX_WORDS])
             for source, target in zip(sources[:_MAX_PAIRS], targets[:_MAX_PAIRS], strict=True)
         ]
         self._entries = _align([(s, t) for s, t in pairs if s and t])
 
     def translate(self, text: str) -> str:
         """Word for word, in the order of the source."""
-        return " ".join(self._entries.get(word.lower(), word) for word in words(text))
+        found = words_and_signs(text)
+        return join(self._entries.get(word.lower(), word) for word in found)
 
 
 def _align(pairs: Sequence[tuple[list[str], list[str]]]) -> dict[str, str]:
@@ -217,12 +212,6 @@ def _align(pairs: Sequence[tuple[list[str], list[str]]]) -> dict[str, str]:
     for index in np.lexsort((-links, chance, word_of)):
         best[names_left[word_of[index]]] = names_right[links[index] % len(right)]
     return best
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text, by its marks and line ends."""
-    found = [piece.strip() for piece in _SENTENCE_END.split(text)]
-    return [piece for piece in found if piece] or [text.strip()]
 
 
 def lead(text: str, count: int) -> str:

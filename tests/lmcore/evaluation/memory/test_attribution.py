@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+from declaration import ARTICLE_1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,3 +94,22 @@ def test_edges_are_those_of_the_characters(text, cuts):
         # The first character that begins at the byte or behind it.
         assert len(text[:edge].encode()) >= bound
         assert edge == 0 or len(text[: edge - 1].encode()) < bound
+
+
+@pytest.mark.parametrize("language", ["hi", "th", "zh", "ja"])
+def test_spans_are_found_in_scripts_with_few_blanks(store, document, document_set, language):
+    text = ARTICLE_1[language]
+    documents = document_set(
+        [document(f"1. {text} 2.", split="train"), document("x", split="tune")]
+    )
+    handle = fit_tokenizer(store, documents, config=TokenizerConfig(kind="char"))
+    index = train_index(store, write_shards(store, documents, handle))
+    found = attribute(
+        # A blank is no sign that words are separated by blanks.
+        f"? {text[:20]} ? {text} ?",
+        index=index,
+        tokenizer=handle.load(),
+        look_up=lambda ids: {identity: {"id": identity} for identity in ids},
+        min_characters=30,
+    )
+    assert [span.text for span in found] == [text]

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+from declaration import ARTICLE_1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,3 +145,12 @@ def test_longest_runs_are_those_of_a_plain_search(seed):
                 inside[i : i + 5] = True
         assert longest == best
         assert covered == pytest.approx(inside.mean())
+
+
+@pytest.mark.parametrize("language", ["hi", "ta", "ar", "he", "zh", "ja", "th", "my", "km"])
+def test_a_copy_is_found_in_every_script(measure, language):
+    text = ARTICLE_1[language]
+    found = measure([f"... {text} ..."], [text])
+    assert found.longest.tolist() == found.words.tolist() == [len(words(text))]
+    assert found.words[0] > 13
+    assert not [word for word in words(text) if len(word) == 0 or word[0] in "\u093f\u0bbe\u0e31"]

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pytest
 import torch
+from declaration import ARTICLE_1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.data.tokens.vocabularies import ByteTokenizer, WordTokenizer
+from lmcore.data.text.words import words_and_signs
+from lmcore.data.tokens.vocabularies import ByteTokenizer, CharTokenizer, WordTokenizer
 from lmcore.tasks.learning.word_features import WordFeatures
 
 
@@ -52,6 +55,22 @@ def test_words_end_between_letters_digits_and_signs() -> None:
     assert count("caf\u00e9") == 1
     assert count("  ") == 0
     assert count("a  b\n\nc") == 3
+
+
+@pytest.mark.parametrize("language", ["ar", "bn", "hi", "ta", "ru", "ko"])
+def test_marks_do_not_end_words(language: str) -> None:
+    text = ARTICLE_1[language]
+    tokenizer = CharTokenizer(sorted(set(text)))
+    (found,) = words_of([text], tokenizer)
+    expected = words_and_signs(text)
+    assert len(found) == len(set(zip(expected, [None, *expected], strict=False)))
+
+
+def test_tokens_are_words_where_no_blank_ends_one() -> None:
+    tokenizer = CharTokenizer(["\u4e2d", "\u56fd", "\u4eba"])
+    (found,) = words_of(["\u4e2d\u56fd\u4eba\u4e2d\u56fd"], tokenizer)
+    assert len({word for word, _ in found}) == 3
+    assert len(found) == 4
 
 
 def features_of(*texts: str) -> tuple[torch.Tensor, torch.Tensor]:

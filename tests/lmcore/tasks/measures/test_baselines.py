@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lmcore.data.text.words import sentences
 from lmcore.tasks.measures import baselines
 
 
@@ -23,13 +24,29 @@ def test_a_dictionary_learns_words_from_pairs_and_copies_what_it_does_not_know()
     assert baselines.Dictionary([], []).translate("a b") == "a b"
 
 
+def test_a_dictionary_writes_words_in_every_script() -> None:
+    pairs = [
+        ("the house is red", "घर लाल है"),
+        ("the car is red", "गाड़ी लाल है"),
+        ("the house", "घर"),
+        ("red", "लाल"),
+        ("is", "है"),
+        ("car", "गाड़ी"),
+    ]
+    dictionary = baselines.Dictionary(*zip(*pairs, strict=True))
+    assert dictionary.translate("House red is car") == "घर लाल है गाड़ी"
+    written = baselines.Dictionary(["cat", "big"] * 3, ["猫", "大"] * 3).translate("big cat 7")
+    assert written == "大猫 7"
+
+
 def test_sentences_and_leads() -> None:
+    assert baselines.lead("यह एक है। वह दो है। तीन।", 2) == "यह एक है। वह दो है।"
     text = "One is here. Two follows! Is three? Yes\nFour"
-    assert baselines.sentences(text) == ["One is here.", "Two follows!", "Is three?", "Yes", "Four"]
+    assert sentences(text) == ["One is here.", "Two follows!", "Is three?", "Yes", "Four"]
     assert baselines.lead(text, 2) == "One is here. Two follows!"
     document = SimpleNamespace(id="x", text=text)
     chosen = baselines.random_sentence(document)  # type: ignore[arg-type]
-    assert chosen in baselines.sentences(text)
+    assert chosen in sentences(text)
     assert chosen == baselines.random_sentence(document)  # type: ignore[arg-type]
 
 
