@@ -30,7 +30,7 @@ from benchmarks.recording import parser, record
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.shards import write_split
 from lmcore.data.tokens.tokenizer import load_tokenizer, train_tokenizer
-from lmcore.data.tokens.vocabularies import BPE_FILE
+from lmcore.data.tokens.vocabularies import LIBRARY_FILE
 
 VOCABULARIES = (1024, 16_384)
 REPEATS = 7
@@ -76,7 +76,7 @@ def compare(texts: list[str], *, vocabulary: int, repeats: int, folder: Path) ->
     target = folder / "tokenizer"
     target.mkdir()
     fitted[0].save(target)
-    own, bare = load_tokenizer(target), tokenizers.Tokenizer.from_file(str(target / BPE_FILE))
+    own, bare = load_tokenizer(target), tokenizers.Tokenizer.from_file(str(target / LIBRARY_FILE))
     documents = [corpora.document(text) for text in texts]
 
     def shards() -> None:

@@ -26,7 +26,7 @@ import tokenizers
 from lmcore.artifacts import ContentStore, Handle, code_digest, sha256_file
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.vocabularies import (
-    BPE_FILE,
+    LIBRARY_FILE,
     SCHEMA_VERSION,
     VOCABULARY_FILE,
     WORD_PIECES,
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from lmcore.data.documents import DocumentSet
 
 FIT_BYTES = 64 << 20
-CODE_MODULES = ("lmcore.data.tokens.tokenizer", "lmcore.data.tokens.vocabularies")
+CODE_MODULES = tuple(
+    f"lmcore.data.tokens.{name}" for name in ("library_form", "tokenizer", "vocabularies")
+)
 
 
 class Tokenizer(Protocol):
@@ -73,7 +75,10 @@ class Tokenizer(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write the tokenizer as JSON files that `load_tokenizer` reads."""
+        """Write the tokenizer as JSON files that `load_tokenizer` reads.
+
+        `tokenizer.json` among them is for the bare `tokenizers` library.
+        """
         ...
 
 
@@ -91,7 +96,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             raise ValueError(f"schema_version {record['schema_version']}; expected 1")
         tokenizer: Tokenizer
         if kind == "bpe":
-            path = folder / BPE_FILE
+            path = folder / LIBRARY_FILE
             tokenizer = BpeTokenizer(tokenizers.Tokenizer.from_str(path.read_text("utf-8")))
         else:
             tokenizer = _from_pieces(kind, record["pieces"])

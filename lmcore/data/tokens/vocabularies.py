@@ -22,10 +22,11 @@ import numpy as np
 import tokenizers
 
 from lmcore.artifacts import atomic_write
+from lmcore.data.tokens.library_form import byte_characters, library_tokenizer, with_decoder
 from lmcore.errors import IntegrityError, UserError
 
 VOCABULARY_FILE = "vocabulary.json"
-BPE_FILE = "tokenizer.json"
+LIBRARY_FILE = "tokenizer.json"
 SCHEMA_VERSION = 1
 _MAX_CODE_POINT = 0x110000
 
@@ -70,9 +71,10 @@ class TableTokenizer:
         return b"".join([table[i] for i in ids]).decode("utf-8", errors="replace")
 
     def save(self, folder: Path) -> None:
-        """Write JSON files; see `Tokenizer`."""
+        """Write JSON files, one for the bare `tokenizers` library; see `Tokenizer`."""
         extra = [piece.decode("utf-8") for piece in self.pieces[256:-1]]
         self._write_record(folder, {"pieces": extra})
+        self._write_library_form(folder, library_tokenizer(self.kind, self.pieces[:-1]))
 
     def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
         return [self._encode(text) for text in texts]
@@ -89,6 +91,9 @@ class TableTokenizer:
             **extra,
         }
         atomic_write(folder / VOCABULARY_FILE, json.dumps(record, ensure_ascii=False, indent=1))
+
+    def _write_library_form(self, folder: Path, made: tokenizers.Tokenizer) -> None:
+        atomic_write(folder / LIBRARY_FILE, made.to_str(pretty=True))
 
 
 class ByteTokenizer(TableTokenizer):
@@ -149,22 +154,22 @@ class BpeTokenizer(TableTokenizer):
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
         if backend.get_added_tokens_decoder():
             raise IntegrityError(
-                f"{BPE_FILE} registers special tokens, which text could spell; expected none."
+                f"{LIBRARY_FILE} registers special tokens, which text could spell; expected none."
                 " Fit the tokenizer again"
             )
-        spelled = {character: value for value, character in enumerate(_byte_characters())}
+        spelled = {character: value for value, character in enumerate(byte_characters())}
         table = sorted(backend.get_vocab().items(), key=lambda item: item[1])
         if [index for _, index in table] != list(range(len(table))) or len(table) < 256:
-            raise IntegrityError(f"{BPE_FILE} has gaps in its ids. Fit the tokenizer again")
+            raise IntegrityError(f"{LIBRARY_FILE} has gaps in its ids. Fit the tokenizer again")
         try:
             pieces = [bytes(spelled[character] for character in token) for token, _ in table]
         except KeyError as error:
             raise IntegrityError(
-                f"{BPE_FILE} has the token character {error}, which stands for no byte."
+                f"{LIBRARY_FILE} has the token character {error}, which stands for no byte."
                 " Fit the tokenizer again"
             ) from error
         super().__init__("bpe", pieces)
-        self._backend = backend
+        self._backend = with_decoder(backend)
 
     def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
         parts: list[str] = []
@@ -186,7 +191,7 @@ class BpeTokenizer(TableTokenizer):
     def save(self, folder: Path) -> None:
         """Write JSON files, the library's own among them; see `Tokenizer`."""
         self._write_record(folder, {})
-        atomic_write(folder / BPE_FILE, self._backend.to_str(pretty=True))
+        self._write_library_form(folder, self._backend)
 
 
 def split_parts(text: str) -> Iterator[str]:
@@ -214,15 +219,3 @@ def utf8(text: str) -> bytes:
             f"the text holds U+{ord(text[error.start]):04X} at position {error.start}, half of a"
             " surrogate pair, which UTF-8 cannot hold; remove or replace it"
         ) from error
-
-
-def _byte_characters() -> list[str]:
-    """Character that stands for each byte in a byte-level vocabulary.
-
-    Source: Radford et al. 2019 (GPT-2): printable Latin-1 bytes stand for themselves, the
-    others for the code points from 256 up, in order.
-    """
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = (value for value in range(256) if value not in printable)
-    shifted = {value: 256 + index for index, value in enumerate(others)}
-    return [chr(shifted.get(value, value)) for value in range(256)]
