@@ -34,8 +34,8 @@ class SourceConfig(Section):
     list_join: str | None = Field(None, description="Joins a list-valued text field.")
     date_field: str | None = Field(
         None,
-        description="Column of an ISO 8601 date; `filename` takes it from the names of plain text"
-        " files (YYYY-MM-DD, or a year in front). A bare year stands for its last day.",
+        description="Column of a date (YYYY-MM-DD, YYYYMMDD, YYYY-MM or YYYY); `filename` takes it"
+        " from the names of plain text files. A year or month stands for its last day.",
     )
     split: Literal["train", "validation"] | None = Field(
         None, description="The source names its own side; null: split by keyed hash."
@@ -79,7 +79,9 @@ class DataConfig(Section):
         description="Folder of a spaCy model that finds names of people, to be masked too; needs"
         " spaCy (`pip install spacy`). Relative to the config file.",
     )
-    as_of: date | None = Field(None, description="Ignore documents dated later than this.")
+    as_of: date | None = Field(
+        None, description="Set aside documents dated later than this, and those without a date."
+    )
     min_document_bytes: int = Field(1, ge=1, description="Shorter documents are dropped.")
     max_document_bytes: int = Field(
         16 << 20, ge=1024, description="Longer documents are quarantined."

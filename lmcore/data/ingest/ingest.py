@@ -23,7 +23,7 @@ from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment, assign
-from lmcore.data.ingest.reading_counts import Tally
+from lmcore.data.ingest.reading_counts import WITHOUT_DATE, Tally
 from lmcore.data.ingest.split import in_anchor_slice
 from lmcore.data.ingest.staging import Staged, Staging
 from lmcore.data.sources.located import (
@@ -209,6 +209,8 @@ class _Ingest:
             tally.drop("empty", 1, size)
         elif size < data.min_document_bytes:
             tally.drop("shorter_than_min_document_bytes", 1, size)
+        elif data.as_of and record.date is None:  # nobody can say that it is not later
+            tally.drop(WITHOUT_DATE, 1, size, name=name)
         elif data.as_of and record.date and record.date > data.as_of.isoformat():
             tally.drop("later_than_as_of", 1, size)
         elif self._removals.match(identity := document_id(text), text) is not None:

@@ -19,6 +19,8 @@ from lmcore.data.text.cleaning import Cleaned
 from lmcore.data.text.privacy import Masked, SpanHashes
 
 MAX_NAMES = 1000
+#: Why a text was dropped of which `data.as_of` cannot say whether it is too late.
+WITHOUT_DATE = "without_date"
 
 
 class Tally:
@@ -36,6 +38,7 @@ class Tally:
         self._bytes = 0
         self._rules: dict[str, Counter[str]] = {}
         self._dropped: dict[str, Counter[str]] = {}
+        self._dropped_names: dict[str, list[str]] = {}
         self._masked_documents = 0
         self._masked: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
@@ -92,11 +95,14 @@ class Tally:
             self._masked_documents += 1
             self._masked.update(masked.counts)
 
-    def drop(self, reason: str, documents: int, num_bytes: int) -> None:
-        """Usable text was left out by a rule."""
+    def drop(self, reason: str, documents: int, num_bytes: int, *, name: str = "") -> None:
+        """Usable text was left out by a rule; what has a name is listed by it."""
         if documents:
             counter = self._dropped.setdefault(reason, Counter())
             counter.update(documents=documents, bytes=num_bytes)
+            names = self._dropped_names.setdefault(reason, [])
+            if name and len(names) < MAX_NAMES:
+                names.append(name)
 
     def duplicate(self, name: str, num_bytes: int) -> None:
         """A text was there already."""
@@ -132,6 +138,8 @@ class Tally:
             f"{counter['documents']} texts were {reason.replace('_', ' ')}"
             for reason, counter in self._dropped.items()
         ]
+        if self.dropped(WITHOUT_DATE):
+            problems.append(_no_dates(sources))
         reason = "; ".join(problems) or "the sources are empty"
         return f"no document is left of {places}: {reason}. Mend the input or name another source"
 
@@ -150,7 +158,11 @@ class Tally:
                 "documents": self._masked_documents,
                 "replacements": dict(sorted(self._masked.items())),
             },
-            "dropped": {reason: dict(c) for reason, c in sorted(self._dropped.items())},
+            "dropped": {
+                reason: {**counter, **({"names": names} if names else {})}
+                for reason, counter in sorted(self._dropped.items())
+                for names in [self._dropped_names[reason]]
+            },
             "exact_duplicates": {
                 "documents": self._duplicate_counts["documents"],
                 "bytes": self._duplicate_counts["bytes"],
@@ -162,3 +174,10 @@ class Tally:
             },
             "skipped_files": {"count": self._num_skipped, "names": self._skipped},
         }
+
+
+def _no_dates(sources: Sequence[SourceConfig]) -> str:
+    """What to do where `data.as_of` is set and texts have no date."""
+    missing = [f"sources[{i}]" for i, source in enumerate(sources) if source.date_field is None]
+    named = f"; date_field is missing in {', '.join(missing[:3])}" if missing else ""
+    return f"data.as_of sets aside what has no date{named}"

@@ -16,8 +16,9 @@ from dataclasses import replace
 from typing import IO, Literal
 
 from lmcore.data.config import SourceConfig
+from lmcore.data.sources.dates import date_in_name
 from lmcore.data.sources.lines import Line, decode, iter_lines, split_returns
-from lmcore.data.sources.records import FILE_NAME, BadInput, Record, date_in_name
+from lmcore.data.sources.records import FILE_NAME, BadInput, Record
 from lmcore.errors import SourceError
 
 PARAGRAPH_BYTES = 1_000

@@ -6,18 +6,14 @@ input is a value and not an exception, so that one bad line never ends a file.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from pathlib import PurePosixPath
 
 from lmcore.data.config import SourceConfig
+from lmcore.data.sources.dates import is_missing, iso_date
+from lmcore.data.sources.labels import label
 
 FILE_NAME = "filename"  # as a date field of plain text: the date is in the file's name
-_NAME_DATE = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")
-_NAME_YEAR = re.compile(r"(\d{4})(?!\d)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,8 +85,11 @@ def build_record(
             if not all(isinstance(item, str) for item in value):
                 return bad(f"{name!r} is a list of other things than strings")
             value = source.list_join.join(value)
-        if name == source.target_field and isinstance(value, int | float):
-            value = json.dumps(value)
+        if name == source.target_field:
+            try:
+                value = label(value, name=name)
+            except ValueError as error:
+                return bad(str(error))
         if not isinstance(value, str):
             hint = "; set list_join to join it" if isinstance(value, list | tuple) else ""
             return bad(f"{name!r} is {_kind(value)}, not a string{hint}")
@@ -102,39 +101,11 @@ def build_record(
         if source.date_field not in names:
             return bad(f"no key {source.date_field!r}; found {_listed(names)}")
         raw = value_of(source.date_field)
-        if raw is not None and raw != "":
+        if not is_missing(raw):
             day = iso_date(raw)
             if day is None:
                 return bad(f"{source.date_field}={str(raw)[:40]!r} is not an ISO 8601 date")
     return Record(file=file, position=position, text=text, target=target, date=day)
-
-
-def iso_date(value: object) -> str | None:
-    """An ISO 8601 date from a date, a date-time or a year; None if it is none of these.
-
-    A bare year stands for its last day, so that `as_of` never lets later text through.
-    """
-    if isinstance(value, datetime):
-        return value.date().isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    text = str(value).strip()
-    if re.fullmatch(r"\d{4}", text):
-        text += "-12-31"
-    try:
-        return datetime.fromisoformat(text).date().isoformat()
-    except ValueError:
-        return None
-
-
-def date_in_name(name: str) -> str | None:
-    """The date in a file's name: the first YYYY-MM-DD, else a year that the name starts with."""
-    stem = PurePosixPath(name).name
-    full = _NAME_DATE.search(stem)
-    if full and (day := iso_date(full[0])):
-        return day
-    year = _NAME_YEAR.match(stem)
-    return iso_date(year[1]) if year else None
 
 
 def _kind(value: object) -> str:

@@ -161,6 +161,9 @@ def test_rules_drop_by_size_and_date(run_ingest: RunIngest, tmp_path: Path) -> N
     rows += [
         {"text": "tiny", "day": "2000-01-01"},
         {"text": "a year only, of long ago", "day": "2030"},
+        {"text": "a month only, of long ago", "day": "2030-06"},
+        {"text": "nobody knows when this was", "day": ""},
+        {"text": "nor when this was", "day": None},
     ]
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -171,8 +174,20 @@ def test_rules_drop_by_size_and_date(run_ingest: RunIngest, tmp_path: Path) -> N
     assert {k: v["documents"] for k, v in account["dropped"].items()} == {
         "later_than_as_of": 30,
         "shorter_than_min_document_bytes": 1,
+        "without_date": 2,
     }
-    assert max(d.date or "" for d in found.iter_documents()) == "2030-06-01"
+    assert account["dropped"]["without_date"]["names"] == ["a.jsonl:64", "a.jsonl:65"]
+    assert max(d.date or "" for d in found.iter_documents()) == "2030-06-30"
+
+
+def test_a_day_to_read_up_to_needs_to_know_where_dates_are(
+    run_ingest: RunIngest, write_lines: Write
+) -> None:
+    source = write_lines("a.txt", _texts(40))
+    with pytest.raises(SourceError) as caught:
+        run_ingest(source, as_of=date(2030, 6, 30))
+    assert "40 texts were without date" in str(caught.value)
+    assert "date_field is missing in sources[0]" in str(caught.value)
 
 
 def test_masking_is_counted_and_can_be_switched_off(

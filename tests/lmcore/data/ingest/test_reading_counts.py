@@ -153,3 +153,18 @@ def test_why_nothing_is_left_by_hand(tally: Tally) -> None:
         " a.txt:3: invalid UTF-8; 2 texts were later than as of."
         " Mend the input or name another source"
     )
+
+
+def test_texts_without_a_date_are_listed_and_the_missing_key_is_named(tally: Tally) -> None:
+    tally.drop("without_date", 1, 5, name="a.txt:1")
+    tally.drop("without_date", 1, 5, name="a.txt:2")
+    tally.drop("later_than_as_of", 1, 4)
+    assert tally.to_json()["dropped"] == {
+        "later_than_as_of": {"documents": 1, "bytes": 4},
+        "without_date": {"documents": 2, "bytes": 10, "names": ["a.txt:1", "a.txt:2"]},
+    }
+    dated = SourceConfig(path="dated", date_field="day")
+    reason = "1 texts were later than as of; data.as_of sets aside what has no date"
+    assert reason + ". Mend" in tally.nothing_left([dated])
+    message = tally.nothing_left([dated, SourceConfig(path="plain")])
+    assert reason + "; date_field is missing in sources[1]. Mend" in message
