@@ -182,8 +182,9 @@ class Manifest:
     ) -> Self:
         """Hash and fsync every file below `folder`, then write the manifest last."""
         files: dict[str, tuple[int, str]] = {}
+        own = folder / MANIFEST
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.name != MANIFEST:
+            if path.is_file() and path != own:
                 with path.open("rb") as stream:
                     os.fsync(stream.fileno())
                 name = path.relative_to(folder).as_posix()
@@ -196,7 +197,7 @@ class Manifest:
             summary=summary or {},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        atomic_write(folder / MANIFEST, json.dumps(manifest.__dict__, indent=1, sort_keys=True))
+        atomic_write(own, json.dumps(manifest.__dict__, indent=1, sort_keys=True))
         return manifest
 
     def verify(self, folder: Path) -> None:
@@ -205,10 +206,12 @@ class Manifest:
         Raises:
             IntegrityError: Naming the first file that differs.
         """
+        # The folder's own alone: one in a folder below is content like any other.
+        own = folder / MANIFEST
         present = {
             p.relative_to(folder).as_posix()
             for p in folder.rglob("*")
-            if not p.is_dir() and p.name != MANIFEST
+            if not p.is_dir() and p != own
         }
         for name, (size, sha) in self.files.items():
             path = folder / name

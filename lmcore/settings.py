@@ -63,6 +63,6 @@ def _known_keys(root: type[BaseModel], location: Sequence[int | str]) -> list[st
 def _model_of(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if get_origin(annotation) in (list, Union, Annotated, types.UnionType):
+    if get_origin(annotation) in (list, tuple, Union, Annotated, types.UnionType):
         return next((m for a in get_args(annotation) if (m := _model_of(a))), None)
     return None

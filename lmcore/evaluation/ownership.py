@@ -32,6 +32,8 @@ class Ownership:
             removed: `name (id)`.
         num_removed_in_use: How many; the names are at most `MAX_NAMED`.
         broken: What does not fit together, in words.
+        base: Model and version that the weights start from; "" where they start from nothing.
+        base_removed: Documents that this one was trained on and that were removed since.
     """
 
     removals: int = 0
@@ -39,6 +41,8 @@ class Ownership:
     removed_in_use: tuple[str, ...] = ()
     num_removed_in_use: int = 0
     broken: tuple[str, ...] = ()
+    base: str = ""
+    base_removed: int = 0
 
 
 def examine_ownership(
@@ -113,10 +117,10 @@ def _rows(documents: DocumentSet) -> list[str]:
 
 def _chain(documents: DocumentSet, *, tokenizer: Handle | None, shards: Handle | None) -> list[str]:
     problems = []
-    for name, handle in (("tokenizer", tokenizer), ("shards", shards)):
+    for words, handle in (("the tokenizer was", tokenizer), ("the shards were", shards)):
         if handle is None:
             continue
         made_of = Manifest.read(handle.path).inputs.get("documents")
         if made_of != documents.key:
-            problems.append(f"the {name} was not made of these documents")
+            problems.append(f"{words} not made of these documents")
     return problems

@@ -211,3 +211,21 @@ def test_a_manifest_lists_size_and_hash_of_every_file(tmp_path: Path) -> None:
         "a.txt": (3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     }
     assert Manifest.read(tmp_path) == manifest
+
+
+@pytest.mark.parametrize("damage", ["changed", "removed", "added"])
+def test_a_file_of_that_name_in_a_folder_below_is_content(tmp_path: Path, damage: str) -> None:
+    inner = tmp_path / "sub" / "manifest.json"
+    inner.parent.mkdir()
+    inner.write_text("{}")
+    if damage == "added":
+        inner = tmp_path / "other" / "manifest.json"
+    Manifest.write(tmp_path, kind="note", inputs={})
+    assert set(open_verified(tmp_path).files) == {"sub/manifest.json"}
+    if damage == "removed":
+        inner.unlink()
+    else:
+        inner.parent.mkdir(exist_ok=True)
+        inner.write_text("[]")
+    with pytest.raises(IntegrityError, match=str(inner)):
+        open_verified(tmp_path)

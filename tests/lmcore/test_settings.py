@@ -18,6 +18,7 @@ class Outer(Section):
     one: Inner = Inner()
     maybe: Inner | None = None
     many: list[Inner] = Field(default_factory=list)
+    several: tuple[Inner, ...] = ()
     marked: Annotated[Inner, Field(description="with a note")] | None = None
     limit: float = 0.5
 
@@ -41,7 +42,7 @@ def sentence(**values: Any) -> str:
         ({"nane": 1, "name": "a"}, "unknown key 'nane'; did you mean 'name'?"),
         (
             {"name": "a", "zzz": 1},
-            "unknown key 'zzz'; expected one of name, one, maybe, many, marked, limit",
+            "unknown key 'zzz'; expected one of name, one, maybe, many, several, marked, limit",
         ),
         ({"name": "a", "one": {"sice": 1}}, "unknown key 'one.sice'; did you mean 'size'?"),
         ({"name": "a", "maybe": {"sice": 1}}, "unknown key 'maybe.sice'; did you mean 'size'?"),
@@ -49,6 +50,10 @@ def sentence(**values: Any) -> str:
         (
             {"name": "a", "many": [{}, {"q": 1}]},
             "unknown key 'many.1.q'; expected one of size, word",
+        ),
+        (
+            {"name": "a", "several": [{"sice": 1}]},
+            "unknown key 'several.0.sice'; did you mean 'size'?",
         ),
         (
             {"name": "a", "one": {"size": 0}},

@@ -1,8 +1,9 @@
 """Gate `provenance`: may this text be used at all, and is it what it is said to be?
 
 Statistics, all exact and without an interval: bytes of text under a licence or of an origin that
-the policy blocks; removed documents (or near-copies of them) among those used; links of the
-chain from sources to shards that do not fit.  PASS: none of any.
+the policy blocks; removed documents (or near-copies of them) among those used, here or by the
+model that the weights start from; links of the chain from sources to shards that do not fit.
+PASS: none of any.
 
 Which licences are blocked was decided at ingest, by the policy in force then; the summary of the
 document set says it.  That the files of a version are those of the registry is not asked here, as
@@ -60,6 +61,12 @@ def provenance(
             f"{found.num_removed_in_use} documents are used that were removed, or are near-copies"
             f" of removed ones ({names}); train again, ingest keeps them out"
         )
+    if found.base_removed:
+        problems.append(
+            f"the weights start from {found.base}, which was trained on {found.base_removed}"
+            f" documents that were removed since; train a version of that model without them, and"
+            " start from it"
+        )
     if found.broken:
         problems.append(f"{'; '.join(found.broken)}; prepare the data again")
     return GateResult(
@@ -78,6 +85,8 @@ def provenance(
             "removed_documents_kept_out": found.kept_out,
             "removed_documents_in_use": found.num_removed_in_use,
             "removed_documents_named": list(found.removed_in_use),
+            "base": found.base,
+            "base_removed_documents": found.base_removed,
             "broken": list(found.broken),
         },
     )

@@ -125,12 +125,8 @@ def evaluate_task(
             shards=corpus.shards,
             removals=removals,
         )
-        if base is not None and base.removed:
-            problem = (
-                f"{base.designation}, which it starts from, was trained on {base.removed} documents"
-                " that were removed since"
-            )
-            ownership = replace(ownership, broken=(*ownership.broken, problem))
+        if base is not None:
+            ownership = replace(ownership, base=base.designation, base_removed=base.removed)
         verdict = Verdict(
             results=judge(
                 evidence,

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,9 @@ class WordCounts(nn.Module):
         held_weights: The same of the models that were fitted without one part each,
             [K, F, C]; not stored.
         held_offset: Likewise, [K, C].
-        trust: Factor of the scores; fitted on held-out texts, then learnt with the network.
+        trust: Factor of the scores; fitted on held-out texts, then learnt with the network. Below
+            zero, where a step may carry it, it counts as zero: a network that knows the training
+            texts by heart would have the words speak for the wrong class.
     """
 
     keys: Tensor
@@ -95,8 +98,8 @@ class WordCounts(nn.Module):
             held_out: Whether these are texts of the training: each is scored by the model that was
                 fitted without it.
         """
-        scores: Tensor = self.trust * self.scores(tokens, present, held_out=held_out)
-        return scores
+        trust: Tensor = _NotNegative.apply(self.trust)  # type: ignore[no-untyped-call]
+        return trust * self.scores(tokens, present, held_out=held_out)
 
     @torch.no_grad()
     def scores(self, tokens: Tensor, present: Tensor, *, held_out: bool = False) -> Tensor:
@@ -154,6 +157,25 @@ class WordCounts(nn.Module):
         self.held_offset = torch.from_numpy(np.stack([offset for _, offset in held])).float()
         with torch.no_grad():
             self.trust.fill_(trust)
+
+
+class _NotNegative(torch.autograd.Function):
+    """The larger of a value and zero, which is left again where the loss asks for more.
+
+    The derivative of `clamp` is zero below zero, so that a value once there would stay for ever.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        ctx.save_for_backward(value)
+        return value.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (value,) = ctx.saved_tensors
+        (gradient,) = gradients
+        # A step goes against the gradient: a positive one would lead further down.
+        return gradient.masked_fill((value <= 0) & (gradient > 0), 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

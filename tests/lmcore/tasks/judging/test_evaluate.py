@@ -80,8 +80,13 @@ def test_what_a_base_model_should_have_forgotten_blocks_its_offspring(reviewed: 
     )
     gate = next(g for g in report.verdict().results if g.gate == "provenance")
     assert gate.outcome == "FAIL"
-    assert "letters version 3" in gate.reason.lower()
-    assert "trained on 2 documents that were removed since" in gate.reason
+    assert gate.reason.startswith("The weights start from letters version 3, which was trained on")
+    assert "on 2 documents that were removed since; train a version of that model" in gate.reason
+    assert "prepare the data again" not in gate.reason
+    assert (gate.evidence["base"], gate.evidence["base_removed_documents"]) == (
+        "letters version 3",
+        2,
+    )
     assert not report.summary["passed"]
 
 

@@ -9,6 +9,7 @@ import torch
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
+from torch.nn import functional
 
 from lmcore.tasks.learning import word_counts
 from lmcore.tasks.learning.word_counts import WordCounts, _fit, fit_trust
@@ -169,3 +170,24 @@ def test_of_too_many_features_the_most_frequent_are_kept(monkeypatch: pytest.Mon
     found, valid = model.features(*batch([0]))
     assert valid.sum() == 2  # the word, and that it begins the text
     assert torch.isin(found[valid], model.keys).all()
+
+
+@pytest.mark.parametrize("start", [0.3, 0.0, -0.3])
+def test_trust_never_counts_below_zero_and_comes_back(start: float) -> None:
+    texts, labels = random_texts(np.random.default_rng(7), 200)
+    model = counted(texts, labels)
+    given = batch(*texts)
+    with torch.no_grad():
+        model.trust.fill_(start)
+    torch.testing.assert_close(model(*given), max(start, 0.0) * model.scores(*given))
+
+    def slope(wanted: list[int]) -> float:
+        """What one more of trust does to the loss."""
+        model.zero_grad()
+        functional.cross_entropy(model(*given), torch.tensor(wanted)).backward()
+        assert model.trust.grad is not None
+        return float(model.trust.grad)
+
+    right, wrong = slope(labels), slope([1 - label for label in labels])
+    assert right < 0
+    assert wrong > 0 if start > 0 else wrong == 0
