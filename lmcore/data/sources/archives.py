@@ -29,6 +29,8 @@ FREE_BYTES = 64 << 20
 MAX_MEMBERS = 1_000_000
 MAX_HEADER_BYTES = 1 << 20
 _ZSTD_WINDOW_BYTES = 128 << 20
+# Four bytes of Zstandard may stand for 128 KiB, so this many become at most 32 MiB at a time.
+_ZSTD_PIECE_BYTES = 1 << 10
 _BUFFER_BYTES = 1 << 18
 
 Container = Literal["plain", "gzip", "zstd", "zip", "tar"]
@@ -103,6 +105,42 @@ class _Metered(io.RawIOBase):
         return len(data)
 
 
+class _ZstdFrames(io.RawIOBase):
+    """What Zstandard frames hold, one behind the other.
+
+    The library's own reader takes the end of the file for the end of the text, wherever in a frame
+    it comes; a frame that is not whole must not pass for one.
+    """
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+        self._frame: Any = None
+        self._unread = b""
+        self._unpacked = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._unpacked:
+            packed = self._unread or self._raw.read(_ZSTD_PIECE_BYTES)
+            self._unread = b""
+            if not packed:
+                if self._frame is not None:
+                    raise EOFError("ends in the middle of a Zstandard frame")
+                return 0
+            if self._frame is None:
+                self._frame = self._unpacker.decompressobj()
+            self._unpacked = memoryview(self._frame.decompress(packed))
+            if self._frame.eof:
+                self._unread, self._frame = self._frame.unused_data, None
+        size = min(len(buffer), len(self._unpacked))
+        buffer[:size] = self._unpacked[:size]
+        self._unpacked = self._unpacked[size:]
+        return size
+
+
 class _BoundedHeader(tarfile.TarInfo):
     """A tar header whose variable part (PAX record, long name) cannot fill the memory."""
 
@@ -162,8 +200,7 @@ def _unpack(raw: IO[bytes], name: str, stack: ExitStack) -> IO[bytes]:
     if name.endswith((".gz", ".tgz")):
         inner = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=raw)))
     elif name.endswith(".zst"):
-        unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
-        inner = cast(IO[bytes], unpacker.stream_reader(raw, read_across_frames=True))
+        inner = cast(IO[bytes], stack.enter_context(_ZstdFrames(raw)))
     else:
         return raw
     return io.BufferedReader(_Metered(inner, Meter(raw.tell)), _BUFFER_BYTES)

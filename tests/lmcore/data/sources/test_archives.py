@@ -23,6 +23,7 @@ from lmcore.data.sources.archives import (
     MAX_RATIO,
     BombError,
     Meter,
+    _ZstdFrames,
     container,
     content_name,
 )
@@ -250,3 +251,46 @@ def test_a_bomb_stops_at_the_cap_in_bounded_memory(
     assert found.summary["quarantined"] == 1
     (entry,) = found.quarantine()
     assert entry["path"] == path.name
+
+
+def _packed(kind: str, data: bytes) -> bytes:
+    if kind == "gz":
+        return gzip.compress(data)
+    with io.BytesIO() as raw:
+        # In one go the length is in the frame's header; as a stream it is not.
+        with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as stream:
+            stream.write(data)
+        return raw.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["gz", "zst"])
+@pytest.mark.parametrize("missing", [1, 5, 200])
+def test_a_packed_file_that_ends_early_is_damaged(tmp_path: Path, kind: str, missing: int) -> None:
+    text = "".join(f"line {random.Random(i).random()}\n" for i in range(2_000)).encode()
+    for name in (f"a.txt.{kind}", f"a.tar.{kind}"):
+        inner = text
+        if ".tar" in name:
+            inner = _pack(tmp_path / "plain.tar", "tar").read_bytes()
+        packed = _packed(kind, inner)
+        (tmp_path / name).write_bytes(packed)
+        assert not [item for item in read(tmp_path / name) if isinstance(item, BadInput)], name
+        (tmp_path / name).write_bytes(packed[: max(1, len(packed) - missing)])
+        bad = [item for item in read(tmp_path / name) if isinstance(item, BadInput)]
+        assert bad, (name, missing)
+        assert bad[0].reason.startswith("damaged: "), bad
+
+
+@given(st.lists(st.binary(max_size=5_000), max_size=5), st.integers(0, 2**32))
+def test_zstandard_frames_are_read_whole_or_not_at_all(pieces: list[bytes], seed: int) -> None:
+    packer = zstandard.ZstdCompressor()
+    frames = [packer.compress(piece) for piece in pieces]
+    packed = b"".join(frames)
+    assert _ZstdFrames(io.BytesIO(packed)).read() == b"".join(pieces)
+    cut = seed % (len(packed) + 1)
+    ends = {sum(map(len, frames[:i])) for i in range(len(frames) + 1)}
+    stream = _ZstdFrames(io.BytesIO(packed[:cut]))
+    if cut in ends:
+        assert b"".join(pieces).startswith(stream.read())
+    else:
+        with pytest.raises(EOFError, match="in the middle of a Zstandard frame"):
+            stream.read()
