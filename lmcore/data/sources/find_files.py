@@ -10,10 +10,10 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from lmcore.data.config import SourceConfig
+from lmcore.data.sources.walk import walk
 from lmcore.errors import SourceError
 
 # Files that speak about a data set are not part of its text, unless `files` asks for them.
@@ -30,7 +30,7 @@ def find_files(
         SourceError: If a path or package does not exist, or holds no file.
     """
     if source.dataset is not None:
-        return list(_walk(Path(source.dataset))), [], []
+        return walk(Path(source.dataset)).files, [], []
     if source.package is not None:
         return _package_files(source, key=key), [], []
     assert source.path is not None
@@ -52,7 +52,8 @@ def _path_files(
 ) -> tuple[list[tuple[str, Path]], list[str]]:
     path = Path(text)
     if path.is_dir():
-        found = list(_walk(path))
+        walked = walk(path)
+        found, again = walked.files, [printable(f"{name}/") for name in walked.again]
         if pattern is not None:
             chosen = [(name, file) for name, file in found if matches(name, pattern)]
             if not chosen:
@@ -60,18 +61,16 @@ def _path_files(
                     f"{key}: no file in {path} matches files: {pattern!r} ({len(found)} files"
                     " there); change the pattern"
                 )
-            return chosen, []
+            return chosen, again
         chosen = [(name, file) for name, file in found if not about_the_data(name)]
         if not chosen:
             raise SourceError(f"{key}: the folder {path} holds no file to read; add text to it")
         kept = {name for name, _ in chosen}
-        return chosen, [printable(name) for name, _ in found if name not in kept]
+        return chosen, [printable(name) for name, _ in found if name not in kept] + again
     if os.path.lexists(path):
         return [(path.name, path)], []
     if glob.has_magic(text):
-        # `Path.glob` takes no absolute pattern.
-        places = sorted(map(Path, glob.glob(text, recursive=True)))  # noqa: PTH207
-        files = [place for place in places if not place.is_dir()]
+        files = sorted(_glob(text))
         if not files:
             raise SourceError(
                 f"{key}: no file matches {text}; change the pattern (paths are relative to the"
@@ -85,14 +84,21 @@ def _path_files(
     )
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    found = []
-    for place, folders, files in os.walk(folder, followlinks=False):
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        for name in files:
-            path = Path(place, name)
-            found.append((path.relative_to(folder).as_posix(), path))
-    yield from sorted(found)
+def _glob(text: str) -> list[Path]:
+    """The files that a pattern means; `**` crosses links to folders as a folder's own walk does."""
+    parts = Path(text).parts
+    if "**" not in parts:
+        # `Path.glob` takes no absolute pattern.
+        return [place for place in map(Path, glob.glob(text)) if not place.is_dir()]  # noqa: PTH207
+    start = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    pattern = "/".join(parts[start:]) + ("/*" if parts[-1] == "**" else "")
+    asked = any(part.startswith(".") for part in parts[start:])
+    return [
+        path
+        for name, path in walk(Path(*parts[:start])).files
+        if matches(name, pattern, whole=True)
+        and (asked or not any(part.startswith(".") for part in PurePosixPath(name).parts))
+    ]
 
 
 def _package_files(source: SourceConfig, *, key: str) -> list[tuple[str, Path]]:
@@ -137,7 +143,7 @@ def _module_files(name: str) -> dict[str, Path]:
     return {
         f"{Path(folder).name}/{inner}": path
         for folder in folders or ()
-        for inner, path in _walk(Path(folder))
+        for inner, path in walk(Path(folder)).files
     }
 
 
@@ -147,10 +153,15 @@ def about_the_data(name: str) -> bool:
     return any(part.startswith(".") for part in path.parts) or bool(_ABOUT.match(path.name))
 
 
-def matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str, *, whole: bool = False) -> bool:
     """Whether a relative path, or the end of it from some folder on, matches a glob.
 
     `*` and `?` stay inside one folder name, `**/` crosses any number of them.
+
+    Args:
+        name: The path.
+        pattern: The glob.
+        whole: Whether all of the path has to match.
     """
     regex = ""
     for piece in re.split(r"(\*\*/|\*|\?|\[!?[^\]/]+\])", pattern.removeprefix("./")):
@@ -164,7 +175,8 @@ def matches(name: str, pattern: str) -> bool:
             regex += f"[{'^' if negated else ''}{inner.removeprefix('^')}]"
         else:
             regex += re.escape(piece)
-    return re.search(f"(?:^|/){regex}\\Z", name, re.DOTALL) is not None
+    start = "^" if whole else "(?:^|/)"
+    return re.search(f"{start}{regex}\\Z", name, re.DOTALL) is not None
 
 
 def printable(name: str) -> str:

@@ -18,6 +18,8 @@ from lmcore.artifacts import digest, sha256_file
 from lmcore.data.config import SourceConfig
 from lmcore.data.sources.find_files import find_files, printable
 
+_NO_FILE = "not a regular file"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
@@ -159,9 +161,8 @@ def _hashed(name: str, path: Path) -> SourceFile:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             # Opening a pipe would wait for ever, reading a device might never end.
-            return SourceFile(
-                name=name, path=path, num_bytes=0, sha256="", problem="not a regular file"
-            )
+            what = "a folder that cannot be listed" if stat.S_ISDIR(status.st_mode) else _NO_FILE
+            return SourceFile(name=name, path=path, num_bytes=0, sha256="", problem=what)
         return SourceFile(name=name, path=path, num_bytes=status.st_size, sha256=sha256_file(path))
     except OSError as error:
         problem = f"unreadable: {error.strerror or error}"

@@ -11,11 +11,12 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lmcore.data.sources.archives import container, content_name
 from lmcore.data.sources.find_files import about_the_data
 from lmcore.data.sources.readers import FORMATS
+from lmcore.data.sources.walk import walk
 from lmcore.errors import SourceError
 
 _TEXT_ENDINGS = (".txt", ".text", ".md", ".rst")
@@ -110,9 +111,8 @@ def survey(place: Path) -> Survey:
 
 def _walk(folder: Path) -> Iterator[Path]:
     count = 0
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or not path.is_file():
+    for name, path in walk(folder).files:
+        if any(part.startswith(".") for part in PurePosixPath(name).parts) or not path.is_file():
             continue
         count += 1
         if count > _MAX_FILES:

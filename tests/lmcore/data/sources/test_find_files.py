@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from lmcore.data.sources.find_files import matches, printable
+from lmcore.data.config import SourceConfig
+from lmcore.data.sources.find_files import find_files, matches, printable
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,45 @@ def test_globs_match_the_end_of_a_path(name: str, pattern: str, expected: bool) 
 def test_names_are_printable_text() -> None:
     assert printable("a\udcffb\n\x1b.txt") == "a\\udcffb\\n\\x1b.txt"
     assert printable("日本語.txt") == "日本語.txt"
+
+
+def found(path: str) -> tuple[list[str], list[str]]:
+    files, _, skipped = find_files(SourceConfig(path=path), key="sources[0]")
+    return [name for name, _ in files], skipped
+
+
+@pytest.fixture
+def tangled(tmp_path: Path) -> Path:
+    """Two texts, and links that lead back to where they stand."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "sub/b.txt").write_text("b")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden/c.txt").write_text("c")
+    for place in (tmp_path, tmp_path / "sub"):
+        (place / "one").symlink_to(".")
+        (place / "two").symlink_to(tmp_path)
+    return tmp_path
+
+
+def test_linked_folders_are_read_once_and_named(tangled: Path) -> None:
+    names, skipped = found(str(tangled))
+    assert names == ["a.txt", "sub/b.txt"]
+    assert skipped == [".hidden/c.txt", "one/", "sub/one/", "sub/two/", "two/"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("**/*.txt", ["a.txt", "sub/b.txt"]),
+        ("**", ["a.txt", "sub/b.txt"]),
+        ("*/**/*.txt", ["b.txt"]),
+        ("**/b.*", ["b.txt"]),
+        (".*/**/*.txt", ["c.txt"]),
+        ("*.txt", ["a.txt"]),
+    ],
+)
+def test_a_pattern_over_links_that_lead_back_ends(
+    tangled: Path, pattern: str, expected: list[str]
+) -> None:
+    assert found(f"{tangled}/{pattern}") == (expected, [])
