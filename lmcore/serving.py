@@ -169,7 +169,8 @@ def read_prompts(model_input: Any, *, column: str = "prompt") -> list[str]:
     """The prompts of a request.
 
     Args:
-        model_input: A table, one text, or a list of texts or records.
+        model_input: A table, one text, or a list of texts or records. One cell of a table of one
+            row may be a list of texts.
         column: Where the texts of a table are.
 
     Raises:
@@ -182,6 +183,9 @@ def read_prompts(model_input: Any, *, column: str = "prompt") -> list[str]:
                 f" expected a column {column!r}"
             )
         values: Iterable[Any] = model_input[column].tolist()
+        # MLflow makes one row of a dict of lists of texts; the cell is the list that was meant.
+        if len(model_input) == 1 and isinstance(model_input[column].iloc[0], list):
+            (values,) = values
     elif isinstance(model_input, str):
         values = [model_input]
     elif isinstance(model_input, list | tuple):

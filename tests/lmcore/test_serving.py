@@ -109,6 +109,9 @@ def test_the_smoke_test_notices_a_model_that_cannot_answer(
         (pd.DataFrame({"prompt": [math.nan]}), "prompt 0 is a float"),
         ([{"prompt": "a", "more": 1}], "prompt 0 is a dict"),
         (["\udc80"], "prompt 0 is not valid Unicode"),
+        (pd.DataFrame([{"prompt": ["a"]}, {"prompt": ["b"]}]), "prompt 0 is a list"),
+        (pd.DataFrame([{"prompt": ["a", ["b"]]}]), "prompt 1 is a list"),
+        (pd.DataFrame([{"prompt": ["a"] * (MAX_PROMPTS + 1)}]), "65 prompts; at most 64"),
         (["é" * (MAX_PROMPT_BYTES // 2 + 1)], "at most 65536"),
         (["a"] * (MAX_PROMPTS + 1), "65 prompts; at most 64"),
     ],
@@ -120,7 +123,8 @@ def test_input_that_is_refused(value: object, complaint: str) -> None:
 
 def test_prompts_are_read_from_every_shape_that_mlflow_gives() -> None:
     table = pd.DataFrame({"prompt": ["a", "b"]})
-    for value in (table, ["a", "b"], ("a", "b"), [{"prompt": "a"}, {"prompt": "b"}]):
+    one_row = pd.DataFrame([{"prompt": ["a", "b"]}])
+    for value in (table, one_row, ["a", "b"], ("a", "b"), [{"prompt": "a"}, {"prompt": "b"}]):
         assert read_prompts(value) == ["a", "b"]
     assert read_prompts("a") == ["a"]
 

@@ -105,6 +105,11 @@ def test_mlflow_loads_the_champion_and_refuses_tampered_weights(
     assert all(isinstance(text, str) for text in answer["text"])
     again = model.predict([{"prompt": "Fellow "}, {"prompt": ""}], params={"max_tokens": 4})
     assert answer.equals(again)
+    # MLflow makes one row of a dict of lists, whose cell is the list.
+    for several in ({"prompt": ["Fellow ", ""]}, {"prompt": ("Fellow ", "")}):
+        assert model.predict(several, params={"max_tokens": 4}).equals(answer)
+    assert len(model.predict({"prompt": "Fellow "}, params={"max_tokens": 4})) == 1
+    assert len(model.predict({"prompt": []})) == 0
     (weights,) = (path for path in stored(home) if path.name == "model.safetensors")
     flip(weights)
     with pytest.raises(IntegrityError, match=r"model\.safetensors"):
