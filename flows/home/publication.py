@@ -19,7 +19,9 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+from flows.home.folders import Home
 from lmcore.artifacts import atomic_write
 from lmcore.errors import LmcoreError, UserError
 
@@ -123,6 +125,20 @@ def adopt(environ: MutableMapping[str, str], root: Path) -> None:
                 del environ[name]
             own = {k: v for k, v in found.settings().items() if k.startswith(prefix)}
             environ.update(own)
+
+
+def lasting_tracking_uri(home: Home) -> str:
+    """MLflow's address to be written down: without a login, and good when `up` has ended.
+
+    The servers of `up` show the home's own database, whose address does not change with them.
+    """
+    found = None if home.embedded else published(home.root)
+    if found is not None and found.mlflow_url == home.tracking_uri:
+        return f"sqlite:///{home.mlflow_database}"
+    parts = urlsplit(home.tracking_uri)
+    if "@" not in parts.netloc:
+        return home.tracking_uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from flows.home.publication import lasting_tracking_uri
 from flows.registry.models import Registry
 from flows.registry.registration import Registration
 from flows.registry.tracking import TrackedRun
@@ -140,6 +141,7 @@ class Candidate:
                 "python": platform.python_version(),
                 **library_versions(),
             },
+            tracking_uri=lasting_tracking_uri(self.run.home),
         )
 
 

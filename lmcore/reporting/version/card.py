@@ -26,6 +26,8 @@ _PIPELINES = {
     "translation": "translation",
     "summarization": "summarization",
 }
+_EMBEDDED_STORE = "sqlite:///.lmcore/mlflow/mlflow.db"
+_ADDRESS_CHARACTERS = 1000
 # SPDX identifiers that the hub knows, where its name is not just the lower-case one.
 _HUB_NAMES = {"odc-by-1.0": "odc-by", "odbl-1.0": "odbl", "pddl-1.0": "pddl"}
 _HUB_LICENSES = {
@@ -154,10 +156,13 @@ def _use(data: ReportData) -> list[Markup]:
     model = one_line(data.model)
     address = f"{model}/{data.version}" if data.version else f"{model}@champion"
     command = "generate --prompt" if data.answer == "continuation" else "predict"
+    store = one_line(data.tracking_uri, _ADDRESS_CHARACTERS) or _EMBEDDED_STORE
+    column = "prompt" if data.answer == "continuation" else "text"
     python = (
-        "import mlflow\n\n"
+        "import os\n\nimport mlflow\n\n"
+        f"mlflow.set_tracking_uri(os.environ.get('MLFLOW_TRACKING_URI', {store!r}))\n"
         f"model = mlflow.pyfunc.load_model({f'models:/{address}'!r})\n"
-        "print(model.metadata.signature)  # what predict() takes and returns"
+        f"print(model.predict({{{column!r}: ['Some text']}}))"
     )
     version = data.version or "champion"
     shell = f"lmcore {command} 'Some text' --model {shlex.quote(model)} --version {version}"

@@ -13,6 +13,7 @@ from flows.home.publication import (
     Publication,
     adopt,
     exclusive_use,
+    lasting_tracking_uri,
     publication_file,
     publish,
     published,
@@ -29,6 +30,31 @@ SERVERS = Publication(
     user="lmcore",
     password="secret",
 )
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("http://ada:secret@mlflow:5000/x", "http://mlflow:5000/x"),
+        ("postgresql://ada:p@ss@db/mlflow", "postgresql://db/mlflow"),
+        ("https://mlflow.example", "https://mlflow.example"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_an_address_is_written_down_without_its_login(home: Home, given: str, written: str) -> None:
+    assert lasting_tracking_uri(replace(home, tracking_uri=given)) == written
+
+
+def test_of_the_servers_of_up_the_database_is_written_down(home: Home) -> None:
+    own = f"sqlite:///{home.mlflow_database}"
+    assert lasting_tracking_uri(home) == own
+    served = replace(home, tracking_uri=SERVERS.mlflow_url)
+    assert lasting_tracking_uri(served) == SERVERS.mlflow_url
+    with exclusive_use(home.root):
+        publish(home.root, SERVERS)
+        assert lasting_tracking_uri(served) == own
+        other = replace(home, tracking_uri="http://127.0.0.1:5999")
+        assert lasting_tracking_uri(other) == "http://127.0.0.1:5999"
 
 
 def test_a_published_server_is_used_while_its_process_lives(home: Home) -> None:

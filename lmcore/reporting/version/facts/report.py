@@ -128,6 +128,7 @@ class ReportData(Fact):
         plan: What training resolved, as names and texts.
         planned_steps: Of training; None: not known.
         environment: The machine and the libraries, as names and texts.
+        tracking_uri: Where MLflow keeps it; empty: in a home in the working directory.
     """
 
     model: Text
@@ -155,6 +156,7 @@ class ReportData(Fact):
     plan: Pairs = ()
     planned_steps: Number = Field(None, validation_alias=AliasPath("plan", "steps"))
     environment: Pairs = ()
+    tracking_uri: Text = ""
 
     @field_validator("metrics")
     @classmethod

@@ -75,9 +75,19 @@ def test_the_card_has_its_sections(report_data):
         "lmcore generate --prompt 'Some text' --model annual-messages --version 3\n"
     )
     assert "load_model('models:/annual-messages/3')" in fences[3]
+    assert "'sqlite:///.lmcore/mlflow/mlflow.db'))\n" in fences[3]
+    assert "predict({'prompt': ['Some text']})" in fences[3]
     assert "| Memorisation |" in text
     assert "| Private data | Masking finds" in text
     assert "not checked for this version" in text
+
+
+def test_the_snippet_names_the_store_and_the_column(report_of):
+    address = "sqlite:////srv/a 'b'/mlflow.db"
+    snippet = parsed(render_card(report_of(tracking_uri=address, task="sentiment")))[2][3]
+    assert f"os.environ.get('MLFLOW_TRACKING_URI', {address!r}))" in snippet
+    assert "predict({'text': ['Some text']})" in snippet
+    compile(snippet, "card", "exec")
 
 
 def test_hostile_text_breaks_no_card(report_of, hostile_data):
