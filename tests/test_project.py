@@ -73,6 +73,7 @@ ABOUT_SEVERAL = {
     "tests/lmcore/evaluation/gates/test_any_metric.py": "what every gate promises of any metric",
     "tests/lmcore/reporting/dashboard/test_browser.py": "the page in a browser",
     "tests/lmcore/reporting/version/test_browser.py": "the page in a browser",
+    "tests/lmcore/tasks/judging/test_any_language.py": "gates of writers in eight languages",
     "tests/lmcore/training/test_gpu.py": "training on a GPU",
     "tests/lmcore/training/test_kill.py": "kill -9 in a training",
     "tests/test_compose.py": "docker-compose.yml",

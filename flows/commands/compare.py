@@ -98,14 +98,12 @@ def _by_quality(versions: Sequence[Version], folders: Sequence[VersionFolder]) -
 
     from lmcore.evaluation.statistics.intervals import ratio_interval
 
-    left, right = (
-        {
-            row["id"]: row
-            for row in pq.read_table(folder.evaluation / "predictions.parquet").to_pylist()
-        }
-        for folder in folders
-    )
+    tables = [pq.read_table(folder.evaluation / "predictions.parquet") for folder in folders]
+    left, right = ({row["id"]: row for row in table.to_pylist()} for table in tables)
     shared = _shared(versions, left, right)
+    ways = [(table.schema.metadata or {}).get(b"quality", b"").decode() for table in tables]
+    outputs = [side[i].get("output") or "" for side in (left, right) for i in shared]
+    _measured_in_one_way(versions, ways, outputs)
     cluster = np.array([left[i]["cluster"] for i in shared], dtype=object)
     first, second = (np.array([side[i]["quality"] for i in shared]) for side in (left, right))
     ones = np.ones(len(shared))
@@ -113,6 +111,32 @@ def _by_quality(versions: Sequence[Version], folders: Sequence[VersionFolder]) -
         documents=len(shared),
         sides=(ratio_interval(first, ones, cluster), ratio_interval(second, ones, cluster)),
         difference=ratio_interval(first - second, ones, cluster),
+    )
+
+
+def _measured_in_one_way(
+    versions: Sequence[Version], ways: Sequence[str], outputs: Sequence[str]
+) -> None:
+    """Two stored figures are the same measure, or they are not compared.
+
+    Versions of the last release do not say how they were measured: their chrF is that of today, and
+    so is their ROUGE of text in ASCII.
+
+    Raises:
+        UserError: If they are not.
+    """
+    if ways[0] == ways[1]:
+        return
+    if not all(ways) and (versions[0].task != "summarization" or all(map(str.isascii, outputs))):
+        return
+    first, second = (
+        f"version {version.number} by {way or 'ROUGE of ASCII letters'}"
+        for version, way in zip(versions, ways, strict=True)
+    )
+    raise UserError(
+        f"{versions[0].model}: {first} and {second} were measured in two ways, so their stored"
+        " figures cannot be compared; run the pipeline with --force, which measures champion and"
+        " new version in one way"
     )
 
 

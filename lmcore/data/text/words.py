@@ -63,6 +63,7 @@ _ONE_LONE = regex.compile(_LONE, _VERSION)
 _MARK = regex.compile(r"[\p{M}\p{Cf}]", _VERSION)
 _UNSEEN = regex.compile(rf"[\p{{Cf}}--[{_JOINERS}\u200b]]+", _VERSION)
 
+_FOLLOWS = regex.compile(r"[\p{Terminal_Punctuation}--\p{ASCII}]", _VERSION)
 # Words that are looked at to tell which kind of script a text has.
 _SAMPLE = 1_000
 
@@ -121,11 +122,16 @@ def mostly_unspaced(pieces: Sequence[str]) -> bool:
 
 
 def join(pieces: Iterable[str]) -> str:
-    """Words put together again: a blank between them, but none inside scripts that have none."""
+    """Words and signs put together again, as metrics count them.
+
+    There is no blank inside scripts that have none, nor before a full stop or comma that is not
+    ASCII: metrics cut those of ASCII from a word by themselves, and do not know the others.
+    """
     text, before = "", False
     for piece in pieces:
         lone = is_unspaced(piece)
-        text += piece if not text or (lone and before) else f" {piece}"
+        close = (lone and before) or _FOLLOWS.fullmatch(piece) is not None
+        text += piece if close or not text else f" {piece}"
         before = lone
     return text
 

@@ -131,11 +131,17 @@ class Measured:
         """`other`'s documents in the order of these.
 
         Raises:
-            AlignmentError: If the two were not measured on the same documents by one metric.
+            AlignmentError: If the two were not measured on the same documents by one metric,
+                computed in one way.
         """
         if other.metric != self.metric:
             raise AlignmentError(
                 f"one model was measured in {self.metric.name}, the other in {other.metric.name}"
+            )
+        if other.signature != self.signature:
+            raise AlignmentError(
+                f"{self.metric.name} of one model is {self.signature or 'unsigned'}, of the other"
+                f" {other.signature or 'unsigned'}; measure both in one way"
             )
         found = other.select(rows_of(self.id, other.id))
         sizes = [side.sample.weights for side in (self, found)]

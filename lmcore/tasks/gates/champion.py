@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from lmcore.data.documents import Document
 from lmcore.data.tokens.tokenizer import load_tokenizer
 from lmcore.errors import UserError
+from lmcore.evaluation.config import BleuTokenizer
 from lmcore.evaluation.gates.champion import Incumbent, measure_incumbent
 from lmcore.evaluation.inputs import ChampionInput
 from lmcore.evaluation.statistics.measured import Measured
@@ -49,14 +50,27 @@ def accuracy_of(other: Predictor, documents: Sequence[Document], labels: Labels)
     return accuracy(documents, found, labels.index(d.target for d in documents))
 
 
-def metric_of(other: Predictor, documents: Sequence[Document], name: str) -> Measured:
+def metric_of(
+    other: Predictor,
+    documents: Sequence[Document],
+    name: str,
+    *,
+    tokenizer: BleuTokenizer = "auto",
+) -> Measured:
     """What another writer's texts are worth in one metric.
+
+    Args:
+        other: It.
+        documents: Judged ones.
+        name: Of the metric.
+        tokenizer: Of BLEU, as for the candidate.
 
     Raises:
         UserError: If it writes for another task.
     """
     outputs = [p.output for p in other.predict([d.text for d in documents])]
-    found = {m.metric.name: m for m in of_written(other.record.task, documents, outputs)}
+    measured = of_written(other.record.task, documents, outputs, tokenizer=tokenizer)
+    found = {m.metric.name: m for m in measured}
     if name not in found:
         raise UserError(f"it is a model for {other.record.task}")
     return found[name]

@@ -239,11 +239,15 @@ def judge(
 
 
 def _write_predictions(evidence: TaskEvidence, path: Path) -> None:
-    """Answers without texts and targets: a version does not publish its data."""
+    """Answers without texts and targets: a version does not publish its data.
+
+    The file says how its column `quality` was computed, as two versions are compared by it.
+    """
     columns = {
         "id": [d.id for d in evidence.documents],
         "cluster": [d.cluster for d in evidence.documents],
         "output": list(evidence.outputs),
         "quality": [float(value) for value in evidence.each],
     }
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    table = pa.table(columns).replace_schema_metadata({"quality": evidence.way})
+    pq.write_table(table, path, compression="zstd")

@@ -63,6 +63,12 @@ class TaskEvidence:
         """How corpus metrics were computed, by name."""
         return {m.metric.name: m.signature for m in self.measured.values() if m.signature}
 
+    @property
+    def way(self) -> str:
+        """How `each` was computed; empty where there is one way only."""
+        # Of translations it is chrF.
+        return self.signatures.get("chrf", self.deciding.signature)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:

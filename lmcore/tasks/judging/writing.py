@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,17 @@ def write_texts(judging: Judging) -> TaskEvidence:
     predictor = judging.candidate()
     task = predictor.record.task
     outputs = [p.output for p in predictor.predict(judging.texts)]
-    measured = {m.metric.name: m for m in metrics.of_written(task, judged, outputs)}
+    measure = partial(metrics.of_written, tokenizer=judging.gates.tasks.bleu_tokenizer)
+    measured = {m.metric.name: m for m in measure(task, judged, outputs)}
     beside = written_baselines(task, judging.corpus.documents, judged)
     for prefix, writer in beside.items():
-        for found in metrics.of_written(task, judged, writer.outputs):
+        for found in measure(task, judged, writer.outputs):
             measured[f"{prefix}_{found.metric.name}"] = found
     name = TASKS[task].deciding.name
     deciding = measured[name]
-    incumbent, unaided = judging.beside(lambda other: metric_of(other, judged, name))
+    incumbent, unaided = judging.beside(
+        lambda other: metric_of(other, judged, name, tokenizer=judging.gates.tasks.bleu_tokenizer)
+    )
     measured |= judging.champion_metric(incumbent)
     fit = fit_of_writer(
         predictor,

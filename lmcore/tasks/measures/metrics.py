@@ -2,7 +2,8 @@
 
 In: documents, answers and references.  Out: `Measured` values, which the gates compare.  Accuracy
 and ROUGE are means; macro F1, BLEU and chrF are functions of sums.  BLEU and chrF are those of
-sacrebleu, whose signature says how they were computed; ROUGE is that of rouge-score.
+sacrebleu, ROUGE is that of rouge-score; a signature says how each was computed, first of all in
+which tokens (`lmcore.tasks.measures.tokens`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import numpy.typing as npt
 
 from lmcore.data.documents import Document
 from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.config import BleuTokenizer
 from lmcore.evaluation.statistics.intervals import FloatArray, Interval, Sample
 from lmcore.evaluation.statistics.measured import Measured
 from lmcore.evaluation.statistics.metric import Metric
+from lmcore.tasks.measures.tokens import ROUGE_SIGNATURE, RougeWords, bleu_tokenizer
 from lmcore.tasks.task import TASKS, TaskName
 
 ACCURACY, BLEU, ROUGE_L = (
@@ -98,22 +101,42 @@ def macro_f1(
 
 
 def of_written(
-    task: TaskName, documents: Sequence[Document], outputs: Sequence[str]
+    task: TaskName,
+    documents: Sequence[Document],
+    outputs: Sequence[str],
+    *,
+    tokenizer: BleuTokenizer = "auto",
 ) -> list[Measured]:
-    """All metrics of texts that were written for a task; the references are the targets."""
+    """All metrics of texts that were written for a task; the references are the targets.
+
+    Args:
+        task: Which one.
+        documents: What was answered.
+        outputs: The answers.
+        tokenizer: Of BLEU; auto: by the language of the references.
+    """
     references = [(document.target or "").strip() for document in documents]
     if TASKS[task].deciding == BLEU:
-        return [bleu(documents, outputs, references), chrf(documents, outputs, references)]
+        return [
+            bleu(documents, outputs, references, tokenizer=tokenizer),
+            chrf(documents, outputs, references),
+        ]
     return rouge(documents, outputs, references)
 
 
 def bleu(
-    documents: Sequence[Document], outputs: Sequence[str], references: Sequence[str]
+    documents: Sequence[Document],
+    outputs: Sequence[str],
+    references: Sequence[str],
+    *,
+    tokenizer: BleuTokenizer = "auto",
 ) -> Measured:
     """Corpus BLEU of sacrebleu, 0 to 100."""
     from sacrebleu.metrics import bleu as library
 
-    return _corpus(BLEU, library.BLEU(force=True), documents, outputs, references)
+    name = bleu_tokenizer(references) if tokenizer == "auto" else tokenizer
+    scorer = library.BLEU(force=True, tokenize=name)
+    return _corpus(BLEU, scorer, documents, outputs, references)
 
 
 def chrf(
@@ -152,13 +175,16 @@ def _corpus(
 def rouge(
     documents: Sequence[Document], outputs: Sequence[str], references: Sequence[str]
 ) -> list[Measured]:
-    """ROUGE-1, ROUGE-2 and ROUGE-L of rouge-score (F measure, Porter stems), mean by document."""
+    """ROUGE-1, ROUGE-2 and ROUGE-L of rouge-score (F measure), mean by document."""
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer(list(ROUGE), use_stemmer=True)
+    scorer = RougeScorer(list(ROUGE), tokenizer=RougeWords())
     found = [scorer.score(r, o) for o, r in zip(outputs, references, strict=True)]
     return [
-        mean_of(metric, documents, [one[name].fmeasure for one in found])
+        replace(
+            mean_of(metric, documents, [one[name].fmeasure for one in found]),
+            signature=ROUGE_SIGNATURE,
+        )
         for name, metric in ROUGE.items()
     ]
 

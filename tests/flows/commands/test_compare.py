@@ -16,6 +16,7 @@ from flows.commands.compare import compare
 from flows.commands.shared import models
 from flows.home import environment
 from flows.home.environment import make_home
+from lmcore.errors import UserError
 from lmcore.evaluation.scores.table import ScoreTable
 
 Documents = Sequence[tuple[str, float]]
@@ -47,9 +48,12 @@ def write_scores(folder: Path, documents: Documents) -> None:
     table.to_parquet(folder / "scores-validation.parquet")
 
 
-def write_predictions(folder: Path, documents: Documents) -> None:
-    rows = [{"id": i, "cluster": i, "quality": quality} for i, quality in documents]
-    pq.write_table(pa.Table.from_pylist(rows), folder / "predictions.parquet")
+def write_predictions(
+    folder: Path, documents: Documents, *, way: str = "", output: str = "it is"
+) -> None:
+    rows = [{"id": i, "cluster": i, "quality": q, "output": output} for i, q in documents]
+    table = pa.Table.from_pylist(rows).replace_schema_metadata({"quality": way} if way else None)
+    pq.write_table(table, folder / "predictions.parquet")
 
 
 @pytest.fixture
@@ -91,3 +95,31 @@ def test_what_is_not_certain_is_said_so(ask: Any) -> None:
 def test_versions_that_share_no_documents_cannot_be_compared(ask: Any) -> None:
     done = ask("language_modelling", SOME, [("d1", 1.0), ("other", 1.0)])
     assert "held out 1 documents in common; at least 2" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("task", "way", "output", "compared"),
+    [
+        ("summarization", "tok:unicode-words", "it is", True),
+        ("summarization", "tok:unicode-words", "это", False),
+        ("translation", "chrF", "это", True),
+    ],
+)
+def test_figures_of_the_last_release_are_compared_where_they_mean_the_same(
+    ask: Any, tmp_path: Path, task: str, way: str, output: str, compared: bool
+) -> None:
+    assert ask(task, SOME, SOME).exit_code == 0
+    write_predictions(tmp_path / "2", SOME, way=way, output=output)
+    answer = CliRunner().invoke(compare, ["1", "2"])
+    assert (answer.exit_code == 0) is compared
+    if not compared:
+        assert "version 1 by ROUGE of ASCII letters and version 2 by tok" in str(answer.exception)
+
+
+def test_figures_that_were_measured_in_two_ways_are_not_compared(ask: Any, tmp_path: Path) -> None:
+    ask("translation", SOME, SOME)
+    for number in (1, 2):
+        write_predictions(tmp_path / str(number), SOME, way=f"way {number}")
+    answer = CliRunner().invoke(compare, ["1", "2"])
+    assert isinstance(answer.exception, UserError)
+    assert "version 1 by way 1 and version 2 by way 2" in str(answer.exception)

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from declaration import ARTICLE_1
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sklearn.metrics import f1_score
 
 from lmcore.data.documents import Document
+from lmcore.evaluation.statistics.measured import AlignmentError
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.measures import metrics
 
@@ -86,3 +88,29 @@ def test_rouge_by_hand() -> None:
     assert two.value == pytest.approx(1 / 3)
     assert longest.value == pytest.approx(3 / 4)
     assert [m.metric.title for m in (one, two, longest)] == ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
+
+
+@pytest.mark.parametrize("language", sorted(ARTICLE_1))
+def test_a_text_has_the_best_score_with_itself_and_half_of_it_less(language: str) -> None:
+    text = ARTICLE_1[language]
+    targets, halves = [text, text[: len(text) // 2]], [text[: len(text) // 2]] * 2
+    judged = documents(2, targets)
+    for task, best in (("translation", 100), ("summarization", 1)):
+        for same, half in zip(
+            metrics.of_written(task, judged, targets),
+            metrics.of_written(task, judged, halves),
+            strict=True,
+        ):
+            assert same.value == pytest.approx(best)
+            assert 0.2 * best < half.value < 0.95 * best
+            assert same.signature == half.signature != ""
+
+
+def test_a_tokenizer_can_be_asked_for_and_two_are_not_compared() -> None:
+    judged, texts = documents(2, [ARTICLE_1["zh"]] * 2), [ARTICLE_1["zh"], "人人"]
+    auto = metrics.of_written("translation", judged, texts)[0]
+    other = metrics.of_written("translation", judged, texts, tokenizer="char")[0]
+    assert "tok:zh" in auto.signature
+    assert "tok:char" in other.signature
+    with pytest.raises(AlignmentError, match=r"tok:zh.*tok:char.*measure both in one way"):
+        auto.minus(other)
