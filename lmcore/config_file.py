@@ -7,7 +7,6 @@ mean, and whether they may be, is checked once, by the sections themselves.
 from __future__ import annotations
 
 import difflib
-import importlib.resources
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,14 @@ import yaml
 from lmcore.config import RunConfig, parse_config
 from lmcore.errors import ConfigError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.yaml_file import parse_yaml, read_yaml
+from lmcore.yaml_file import parse_yaml, read_yaml, shipped
 
 TRAINING_BOUNDS = ("budget_seconds", "max_steps", "max_epochs")
 
 
 def default_config_path() -> Path:
     """The configuration that runs when the user names none."""
-    return Path(str(importlib.resources.files("configs") / "demo.yaml"))
+    return shipped("demo.yaml")
 
 
 def load_config(
@@ -123,7 +122,7 @@ def _index(items: list[Any], part: str, text: str) -> int:
 
 def presets() -> dict[str, dict[str, Any]]:
     """The named settings that come with lmcore: sections by name."""
-    return read_yaml(Path(str(importlib.resources.files("configs") / "presets.yaml")))
+    return read_yaml(shipped("presets.yaml"))
 
 
 def _apply_preset(values: dict[str, Any], *, where: str) -> None:

@@ -1,4 +1,7 @@
-"""YAML as configurations may be written: one mapping, small, no aliases, no key twice."""
+"""YAML as configurations may be written: one mapping, small, no aliases, no key twice.
+
+And where the values lie that come with the project.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,16 @@ import yaml
 from lmcore.errors import ConfigError
 
 MAX_CONFIG_BYTES = 1 << 20
+_PACKAGE = Path(__file__).parent
+
+
+def shipped(name: str) -> Path:
+    """A file of the values that come with the project: `configs` in the tree, ours when installed.
+
+    Found beside this file and never by import, so no other `configs` takes its place.
+    """
+    installed = _PACKAGE / "configs"
+    return (installed if installed.is_dir() else _PACKAGE.parent / "configs") / name
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -9,7 +9,6 @@ Bounds on the fields reject limits under which a gate could never pass or never 
 from __future__ import annotations
 
 import functools
-import importlib.resources
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lmcore.artifacts import digest
 from lmcore.settings import Section
+from lmcore.yaml_file import shipped
 
 GateName = Literal[
     "instrument",
@@ -282,7 +282,7 @@ class GatesConfig(Section):
 
 def default_gates_path() -> Path:
     """The file with the default limits and their reasons."""
-    return Path(str(importlib.resources.files("configs") / "gates.yaml"))
+    return shipped("gates.yaml")
 
 
 @functools.cache

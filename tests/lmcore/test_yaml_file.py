@@ -1,5 +1,8 @@
 """Configurations are plain YAML: one small mapping, and nothing that surprises."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +11,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmcore import yaml_file
 from lmcore.errors import ConfigError
-from lmcore.yaml_file import MAX_CONFIG_BYTES, parse_yaml, read_yaml
+from lmcore.yaml_file import MAX_CONFIG_BYTES, parse_yaml, read_yaml, shipped
+
+ROOT = Path(__file__).parents[2]
 
 
 def write(folder: Path, text: str) -> Path:
@@ -105,3 +111,44 @@ def test_an_empty_text_is_no_value_and_a_broken_one_the_librarys_error() -> None
     assert parse_yaml("") is None
     with pytest.raises(yaml.YAMLError):
         parse_yaml("[1")
+
+
+NAMES = ("demo.yaml", "gates.yaml", "monitor.yaml", "presets.yaml")
+
+ASKED = """
+import configs, sys
+from lmcore.config_file import load_config, presets
+from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.drift.config import MonitorConfig
+GatesConfig.default(), MonitorConfig.default(), presets()
+print(configs.OWN, load_config().name)
+"""
+
+
+def test_a_folder_of_the_users_and_ours_do_not_meet(tmp_path: Path) -> None:
+    theirs = tmp_path / "configs"
+    theirs.mkdir()
+    (theirs / "__init__.py").write_text("OWN = 'theirs'\n")
+    for name in NAMES:
+        (theirs / name).write_text("name: theirs\n")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ASKED],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["theirs", "annual-messages"], done.stderr[-2000:]
+
+
+def test_values_are_beside_the_package_in_a_checkout_and_inside_it_when_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [shipped(name) for name in NAMES] == [ROOT / "configs" / name for name in NAMES]
+    installed = tmp_path / "site-packages" / "lmcore"
+    for folder in (installed / "configs", installed.parent / "configs"):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(yaml_file, "_PACKAGE", installed)
+    # Another distribution may have a package of that name; a file that ours lacks is missing.
+    assert shipped("none.yaml") == installed / "configs" / "none.yaml"

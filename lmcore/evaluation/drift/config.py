@@ -7,7 +7,6 @@ the YAML file alone, each beside its reason.
 from __future__ import annotations
 
 import functools
-import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, cast
@@ -16,6 +15,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from lmcore.settings import Section
+from lmcore.yaml_file import shipped
 
 
 class MonitorConfig(Section):
@@ -42,7 +42,7 @@ class MonitorConfig(Section):
 
 def default_monitor_path() -> Path:
     """The file with the default limits and their reasons."""
-    return Path(str(importlib.resources.files("configs") / "monitor.yaml"))
+    return shipped("monitor.yaml")
 
 
 @functools.cache

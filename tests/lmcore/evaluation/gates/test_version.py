@@ -88,8 +88,8 @@ def test_a_version_is_of_one_gate_and_its_limits():
 def test_every_constant_that_decides_counts_wherever_the_package_lies(tmp_path):
     package, folder = tmp_path / "site-packages", tmp_path / "elsewhere"
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("lmcore", "configs"):
-        shutil.copytree(ROOT / name, package / name, ignore=ignored)
+    shutil.copytree(ROOT / "lmcore", package / "lmcore", ignore=ignored)
+    shutil.copytree(ROOT / "configs", package / "lmcore" / "configs")
     folder.mkdir()
     before = sorted(tmp_path.rglob("*"))
     done = subprocess.run(

@@ -1,1 +1,0 @@
-"""Default configurations, installed as package data."""
