@@ -3,18 +3,37 @@
 In: a data set id, or a folder with data files or a saved data set.  Out: records,
 streamed.  The library is imported here and nowhere else: it takes a second, and
 only who names a data set should wait for it.  Its caches go where `HF_HOME` says.
+
+The library says which files a split has.  Tables of text it would read with pandas, to which
+"None", "null" and "NA" are nothing and "007" is seven; so those go through the readers of `path:`.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lmcore.data.config import SourceConfig
+from lmcore.data.sources.archives import content_name
+from lmcore.data.sources.class_names import class_name, class_names
+from lmcore.data.sources.located import SourceFile
 from lmcore.data.sources.records import BadInput, Record, build_record
+from lmcore.data.sources.saved import is_saved
 from lmcore.errors import SourceError
+
+Items = Iterator[Record | BadInput]
+ReadTable = Callable[[SourceFile, SourceConfig], Items]
+_USUAL_SPLIT = "train"
+#: Settings of the library's CSV reader that do not tell how a table is written.
+_SAY_NO_MORE = {
+    *("name", "version", "data_dir", "data_files", "description"),
+    *("sep", "delimiter", "features"),
+}
 
 
 def dataset_identity(source: SourceConfig, *, key: str) -> dict[str, Any]:
@@ -32,28 +51,56 @@ def dataset_identity(source: SourceConfig, *, key: str) -> dict[str, Any]:
     return {"dataset": source.dataset, "split": source.dataset_split, "hash": builder.hash}
 
 
-def read_dataset(source: SourceConfig) -> Iterator[Record | BadInput]:
+def read_dataset(source: SourceConfig, *, read_table: ReadTable) -> Items:
     """Stream the rows of a data set.
 
+    Args:
+        source: With `dataset`.
+        read_table: Reads one file of comma- or tab-separated text, as `path:` does.
+
     Raises:
-        SourceError: If it cannot be loaded, or lacks a named column.
+        SourceError: If it cannot be loaded, has no such split, or lacks a named column.
     """
     assert source.dataset is not None
-    name = Path(source.dataset).name
-    try:
-        rows = iter(_open(source))
+    with _loading(source):
+        if is_saved(Path(source.dataset)):
+            opened, features = _saved(source), None
+        else:
+            opened, features = _built(source)
+        if isinstance(opened, list):
+            opened = [_fetched(source, file) for file in opened]
+        else:
+            features = opened.features
+    names = class_names(features, source.target_field)
+    if not isinstance(opened, list):
+        yield from _rows(source, opened, names)
+        return
+    config = source.model_copy(update={"dataset": None, "path": source.dataset})
+    for file in opened:
+        for item in read_table(file, config):
+            yield item if names is None else _renamed(item, names, column=source.target_field or "")
+
+
+def _rows(source: SourceConfig, opened: Iterable[Any], names: list[str] | None) -> Items:
+    name, target = Path(source.dataset or "").name, source.target_field
+    with _loading(source):
+        rows = iter(opened)
         row = next(rows, None)
-    except Exception as error:
-        raise _cannot_load(source, error, key="dataset") from error
     position = 0
     while row is not None:
         position += 1
-        wanted = (source.text_field, source.target_field, source.date_field)
+        wanted = (source.text_field, target, source.date_field)
         for field in wanted:
             if field is not None and field not in row:
                 found = ", ".join(repr(column) for column in list(row)[:12])
                 raise SourceError(f"dataset {name}: has no column {field!r}; found {found}")
-        yield build_record(name, position, list(row), row.__getitem__, source=source)
+        try:
+            if names is not None and target is not None:
+                row = {**row, target: class_name(row[target], names, column=target)}
+        except ValueError as error:
+            yield BadInput(file=name, position=position, reason=str(error))
+        else:
+            yield build_record(name, position, list(row), row.__getitem__, source=source)
         try:
             row = next(rows, None)
         except Exception as error:  # the library raises whatever its reader raises
@@ -62,20 +109,95 @@ def read_dataset(source: SourceConfig) -> Iterator[Record | BadInput]:
             return
 
 
-def _open(source: SourceConfig) -> Any:
+def _renamed(item: Record | BadInput, names: list[str], *, column: str) -> Record | BadInput:
+    """A record of a text table whose target is the name of its class."""
+    if not isinstance(item, Record):
+        return item
+    try:
+        target = class_name(item.target, names, column=column)
+    except ValueError as error:
+        return BadInput(file=item.file, position=item.position, reason=str(error))
+    return replace(item, target=str(target))
+
+
+def _saved(source: SourceConfig) -> Any:
+    """The wanted split of a data set that was saved to a folder."""
     import datasets
 
-    assert source.dataset is not None
-    folder = Path(source.dataset)
-    saved = any((folder / mark).is_file() for mark in ("dataset_dict.json", "state.json"))
-    if saved:
-        loaded = datasets.load_from_disk(os.fspath(folder))
-        return loaded[source.dataset_split] if isinstance(loaded, dict) else loaded
-    return datasets.load_dataset(
-        os.fspath(folder) if folder.is_dir() else source.dataset,
-        split=source.dataset_split,
-        streaming=True,
+    loaded = datasets.load_from_disk(os.fspath(source.dataset or ""))
+    wanted = source.dataset_split
+    if isinstance(loaded, dict):
+        if wanted not in loaded:
+            raise _no_split(source, loaded)
+        return loaded[wanted]
+    if loaded.split is not None and str(loaded.split) != wanted:
+        raise _no_split(source, [loaded.split])
+    if loaded.split is None and wanted != _USUAL_SPLIT:
+        raise SourceError(
+            f"dataset_split: {source.dataset} is a single split without a name, so whether it is"
+            f" {wanted!r} is not known; leave dataset_split out"
+        )
+    return loaded
+
+
+def _built(source: SourceConfig) -> tuple[Any, Any]:
+    """Rows that the library reads, or the files of a split of text tables; and the features."""
+    import datasets
+
+    dataset = os.fspath(source.dataset or "")
+    builder = datasets.load_dataset_builder(dataset)
+    settings: dict[str, Any] = {}
+    if builder.name == "csv":
+        files = {str(split): list(paths) for split, paths in builder.config.data_files.items()}
+        if _is_usual(builder.config, files):
+            if source.dataset_split not in files:
+                raise _no_split(source, files)
+            return [str(path) for path in files[source.dataset_split]], builder.info.features
+        settings["na_filter"] = False  # at least "None" and "NA" stay what they are
+    rows = datasets.load_dataset(dataset, split=source.dataset_split, streaming=True, **settings)
+    return rows, None
+
+
+def _is_usual(config: Any, files: Mapping[str, list[Any]]) -> bool:
+    """Whether tables are separated as their names say, and the data set's card says no more."""
+    usual = type(config)()
+    told = {field.name for field in fields(config)} - _SAY_NO_MORE
+    if any(getattr(config, name) != getattr(usual, name) for name in told):
+        return False
+    separator = {".csv": ",", ".tsv": "\t"}
+    return all(
+        separator.get(PurePosixPath(content_name(str(path))).suffix.lower()) == config.sep
+        for path in itertools.chain.from_iterable(files.values())
     )
+
+
+def _fetched(source: SourceConfig, file: str) -> SourceFile:
+    """A file of a data set on this machine; one of the Hub's is kept in the library's cache."""
+    import datasets
+
+    place = Path(str(datasets.DownloadManager().download(file)))
+    folder = Path(source.dataset or "").absolute()
+    name = os.fspath(place.relative_to(folder)) if place.is_relative_to(folder) else Path(file).name
+    return SourceFile(name=name, path=place, num_bytes=0, sha256="")
+
+
+def _no_split(source: SourceConfig, splits: Iterable[object]) -> SourceError:
+    found = ", ".join(repr(str(split)) for split in itertools.islice(splits, 12))
+    return SourceError(
+        f"dataset_split: the data set {source.dataset!r} has no split {source.dataset_split!r};"
+        f" expected {found}"
+    )
+
+
+@contextmanager
+def _loading(source: SourceConfig) -> Iterator[None]:
+    """Whatever the library raises while it opens a data set, as one sentence."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:
+        raise _cannot_load(source, error, key="dataset") from error
 
 
 def _cannot_load(source: SourceConfig, error: Exception, *, key: str) -> SourceError:

@@ -17,6 +17,7 @@ from typing import Any
 from lmcore.artifacts import digest, sha256_file
 from lmcore.data.config import SourceConfig
 from lmcore.data.sources.find_files import find_files, printable
+from lmcore.data.sources.saved import as_data_set
 
 _NO_FILE = "not a regular file"
 
@@ -132,6 +133,7 @@ def _locate(source: SourceConfig, *, key: str) -> LocatedSource:
     targets: list[tuple[str, Path]] = []
     skipped: list[str] = []
     identity: Any = None
+    source = as_data_set(source)
     if source.dataset is not None and not Path(source.dataset).is_dir():
         from lmcore.data.sources.hub import dataset_identity
 

@@ -7,6 +7,7 @@ and are decoded strictly one by one, so that one broken line costs one line.
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 from collections.abc import Iterator
@@ -54,7 +55,9 @@ def read_source(source: LocatedSource, *, data: DataConfig) -> Iterator[Record |
     if config.dataset is not None:
         from lmcore.data.sources.hub import read_dataset
 
-        yield from cut_records(read_dataset(config), unit=data.unit)
+        whole = data.model_copy(update={"unit": "record"})
+        read_table = functools.partial(_read_table, data=whole)
+        yield from cut_records(read_dataset(config, read_table=read_table), unit=data.unit)
     elif config.format == "parallel":
         yield from _read_parallel(source, data=data)
     else:
@@ -148,6 +151,12 @@ def _read_file(
             if record is None:
                 break
             yield record
+
+
+def _read_table(
+    file: SourceFile, config: SourceConfig, *, data: DataConfig
+) -> Iterator[Record | BadInput]:
+    yield from _read_file(file, config=config, data=data, unit="record")
 
 
 def _unreadable(name: str, error: Exception) -> BadInput:
