@@ -19,6 +19,7 @@ from scipy.special import softmax
 
 from lmcore.data.documents import Document
 from lmcore.data.text.cleaning import UnusableTextError, clean
+from lmcore.data.text.folding import is_blank
 from lmcore.data.tokens.batches import Batch
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.model.beam import BeamConfig, beam_search
@@ -82,7 +83,7 @@ class Predictor:
         record = self.record
         cleaned, problems = _cleaned(texts)
         examples = self.encode(cleaned)
-        empty = [not text.strip() for text in cleaned]
+        empty = [is_blank(text) for text in cleaned]
         if record.kind.chooses_label:
             outputs, probabilities = self._classes(examples, empty)
         else:

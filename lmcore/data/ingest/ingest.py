@@ -35,6 +35,7 @@ from lmcore.data.sources.located import (
 from lmcore.data.sources.readers import read_source, resolve_unit
 from lmcore.data.sources.records import BadInput, Record
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id, utf8_bytes
+from lmcore.data.text.folding import is_blank
 from lmcore.data.text.licences import blocked_licenses, blocked_origin, normal_license
 from lmcore.data.text.person_names import load_names, mask_names, names_digest
 from lmcore.data.text.privacy import Masked, mask
@@ -205,7 +206,7 @@ class _Ingest:
             bad = BadInput(file=record.file, position=record.position, reason=str(error))
             self._quarantine(bad)
             return
-        if not text.strip() or (target is not None and not target.strip()):
+        if is_blank(text) or (target is not None and is_blank(target)):
             tally.drop("empty", 1, size)
         elif size < data.min_document_bytes:
             tally.drop("shorter_than_min_document_bytes", 1, size)

@@ -14,6 +14,7 @@ from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.readers import read_source
 from lmcore.data.sources.records import BadInput
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id, utf8_bytes
+from lmcore.data.text.folding import is_blank
 from lmcore.data.text.person_names import load_names, mask_names
 from lmcore.data.text.privacy import mask
 from lmcore.errors import SourceError
@@ -44,7 +45,7 @@ def read_documents(path: Path, *, data: DataConfig | None = None) -> list[Docume
             text = mask(text).text
             if finder is not None:
                 text = mask_names(text, finder=finder).text
-        if not text.strip():
+        if is_blank(text):
             continue
         identity = document_id(text)
         documents.append(

@@ -90,7 +90,12 @@ def _unicode_nfc(text: str) -> str:
 
 @cache
 def _combining_marks() -> tuple[frozenset[str], re.Pattern[str]]:
-    marks = frozenset(chr(c) for c in range(0x300, 0x20000) if unicodedata.combining(chr(c)))
+    # A few vowel signs of Tibetan are none themselves and fall apart into them.
+    marks = frozenset(
+        chr(c)
+        for c in range(0x300, 0x20000)
+        if all(map(unicodedata.combining, unicodedata.normalize("NFD", chr(c))))
+    )
     group = re.escape("".join(sorted(marks)))
     return marks, re.compile(f"[{group}]{{{MAX_COMBINING_RUN + 1}}}")
 

@@ -40,6 +40,8 @@ def test_nothing_is_answered_by_how_often_each_label_occurs(
     assert blank.output == "y"
     assert blank.note == "the input is empty: the answer is how often each label occurs"
     assert predictor.predict([]) == []
+    (invisible,) = predictor.predict(["\u200b\u00ad"])
+    assert invisible.note == blank.note
 
 
 def test_a_temperature_flattens_probabilities_and_changes_no_answer(

@@ -104,6 +104,14 @@ def test_hostile_input_is_set_aside_with_a_count_and_a_reason(
         run_ingest({"path": str(folder)}, on_bad_input="fail")
 
 
+def test_a_text_of_invisible_characters_is_empty(run_ingest: RunIngest, write_lines: Write) -> None:
+    invisible = ["\u200b\u00ad\u2060", "\u3164\u3164", "\u2800", "\U000e0041\ufe0f", "\ufffc"]
+    found = run_ingest(write_lines("a.txt", [*_texts(60), *invisible, "a\u200bb"]))
+    assert found.account()["dropped"]["empty"]["documents"] == len(invisible)
+    assert {d.text for d in found.iter_documents()} == {*_texts(60), "a\u200bb"}
+    _adds_up(found)
+
+
 LINE = st.one_of(
     st.binary(max_size=60),
     st.text(max_size=40).map(lambda t: json.dumps({"text": t}).encode()),
