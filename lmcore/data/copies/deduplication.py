@@ -6,7 +6,8 @@ estimated Jaccard similarity of their shingles reaches a threshold) or if one
 holds much of the other (containment): the address that was read out and the long
 message that it was taken from are hardly alike, yet one gives away the other.
 
-A shingle is five consecutive words (case folded); where the script does not separate
+A shingle is five consecutive words of the folded text (`lmcore.data.text.folding`, so that
+the same text in other characters has the same shingles); where the script does not separate
 words, nine characters of them, which say about as much; where there are fewer than five
 words, nine consecutive characters of any kind.
 
@@ -34,6 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lmcore.data.text.folding import fold_letters
 from lmcore.data.text.words import mostly_unspaced, words
 
 NUM_MINIMA = 128
@@ -88,7 +90,11 @@ def shingles(text: str) -> npt.NDArray[np.uint32]:
     Args:
         text: Any text that is valid Unicode.
     """
-    folded = text.casefold()
+    return folded_shingles(fold_letters(text))
+
+
+def folded_shingles(folded: str) -> npt.NDArray[np.uint32]:
+    """The same of a text that is folded already."""
     found = words(folded)
     characters = sum(map(len, found))
     # Lone characters are short, so most texts need not be looked through for them.

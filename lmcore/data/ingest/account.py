@@ -66,6 +66,7 @@ def full_account(
         "clusters": clusters.num_shared,
         "documents": clusters.documents_in_shared,
         "pairs": assignment.pairs,
+        "other_forms": assignment.other_forms,
         "examples": sorted(count.examples.values()),
     }
     account["split"] = {

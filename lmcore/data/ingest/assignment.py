@@ -1,24 +1,25 @@
 """Clusters and sides for everything that was staged, written to the split ledger.
 
 In: the index of the work folder and the ledger.  Out: in the index, table `side`
-with the side of each row; in the ledger, one row for each new document.  Texts
-that the ledger knows but this corpus does not hold take part in the clustering,
-so that a new document joins the near-copies of any time.
+with the side of each row; in the ledger, one row for each new document.
 """
 
 from __future__ import annotations
 
 import heapq
-import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from lmcore.data.config import DataConfig
-from lmcore.data.copies.deduplication import NUM_MINIMA, SIGNATURE_BYTES, cluster
+from lmcore.data.copies.deduplication import SIGNATURE_BYTES
+from lmcore.data.ingest.forms import (
+    exclude_forms_of_validation,
+    join_known_forms,
+    join_new_forms,
+)
+from lmcore.data.ingest.near_copies import join_near_copies
 from lmcore.data.ingest.split import (
     ID_BYTES,
     MIN_VALIDATION_CLUSTERS,
@@ -31,9 +32,7 @@ from lmcore.data.ingest.split import (
 from lmcore.data.ingest.staging import Staging
 from lmcore.errors import SourceError
 
-# A shingle that more texts than this share is boilerplate, and says nothing about copying.
-MAX_SHARING = 50
-_MIN_SHARED = 4
+_LedgerRow = tuple[bytes, bytes, bytes | None, bytes | None, bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +42,7 @@ class Assignment:
     Attributes:
         known: Documents that the ledger knew before.
         pairs: Pairs of near-copies that were compared and confirmed.
+        other_forms: Documents that are another form of a text that is there already.
         appointed: Clusters that were put on a side because hashing left it (nearly) empty.
         bridging: Documents excluded because they are near-copies of clusters on two sides.
         copies: Documents excluded because a near-copy is validation text.
@@ -50,6 +50,7 @@ class Assignment:
 
     known: int
     pairs: int
+    other_forms: int
     appointed: int
     bridging: int
     copies: int
@@ -69,7 +70,10 @@ def assign(staging: Staging, *, data: DataConfig, ledger_path: Path) -> Assignme
             " FROM ledger.document d WHERE d.id = current.id"
         )
         (known,) = work.execute("SELECT count(*) FROM current WHERE known").fetchone()
-        pairs = _cluster(staging, data=data) if data.near_duplicates else 0
+        _learn_forms(staging)
+        join_known_forms(work)
+        pairs = join_near_copies(staging, data=data) if data.near_duplicates else 0
+        other_forms = join_new_forms(work)
         work.execute("UPDATE current SET anchors = id WHERE anchors IS NULL")
         sides = Sides(work, data=data)
         _place(work, sides)
@@ -77,123 +81,49 @@ def assign(staging: Staging, *, data: DataConfig, ledger_path: Path) -> Assignme
         if appointed:
             _place(work, sides)
         _check_sides(work)
-        work.executemany("INSERT INTO ledger.document VALUES (?, ?, ?, ?)", _new_documents(staging))
+        work.executemany(
+            "INSERT INTO ledger.document (id, anchors, signature, sketch, form)"
+            " VALUES (?, ?, ?, ?, ?)",
+            _new_documents(staging),
+        )
         reasons = dict(
             work.execute("SELECT reason, count(*) FROM side WHERE reason != '' GROUP BY reason")
         )
     return Assignment(
         known=known,
         pairs=pairs,
+        other_forms=other_forms,
         appointed=appointed,
         bridging=reasons.get("bridging", 0),
         copies=reasons.get("copy", 0),
     )
 
 
-def _new_documents(
-    staging: Staging,
-) -> Iterator[tuple[bytes, bytes, bytes | None, bytes | None]]:
-    select = "SELECT row, id, anchors, sketch FROM current WHERE NOT known ORDER BY row"
+def _learn_forms(staging: Staging) -> None:
+    """Bring what the ledger knew before texts had forms up to how texts are compared today."""
+    learnt = (
+        "SELECT row, id, anchors, sketch, form FROM current"
+        " WHERE known AND id IN (SELECT id FROM ledger.document WHERE form IS NULL) ORDER BY row"
+    )
+    staging.work.executemany(
+        "UPDATE ledger.document SET signature = coalesce(?3, signature),"
+        " sketch = coalesce(?4, sketch), form = ?5 WHERE id = ?1",
+        _with_signatures(staging, learnt),
+    )
+
+
+def _new_documents(staging: Staging) -> Iterator[_LedgerRow]:
+    return _with_signatures(
+        staging,
+        "SELECT row, id, anchors, sketch, form FROM current WHERE NOT known ORDER BY row",
+    )
+
+
+def _with_signatures(staging: Staging, select: str) -> Iterator[_LedgerRow]:
     with staging.signatures_path.open("rb") as signatures:
-        for row, document_id, anchors, sketch in staging.work.execute(select):
+        for row, document_id, anchors, sketch, form in staging.work.execute(select):
             signatures.seek(row * SIGNATURE_BYTES)
-            yield document_id, anchors, signatures.read(SIGNATURE_BYTES) or None, sketch
-
-
-def _cluster(staging: Staging, *, data: DataConfig) -> int:
-    """Give new near-copies common anchors; returns the number of similar pairs."""
-    work = staging.work
-    work.execute("CREATE TABLE other (row INTEGER PRIMARY KEY, id BLOB, anchors BLOB)")
-    work.execute("CREATE TABLE sketch (hash INTEGER, row INTEGER)")
-    _index_sketches(work, work.execute("SELECT row, sketch FROM current WHERE sketch NOT NULL"))
-    num_rows = staging.num_rows
-    absent = work.execute(
-        "SELECT d.id, d.anchors, d.signature, d.sketch FROM ledger.document d"
-        " LEFT JOIN current c ON c.id = d.id WHERE c.id IS NULL AND d.signature NOT NULL"
-        " ORDER BY d.id"
-    )
-    with staging.signatures_path.open("ab") as signatures:
-        for document_id, anchors, signature, sketch in absent:
-            work.execute("INSERT INTO other VALUES (?, ?, ?)", (num_rows, document_id, anchors))
-            signatures.write(signature)
-            if sketch is not None:
-                _index_sketches(work, [(num_rows, sketch)])
-            num_rows += 1
-    if num_rows < 2:
-        return 0
-    everything = "SELECT row, id FROM current UNION ALL SELECT row, id FROM other ORDER BY row"
-    order = np.fromiter(
-        (int.from_bytes(id_[:8], "big") for _, id_ in work.execute(everything)),
-        dtype=np.uint64,
-        count=num_rows,
-    )
-    clusters = cluster(
-        np.memmap(staging.signatures_path, dtype=np.uint16, mode="r").reshape(-1, NUM_MINIMA),
-        order,
-        similarity=data.near_duplicate_similarity,
-        contained=_contained(work, share=data.near_duplicate_containment),
-    )
-    del order
-    # Most rows are alone in their cluster; only the others are sorted.
-    roots = clusters.roots
-    children = np.flatnonzero(roots != np.arange(num_rows))
-    rows = np.union1d(children, roots[children])
-    ranks = rows[np.argsort(roots[rows], kind="stable")]
-    edges = np.flatnonzero(np.diff(roots[ranks], prepend=-1, append=num_rows))
-    for start, end in itertools.pairwise(edges.tolist()):
-        _join(work, ranks[start:end].tolist())
-    return clusters.pairs
-
-
-def _index_sketches(work: sqlite3.Connection, rows: Iterable[tuple[int, bytes]]) -> None:
-    work.executemany(
-        "INSERT INTO sketch VALUES (?, ?)",
-        (
-            (value, row)
-            for row, sketch in rows
-            for value in np.frombuffer(sketch, dtype=np.uint32).tolist()
-        ),
-    )
-
-
-def _contained(work: sqlite3.Connection, *, share: float) -> Iterator[tuple[int, int]]:
-    """Pairs of rows of which one holds at least `share` of the other's sampled shingles."""
-    work.execute("CREATE INDEX sketch_hash ON sketch (hash, row)")
-    work.execute("CREATE TABLE sketch_size AS SELECT row, count(*) AS size FROM sketch GROUP BY 1")
-    work.execute("CREATE UNIQUE INDEX sketch_size_row ON sketch_size (row)")
-    work.execute(
-        "CREATE TABLE shared AS SELECT hash FROM sketch GROUP BY hash"
-        " HAVING count(*) BETWEEN 2 AND ?",
-        (MAX_SHARING,),
-    )
-    yield from work.execute(
-        "SELECT p.a, p.b FROM (SELECT a.row AS a, b.row AS b, count(*) AS common FROM shared"
-        " JOIN sketch a ON a.hash = shared.hash JOIN sketch b ON b.hash = a.hash AND b.row > a.row"
-        " GROUP BY 1, 2 HAVING common >= ?) p"
-        " JOIN sketch_size s ON s.row = p.a JOIN sketch_size t ON t.row = p.b"
-        " WHERE p.common >= ? * min(s.size, t.size)",
-        (_MIN_SHARED, share),
-    )
-
-
-def _join(work: sqlite3.Connection, rows: list[int]) -> None:
-    """Hang the new members of a group of near-copies on the anchors that the known ones have."""
-    anchors: set[bytes] = set()
-    new: list[tuple[int, bytes]] = []
-    for row in rows:
-        found = work.execute(
-            "SELECT id, anchors FROM current WHERE row = ?1"
-            " UNION ALL SELECT id, anchors FROM other WHERE row = ?1",
-            (row,),
-        ).fetchone()
-        if found[1] is None:
-            new.append((row, found[0]))
-        else:
-            anchors.update(split_anchors(found[1]))
-    value = b"".join(sorted(anchors or {min((id_ for _, id_ in new), default=b"")}))
-    work.executemany(
-        "UPDATE current SET anchors = ? WHERE row = ?", [(value, row) for row, _ in new]
-    )
+            yield document_id, anchors, signatures.read(SIGNATURE_BYTES) or None, sketch, form
 
 
 def _place(work: sqlite3.Connection, sides: Sides) -> None:
@@ -209,6 +139,7 @@ def _place(work: sqlite3.Connection, sides: Sides) -> None:
     )
     if work.execute("SELECT 1 FROM current WHERE forced NOT NULL LIMIT 1").fetchone():
         _exclude_copies_of_validation(work)
+    exclude_forms_of_validation(work)
 
 
 def _own_side(anchors: bytes, forced: str | None, sides: Sides) -> tuple[str, str]:

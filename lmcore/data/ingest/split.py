@@ -33,19 +33,26 @@ SPLIT_KEY = b"lmcore split v1"
 ANCHOR_KEY = b"lmcore anchor v1"
 ID_BYTES = 32
 MIN_VALIDATION_CLUSTERS = 3
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+# Version 1 did not know the forms of its texts; it learns them as the texts come again.
+_FORMS = """
+    CREATE INDEX ledger.document_form ON document (form);
+    PRAGMA ledger.user_version = 2;
+"""
+_UPGRADE = "ALTER TABLE ledger.document ADD COLUMN form BLOB;" + _FORMS
 _SCHEMA = f"""
     CREATE TABLE ledger.document (
         id BLOB PRIMARY KEY CHECK (length(id) = {ID_BYTES}),
         anchors BLOB NOT NULL CHECK (length(anchors) >= {ID_BYTES}),
         signature BLOB,
-        sketch BLOB
+        sketch BLOB,
+        form BLOB
     ) WITHOUT ROWID;
     CREATE TABLE ledger.appointment (
         anchor BLOB PRIMARY KEY CHECK (length(anchor) = {ID_BYTES}),
         side TEXT NOT NULL
     ) WITHOUT ROWID;
-    PRAGMA ledger.user_version = {_SCHEMA_VERSION};
+    {_FORMS}
 """
 
 
@@ -111,6 +118,9 @@ def _prepare(work: sqlite3.Connection, path: Path) -> None:
     (tables,) = work.execute("SELECT count(*) FROM ledger.sqlite_master").fetchone()
     if version == 0 and tables == 0:
         work.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
+        version = _SCHEMA_VERSION
+    if version == 1:
+        work.executescript("BEGIN;" + _UPGRADE + "COMMIT;")
         version = _SCHEMA_VERSION
     if version != _SCHEMA_VERSION:
         raise IntegrityError(

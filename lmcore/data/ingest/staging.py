@@ -15,9 +15,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from lmcore.data.copies.deduplication import SIGNATURE_BYTES, SignatureBatch, shingles, sketch
+from lmcore.data.copies.deduplication import (
+    SIGNATURE_BYTES,
+    SignatureBatch,
+    folded_shingles,
+    sketch,
+)
 from lmcore.data.documents import RowWriter, read_rows
 from lmcore.data.ingest.split import ID_BYTES
+from lmcore.data.text.folding import fold, folded_form
 
 _STEM = "staged"
 _SCHEMA = pa.schema(
@@ -45,6 +51,8 @@ _INDEX = """
         stage INTEGER NOT NULL,   -- place of the text
         id BLOB NOT NULL UNIQUE,
         forced TEXT,              -- the side that its source names
+        form BLOB NOT NULL,       -- the same for all copies that a reader takes for one text
+        num_bytes INTEGER NOT NULL,
         sketch BLOB,
         known INTEGER NOT NULL DEFAULT 0,
         anchors BLOB
@@ -128,9 +136,14 @@ class Staging:
         Returns:
             Whether it is new; if not, only the named side is noted.
         """
+        folded = fold(item.text)
         cursor = self.work.execute(
-            "INSERT OR IGNORE INTO current (row, stage, id, forced) VALUES (?, ?, ?, ?)",
-            (self.num_rows, self._num_staged, item.id, forced),
+            "INSERT OR IGNORE INTO current (row, stage, id, forced, form, num_bytes)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                *(self.num_rows, self._num_staged, item.id, forced),
+                *(folded_form(folded), item.num_bytes),
+            ),
         )
         if cursor.rowcount == 0:
             # Whatever the order of sources: validation beats train, and a name beats a hash.
@@ -142,7 +155,7 @@ class Staging:
                 )
             return False
         if self._batch is not None:
-            hashes = shingles(item.text)
+            hashes = folded_shingles(folded)
             if len(sample := sketch(hashes)):
                 self.work.execute(
                     "UPDATE current SET sketch = ? WHERE row = ?",

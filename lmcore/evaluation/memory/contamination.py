@@ -4,7 +4,8 @@ In come the documents; out comes, for each validation passage of about 1,000 byt
 the train split holds.  The passages (few, bounded) are turned into tables of word n-grams and the
 train split is streamed past them once, so memory does not depend on it and time is linear.
 
-Text is normalised first: case folded, words only, so other capitals, spaces and punctuation hide
+Text is normalised first: folded (`lmcore.data.text.folding`) and cut into words, so other
+capitals, spaces, punctuation, invisible characters, ligatures and words broken at line ends hide
 nothing.  (Where a script does not separate words, its characters are the words.)  Two statistics:
 
 * *longest*: words of the longest run of 13-word sequences that stand in train.  Those that stand in
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.text import words as unicode_words
+from lmcore.data.text.folding import fold_letters
 from lmcore.evaluation.memory.membership import PASSAGE_BYTES
 
 LONG_WORDS = 13
@@ -93,7 +95,7 @@ _HASHES = _WordHashes()
 
 def words(text: str) -> list[str]:
     """The normalised words of a text; the characters of a script that does not separate words."""
-    found = unicode_words.words(text.casefold())
+    found = unicode_words.words(fold_letters(text))
     if sum(map(len, found)) >= _UNSPACED_WORD_LENGTH * max(1, len(found)):
         return list("".join(found))
     return found

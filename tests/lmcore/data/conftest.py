@@ -1,5 +1,8 @@
 """A small harness: write files, ingest them, look at the result."""
 
+import json
+import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -53,3 +56,53 @@ def write_lines(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         return {"path": str(path), "format": "lines", **settings}
 
     return write
+
+
+@pytest.fixture
+def write_records(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Write one text a JSON line, line ends and all; returns the source."""
+
+    def write(name: str, texts: list[str], **settings: Any) -> dict[str, Any]:
+        path = tmp_path / name
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        return {"path": str(path), **settings}
+
+    return write
+
+
+def _every(text: str, mark: str, distance: int) -> str:
+    """A mark inside every word, each so many letters."""
+    return " ".join(
+        mark.join(word[i : i + distance] for i in range(0, len(word), distance))
+        for word in text.split(" ")
+    )
+
+
+def _full_width(text: str) -> str:
+    return "".join(
+        chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else "\u3000" if c == " " else c for c in text
+    )
+
+
+def _ligatures(text: str) -> str:
+    for plain, ligature in (("ffi", "ﬃ"), ("ff", "ﬀ"), ("fi", "ﬁ"), ("fl", "ﬂ"), ("st", "ﬆ")):
+        text = text.replace(plain, ligature)
+    return text
+
+
+COPIES: dict[str, Callable[[str], str]] = {
+    "soft hyphens": lambda text: _every(text, "\u00ad", 3),
+    "zero width": lambda text: _every(text, "\u200b", 2),
+    "non-joiners": lambda text: _every(text, "\u200c", 4),
+    "full width": _full_width,
+    "broken words": lambda text: re.sub(r"([^\W\d_]{3})(?=[^\W\d_])", r"\1-\n", text),
+    "ligatures": _ligatures,
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
+    "capitals": str.upper,
+}
+
+
+@pytest.fixture(params=COPIES)
+def copy_of(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """A text as somebody else wrote it: nothing that a reader would see as another text."""
+    return COPIES[request.param]

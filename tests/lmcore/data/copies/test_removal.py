@@ -67,6 +67,18 @@ def test_a_removed_document_and_its_copies_are_kept_out_and_counted(tmp_path: Pa
     assert all(sides[d.id] == d.split for d in after.iter_documents())
 
 
+def test_a_removed_document_in_another_form_is_kept_out(copy_of: Callable[[str], str]) -> None:
+    bodies = [text(i, 200 if i % 2 else 3).replace("w", "word ") for i in range(60)]
+    removals = Removals.of([removal(body) for body in bodies])
+    for body in bodies:
+        copy = copy_of(body)
+        found = removals.match(document_id(copy), copy)
+        assert found is not None
+        assert found.document == document_id(body)
+        # And the other way round.
+        assert Removals.of([removal(copy)]).match(document_id(body), body) is not None
+
+
 def test_a_removal_changes_the_key_and_one_of_another_model_does_not(tmp_path: Path) -> None:
     texts = [text(i) for i in range(40)]
     everywhere, elsewhere = removal(texts[0]), removal(texts[1], model="other")

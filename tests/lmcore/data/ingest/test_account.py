@@ -13,7 +13,7 @@ from lmcore.data.ingest.staging import ClusterCounts, Placed
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.text.privacy import Masked
 
-ASSIGNMENT = Assignment(known=4, pairs=3, appointed=2, bridging=1, copies=5)
+ASSIGNMENT = Assignment(known=4, pairs=3, other_forms=6, appointed=2, bridging=1, copies=5)
 CLUSTERS = ClusterCounts(num_shared=1, documents_in_shared=2, by_side={"train": 2, "validation": 1})
 
 
@@ -84,6 +84,7 @@ def test_the_account_says_what_every_rule_did(tally: Tally, count: Counts) -> No
         "clusters": 1,
         "documents": 2,
         "pairs": 3,
+        "other_forms": 6,
         "examples": [["b", "a"]],
     }
     assert found["split"] == {

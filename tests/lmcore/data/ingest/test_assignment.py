@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import Document, DocumentSet
-from lmcore.data.ingest.assignment import MAX_SHARING
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.ingest.split import side_of
 from lmcore.data.text.cleaning import document_id
@@ -228,16 +227,3 @@ def test_no_cluster_ever_has_train_and_validation(
     for cluster in {d.cluster for d in documents}:
         sides = {d.split for d in documents if d.cluster == cluster} - {"excluded"}
         assert len(sides) <= 1, sides
-
-
-@pytest.mark.parametrize(("copies", "clusters"), [(MAX_SHARING, 1), (MAX_SHARING + 1, 0)])
-def test_a_passage_that_very_many_texts_hold_says_nothing_about_copying(
-    run_ingest: RunIngest, write_lines: Write, copies: int, clusters: int
-) -> None:
-    # Six words of ten are the passage: contained enough, and too unlike for signatures.
-    notice = _long("notice", words=600)
-    texts = [f"{notice} {_long(f'own {i}', words=400)}" for i in range(copies)]
-    found = run_ingest(write_lines("a.txt", [*_texts(60), *texts]))
-    assert found.summary["near_duplicate_clusters"] == clusters
-    members = {d.cluster for d in found.iter_documents() if d.text in texts}
-    assert len(members) == (1 if clusters else copies)

@@ -56,6 +56,19 @@ def test_case_spaces_and_punctuation_hide_nothing(measure):
     assert measure([changed], [passage]).longest.tolist() == [160]
 
 
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda text: text.replace("w1", "w\u00ad1"),
+        lambda text: "\u200b".join(text),
+        lambda text: "".join(c if c == " " else chr(ord(c) + 0xFEE0) for c in text),
+    ],
+)
+def test_invisible_and_full_width_characters_hide_nothing(measure, hide):
+    passage = text_of(random.Random(1))
+    assert measure([hide(passage)], [passage]).longest.tolist() == [160]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_an_edit_of_every_fifth_word_is_seen_by_coverage(measure, seed):
     rng = random.Random(seed)
