@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import ks_2samp
 
 from lmcore.data.text.words import words
 from lmcore.errors import EmptyEvaluationError
@@ -52,6 +51,8 @@ def compare_lengths(fresh: ArrayLike, reference: ArrayLike) -> Lengths:
     Raises:
         EmptyEvaluationError: If one of them is empty.
     """
+    from scipy.stats import ks_2samp  # half a second, which runs of the pipeline need not wait
+
     ours, theirs = (np.asarray(values, dtype=np.float64) for values in (fresh, reference))
     if not len(ours) or not len(theirs):
         raise EmptyEvaluationError("no documents whose lengths could be compared")

@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lmcore.evaluation.scores.metrics import bits_per_byte
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.evaluation.statistics.resampling import Resampling
@@ -67,6 +66,9 @@ def _has_interval(table: ScoreTable) -> bool:
 
 
 def _interval(table: ScoreTable, *, resampling: Resampling) -> Interval | None:
+    # With it comes a library of a second, which a run that finds nothing new has no use for.
+    from lmcore.evaluation.scores.metrics import bits_per_byte
+
     return bits_per_byte(table, resampling=resampling) if _has_interval(table) else None
 
 

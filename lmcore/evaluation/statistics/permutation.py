@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 from lmcore.evaluation.statistics.intervals import cluster_sums, into_groups
 from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
@@ -51,4 +51,5 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
     """
     one, two = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     wins, losses = int((one & ~two).sum()), int((two & ~one).sum())
-    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    # At a chance of one half both tails are the same; scipy.stats would take half a second.
+    return min(1.0, 2.0 * float(bdtr(min(wins, losses), wins + losses, 0.5)))

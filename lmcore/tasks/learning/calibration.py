@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
 FloatArray = npt.NDArray[np.float64]
@@ -37,6 +36,8 @@ def fit_temperature(logits: FloatArray, labels: Sequence[int]) -> float:
         scores = log_softmax(logits / np.exp(log_temperature), axis=1)
         return -float(scores[rows, chosen].mean())
 
+    from scipy.optimize import minimize_scalar  # what only training needs
+
     found = minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded")
     return round(float(np.exp(found.x)), 4)
 
@@ -62,6 +63,8 @@ def fit_factors(parts: Sequence[FloatArray], labels: Sequence[int]) -> list[floa
         error[rows, wanted] -= 1
         slope = np.tensordot(stacked, error, axes=2) + 2 * _PULL * (factors - 1)
         return float(_PULL * ((factors - 1) ** 2).sum() - scores[rows, wanted].sum()), slope
+
+    from scipy.optimize import minimize
 
     found = minimize(
         loss, np.ones(len(parts)), jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(parts)

@@ -26,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import sparse
-from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -264,6 +263,8 @@ def fit_trust(scores: FloatArray, labels: IntArray) -> tuple[float, float]:
 
     def loss(trust: float) -> float:
         return float(functional.cross_entropy(trust * given, wanted))
+
+    from scipy.optimize import minimize_scalar  # what only training needs
 
     found = minimize_scalar(loss, bounds=(0.0, _MAX_TRUST), method="bounded")
     return float(found.x), float(found.fun)

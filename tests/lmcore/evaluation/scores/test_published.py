@@ -1,6 +1,8 @@
 """Metrics under their contract names, by hand; what has no documents has no metric."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -74,3 +76,15 @@ def test_a_score_that_is_not_finite_is_never_published(scores, value, side):
     sides[side] = scores(np.array([1.0, value]))
     with pytest.raises(EmptyEvaluationError):
         published(**sides)
+
+
+def test_what_is_judged_with_is_not_imported_before_it_is_used():
+    slow = {"evaluate", "scipy.stats", "scipy.optimize", "sklearn", "sacrebleu", "matplotlib"}
+    script = (
+        "import sys, lmcore.evaluation.evaluate, lmcore.tasks.judging.evaluate\n"
+        f"print(*sorted({slow!r} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []

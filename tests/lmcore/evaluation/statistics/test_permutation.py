@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.statistics.permutation import mcnemar, sign_flip_p
@@ -78,3 +79,12 @@ def test_mcnemar_is_symmetric_and_ignores_what_both_agree_on(pairs):
     assert 0 < p <= 1
     assert mcnemar(second, first) == pytest.approx(p)
     assert mcnemar([*first, True, False], [*second, True, False]) == p
+
+
+@settings(deadline=None)
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_the_binomial_test(wins, losses):
+    first = [True] * wins + [False] * losses
+    second = [False] * wins + [True] * losses
+    expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
+    assert mcnemar(first, second) == pytest.approx(expected)
