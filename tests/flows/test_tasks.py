@@ -4,9 +4,10 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from lmcore_shell import Shell
+from lmcore_shell import Session, Shell
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -64,51 +65,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 def test_a_task_is_made_from_the_champion_and_used(shell: Shell) -> None:
-    shell.run("run", "--config", "talk.yaml")
-    answer = shell.run("run", "--config", "tone.yaml")
-    assert answer["outcome"] == "promoted", answer["reason"]
-    assert (answer["task"], answer["version"], answer["champion"]) == ("sentiment", 1, 1)
-    expected = {"accuracy", "macro_f1", "baseline_accuracy", "baseline_macro_f1"}
-    assert expected <= set(answer["metrics"])
-    assert answer["metrics"]["accuracy"]["value"] > 0.9
-    gates = {gate["gate"]: gate["outcome"] for gate in answer["gates"]}
-    assert gates["competence"] == gates["instrument"] == "PASS"
-
-    praise = "they said that film number 5 was lovely and fine ."
-    one = shell.run("predict", praise)
-    assert (one["model"], one["version"]) == ("tone", 1)
-    (prediction,) = one["predictions"]
-    assert prediction["output"] == "positive"
-    assert set(prediction["probabilities"]) == {"positive", "negative"}
-    assert prediction["truncated"] is False
-    texts = ["they said that meal number 7 was awful and dull .", "", "lovely " * 500]
-    (shell.folder / "texts.txt").write_text("\n".join(texts) + "\n")
-    several = shell.run("predict", "--model", "tone", "--file", "texts.txt")["predictions"]
-    assert [p["input"] for p in several] == texts
-    assert several[0]["output"] == "negative"
-    assert "empty" in several[1]["note"]
-    assert [p["truncated"] for p in several] == [False, False, True]
-
-    shown = shell.run("show", "1", "--model", "tone")
-    assert shown["lineage"]["base"]["model"] == "talk"
-    report = Path(shown["report"]).read_text()
-    assert "Confusion" in report
-    assert "<dt>Accuracy</dt>" in report
-    assert "talk version 1" in report
-    assert shell.run("run", "--config", "tone.yaml")["outcome"] == "skipped"
-    status = {m["model"]: m["task"] for m in shell.run("status")["models"]}
-    assert status == {"talk": "language_modelling", "tone": "sentiment"}
-    again = shell.run("reproduce", "1", "--model", "tone")
-    assert again["identical"], again["mismatches"]
-    assert again["mismatches"] == []
-    for_text, for_label = shell.answers(
-        ("generate", "--model", "tone", "--prompt", "x"),
-        ("predict", "--model", "talk", "x"),
-        code=2,
-    )
-    assert "lmcore predict" in for_text["error"]
-    assert "lmcore generate" in for_label["error"]
-
+    with shell.opened() as session:
+        praise, prediction = made_and_used(session, shell.folder)
     script = f"""
 import json, mlflow.pyfunc, pandas
 model = mlflow.pyfunc.load_model("models:/tone@champion")
@@ -125,3 +83,49 @@ print(json.dumps([model.metadata.signature.inputs.input_names(), records]))
     assert json.loads(record["probabilities"]) == pytest.approx(
         prediction["probabilities"], abs=1e-6
     )
+
+
+def made_and_used(lmcore: Session, folder: Path) -> tuple[str, dict[str, Any]]:
+    """The life of a task; a text, and what is predicted of it."""
+    lmcore.run("run", "--config", "talk.yaml")
+    answer = lmcore.run("run", "--config", "tone.yaml")
+    assert answer["outcome"] == "promoted", answer["reason"]
+    assert (answer["task"], answer["version"], answer["champion"]) == ("sentiment", 1, 1)
+    expected = {"accuracy", "macro_f1", "baseline_accuracy", "baseline_macro_f1"}
+    assert expected <= set(answer["metrics"])
+    assert answer["metrics"]["accuracy"]["value"] > 0.9
+    gates = {gate["gate"]: gate["outcome"] for gate in answer["gates"]}
+    assert gates["competence"] == gates["instrument"] == "PASS"
+
+    praise = "they said that film number 5 was lovely and fine ."
+    one = lmcore.run("predict", praise)
+    assert (one["model"], one["version"]) == ("tone", 1)
+    (prediction,) = one["predictions"]
+    assert prediction["output"] == "positive"
+    assert set(prediction["probabilities"]) == {"positive", "negative"}
+    assert prediction["truncated"] is False
+    texts = ["they said that meal number 7 was awful and dull .", "", "lovely " * 500]
+    (folder / "texts.txt").write_text("\n".join(texts) + "\n")
+    several = lmcore.run("predict", "--model", "tone", "--file", "texts.txt")["predictions"]
+    assert [p["input"] for p in several] == texts
+    assert several[0]["output"] == "negative"
+    assert "empty" in several[1]["note"]
+    assert [p["truncated"] for p in several] == [False, False, True]
+
+    shown = lmcore.run("show", "1", "--model", "tone")
+    assert shown["lineage"]["base"]["model"] == "talk"
+    report = Path(shown["report"]).read_text()
+    assert "Confusion" in report
+    assert "<dt>Accuracy</dt>" in report
+    assert "talk version 1" in report
+    assert lmcore.run("run", "--config", "tone.yaml")["outcome"] == "skipped"
+    status = {m["model"]: m["task"] for m in lmcore.run("status")["models"]}
+    assert status == {"talk": "language_modelling", "tone": "sentiment"}
+    again = lmcore.run("reproduce", "1", "--model", "tone")
+    assert again["identical"], again["mismatches"]
+    assert again["mismatches"] == []
+    for_text = lmcore.run("generate", "--model", "tone", "--prompt", "x", code=2)
+    for_label = lmcore.run("predict", "--model", "talk", "x", code=2)
+    assert "lmcore predict" in for_text["error"]
+    assert "lmcore generate" in for_label["error"]
+    return praise, prediction

@@ -1,27 +1,38 @@
 """`lmcore` as a user's shell runs it: real processes in a folder that has a home in it."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
-# Commands one after the other, each as if it were alone but for what Python has imported by then.
+# Commands one after the other, each as if it were alone but for what Python has imported by then,
+# and for Prefect's server, which the first run starts and the session's end stops.
 _SESSION = """
 import contextlib, io, json, sys
 from flows.cli import main
-for line in sys.stdin.read().splitlines():
-    sys.argv = ["lmcore", *json.loads(line)]
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
+from flows.commands.shared import configuration
+start, started = configuration.PrefectServer, []
+def server(home):
+    if not started:
+        started.append(kept.enter_context(start(home)))
+    return contextlib.nullcontext(started[0])
+configuration.PrefectServer = server
+with contextlib.ExitStack() as kept:
+    for line in sys.stdin:
+        sys.argv = ["lmcore", *json.loads(line)]
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as stop:
+                code = stop.code
+        print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
 """
 
 
@@ -37,6 +48,31 @@ class Done(NamedTuple):
         found = json.loads(self.out)
         assert isinstance(found, dict)
         return found
+
+
+@dataclass(frozen=True)
+class Session:
+    """Several commands in one process: starting one takes longer than most of them."""
+
+    process: "subprocess.Popen[str]"
+    log: IO[str]
+
+    def command(self, *arguments: str) -> Done:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+            self.process.stdin.write(json.dumps(arguments) + "\n")
+            self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            self.log.seek(0)
+            raise AssertionError(f"{arguments} ended the session: {self.log.read()[-3000:]}")
+        return Done(*json.loads(answer))
+
+    def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        done = self.command(*arguments, "--json")
+        assert done.code == code, done.err[-3000:]
+        return done.answer
 
 
 @dataclass(frozen=True)
@@ -87,18 +123,34 @@ class Shell:
         assert done.code == code, done.err[-3000:]
         return done.answer
 
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Session]:
+        """A session; what its commands wrote is complete when it has ended."""
+        with tempfile.TemporaryFile("w+") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-c", _SESSION],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+            try:
+                yield Session(process, log)
+                process.communicate(timeout=60)
+            finally:
+                process.kill()
+                process.communicate()
+            log.seek(0)
+            assert process.returncode == 0, log.read()[-3000:]
+
     def session(self, commands: Sequence[Sequence[str]]) -> list[Done]:
-        """Several commands in one process: starting one takes longer than most of them."""
-        lines = "\n".join(json.dumps(command) for command in commands)
-        done = self.python("-c", _SESSION, given=lines)
-        assert done.code == 0, done.err[-3000:]
-        found = [Done(*json.loads(line)) for line in done.out.splitlines()]
-        assert len(found) == len(commands), done.err[-3000:]
-        return found
+        """What several commands leave that are known beforehand."""
+        with self.opened() as session:
+            return [session.command(*command) for command in commands]
 
     def answers(self, *commands: Sequence[str], code: int = 0) -> list[dict[str, Any]]:
         """What each of several commands answers."""
-        found = self.session([(*command, "--json") for command in commands])
-        for done in found:
-            assert done.code == code, done.err[-3000:]
-        return [done.answer for done in found]
+        with self.opened() as session:
+            return [session.run(*command, code=code) for command in commands]
