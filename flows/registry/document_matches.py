@@ -25,6 +25,7 @@ class Query:
         id: Its id as a document.
         name: What a person calls it.
         shingles: All its distinct shingles, where its text is at hand.
+        earlier: Those that earlier releases made of it, where they differ.
         sketch: A sample of them, where only that is.
         text: Its text, where it is at hand.
     """
@@ -32,6 +33,7 @@ class Query:
     id: str
     name: str
     shingles: Hashes | None = None
+    earlier: Hashes | None = None
     sketch: Sketch | None = None
     text: str | None = None
 
@@ -62,7 +64,7 @@ def find_documents(folder: VersionFolder, queries: Sequence[Query]) -> list[Matc
     shares: dict[str, float] = {}
     for query in queries:
         if query.shingles is not None:
-            for copy in index.find_shingles(query.shingles):
+            for copy in index.find_shingles(query.shingles, query.earlier):
                 shares[ids[copy.index]] = max(copy.share, shares.get(ids[copy.index], 0.0))
         elif query.sketch is not None:
             for identity, other in zip(ids, sketches, strict=True):

@@ -18,7 +18,7 @@ from flows.registry.document_matches import Query, find_documents, find_row
 from flows.registry.models import Registry
 from flows.registry.removals import current_removals
 from flows.registry.versions import Version
-from lmcore.data.copies.sketches import distinct_shingles
+from lmcore.data.copies.sketches import distinct_shingles, earlier_distinct_shingles
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.errors import IntegrityError, LmcoreError, NotFoundError, UserError
 from lmcore.version_folder import VersionFolder
@@ -152,8 +152,13 @@ def described(queries: Sequence[Query]) -> list[dict[str, Any]]:
 
 
 def _query(document: Document) -> Query:
-    shingles = distinct_shingles(document.text)
-    return Query(id=document.id, name=document.name, shingles=shingles, text=document.text)
+    return Query(
+        id=document.id,
+        name=document.name,
+        shingles=distinct_shingles(document.text),
+        earlier=earlier_distinct_shingles(document.text),
+        text=document.text,
+    )
 
 
 def _data_settings(folder: VersionFolder) -> list[DataConfig]:

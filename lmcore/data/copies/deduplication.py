@@ -1,15 +1,10 @@
 r"""Near-copies: MinHash signatures and sketches, candidate pairs, clusters by union-find.
 
-In: texts, then signatures.  Out: a signature and a sketch per text, and clusters
+In: shingles of texts, then signatures.  Out: a signature and a sketch per text, and clusters
 of rows that are near-copies.  Two texts are near-copies if they are alike (the
 estimated Jaccard similarity of their shingles reaches a threshold) or if one
 holds much of the other (containment): the address that was read out and the long
 message that it was taken from are hardly alike, yet one gives away the other.
-
-A shingle is five consecutive words of the folded text (`lmcore.data.text.folding`, so that
-the same text in other characters has the same shingles); where the script does not separate
-words, nine characters of them, which say about as much; where there are fewer than five
-words, nine consecutive characters of any kind.
 
 Likeness: 128 minima of 16 bits estimate it with a standard error of at most 0.045,
 and 32 bands of four minima find a pair of similarity 0.7 with probability 0.9998
@@ -21,40 +16,31 @@ Containment: one shingle in sixteen, chosen by its hash alone, forms a sketch; t
 share of the smaller sketch that is in the larger one is an unbiased estimate
 whatever the two lengths are (Broder's mod-m sampling).
 
-numpy does all 12 MB of the default corpus in about a second, most of it cutting
+numpy does all 12 MB of the default corpus in about a second, most of it folding and cutting
 words, which a MinHash library would not spare.  Signatures and sketches lie on
 disk; about 40 bytes per text are in memory while clusters are formed.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from lmcore.data.text.folding import fold_letters
-from lmcore.data.text.words import mostly_unspaced, words
-
 NUM_MINIMA = 128
 NUM_BANDS = 32
 SIGNATURE_BYTES = NUM_MINIMA * 2
-WORDS_PER_SHINGLE = 5
-CHARACTERS_PER_SHINGLE = 9
 # A group of texts that agree in one band is compared with this many of its members at most.
 MAX_LEADERS = 64
 SKETCH_RATE = 16
 # A smaller sketch says too little: eight sampled shingles stand for about 750 bytes of English.
 MIN_SKETCH = 8
 
-_UNSPACED_WORD_LENGTH = 20
-_LONE_WORD_LENGTH = 3
 _BATCH_SHINGLES = 1 << 14
 _PAIR_BATCH = 1 << 13
 _ROW_BLOCK = 1 << 16
-_MAX_CACHED_WORDS = 200_000
 
 Signatures = npt.NDArray[np.uint16]
 Rows = npt.NDArray[np.int64]
@@ -67,56 +53,6 @@ def _constants(seed: int, count: int) -> npt.NDArray[np.uint64]:
 # Odd multipliers are bijections modulo 2^32, so each minimum is that of a permutation.
 _MULTIPLIERS = (_constants(1, NUM_MINIMA) >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
 _OFFSETS = (_constants(2, NUM_MINIMA) >> np.uint64(32)).astype(np.uint32)
-_POSITIONS = _constants(3, CHARACTERS_PER_SHINGLE) | np.uint64(1)
-_MIX = np.uint64(0xFF51AFD7ED558CCD)
-
-
-class _WordHashes(dict[str, int]):
-    def __missing__(self, word: str) -> int:
-        if len(self) >= _MAX_CACHED_WORDS:
-            self.clear()
-        # crc32 is linear, so related words get related values: multiply to break that up.
-        value = zlib.crc32(word.encode()) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
-        self[word] = value
-        return value
-
-
-_WORDS = _WordHashes()
-
-
-def shingles(text: str) -> npt.NDArray[np.uint32]:
-    """Hashes of the shingles of a text, shape [number of shingles], never empty.
-
-    Args:
-        text: Any text that is valid Unicode.
-    """
-    return folded_shingles(fold_letters(text))
-
-
-def folded_shingles(folded: str) -> npt.NDArray[np.uint32]:
-    """The same of a text that is folded already."""
-    found = words(folded)
-    characters = sum(map(len, found))
-    # Lone characters are short, so most texts need not be looked through for them.
-    lone = characters < _LONE_WORD_LENGTH * len(found) and mostly_unspaced(found)
-    longest = _UNSPACED_WORD_LENGTH * len(found)
-    if len(found) >= WORDS_PER_SHINGLE and characters < longest and not lone:
-        size = WORDS_PER_SHINGLE
-        hashes = np.fromiter(map(_WORDS.__getitem__, found), dtype=np.uint64, count=len(found))
-    else:
-        collapsed = "".join(found) if lone else " ".join(folded.split())
-        size = min(CHARACTERS_PER_SHINGLE, max(1, len(collapsed)))
-        codes = np.frombuffer(collapsed.encode("utf-32-le"), dtype=np.uint32)
-        hashes = (codes.astype(np.uint64) + np.uint64(1)) * _MIX
-        if not len(hashes):
-            hashes = np.zeros(1, dtype=np.uint64)
-    count = len(hashes) - size + 1
-    total = np.zeros(count, dtype=np.uint64)
-    for i in range(size):
-        total += (hashes[i : i + count] ^ (hashes[i : i + count] >> np.uint64(31))) * _POSITIONS[i]
-    total ^= total >> np.uint64(33)
-    total *= _MIX
-    return (total >> np.uint64(32)).astype(np.uint32)
 
 
 def minhash(batch: list[npt.NDArray[np.uint32]]) -> Signatures:

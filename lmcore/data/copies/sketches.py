@@ -4,7 +4,7 @@ In: texts.  Out: a `Sketch` of each, and a `CopyIndex` that finds which sketched
 text is a near-copy of.  It serves the two questions that are asked of documents whose text
 is no longer at hand: which versions were trained on it, and was it removed.
 
-A sketch keeps the shingle hashes (`lmcore.data.copies.deduplication.shingles`) that fall below a
+A sketch keeps the shingle hashes (`lmcore.data.copies.shingles`) that fall below a
 threshold: all of them for up to `KEPT` shingles, else one in 2, 4, ... 16.  The text that is
 asked about is whole, so what a sketch shares with it is an unbiased estimate of what the two
 texts share, whatever their lengths (Broder's mod-m sampling).  Two texts are near-copies if
@@ -27,7 +27,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lmcore.data.copies.deduplication import shingles
+from lmcore.data.copies.shingles import earlier_shingles, shingles
+from lmcore.data.text.folding import fold_letters
 
 KEPT = 64
 MAX_SHIFT = 4
@@ -75,6 +76,13 @@ class Sketch:
 def distinct_shingles(text: str) -> Hashes:
     """The distinct shingle hashes of a text, sorted; never empty."""
     return np.unique(shingles(text))
+
+
+def earlier_distinct_shingles(text: str) -> Hashes | None:
+    """The same as releases made them that did not fold texts; None where that is no difference."""
+    if text.isascii() and fold_letters(text) == text.lower():
+        return None
+    return np.unique(earlier_shingles(text))
 
 
 def sketch_text(text: str, *, kept: int = KEPT, max_shift: int = MAX_SHIFT) -> Sketch:
@@ -127,17 +135,26 @@ class CopyIndex:
         return len(self._shifts)
 
     def find(self, text: str) -> list[Copy]:
-        """The near-copies of a text, most alike first."""
-        return self.find_shingles(distinct_shingles(text)) if len(self) else []
+        """The near-copies of a text, most alike first, also among sketches of earlier releases."""
+        if not len(self):
+            return []
+        return self.find_shingles(distinct_shingles(text), earlier_distinct_shingles(text))
 
-    def find_shingles(self, whole: Hashes) -> list[Copy]:
-        """The same for a text's distinct shingles, sorted."""
+    def find_shingles(self, whole: Hashes, earlier: Hashes | None = None) -> list[Copy]:
+        """The same for a text's distinct shingles, sorted, and those of earlier releases."""
+        shares = self._shares(whole)
+        for index, share in (self._shares(earlier) if earlier is not None else {}).items():
+            shares[index] = max(share, shares.get(index, 0.0))
+        copies = [Copy(index=index, share=share) for index, share in shares.items()]
+        return sorted(copies, key=lambda copy: (-copy.share, copy.index))
+
+    def _shares(self, whole: Hashes) -> dict[int, float]:
         first = np.searchsorted(self._hashes, whole, side="left")
         last = np.searchsorted(self._hashes, whole, side="right")
         counts = last - first
         hit = counts > 0
         if not hit.any():
-            return []
+            return {}
         starts, counts = first[hit], counts[hit]
         # Places start, start + 1, ..., start + count - 1 of every hit, without a loop.
         ends = np.cumsum(counts)
@@ -150,11 +167,10 @@ class CopyIndex:
         similarity = common / (totals + len(whole) - common)
         contained = (share >= CONTAINMENT) & (smaller >= MIN_CONTAINED)
         found = (contained | (similarity >= SIMILARITY)) & ((shifts == 0) | (hits >= MIN_HITS))
-        copies = [
-            Copy(index=int(owner), share=round(float(part), 3))
+        return {
+            int(owner): round(float(part), 3)
             for owner, part in zip(owners[found], share[found], strict=True)
-        ]
-        return sorted(copies, key=lambda copy: (-copy.share, copy.index))
+        }
 
 
 def likeness(one: Sketch, other: Sketch) -> float | None:

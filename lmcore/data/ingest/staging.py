@@ -15,12 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from lmcore.data.copies.deduplication import (
-    SIGNATURE_BYTES,
-    SignatureBatch,
-    folded_shingles,
-    sketch,
-)
+from lmcore.data.copies.deduplication import SIGNATURE_BYTES, SignatureBatch, sketch
+from lmcore.data.copies.shingles import folded_shingles
 from lmcore.data.documents import RowWriter, read_rows
 from lmcore.data.ingest.split import ID_BYTES
 from lmcore.data.text.folding import fold, folded_form

@@ -12,6 +12,7 @@ from lmcore.data.copies.sketches import (
     CopyIndex,
     Sketch,
     distinct_shingles,
+    earlier_distinct_shingles,
     likeness,
     sketch_text,
 )
@@ -89,6 +90,29 @@ def test_its_size_is_bounded_and_then_a_small_share_of_the_text() -> None:
 def test_bytes_that_are_no_sketch_are_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match="no sketch"):
         Sketch.from_bytes(raw)
+
+
+# Made by the release before texts were folded and cut by Unicode: `sketch_text(...).to_bytes()`.
+EARLIER = {
+    "हिन्दी में लिखा हुआ एक छोटा सा पत्र जो किसी को भेजा गया था और फिर खो गया": (
+        "0000000017000000260ef503d537290889cdf3099e03a30a5ae5010f95862539bd4f3b3c5bdc9247"
+        "211e3348a354424cb97225572f87cf5cdb80266d218de46fb3501972f5a67a8fcc25d5928baddfa7"
+        "e9993cc24a560fcdba2e63ce2d9fa6f79ed0e3f8"
+    ),
+    "“Naïve” — the office\u00adholder\u2019s ﬁnal co-\noperation was filed, as they say.": (
+        "0000000009000000a4f02427fc28be2cc49deb7923cb2a8a96195fab67e047b9f63a6fdab70fefdc98525af1"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", EARLIER)
+def test_a_text_is_found_by_the_sketch_that_an_earlier_release_made(text: str) -> None:
+    before = Sketch.from_bytes(bytes.fromhex(EARLIER[text]))
+    assert not np.array_equal(before.hashes, distinct_shingles(text))
+    index = CopyIndex([before, sketch_text(" ".join(words(0, 50)))])
+    assert [(copy.index, copy.share) for copy in index.find(text)] == [(0, 1.0)]
+    # Plain ASCII was and is cut alike.
+    assert earlier_distinct_shingles(" ".join(words(0, 50))) is None
 
 
 def test_two_sketches_of_different_fineness_are_compared() -> None:
