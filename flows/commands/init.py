@@ -75,7 +75,10 @@ def write_config(
     from lmcore.artifacts import atomic_write
     from lmcore.config_file import load_config
     from lmcore.data.sources.survey import survey
+    from lmcore.data.text.licences import normal_license
 
+    if license_ is not None:
+        license_ = normal_license(license_, key="--license")
     found = survey(place)
     target = out.absolute()
     if target.exists() and not replace:
@@ -88,7 +91,7 @@ def write_config(
     try:
         load_config(target)
     except ConfigError:
-        # A wrong --name or --license must not cost the user an earlier file.
+        # A wrong --name must not cost the user an earlier file.
         target.unlink() if previous is None else atomic_write(target, previous)
         raise
     return {
@@ -153,6 +156,8 @@ def _source(finding: Finding, license_: str | None, place: Path, base: Path) -> 
         lines.append(f"    files: {_quoted(finding.files)}")
     if finding.format != "auto":
         lines.append(f"    format: {finding.format}")
+    if finding.dataset_split:
+        lines.append(f"    dataset_split: {_quoted(finding.dataset_split)}")
     if finding.text_field:
         others = [name for name in finding.columns if name != finding.text_field]
         note = f"   # other columns: {', '.join(others)}" if others else ""

@@ -5,7 +5,10 @@ Such a folder holds Arrow files and JSON about them, none of which is text to be
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lmcore.data.config import SourceConfig
 
@@ -13,6 +16,24 @@ from lmcore.data.config import SourceConfig
 SPLITS_FILE = "dataset_dict.json"
 _STATE_FILE = "state.json"
 _INFO_FILE = "dataset_info.json"
+_MAX_JSON_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedDataSet:
+    """What a saved data set says about itself.
+
+    Attributes:
+        splits: Names of its splits; empty for a single one without a name.
+        columns: Of its first split, in order.
+        strings: Those of the columns that hold text.
+        files: Its Arrow files.
+    """
+
+    splits: tuple[str, ...]
+    columns: tuple[str, ...]
+    strings: tuple[str, ...]
+    files: tuple[Path, ...]
 
 
 def is_saved(folder: Path) -> bool:
@@ -31,3 +52,37 @@ def as_data_set(source: SourceConfig) -> SourceConfig:
     if not whole or not is_saved(Path(source.path or "")):
         return source
     return source.model_copy(update={"path": None, "dataset": source.path})
+
+
+def describe_saved(folder: Path) -> SavedDataSet:
+    """Read what a saved data set says about itself; what cannot be read is left empty."""
+    if (folder / SPLITS_FILE).is_file():
+        named = _json(folder / SPLITS_FILE).get("splits")
+        named = named if isinstance(named, list) else []
+        splits = tuple(name for name in named if isinstance(name, str) and "/" not in name)
+        places = [folder / name for name in splits]
+    else:
+        name = _json(folder / _STATE_FILE).get("_split")
+        splits = (name,) if isinstance(name, str) else ()
+        places = [folder]
+    features = _json(places[0] / _INFO_FILE).get("features") if places else None
+    features = features if isinstance(features, dict) else {}
+    return SavedDataSet(
+        splits=splits,
+        columns=tuple(features),
+        strings=tuple(name for name, feature in features.items() if _is_text(feature)),
+        files=tuple(sorted(path for place in places for path in place.glob("*.arrow"))),
+    )
+
+
+def _is_text(feature: object) -> bool:
+    return isinstance(feature, dict) and feature.get("dtype") in ("string", "large_string")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            value = json.loads(stream.read(_MAX_JSON_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from lmcore.data.sources.archives import container, content_name
 from lmcore.data.sources.find_files import about_the_data
 from lmcore.data.sources.readers import FORMATS
+from lmcore.data.sources.saved import describe_saved, is_saved
 from lmcore.data.sources.walk import walk
 from lmcore.errors import SourceError
 
@@ -38,6 +39,7 @@ class Finding:
         num_bytes: Their size on disk.
         columns: Columns of a table, in order; empty for text.
         text_field: Column that seems to hold the text; None for text.
+        dataset_split: Split of a saved data set, where it has none of the usual name.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Finding:
     num_bytes: int
     columns: tuple[str, ...] = ()
     text_field: str | None = None
+    dataset_split: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +89,8 @@ def survey(place: Path) -> Survey:
             )
         finding = _finding(place, None, kind[0], [place])
         return Survey(place=place, findings=(finding,), about=(), skipped=())
+    if is_saved(place):
+        return Survey(place=place, findings=(_saved(place),), about=(), skipped=())
     groups: dict[tuple[str, str], list[Path]] = defaultdict(list)
     about: list[Path] = []
     skipped: list[Path] = []
@@ -107,6 +112,22 @@ def survey(place: Path) -> Survey:
         )
     findings.sort(key=lambda finding: -finding.num_bytes)
     return Survey(place=place, findings=tuple(findings), about=tuple(about), skipped=tuple(skipped))
+
+
+def _saved(place: Path) -> Finding:
+    found = describe_saved(place)
+    named = (name for wanted in _TEXT_NAMES for name in found.strings if name.lower() == wanted)
+    usual = not found.splits or "train" in found.splits
+    return Finding(
+        path=place,
+        files=None,
+        format="auto",
+        num_files=len(found.files),
+        num_bytes=sum(path.stat().st_size for path in found.files),
+        columns=found.columns,
+        text_field=next(named, next(iter(found.strings), None)),
+        dataset_split=None if usual else found.splits[0],
+    )
 
 
 def _walk(folder: Path) -> Iterator[Path]:

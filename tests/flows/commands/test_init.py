@@ -42,6 +42,30 @@ def test_a_stated_licence_keeps_the_policy_strict(tmp_path: Path) -> None:
     assert config.policy.unknown_license == "block"
 
 
+def test_a_licence_is_spelled_as_spdx_does_or_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    init(tmp_path / "a.txt", tmp_path / "c.yaml", license_="gpl-2.0 or mit")
+    assert load_config(tmp_path / "c.yaml").sources[0].license == "GPL-2.0-only OR MIT"
+    with pytest.raises(ConfigError, match="--license: 'free to use' is not an SPDX licence"):
+        init(tmp_path / "a.txt", tmp_path / "d.yaml", license_="free to use")
+    assert not (tmp_path / "d.yaml").exists()
+
+
+def test_a_saved_data_set(tmp_path: Path) -> None:
+    folder = tmp_path / "reviews"
+    (folder / "dev").mkdir(parents=True)
+    (folder / "dataset_dict.json").write_text('{"splits": ["dev"]}')
+    features = {"id": {"dtype": "int64"}, "Review": {"dtype": "string"}}
+    (folder / "dev/dataset_info.json").write_text(json.dumps({"features": features}))
+    (folder / "dev/data-00000-of-00001.arrow").write_bytes(b"12345")
+    answer = init(folder, tmp_path / "c.yaml")
+    (source,) = load_config(tmp_path / "c.yaml").sources
+    assert (source.path, source.files, source.format) == (str(folder), None, "auto")
+    assert (source.text_field, source.dataset_split) == ("Review", "dev")
+    (told,) = answer["sources"]  # type: ignore[misc]
+    assert (told["num_files"], told["bytes"], told["columns"]) == (1, 5, ["id", "Review"])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reader", "field"),
     [

