@@ -1,13 +1,25 @@
 """Configuration of sources, ingest and tokenizer: which text, under which licence, cut how."""
 
+import codecs
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lmcore.settings import Section
 
+SourceFormat = Literal[
+    "auto", "text", "lines", "markdown", "jsonl", "json", "yaml", "csv", "tsv", "parquet", "xlsx",
+    "html", "pdf", "docx", "odt", "epub", "rtf", "mail", "mbox", "subtitles", "chat", "parallel",
+]  # fmt: skip
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+def _is_text_encoding(name: str) -> bool:
+    try:
+        return codecs.lookup(name)._is_text_encoding
+    except (LookupError, ValueError):
+        return False
 
 
 class SourceConfig(Section):
@@ -23,8 +35,28 @@ class SourceConfig(Section):
     )
     dataset_split: str = Field("train", description="Split of the Hugging Face data set.")
     files: str | None = Field(None, description="Glob inside a folder, archive or package.")
-    format: Literal["auto", "text", "lines", "jsonl", "csv", "tsv", "parquet", "parallel"] = "auto"
-    text_field: str = Field("text", description="Column or key of the input text.")
+    format: SourceFormat = Field(
+        "auto",
+        description="auto: by each file's ending, and a chat by what it begins with.",
+    )
+    encoding: str | None = Field(
+        None,
+        description="Of text files, such as cp1252 or gb18030; null: UTF-8, or UTF-16 and UTF-32"
+        " with a mark.",
+    )
+    delimiter: str | None = Field(
+        None, description="Between the cells of a table; null: found in its first rows."
+    )
+    quote: Literal["double", "single", "none"] | None = Field(
+        None, description="Around cells; null: double in csv, none in tsv."
+    )
+    records: str | None = Field(
+        None, description="Path to the list of records inside a JSON or YAML file."
+    )
+    text_field: str = Field(
+        "text",
+        description="Column of the input text, or a path: `data.body`, `messages[].content`.",
+    )
     target_field: str | None = Field(
         None, description="Column of the label, translation or summary."
     )
@@ -52,6 +84,20 @@ class SourceConfig(Section):
         if (self.format == "parallel") != (self.target_path is not None):
             raise ValueError("format parallel needs target_path, and target_path needs it")
         return self
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str | None) -> str | None:
+        if name is not None and not _is_text_encoding(name):
+            raise ValueError("expected the name of an encoding of text, such as cp1252 or utf-16")
+        return name
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in "\r\n\"'"):
+            raise ValueError('expected one character, such as ";", "|" or "\\t"')
+        return delimiter
 
 
 class DataConfig(Section):
@@ -87,6 +133,12 @@ class DataConfig(Section):
         16 << 20, ge=1024, description="Longer documents are quarantined."
     )
     on_bad_input: Literal["quarantine", "fail"] = "quarantine"
+    max_quarantine_share: float = Field(
+        0.01,
+        ge=0.0,
+        le=1.0,
+        description="A run stops where more of a source's records or files cannot be read.",
+    )
 
     @model_validator(mode="after")
     def _room_for_train(self) -> Self:

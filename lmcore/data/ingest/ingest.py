@@ -23,6 +23,7 @@ from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment, assign
+from lmcore.data.ingest.readability import Readability
 from lmcore.data.ingest.reading_counts import WITHOUT_DATE, Tally
 from lmcore.data.ingest.split import in_anchor_slice
 from lmcore.data.ingest.staging import Staged, Staging
@@ -33,7 +34,7 @@ from lmcore.data.sources.located import (
     source_inputs,
 )
 from lmcore.data.sources.readers import read_source, resolve_unit
-from lmcore.data.sources.records import BadInput, Record
+from lmcore.data.sources.records import BadInput, LeftOut, Record
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id, utf8_bytes
 from lmcore.data.text.folding import is_blank
 from lmcore.data.text.licences import blocked_licenses, blocked_origin, normal_license
@@ -143,6 +144,7 @@ class _Ingest:
         # The salt comes from the data, so that the same data gives the same folder anywhere.
         salt = bytes.fromhex(digest([source.digest for source in sources]))
         self._tally = Tally(folder / "quarantine.jsonl", salt=salt)
+        self._refusals: list[str] = []
 
     def run(self, ledger_path: Path) -> dict[str, Any]:
         work = self._folder / "work"
@@ -155,6 +157,8 @@ class _Ingest:
                 staging.finish()
             if staging.num_rows == 0:
                 raise SourceError(self._tally.nothing_left([s.config for s in self._sources]))
+            if refusal := next(filter(None, self._refusals), ""):
+                raise SourceError(refusal)
             self._progress("split", staging.num_rows)
             assignment = assign(staging, data=self._data, ledger_path=ledger_path)
             return self._write(staging, assignment)
@@ -165,8 +169,13 @@ class _Ingest:
     def _read(self, index: int, source: LocatedSource, staging: Staging) -> None:
         files = {file.name for file in source.files}
         last_name, last_file, first_row = "", "", staging.num_rows
+        readability = Readability()
         for number, item in enumerate(read_source(source, data=self._data), start=1):
+            if isinstance(item, LeftOut):
+                self._tally.skipped([item])
+                continue
             self._tally.record()
+            readability.record(item.file)
             if item.file != last_name:
                 # A member of an archive belongs to the archive: all of it goes with a bomb.
                 last_name, file = item.file, _file_of(item.file, files)
@@ -175,14 +184,18 @@ class _Ingest:
             if isinstance(item, BadInput):
                 if item.condemns_file:
                     self._tally.drop("of_a_condemned_file", staging.forget_from(first_row), 0)
-                self._quarantine(item)
-            else:
-                self._stage(item, index, source.config, staging)
+                self._quarantine(item, readability)
+            elif (bad := self._stage(item, index, source.config, staging)) is not None:
+                self._quarantine(bad, readability)
             if number % _REPORT_EVERY == 0:
                 self._progress("read", staging.num_rows)
         self._tally.skipped(source.skipped)
+        config, limit = source.config, self._data.max_quarantine_share
+        place = f"sources[{index}] ({config.path or config.package or config.dataset})"
+        self._refusals.append(readability.refusal(place=place, limit=limit))
 
-    def _quarantine(self, item: BadInput) -> None:
+    def _quarantine(self, item: BadInput, readability: Readability) -> None:
+        readability.quarantine(item)
         where = f"{item.file}:{item.position}" if item.position else item.file
         if self._data.on_bad_input == "fail":
             raise SourceError(
@@ -190,7 +203,10 @@ class _Ingest:
             )
         self._tally.quarantine(item)
 
-    def _stage(self, record: Record, index: int, config: SourceConfig, staging: Staging) -> None:
+    def _stage(
+        self, record: Record, index: int, config: SourceConfig, staging: Staging
+    ) -> BadInput | None:
+        """Stage a record; returns it as bad input where its text cannot be used."""
         data, tally = self._data, self._tally
         name = f"{record.file}:{record.position}" if record.position else record.file
         try:
@@ -203,9 +219,7 @@ class _Ingest:
                     f"{size} bytes, more than data.max_document_bytes={data.max_document_bytes}"
                 )
         except UnusableTextError as error:
-            bad = BadInput(file=record.file, position=record.position, reason=str(error))
-            self._quarantine(bad)
-            return
+            return BadInput(file=record.file, position=record.position, reason=str(error))
         if is_blank(text) or (target is not None and is_blank(target)):
             tally.drop("empty", 1, size)
         elif size < data.min_document_bytes:
@@ -228,6 +242,7 @@ class _Ingest:
             )
             if not staging.add(staged, forced=config.split):
                 tally.duplicate(name, size)
+        return None
 
     def _clean(self, text: str, *, is_target: bool = False) -> tuple[str, int]:
         cleaned = clean(text)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lmcore.data.config import SourceConfig
-from lmcore.data.sources.records import BadInput
+from lmcore.data.sources.records import BadInput, LeftOut
 from lmcore.data.text.cleaning import Cleaned
 from lmcore.data.text.privacy import Masked, SpanHashes
 
@@ -44,7 +44,7 @@ class Tally:
         self._reasons: Counter[str] = Counter()
         self._first_bad: BadInput | None = None
         self._skipped: list[str] = []
-        self._num_skipped = 0
+        self._skip_reasons: Counter[str] = Counter()
         self._duplicates: list[str] = []
         self._duplicate_counts: Counter[str] = Counter()
 
@@ -110,10 +110,10 @@ class Tally:
         if len(self._duplicates) < MAX_NAMES:
             self._duplicates.append(name)
 
-    def skipped(self, names: Sequence[str]) -> None:
-        """Files were left out: hidden, or about the data."""
-        self._num_skipped += len(names)
-        self._skipped += names[: MAX_NAMES - len(self._skipped)]
+    def skipped(self, left_out: Sequence[LeftOut]) -> None:
+        """Files, or parts of them, were passed over: hidden, about the data, pictures."""
+        self._skip_reasons.update(item.reason for item in left_out)
+        self._skipped += [item.file for item in left_out[: MAX_NAMES - len(self._skipped)]]
 
     def quarantine(self, item: BadInput) -> None:
         """Bad input was set aside."""
@@ -172,7 +172,11 @@ class Tally:
                 "count": self.quarantined,
                 "reasons": dict(sorted(self._reasons.items())),
             },
-            "skipped_files": {"count": self._num_skipped, "names": self._skipped},
+            "skipped_files": {
+                "count": self._skip_reasons.total(),
+                "names": self._skipped,
+                "reasons": dict(sorted(self._skip_reasons.items())),
+            },
         }
 
 

@@ -13,18 +13,28 @@ import re
 from pathlib import Path, PurePosixPath
 
 from lmcore.data.config import SourceConfig
+from lmcore.data.sources.kinds import has_no_text
+from lmcore.data.sources.records import LeftOut
 from lmcore.data.sources.walk import walk
 from lmcore.errors import SourceError
 
 # Files that speak about a data set are not part of its text, unless `files` asks for them.
-_ABOUT = re.compile(r"^(licen[cs]e|copying|notice|readme|changelog|authors)\b", re.IGNORECASE)
+# `LICENSE`, `readme.md`, `LICENSE-MIT.txt`, `README.de.md`; but not `Copying Beethoven.txt`.
+_ABOUT = re.compile(
+    r"(?i:licen[cs]e|copying|notice|readme|changelog|authors)(?:\.[a-z]{1,5}){0,2}"
+    r"|(?:LICEN[CS]E|COPYING|NOTICE|README|CHANGELOG|AUTHORS)[-._][A-Za-z0-9.+-]{1,40}"
+)
+#: Why a file that a pattern does not match is not read: nobody asked for it.
+NOT_CHOSEN = "not matched by files"
+#: Why a linked folder is not read: what it leads to is, or contains the link itself.
+LINKED = "a link to a folder that is read already"
 _PACKAGE_FILES = "*.txt"
 
 
 def find_files(
     source: SourceConfig, *, key: str
-) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]], list[str]]:
-    """The files of a source, those of its translation, and the names of those left out.
+) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]], list[LeftOut]]:
+    """The files of a source, those of its translation, and those that are left out.
 
     Raises:
         SourceError: If a path or package does not exist, or holds no file.
@@ -49,24 +59,26 @@ def find_files(
 
 def _path_files(
     text: str, pattern: str | None, *, key: str
-) -> tuple[list[tuple[str, Path]], list[str]]:
+) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
     path = Path(text)
     if path.is_dir():
+        chosen: list[tuple[str, Path]] = []
         walked = walk(path)
-        found, again = walked.files, [printable(f"{name}/") for name in walked.again]
-        if pattern is not None:
-            chosen = [(name, file) for name, file in found if matches(name, pattern)]
-            if not chosen:
-                raise SourceError(
-                    f"{key}: no file in {path} matches files: {pattern!r} ({len(found)} files"
-                    " there); change the pattern"
-                )
-            return chosen, again
-        chosen = [(name, file) for name, file in found if not about_the_data(name)]
+        skipped = [LeftOut(file=printable(f"{name}/"), reason=LINKED) for name in walked.again]
+        for name, file in walked.files:
+            why = left_out(name, pattern)
+            if not why:
+                chosen.append((name, file))
+            elif why != NOT_CHOSEN:
+                skipped.append(LeftOut(file=printable(name), reason=why))
+        if not chosen and pattern is not None:
+            raise SourceError(
+                f"{key}: no file in {path} matches files: {pattern!r} ({len(walked.files)} files"
+                " there); change the pattern"
+            )
         if not chosen:
             raise SourceError(f"{key}: the folder {path} holds no file to read; add text to it")
-        kept = {name for name, _ in chosen}
-        return chosen, [printable(name) for name, _ in found if name not in kept] + again
+        return chosen, skipped
     if os.path.lexists(path):
         return [(path.name, path)], []
     if glob.has_magic(text):
@@ -147,10 +159,32 @@ def _module_files(name: str) -> dict[str, Path]:
     }
 
 
+def left_out(name: str, pattern: str | None) -> str:
+    """Why a file of a folder or archive is not read; empty if it is.
+
+    Hidden files, files about the data (licence, readme) and files without text (pictures,
+    sounds) are read only where a pattern names them: `*.txt` does not mean `README.txt`.
+
+    Args:
+        name: Path inside the folder or archive.
+        pattern: Glob of the configuration; None: every file.
+    """
+    if pattern is not None and not matches(name, pattern):
+        return NOT_CHOSEN
+    asked = PurePosixPath(pattern).parts if pattern is not None else ()
+    parts = PurePosixPath(name).parts
+    if any(part.startswith(".") for part in parts) and not any(p.startswith(".") for p in asked):
+        return "hidden"
+    if about_the_data(name) and not (asked and _ABOUT.match(asked[-1])):
+        return "about the data"
+    if pattern is None and has_no_text(name):
+        return "no text"
+    return ""
+
+
 def about_the_data(name: str) -> bool:
-    """Whether a file is hidden, or speaks about the data (licence, readme) instead of being it."""
-    path = PurePosixPath(name)
-    return any(part.startswith(".") for part in path.parts) or bool(_ABOUT.match(path.name))
+    """Whether a file speaks about the data (licence, readme) instead of being it."""
+    return _ABOUT.fullmatch(PurePosixPath(name).name) is not None
 
 
 def matches(name: str, pattern: str, *, whole: bool = False) -> bool:

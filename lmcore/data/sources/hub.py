@@ -21,12 +21,14 @@ from typing import Any
 from lmcore.data.config import SourceConfig
 from lmcore.data.sources.archives import content_name
 from lmcore.data.sources.class_names import class_name, class_names
+from lmcore.data.sources.fields import column_of
+from lmcore.data.sources.formats.delimited import wanted_columns
 from lmcore.data.sources.located import SourceFile
-from lmcore.data.sources.records import BadInput, Record, build_record
+from lmcore.data.sources.records import BadInput, Item, Record, build_record
 from lmcore.data.sources.saved import is_saved
 from lmcore.errors import SourceError
 
-Items = Iterator[Record | BadInput]
+Items = Iterator[Item]
 ReadTable = Callable[[SourceFile, SourceConfig], Items]
 _USUAL_SPLIT = "train"
 #: Settings of the library's CSV reader that do not tell how a table is written.
@@ -89,9 +91,8 @@ def _rows(source: SourceConfig, opened: Iterable[Any], names: list[str] | None) 
     position = 0
     while row is not None:
         position += 1
-        wanted = (source.text_field, target, source.date_field)
-        for field in wanted:
-            if field is not None and field not in row:
+        for field in wanted_columns(source):
+            if column_of(field, list(row)) is None:
                 found = ", ".join(repr(column) for column in list(row)[:12])
                 raise SourceError(f"dataset {name}: has no column {field!r}; found {found}")
         try:
@@ -100,7 +101,7 @@ def _rows(source: SourceConfig, opened: Iterable[Any], names: list[str] | None) 
         except ValueError as error:
             yield BadInput(file=name, position=position, reason=str(error))
         else:
-            yield build_record(name, position, list(row), row.__getitem__, source=source)
+            yield build_record(name, position, row, source=source)
         try:
             row = next(rows, None)
         except Exception as error:  # the library raises whatever its reader raises
@@ -109,7 +110,7 @@ def _rows(source: SourceConfig, opened: Iterable[Any], names: list[str] | None) 
             return
 
 
-def _renamed(item: Record | BadInput, names: list[str], *, column: str) -> Record | BadInput:
+def _renamed(item: Item, names: list[str], *, column: str) -> Item:
     """A record of a text table whose target is the name of its class."""
     if not isinstance(item, Record):
         return item

@@ -17,6 +17,7 @@ from typing import Any
 from lmcore.artifacts import digest, sha256_file
 from lmcore.data.config import SourceConfig
 from lmcore.data.sources.find_files import find_files, printable
+from lmcore.data.sources.records import LeftOut
 from lmcore.data.sources.saved import as_data_set
 
 _NO_FILE = "not a regular file"
@@ -49,14 +50,14 @@ class LocatedSource:
         config: The source's section.
         files: In reading order; empty for a Hugging Face data set.
         targets: The second file of format `parallel`.
-        skipped: Names of files that were left out: hidden, or about the data.
+        skipped: Files that were left out: hidden, about the data, without text.
         digest: Over names and contents.
     """
 
     config: SourceConfig
     files: tuple[SourceFile, ...]
     targets: tuple[SourceFile, ...]
-    skipped: tuple[str, ...]
+    skipped: tuple[LeftOut, ...]
     digest: str
 
 
@@ -131,7 +132,7 @@ def _glance(name: str, path: Path) -> list[Any]:
 def _locate(source: SourceConfig, *, key: str) -> LocatedSource:
     found: list[tuple[str, Path]] = []
     targets: list[tuple[str, Path]] = []
-    skipped: list[str] = []
+    skipped: list[LeftOut] = []
     identity: Any = None
     source = as_data_set(source)
     if source.dataset is not None and not Path(source.dataset).is_dir():

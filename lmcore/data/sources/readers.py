@@ -8,43 +8,29 @@ and are decoded strictly one by one, so that one broken line costs one line.
 from __future__ import annotations
 
 import functools
-import io
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from pathlib import PurePosixPath
-from typing import IO, Literal, cast
+from dataclasses import replace
+from typing import IO
 
 from lmcore.data.config import DataConfig, SourceConfig
-from lmcore.data.sources import tables
-from lmcore.data.sources.archives import (
-    READ_ERRORS,
-    BombError,
-    container,
-    content_name,
-    open_members,
-)
-from lmcore.data.sources.find_files import about_the_data, matches, printable
+from lmcore.data.sources.archives import READ_ERRORS, BombError, container, open_members
+from lmcore.data.sources.encodings import Misread, as_utf8, peek, unmarked_utf16
+from lmcore.data.sources.find_files import NOT_CHOSEN, left_out, matches, printable
+from lmcore.data.sources.formats.chat import looks_like_slack, looks_like_whatsapp
+from lmcore.data.sources.formats.text import cut_records
+from lmcore.data.sources.kinds import KINDS, Kind, disguise, kind_name, unread_kind
 from lmcore.data.sources.lines import Line, decode, iter_lines
 from lmcore.data.sources.located import LocatedSource, SourceFile
-from lmcore.data.sources.plaintext import Unit, bad_line, cut_records, read_text
-from lmcore.data.sources.records import BadInput, Record
+from lmcore.data.sources.reading import Reading, Unit
+from lmcore.data.sources.records import BadInput, Item, LeftOut, Record
 from lmcore.errors import SourceError
 
 FILES_FOR_FILE_UNIT = 50
-_SNIFF_BYTES = 8192
-
-Format = Literal["text", "lines", "jsonl", "csv", "tsv", "parquet"]
-FORMATS: dict[str, Format] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-}
 
 
-def read_source(source: LocatedSource, *, data: DataConfig) -> Iterator[Record | BadInput]:
+def read_source(source: LocatedSource, *, data: DataConfig) -> Iterator[Item]:
     """Stream every record of a source.
 
     Raises:
@@ -74,22 +60,20 @@ def resolve_unit(source: LocatedSource, *, data: DataConfig) -> Unit:
     if data.unit != "auto":
         return data.unit
     config = source.config
-    if config.dataset is not None or config.format not in ("auto", "text"):
+    if config.dataset is not None or config.format == "parallel":
+        return "record"
+    if config.format != "auto" and (config.format == "lines" or _is_records(config.format)):
         return "record"
     # Only as many names are looked at as the rule needs; a tar has to be read to be listed.
-    texts = (name for name in _content_names(source) if resolve_format(config, name) == "text")
+    texts = (name for name in _content_names(source) if not _is_records(kind_name(config, name)))
     num_texts = sum(1 for _ in itertools.islice(texts, FILES_FOR_FILE_UNIT))
     if num_texts == 0:
         return "record"
     return "file" if num_texts == FILES_FOR_FILE_UNIT else "paragraph"
 
 
-def resolve_format(config: SourceConfig, name: str) -> Format:
-    """How a file of this name is read."""
-    if config.format != "auto":
-        assert config.format != "parallel"
-        return config.format
-    return FORMATS.get(PurePosixPath(content_name(name)).suffix.lower(), "text")
+def _is_records(kind: str) -> bool:
+    return KINDS[kind].shape == "records"
 
 
 def _content_names(source: LocatedSource) -> Iterator[str]:
@@ -99,22 +83,24 @@ def _content_names(source: LocatedSource) -> Iterator[str]:
             continue
         try:
             for member in open_members(file.path, name=file.name):
-                if member.stream is not None and _is_wanted(member.name, file, source.config):
+                if member.stream is not None and not _left_out(member.name, file, source.config):
                     yield member.name
         except READ_ERRORS:
             continue  # reported when it is read
 
 
-def _is_wanted(member: str, archive: SourceFile, config: SourceConfig) -> bool:
+def _left_out(member: str, archive: SourceFile, config: SourceConfig) -> str:
+    """Why a member of an archive is not read; empty if it is."""
     # A pattern that chose the archive itself in its folder says nothing about the members.
-    if config.files is not None and not matches(archive.name, config.files):
-        return matches(member, config.files)
-    return not about_the_data(member)
+    pattern = config.files
+    if pattern is not None and matches(archive.name, pattern):
+        pattern = None
+    return left_out(member, pattern)
 
 
 def _read_file(
     file: SourceFile, *, config: SourceConfig, data: DataConfig, unit: Unit
-) -> Iterator[Record | BadInput]:
+) -> Iterator[Item]:
     packed = container(file.name) in ("zip", "tar")
     members = open_members(file.path, name=file.name)
     while True:
@@ -126,15 +112,16 @@ def _read_file(
         if member is None:
             return
         name = f"{file.name}/{printable(member.name)}" if packed else file.name
-        if packed and member.stream is not None and not _is_wanted(member.name, file, config):
-            continue
         if member.stream is None:
             yield BadInput(file=name, position=0, reason=member.refusal)
             continue
+        if packed and (why := _left_out(member.name, file, config)):
+            if why != NOT_CHOSEN:
+                yield LeftOut(file=name, reason=why)
+            continue
         records = _read_stream(
-            cast(io.BufferedReader, member.stream),
+            member.stream,
             name=name,
-            format=resolve_format(config, member.name or file.name),
             seekable=container(file.name) == "plain",
             config=config,
             data=data,
@@ -153,9 +140,7 @@ def _read_file(
             yield record
 
 
-def _read_table(
-    file: SourceFile, config: SourceConfig, *, data: DataConfig
-) -> Iterator[Record | BadInput]:
+def _read_table(file: SourceFile, config: SourceConfig, *, data: DataConfig) -> Iterator[Item]:
     yield from _read_file(file, config=config, data=data, unit="record")
 
 
@@ -168,60 +153,68 @@ def _unreadable(name: str, error: Exception) -> BadInput:
 
 
 def _read_stream(
-    stream: io.BufferedReader,
+    stream: IO[bytes],
     *,
     name: str,
-    format: Format,  # noqa: A002 (the configuration's word)
     seekable: bool,
     config: SourceConfig,
     data: DataConfig,
     unit: Unit,
-) -> Iterator[Record | BadInput]:
-    head = _peek(stream)
-    if problem := _sniff(head, format=format):
+) -> Iterator[Item]:
+    kind = KINDS[kind_name(config, name)]
+    head = peek(stream)
+    if kind.is_binary:
+        problem = "" if head else "empty file"
+    else:
+        stream = as_utf8(stream, encoding=config.encoding)
+        problem = _problem(head, peek(stream), kind=kind, config=config, name=name)
+        if config.format == "auto":
+            kind = _looked_at(kind, peek(stream))
+    if not problem and kind.needs_file and not seekable:
+        problem = "a packed Parquet file is not read; unpack it"
+    if problem:
         yield BadInput(file=name, position=0, reason=problem)
         return
-    limit = data.max_document_bytes
-    if format == "parquet":
-        if not seekable:
-            reason = "a packed Parquet file is not read; unpack it"
-            yield BadInput(file=name, position=0, reason=reason)
-            return
-        records = tables.read_parquet(stream, file=name, source=config)
-    elif format == "jsonl":
-        records = tables.read_jsonl(stream, file=name, source=config, max_bytes=limit)
-    elif format == "csv":
-        records = tables.read_csv(stream, file=name, source=config, max_bytes=limit)
-    elif format == "tsv":
-        records = tables.read_tsv(stream, file=name, source=config, max_bytes=limit)
+    reading = Reading(
+        name=name,
+        source=config,
+        max_bytes=data.max_document_bytes,
+        unit=unit,
+        misread=Misread(config.encoding, head),
+    )
+    records = kind.read(stream, reading)
+    if kind.shape == "text":
+        yield from records
     else:
-        if format == "lines":
-            unit = "line" if unit == "record" else unit
-        yield from read_text(stream, name=name, unit=unit, max_bytes=limit, config=config)
-        return
-    # A record is a document, whatever the plain text beside it is cut into.
-    yield from cut_records(records, unit=data.unit)
+        # A record is a document, whatever the plain text beside it is cut into.
+        yield from cut_records(records, unit=unit if kind.shape == "document" else data.unit)
 
 
-def _peek(stream: IO[bytes]) -> bytes:
-    # `extractfile` and `open` give buffered readers; peeking leaves the bytes to the reader.
-    peek = getattr(stream, "peek", None)
-    return bytes(peek(_SNIFF_BYTES)[:_SNIFF_BYTES]) if peek is not None else b""
+def _looked_at(kind: Kind, head: bytes) -> Kind:
+    """The kind of a file by what it begins with, where its name leaves that open."""
+    if kind is KINDS["text"] and looks_like_whatsapp(head):
+        return KINDS["chat"]
+    if kind is KINDS["json"] and looks_like_slack(head):
+        return KINDS["chat"]
+    return kind
 
 
-def _sniff(head: bytes, *, format: Format) -> str:  # noqa: A002
+def _problem(raw: bytes, head: bytes, *, kind: Kind, config: SourceConfig, name: str) -> str:
+    """Why a file is no text of its kind; empty if it may be."""
     if not head:
         return "empty file"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "UTF-16 text; save it as UTF-8"
+    if config.format == "auto" and (why := unread_kind(name)):
+        return why
+    if what := disguise(raw):
+        return f"{what} by its first bytes, not text; give it the ending of what it is"
+    if config.encoding is None and (unmarked := unmarked_utf16(head)) is not None:
+        return f"UTF-16 without a mark; set encoding: {unmarked}"
     # One NUL makes plain text binary; in a table it costs its row, unless there are many.
-    allowed = 0 if format == "text" else len(head) // 100 + 1
-    if format != "parquet" and head.count(0) > allowed:
-        return "a binary file, not text"
-    return ""
+    allowed = len(head) // 100 + 1 if kind.shape == "records" else 0
+    return "a binary file, not text" if head.count(0) > allowed else ""
 
 
-def _read_parallel(source: LocatedSource, *, data: DataConfig) -> Iterator[Record | BadInput]:
+def _read_parallel(source: LocatedSource, *, data: DataConfig) -> Iterator[Item]:
     """Read two line-aligned files as text and target.
 
     Raises:
@@ -235,9 +228,9 @@ def _read_parallel(source: LocatedSource, *, data: DataConfig) -> Iterator[Recor
     limit = data.max_document_bytes
     try:
         with ExitStack() as stack:
-            streams = [_single_stream(file, stack) for file in (left, right)]
+            sides = [_line_stream(file, source.config, data, stack) for file in (left, right)]
             pairs = itertools.zip_longest(
-                *(iter_lines(stream, max_bytes=limit) for stream in streams)
+                *(iter_lines(stream, max_bytes=limit) for stream, _ in sides)
             )
             for number, (text_line, target_line) in enumerate(pairs, start=1):
                 if text_line is None or target_line is None:
@@ -246,28 +239,36 @@ def _read_parallel(source: LocatedSource, *, data: DataConfig) -> Iterator[Recor
                         f"{short.name} has {number - 1} lines and {long.name} has more; parallel"
                         " files must have the same number of lines"
                     )
-                yield _pair(left.name, number, text_line, target_line, max_bytes=limit)
+                yield _pair((text_line, target_line), (sides[0][1], sides[1][1]))
     except READ_ERRORS as error:
         yield _unreadable(left.name, error)
 
 
-def _single_stream(file: SourceFile, stack: ExitStack) -> IO[bytes]:
+def _line_stream(
+    file: SourceFile, config: SourceConfig, data: DataConfig, stack: ExitStack
+) -> tuple[IO[bytes], Reading]:
     if container(file.name) in ("zip", "tar"):
         raise SourceError(f"{file.name}: format parallel reads plain or compressed files only")
     members = stack.enter_context(closing(open_members(file.path, name=file.name)))
     stream = next(members).stream
     assert stream is not None
-    return stream
-
-
-def _pair(
-    name: str, number: int, text_line: Line, target_line: Line, *, max_bytes: int
-) -> Record | BadInput:
-    for line in (text_line, target_line):
-        if line.data is None or decode(line.data) is None:
-            return bad_line(line, name=name, max_bytes=max_bytes)
-    assert text_line.data is not None
-    assert target_line.data is not None
-    return Record(
-        file=name, position=number, text=text_line.data.decode(), target=target_line.data.decode()
+    misread = Misread(config.encoding, peek(stream))
+    reading = Reading(
+        name=file.name,
+        source=config,
+        max_bytes=data.max_document_bytes,
+        unit="line",
+        misread=misread,
     )
+    return as_utf8(stream, encoding=config.encoding), reading
+
+
+def _pair(lines: tuple[Line, Line], sides: tuple[Reading, Reading]) -> Record | BadInput:
+    texts = []
+    for line, reading in zip(lines, sides, strict=True):
+        text = None if line.data is None else decode(line.data)
+        if text is None:
+            # The position is the same in both files, and the first names the pair.
+            return replace(reading.bad_line(line), file=sides[0].name)
+        texts.append(text)
+    return Record(file=sides[0].name, position=lines[0].number, text=texts[0], target=texts[1])

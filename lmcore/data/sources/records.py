@@ -6,11 +6,13 @@ input is a value and not an exception, so that one bad line never ends a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lmcore.data.config import SourceConfig
-from lmcore.data.sources.dates import is_missing, iso_date
+from lmcore.data.sources.dates import date_in_name, is_missing, iso_date
+from lmcore.data.sources.fields import Gathered, MissingFieldError, kind_of, value_at
 from lmcore.data.sources.labels import label
 
 FILE_NAME = "filename"  # as a date field of plain text: the date is in the file's name
@@ -52,67 +54,97 @@ class BadInput:
     condemns_file: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """Something that is no text and was passed over: told, but not counted as bad input.
+
+    Attributes:
+        file: Name of its file (and archive member).
+        reason: Why, in words.
+    """
+
+    file: str
+    reason: str
+
+
+Item = Record | BadInput | LeftOut
+
+
 def build_record(
-    file: str,
-    position: int,
-    names: Sequence[str],
-    value_of: Callable[[str], object],
-    *,
-    source: SourceConfig,
+    file: str, position: int, row: Mapping[str, Any], *, source: SourceConfig
 ) -> Record | BadInput:
     """Take text, target and date out of a row.
 
     Args:
         file: Name of the file.
         position: Row in the file.
-        names: Columns that the row has.
-        value_of: Value of a column that exists.
-        source: Names the columns that are wanted.
+        row: Values by column.
+        source: Names the columns that are wanted, or paths into them.
     """
 
     def bad(reason: str) -> BadInput:
         return BadInput(file=file, position=position, reason=reason)
 
-    values: list[str | None] = []
-    for name in (source.text_field, source.target_field):
-        if name is None:
-            values.append(None)
-            continue
-        if name not in names:
-            return bad(f"no key {name!r}; found {_listed(names)}")
-        value = value_of(name)
-        if isinstance(value, list | tuple) and source.list_join is not None:
-            if not all(isinstance(item, str) for item in value):
-                return bad(f"{name!r} is a list of other things than strings")
-            value = source.list_join.join(value)
-        if name == source.target_field:
-            try:
-                value = label(value, name=name)
-            except ValueError as error:
-                return bad(str(error))
-        if not isinstance(value, str):
-            hint = "; set list_join to join it" if isinstance(value, list | tuple) else ""
-            return bad(f"{name!r} is {_kind(value)}, not a string{hint}")
-        values.append(value)
-    text, target = values
-    assert text is not None
     day = None
-    if source.date_field is not None:
-        if source.date_field not in names:
-            return bad(f"no key {source.date_field!r}; found {_listed(names)}")
-        raw = value_of(source.date_field)
-        if not is_missing(raw):
-            day = iso_date(raw)
-            if day is None:
-                return bad(f"{source.date_field}={str(raw)[:40]!r} is not an ISO 8601 date")
+    try:
+        text = _text_at(row, source.text_field, source=source)
+        target = None
+        if source.target_field is not None:
+            target = _text_at(row, source.target_field, source=source, is_target=True)
+        if source.date_field not in (None, FILE_NAME):
+            assert source.date_field is not None
+            raw = _value_at(row, source.date_field)
+            if not is_missing(raw):
+                day = iso_date(raw)
+                if day is None:
+                    return bad(f"{source.date_field}={str(raw)[:40]!r} is not an ISO 8601 date")
+    except ValueError as error:
+        return bad(str(error))
+    if source.date_field == FILE_NAME:
+        day = date_in_name(file)
     return Record(file=file, position=position, text=text, target=target, date=day)
 
 
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", type(None): "null", bool: "a boolean"}
-    return names.get(type(value), "a number" if isinstance(value, int | float) else "no text")
+def _text_at(
+    row: Mapping[str, Any], path: str, *, source: SourceConfig, is_target: bool = False
+) -> str:
+    """The text that a path leads to.
+
+    Raises:
+        ValueError: If there is none; the message is the reason.
+    """
+    value = _value_at(row, path)
+    joiner = source.list_join
+    if isinstance(value, Gathered):
+        # What is not there (a message that only calls a tool) is no text.
+        value = [item for item in value.values if item is not None]
+        joiner = "\n" if joiner is None else joiner
+    if isinstance(value, list | tuple) and joiner is not None:
+        if not all(isinstance(item, str) for item in value):
+            raise ValueError(f"{path!r} is a list of other things than strings")
+        value = joiner.join(value)
+    if is_target:
+        value = label(value, name=path)
+    if not isinstance(value, str):
+        hint = _way_in(path, value)
+        raise ValueError(f"{path!r} is {kind_of(value)}, not a string{hint}")
+    return value
 
 
-def _listed(names: Iterable[str]) -> str:
-    shown = ", ".join(repr(name[:40]) for name in list(names)[:12])
-    return shown or "no keys at all"
+def _value_at(row: Mapping[str, Any], path: str) -> object:
+    try:
+        return value_at(row, path)
+    except MissingFieldError as error:
+        where = f" on the way to {path!r}" if error.step != path else ""
+        chat = "; messages[].content leads to what was written" if "messages" in row else ""
+        raise ValueError(f"no key {error.step!r}{where}; found {error.found}{chat}") from error
+
+
+def _way_in(path: str, value: object) -> str:
+    """How a configuration would say what it means by a list or an object."""
+    first = value[0] if isinstance(value, list) and value else value
+    if isinstance(first, Mapping) and first:
+        key = next((name for name in ("content", "text") if name in first), next(iter(first)))
+        each = "[]" if isinstance(value, list) else ""
+        return f"; a path such as {path}{each}.{key} leads into it"
+    return "; set list_join to join it" if isinstance(value, list | tuple) else ""

@@ -12,7 +12,7 @@ from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.documents import Document
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.readers import read_source
-from lmcore.data.sources.records import BadInput
+from lmcore.data.sources.records import BadInput, LeftOut
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id, utf8_bytes
 from lmcore.data.text.folding import is_blank
 from lmcore.data.text.person_names import load_names, mask_names
@@ -35,6 +35,8 @@ def read_documents(path: Path, *, data: DataConfig | None = None) -> list[Docume
     for item in read_source(located, data=data):
         if isinstance(item, BadInput):
             problem = item.reason
+            continue
+        if isinstance(item, LeftOut):
             continue
         try:
             text = clean(item.text).text

@@ -15,12 +15,15 @@ from pathlib import Path, PurePosixPath
 
 from lmcore.data.sources.archives import container, content_name
 from lmcore.data.sources.find_files import about_the_data
-from lmcore.data.sources.readers import FORMATS
+from lmcore.data.sources.kinds import KINDS
 from lmcore.data.sources.saved import describe_saved, is_saved
 from lmcore.data.sources.walk import walk
 from lmcore.errors import SourceError
 
 _TEXT_ENDINGS = (".txt", ".text", ".md", ".rst")
+_TABLES = {
+    ending: name for name in ("jsonl", "csv", "tsv", "parquet") for ending in KINDS[name].endings
+}
 _TEXT_NAMES = ("text", "content", "body", "message", "article", "document", "review", "tweet")
 _SAMPLE_BYTES = 1 << 18
 _SAMPLE_ROWS = 200
@@ -148,7 +151,7 @@ def _kind(path: Path) -> tuple[str, str] | None:
         ending = "".join(path.suffixes[-2:]) if ".tar." in name.lower() else path.suffix
         return "auto", ending
     inner = Path(content_name(name)).suffix
-    reader = "text" if inner.lower() in _TEXT_ENDINGS else FORMATS.get(inner.lower())
+    reader = "text" if inner.lower() in _TEXT_ENDINGS else _TABLES.get(inner.lower())
     return (reader, inner + name[len(content_name(name)) :]) if reader else None
 
 

@@ -38,7 +38,8 @@ def run_ingest(tmp_path: Path) -> Ingest:
         return ingest(
             ContentStore(tmp_path / home / "store"),
             sources=[SourceConfig(**source) for source in sources],
-            data=DataConfig(**data),
+            # What is to be set aside here is set aside; the share has tests of its own.
+            data=DataConfig(**{"max_quarantine_share": 1.0, **data}),
             policy=PolicyConfig(**(policy or {})),
             ledger_path=tmp_path / home / "split.sqlite",
         )

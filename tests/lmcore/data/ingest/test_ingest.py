@@ -131,7 +131,7 @@ def test_any_bytes_are_read_and_the_account_adds_up(
     found = ingest(
         ContentStore(root / "store"),
         sources=[SourceConfig(path=str(root / name)) for name in (f"a.{kind}", "b.jsonl")],
-        data=DataConfig(max_document_bytes=2_048, near_duplicates=False),
+        data=DataConfig(max_document_bytes=2_048, near_duplicates=False, max_quarantine_share=1.0),
         policy=PolicyConfig(),
         ledger_path=root / "split.sqlite",
     )

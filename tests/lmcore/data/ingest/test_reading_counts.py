@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lmcore.data.config import SourceConfig
 from lmcore.data.ingest import reading_counts
 from lmcore.data.ingest.reading_counts import Tally
-from lmcore.data.sources.records import BadInput
+from lmcore.data.sources.records import BadInput, LeftOut
 from lmcore.data.text.cleaning import clean
 from lmcore.data.text.privacy import Masked, mask
 
@@ -35,7 +35,7 @@ def test_nothing_read_is_nothing_counted(tally: Tally) -> None:
         "dropped": {},
         "exact_duplicates": {"documents": 0, "bytes": 0, "names": []},
         "quarantined": {"count": 0, "reasons": {}},
-        "skipped_files": {"count": 0, "names": []},
+        "skipped_files": {"count": 0, "names": [], "reasons": {}},
     }
 
 
@@ -90,9 +90,8 @@ def test_names_are_listed_up_to_a_bound_and_counted_beyond_it(
     monkeypatch.setattr(reading_counts, "MAX_NAMES", 3)
     for number in range(5):
         tally.duplicate(f"d{number}", 10)
-    tally.skipped(["s0", "s1"])
-    tally.skipped(["s2", "s3"])
-    tally.skipped(["s4"])
+    for names in (("s0", "s1"), ("s2", "s3"), ("s4",)):
+        tally.skipped([LeftOut(file=name, reason="hidden") for name in names])
     found = tally.to_json()
     assert tally.duplicates == 5
     assert found["exact_duplicates"] == {
@@ -100,7 +99,11 @@ def test_names_are_listed_up_to_a_bound_and_counted_beyond_it(
         "bytes": 50,
         "names": ["d0", "d1", "d2"],
     }
-    assert found["skipped_files"] == {"count": 5, "names": ["s0", "s1", "s2"]}
+    assert found["skipped_files"] == {
+        "count": 5,
+        "names": ["s0", "s1", "s2"],
+        "reasons": {"hidden": 5},
+    }
 
 
 def test_bad_input_is_written_as_it_is_and_counted_by_kind(tmp_path: Path) -> None:

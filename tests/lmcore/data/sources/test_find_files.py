@@ -33,7 +33,7 @@ def test_names_are_printable_text() -> None:
 
 def found(path: str) -> tuple[list[str], list[str]]:
     files, _, skipped = find_files(SourceConfig(path=path), key="sources[0]")
-    return [name for name, _ in files], skipped
+    return [name for name, _ in files], sorted(left.file for left in skipped)
 
 
 @pytest.fixture

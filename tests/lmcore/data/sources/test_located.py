@@ -29,7 +29,11 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_is_read_recursively_in_sorted_order_without_files_about_it(folder: Path) -> None:
     assert _names(path=str(folder)) == ["a.txt", "b.txt", "sub/c.md", "sub/deep/d.txt"]
     (source,) = fingerprint_sources([SourceConfig(path=str(folder))]).sources
-    assert set(source.skipped) == {"LICENSE", "README.md", ".hid"}
+    assert {left.file: left.reason for left in source.skipped} == {
+        "LICENSE": "about the data",
+        "README.md": "about the data",
+        ".hid": "hidden",
+    }
     assert _names(path=str(folder), files="README*") == ["README.md"]
     assert _names(path=str(folder), files="*.txt") == ["a.txt", "b.txt", "sub/deep/d.txt"]
     assert _names(path=f"{folder}/*.txt") == ["a.txt", "b.txt"]

@@ -57,11 +57,8 @@ def test_parallel_files_are_aligned_by_line(put: Put, read: Read) -> None:
         read(left, format="parallel", target_path=str(right))
 
 
-def test_binary_utf16_and_empty_files_are_refused(put: Put, read: Read) -> None:
+def test_binary_and_empty_files_are_refused(put: Put, read: Read) -> None:
     assert bad(read(put("a.txt", b"PNG\x00\x01data"))) == [(0, "a binary file, not text")]
-    assert bad(read(put("b.txt", "text".encode("utf-16")))) == [
-        (0, "UTF-16 text; save it as UTF-8")
-    ]
     assert bad(read(put("c.txt", ""))) == [(0, "empty file")]
     assert bad(read(put("d.jsonl", b"\x00" * 500))) == [(0, "a binary file, not text")]
     assert bad(read(put("e.parquet", "no parquet at all")))[0][1].startswith("not Parquet")

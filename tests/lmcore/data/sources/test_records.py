@@ -10,7 +10,7 @@ from lmcore.data.sources.records import BadInput, Record, build_record
 
 def build(row: dict[str, object], **config: object) -> Record | BadInput:
     source = SourceConfig(path="t.jsonl", **config)
-    return build_record("t.jsonl", 7, list(row), row.__getitem__, source=source)
+    return build_record("t.jsonl", 7, row, source=source)
 
 
 def test_text_target_and_date_are_taken_from_their_columns() -> None:

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.data.config import DataConfig
+from lmcore.data.config import DataConfig, SourceConfig
+from lmcore.data.sources.encodings import Misread
+from lmcore.data.sources.formats.text import MAX_PARAGRAPH_BYTES, PARAGRAPH_BYTES, gather_paragraphs
 from lmcore.data.sources.lines import iter_lines
-from lmcore.data.sources.plaintext import MAX_PARAGRAPH_BYTES, PARAGRAPH_BYTES, gather_paragraphs
+from lmcore.data.sources.reading import Reading
 from lmcore.data.sources.records import BadInput, Record
 from lmcore.errors import SourceError
 
@@ -39,7 +41,14 @@ BLOCKS = st.lists(
 def test_gathered_paragraphs_lose_no_text_and_are_of_a_useful_size(blocks: list[str]) -> None:
     text = "\n\n".join(blocks)
     lines = iter_lines(io.BytesIO(text.encode()), max_bytes=1 << 20)
-    pieces = list(gather_paragraphs(lines, name="a", max_bytes=1 << 20))
+    reading = Reading(
+        name="a",
+        source=SourceConfig(path="a"),
+        max_bytes=1 << 20,
+        unit="paragraph",
+        misread=Misread(None, b""),
+    )
+    pieces = list(gather_paragraphs(lines, reading))
     assert all(isinstance(piece, Record) for piece in pieces)
     kept = [piece.text for piece in pieces if isinstance(piece, Record)]
     assert "".join("".join(kept).split()) == "".join(text.split())

@@ -1,0 +1,142 @@
+"""Mail: what its writer wrote, without what was quoted, the signature and the headers.
+
+In: one message (`.eml`) or a mailbox of them (mbox).  Out: for each message `text`,
+and subject, from, to, date and message_id as columns, so that a subject can be the
+target and a date decides about `as_of`.  Of several parts the plain text counts, and
+HTML only where there is none.
+"""
+
+from __future__ import annotations
+
+import email.message
+import email.policy
+import email.utils
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import IO, Any
+
+from lmcore.data.sources.formats.html import visible_text
+from lmcore.data.sources.formats.whole_file import missing_library
+from lmcore.data.sources.lines import Line, iter_lines
+from lmcore.data.sources.reading import Reading
+from lmcore.data.sources.records import Item, Record, build_record
+
+MAX_BODY = 1 << 20
+_LANGUAGES = ["en", "de", "fr", "es", "it", "nl", "pl", "sv", "da", "cs", "ja", "ko", "zh"]
+_QUOTED = (
+    "//blockquote|//*[contains(@class,'gmail_quote') or contains(@class,'gmail_signature')"
+    " or contains(@class,'yahoo_quoted') or @id='divRplyFwdMsg' or @id='appendonsend'"
+    " or contains(@class,'moz-cite-prefix') or contains(@class,'moz-signature')]"
+)
+_SIGNATURE = re.compile(r"^-- ?\r?$", re.MULTILINE)
+
+
+def read_mail(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+    """One message."""
+    raw = stream.read(reading.max_bytes + 1)
+    if len(raw) > reading.max_bytes:
+        yield reading.bad(0, f"longer than data.max_document_bytes={reading.max_bytes}")
+        return
+    yield _message(raw, 0, reading)
+
+
+def read_mbox(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+    """Each message of a mailbox; positions are those of messages, from 1."""
+    position, size = 0, 0
+    lines: list[bytes] = []
+    begun = blank = False
+    for line in _with_end(iter_lines(stream, max_bytes=reading.max_bytes)):
+        data = line.data if line is not None else b"From "
+        if data is None:
+            size = reading.max_bytes + 1
+        elif data.startswith(b"From ") and (blank or not begun or line is None):
+            if begun:
+                position += 1
+                if size > reading.max_bytes:
+                    reason = f"longer than data.max_document_bytes={reading.max_bytes}"
+                    yield reading.bad(position, reason)
+                else:
+                    yield _message(b"\n".join(lines), position, reading)
+            lines, size, begun = [], 0, True
+        elif not begun:
+            if data.strip():
+                yield reading.bad(0, "not a mailbox: it does not begin with a line `From `")
+                return
+        else:
+            size += len(data) + 1
+            if size <= reading.max_bytes:
+                lines.append(re.sub(rb"^>(>*From )", rb"\1", data))
+        blank = data is not None and not data.strip()
+
+
+def _with_end(lines: Iterator[Line]) -> Iterator[Line | None]:
+    yield from lines
+    yield None
+
+
+def _message(raw: bytes, position: int, reading: Reading) -> Item:
+    try:
+        message = email.message_from_bytes(raw, policy=email.policy.default)
+        if not message.keys():
+            return reading.bad(position, "not a mail: it has no headers")
+        body = written_text(message)
+        about = {
+            name: str(message.get(header, ""))
+            for name, header in (
+                ("subject", "subject"),
+                ("from", "from"),
+                ("to", "to"),
+                ("message_id", "message-id"),
+            )
+        }
+        day = _day(message)
+    except ImportError as error:
+        raise missing_library(error, reading.name, kind="mail") from error
+    except Exception as error:  # the parser raises what it likes on a hostile message
+        reason = " ".join(str(error).split())[:150] or type(error).__name__
+        return reading.bad(position, f"not a mail that can be read: {reason}")
+    row = {**about, "date": day or "", "text": body}
+    record = build_record(reading.name, position, row, source=reading.source)
+    # A mail says when it was written, whether or not the configuration asks.
+    if isinstance(record, Record) and record.date is None and day:
+        return replace(record, date=day)
+    return record
+
+
+def _day(message: Any) -> str | None:
+    try:
+        return email.utils.parsedate_to_datetime(str(message["date"])).date().isoformat()
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+def written_text(message: Any) -> str:
+    """What the writer of a message wrote: no quotes, no signature."""
+    part = message.get_body(preferencelist=("plain", "html"))
+    if part is None:
+        return ""
+    raw = part.get_payload(decode=True) or b""
+    charset = part.get_content_charset() or "utf-8"
+    try:
+        body = raw.decode(charset)
+    except (LookupError, ValueError):
+        body = (
+            raw.decode("utf-8", "replace")
+            if charset != "utf-8"
+            else raw.decode("cp1252", "replace")
+        )
+    body = body[:MAX_BODY].replace("\r\n", "\n")
+    if part.get_content_type() == "text/html":
+        body = visible_text(body, without=_QUOTED)
+    return without_quotes(body)
+
+
+def without_quotes(body: str) -> str:
+    """A mail's plain text without quoted mail and signature."""
+    from mailparser_reply import EmailReplyParser
+
+    body = _SIGNATURE.split(body, maxsplit=1)[0]
+    reply = EmailReplyParser(languages=_LANGUAGES).parse_reply(text=body)
+    kept = reply if reply and reply.strip() else body
+    return "\n".join(line for line in kept.split("\n") if not line.startswith(">")).strip()
