@@ -1,13 +1,13 @@
 """The files of registered versions: stored as MLflow models, and opened where they are verified.
 
-In: a `VersionFolder`.  Out: the same files as a model that `mlflow.pyfunc` can load too.  In the
-embedded default they are used where they lie; from a server they are fetched once.
+In: a `VersionFolder`.  Out: the same files as a model that `mlflow.pyfunc` can load too, and beside
+them a wheel of the code that loads it.  In the embedded default files are used where they lie; from
+a server they are fetched once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import shutil
 import tempfile
 import warnings
@@ -21,6 +21,7 @@ from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
 from flows.home.environment import Home
 from flows.registry.artifact_files import is_local, path_of, remove_artifacts, stored_bytes
+from flows.registry.code_wheel import code_wheel
 from flows.registry.connection import experiment
 from flows.registry.versions import Version
 from lmcore.artifacts import fsync_directory
@@ -30,7 +31,6 @@ from lmcore.tasks.task import LANGUAGE_MODELLING
 from lmcore.version_folder import VersionFolder, open_version
 
 _DATA = "data/version"  # of MLflow's model folder; what `loader_module` is given
-_LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
 
 
 class VersionFiles:
@@ -132,8 +132,9 @@ class VersionFiles:
                         data_path=str(data),
                         signature=_signature(task),
                         input_example=pd.DataFrame({input_column(task): [example]}),
-                        pip_requirements=requirements(),
+                        pip_requirements=code_wheel().requirements(),
                     )
+                code_wheel().write(saved)
                 self._client.log_model_artifacts(model.model_id, str(saved))
             location = str(model.artifact_location)
             if is_local(location):
@@ -170,16 +171,6 @@ class VersionFiles:
 
     def _cached(self, version: Version) -> Path:
         return self._home.cache / "versions" / version.model / version.manifest_sha256
-
-
-def requirements() -> list[str]:
-    """What a server needs beside this project itself, pinned to what is installed here.
-
-    The project is not listed: a name that no package index holds is an invitation to somebody
-    else's package of that name.
-    """
-    pins = [f"{name}=={importlib.metadata.version(name)}" for name in _LIBRARIES]
-    return [pin.split("+")[0] for pin in pins]
 
 
 def _signature(task: str) -> ModelSignature:
