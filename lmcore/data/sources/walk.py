@@ -41,13 +41,18 @@ def walk(folder: Path) -> Walk:
             continue
         links: list[Path] = []
         for place, folders, files in os.walk(start, onerror=lambda e: _unlisted(e, folder, found)):
-            inner = [Path(place, name) for name in folders if name != "__pycache__"]
-            links += [path for path in inner if path.is_symlink()]
-            real = [path for path in inner if not path.is_symlink()]
-            # Inside a linked folder even a real one may have been read, where it really lies.
-            kept = [path for path in real if _first_time(path, seen)]
-            found.again += [p.relative_to(folder).as_posix() for p in real if p not in kept]
-            folders[:] = [path.name for path in kept]
+            kept: list[str] = []
+            for name in folders:
+                path = Path(place, name)
+                if name == "__pycache__":
+                    continue
+                if path.is_symlink():
+                    links.append(path)
+                elif _first_time(path, seen):
+                    kept.append(name)
+                else:  # inside a linked folder, where what is real may have been read already
+                    found.again.append(path.relative_to(folder).as_posix())
+            folders[:] = kept
             for name in files:
                 path = Path(place, name)
                 found.files.append((path.relative_to(folder).as_posix(), path))
