@@ -14,7 +14,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -36,6 +36,23 @@ _SAY_NO_MORE = {
     *("name", "version", "data_dir", "data_files", "description"),
     *("sep", "delimiter", "features"),
 }
+#: What stands between the cells of a table, where nobody says anything else.
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tables:
+    """The text tables of a split.
+
+    Attributes:
+        paths: Places on this machine or addresses on the Hub.
+        sep: What stands between their cells, as the library understood it.
+        features: Of the data set's card; None where it does not say.
+    """
+
+    paths: list[str]
+    sep: str
+    features: Any
 
 
 def dataset_identity(source: SourceConfig, *, key: str) -> dict[str, Any]:
@@ -65,20 +82,18 @@ def read_dataset(source: SourceConfig, *, read_table: ReadTable) -> Items:
     """
     assert source.dataset is not None
     with _loading(source):
-        if is_saved(Path(source.dataset)):
-            opened, features = _saved(source), None
-        else:
-            opened, features = _built(source)
-        if isinstance(opened, list):
-            opened = [_fetched(source, file) for file in opened]
-        else:
-            features = opened.features
-    names = class_names(features, source.target_field)
-    if not isinstance(opened, list):
+        opened = _saved(source) if is_saved(Path(source.dataset)) else _built(source)
+        names = class_names(opened.features, source.target_field)
+        files = []
+        if isinstance(opened, _Tables):
+            files = [_fetched(source, path) for path in opened.paths]
+    if not isinstance(opened, _Tables):
         yield from _rows(source, opened, names)
         return
     config = source.model_copy(update={"dataset": None, "path": source.dataset})
-    for file in opened:
+    for file in files:
+        if source.delimiter is None and _SEPARATORS[_ending(file.name)] != opened.sep:
+            config = config.model_copy(update={"delimiter": opened.sep})
         for item in read_table(file, config):
             yield item if names is None else _renamed(item, names, column=source.target_field or "")
 
@@ -141,8 +156,8 @@ def _saved(source: SourceConfig) -> Any:
     return loaded
 
 
-def _built(source: SourceConfig) -> tuple[Any, Any]:
-    """Rows that the library reads, or the files of a split of text tables; and the features."""
+def _built(source: SourceConfig) -> Any:
+    """Rows that the library reads, or the text tables of a split."""
     import datasets
 
     dataset = os.fspath(source.dataset or "")
@@ -150,26 +165,27 @@ def _built(source: SourceConfig) -> tuple[Any, Any]:
     settings: dict[str, Any] = {}
     if builder.name == "csv":
         files = {str(split): list(paths) for split, paths in builder.config.data_files.items()}
-        if _is_usual(builder.config, files):
+        if _is_plain(builder.config, files):
             if source.dataset_split not in files:
                 raise _no_split(source, files)
-            return [str(path) for path in files[source.dataset_split]], builder.info.features
+            paths = [str(path) for path in files[source.dataset_split]]
+            return _Tables(paths=paths, sep=builder.config.sep, features=builder.info.features)
         settings["na_filter"] = False  # at least "None" and "NA" stay what they are
-    rows = datasets.load_dataset(dataset, split=source.dataset_split, streaming=True, **settings)
-    return rows, None
+    return datasets.load_dataset(dataset, split=source.dataset_split, streaming=True, **settings)
 
 
-def _is_usual(config: Any, files: Mapping[str, list[Any]]) -> bool:
-    """Whether tables are separated as their names say, and the data set's card says no more."""
+def _is_plain(config: Any, files: Mapping[str, list[Any]]) -> bool:
+    """Whether the readers of `path:` know all that the data set's card says about its tables."""
     usual = type(config)()
     told = {field.name for field in fields(config)} - _SAY_NO_MORE
     if any(getattr(config, name) != getattr(usual, name) for name in told):
         return False
-    separator = {".csv": ",", ".tsv": "\t"}
-    return all(
-        separator.get(PurePosixPath(content_name(str(path))).suffix.lower()) == config.sep
-        for path in itertools.chain.from_iterable(files.values())
-    )
+    paths = itertools.chain.from_iterable(files.values())
+    return all(_ending(str(path)) in _SEPARATORS for path in paths) and len(config.sep) == 1
+
+
+def _ending(path: str) -> str:
+    return PurePosixPath(content_name(path)).suffix.lower()
 
 
 def _fetched(source: SourceConfig, file: str) -> SourceFile:

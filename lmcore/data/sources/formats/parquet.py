@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO
 
+from lmcore.data.sources.class_names import class_name, class_names_in
 from lmcore.data.sources.fields import column_of
 from lmcore.data.sources.formats.delimited import check_columns, wanted_columns
 from lmcore.data.sources.reading import Reading
@@ -28,12 +29,20 @@ def read_parquet(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
             check_columns(names, reading)
             columns = (column_of(name, names) for name in wanted_columns(reading.source))
             wanted = list(dict.fromkeys(name for name in columns if name is not None))
+            target = reading.source.target_field
+            classes = class_names_in(table.schema_arrow.metadata, target)
             position = 0
             for batch in table.iter_batches(_ROWS, columns=wanted, use_threads=False):
                 values = {name: batch.column(name).to_pylist() for name in wanted}
                 for i in range(batch.num_rows):
                     position += 1
                     row = {name: column[i] for name, column in values.items()}
+                    try:
+                        if classes is not None and target in row:
+                            row[target] = class_name(row[target], classes, column=target)
+                    except ValueError as error:
+                        yield reading.bad(position, str(error))
+                        continue
                     yield build_record(reading.name, position, row, source=reading.source)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         yield reading.bad(0, f"not Parquet: {str(error).splitlines()[0]}")

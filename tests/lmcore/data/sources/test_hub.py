@@ -105,15 +105,17 @@ def test_text_tables_of_a_data_set_are_read_as_by_path(tmp_path: Path) -> None:
         'text,label\nNone,007\nnull,NA\n"a, ""b""",1e3\nnan,True\nx,\n'
     )
     (tmp_path / "tables/test.csv").write_text("text,label\nt,0\n")
-    # A card that says how the table is written: the library reads it, and "None" stays a text.
-    (tmp_path / "card").mkdir()
-    (tmp_path / "card/mine.csv").write_text("text;label\nNone;1\n")
-    (tmp_path / "card/README.md").write_text(
-        "---\nconfigs:\n- config_name: default\n  sep: ';'\n"
-        "  data_files: [{split: train, path: mine.csv}]\n"
-        "dataset_info:\n  features:\n  - {name: text, dtype: string}\n  - name: label\n"
-        "    dtype: {class_label: {names: {'0': bad, '1': good}}}\n---\n"
-    )
+    # A card that says what stands between cells, and one that says more: there the library reads.
+    for name, more in (("card", ""), ("more", "  skiprows: 1\n")):
+        (tmp_path / name).mkdir()
+        first = "Exported by hand\n" if more else ""
+        (tmp_path / name / "mine.csv").write_text(f"{first}text^label\nNone^1\n")
+        (tmp_path / name / "README.md").write_text(
+            f"---\nconfigs:\n- config_name: default\n  sep: '^'\n{more}"
+            "  data_files: [{split: train, path: mine.csv}]\n"
+            "dataset_info:\n  features:\n  - {name: text, dtype: string}\n  - name: label\n"
+            "    dtype: {class_label: {names: {'0': bad, '1': good}}}\n---\n"
+        )
     # One that names only the classes.
     (tmp_path / "named").mkdir()
     (tmp_path / "named/train.csv").write_text("text,label\nNone,1\nb,bad\nc,7\n")
@@ -129,7 +131,8 @@ def test_text_tables_of_a_data_set_are_read_as_by_path(tmp_path: Path) -> None:
     assert pairs(dataset=tables, dataset_split="test") == [("t", None)]
     wrong = refused(dataset=tables, dataset_split="dev")
     assert "no split 'dev'; expected 'train', 'test'" in wrong, wrong
-    assert pairs(dataset=str(root / "card"), target_field="label") == [("None", "good")]
+    for card in ("card", "more"):
+        assert pairs(dataset=str(root / card), target_field="label") == [("None", "good")], card
     *named, last = read(dataset=str(root / "named"), target_field="label")
     assert [(r.text, r.target) for r in named] == [("None", "good"), ("b", "bad")]
     assert last.reason == "'label' is 7; the data set names classes 0 to 1", last

@@ -1,5 +1,6 @@
 """Parquet: nested columns are reached, others are not read, a name twice is told."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,3 +34,36 @@ def test_a_column_that_stands_twice_is_an_error_of_the_user(tmp_path: Path, read
     pq.write_table(table, path)
     with pytest.raises(SourceError, match=r"t\.parquet: the column 'text' stands 2 times"):
         read(path)
+
+
+def test_classes_that_a_data_set_names_are_called_by_their_names(
+    tmp_path: Path, read: Read
+) -> None:
+    path = tmp_path / "t.parquet"
+    named = {"y": {"names": ["bad", "good"], "_type": "ClassLabel"}}
+    metadata = {b"huggingface": json.dumps({"info": {"features": named}}).encode()}
+    rows = [{"text": "a", "y": 1}, {"text": "b", "y": None}, {"text": "c", "y": -1}]
+    rows.append({"text": "d", "y": 0})
+    table = pa.Table.from_pylist(rows).replace_schema_metadata(metadata)
+    pq.write_table(table, path)
+    good, missing, unknown, bad = read(path, target_field="y")
+    assert (good.target, bad.target) == ("good", "bad")
+    assert missing.reason == "'y' is null, not a string"
+    assert (unknown.position, unknown.reason) == (
+        3,
+        "'y' is -1, which means that the class is not known",
+    )
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    assert [item.target for item in read(path, target_field="y") if isinstance(item, Record)] == [
+        "1",
+        "-1",
+        "0",
+    ]
+
+
+def test_a_gap_in_a_column_of_integers_changes_no_label(tmp_path: Path, read: Read) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"text": ["a", "b", "c"], "y": [0.0, float("nan"), 2.0]}), path)
+    first, gap, last = read(path, target_field="y")
+    assert (first.target, last.target) == ("0", "2")
+    assert gap.reason == "'y' is NaN, which is no label"
