@@ -53,6 +53,12 @@ def ingest_documents(
         f"{summary['validation_documents']:,}",
         summary["quarantined"],
     )
+    languages = sorted(summary["languages"].items(), key=lambda item: -item[1])
+    total = sum(size for _, size in languages) or 1
+    shares = [f"{code} {100 * size / total:.1f} %" for code, size in languages[:5]]
+    logger.info("ingest: languages by bytes: %s", ", ".join(shares))
+    for remark in summary["language_remarks"]:
+        logger.warning("ingest: %s", remark)
     if removals:
         logger.info(
             "ingest: %s texts kept out because of %s removals",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lmcore.data.language_codes import KNOWN, counts_as
 from lmcore.settings import Section
 
 SourceFormat = Literal[
@@ -120,6 +121,12 @@ class DataConfig(Section):
         " are near-copies.",
     )
     pii: Literal["mask", "keep"] = "mask"
+    languages: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Languages that the text should be in, as codes of ISO 639-1; text in others is"
+        " remarked on. null: one language, whichever it is.",
+    )
     names: str | None = Field(
         None,
         description="Folder of a spaCy model that finds names of people, to be masked too; needs"
@@ -139,6 +146,14 @@ class DataConfig(Section):
         le=1.0,
         description="A run stops where more of a source's records or files cannot be read.",
     )
+
+    @field_validator("languages")
+    @classmethod
+    def _known_languages(cls, codes: list[str] | None) -> list[str] | None:
+        for code in codes or ():
+            if counts_as(code) not in KNOWN:
+                raise ValueError(f"{code!r} is no language that can be told; expected en, de or so")
+        return codes
 
     @model_validator(mode="after")
     def _room_for_train(self) -> Self:

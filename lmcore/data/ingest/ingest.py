@@ -23,6 +23,7 @@ from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment, assign
+from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.readability import Readability
 from lmcore.data.ingest.reading_counts import WITHOUT_DATE, Tally
 from lmcore.data.ingest.split import in_anchor_slice
@@ -49,6 +50,7 @@ _CODE = (
     "lmcore.data.copies",
     "lmcore.data.documents",
     "lmcore.data.ingest",
+    "lmcore.data.language_codes",
     "lmcore.data.sources",
     "lmcore.data.text",
 )
@@ -268,6 +270,7 @@ class _Ingest:
 
     def _write(self, staging: Staging, assignment: Assignment) -> dict[str, Any]:
         count = Counts(len(self._sources))
+        languages = LanguageCounts(staging.num_rows, asked_for=self._data.languages)
         decided = iter(staging.decided())
         following = next(decided, None)
         with RowWriter(self._folder) as writer:
@@ -294,6 +297,7 @@ class _Ingest:
                 )
                 count.add(place, source=source, num_bytes=row["num_bytes"], name=row["name"])
                 count.anchors += in_anchor
+                languages.add(place.id, row["text"], row["target"])
                 if count.documents % _REPORT_EVERY == 0:
                     self._progress("write", count.documents)
         self._progress("write", count.documents)
@@ -303,11 +307,15 @@ class _Ingest:
             "sources.json",
             {"sources": describe_sources(self._sources, self._licenses, units, count)},
         )
-        self._write_json("ledger.json", full_account(self._tally, count, clusters, assignment))
+        spoken = languages.to_json()
+        account = full_account(self._tally, count, clusters, assignment)
+        self._write_json("ledger.json", {**account, "languages": spoken})
         self._write_json("personal.json", self._tally.personal.to_json())
         return {
             **summarise(self._tally, count, clusters, licenses=self._licenses, units=units),
             "pii": self._data.pii,
+            "languages": {code: entry["bytes"] for code, entry in spoken["texts"].items()},
+            "language_remarks": spoken["remarks"],
         }
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:

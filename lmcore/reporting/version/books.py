@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lmcore.reporting.tables import MAX_ROWS, Table
 from lmcore.reporting.text import number, one_line, percent, size, words
 from lmcore.reporting.version.facts.report import ReportData
 
+_MAX_LANGUAGES = 8
 _PURPOSES = {
     "train": "learnt from",
     "tune": "decides which weights are kept",
@@ -42,7 +43,33 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
         ("Quarantined", documents.quarantined, number),
     )
     found = [(title, shown(count)) for title, count, shown in counts if count is not None]
-    return [*found, ("Unit of a document", one_line(documents.unit))] if documents.unit else found
+    if documents.unit:
+        found.append(("Unit of a document", one_line(documents.unit)))
+    if documents.languages:
+        found.append(("Languages, by bytes", _languages(documents.languages)))
+    remarks = [("Mixture of languages", one_line(said, 600)) for said in documents.language_remarks]
+    return found + remarks
+
+
+def main_languages(data: ReportData) -> list[str]:
+    """Codes of the languages that at least a twentieth of the text is in, most first."""
+    sizes = data.documents.languages
+    total = sum(sizes.values())
+    ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
+    most = [code for code, size in ordered if 20 * size >= total]
+    return [code for code in most if code.isalpha() and code != "und"]
+
+
+def _languages(sizes: Mapping[str, float]) -> str:
+    """Codes of ISO 639 and their shares, most first; `und` is not told."""
+    total = sum(sizes.values())
+    ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
+    named = [
+        f"{'not told' if code == 'und' else one_line(code, 20)} {percent(size / total)}"
+        for code, size in ordered[:_MAX_LANGUAGES]
+        if total > 0
+    ]
+    return ", ".join([*named, *(["..."] if len(ordered) > _MAX_LANGUAGES else [])])
 
 
 def splits(data: ReportData) -> Table | None:

@@ -104,6 +104,7 @@ def _metadata(data: ReportData) -> str:
         library_name="lmcore",
         pipeline_tag=pipeline,
         tags=["lmcore", "safetensors", slug(data.task)],
+        language=books.main_languages(data) or None,
         metrics=[result.metric_type for result in results] or None,
         model_name=name if results else None,
         eval_results=results or None,

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from declaration import ARTICLE_1
 
 from flows.home.folders import make_home
 from flows.steps.ingest_documents import fingerprint, ingest_documents
@@ -55,3 +56,20 @@ def test_what_is_removed_is_kept_out_whoever_says_so(
     assert "1 texts kept out because of 1 removals" in caplog.text
     given = ingest_documents(config, sources, home, Removals.of([removal(kept)]))
     assert {d.id for d in given.iter_documents()} == found ^ {gone, kept}
+
+
+def test_a_mixture_of_languages_is_a_warning(
+    small_config: Callable[..., RunConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "lines.txt"
+    lines = [f"{n}. {ARTICLE_1[code]}\n" for n in range(20) for code in ("en", "ru")]
+    path.write_text("".join(lines), encoding="utf-8")
+    config = small_config(
+        sources=[{"path": str(path), "format": "lines"}], data={"near_duplicates": False}
+    )
+    ingest_documents(config, fingerprint(config), make_home(tmp_path / "home"))
+    assert "languages by bytes: ru 6" in caplog.text
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "texts are also in en" in warning
+    assert "data.languages: [ru, en]" in warning

@@ -64,3 +64,11 @@ def test_a_licence_is_not_allowed_and_denied_at_once_and_something_is_allowed() 
         PolicyConfig(allow=["MIT"], deny=["mit"])
     with pytest.raises(ValueError, match="every licence is blocked"):
         PolicyConfig(allow=[])
+
+
+def test_languages_are_codes_that_can_be_told() -> None:
+    assert DataConfig(languages=["en", "nb", "zh"]).languages == ["en", "nb", "zh"]
+    with pytest.raises(ValidationError, match="'english' is no language that can be told"):
+        DataConfig(languages=["de", "english"])
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        DataConfig(languages=[])

@@ -46,6 +46,8 @@ class Documents(Volume):
         unit: What one document is.
         licenses: Bytes by licence.
         blocked: Licences that the policy does not allow.
+        languages: Bytes by language, of the documents that were looked at.
+        language_remarks: What is odd about them, in sentences.
     """
 
     splits: dict[str, Volume] = Field(default_factory=dict)
@@ -55,6 +57,8 @@ class Documents(Volume):
     unit: Text = ""
     licenses: Amounts = Field(default_factory=dict)
     blocked: Texts = Field((), alias="blocked_licenses")
+    languages: Amounts = Field(default_factory=dict)
+    language_remarks: Texts = ()
 
     @model_validator(mode="before")
     @classmethod

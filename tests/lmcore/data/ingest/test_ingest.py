@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from declaration import ARTICLE_1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -279,3 +280,21 @@ def test_progress_names_the_passes(write_lines: Write, tmp_path: Path) -> None:
         ("write", 2000),
         ("write", 2500),
     ]
+
+
+def test_languages_are_in_the_ledger_and_a_mixture_is_remarked_on(
+    run_ingest: RunIngest, write_lines: Write
+) -> None:
+    lines = [f"{n}. {ARTICLE_1[code]}" for n in range(12) for code in ("en", "de")]
+    source = write_lines("a.txt", [*lines, "42"], license="CC0-1.0")
+    found = run_ingest(source)
+    spoken = found.account()["languages"]
+    assert {code: entry["documents"] for code, entry in spoken["texts"].items()} == {
+        **{"en": 12, "de": 12, "und": 1}
+    }
+    assert sum(found.summary["languages"].values()) == found.num_bytes()
+    assert found.summary["language_remarks"] == spoken["remarks"]
+    assert "set data.languages: [en, de]" in spoken["remarks"][0]
+    asked = run_ingest(source, languages=["en", "de"])
+    assert asked.summary["language_remarks"] == []
+    assert asked.account()["languages"]["asked_for"] == ["en", "de"]

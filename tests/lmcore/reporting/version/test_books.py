@@ -56,3 +56,17 @@ def test_the_split_table_gives_each_side_its_share(report_data):
     assert table is not None
     assert table.rows[0] == ("train", "learnt from", "213", "10.2 MB", "85.1 %")
     assert [row[0] for row in table.rows] == ["train", "tune", "validation", "anchor", "excluded"]
+
+
+def test_languages_have_their_shares_and_what_is_odd_about_them(report_of):
+    sizes = {"en": 750, "de": 200, "und": 50}
+    documents = {"languages": sizes, "language_remarks": ["texts are also in de"]}
+    shown = dict(books.facts(report_of(documents=documents)))
+    assert shown["Languages, by bytes"] == "en 75 %, de 20 %, not told 5 %"
+    assert shown["Mixture of languages"] == "texts are also in de"
+    assert books.main_languages(report_of(documents=documents)) == ["en", "de"]
+    assert books.main_languages(report_of(documents={})) == []
+    many = {f"x{n}": 1 for n in range(12)}
+    shown = dict(books.facts(report_of(documents={"languages": many})))
+    assert shown["Languages, by bytes"].endswith("x5 8.3 %, ...")
+    assert "Mixture of languages" not in shown
