@@ -6,11 +6,12 @@ How the home was made is in tests/homes/make.py.  It lies elsewhere now than whe
 import json
 import sqlite3
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lmcore_shell import Shell
+from lmcore_shell import Session, Shell
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -85,14 +86,19 @@ def compare(found: Any, before: Any, where: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def answered(old: Shell) -> dict[str, Any]:
+def session(old: Shell) -> Iterator[Session]:
+    with old.opened() as opened:
+        # The home has moved; a command of ours says where its files are.
+        opened.run("status")
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def answered(old: Shell, session: Session) -> dict[str, Any]:
     """What is answered now, with the folder named as its release did."""
-    found = old.session([(*command.split(), "--json") for command in ANSWERS])
     folder = str(old.folder)
-    return {
-        command: json.loads(done.out.replace(folder, "FOLDER"))
-        for command, done in zip(ANSWERS, found, strict=True)
-    }
+    found = {name: session.command(*name.split(), "--json").out for name in ANSWERS}
+    return {name: json.loads(out.replace(folder, "FOLDER")) for name, out in found.items()}
 
 
 @pytest.mark.parametrize("command", ANSWERS)
@@ -100,8 +106,8 @@ def test_it_answers_what_its_release_did(answered: dict[str, Any], command: str)
     compare(answered[command], ANSWERS[command], command)
 
 
+@pytest.mark.usefixtures("session")
 def test_its_versions_are_served_by_mlflow_alone(old: Shell) -> None:
-    old.run("status")  # the home has moved; a command of ours says where its files are
     (generated,) = [answer for name, answer in ANSWERS.items() if name.startswith("generate")]
     options = {"max_tokens": 20, "temperature": 0.0, "seed": 1}
     found = served(old, "stories", "prompt", generated["prompt"], **options)
@@ -112,16 +118,16 @@ def test_its_versions_are_served_by_mlflow_alone(old: Shell) -> None:
     assert found["output"] == prediction["output"]
 
 
-def test_pages_and_a_rebuild_are_made_of_it(old: Shell) -> None:
-    page = old.run("dashboard", "--out", "page.html")
+def test_pages_and_a_rebuild_are_made_of_it(old: Shell, session: Session) -> None:
+    page = session.run("dashboard", "--out", "page.html")
     assert len(page["models"]) == 2
     assert "version 2" in (old.folder / "page.html").read_text()
     # One of its documents was forgotten since, so it cannot be made again, and that is said.
-    again = old.run("reproduce", "2", "--model", "stories", code=3)
+    again = session.run("reproduce", "2", "--model", "stories", code=3)
     assert not again["identical"]
     assert any("forgotten" in mismatch for mismatch in again["mismatches"]), again["mismatches"]
     # On another processor the bits may differ, and then that is named.
-    done = old.command("reproduce", "1", "--model", "tone", "--json")
+    done = session.command("reproduce", "1", "--model", "tone", "--json")
     assert done.code in (0, 3), done.err[-3000:]
     again = done.answer
     assert again["identical"] or again["mismatches"]
@@ -130,14 +136,14 @@ def test_pages_and_a_rebuild_are_made_of_it(old: Shell) -> None:
 def test_its_champion_is_moved_and_moved_back(tmp_path: Path) -> None:
     shell = unpacked(tmp_path / "user")
     model = ("--model", "stories")
-    assert shell.run("promote", "3", "--reason", "because", *model, code=3)["champion"] == 2
-    _, first, second, after, monitored = shell.answers(
-        ("promote", "3", "--reason", "because", "--override", *model),
-        ("rollback", "--reason", "no better", *model),
-        ("rollback", "--reason", "worse", *model),
-        ("history", *model),
-        ("monitor", "--config", "stories.yaml"),
-    )
+    promotion = ("promote", "3", "--reason", "because", *model)
+    with shell.opened() as lmcore:
+        assert lmcore.run(*promotion, code=3)["champion"] == 2
+        lmcore.run(*promotion, "--override")
+        first = lmcore.run("rollback", "--reason", "no better", *model)
+        second = lmcore.run("rollback", "--reason", "worse", *model)
+        after = lmcore.run("history", *model)
+        monitored = lmcore.run("monitor", "--config", "stories.yaml")
     assert (first["champion"], second["champion"]) == (2, 1)
     events = after["events"]
     before = ANSWERS["history --model stories"]["events"]
@@ -147,10 +153,14 @@ def test_its_champion_is_moved_and_moved_back(tmp_path: Path) -> None:
 
 
 def test_it_is_retrained_and_judged_against_its_champion(tmp_path: Path) -> None:
-    shell = unpacked(tmp_path / "user")
-    gone = next(e for e in shell.run("history", "--model", "stories")["events"] if not e["to"])
+    with unpacked(tmp_path / "user").opened() as session:
+        retrained_and_judged(session)
+
+
+def retrained_and_judged(lmcore: Session) -> None:
+    gone = next(e for e in lmcore.run("history", "--model", "stories")["events"] if not e["to"])
     for name, version, champion in (("stories", 4, 2), ("tone", 2, 1)):
-        done = shell.command("run", "--config", f"{name}.yaml", "--json")
+        done = lmcore.command("run", "--config", f"{name}.yaml", "--json")
         assert done.code in (0, 3), done.err[-3000:]
         answer = done.answer
         assert answer["version"] == version, answer
@@ -158,9 +168,9 @@ def test_it_is_retrained_and_judged_against_its_champion(tmp_path: Path) -> None
         gate = next(gate for gate in answer["gates"] if gate["gate"] == "champion")
         assert gate["outcome"] in ("PASS", "FAIL", "INCONCLUSIVE"), gate
         assert gate["value"] is not None
-        compared = shell.run("compare", str(champion), str(version), "--model", name)
+        compared = lmcore.run("compare", str(champion), str(version), "--model", name)
         assert compared["documents"] > 0
-    listed = shell.run("lineage", "4", "--model", "stories", "--documents", "1000")["list"]
+    listed = lmcore.run("lineage", "4", "--model", "stories", "--documents", "1000")["list"]
     kept = {row["id"][:12] for row in listed}
     assert len(kept) == len(listed) > 300
     assert gone["reason"].partition("document ")[2][:12] not in kept

@@ -19,20 +19,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600
 NEW_NAMES = ("Quillon", "Zephyrine", "Wojciech", "Yngvild", "Xanthippe", "Jocasta")
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Walk:
-    """A folder with a configuration and a home, and what the walk answered."""
+    """What the walk answered, and the commands after it, in their order."""
 
-    folder: Path
-    answer: dict[str, Any]
-
-    @property
-    def home(self) -> Path:
-        return self.folder / "home"
-
-
-def shell(folder: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
-    return Shell(folder).run(*arguments, code=code)
+    home: Path
+    timeline: dict[str, Any]
+    reproduced: dict[str, Any]
+    without_champion: dict[str, Any]
+    pruned: dict[str, Any]
+    rolled_back: dict[str, Any]
 
 
 def write_year(folder: Path, year: int, texts: list[str]) -> None:
@@ -53,11 +49,21 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
     config = config.replace("resamples: 1000", "resamples: 1000, free_samples: 20")
     config += "timeline: {dates: [2001-12-31, 2002-12-31]}\n"
     (folder / "config.yaml").write_text(config)
-    return Walk(folder=folder, answer=shell(folder, "timeline", "--config", "config.yaml"))
+    shell = Shell(folder)
+    config_file = ("--config", "config.yaml")
+    with shell.opened() as lmcore:
+        return Walk(
+            home=shell.home,
+            timeline=lmcore.run("timeline", *config_file),
+            reproduced=lmcore.run("reproduce", "2"),
+            without_champion=lmcore.run("monitor", *config_file, "--set", "name=nobody", code=2),
+            pruned=lmcore.run("prune", "--keep", "1"),
+            rolled_back=lmcore.run("rollback", "--reason", "a test"),
+        )
 
 
 def test_each_day_is_monitored_and_retrained(walk: Walk) -> None:
-    first, second = walk.answer["rows"]
+    first, second = walk.timeline["rows"]
     assert (first["date"], first["documents"], first["fresh"]) == ("2001-12-31", 160, None)
     assert (first["outcome"], first["champion_before"], first["champion"]) == ("promoted", None, 1)
     assert first["start"]["origin"] == "scratch"
@@ -86,21 +92,19 @@ def test_what_was_found_is_kept_in_mlflow_and_told_to_prefect(walk: Walk) -> Non
 
 
 def test_a_version_that_went_on_is_rebuilt_from_where_it_began(walk: Walk) -> None:
-    answer = shell(walk.folder, "reproduce", "2")
-    assert answer["mismatches"] == []
-    assert answer["identical"] is True
+    assert walk.reproduced["mismatches"] == []
+    assert walk.reproduced["identical"] is True
 
 
 def test_without_a_champion_there_is_nothing_to_monitor(walk: Walk) -> None:
-    none = shell(walk.folder, "monitor", "--config", "config.yaml", "--set", "name=nobody", code=2)
-    assert "no champion" in none["error"]
+    assert "no champion" in walk.without_champion["error"]
 
 
 def test_what_is_in_use_outlives_prune(walk: Walk) -> None:
-    done = shell(walk.folder, "prune", "--keep", "1")
-    assert {row["version"]: row["reasons"][-1] for row in done["kept"]} == {
+    assert {row["version"]: row["reasons"][-1] for row in walk.pruned["kept"]} == {
         1: "version 2 went on from it",
         2: "champion",
     }
-    assert (done["versions"], done["work"]) == ([], [])  # nothing is left behind by a finished run
-    assert shell(walk.folder, "rollback", "--reason", "a test")["champion"] == 1
+    # Nothing is left behind by a finished run.
+    assert (walk.pruned["versions"], walk.pruned["work"]) == ([], [])
+    assert walk.rolled_back["champion"] == 1
