@@ -8,13 +8,14 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pipeline_corpus as corpus
 import pytest
+from filelock import FileLock
 from lmcore_shell import Shell
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -103,83 +104,117 @@ def test_prefect_and_mlflow_kept_the_run(finished: Finished) -> None:
     assert params["model.pattern"] == "LA"
 
 
-def test_nothing_new_registers_nothing(finished: Finished, tmp_path: Path) -> None:
-    shell = finished.copy(tmp_path / "again")
-    answer = shell.run("run", "--config", "config.yaml")
+@pytest.fixture(scope="module")
+def later(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a copy of that home answers afterwards, command after command."""
+    shell = finished.copy(tmp_path_factory.mktemp("later") / "work")
+    run = ("run", "--config", "config.yaml")
+    promotion = ("promote", "2", "--reason", "a person decided")
+    with shell.opened() as lmcore:
+        with FileLock(shell.home / "locks" / "run-stories.lock"):
+            answers = {"in progress": lmcore.run(*run, "--force")}
+        answers |= {
+            "nothing new": lmcore.run(*run),
+            "versions then": lmcore.run("versions"),
+            "status then": lmcore.run("status"),
+            "forced": lmcore.run(*run, "--force", code=3),
+            "refused": lmcore.run(*promotion, code=3),
+            "compared": lmcore.run("compare", "1", "2"),
+            "overridden": lmcore.run(*promotion, "--override"),
+            "back": lmcore.run("rollback", "--reason", "it was no better"),
+            "history": lmcore.run("history"),
+        }
+        corpus.write_corpus(shell.folder, documents=200, start=1000)
+        answers |= {
+            "better": lmcore.run(*run, "--set", "training.max_steps=400"),
+            "status": lmcore.run("status"),
+            "better compared": lmcore.run("compare", "3", "1"),
+        }
+    return answers
+
+
+def test_another_run_of_the_model_gives_way(later: dict[str, Any]) -> None:
+    answer = later["in progress"]
+    assert answer["outcome"] == "skipped"
+    assert "in progress" in answer["reason"]
+
+
+def test_nothing_new_registers_nothing(later: dict[str, Any]) -> None:
+    answer = later["nothing new"]
     assert answer["outcome"] == "skipped"
     assert "nothing new" in answer["reason"]
     assert "version 1" in answer["reason"]
     assert (answer["version"], answer["champion"]) == (None, 1)
-    assert [v["version"] for v in shell.run("versions")["versions"]] == [1]
-    status = shell.run("status")["models"][0]
+    assert [v["version"] for v in later["versions then"]["versions"]] == [1]
+    status = later["status then"]["models"][0]
     assert (status["champion"], status["last_run"]["outcome"]) == (1, "skipped")
 
 
-def test_the_same_model_again_is_a_tie_and_not_promoted(finished: Finished, tmp_path: Path) -> None:
-    shell = finished.copy(tmp_path / "tie")
-    answer = shell.run("run", "--config", "config.yaml", "--force", code=3)
+def test_the_same_model_again_is_a_tie_and_not_promoted(
+    finished: Finished, later: dict[str, Any]
+) -> None:
+    answer = later["forced"]
     assert answer["outcome"] == "rejected"
     assert (answer["version"], answer["champion"]) == (2, 1)
     gate = next(gate for gate in answer["gates"] if gate["gate"] == "champion")
     assert gate["outcome"] in ("FAIL", "INCONCLUSIVE")
     assert gate["value"] == 0.0
     assert answer["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
-    events = shell.run("history")["events"]
+
+
+def test_a_person_may_promote_it_and_go_back(later: dict[str, Any]) -> None:
+    assert later["refused"]["promoted"] is False
+    assert later["compared"]["difference"]["value"] == 0.0
+    assert later["overridden"]["champion"] == 2
+    assert later["back"]["champion"] == 1
+    events = later["history"]["events"]
     assert [(e["action"], e["from"], e["to"]) for e in events] == [
         ("promote", None, 1),
         ("reject", 1, 2),
+        ("override", 1, 2),
+        ("rollback", 2, 1),
     ]
-    assert shell.run("promote", "2", "--reason", "because", code=3)["promoted"] is False
-    compared, done, back, after = shell.answers(
-        ("compare", "1", "2"),
-        ("promote", "2", "--reason", "a person decided", "--override"),
-        ("rollback", "--reason", "it was no better"),
-        ("history",),
-    )
-    assert compared["difference"]["value"] == 0.0
-    assert done["champion"] == 2
-    assert back["champion"] == 1
-    events = after["events"]
-    assert [e["action"] for e in events][-2:] == ["override", "rollback"]
     assert events[-1]["reason"] == "it was no better"
 
 
-def test_a_better_model_replaces_the_champion(finished: Finished, tmp_path: Path) -> None:
-    shell = finished.copy(tmp_path / "better")
-    corpus.write_corpus(shell.folder, documents=200, start=1000)
-    answer = shell.run("run", "--config", "config.yaml", "--set", "training.max_steps=400")
+def test_a_better_model_replaces_the_champion(later: dict[str, Any]) -> None:
+    answer = later["better"]
     assert answer["outcome"] == "promoted", answer["reason"]
-    assert (answer["version"], answer["champion"]) == (2, 2)
-    status = shell.run("status")["models"][0]
-    assert (status["champion"], status["previous"]) == (2, 1)
-    assert "Version 2 is better" in shell.run("compare", "2", "1")["sentence"]
+    assert (answer["version"], answer["champion"]) == (3, 3)
+    status = later["status"]["models"][0]
+    assert (status["champion"], status["previous"]) == (3, 1)
+    assert "Version 3 is better" in later["better compared"]["sentence"]
 
 
-def test_promotion_switched_off_registers_only(finished: Finished, tmp_path: Path) -> None:
-    shell = new_shell(tmp_path / "work")
-    answer = shell.run("run", "--config", "config.yaml", "--set", "promote=false")
-    assert (answer["outcome"], answer["version"], answer["champion"]) == ("registered", 1, None)
-    # The same data, configuration and thread count give the same bits in another home.
-    assert answer["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
-
-
-def test_the_commands_use_the_champion(finished: Finished) -> None:
+@pytest.fixture(scope="module")
+def used(finished: Finished) -> dict[str, Any]:
+    """What commands answer that only look."""
     shell = finished.shell
-    options = ("--prompt", "Alexandria", "--max-tokens", "20", "--seed", "1")
+    generate = ("generate", "--prompt", "Alexandria", "--max-tokens", "20", "--seed", "1")
     (shell.folder / "new.txt").write_text("\n\n".join(corpus.document(i) for i in range(900, 920)))
     (shell.folder / "noise.txt").write_text("qzx " * 400)
-    first, second, *scores, shown = shell.answers(
-        ("generate", *options),
-        ("generate", *options),
-        ("score", "new.txt"),
-        ("score", "noise.txt"),
-        ("show", "1"),
-    )
-    assert first["text"] == second["text"]
-    assert first["version"] == 1
-    assert 0 < first["tokens"] <= 20
-    known, noise = (score["bits_per_byte"] for score in scores)
+    page = shell.home / "dashboard.html"
+    answers = {"page of the run": page.read_text()}
+    page.unlink()
+    with shell.opened() as lmcore:
+        return answers | {
+            "generated": lmcore.run(*generate),
+            "again": lmcore.run(*generate),
+            "new": lmcore.run("score", "new.txt"),
+            "noise": lmcore.run("score", "noise.txt"),
+            "shown": lmcore.run("show", "1"),
+            "dashboard": lmcore.run("dashboard"),
+        }
+
+
+def test_the_commands_use_the_champion(used: dict[str, Any]) -> None:
+    generated = used["generated"]
+    assert generated["text"] == used["again"]["text"]
+    assert generated["version"] == 1
+    assert 0 < generated["tokens"] <= 20
+    known, noise = (used[name]["bits_per_byte"] for name in ("new", "noise"))
     assert known["lower"] <= known["value"] <= known["upper"] < 1 < noise["value"]
+    shown = used["shown"]
     assert shown["outcome"] == "promoted"
     assert shown["lineage"]["sources"][0]["license"] == "CC0-1.0"
     report = Path(shown["report"]).read_text()
@@ -188,21 +223,17 @@ def test_the_commands_use_the_champion(finished: Finished) -> None:
     assert Path(shown["card"]).read_text().startswith("---\n")
 
 
-def test_the_run_left_a_dashboard(finished: Finished) -> None:
-    shell = finished.shell
-    by_run = shell.folder / "home" / "dashboard.html"
-    page = by_run.read_text()
+def test_the_run_left_a_dashboard(finished: Finished, used: dict[str, Any]) -> None:
     for part in (
         "version 1, the first champion",
         "Wall-clock time by step",
         "CC0-1.0",
         "competence: PASS",
     ):
-        assert part in page
-    by_run.unlink()
-    answer = shell.run("dashboard")
-    assert answer["path"] == str(by_run)
-    assert answer["bytes"] == by_run.stat().st_size
+        assert part in used["page of the run"]
+    answer, path = used["dashboard"], finished.shell.home / "dashboard.html"
+    assert answer["path"] == str(path)
+    assert answer["bytes"] == path.stat().st_size
     assert len(answer["models"]) == 1
 
 
@@ -213,16 +244,6 @@ def test_pyfunc_and_a_real_server_answer(finished: Finished) -> None:
     done = shell.python("-c", snippet, MLFLOW_DISABLE_TELEMETRY="true")
     assert done.code == 0, done.err[-2000:]
     assert "text" in done.out
-
-
-def test_another_run_of_the_model_gives_way(finished: Finished, tmp_path: Path) -> None:
-    from filelock import FileLock
-
-    shell = finished.copy(tmp_path / "busy")
-    with FileLock(shell.home / "locks" / "run-stories.lock"):
-        answer = shell.run("run", "--config", "config.yaml", "--force")
-    assert answer["outcome"] == "skipped"
-    assert "in progress" in answer["reason"]
 
 
 def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
@@ -293,10 +314,13 @@ def in_training(home: Path) -> bool:
             return False
 
 
-def test_signals_save_and_say_how_to_go_on(finished: Finished, tmp_path: Path) -> None:
-    shell = new_shell(tmp_path / "work")
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a run answers that was stopped twice, once with each signal; promotion is off."""
+    shell = new_shell(tmp_path_factory.mktemp("stopped") / "work")
+    command = ("run", "--config", "config.yaml", "--set", "promote=false")
     for count, number in enumerate((signal.SIGINT, signal.SIGTERM), start=1):
-        process = shell.start("run", "--config", "config.yaml")
+        process = shell.start(*command)
         wait_for(lambda: in_training(shell.home), process)
         process.send_signal(number)
         _, err = process.communicate(timeout=120)
@@ -306,37 +330,47 @@ def test_signals_save_and_say_how_to_go_on(finished: Finished, tmp_path: Path) -
         with sqlite3.connect(shell.home / "prefect" / "prefect.db") as prefect:
             states = prefect.execute("select state_type from flow_run").fetchall()
         assert states == [("CANCELLED",)] * count
-    answer = shell.run("run", "--config", "config.yaml")
-    assert answer["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
+    return shell.run(*command)
 
 
-def flip_weights(shell: Shell) -> Iterator[Path]:
-    for path in shell.home.glob("mlflow/artifacts/**/model.safetensors"):
-        data = bytearray(path.read_bytes())
-        data[-1] ^= 1
-        path.write_bytes(data)
-        yield path
+def test_signals_save_and_say_how_to_go_on(finished: Finished, stopped: dict[str, Any]) -> None:
+    # The same data, configuration and thread count give the same bits in another home.
+    assert stopped["fingerprints"]["weights"] == finished.answer["fingerprints"]["weights"]
 
 
-def test_tampered_weights_are_refused_at_load(finished: Finished, tmp_path: Path) -> None:
-    shell = finished.copy(tmp_path / "tampered")
-    assert list(flip_weights(shell))
-    commands = (("generate", "--prompt", "x"), ("show", "1"), ("score", "config.yaml"))
-    for answer in shell.answers(*commands, code=2):
-        assert "sha256" in answer["error"]
-    # Nobody is promoted over a champion that cannot be compared with.
-    answer = shell.run("run", "--config", "config.yaml", "--force", code=3)
+def test_promotion_switched_off_registers_only(stopped: dict[str, Any]) -> None:
+    found = (stopped["outcome"], stopped["version"], stopped["champion"])
+    assert found == ("registered", 1, None)
+
+
+def flip(path: Path, place: int) -> bytes:
+    """Change one bit of a file; returns what was in it."""
+    before = path.read_bytes()
+    data = bytearray(before)
+    data[place] ^= 1
+    path.write_bytes(data)
+    return before
+
+
+def test_damaged_documents_and_weights_are_named_and_never_used(
+    finished: Finished, tmp_path: Path
+) -> None:
+    shell = finished.copy(tmp_path / "damaged")
+    again = ("run", "--config", "config.yaml", "--force")
+    documents = next(shell.home.glob("content/documents/*/documents-00000.parquet"))
+    with shell.opened() as lmcore:
+        whole = flip(documents, documents.stat().st_size // 2)
+        answer = lmcore.run(*again, code=2)
+        assert str(documents) in answer["error"]
+        assert "Delete" in answer["error"]
+        assert [v["version"] for v in lmcore.run("versions")["versions"]] == [1]
+
+        documents.write_bytes(whole)
+        weights = list(shell.home.glob("mlflow/artifacts/**/model.safetensors"))
+        assert [flip(path, -1) for path in weights]
+        for command in (("generate", "--prompt", "x"), ("show", "1"), ("score", "config.yaml")):
+            assert "sha256" in lmcore.run(*command, code=2)["error"]
+        # Nobody is promoted over a champion that cannot be compared with.
+        answer = lmcore.run(*again, code=3)
     gate = next(gate for gate in answer["gates"] if gate["gate"] == "champion")
     assert (gate["outcome"], "INCOMPARABLE" in gate["reason"]) == ("INCONCLUSIVE", True)
-
-
-def test_a_corrupted_artifact_folder_is_named(finished: Finished, tmp_path: Path) -> None:
-    shell = finished.copy(tmp_path / "corrupted")
-    path = next(shell.home.glob("content/documents/*/documents-00000.parquet"))
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    answer = shell.run("run", "--config", "config.yaml", "--force", code=2)
-    assert str(path) in answer["error"]
-    assert "Delete" in answer["error"]
-    assert [v["version"] for v in shell.run("versions")["versions"]] == [1]
