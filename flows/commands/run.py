@@ -28,17 +28,25 @@ _COLORS = {"promoted": "green", "registered": "green", "rejected": "red"}
 @command(
     "lmcore run",
     "lmcore run --config my.yaml --set training.budget_seconds=30",
+    "lmcore run --config my.yaml --dry-run",
     "lmcore run --config my.yaml --force --json",
 )
 @options.config
 @options.overrides
 @click.option("--force", is_flag=True, help="Train again although nothing is new.")
-def run(config_file: Path | None, overrides: tuple[str, ...], force: bool) -> Answer:
+@click.option("--dry-run", is_flag=True, help="Show what would be read and how long it would take.")
+def run(config_file: Path | None, overrides: tuple[str, ...], force: bool, dry_run: bool) -> Answer:
     """Train, judge, register and, where every gate passes, promote.
 
     Nothing is trained where text and configuration are as they were. A run that was stopped goes
     on with the same command.
     """
+    if dry_run:
+        from flows.commands.shared.configuration import configuration
+        from flows.commands.shared.dry_run import dry_run as look
+        from flows.home.environment import current
+
+        return look(configuration(config_file, overrides), current())
     from flows.commands.shared.configuration import beside_prefect
     from flows.home.signals import StoppedError
     from flows.registry.run_result import RunResult

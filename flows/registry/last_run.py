@@ -15,12 +15,16 @@ _REASON_CHARACTERS = 2000
 
 def remember_run(registry: Registry, result: RunResult, *, schedule: str | None) -> None:
     """Write what a run came to, and the schedule that its configuration asks for."""
+    seconds = dict(result.seconds)
+    if result.outcome == "skipped":  # which says nothing of how long a run takes
+        seconds = (last_run(registry, result.model) or {}).get("seconds") or {}
     value = {
         "outcome": result.outcome,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "reason": result.reason[:_REASON_CHARACTERS],
         "task": result.task,
         "schedule": schedule,
+        "seconds": seconds,
     }
     registry.add_model_tag(result.model, _TAG, json.dumps(value, ensure_ascii=False))
 

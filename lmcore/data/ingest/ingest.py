@@ -35,7 +35,7 @@ from lmcore.data.sources.located import (
     source_inputs,
 )
 from lmcore.data.sources.readers import read_source, resolve_unit
-from lmcore.data.sources.records import BadInput, LeftOut, Record
+from lmcore.data.sources.records import BadInput, Item, LeftOut, Opened, Record
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id, utf8_bytes
 from lmcore.data.text.folding import is_blank
 from lmcore.data.text.licences import blocked_licenses, blocked_origin, normal_license
@@ -108,7 +108,7 @@ def ingest(
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
-        job = _Ingest(
+        job = Ingestion(
             folder, located, licenses=licenses, data=data, removals=removals, progress=progress
         )
         return {
@@ -123,8 +123,13 @@ def ingest(
     return store.build(DocumentSet, inputs, make)
 
 
-class _Ingest:
-    """One run over the sources, into one folder."""
+class Ingestion:
+    """One run over the sources, into one folder.
+
+    Attributes:
+        tally: What became of everything that was read.
+        refusals: For each source that could not be read well enough, why a run must not go on.
+    """
 
     def __init__(
         self,
@@ -134,8 +139,20 @@ class _Ingest:
         licenses: Sequence[str],
         data: DataConfig,
         removals: Removals,
-        progress: Progress | None,
+        progress: Progress | None = None,
+        watch: Callable[[int, Item], None] | None = None,
     ) -> None:
+        """Prepare a run.
+
+        Args:
+            folder: Where everything is written.
+            sources: Located.
+            licenses: Of each source.
+            data: How text becomes documents.
+            removals: What must not be used.
+            progress: Called with the pass and a number of documents.
+            watch: Called with the number of the source and each piece that is read.
+        """
         self._folder = folder
         self._sources = sources
         self._licenses = licenses
@@ -143,23 +160,21 @@ class _Ingest:
         self._removals = removals
         self._names = None if data.names is None else load_names(data.names)
         self._progress = progress or (lambda label, number: None)
+        self._watch = watch or (lambda source, item: None)
         # The salt comes from the data, so that the same data gives the same folder anywhere.
         salt = bytes.fromhex(digest([source.digest for source in sources]))
-        self._tally = Tally(folder / "quarantine.jsonl", salt=salt)
-        self._refusals: list[str] = []
+        self.tally = Tally(folder / "quarantine.jsonl", salt=salt)
+        self.refusals: list[str] = []
 
     def run(self, ledger_path: Path) -> dict[str, Any]:
         work = self._folder / "work"
         work.mkdir()
         staging = Staging(work, near_duplicates=self._data.near_duplicates)
         try:
-            with self._tally:
-                for index, source in enumerate(self._sources):
-                    self._read(index, source, staging)
-                staging.finish()
+            self.read_all(staging)
             if staging.num_rows == 0:
-                raise SourceError(self._tally.nothing_left([s.config for s in self._sources]))
-            if refusal := next(filter(None, self._refusals), ""):
+                raise SourceError(self.tally.nothing_left([s.config for s in self._sources]))
+            if refusal := next(filter(None, self.refusals), ""):
                 raise SourceError(refusal)
             self._progress("split", staging.num_rows)
             assignment = assign(staging, data=self._data, ledger_path=ledger_path)
@@ -168,15 +183,23 @@ class _Ingest:
             staging.close()
             shutil.rmtree(work)
 
+    def read_all(self, staging: Staging) -> None:
+        """Pass one: read, clean, mask and stage every text."""
+        with self.tally:
+            for index, source in enumerate(self._sources):
+                self._read(index, source, staging)
+            staging.finish()
+
     def _read(self, index: int, source: LocatedSource, staging: Staging) -> None:
         files = {file.name for file in source.files}
         last_name, last_file, first_row = "", "", staging.num_rows
         readability = Readability()
         for number, item in enumerate(read_source(source, data=self._data), start=1):
-            if isinstance(item, LeftOut):
-                self._tally.skipped([item])
+            self._watch(index, item)
+            if isinstance(item, LeftOut | Opened):
+                self.tally.skipped([item] if isinstance(item, LeftOut) else [])
                 continue
-            self._tally.record()
+            self.tally.record()
             readability.record(item.file)
             if item.file != last_name:
                 # A member of an archive belongs to the archive: all of it goes with a bomb.
@@ -185,16 +208,19 @@ class _Ingest:
                     last_file, first_row = file, staging.num_rows
             if isinstance(item, BadInput):
                 if item.condemns_file:
-                    self._tally.drop("of_a_condemned_file", staging.forget_from(first_row), 0)
+                    self.tally.drop("of_a_condemned_file", staging.forget_from(first_row), 0)
                 self._quarantine(item, readability)
             elif (bad := self._stage(item, index, source.config, staging)) is not None:
+                self._watch(index, bad)
                 self._quarantine(bad, readability)
             if number % _REPORT_EVERY == 0:
                 self._progress("read", staging.num_rows)
-        self._tally.skipped(source.skipped)
+        self.tally.skipped(source.skipped)
+        for left in source.skipped:
+            self._watch(index, left)
         config, limit = source.config, self._data.max_quarantine_share
         place = f"sources[{index}] ({config.path or config.package or config.dataset})"
-        self._refusals.append(readability.refusal(place=place, limit=limit))
+        self.refusals.append(readability.refusal(place=place, limit=limit))
 
     def _quarantine(self, item: BadInput, readability: Readability) -> None:
         readability.quarantine(item)
@@ -203,13 +229,13 @@ class _Ingest:
             raise SourceError(
                 f"{where}: {item.reason}; mend or remove it, or set data.on_bad_input: quarantine"
             )
-        self._tally.quarantine(item)
+        self.tally.quarantine(item)
 
     def _stage(
         self, record: Record, index: int, config: SourceConfig, staging: Staging
     ) -> BadInput | None:
         """Stage a record; returns it as bad input where its text cannot be used."""
-        data, tally = self._data, self._tally
+        data, tally = self._data, self.tally
         name = f"{record.file}:{record.position}" if record.position else record.file
         try:
             text, size = self._clean(record.text)
@@ -249,12 +275,12 @@ class _Ingest:
     def _clean(self, text: str, *, is_target: bool = False) -> tuple[str, int]:
         cleaned = clean(text)
         if not is_target:
-            self._tally.cleaned(cleaned)
+            self.tally.cleaned(cleaned)
         masked = self._masked(cleaned.text)
-        self._tally.found(masked)
+        self.tally.found(masked)
         if self._data.pii == "keep":
             return cleaned.text, cleaned.num_bytes
-        self._tally.masked(masked)
+        self.tally.masked(masked)
         return masked.text, utf8_bytes(masked.text) if masked.counts else cleaned.num_bytes
 
     def _masked(self, text: str) -> Masked:
@@ -308,11 +334,11 @@ class _Ingest:
             {"sources": describe_sources(self._sources, self._licenses, units, count)},
         )
         spoken = languages.to_json()
-        account = full_account(self._tally, count, clusters, assignment)
+        account = full_account(self.tally, count, clusters, assignment)
         self._write_json("ledger.json", {**account, "languages": spoken})
-        self._write_json("personal.json", self._tally.personal.to_json())
+        self._write_json("personal.json", self.tally.personal.to_json())
         return {
-            **summarise(self._tally, count, clusters, licenses=self._licenses, units=units),
+            **summarise(self.tally, count, clusters, licenses=self._licenses, units=units),
             "pii": self._data.pii,
             "languages": {code: entry["bytes"] for code, entry in spoken["texts"].items()},
             "language_remarks": spoken["remarks"],

@@ -24,7 +24,7 @@ from lmcore.data.sources.class_names import class_name, class_names
 from lmcore.data.sources.fields import column_of
 from lmcore.data.sources.formats.delimited import wanted_columns
 from lmcore.data.sources.located import SourceFile
-from lmcore.data.sources.records import BadInput, Item, Record, build_record
+from lmcore.data.sources.records import BadInput, Item, Record, Row, build_record
 from lmcore.data.sources.saved import is_saved
 from lmcore.errors import SourceError
 
@@ -116,7 +116,7 @@ def _rows(source: SourceConfig, opened: Iterable[Any], names: list[str] | None) 
         except ValueError as error:
             yield BadInput(file=name, position=position, reason=str(error))
         else:
-            yield build_record(name, position, row, source=source)
+            yield build_record(Row(file=name, position=position, values=row), source=source)
         try:
             row = next(rows, None)
         except Exception as error:  # the library raises whatever its reader raises

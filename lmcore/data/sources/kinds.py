@@ -15,10 +15,10 @@ from typing import IO, Literal, cast
 from lmcore.data.config import SourceConfig
 from lmcore.data.sources.archives import content_name
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import Item
+from lmcore.data.sources.records import Piece
 
 Shape = Literal["text", "document", "records"]
-Reader = Callable[[IO[bytes], Reading], Iterator[Item]]
+Reader = Callable[[IO[bytes], Reading], Iterator[Piece]]
 _PACKAGE = "lmcore.data.sources.formats"
 
 
@@ -41,7 +41,7 @@ class Kind:
     is_binary: bool = False
     needs_file: bool = False
 
-    def read(self, stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+    def read(self, stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
         """Read one stream."""
         module, _, name = self.reader.partition(".")
         function = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), name)

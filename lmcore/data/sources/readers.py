@@ -16,7 +16,13 @@ from typing import IO
 
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.sources.archives import READ_ERRORS, BombError, container, open_members
-from lmcore.data.sources.encodings import Misread, as_utf8, peek, unmarked_utf16
+from lmcore.data.sources.encodings import (
+    Misread,
+    as_utf8,
+    marked_encoding,
+    peek,
+    unmarked_utf16,
+)
 from lmcore.data.sources.find_files import NOT_CHOSEN, left_out, matches, printable
 from lmcore.data.sources.formats.chat import looks_like_slack, looks_like_whatsapp
 from lmcore.data.sources.formats.text import cut_records
@@ -24,7 +30,16 @@ from lmcore.data.sources.kinds import KINDS, Kind, disguise, kind_name, unread_k
 from lmcore.data.sources.lines import Line, decode, iter_lines
 from lmcore.data.sources.located import LocatedSource, SourceFile
 from lmcore.data.sources.reading import Reading, Unit
-from lmcore.data.sources.records import BadInput, Item, LeftOut, Record
+from lmcore.data.sources.records import (
+    BadInput,
+    Item,
+    LeftOut,
+    Opened,
+    Piece,
+    Record,
+    Row,
+    build_record,
+)
 from lmcore.errors import SourceError
 
 FILES_FOR_FILE_UNIT = 50
@@ -161,20 +176,23 @@ def _read_stream(
     data: DataConfig,
     unit: Unit,
 ) -> Iterator[Item]:
-    kind = KINDS[kind_name(config, name)]
+    format_ = kind_name(config, name)
     head = peek(stream)
-    if kind.is_binary:
+    if KINDS[format_].is_binary:
         problem = "" if head else "empty file"
     else:
         stream = as_utf8(stream, encoding=config.encoding)
-        problem = _problem(head, peek(stream), kind=kind, config=config, name=name)
+        problem = _problem(head, peek(stream), kind=KINDS[format_], config=config, name=name)
         if config.format == "auto":
-            kind = _looked_at(kind, peek(stream))
+            format_ = _looked_at(format_, peek(stream))
+    kind = KINDS[format_]
     if not problem and kind.needs_file and not seekable:
         problem = "a packed Parquet file is not read; unpack it"
     if problem:
         yield BadInput(file=name, position=0, reason=problem)
         return
+    encoding = config.encoding or marked_encoding(head) or "utf-8"
+    yield Opened(file=name, format=format_, encoding="" if kind.is_binary else encoding)
     reading = Reading(
         name=name,
         source=config,
@@ -182,7 +200,7 @@ def _read_stream(
         unit=unit,
         misread=Misread(config.encoding, head),
     )
-    records = kind.read(stream, reading)
+    records = _records(kind.read(stream, reading), config)
     if kind.shape == "text":
         yield from records
     else:
@@ -190,13 +208,15 @@ def _read_stream(
         yield from cut_records(records, unit=unit if kind.shape == "document" else data.unit)
 
 
-def _looked_at(kind: Kind, head: bytes) -> Kind:
-    """The kind of a file by what it begins with, where its name leaves that open."""
-    if kind is KINDS["text"] and looks_like_whatsapp(head):
-        return KINDS["chat"]
-    if kind is KINDS["json"] and looks_like_slack(head):
-        return KINDS["chat"]
-    return kind
+def _records(pieces: Iterator[Piece], config: SourceConfig) -> Iterator[Item]:
+    for piece in pieces:
+        yield build_record(piece, source=config) if isinstance(piece, Row) else piece
+
+
+def _looked_at(format_: str, head: bytes) -> str:
+    """How a file is read by what it begins with, where its name leaves that open."""
+    chat = looks_like_whatsapp if format_ == "text" else looks_like_slack
+    return "chat" if format_ in ("text", "json") and chat(head) else format_
 
 
 def _problem(raw: bytes, head: bytes, *, kind: Kind, config: SourceConfig, name: str) -> str:

@@ -67,33 +67,64 @@ class LeftOut:
     reason: str
 
 
-Item = Record | BadInput | LeftOut
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A record with all its columns, before the configuration has said which of them is the text.
+
+    Attributes:
+        file: Name of its file (and archive member).
+        position: Row in the file, from 1; 0 stands for the whole file.
+        values: By column.
+        date: ISO 8601 date that is known without a column.
+    """
+
+    file: str
+    position: int
+    values: Mapping[str, Any]
+    date: str | None = None
 
 
-def build_record(
-    file: str, position: int, row: Mapping[str, Any], *, source: SourceConfig
-) -> Record | BadInput:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """A file is read from here on: told, so that somebody may see how.
+
+    Attributes:
+        file: Name of the file (and archive member).
+        format: How it is read.
+        encoding: Of its text; empty for bytes that are none.
+    """
+
+    file: str
+    format: str
+    encoding: str
+
+
+#: What a reader of one kind of file gives.
+Piece = Record | Row | BadInput | LeftOut
+#: What a source gives.
+Item = Record | BadInput | LeftOut | Opened
+
+
+def build_record(row: Row, *, source: SourceConfig) -> Record | BadInput:
     """Take text, target and date out of a row.
 
     Args:
-        file: Name of the file.
-        position: Row in the file.
-        row: Values by column.
+        row: What was read.
         source: Names the columns that are wanted, or paths into them.
     """
 
     def bad(reason: str) -> BadInput:
-        return BadInput(file=file, position=position, reason=reason)
+        return BadInput(file=row.file, position=row.position, reason=reason)
 
-    day = None
+    day = row.date
     try:
-        text = _text_at(row, source.text_field, source=source)
+        text = _text_at(row.values, source.text_field, source=source)
         target = None
         if source.target_field is not None:
-            target = _text_at(row, source.target_field, source=source, is_target=True)
+            target = _text_at(row.values, source.target_field, source=source, is_target=True)
         if source.date_field not in (None, FILE_NAME):
             assert source.date_field is not None
-            raw = _value_at(row, source.date_field)
+            raw = _value_at(row.values, source.date_field)
             if not is_missing(raw):
                 day = iso_date(raw)
                 if day is None:
@@ -101,8 +132,8 @@ def build_record(
     except ValueError as error:
         return bad(str(error))
     if source.date_field == FILE_NAME:
-        day = date_in_name(file)
-    return Record(file=file, position=position, text=text, target=target, date=day)
+        day = date_in_name(row.file)
+    return Record(file=row.file, position=row.position, text=text, target=target, date=day)
 
 
 def _text_at(

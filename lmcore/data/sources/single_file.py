@@ -12,7 +12,7 @@ from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.documents import Document
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.readers import read_source
-from lmcore.data.sources.records import BadInput, LeftOut
+from lmcore.data.sources.records import BadInput, Record
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id, utf8_bytes
 from lmcore.data.text.folding import is_blank
 from lmcore.data.text.person_names import load_names, mask_names
@@ -36,7 +36,7 @@ def read_documents(path: Path, *, data: DataConfig | None = None) -> list[Docume
         if isinstance(item, BadInput):
             problem = item.reason
             continue
-        if isinstance(item, LeftOut):
+        if not isinstance(item, Record):
             continue
         try:
             text = clean(item.text).text

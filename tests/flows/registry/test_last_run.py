@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from flows.home.environment import Home
@@ -31,7 +33,17 @@ def test_the_last_run_takes_the_place_of_the_one_before(registry: Registry) -> N
         "reason": "“no” better\n",
         "task": "language_modelling",
         "schedule": None,
+        "seconds": {},
     }
+
+
+def test_a_run_that_was_skipped_says_nothing_of_how_long_one_takes(registry: Registry) -> None:
+    whole = replace(result("promoted"), seconds={"train": 60.0})
+    remember_run(registry, whole, schedule=None)
+    remember_run(registry, replace(result("skipped"), seconds={"total": 0.1}), schedule=None)
+    found = last_run(registry, "stories")
+    assert found is not None
+    assert (found["outcome"], found["seconds"]) == ("skipped", {"train": 60.0})
 
 
 def test_a_long_reason_is_cut(registry: Registry) -> None:

@@ -17,7 +17,7 @@ from lmcore.data.sources.encodings import peek
 from lmcore.data.sources.formats.objects import first_character, json_rows
 from lmcore.data.sources.formats.text import whole_text
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import BadInput, Item, build_record
+from lmcore.data.sources.records import BadInput, Piece, Row
 
 # `31/12/2023, 23:59 - Ann: text`, `[31.12.23, 23:59:01] Ann: text`, also with AM and PM.
 _WHATSAPP = re.compile(
@@ -33,7 +33,7 @@ _SLACK_MARK = re.compile(
 _LOOK_LINES = 40
 
 
-def read_chat(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_chat(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """Conversations of a chat export."""
     if first_character(stream) in (b"[", b"{") and not looks_like_whatsapp(peek(stream)):
         yield from _json_chat(stream, reading)
@@ -42,7 +42,7 @@ def read_chat(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
     if isinstance(text, BadInput):
         yield text
     elif written := "\n".join(_whatsapp(text)):
-        yield build_record(reading.name, 0, {"text": written}, source=reading.source)
+        yield Row(file=reading.name, position=0, values={"text": written})
     else:
         yield reading.bad(0, "no chat that is known: expected an export of WhatsApp or Slack")
 
@@ -86,7 +86,7 @@ def _said(message: list[str]) -> Iterator[str]:
         yield text
 
 
-def _json_chat(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def _json_chat(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     position = 0
     slack: list[str] = []
     is_slack = False
@@ -105,10 +105,10 @@ def _json_chat(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
         yield reading.bad(position + 1, f"not JSON: {' '.join(reason.split())[:200]}")
     if is_slack:
         text = "\n".join(line for line in slack if line.strip())
-        yield build_record(reading.name, 0, {"text": text}, source=reading.source)
+        yield Row(file=reading.name, position=0, values={"text": text})
 
 
-def _conversation(row: Mapping[str, Any], position: int, reading: Reading) -> Item:
+def _conversation(row: Mapping[str, Any], position: int, reading: Reading) -> Piece:
     messages = row["messages"]
     if not isinstance(messages, list) or not all(isinstance(m, Mapping) for m in messages):
         return reading.bad(position, "`messages` is no list of messages")
@@ -121,7 +121,7 @@ def _conversation(row: Mapping[str, Any], position: int, reading: Reading) -> It
             if isinstance(text, str) and text.strip():
                 texts.append(text)
     values = {**row, "text": "\n".join(texts)}
-    return build_record(reading.name, position, values, source=reading.source)
+    return Row(file=reading.name, position=position, values=values)
 
 
 def slack_text(text: str) -> str:

@@ -19,7 +19,7 @@ from lmcore.data.sources.encodings import peek
 from lmcore.data.sources.fields import column_of
 from lmcore.data.sources.lines import Line, decode, iter_lines
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import FILE_NAME, BadInput, Item, build_record
+from lmcore.data.sources.records import FILE_NAME, BadInput, Piece, Row
 from lmcore.errors import SourceError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -27,7 +27,7 @@ _LOOK_ROWS = 100
 _QUOTES = {"double": '"', "single": "'"}
 
 
-def read_csv(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_csv(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """Rows of cells between commas, or what else stands between them; in quotes if need be.
 
     Raises:
@@ -36,7 +36,7 @@ def read_csv(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
     return _read(stream, reading, usual=",", quote=reading.source.quote or "double")
 
 
-def read_tsv(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_tsv(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """Rows of cells between tabs, without quotes unless the configuration says so.
 
     Raises:
@@ -81,7 +81,7 @@ def _rows(lines: Sequence[str], delimiter: str, quote: str) -> Iterator[list[str
     return (row for row in reader if row)
 
 
-def _read(stream: IO[bytes], reading: Reading, *, usual: str, quote: str) -> Iterator[Item]:
+def _read(stream: IO[bytes], reading: Reading, *, usual: str, quote: str) -> Iterator[Piece]:
     source = reading.source
     delimiter = source.delimiter or find_delimiter(
         peek(stream), source=source, usual=usual, quote=quote
@@ -104,13 +104,13 @@ def _read(stream: IO[bytes], reading: Reading, *, usual: str, quote: str) -> Ite
             yield reading.bad(position, reason)
         else:
             values = dict(zip(header, cells, strict=True))
-            yield build_record(reading.name, position, values, source=source)
+            yield Row(file=reading.name, position=position, values=values)
 
 
-Row = tuple[int, list[str]]
+Cells = tuple[int, list[str]]
 
 
-def _plain_rows(stream: IO[bytes], reading: Reading, delimiter: str) -> Iterator[Row | BadInput]:
+def _plain_rows(stream: IO[bytes], reading: Reading, delimiter: str) -> Iterator[Cells | BadInput]:
     for line in iter_lines(stream, max_bytes=reading.max_bytes):
         text = None if line.data is None else decode(line.data)
         if text is None:
@@ -119,7 +119,7 @@ def _plain_rows(stream: IO[bytes], reading: Reading, delimiter: str) -> Iterator
             yield line.number, text.split(delimiter)
 
 
-def _quoted_rows(stream: IO[bytes], reading: Reading, delimiter: str) -> Iterator[Row | BadInput]:
+def _quoted_rows(stream: IO[bytes], reading: Reading, delimiter: str) -> Iterator[Cells | BadInput]:
     # The limit is global to the process, so it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), reading.max_bytes))
     quote = _QUOTES[reading.source.quote or "double"]

@@ -16,7 +16,7 @@ from lmcore.data.sources.encodings import marked_encoding
 from lmcore.data.sources.formats.whole_file import read_whole
 from lmcore.data.sources.lines import decode
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import Item, build_record
+from lmcore.data.sources.records import Piece, Row
 
 _MAX_BYTES = 32 << 20
 _CHARSET = re.compile(
@@ -28,12 +28,12 @@ _NOT_TEXT = "//script|//style|//noscript|//template|//nav|//head|//comment()"
 _METADATA = ("title", "author", "date", "description", "language", "url", "sitename")
 
 
-def read_html(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_html(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """One page: `text` and what the page says about itself."""
     yield from read_whole(stream, reading, kind="HTML", items=_items)
 
 
-def _items(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def _items(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     limit = min(_MAX_BYTES, reading.max_bytes)
     raw = stream.read(limit + 1)
     if len(raw) > limit:
@@ -47,7 +47,7 @@ def _items(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
     if not row["text"].strip():
         yield reading.bad(0, "a page without any text")
         return
-    yield build_record(reading.name, 0, row, source=reading.source)
+    yield Row(file=reading.name, position=0, values=row)
 
 
 def page_text(raw: bytes) -> str | None:

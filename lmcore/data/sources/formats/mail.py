@@ -13,14 +13,13 @@ import email.policy
 import email.utils
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import IO, Any
 
 from lmcore.data.sources.formats.html import visible_text
 from lmcore.data.sources.formats.whole_file import missing_library
 from lmcore.data.sources.lines import Line, iter_lines
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import Item, Record, build_record
+from lmcore.data.sources.records import Piece, Row
 
 MAX_BODY = 1 << 20
 _LANGUAGES = ["en", "de", "fr", "es", "it", "nl", "pl", "sv", "da", "cs", "ja", "ko", "zh"]
@@ -32,7 +31,7 @@ _QUOTED = (
 _SIGNATURE = re.compile(r"^-- ?\r?$", re.MULTILINE)
 
 
-def read_mail(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_mail(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """One message."""
     raw = stream.read(reading.max_bytes + 1)
     if len(raw) > reading.max_bytes:
@@ -41,7 +40,7 @@ def read_mail(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
     yield _message(raw, 0, reading)
 
 
-def read_mbox(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_mbox(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """Each message of a mailbox; positions are those of messages, from 1."""
     position, size = 0, 0
     lines: list[bytes] = []
@@ -75,7 +74,7 @@ def _with_end(lines: Iterator[Line]) -> Iterator[Line | None]:
     yield None
 
 
-def _message(raw: bytes, position: int, reading: Reading) -> Item:
+def _message(raw: bytes, position: int, reading: Reading) -> Piece:
     try:
         message = email.message_from_bytes(raw, policy=email.policy.default)
         if not message.keys():
@@ -96,12 +95,9 @@ def _message(raw: bytes, position: int, reading: Reading) -> Item:
     except Exception as error:  # the parser raises what it likes on a hostile message
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         return reading.bad(position, f"not a mail that can be read: {reason}")
-    row = {**about, "date": day or "", "text": body}
-    record = build_record(reading.name, position, row, source=reading.source)
     # A mail says when it was written, whether or not the configuration asks.
-    if isinstance(record, Record) and record.date is None and day:
-        return replace(record, date=day)
-    return record
+    values = {**about, "date": day or "", "text": body}
+    return Row(file=reading.name, position=position, values=values, date=day)
 
 
 def _day(message: Any) -> str | None:

@@ -10,7 +10,7 @@ import yaml
 
 from lmcore.data.sources.formats.text import whole_text
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import BadInput, Item, build_record
+from lmcore.data.sources.records import BadInput, Piece, Row
 from lmcore.errors import ConfigError
 from lmcore.yaml_file import parse_yaml
 
@@ -18,14 +18,14 @@ MAX_FRONT_MATTER = 1 << 16
 _END = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$\n?", re.MULTILINE)
 
 
-def read_markdown(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_markdown(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """One file: `text` and each key of the front matter."""
     text = whole_text(stream, reading)
     if isinstance(text, BadInput):
         yield text
         return
     values, body = split_front_matter(text.removeprefix("\ufeff"))
-    yield build_record(reading.name, 0, {**values, "text": body}, source=reading.source)
+    yield Row(file=reading.name, position=0, values={**values, "text": body})
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str]:

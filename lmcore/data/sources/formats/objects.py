@@ -18,7 +18,7 @@ import yaml
 from lmcore.data.sources.fields import MissingFieldError, kind_of, value_at
 from lmcore.data.sources.lines import decode, iter_lines
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import Item, build_record
+from lmcore.data.sources.records import Piece, Row
 from lmcore.errors import ConfigError
 from lmcore.yaml_file import parse_yaml
 
@@ -29,7 +29,7 @@ MAX_DEPTH = 200
 _SPACE = b" \t\r\n"
 
 
-def read_jsonl(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_jsonl(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """One JSON object a line; blank lines are nothing."""
     for line in iter_lines(stream, max_bytes=reading.max_bytes):
         text = None if line.data is None else decode(line.data)
@@ -45,7 +45,7 @@ def read_jsonl(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
             yield _record(row, line.number, reading, kind="JSON")
 
 
-def read_json(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_json(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """The objects of a JSON list, or of the list that `records` leads to; else the one object."""
     position = 0
     try:
@@ -148,7 +148,7 @@ def first_character(stream: IO[bytes]) -> bytes:
     return stream.peek(1)[: 1 << 16].lstrip(_SPACE)[:1]  # type: ignore[attr-defined, no-any-return]
 
 
-def read_yaml(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_yaml(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """The objects of a YAML list, or of the list that `records` leads to; else each document."""
     raw = stream.read(MAX_YAML_BYTES + 1)
     if len(raw) > MAX_YAML_BYTES:
@@ -191,7 +191,7 @@ def yaml_documents(text: str) -> Iterator[Any]:
             lines.append(line)
 
 
-def _record(row: Any, position: int, reading: Reading, *, kind: str) -> Item:
+def _record(row: Any, position: int, reading: Reading, *, kind: str) -> Piece:
     if not isinstance(row, dict):
         return reading.bad(position, f"not a {kind} object, but {kind_of(row)}")
-    return build_record(reading.name, position, row, source=reading.source)
+    return Row(file=reading.name, position=position, values=row)

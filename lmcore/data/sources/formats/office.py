@@ -16,7 +16,7 @@ from typing import IO, Any
 from lmcore.data.sources.formats.html import page_text, visible_text
 from lmcore.data.sources.formats.whole_file import read_whole
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import Item, build_record
+from lmcore.data.sources.records import Piece, Row
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _NOT_SHOWN = {
@@ -31,33 +31,33 @@ _EPUB_NAMES = {
 }
 
 
-def read_docx(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_docx(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """One file: `text`, and title, author and date."""
     yield from read_whole(stream, reading, kind="DOCX", items=_docx, is_archive=True)
 
 
-def read_odt(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_odt(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """One file: `text`, and title and date."""
     yield from read_whole(stream, reading, kind="ODT", items=_odt, is_archive=True)
 
 
-def read_rtf(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_rtf(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """One file: `text`."""
     yield from read_whole(stream, reading, kind="RTF", items=_rtf)
 
 
-def read_epub(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_epub(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """One book: `text` of its chapters in reading order, and title, author and language."""
     yield from read_whole(stream, reading, kind="EPUB", items=_epub, is_archive=True)
 
 
-def _one(reading: Reading, text: str, **about: str) -> Item:
+def _one(reading: Reading, text: str, **about: str) -> Piece:
     if not text.strip():
         return reading.bad(0, "a file without any text")
-    return build_record(reading.name, 0, {**about, "text": text}, source=reading.source)
+    return Row(file=reading.name, position=0, values={**about, "text": text})
 
 
-def _docx(file: IO[bytes], reading: Reading) -> Iterator[Item]:
+def _docx(file: IO[bytes], reading: Reading) -> Iterator[Piece]:
     from docx import Document
 
     document = Document(file)
@@ -97,7 +97,7 @@ def _docx_line(element: Any) -> str:
     return "".join(pieces)
 
 
-def _odt(file: IO[bytes], reading: Reading) -> Iterator[Item]:
+def _odt(file: IO[bytes], reading: Reading) -> Iterator[Piece]:
     from odfdo import Document
 
     document = Document(io.BytesIO(file.read()))
@@ -119,7 +119,7 @@ def _odt_line(element: Any) -> str:
     return str(element.inner_text)
 
 
-def _rtf(file: IO[bytes], reading: Reading) -> Iterator[Item]:
+def _rtf(file: IO[bytes], reading: Reading) -> Iterator[Piece]:
     raw = file.read()
     if not raw.lstrip().startswith(b"{\\rtf"):
         yield reading.bad(0, "not RTF: it does not begin as such a file does")
@@ -135,7 +135,7 @@ def _rtf_text(raw: str, encoding: str) -> str:
     return str(rtf_to_text(raw, encoding=encoding, errors="replace"))  # type: ignore[no-untyped-call]
 
 
-def _epub(file: IO[bytes], reading: Reading) -> Iterator[Item]:
+def _epub(file: IO[bytes], reading: Reading) -> Iterator[Piece]:
     from lxml import etree
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)

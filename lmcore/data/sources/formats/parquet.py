@@ -9,12 +9,12 @@ from lmcore.data.sources.class_names import class_name, class_names_in
 from lmcore.data.sources.fields import column_of
 from lmcore.data.sources.formats.delimited import check_columns, wanted_columns
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import Item, build_record
+from lmcore.data.sources.records import Piece, Row
 
 _ROWS = 256
 
 
-def read_parquet(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_parquet(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """Rows of a Parquet file.
 
     Raises:
@@ -43,6 +43,6 @@ def read_parquet(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
                     except ValueError as error:
                         yield reading.bad(position, str(error))
                         continue
-                    yield build_record(reading.name, position, row, source=reading.source)
+                    yield Row(file=reading.name, position=position, values=row)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         yield reading.bad(0, f"not Parquet: {str(error).splitlines()[0]}")

@@ -8,17 +8,17 @@ from typing import IO, Any
 
 from lmcore.data.sources.formats.whole_file import read_whole
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import Item, LeftOut, build_record
+from lmcore.data.sources.records import LeftOut, Piece, Row
 
 MAX_PAGES = 20_000
 
 
-def read_pdf(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_pdf(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """One file: `text` of all pages, and title, author and date where the file tells them."""
     yield from read_whole(stream, reading, kind="PDF", items=_items)
 
 
-def _items(file: IO[bytes], reading: Reading) -> Iterator[Item]:
+def _items(file: IO[bytes], reading: Reading) -> Iterator[Piece]:
     from pypdf import PdfReader
     from pypdf.errors import FileNotDecryptedError
 
@@ -51,7 +51,7 @@ def _items(file: IO[bytes], reading: Reading) -> Iterator[Item]:
     for number in scanned:
         yield LeftOut(file=f"{reading.name}:page {number}", reason="a picture without a text layer")
     row = {**_metadata(document), "text": "\n\n".join(pages), "pages": len(document.pages)}
-    yield build_record(reading.name, 0, row, source=reading.source)
+    yield Row(file=reading.name, position=0, values=row)
 
 
 def _has_picture(page: Any) -> bool:

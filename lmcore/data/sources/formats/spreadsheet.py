@@ -10,10 +10,10 @@ from lmcore.data.sources.fields import column_of
 from lmcore.data.sources.formats.delimited import check_columns, wanted_columns
 from lmcore.data.sources.formats.whole_file import read_whole
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import Item, LeftOut, build_record
+from lmcore.data.sources.records import LeftOut, Piece, Row
 
 
-def read_xlsx(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_xlsx(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """Rows of every sheet that has the named columns; sheets that have not are told.
 
     Raises:
@@ -22,7 +22,7 @@ def read_xlsx(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
     yield from read_whole(stream, reading, kind="XLSX", items=_items, is_archive=True)
 
 
-def _items(file: IO[bytes], reading: Reading) -> Iterator[Item]:
+def _items(file: IO[bytes], reading: Reading) -> Iterator[Piece]:
     from openpyxl import load_workbook
 
     workbook = load_workbook(file, read_only=True, data_only=True, keep_links=False)
@@ -50,7 +50,7 @@ def _items(file: IO[bytes], reading: Reading) -> Iterator[Item]:
                 if any(cell != "" for cell in cells):
                     cells += [""] * (len(header) - len(cells))
                     row = dict(zip(header, cells, strict=False))
-                    yield build_record(name, position, row, source=reading.source)
+                    yield Row(file=name, position=position, values=row)
         if not read:
             check_columns(seen or [], reading)
     finally:

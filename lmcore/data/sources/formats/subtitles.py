@@ -8,10 +8,10 @@ from typing import IO
 from lmcore.data.sources.formats.text import whole_text
 from lmcore.data.sources.formats.whole_file import missing_library
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import BadInput, Item, build_record
+from lmcore.data.sources.records import BadInput, Piece, Row
 
 
-def read_subtitles(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_subtitles(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """One file: `text`, a line for each line on the screen."""
     raw = whole_text(stream, reading)
     if isinstance(raw, BadInput):
@@ -31,4 +31,4 @@ def read_subtitles(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
     if not text:
         yield reading.bad(0, "subtitles without any text")
         return
-    yield build_record(reading.name, 0, {"text": text}, source=reading.source)
+    yield Row(file=reading.name, position=0, values={"text": text})

@@ -57,7 +57,7 @@ def cut_records(records: Iterator[Item], *, unit: str) -> Iterator[Item]:
 _ANY = SourceConfig(path="-")
 
 
-def read_text(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_text(stream: IO[bytes], reading: Reading) -> Iterator[Record | BadInput]:
     """Cut plain text into files, gathered paragraphs or lines.
 
     Raises:
@@ -79,7 +79,7 @@ def read_text(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
         yield replace(piece, date=day) if day and isinstance(piece, Record) else piece
 
 
-def read_lines(stream: IO[bytes], reading: Reading) -> Iterator[Item]:
+def read_lines(stream: IO[bytes], reading: Reading) -> Iterator[Record | BadInput]:
     """Plain text of which each line is a document, unless the configuration says otherwise."""
     unit: Unit = "line" if reading.unit == "record" else reading.unit
     return read_text(stream, replace(reading, unit=unit))

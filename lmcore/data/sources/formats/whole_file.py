@@ -15,18 +15,18 @@ from typing import IO
 
 from lmcore.data.sources.archives import FREE_BYTES, MAX_RATIO, READ_ERRORS, BombError
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import Item
+from lmcore.data.sources.records import Piece
 from lmcore.errors import SourceError, UserError
 
 MAX_FILE_BYTES = 256 << 20
 MAX_UNPACKED_BYTES = 512 << 20
 
-Items = Callable[[IO[bytes], Reading], Iterator[Item]]
+Items = Callable[[IO[bytes], Reading], Iterator[Piece]]
 
 
 def read_whole(
     stream: IO[bytes], reading: Reading, *, kind: str, items: Items, is_archive: bool = False
-) -> Iterator[Item]:
+) -> Iterator[Piece]:
     """Read a file in one piece by a library.
 
     Args:

@@ -12,6 +12,7 @@ import pytest
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.readers import read_source
+from lmcore.data.sources.records import Opened
 
 
 @pytest.fixture
@@ -50,10 +51,11 @@ def put_rows(tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def read() -> Callable[..., list[Any]]:
-    """Read a source to its end: records and bad input."""
+    """Read a source to its end: records, bad input and what is left out."""
 
     def run(path: Path | str, *, data: DataConfig | None = None, **config: Any) -> list[Any]:
         (source,) = fingerprint_sources([SourceConfig(path=str(path), **config)]).sources
-        return list(read_source(source, data=data or DataConfig()))
+        items = read_source(source, data=data or DataConfig())
+        return [item for item in items if not isinstance(item, Opened)]
 
     return run

@@ -5,12 +5,12 @@ import math
 import pytest
 
 from lmcore.data.config import SourceConfig
-from lmcore.data.sources.records import BadInput, Record, build_record
+from lmcore.data.sources.records import BadInput, Record, Row, build_record
 
 
 def build(row: dict[str, object], **config: object) -> Record | BadInput:
     source = SourceConfig(path="t.jsonl", **config)
-    return build_record("t.jsonl", 7, row, source=source)
+    return build_record(Row(file="t.jsonl", position=7, values=row), source=source)
 
 
 def test_text_target_and_date_are_taken_from_their_columns() -> None:

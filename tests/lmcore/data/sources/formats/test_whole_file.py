@@ -11,7 +11,7 @@ from lmcore.data.sources.encodings import Misread
 from lmcore.data.sources.formats import whole_file
 from lmcore.data.sources.formats.whole_file import read_whole
 from lmcore.data.sources.reading import Reading
-from lmcore.data.sources.records import BadInput, Item
+from lmcore.data.sources.records import BadInput, Piece
 from lmcore.errors import SourceError
 
 READING = Reading(
@@ -25,7 +25,7 @@ READING = Reading(
 
 @pytest.mark.parametrize("error", [KeyError("k"), RecursionError(), TypeError("two\nlines")])
 def test_any_error_of_a_library_is_one_reason(error: Exception) -> None:
-    def items(file: IO[bytes], reading: Reading) -> Iterator[Item]:
+    def items(file: IO[bytes], reading: Reading) -> Iterator[Piece]:
         raise error
         yield
 
@@ -38,7 +38,7 @@ def test_any_error_of_a_library_is_one_reason(error: Exception) -> None:
 def test_errors_of_the_user_and_of_the_disk_are_not_swallowed() -> None:
     for error in (SourceError("no column"), OSError("disk")):
 
-        def items(file: IO[bytes], reading: Reading, error: Exception = error) -> Iterator[Item]:
+        def items(file: IO[bytes], reading: Reading, error: Exception = error) -> Iterator[Piece]:
             raise error
             yield
 
@@ -49,7 +49,7 @@ def test_errors_of_the_user_and_of_the_disk_are_not_swallowed() -> None:
 def test_a_file_beyond_the_bound_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whole_file, "MAX_FILE_BYTES", 1 << 20)
 
-    def items(file: IO[bytes], reading: Reading) -> Iterator[Item]:
+    def items(file: IO[bytes], reading: Reading) -> Iterator[Piece]:
         raise AssertionError("read")
         yield
 

@@ -1,0 +1,187 @@
+"""A look at what a run would read: the reading pass itself, into a folder that is thrown away.
+
+In: sources and settings as `ingest` takes them.  Out: what each file gave and how it
+was read, everything that was set aside or left out with its reason, some documents as
+they would be learnt, and the sentences with which a run would stop.  The same code reads
+here and there, so the two cannot differ.  Nothing is remembered: no side of the split, no
+document.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lmcore.data.config import DataConfig, SourceConfig
+from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
+from lmcore.data.ingest.ingest import Ingestion
+from lmcore.data.ingest.staging import Staging
+from lmcore.data.sources.located import fingerprint_sources
+from lmcore.data.sources.records import BadInput, Item, LeftOut, Opened, Record
+from lmcore.data.text.licences import normal_license
+
+#: Beyond so many entries lists are cut, and say so.
+MAX_ENTRIES = 100_000
+NUM_SAMPLES = 5
+
+
+@dataclass(kw_only=True)
+class FileReading:
+    """What one file (or member of an archive) gave.
+
+    Attributes:
+        source: Number of its source in the configuration.
+        name: Relative to the source.
+        format: How it was read; empty where it was not.
+        encoding: Of its text.
+        records: Texts that came out of it.
+        set_aside: Pieces that could not be read.
+    """
+
+    source: int
+    name: str
+    format: str = ""
+    encoding: str = ""
+    records: int = 0
+    set_aside: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A document as it would be learnt."""
+
+    name: str
+    text: str
+    target: str | None
+
+
+@dataclass(kw_only=True)
+class Preview:
+    """What a run would read.
+
+    Attributes:
+        documents: Distinct texts that are kept.
+        num_bytes: Of them.
+        files: In reading order; the first `MAX_ENTRIES`.
+        set_aside: What could not be read; the first `MAX_ENTRIES`.
+        left_out: What was passed over; the first `MAX_ENTRIES`.
+        samples: Some documents, spread over all.
+        account: What happened to the rest, as in the ledger of a run.
+        stops: Why a run would not go on; empty if it would.
+    """
+
+    documents: int = 0
+    num_bytes: int = 0
+    files: list[FileReading] = field(default_factory=list)
+    set_aside: list[BadInput] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    account: dict[str, Any] = field(default_factory=dict)
+    stops: list[str] = field(default_factory=list)
+
+
+def preview(
+    sources: Sequence[SourceConfig],
+    *,
+    data: DataConfig,
+    removals: Removals = NOTHING_REMOVED,
+    num_samples: int = NUM_SAMPLES,
+) -> Preview:
+    """Read the sources as a run would, and say what came of it.
+
+    Raises:
+        SourceError: If a source does not exist or lacks a named column.
+        ConfigError: If a licence is no SPDX expression, or the model that finds names is not there.
+    """
+    licenses = [
+        normal_license(source.license, key=f"sources[{i}].license")
+        for i, source in enumerate(sources)
+    ]
+    located = fingerprint_sources(sources).sources
+    found = Preview()
+    watch = _Watch(found)
+    with tempfile.TemporaryDirectory(prefix="lmcore-preview-") as name:
+        folder = Path(name)
+        work = folder / "work"
+        work.mkdir()
+        job = Ingestion(
+            folder,
+            located,
+            licenses=licenses,
+            data=data.model_copy(update={"on_bad_input": "quarantine"}),
+            removals=removals,
+            watch=watch,
+        )
+        staging = Staging(work, near_duplicates=False)
+        try:
+            job.read_all(staging)
+            found.documents = staging.num_rows
+            found.samples = list(_samples(staging, num_samples))
+            found.num_bytes = watch.num_bytes
+            found.account = job.tally.to_json()
+            if staging.num_rows == 0:
+                found.stops = [job.tally.nothing_left([source.config for source in located])]
+        finally:
+            staging.close()
+    found.stops += [refusal for refusal in job.refusals if refusal]
+    if data.on_bad_input == "fail" and found.set_aside:
+        found.stops.append("data.on_bad_input: fail, and something cannot be read")
+    return found
+
+
+class _Watch:
+    """Notes what comes of each file while it is read."""
+
+    def __init__(self, found: Preview) -> None:
+        self._found = found
+        self._file: FileReading | None = None
+        self.num_bytes = 0
+
+    def __call__(self, source: int, item: Item) -> None:
+        """Note one piece."""
+        found = self._found
+        if isinstance(item, LeftOut):
+            if len(found.left_out) < MAX_ENTRIES:
+                found.left_out.append(item)
+        elif isinstance(item, Opened):
+            self._begin(source, item.file)
+            if self._file is not None:
+                self._file.format, self._file.encoding = item.format, item.encoding
+        elif isinstance(item, BadInput):
+            self._of(source, item.file).set_aside += 1
+            if len(found.set_aside) < MAX_ENTRIES:
+                found.set_aside.append(item)
+        else:
+            self._record(source, item)
+
+    def _record(self, source: int, item: Record) -> None:
+        self._of(source, item.file).records += 1
+        self.num_bytes += len(item.text.encode("utf-8", "replace"))
+
+    def _of(self, source: int, name: str) -> FileReading:
+        """The file that a piece comes from: its name begins the piece's, where rows are cut."""
+        file = self._file
+        if file is not None and file.source == source:
+            rest = name.removeprefix(file.name)
+            if rest != name and (not rest or rest.startswith(":")):
+                return file
+        return self._begin(source, name)
+
+    def _begin(self, source: int, name: str) -> FileReading:
+        self._file = FileReading(source=source, name=name)
+        if len(self._found.files) < MAX_ENTRIES:
+            self._found.files.append(self._file)
+        return self._file
+
+
+def _samples(staging: Staging, wanted: int) -> Iterator[Sample]:
+    """Documents at even distances, from the first on."""
+    if not wanted or not staging.num_rows:
+        return
+    step = max(1, staging.num_rows // wanted)
+    for number, row in enumerate(staging.rows()):
+        if number % step == 0 and number // step < wanted:
+            yield Sample(name=row["name"], text=row["text"], target=row["target"])
