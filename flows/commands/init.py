@@ -195,6 +195,7 @@ data:
   unit: auto                 # one document is a file, a paragraph, a line or a record
   validation_fraction: 0.1   # held out for ever, to judge every model on
   pii: mask                  # e-mail addresses, phone and card numbers are masked
+  languages: null            # for example [en, de]; text in others is remarked on
 policy:
 {unknown if license_ is None else "  unknown_license: block"}
 tokenizer: {{kind: bpe, vocab_size: {512 if small else 1024}}}

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from lmcore.evaluation.bias.words import FEMALE, MALE, PRONOUNS, WORDS
 
-_TOKENS = re.compile("[a-z]+")
+# Letters of any language, so that "he" is not found inside "Höhe".
+_TOKENS = re.compile(r"[^\W\d_]+")
 _FLUSH_WORDS = 1 << 20
 _PART_CHARACTERS = 1 << 20
 # Half a count on each side (Haldane 1956, Anscombe 1956): the log-odds of counts are then nearly

@@ -77,9 +77,9 @@ _FEMALE_TO_MALE = {
 _MALE_TO_FEMALE = {male: female for female, male in reversed(_FEMALE_TO_MALE.items())}
 _MALE_TO_FEMALE |= {"him": "her", "his": "her"}
 _EXCHANGE = {**_FEMALE_TO_MALE, **_MALE_TO_FEMALE}
-_ANY_WORD = re.compile(r"[A-Za-z]+")
+# Letters of any language, so that "he" is not found inside "Höhe".
+_ANY_WORD = re.compile(r"[^\W\d_]+")
 _MAX_TEXTS = 500
-_WORD = re.compile(r"[a-z]+")
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -198,6 +198,8 @@ def measure_task_bias(
         template=template,
         pair=pair,
         occurrences=sum(
-            word in GENDERED for document in train for word in _WORD.findall(document.text.lower())
+            word in GENDERED
+            for document in train
+            for word in _ANY_WORD.findall(document.text.lower())
         ),
     )

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from lmcore.config import parse_config
 from lmcore.errors import ConfigError
+from lmcore.evaluation import config
 from lmcore.evaluation.config import GatesConfig, default_gates_path
 
 
@@ -72,6 +73,19 @@ def test_margin_is_never_below_twice_the_spread_of_seeds(gain, sigma):
     margin = GatesConfig.model_validate({"champion": limits}).champion.margin_bits_per_byte
     assert margin >= gain
     assert margin >= 2 * sigma
+
+
+@pytest.mark.parametrize(("name", "module"), [("ja-mecab", "MeCab"), ("ko-mecab", "mecab_ko")])
+def test_a_tokenizer_of_bleu_that_is_not_installed_is_refused(monkeypatch, name, module):
+    monkeypatch.setattr(config, "find_spec", lambda wanted: None)
+    with pytest.raises(
+        ConfigError, match=rf"bleu_tokenizer.*{name} needs the Python module {module}"
+    ):
+        parse({"tasks": {"bleu_tokenizer": name}})
+    monkeypatch.setattr(config, "find_spec", lambda wanted: object())
+    assert parse({"tasks": {"bleu_tokenizer": name}}).tasks.bleu_tokenizer == name
+    with pytest.raises(ConfigError, match="bleu_tokenizer"):
+        parse({"tasks": {"bleu_tokenizer": "words"}})
 
 
 def test_config_is_immutable():

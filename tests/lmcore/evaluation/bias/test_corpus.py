@@ -24,6 +24,12 @@ def test_words_by_hand():
     assert found.num_documents == 1
 
 
+def test_words_of_other_languages_hold_no_pronouns():
+    found = counts("In der Nähe, auf der Höhe; thé, chéri, où, hé: c'est à lui. Sher was he.")
+    assert found.pronouns == {"she": 0, "he": 1, "her": 0, "his": 0}
+    assert counts("nurse naïve she", window=2).words["nurse"].female == 1
+
+
 def test_what_follows_goes_before_what_is_nearer_but_came_earlier():
     # "he" is one word before, "she" three words after: a model that reads forwards learns "she".
     assert counts("he, nurse of the she").words["nurse"] == WordCount(

@@ -25,6 +25,7 @@ def test_gendered_words_are_exchanged_and_counted() -> None:
         1,
     )
     assert exchanged("nothing here") == ("nothing here", 0)
+    assert exchanged("in der Nähe, auf der Höhe") == ("in der Nähe, auf der Höhe", 0)
 
 
 # Words that have one counterpart each; "her" and "his" have two.
