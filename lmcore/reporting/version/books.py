@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lmcore.reporting.tables import MAX_ROWS, Table
@@ -10,6 +11,7 @@ from lmcore.reporting.text import number, one_line, percent, size, words
 from lmcore.reporting.version.facts.report import ReportData
 
 _MAX_LANGUAGES = 8
+_CODE = re.compile("[a-z]{2,3}")
 _PURPOSES = {
     "train": "learnt from",
     "tune": "decides which weights are kept",
@@ -46,7 +48,7 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
     if documents.unit:
         found.append(("Unit of a document", one_line(documents.unit)))
     if documents.languages:
-        found.append(("Languages, by bytes", _languages(documents.languages)))
+        found.append(("Languages, by bytes", languages(data)))
     remarks = [("Mixture of languages", one_line(said, 600)) for said in documents.language_remarks]
     return found + remarks
 
@@ -57,11 +59,12 @@ def main_languages(data: ReportData) -> list[str]:
     total = sum(sizes.values())
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     most = [code for code, size in ordered if 20 * size >= total]
-    return [code for code in most if code.isalpha() and code != "und"]
+    return [code for code in most if _CODE.fullmatch(code) and code != "und"]
 
 
-def _languages(sizes: Mapping[str, float]) -> str:
-    """Codes of ISO 639 and their shares, most first; `und` is not told."""
+def languages(data: ReportData) -> str:
+    """Codes of ISO 639 and their shares of the bytes, most first; `und` is not told."""
+    sizes = data.documents.languages
     total = sum(sizes.values())
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     named = [

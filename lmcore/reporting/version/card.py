@@ -141,6 +141,7 @@ def _values(data: ReportData) -> dict[str, Any]:
         **values,
         "samples": [fence(sample.prompt + sample.text) for sample in data.samples[:2]],
         "use": _use(data),
+        "languages": books.languages(data),
         "config": fence(data.config_yaml.strip("\n"), "yaml") if data.config_yaml else None,
         "risks": [(name, text, _checked(data, gates)) for name, gates, text in _RISKS],
         "train_time": duration(train) if train else "",

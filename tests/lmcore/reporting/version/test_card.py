@@ -42,6 +42,14 @@ def test_the_metadata_are_those_of_the_hub(report_data):
     assert result.dataset_revision == "3f" * 32
 
 
+def test_languages_are_those_of_the_hub(report_of):
+    sizes = {"no": 700, "en": 200, "und": 60, "x\ny: [": 40}
+    text = render_card(report_of(documents={"languages": sizes}))
+    assert ModelCard(text).data.language == ["no", "en"]
+    assert "Language of the text: no 70 %, en 20 %, not told 6 %" in text
+    assert "Language of the text: not known." in render_card(report_of(documents={}))
+
+
 @pytest.mark.parametrize(
     ("licenses", "expected", "name"),
     [
