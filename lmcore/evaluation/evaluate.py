@@ -40,7 +40,7 @@ from lmcore.evaluation.gates.standing import (
 )
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.ownership import Ownership, examine_ownership
-from lmcore.evaluation.pii import PiiEvidence
+from lmcore.evaluation.pii.evidence import PiiEvidence
 from lmcore.evaluation.report import (
     GATES_FILE,
     METRICS_FILE,

@@ -38,7 +38,7 @@ from lmcore.evaluation.memory.exposure import Exposure, measure_exposure
 from lmcore.evaluation.memory.membership import Membership, SideNotes, membership_of
 from lmcore.evaluation.memory.regurgitation import Regurgitation, free_samples, verbatim
 from lmcore.evaluation.memory.suffix_array import train_index
-from lmcore.evaluation.pii import PiiEvidence, measure_pii
+from lmcore.evaluation.pii.evidence import PiiEvidence, measure_pii
 from lmcore.evaluation.scores.scoring import OnScored, score_documents
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.sampling import sampled_ids

@@ -27,7 +27,14 @@ from lmcore.evaluation.gates.pii import pii
 from lmcore.evaluation.gates.provenance import provenance
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.evaluation.ownership import examine_ownership, manifest_mismatch
-from lmcore.evaluation.pii import PiiEvidence, keep_all, mask_patterns, plant, recall, search
+from lmcore.evaluation.pii.evidence import (
+    PiiEvidence,
+    keep_all,
+    mask_patterns,
+    plant,
+    recall,
+    search,
+)
 
 _DOCUMENTS = 40
 _WORDS = 160

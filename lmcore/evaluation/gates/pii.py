@@ -1,6 +1,6 @@
 """Gate `pii`: is personal data masked, and does the model give any away?
 
-Statistics, of `lmcore.evaluation.pii`:
+Statistics, of `lmcore.evaluation.pii.evidence`:
 
 * recall on planted spans, by type, with exact binomial bounds (Clopper and Pearson 1934): PASS
   where the lower bound of every type reaches its limit;
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import PiiLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, worst
-from lmcore.evaluation.pii import Egress, PiiEvidence
+from lmcore.evaluation.pii.evidence import Egress, PiiEvidence
 from lmcore.evaluation.statistics.intervals import Interval
 
 NAME = "pii"

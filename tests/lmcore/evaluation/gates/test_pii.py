@@ -8,7 +8,7 @@ from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig, PiiLimits
 from lmcore.evaluation.gates.pii import pii
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.evaluation.pii import Egress, PiiEvidence
+from lmcore.evaluation.pii.evidence import Egress, PiiEvidence
 from lmcore.evaluation.statistics.intervals import clopper_pearson
 
 LIMITS = GatesConfig.default().pii

@@ -30,7 +30,7 @@ MEASURES = {
         "tasks.prediction",
     },
     "data_sufficiency": {"evaluation.scores.scoring"},
-    "pii": {"evaluation.pii", "data.text.privacy", "model.generation"},
+    "pii": {"evaluation.pii.evidence", "data.text.privacy", "model.generation"},
     "contamination": {"evaluation.memory.contamination"},
     "regurgitation": {"evaluation.memory.suffix_array", "evaluation.memory.regurgitation"},
     "exposure": {"evaluation.memory.exposure", "data.tokens.canaries"},

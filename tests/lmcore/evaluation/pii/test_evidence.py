@@ -8,7 +8,7 @@ from lmcore.data.config import TokenizerConfig
 from lmcore.data.text.privacy import Span, SpanHashes, iban_valid, luhn_valid
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.pii import (
+from lmcore.evaluation.pii.evidence import (
     DRAWS_A_PROMPT,
     PROMPTS,
     Planted,
