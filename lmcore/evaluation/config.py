@@ -112,10 +112,11 @@ class DataSufficiencyLimits(Section):
 
 
 class PiiLimits(Section):
-    """How much of planted personal data masking must find."""
+    """How much of planted personal data masking must find, and how much else it must leave."""
 
     min_recall_exact: float = Field(gt=0, lt=1, description="All types but telephone numbers.")
     min_recall_phone: float = Field(gt=0, lt=1)
+    min_precision: float = Field(gt=0, lt=1, description="Share of near misses that it leaves.")
 
     def min_recall(self, kind: str) -> float:
         """The limit of a type."""

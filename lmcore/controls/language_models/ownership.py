@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,14 @@ from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.text.cleaning import document_id
-from lmcore.data.text.privacy import Span, SpanHashes
+from lmcore.data.text.privacy import Masking, Span, SpanHashes, mask
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.pii import pii
 from lmcore.evaluation.gates.provenance import provenance
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.evaluation.ownership import examine_ownership, manifest_mismatch
-from lmcore.evaluation.pii.evidence import (
-    PiiEvidence,
-    keep_all,
-    mask_patterns,
-    plant,
-    recall,
-    search,
-)
+from lmcore.evaluation.pii.evidence import PiiEvidence, keep_all, precision, recall, search
+from lmcore.evaluation.pii.planting import plant, plant_near_misses, spelt_out
 
 _DOCUMENTS = 40
 _WORDS = 160
@@ -142,16 +137,31 @@ def allowed_text(seed: int) -> GateResult:
 _ALLOWED = PolicyConfig(allow=["CC0-1.0"])
 
 
+def _scrub(text: str) -> str:
+    return mask(text).text
+
+
+def _scrub_numbers(text: str) -> str:
+    return re.sub(r"[0-9][0-9.,:/ -]{4,}[0-9]", "<ID>", _scrub(text))
+
+
 def _pii(
-    seed: int, *, masking: bool = True, unseen: bool = False, texts: Sequence[str] = ()
+    seed: int,
+    *,
+    scrub: Callable[[str], str] = _scrub,
+    in_words: bool = False,
+    texts: Sequence[str] = (),
 ) -> GateResult:
-    scrub = mask_patterns if masking else keep_all
     known = SpanHashes(b"control")
     known.add(Span(kind=item.kind, text=item.span) for item in plant(seed + 1, count=20))
+    planted = plant(seed)
+    left, wrong = precision(scrub, plant_near_misses(seed))
     evidence = PiiEvidence(
-        masking=masking,
-        recall=recall(scrub, plant(seed, unseen=unseen)),
-        egress=search(texts or _harmless(seed), known),
+        masking=scrub is not keep_all,
+        recall=recall(scrub, map(spelt_out, planted) if in_words else planted),
+        precision=left,
+        wrong=wrong,
+        egress=search(texts or _harmless(seed), known, masking=Masking()),
         masked={},
     )
     return pii(evidence, limits=GatesConfig.default().pii, required=True)
@@ -165,12 +175,17 @@ def _harmless(seed: int) -> list[str]:
 
 def scrubber_off(seed: int) -> GateResult:
     """Nothing is masked."""
-    return _pii(seed, masking=False)
+    return _pii(seed, scrub=keep_all)
 
 
 def unseen_formats(seed: int) -> GateResult:
-    """Personal data written as masking does not know it: in words, without separators."""
-    return _pii(seed, unseen=True)
+    """Personal data written as masking does not know it: in words."""
+    return _pii(seed, in_words=True)
+
+
+def every_number(seed: int) -> GateResult:
+    """Masking that takes whatever looks like a number: dates, versions, sums of money."""
+    return _pii(seed, scrub=_scrub_numbers)
 
 
 def leaked(seed: int) -> GateResult:
@@ -232,27 +247,34 @@ CONTROLS = (
         name="scrubber off",
         kind="negative",
         run=by_seed(scrubber_off),
-        cost_seconds=0.1,
+        cost_seconds=2,
     ),
     Control(
         gate="pii",
         name="unseen formats",
         kind="negative",
         run=by_seed(unseen_formats),
-        cost_seconds=0.1,
+        cost_seconds=2,
+    ),
+    Control(
+        gate="pii",
+        name="every number masked",
+        kind="negative",
+        run=by_seed(every_number),
+        cost_seconds=2,
     ),
     Control(
         gate="pii",
         name="generated text gives away a number of the sources",
         kind="negative",
         run=by_seed(leaked),
-        cost_seconds=0.1,
+        cost_seconds=2,
     ),
     Control(
         gate="pii",
         name="masking on, numbers made up",
         kind="healthy",
         run=by_seed(masked),
-        cost_seconds=0.1,
+        cost_seconds=2,
     ),
 )

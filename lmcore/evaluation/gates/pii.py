@@ -4,6 +4,8 @@ Statistics, of `lmcore.evaluation.pii.evidence`:
 
 * recall on planted spans, by type, with exact binomial bounds (Clopper and Pearson 1934): PASS
   where the lower bound of every type reaches its limit;
+* precision: the share of planted near misses (versions, sums of money, hashes, ...) that masking
+  left, PASS where its lower bound reaches the limit, since text that is masked needlessly is lost;
 * spans in generated text that stand in the sources: PASS where there is none.  One is enough to
   FAIL, as it is no estimate but the thing itself.
 
@@ -47,16 +49,23 @@ def pii(evidence: PiiEvidence, *, limits: PiiLimits, required: bool) -> GateResu
     egress: Outcome = "FAIL" if leaked else "PASS"
     if not leaked and not evidence.egress.complete and not evidence.masking:
         egress = "INCONCLUSIVE"
+    left = _recalled(evidence.precision, limits.min_precision)
     return GateResult(
         gate=NAME,
         required=required,
-        outcome=worst([*outcomes.values(), egress]),
+        outcome=worst([*outcomes.values(), left, egress]),
         value=found.value,
         lower=found.lower,
         upper=found.upper,
         limit=limits.min_recall(kind),
         unit="share of planted spans",
-        reason=f"{_masking(evidence, outcomes, limits)} {_writing(evidence.egress)}",
+        reason=" ".join(
+            (
+                _masking(evidence, outcomes, limits),
+                _leaving(evidence, left, limits),
+                _writing(evidence.egress),
+            )
+        ),
         evidence={
             "masking": evidence.masking,
             "masked_in_sources": dict(evidence.masked),
@@ -67,6 +76,12 @@ def pii(evidence: PiiEvidence, *, limits: PiiLimits, required: bool) -> GateResu
                     "outcome": outcomes[k],
                 }
                 for k, interval in evidence.recall.items()
+            },
+            "precision": {
+                **evidence.precision.to_json(),
+                "limit": limits.min_precision,
+                "outcome": left,
+                "wrong": dict(evidence.wrong),
             },
             "egress": {
                 "outcome": egress,
@@ -103,6 +118,18 @@ def _masking(evidence: PiiEvidence, outcomes: Mapping[str, Outcome], limits: Pii
     return (
         f"Of {sum(i.n for i in evidence.recall.values()):,} planted addresses and numbers of"
         f" {len(evidence.recall)} types masking removed at least {least.lower:.1%} of each type."
+    )
+
+
+def _leaving(evidence: PiiEvidence, outcome: Outcome, limits: PiiLimits) -> str:
+    """What masking did to text that only looks like personal data."""
+    found = evidence.precision
+    if outcome == "PASS":
+        return f"It left {found.value:.1%} of {found.n} near misses (versions, sums, hashes)."
+    kinds = ", ".join(f"{count} {kind}" for kind, count in evidence.wrong.items())
+    return (
+        f"Of {found.n} near misses it left only {found.value:.1%} (at least {found.lower:.1%};"
+        f" {limits.min_precision:.0%} is asked for) and masked the others ({kinds})."
     )
 
 

@@ -14,7 +14,8 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from lmcore.evaluation.pii import forms
 from lmcore.evaluation.pii.carriers import CARRIERS, IDENTITY_LABELS, LANGUAGES, PHONE_LABELS
@@ -70,18 +71,23 @@ class Planted:
 
 #: Region, label, what stands directly in front, span, what stands directly behind.
 _Spelling = tuple[str, str, str, str, str]
+_Maker = Callable[[random.Random], Iterator[_Spelling]]
 
 
-def plant(seed: int, *, count: int = PLANTED) -> list[Planted]:
+def plant(
+    seed: int, *, count: int = PLANTED, regions: tuple[str, ...] | None = None
+) -> list[Planted]:
     """Make up `count` spans of every type: each form in turn, so that none is left to chance.
 
     Args:
         seed: The same seed gives the same sentences.
         count: Of each type.
+        regions: Whose national telephone numbers masking knows; None: all of the list.
     """
     rng = random.Random(f"planted personal data {seed}")
+    makers: dict[str, _Maker] = {**_MAKERS, "PHONE": partial(_phones, regions=regions)}
     found = []
-    for kind, make in _MAKERS.items():
+    for kind, make in sorted(makers.items()):
         for region, label, left, span, right in itertools.islice(make(rng), count):
             before, _, after = rng.choice(_carriers(region)).partition("{}")
             found.append(
@@ -110,6 +116,16 @@ def plant_near_misses(seed: int, *, each: int = 4) -> list[Planted]:
     return found
 
 
+def spelt_out(item: Planted) -> Planted:
+    """The same in words, as masking does not know it: for the gate's control."""
+    names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    words = "".join(
+        f" {names[int(c)]} " if c.isdecimal() else {"@": " at ", ".": " dot "}.get(c, c)
+        for c in item.span
+    )
+    return replace(item, span=" ".join(words.split()))
+
+
 def _carriers(region: str) -> tuple[str, ...]:
     return CARRIERS[LANGUAGES.get(region, "en")]
 
@@ -129,8 +145,13 @@ def _turns(rng: random.Random, items: list[tuple[str, str]]) -> Iterator[tuple[s
         yield from items
 
 
-def _phones(rng: random.Random) -> Iterator[_Spelling]:
-    items = [(region, form) for region, found in forms.PHONES.items() for form in found]
+def _phones(rng: random.Random, *, regions: tuple[str, ...] | None) -> Iterator[_Spelling]:
+    items = [
+        (region, form)
+        for region, found in forms.PHONES.items()
+        for form in found
+        if regions is None or region in regions or form.startswith("+")
+    ]
     for region, form in _turns(rng, items):
         labels = PHONE_LABELS.get(LANGUAGES.get(region, "en"), PHONE_LABELS["en"])
         label = rng.choice(labels) if form.startswith("!") else ""
@@ -151,7 +172,9 @@ def _emails(rng: random.Random) -> Iterator[_Spelling]:
     regions = ("", "", "", "DE", "FR", "CN", "JP", "KR", "TH", "RU")
     while True:
         left, right = rng.choice(forms.EMAIL_EDGES)
-        address = f"{rng.choice(forms.LOCAL_PARTS)}@{rng.choice(forms.DOMAINS)}"
+        # A name is drawn once in a long while: what a model makes up is in no list.
+        name = rng.choice(forms.LOCAL_PARTS) + "".join(rng.choices("abcdefghijklmnop", k=3))
+        address = f"{name}@{rng.choice(forms.DOMAINS)}"
         yield rng.choice(regions), "", left, address, right
 
 
@@ -193,13 +216,12 @@ def _social_security(rng: random.Random) -> Iterator[_Spelling]:
         yield "US", label, "", _typed(span, rng), ""
 
 
-_MAKERS: dict[str, Callable[[random.Random], Iterator[_Spelling]]] = {
+_MAKERS: dict[str, _Maker] = {
     "CARD": _cards,
     "EMAIL": _emails,
     "IBAN": _accounts,
     "ID": _identities,
     "IP": _addresses,
-    "PHONE": _phones,
     "SSN": _social_security,
 }
 

@@ -1,12 +1,10 @@
 """Masking: published sample numbers are found, ordinary numbers are not touched."""
 
-import json
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.data.text.privacy import Span, SpanHashes, iban_valid, luhn_valid, mask, normal_span
+from lmcore.data.text.privacy import luhn_valid, mask
 
 
 @pytest.mark.parametrize(
@@ -63,21 +61,46 @@ def test_ordinary_numbers_are_left_alone(text: str) -> None:
     assert masked.counts == {}
 
 
-def test_checksums() -> None:
-    assert luhn_valid("79927398713")  # the example of the standard
-    assert not luhn_valid("79927398710")
-    assert iban_valid("GB82WEST12345698765432")
-    assert not iban_valid("GB82WEST12345698765423")
-    assert not iban_valid("GB82WEST1234569876543")
+_HOSTILE = st.one_of(
+    st.text(alphabet="0123456789 .,$-+()/", max_size=80),
+    st.text(alphabet="01 +(-/.:", max_size=80),
+    st.text(alphabet="DEde89 0123.-", max_size=80),
+    st.text(alphabet="fe80: 12.%", max_size=80),
+    st.text(alphabet="中国a@.1-é", max_size=80),
+    st.text(alphabet="123-45 <PHONE>SNtel:", max_size=80),
+    st.text(alphabet="1\u00a0\u2011\u202f０２٣ -+", max_size=80),
+    st.lists(
+        st.sampled_from(
+            [
+                *(
+                    "030 1234567",
+                    "Tel.",
+                    "call",
+                    "a@b.de",
+                    "1.2.3.4",
+                    "212-555-0100",
+                    "078-05-1120",
+                ),
+                *("DE89370400440532013000", "12", "2024", "4111 1111 1111 1111", "SSN", "id", "("),
+                *("fe80::1:2:3", "0", "65 43 21", "<PHONE>", "390.533.447-05", "-", "/", "+"),
+            ]
+        ),
+        max_size=9,
+    ).map(" ".join),
+)
 
 
-@settings(deadline=None, max_examples=200)
-@given(st.text(alphabet="0123456789 .,$-+()", max_size=80))
+@settings(deadline=None, max_examples=500)
+@given(_HOSTILE)
 def test_only_whole_matches_change_and_masking_settles(text: str) -> None:
     masked = mask(text)
     assert (masked.text == text) == (masked.counts == {})
-    # Masking twice masks no more of what has no digits left beside it.
-    assert sum(masked.counts.values()) == sum(masked.text.count(f"<{k}>") for k in masked.counts)
+    for kind, count in masked.counts.items():
+        assert masked.text.count(f"<{kind}>") - text.count(f"<{kind}>") == count
+    assert len(masked.spans) == sum(masked.counts.values())
+    again = mask(masked.text)
+    assert again.text == masked.text
+    assert again.counts == {}
 
 
 @settings(deadline=None, max_examples=100)
@@ -91,11 +114,17 @@ def test_every_card_number_with_a_right_check_digit_is_found(body: int, around: 
 
 
 @pytest.mark.parametrize(
-    "unit", ["1 ", "@", "a@", "a.a@a.", "+1 (22", "A", "AB12", "1.1.", "4", " ", "tel 1 1 1 "]
+    "unit",
+    [
+        *("1 ", "@", "a@", "a.a@a.", "+1 (22", "A", "AB12", "1.1.", "4", " ", "tel 1 1 1 "),
+        *("0", "(", "+", "00 ", "030 12 ", "030 1234567 ", "(0)", "- ", "123-45-6789-", "1.2.3.4."),
+        *("::", "a:", "fe80::", "中@", "@中.", "de 89 ", "DE89", "x1", "call 1234567 ", "é@", "٠"),
+        *("8 ", "1 23 45 67 ", "\u00a0", "１", "ssn 123456789 ", "12345678901 ", "01/02/2003 "),
+    ],
 )
 def test_hostile_repetition_stays_linear(unit: str) -> None:
-    # A quadratic pattern would take hours here, which the suite's time limit would show.
-    mask(unit * (400_000 // len(unit)))
+    # A quadratic pattern would take many minutes here, which the suite's time limit would show.
+    mask(unit * (100_000 // len(unit)))
 
 
 def test_what_was_masked_is_told_as_it_stood_there() -> None:
@@ -105,44 +134,3 @@ def test_what_was_masked_is_told_as_it_stood_there() -> None:
         ("EMAIL", "ann@example.org"),
         ("IBAN", "GB82 WEST 1234 5698 7654 32"),
     }
-
-
-@pytest.mark.parametrize(
-    ("kind", "one", "other"),
-    [
-        ("PHONE", "(212) 555-0100", "+1 212.555.0100"),
-        ("CARD", "4111 1111 1111 1111", "4111-1111-1111-1111"),
-        ("IBAN", "DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
-        ("EMAIL", "Ann@Example.org", "ann@example.org"),
-    ],
-)
-def test_a_number_is_the_same_however_it_is_written(kind: str, one: str, other: str) -> None:
-    assert normal_span(Span(kind=kind, text=one)) == normal_span(Span(kind=kind, text=other))
-    hashes = SpanHashes(b"salt")
-    hashes.add([Span(kind=kind, text=one)])
-    assert Span(kind=kind, text=other) in hashes
-    assert Span(kind="SSN", text=other) not in hashes
-
-
-def test_hashes_can_be_stored_and_hold_no_text() -> None:
-    hashes = SpanHashes(b"salt")
-    spans = [Span(kind="EMAIL", text=f"person{i}@example.org") for i in range(50)]
-    hashes.add([*spans, *spans])
-    raw = json.dumps(hashes.to_json())
-    assert "person" not in raw
-    again = SpanHashes.from_json(json.loads(raw))
-    assert len(again) == len(hashes) == 50
-    assert all(span in again for span in spans)
-    assert Span(kind="EMAIL", text="nobody@example.org") not in again
-    other = SpanHashes(b"pepper")
-    other.add(spans)
-    assert other.to_json()["hashes"] != hashes.to_json()["hashes"]
-
-
-def test_a_full_set_says_that_it_is_not_complete(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SpanHashes, "MAX_ENTRIES", 3)
-    hashes = SpanHashes(b"")
-    hashes.add(Span(kind="SSN", text=f"123-45-{i:04d}") for i in range(1, 9))
-    assert len(hashes) == 3
-    assert not hashes.complete
-    assert not SpanHashes.from_json(hashes.to_json()).complete

@@ -1,71 +1,67 @@
-"""Planted personal data is right by its own checks, and masking is measured by it."""
+"""Masking is measured by what was planted, and a model by what it writes."""
 
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.text.privacy import Span, SpanHashes, iban_valid, luhn_valid
+from lmcore.data.text.privacy import Masking, Span, SpanHashes, mask
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.pii.evidence import (
     DRAWS_A_PROMPT,
     PROMPTS,
-    Planted,
     elicit,
     keep_all,
-    mask_patterns,
-    plant,
+    precision,
     recall,
     search,
-    with_iban_check,
-    with_luhn,
 )
+from lmcore.evaluation.pii.planting import plant, plant_near_misses, spelt_out
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import RecurrentAttentionLM
 
 
-def test_check_digits_are_those_of_published_numbers() -> None:
-    assert with_luhn("411111111111111") == "4111111111111111"
-    assert with_luhn("37828224631000") == "378282246310005"
-    assert with_iban_check("DE", "370400440532013000") == "DE89370400440532013000"
-    assert with_iban_check("GB", "WEST12345698765432") == "GB82WEST12345698765432"
+def scrub(text: str) -> str:
+    return mask(text).text
 
 
-@given(st.integers(0, 1 << 32))
-def test_planted_numbers_are_valid_and_only_in_their_place(seed: int) -> None:
-    for item in plant(seed, count=2):
-        compact = "".join(c for c in item.span if c.isalnum())
-        if item.kind == "CARD":
-            assert luhn_valid(compact)
-        if item.kind == "IBAN":
-            assert iban_valid(compact)
-        assert item.text.count(item.span) == 1
-
-
-def test_masking_finds_the_formats_it_knows_and_none_of_the_others() -> None:
+def test_masking_finds_spellings_that_it_was_not_written_from() -> None:
     limits = GatesConfig.default().pii
     for seed in range(2):
-        found = recall(mask_patterns, plant(seed))
-        assert set(found) == {"CARD", "EMAIL", "IBAN", "IP", "PHONE", "SSN"}
+        found = recall(scrub, plant(seed))
+        assert set(found) == {"CARD", "EMAIL", "IBAN", "ID", "IP", "PHONE", "SSN"}
+        assert all(found[kind].value >= 0.97 for kind in found)
         assert all(found[kind].lower >= limits.min_recall(kind) for kind in found)
-    unseen = recall(mask_patterns, plant(0, count=50, unseen=True))
-    assert all(interval.upper < 0.5 for interval in unseen.values())
+    in_words = recall(scrub, map(spelt_out, plant(0, count=50)))
+    assert all(interval.upper < 0.5 for interval in in_words.values())
     assert all(i.value == 0 for i in recall(keep_all, plant(0, count=50)).values())
 
 
-def test_half_a_number_left_or_a_word_lost_is_a_miss() -> None:
-    item = Planted(kind="CARD", before="pay ", span="4111111111111111", after=" now")
-    assert item.masked_in("pay <CARD> now")
-    for result in ("pay <CARD>1111 now", "pay <CARD>", "<CARD> now", "pay  now", item.text):
-        assert not item.masked_in(result)
+def test_masking_leaves_near_misses() -> None:
+    limits = GatesConfig.default().pii
+    for seed in range(2):
+        left, wrong = precision(scrub, plant_near_misses(seed))
+        assert left.lower >= limits.min_precision
+        assert left.n >= 600
+        assert sum(wrong.values()) == round((1 - left.value) * left.n)
+    left, wrong = precision(lambda text: "", plant_near_misses(0))
+    assert left.value == 0
+    assert {"version", "money", "section", "hash"} <= set(wrong)
+
+
+def test_masking_of_some_regions_is_measured_by_their_spellings() -> None:
+    masking = Masking(regions=("DE", "FR"))
+    planted = plant(0, regions=masking.regions)
+    national = {i.region for i in planted if i.kind == "PHONE" and not i.span.startswith("+")}
+    assert national == {"DE", "FR"}
+    found = recall(lambda text: masking.mask(text).text, planted)
+    assert found["PHONE"].value >= 0.97
 
 
 def test_the_search_tells_what_was_learnt_from_what_was_made_up() -> None:
     known = SpanHashes(b"salt")
     known.add([Span(kind="EMAIL", text="ann@example.org")])
     texts = ["Write to Ann@example.org or bob@example.org", "<EMAIL>", "no data"]
-    found = search(texts, known)
+    found = search(texts, known, masking=Masking())
     assert found.found == {"EMAIL": 2}
     assert found.leaked == {"EMAIL": 1}
     assert (found.texts, found.known) == (3, 1)

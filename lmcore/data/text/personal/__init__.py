@@ -1,0 +1,1 @@
+"""Find personal data in one text: one module a kind, and a view of the text that they all read."""
