@@ -65,6 +65,7 @@ TESTED_ELSEWHERE = {
 ABOUT_SEVERAL = {
     "tests/benchmarks/test_arithmetic.py": "the benchmarks' own sums",
     "tests/benchmarks/test_scoring.py": "the benchmarks' own scoring",
+    "tests/flows/test_examples.py": "what README and docs tell to type",
     "tests/flows/test_old_home.py": "a home of the last release",
     "tests/flows/test_ownership.py": "a story over many commands",
     "tests/flows/test_server_tier.py": "PostgreSQL, S3, MLflow, Prefect and a worker",
