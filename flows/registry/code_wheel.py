@@ -27,8 +27,8 @@ from lmcore.yaml_file import shipped
 FOLDER = "wheels"
 #: What `lmcore.serving` imports, as distributions; pinned to what is installed here.
 LIBRARIES = (
-    *("filelock", "numpy", "pandas", "pyarrow", "pydantic", "regex", "safetensors"),
-    *("scikit-learn", "scipy", "tokenizers", "torch"),
+    *("filelock", "numpy", "pandas", "phonenumbers", "pyarrow", "pydantic", "python-stdnum"),
+    *("regex", "safetensors", "scikit-learn", "scipy", "tokenizers", "torch"),
 )
 _KINDS = {".py", ".json", ".j2", ".typed", ".yaml"}
 # The earliest date that a zip archive can hold: files of the same code have the same bytes.

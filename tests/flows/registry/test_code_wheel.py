@@ -3,6 +3,7 @@
 import base64
 import csv
 import hashlib
+import importlib.metadata
 import io
 import os
 import subprocess
@@ -67,7 +68,8 @@ def test_the_libraries_are_what_serving_imports() -> None:
     )
     found = graph.find_upstream_modules("lmcore.serving")
     others = {n for n in found if not n.startswith("lmcore.")} - sys.stdlib_module_names
-    assert set(LIBRARIES) == {"scikit-learn" if n == "sklearn" else n for n in others}
+    distributions = importlib.metadata.packages_distributions()
+    assert set(LIBRARIES) == {distributions[name][0] for name in others}
 
 
 def test_requirements_are_pinned_and_ours_is_found_beside_them(wheel: CodeWheel) -> None:
