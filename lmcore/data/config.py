@@ -111,7 +111,9 @@ class DataConfig(Section):
     )
     validation_fraction: Fraction = 0.1
     tune_fraction: Fraction = Field(0.03, description="Share for early stopping.")
-    near_duplicates: bool = Field(True, description="Cluster near-copies, not only exact ones.")
+    near_duplicates: bool = Field(
+        True, description="Cluster near-copies, not only exact ones and other forms of one text."
+    )
     near_duplicate_similarity: Fraction = Field(
         0.7, description="Jaccard similarity of word 5-grams from which two are near-copies."
     )

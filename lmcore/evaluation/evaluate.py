@@ -57,9 +57,12 @@ from lmcore.model.language_model import RecurrentAttentionLM
 
 CODE_MODULES = (
     "lmcore.data.tokens.batches",
+    "lmcore.data.copies.shingles",
     "lmcore.data.copies.sketches",
     "lmcore.data.tokens.canaries",
     "lmcore.data.documents",
+    "lmcore.data.text.folding",
+    "lmcore.data.text.words",
     "lmcore.data.text.privacy",
     "lmcore.data.text.licences",
     "lmcore.data.copies.removal",

@@ -113,10 +113,13 @@ class Clusters:
     Attributes:
         roots: For each row the row that stands for its cluster, shape [rows].
         pairs: Pairs of rows that were compared and found similar.
+        contained: Rows that hold another one or are held by one, and the row that stands for what
+            hangs together by this alone; shape [contained rows] each.
     """
 
     roots: Rows
     pairs: int
+    contained: tuple[Rows, Rows]
 
 
 def cluster(
@@ -136,12 +139,16 @@ def cluster(
         similarity: Estimated Jaccard similarity from which two rows are near-copies.
         contained: Further pairs of near-copies, found by their sketches.
     """
-    forest = _Forest(len(signatures))
+    forest = Forest(len(signatures))
     needed = int(np.ceil(similarity * NUM_MINIMA))
     pairs = 0
     for a, b in contained:
         pairs += 1
         forest.join(a, b)
+    held = np.zeros(0, dtype=np.int64)
+    if pairs:
+        held = np.flatnonzero(forest.roots() != np.arange(len(signatures)))
+    contained_rows = (held, forest.roots()[held] if pairs else held)
     for band in range(NUM_BANDS if len(signatures) > 1 else 0):
         width = NUM_MINIMA // NUM_BANDS
         minima = np.ascontiguousarray(signatures[:, band * width : (band + 1) * width])
@@ -152,7 +159,7 @@ def cluster(
             pairs += len(left)
             for a, b in zip(left.tolist(), right.tolist(), strict=True):
                 forest.join(a, b)
-    return Clusters(roots=forest.roots(), pairs=pairs)
+    return Clusters(roots=forest.roots(), pairs=pairs, contained=contained_rows)
 
 
 def _sharing(keys: npt.NDArray[np.uint64]) -> Rows:
@@ -201,7 +208,7 @@ def _group(members: Rows, signatures: Signatures, needed: int) -> Iterator[tuple
         members = members[~similar]
 
 
-class _Forest:
+class Forest:
     """Union-find with path halving; the smaller row is the root."""
 
     def __init__(self, size: int) -> None:
@@ -215,10 +222,12 @@ class _Forest:
         return row
 
     def join(self, a: int, b: int) -> None:
+        """Make two rows, and all that hangs on them, hang together."""
         a, b = self._find(a), self._find(b)
         self._parent[max(a, b)] = min(a, b)
 
     def roots(self) -> Rows:
+        """For each row the smallest one that it hangs together with; changed by later joins."""
         parent = self._parent
         while True:
             above = parent[parent]

@@ -12,6 +12,7 @@ from typing import Any
 
 from lmcore.data.documents import SPLITS
 from lmcore.data.ingest.assignment import Assignment
+from lmcore.data.ingest.near_copies import NearCopies
 from lmcore.data.ingest.reading_counts import Tally
 from lmcore.data.ingest.staging import ClusterCounts, Placed
 from lmcore.data.sources.located import LocatedSource, source_inputs
@@ -65,8 +66,13 @@ def full_account(
     account["near_duplicates"] = {
         "clusters": clusters.num_shared,
         "documents": clusters.documents_in_shared,
-        "pairs": assignment.pairs,
+        "pairs": assignment.near_copies.pairs,
         "other_forms": assignment.other_forms,
+        "templates": {
+            "templates": assignment.near_copies.templates,
+            "documents": assignment.near_copies.letters,
+            "shared": round(assignment.near_copies.shared, 3),
+        },
         "examples": sorted(count.examples.values()),
     }
     account["split"] = {
@@ -125,6 +131,7 @@ def summarise(
     count: Counts,
     clusters: ClusterCounts,
     *,
+    near_copies: NearCopies,
     licenses: Sequence[str],
     units: Sequence[str],
 ) -> dict[str, Any]:
@@ -140,6 +147,8 @@ def summarise(
         "anchor_documents": count.anchors,
         "exact_duplicates": tally.duplicates,
         "near_duplicate_clusters": clusters.num_shared,
+        "template_documents": near_copies.letters,
+        "template_share": round(near_copies.shared, 3),
         "quarantined": tally.quarantined,
         "removed_documents": tally.dropped("removed"),
         "masked": tally.replacements,

@@ -6,7 +6,6 @@ with the side of each row; in the ledger, one row for each new document.
 
 from __future__ import annotations
 
-import heapq
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,18 +18,10 @@ from lmcore.data.ingest.forms import (
     join_known_forms,
     join_new_forms,
 )
-from lmcore.data.ingest.near_copies import join_near_copies
-from lmcore.data.ingest.split import (
-    ID_BYTES,
-    MIN_VALIDATION_CLUSTERS,
-    SPLIT_KEY,
-    Sides,
-    attached_ledger,
-    keyed_uniform,
-    split_anchors,
-)
+from lmcore.data.ingest.held_out import HeldOut
+from lmcore.data.ingest.near_copies import NearCopies, join_near_copies
+from lmcore.data.ingest.split import Sides, attached_ledger, split_anchors
 from lmcore.data.ingest.staging import Staging
-from lmcore.errors import SourceError
 
 _LedgerRow = tuple[bytes, bytes, bytes | None, bytes | None, bytes]
 
@@ -41,15 +32,16 @@ class Assignment:
 
     Attributes:
         known: Documents that the ledger knew before.
-        pairs: Pairs of near-copies that were compared and confirmed.
+        near_copies: Pairs of near-copies, and the templates among them.
         other_forms: Documents that are another form of a text that is there already.
-        appointed: Clusters that were put on a side because hashing left it (nearly) empty.
+        appointed: Clusters that were put on a side because hashing left it (nearly) empty, or held
+            out too much or too little.
         bridging: Documents excluded because they are near-copies of clusters on two sides.
         copies: Documents excluded because a near-copy is validation text.
     """
 
     known: int
-    pairs: int
+    near_copies: NearCopies
     other_forms: int
     appointed: int
     bridging: int
@@ -60,7 +52,8 @@ def assign(staging: Staging, *, data: DataConfig, ledger_path: Path) -> Assignme
     """Decide the side of every staged text and append the new ones to the ledger.
 
     Raises:
-        SourceError: If there are too few texts for train, tune and validation.
+        SourceError: If there are too few texts for train, tune and validation, or one cluster is so
+            large that too much or too little would be held out.
         IntegrityError: If the ledger cannot be used.
     """
     work = staging.work
@@ -72,15 +65,18 @@ def assign(staging: Staging, *, data: DataConfig, ledger_path: Path) -> Assignme
         (known,) = work.execute("SELECT count(*) FROM current WHERE known").fetchone()
         _learn_forms(staging)
         join_known_forms(work)
-        pairs = join_near_copies(staging, data=data) if data.near_duplicates else 0
+        near = join_near_copies(staging, data=data) if data.near_duplicates else NearCopies()
         other_forms = join_new_forms(work)
         work.execute("UPDATE current SET anchors = id WHERE anchors IS NULL")
         sides = Sides(work, data=data)
         _place(work, sides)
-        appointed = _appoint(work, sides)
-        if appointed:
-            _place(work, sides)
-        _check_sides(work)
+        held_out = HeldOut(work, sides, data=data)
+        appointed = 0
+        for step in (held_out.move_large, held_out.fill_sides, held_out.balance):
+            if moved := step():
+                appointed += moved
+                _place(work, sides)
+        held_out.check(staging)
         work.executemany(
             "INSERT INTO ledger.document (id, anchors, signature, sketch, form)"
             " VALUES (?, ?, ?, ?, ?)",
@@ -91,7 +87,7 @@ def assign(staging: Staging, *, data: DataConfig, ledger_path: Path) -> Assignme
         )
     return Assignment(
         known=known,
-        pairs=pairs,
+        near_copies=near,
         other_forms=other_forms,
         appointed=appointed,
         bridging=reasons.get("bridging", 0),
@@ -173,66 +169,3 @@ def _anchors_on(work: sqlite3.Connection, side: str) -> Iterator[tuple[bytes]]:
     for (anchors,) in rows:
         for anchor in split_anchors(anchors):
             yield (anchor,)
-
-
-def _clusters_on(work: sqlite3.Connection) -> dict[str, int]:
-    return dict(
-        work.execute(
-            "SELECT side, count(DISTINCT substr(anchors, 1, ?))"
-            " FROM current JOIN side USING (row) GROUP BY side",
-            (ID_BYTES,),
-        )
-    )
-
-
-def _appoint(work: sqlite3.Connection, sides: Sides) -> int:
-    """Fill sides that hashing left (nearly) empty with new clusters; returns how many."""
-    found = _clusters_on(work)
-    total = sum(count for side, count in found.items() if side != "excluded")
-    named = work.execute("SELECT 1 FROM current WHERE forced = 'validation' LIMIT 1").fetchone()
-    wanted = {
-        "validation": 0 if named else min(MIN_VALIDATION_CLUSTERS, total // 3),
-        "tune": 1,
-        "train": 1,
-    }
-    appointed = 0
-    for side, number in wanted.items():
-        lacking = number - found.get(side, 0)
-        donor = "train" if side != "train" else "validation"
-        spare = found.get(donor, 0) - wanted[donor]
-        if lacking <= 0 or spare <= 0:
-            continue
-        # Only clusters that are wholly new, and that no source has named a side for, may move.
-        named_stay = "validation" in (side, donor)
-        movable = work.execute(
-            "SELECT DISTINCT anchors FROM current JOIN side USING (row)"
-            " WHERE side = ? AND length(anchors) = ? AND anchors NOT IN"
-            " (SELECT anchors FROM current WHERE known OR (? AND forced NOT NULL)"
-            " UNION SELECT anchor FROM ledger.appointment)",
-            (donor, ID_BYTES, named_stay),
-        )
-        chosen = heapq.nsmallest(
-            min(lacking, spare),
-            (anchor for (anchor,) in movable),
-            key=lambda a: keyed_uniform(a, key=SPLIT_KEY) * (-1 if side == "train" else 1),
-        )
-        for anchor in chosen:
-            sides.appoint(work, anchor, side)
-        found[side] = found.get(side, 0) + len(chosen)
-        found[donor] = found.get(donor, 0) - len(chosen)
-        appointed += len(chosen)
-    return appointed
-
-
-def _check_sides(work: sqlite3.Connection) -> None:
-    found = _clusters_on(work)
-    missing = [side for side in ("train", "tune", "validation") if not found.get(side)]
-    if missing:
-        (documents,) = work.execute("SELECT count(*) FROM current").fetchone()
-        total = sum(found.values())
-        raise SourceError(
-            f"too little text to split: {documents} documents in {total} clusters of near-copies"
-            f" leave nothing for {' and '.join(missing)}, and train, tune and validation each need"
-            " at least one; add text, set data.unit to paragraph or line, or raise"
-            " data.validation_fraction and data.tune_fraction"
-        )

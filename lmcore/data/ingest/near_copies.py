@@ -3,6 +3,11 @@
 In: the index of the work folder with the ledger attached.  Out: common `anchors` for the new
 members of each group of near-copies.  Texts that the ledger knows but this corpus does not hold
 take part, so that a new document joins the near-copies of any time.
+
+Letters of one template are alike, and as one cluster they would be on one side: most or nothing
+would be held out.  A cluster of more than `MAX_SHARING` texts that holds too much of the corpus is
+therefore taken apart by what its members have of their own (`lmcore.data.copies.templates`).
+What they share is then on both sides.  A smaller cluster stays whole: nothing of it leaks.
 """
 
 from __future__ import annotations
@@ -10,21 +15,83 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from lmcore.data.config import DataConfig
-from lmcore.data.copies.deduplication import NUM_MINIMA, cluster
+from lmcore.data.copies.deduplication import NUM_MINIMA, Clusters, Forest, Rows, Signatures, cluster
+from lmcore.data.copies.templates import MAX_SHARING, Template
 from lmcore.data.ingest.split import split_anchors
 from lmcore.data.ingest.staging import Staging
 
-# A shingle that more texts than this share is boilerplate, and says nothing about copying.
-MAX_SHARING = 50
+# A cluster of very many may not hold more than this part of the share that is held out, which needs
+# three clusters at least.
+MAX_SHARE_OF_HELD_OUT = 0.5
 _MIN_SHARED = 4
+# A cluster whose members hang on more anchors was taken apart before.
+_MAX_ANCHORS = 8
 
 
-def join_near_copies(staging: Staging, *, data: DataConfig) -> int:
-    """Give new near-copies common anchors; returns the number of similar pairs."""
+@dataclass(frozen=True, kw_only=True)
+class NearCopies:
+    """What hangs together, and what only looks as if it did.
+
+    Attributes:
+        pairs: Pairs of near-copies that were compared and confirmed.
+        templates: Templates whose letters are no near-copies of one another.
+        letters: Documents that were made from them, here and in the ledger.
+        shared: Share of their text that is the template, on average; 0 without any.
+    """
+
+    pairs: int = 0
+    templates: int = 0
+    letters: int = 0
+    shared: float = 0.0
+
+
+def join_near_copies(staging: Staging, *, data: DataConfig) -> NearCopies:
+    """Give new near-copies common anchors."""
+    work = staging.work
+    num_rows = _gather_known(staging)
+    if num_rows < 2:
+        return NearCopies()
+    everything = "SELECT row, id FROM current UNION ALL SELECT row, id FROM other ORDER BY row"
+    order = np.fromiter(
+        (int.from_bytes(id_[:8], "big") for _, id_ in work.execute(everything)),
+        dtype=np.uint64,
+        count=num_rows,
+    )
+    mapped = np.memmap(staging.signatures_path, dtype=np.uint16, mode="r")
+    signatures: Signatures = mapped.reshape(-1, NUM_MINIMA)
+    clusters = cluster(
+        signatures,
+        order,
+        similarity=data.near_duplicate_similarity,
+        contained=_contained(work, share=data.near_duplicate_containment),
+    )
+    del order
+    whole = _Whole(work, most=data.validation_fraction * MAX_SHARE_OF_HELD_OUT)
+    templates: list[tuple[int, float]] = []
+    for members in _groups(clusters.roots):
+        if whole.may_stay_together(members):
+            _join(work, members.tolist())
+            continue
+        template = Template(signatures, members)
+        templates.append((len(members), template.shared))
+        for copies in _apart(template, members, clusters, data.near_duplicate_similarity):
+            _join(work, copies.tolist())
+    letters = sum(number for number, _ in templates)
+    return NearCopies(
+        pairs=clusters.pairs,
+        templates=len(templates),
+        letters=letters,
+        shared=sum(n * share for n, share in templates) / letters if letters else 0.0,
+    )
+
+
+def _gather_known(staging: Staging) -> int:
+    """Index all sketches, and put what only the ledger knows behind this corpus; returns rows."""
     work = staging.work
     work.execute("CREATE TABLE other (row INTEGER PRIMARY KEY, id BLOB, anchors BLOB)")
     work.execute("CREATE TABLE sketch (hash INTEGER, row INTEGER)")
@@ -42,30 +109,69 @@ def join_near_copies(staging: Staging, *, data: DataConfig) -> int:
             if sketch is not None:
                 _index_sketches(work, [(num_rows, sketch)])
             num_rows += 1
-    if num_rows < 2:
-        return 0
-    everything = "SELECT row, id FROM current UNION ALL SELECT row, id FROM other ORDER BY row"
-    order = np.fromiter(
-        (int.from_bytes(id_[:8], "big") for _, id_ in work.execute(everything)),
-        dtype=np.uint64,
-        count=num_rows,
-    )
-    clusters = cluster(
-        np.memmap(staging.signatures_path, dtype=np.uint16, mode="r").reshape(-1, NUM_MINIMA),
-        order,
-        similarity=data.near_duplicate_similarity,
-        contained=_contained(work, share=data.near_duplicate_containment),
-    )
-    del order
+    return num_rows
+
+
+def _groups(roots: Rows) -> Iterator[Rows]:
+    """Rows of each cluster of two or more, in ascending order."""
     # Most rows are alone in their cluster; only the others are sorted.
-    roots = clusters.roots
-    children = np.flatnonzero(roots != np.arange(num_rows))
+    children = np.flatnonzero(roots != np.arange(len(roots)))
     rows = np.union1d(children, roots[children])
     ranks = rows[np.argsort(roots[rows], kind="stable")]
-    edges = np.flatnonzero(np.diff(roots[ranks], prepend=-1, append=num_rows))
+    edges = np.flatnonzero(np.diff(roots[ranks], prepend=-1, append=len(roots)))
     for start, end in itertools.pairwise(edges.tolist()):
-        _join(work, ranks[start:end].tolist())
-    return clusters.pairs
+        yield ranks[start:end]
+
+
+class _Whole:
+    """Whether a cluster can be on one side of the split as a whole.
+
+    Args:
+        work: Index of the texts.
+        most: Share of all documents, or of their bytes, that a cluster of very many may hold.
+    """
+
+    def __init__(self, work: sqlite3.Connection, *, most: float) -> None:
+        self._work = work
+        (documents, size) = work.execute(
+            "SELECT count(*), total(num_bytes) FROM current"
+        ).fetchone()
+        self._documents, self._bytes = most * documents, most * size
+
+    def may_stay_together(self, members: Rows) -> bool:
+        """Few do, a small part does, and what was taken apart once is taken apart for ever."""
+        if len(members) <= MAX_SHARING:
+            return True
+        documents, size, anchors = 0, 0, set[bytes]()
+        for row in members.tolist():
+            found = self._work.execute(
+                "SELECT num_bytes, anchors FROM current WHERE row = ?1"
+                " UNION ALL SELECT NULL, anchors FROM other WHERE row = ?1",
+                (row,),
+            ).fetchone()
+            if found[0] is not None:
+                documents, size = documents + 1, size + found[0]
+            if found[1] is not None:
+                anchors.update(split_anchors(found[1]))
+            if documents > self._documents or size > self._bytes or len(anchors) > _MAX_ANCHORS:
+                return False
+        return True
+
+
+def _apart(
+    template: Template, members: Rows, clusters: Clusters, similarity: float
+) -> Iterator[Rows]:
+    """The near-copies among letters of one template, by what they have of their own."""
+    forest = Forest(len(members))
+    rows, holders = clusters.contained
+    held = np.isin(rows, members)
+    pairs = itertools.chain([(rows[held], holders[held])], template.copies(similarity=similarity))
+    for left, right in pairs:
+        ones, others = np.searchsorted(members, left), np.searchsorted(members, right)
+        for one, other in zip(ones.tolist(), others.tolist(), strict=True):
+            forest.join(one, other)
+    for places in _groups(forest.roots()):
+        yield members[places]
 
 
 def _index_sketches(work: sqlite3.Connection, rows: Iterable[tuple[int, bytes]]) -> None:

@@ -10,9 +10,9 @@ The ledger (SQLite) only ever gains rows, so a document that was seen once keeps
 its anchors, and so its side, whatever arrives later.  In a fresh ledger the founder of a
 cluster is the smallest id in it, so that the result depends on the data alone.
 
-A corpus can be so small that hashing leaves a side empty.  Then clusters that are
-new are appointed: those whose hash a slightly larger fraction would have taken.  An
-appointment is written to the ledger and lasts.
+A corpus can be so small, or a cluster so large, that hashing leaves a side empty or holds
+out too much or too little.  Then clusters that are new are appointed
+(`lmcore.data.ingest.held_out`).  An appointment is written to the ledger and lasts.
 """
 
 from __future__ import annotations

@@ -45,6 +45,10 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
         ("Quarantined", documents.quarantined, number),
     )
     found = [(title, shown(count)) for title, count, shown in counts if count is not None]
+    if documents.template_documents:
+        shared = percent(documents.template_share or 0.0)
+        told = f"{number(documents.template_documents)}: {shared} of them is on both sides"
+        found.append(("Letters of a template", told))
     if documents.unit:
         found.append(("Unit of a document", one_line(documents.unit)))
     if documents.languages:

@@ -17,6 +17,7 @@ from lmcore.reporting.values import (
     Count,
     Entries,
     Fact,
+    Number,
     Text,
     Texts,
     finite,
@@ -42,6 +43,8 @@ class Documents(Volume):
         splits: Volumes of the sides of the split.
         exact_duplicates: Left out.
         near_duplicate_clusters: Kept together.
+        template_documents: Made from templates, and not kept together for what these share.
+        template_share: Share of their text that the template is.
         quarantined: Not readable.
         unit: What one document is.
         licenses: Bytes by licence.
@@ -53,6 +56,8 @@ class Documents(Volume):
     splits: dict[str, Volume] = Field(default_factory=dict)
     exact_duplicates: Count = None
     near_duplicate_clusters: Count = None
+    template_documents: Count = None
+    template_share: Number = None
     quarantined: Count = None
     unit: Text = ""
     licenses: Amounts = Field(default_factory=dict)

@@ -8,12 +8,21 @@ from lmcore.data.config import SourceConfig
 from lmcore.data.ingest import account
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment
+from lmcore.data.ingest.near_copies import NearCopies
 from lmcore.data.ingest.reading_counts import Tally
 from lmcore.data.ingest.staging import ClusterCounts, Placed
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.text.privacy import Masked
 
-ASSIGNMENT = Assignment(known=4, pairs=3, other_forms=6, appointed=2, bridging=1, copies=5)
+NEAR_COPIES = NearCopies(pairs=3, templates=1, letters=600, shared=0.8514)
+ASSIGNMENT = Assignment(
+    known=4,
+    near_copies=NEAR_COPIES,
+    other_forms=6,
+    appointed=2,
+    bridging=1,
+    copies=5,
+)
 CLUSTERS = ClusterCounts(num_shared=1, documents_in_shared=2, by_side={"train": 2, "validation": 1})
 
 
@@ -85,6 +94,7 @@ def test_the_account_says_what_every_rule_did(tally: Tally, count: Counts) -> No
         "documents": 2,
         "pairs": 3,
         "other_forms": 6,
+        "templates": {"templates": 1, "documents": 600, "shared": 0.851},
         "examples": [["b", "a"]],
     }
     assert found["split"] == {
@@ -108,7 +118,14 @@ def test_the_account_says_what_every_rule_did(tally: Tally, count: Counts) -> No
 def test_the_summary_adds_sources_of_one_licence_and_names_each_unit_once(
     tally: Tally, count: Counts
 ) -> None:
-    found = summarise(tally, count, CLUSTERS, licenses=["MIT", "MIT"], units=["record", "file"])
+    found = summarise(
+        tally,
+        count,
+        CLUSTERS,
+        near_copies=NEAR_COPIES,
+        licenses=["MIT", "MIT"],
+        units=["record", "file"],
+    )
     assert found == {
         "documents": 3,
         "bytes": 33,
@@ -123,13 +140,22 @@ def test_the_summary_adds_sources_of_one_licence_and_names_each_unit_once(
         "anchor_documents": 1,
         "exact_duplicates": 1,
         "near_duplicate_clusters": 1,
+        "template_documents": 600,
+        "template_share": 0.851,
         "quarantined": 0,
         "removed_documents": 1,
         "masked": {"EMAIL": 2},
         "licenses": {"MIT": 33},
         "unit": "file+record",
     }
-    apart = summarise(tally, count, CLUSTERS, licenses=["MIT", "0BSD"], units=["file", "file"])
+    apart = summarise(
+        tally,
+        count,
+        CLUSTERS,
+        near_copies=NEAR_COPIES,
+        licenses=["MIT", "0BSD"],
+        units=["file", "file"],
+    )
     assert list(apart["licenses"].items()) == [("0BSD", 23), ("MIT", 10)]
     assert apart["unit"] == "file"
 

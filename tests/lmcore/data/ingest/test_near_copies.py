@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from lmcore.data.config import DataConfig
+from lmcore.data.copies.templates import MAX_SHARING
 from lmcore.data.documents import DocumentSet
-from lmcore.data.ingest.near_copies import MAX_SHARING
+from lmcore.data.ingest.held_out import TOLERANCE
 
 Write = Callable[..., dict[str, Any]]
 RunIngest = Callable[..., DocumentSet]
@@ -32,3 +34,86 @@ def test_a_passage_that_very_many_texts_hold_says_nothing_about_copying(
     assert found.summary["near_duplicate_clusters"] == clusters
     members = {d.cluster for d in found.iter_documents() if d.text in texts}
     assert len(members) == (1 if clusters else copies)
+
+
+FIELDS = (5, 10, 20)
+
+
+def _letters(count: int, fields: int, *, start: int = 0, words: int = 200) -> list[str]:
+    """Letters of one template of so many words, with own words in so many places."""
+    passages = [_long(f"passage {i}", words=words // (fields + 1)) for i in range(fields + 1)]
+    return [
+        " ".join(
+            [passages[0]]
+            + [
+                f"{_long(f'field {i} of {number}', words=2)} {passages[i + 1]}"
+                for i in range(fields)
+            ]
+        )
+        for number in range(start, start + count)
+    ]
+
+
+@pytest.mark.parametrize("fields", FIELDS)
+@pytest.mark.parametrize("words", [200, 600])
+def test_letters_of_one_template_are_split_like_other_texts(
+    run_ingest: RunIngest, write_lines: Write, fields: int, words: int
+) -> None:
+    letters = _letters(600, fields, words=words)
+    copies = [letter.upper() for letter in letters[:60]]
+    found = run_ingest(write_lines("a.txt", [*letters, *copies]))
+    least, most = (factor * DataConfig().validation_fraction * 660 for factor in TOLERANCE)
+    assert least <= found.count("validation") <= most
+    documents = {d.text: d for d in found.iter_documents()}
+    together = [
+        documents[letter].cluster == documents[copy].cluster
+        for letter, copy in zip(letters, copies, strict=False)
+    ]
+    assert sum(together) == 60
+    assert len({documents[letter].cluster for letter in letters}) > 590
+
+
+def test_what_templates_share_is_counted(run_ingest: RunIngest, write_lines: Write) -> None:
+    found = run_ingest(write_lines("a.txt", _letters(300, 5)))
+    templates = found.account()["near_duplicates"]["templates"]
+    assert (templates["templates"], templates["documents"]) == (1, 300)
+    # Six passages of 33 words, and five fields of two, each of which breaks six shingles.
+    assert templates["shared"] == pytest.approx(1 - 30 / 204, abs=0.05)
+    assert found.summary["template_documents"] == 300
+    assert found.summary["template_share"] == templates["shared"]
+
+
+def test_letters_keep_their_sides_however_the_corpus_grows_and_shrinks(
+    run_ingest: RunIngest, write_lines: Write
+) -> None:
+    letters = _letters(500, 5)
+    others = [_long(f"other {i}", words=60) for i in range(900)]
+    known: dict[str, str] = {}
+    runs = {
+        "few": letters[:40] + others[:60],
+        "most": letters[:300] + others[:60],
+        "little": letters[:330] + others,  # a small part now, but taken apart for ever
+        "gone": letters[330:340] + others[:90],
+        "all": letters + others,
+    }
+    templates = []
+    for name, texts in runs.items():
+        found = run_ingest(write_lines(f"{name}.txt", texts))
+        sides = {d.text: d.split for d in found.iter_documents()}
+        assert {text: sides[text] for text in known if text in sides} == {
+            text: side for text, side in known.items() if text in sides
+        }
+        known |= sides
+        templates.append(found.summary["template_documents"])
+    assert templates == [0, 300, 330, 340, 500]
+    held_out = sum(known[letter] == "validation" for letter in letters[40:])
+    assert 23 <= held_out <= 92
+    assert "excluded" not in known.values()
+
+
+def test_a_small_part_of_a_corpus_stays_together(run_ingest: RunIngest, write_lines: Write) -> None:
+    others = [_long(f"other {i}", words=200) for i in range(60 * 25)]
+    letters = _letters(60, 5)
+    found = run_ingest(write_lines("a.txt", [*letters, *others]))
+    assert len({d.cluster for d in found.iter_documents() if d.text in letters}) == 1
+    assert found.summary["template_documents"] == 0

@@ -82,13 +82,12 @@ READERS = """
     from lmcore.data.config import DataConfig, SourceConfig
     from lmcore.data.sources.readers import read_source
     from lmcore.data.sources.located import fingerprint_sources
-    from lmcore.data.sources.records import BadInput, Opened
+    from lmcore.data.sources.records import BadInput
     from lmcore.errors import SourceError
     root = Path(sys.argv[1])
     def read(**config):
         (source,) = fingerprint_sources([SourceConfig(**config)]).sources
-        items = read_source(source, data=DataConfig())
-        return [item for item in items if not isinstance(item, Opened)]
+        return list(read_source(source, data=DataConfig()))
     def pairs(**config):
         return [(r.text, r.target) for r in read(**config)]
     def refused(**config):

@@ -70,3 +70,11 @@ def test_languages_have_their_shares_and_what_is_odd_about_them(report_of):
     shown = dict(books.facts(report_of(documents={"languages": many})))
     assert shown["Languages, by bytes"].endswith("x5 8.3 %, ...")
     assert "Mixture of languages" not in shown
+
+
+def test_what_templates_share_is_said_where_there_are_any(report_of):
+    letters = {"template_documents": 600, "template_share": 0.8514}
+    found = dict(books.facts(report_of(documents=letters)))
+    assert found["Letters of a template"] == "600: 85.1 % of them is on both sides"
+    for without in ({"template_documents": 0, "template_share": 0.0}, {}):
+        assert "Letters of a template" not in dict(books.facts(report_of(documents=without)))
