@@ -194,7 +194,7 @@ class Ingestion:
         files = {file.name for file in source.files}
         last_name, last_file, first_row = "", "", staging.num_rows
         readability = Readability()
-        for number, item in enumerate(read_source(source, data=self._data), start=1):
+        for item in read_source(source, data=self._data):
             self._watch(index, item)
             if isinstance(item, LeftOut | Opened):
                 self.tally.skipped([item] if isinstance(item, LeftOut) else [])
@@ -213,7 +213,7 @@ class Ingestion:
             elif (bad := self._stage(item, index, source.config, staging)) is not None:
                 self._watch(index, bad)
                 self._quarantine(bad, readability)
-            if number % _REPORT_EVERY == 0:
+            if readability.records % _REPORT_EVERY == 0:
                 self._progress("read", staging.num_rows)
         self.tally.skipped(source.skipped)
         for left in source.skipped:

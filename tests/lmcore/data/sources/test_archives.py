@@ -29,7 +29,7 @@ from lmcore.data.sources.archives import (
 )
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.readers import read_source
-from lmcore.data.sources.records import BadInput, LeftOut, Record
+from lmcore.data.sources.records import BadInput, LeftOut, Opened, Record
 from lmcore.errors import SourceError
 
 
@@ -189,7 +189,7 @@ def test_damaged_archives_are_bad_input_and_nothing_worse(
         data[rng.randrange(len(data))] = rng.randrange(256)
     path.write_bytes(data[: rng.randint(1, len(data))] if rng.random() < 0.3 else data)
     items = read(path)
-    assert all(isinstance(item, Record | BadInput | LeftOut) for item in items)
+    assert all(isinstance(item, Record | BadInput | LeftOut | Opened) for item in items)
 
 
 def _bomb(path: Path, kind: str, size: int) -> None:

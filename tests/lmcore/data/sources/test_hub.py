@@ -82,12 +82,13 @@ READERS = """
     from lmcore.data.config import DataConfig, SourceConfig
     from lmcore.data.sources.readers import read_source
     from lmcore.data.sources.located import fingerprint_sources
-    from lmcore.data.sources.records import BadInput
+    from lmcore.data.sources.records import BadInput, Opened
     from lmcore.errors import SourceError
     root = Path(sys.argv[1])
     def read(**config):
         (source,) = fingerprint_sources([SourceConfig(**config)]).sources
-        return list(read_source(source, data=DataConfig()))
+        items = read_source(source, data=DataConfig())
+        return [item for item in items if not isinstance(item, Opened)]
     def pairs(**config):
         return [(r.text, r.target) for r in read(**config)]
     def refused(**config):
