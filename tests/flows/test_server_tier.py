@@ -12,12 +12,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pipeline_corpus as corpus
 import pytest
+from lmcore_shell import Shell, answer_of
 from mlflow import MlflowClient
 
 from flows.home.environment import make_home
@@ -58,48 +58,10 @@ def tier() -> Iterator[Any]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@dataclass
-class Shell:
-    """A user's shell: a folder with a configuration, a home, and perhaps servers."""
-
-    folder: Path
-    settings: dict[str, str]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-        kept |= {"OMP_NUM_THREADS": "1"}
-        # Flow runs of a worker start in folders of their own.
-        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        home = str(self.folder / "home")
-        return {**kept, "PYTHONPATH": path, "LMCORE_HOME": home, **self.settings}
-
-    def start(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments],
-            cwd=self.folder,
-            env={**self.environment, **settings},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str, code: int = 0, **settings: str) -> dict[str, Any]:
-        return finish(self.start(*arguments, "--json", **settings), code)
-
-
-def finish(process: "subprocess.Popen[str]", code: int = 0) -> dict[str, Any]:
-    out, err = process.communicate(timeout=400)
-    assert process.returncode == code, err[-3000:]
-    answer = json.loads(out)
-    assert isinstance(answer, dict)
-    return answer
-
-
 def new_shell(folder: Path, settings: dict[str, str]) -> Shell:
     corpus.write_corpus(folder)
     (folder / "config.yaml").write_text(corpus.CONFIG)
-    return Shell(folder=folder, settings=settings)
+    return Shell(folder, settings)
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +152,7 @@ def test_a_worker_runs_the_pipeline_and_both_tiers_agree(
     tier: Any,
     registry: Registry,
 ) -> None:
-    expected = finish(embedded)
+    expected = answer_of(embedded)
     log = (tier.folder / "worker.log").read_text()
     assert promoted["state"] == "Promoted", f"{promoted} {log[-3000:]}"
     version = registry.version("stories", 1)
@@ -291,9 +253,11 @@ def test_an_outage_a_kill_and_a_restart_lose_nothing(
 def test_people_promote_and_roll_back_through_the_servers(
     promoted: dict[str, str], shell: Shell, registry: Registry
 ) -> None:
-    done = shell.run("promote", "2", "--reason", "a person decided", "--override")
-    assert done["champion"] == 2
-    assert shell.run("rollback", "--reason", "it was no better")["champion"] == 1
+    done, back = shell.answers(
+        ("promote", "2", "--reason", "a person decided", "--override"),
+        ("rollback", "--reason", "it was no better"),
+    )
+    assert (done["champion"], back["champion"]) == (2, 1)
     actions = [event.action for event in history(registry, "stories")]
     assert actions == ["promote", "reject", "override", "rollback"]
 

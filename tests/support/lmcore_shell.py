@@ -50,6 +50,13 @@ class Done(NamedTuple):
         return found
 
 
+def answer_of(process: "subprocess.Popen[str]", code: int = 0) -> dict[str, Any]:
+    """What a command answers that was started with `--json`, once it has ended."""
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == code, err[-3000:]
+    return Done(code, out, err).answer
+
+
 @dataclass(frozen=True)
 class Session:
     """Several commands in one process: starting one takes longer than most of them."""

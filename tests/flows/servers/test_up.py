@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import http.server
-import importlib.util
 import json
 import os
 import signal
@@ -20,7 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pipeline_corpus as corpus
 import pytest
+from lmcore_shell import Shell
 
 from flows.home.environment import make_home
 from flows.home.publication import adopt, publication_file, published
@@ -29,15 +30,6 @@ from flows.registry.versions import Version
 from lmcore.version_folder import VersionFolder
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
-
-ROOT = Path(__file__).parents[3]
-_spec = importlib.util.spec_from_file_location(
-    "pipeline_corpus", Path(__file__).parents[2] / "support" / "pipeline_corpus.py"
-)
-assert _spec is not None
-assert _spec.loader is not None
-corpus = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(corpus)
 
 CONFIG = (
     corpus.CONFIG.replace("max_steps: 150", "max_steps: 20").replace(
@@ -68,25 +60,18 @@ put_right([UUID(sys.argv[2])])
 class Up:
     """A running `lmcore up`, and what it said."""
 
-    folder: Path
-    home: Path
+    shell: Shell
     process: "subprocess.Popen[str]"
     answer: dict[str, Any]
     posted: list[dict[str, Any]] = field(default_factory=list)
 
-    def lmcore(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", *arguments, "--json"],
-            cwd=self.folder,
-            env=environment(self.home),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == code, done.stderr[-3000:]
-        answer = json.loads(done.stdout)
-        assert isinstance(answer, dict)
-        return answer
+    @property
+    def folder(self) -> Path:
+        return self.shell.folder
+
+    @property
+    def home(self) -> Path:
+        return self.shell.home
 
     def status(self, url: str, *, login: bool, **headers: str) -> int:
         request = urllib.request.Request(url, headers=headers)
@@ -124,27 +109,22 @@ class Up:
         )
 
 
-def environment(home: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**kept, "LMCORE_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-
-
-def begin(folder: Path, home: Path, **variables: str) -> Up:
-    with (folder / "up.err").open("w") as log:
+def begin(shell: Shell, **variables: str) -> Up:
+    errors = shell.folder / "up.err"
+    with errors.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.cli", "up", "--config", "config.yaml", "--json"],
-            cwd=folder,
-            env={**environment(home), **variables},
+            cwd=shell.folder,
+            env={**shell.environment, **variables},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         )
     assert process.stdout is not None
     line = process.stdout.readline()
-    logs = "\n".join(log.read_text()[-2000:] for log in (home / "logs").glob("*.log"))
-    assert line, (folder / "up.err").read_text() + logs
-    return Up(folder=folder, home=home, process=process, answer=json.loads(line))
+    logs = "\n".join(log.read_text()[-2000:] for log in (shell.home / "logs").glob("*.log"))
+    assert line, errors.read_text() + logs
+    return Up(shell=shell, process=process, answer=json.loads(line))
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 240) -> Any:
@@ -196,7 +176,7 @@ def up(
     home = make_home(folder / "home")
     register_in(Registry(home), assemble_in(folder))  # as the embedded default leaves it
     url, posted = receiver
-    running = begin(folder, home.root, LMCORE_WEBHOOK=url)
+    running = begin(Shell(folder), LMCORE_WEBHOOK=url)
     running.posted = posted
     yield running
     running.process.kill()
@@ -233,15 +213,8 @@ def day(up: Up) -> Day:
         left({"type": "SCHEDULED", "state_details": {"scheduled_time": moment}}) for moment in at
     ]
     abandoned = left(state)
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, run, deployment],
-        env=environment(up.home),
-        cwd=up.folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    done = up.shell.python("-c", ASK, run, deployment)
+    assert done.code == 0, done.err
     beat(up, run)
     return Day(silent=run, abandoned=abandoned, late=late)
 
@@ -291,12 +264,12 @@ def test_the_addresses_are_for_the_owner_alone(up: Up) -> None:
 
 
 def test_an_embedded_version_is_used_through_the_server(up: Up) -> None:
-    answer = up.lmcore("generate", "--model", "speeches", "--version", "1", "--prompt", "a")
+    answer = up.shell.run("generate", "--model", "speeches", "--version", "1", "--prompt", "a")
     assert answer["version"] == 1
 
 
 def test_a_second_one_is_refused(up: Up) -> None:
-    error = up.lmcore("up", "--config", "config.yaml", code=2)["error"]
+    error = up.shell.run("up", "--config", "config.yaml", code=2)["error"]
     assert f"runs already in {up.home} (process {up.process.pid}" in error
 
 
@@ -362,9 +335,11 @@ def test_what_a_runner_left_behind_is_settled(up: Up, day: Day) -> None:
 
 
 def test_deployments_are_written_for_a_work_pool(up: Up) -> None:
-    assert "no work pool 'machines'" in up.lmcore("deploy", "--pool", "machines", code=2)["error"]
-    up.prefect("/work_pools/", {"name": "machines", "type": "process"})
-    answer = up.lmcore("deploy", "--pool", "machines")
+    deploy = ("deploy", "--pool", "machines")
+    with up.shell.opened() as lmcore:
+        assert "no work pool 'machines'" in lmcore.run(*deploy, code=2)["error"]
+        up.prefect("/work_pools/", {"name": "machines", "type": "process"})
+        answer = lmcore.run(*deploy)
     assert "retrain/annual-messages" in answer["deployments"]
     placed = [d for d in up.prefect("/deployments/filter", {}) if d["work_pool_name"]]
     assert {d["entrypoint"] for d in placed} >= {
@@ -389,13 +364,13 @@ def test_sigterm_stops_everything_and_keeps_everything(up: Up) -> None:
     assert published(up.home) is None
     assert not publication_file(up.home).exists()
     # What the server registered is opened without it.
-    assert up.lmcore("show", "1", "--model", "stories")["version"] == 1
+    assert up.shell.run("show", "1", "--model", "stories")["version"] == 1
 
 
 def test_a_killed_one_leaves_no_process_behind(up: Up) -> None:
     if up.process.poll() is None:
         pytest.skip("the other one still runs")
-    second = begin(up.folder, up.home)
+    second = begin(up.shell)
     children = list(second.answer["processes"].values())
     assert len(children) == 4
     assert all(alive(pid) for pid in children)
