@@ -114,7 +114,7 @@ BAD_INPUT: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "missing file": ("", None, {"path": "nowhere.txt"}, "nowhere.txt"),
     "empty file": ("input.txt", b"", {}, "input.txt"),
     "too small to split": ("input.txt", b"One short text.", {}, "1 document"),
-    "invalid UTF-8": ("input.txt", b"\xff\xfe\xfa" * 50, {}, "UTF-8"),
+    "invalid UTF-8": ("input.txt", b"\xfa\xff\xfe" * 50, {}, "UTF-8"),
     "binary": ("input.txt", b"\x7fELF\0\0\0\0" * 500, {}, "input.txt"),
     "no JSON": ("input.jsonl", b"not json\n" * 30, {}, "input.jsonl"),
     "no such column": ("input.csv", b"a,b\n1,2\n", {}, "'text'"),
