@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from lmcore.data.ingest.split import NOWHERE
+
 
 def join_known_forms(work: sqlite3.Connection) -> None:
     """Hang new texts on the anchors of a text that the ledger knows in another form."""
@@ -43,10 +45,15 @@ def join_new_forms(work: sqlite3.Connection) -> int:
 
 
 def exclude_forms_of_validation(work: sqlite3.Connection) -> None:
-    """Leave out of training what stands in validation in another form, in table `side`."""
+    """Leave out of training what stands in validation in another form, in table `side`.
+
+    Not where the sides are those that a version had: it is to be made again as it was.
+    """
+    recorded = "SELECT 1 FROM ledger.appointment WHERE anchor = ?"
+    if work.execute(recorded, (NOWHERE,)).fetchone():
+        return
     work.execute(
         "UPDATE side SET side = 'excluded', reason = 'copy' WHERE side IN ('train', 'tune')"
-        " AND row IN (SELECT c.row FROM twice JOIN current c USING (form) WHERE EXISTS"
-        " (SELECT 1 FROM current v JOIN side s ON s.row = v.row"
-        " WHERE v.form = c.form AND s.side = 'validation'))"
+        " AND row IN (SELECT row FROM current WHERE form IN (SELECT form FROM twice"
+        " JOIN current USING (form) JOIN side USING (row) WHERE side = 'validation'))"
     )

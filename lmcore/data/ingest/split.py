@@ -33,6 +33,8 @@ SPLIT_KEY = b"lmcore split v1"
 ANCHOR_KEY = b"lmcore anchor v1"
 ID_BYTES = 32
 MIN_VALIDATION_CLUSTERS = 3
+# An anchor on no side, which only ledgers of recorded sides have.
+NOWHERE = b"\xff" * ID_BYTES
 _SCHEMA_VERSION = 2
 # Version 1 did not know the forms of its texts; it learns them as the texts come again.
 _FORMS = """
@@ -140,13 +142,12 @@ def write_recorded_sides(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         rows: `id`, `cluster` and `split` of every document.
     """
     # Who is near-copy to two sides hangs on its own anchor and on one that is on no side.
-    nowhere = b"\xff" * ID_BYTES
-    sides = {nowhere: "excluded"}
+    sides = {NOWHERE: "excluded"}
     anchors: list[tuple[bytes, bytes]] = []
     for row in rows:
         cluster = bytes.fromhex(row["cluster"])
         if row["split"] == "excluded":
-            anchors.append((bytes.fromhex(row["id"]), cluster + nowhere))
+            anchors.append((bytes.fromhex(row["id"]), cluster + NOWHERE))
             continue
         anchors.append((bytes.fromhex(row["id"]), cluster))
         # Where sources name sides, a cluster can lie on two; validation is named, not hashed.

@@ -111,6 +111,26 @@ def test_an_edited_text_is_found_and_an_unknown_one_is_not(folder: VersionFolder
     assert found(folder) == []
 
 
+FORMS: dict[str, Callable[[str], str]] = {
+    "soft hyphens": lambda text: text.replace("0", "\u00ad0"),
+    "zero width": lambda text: "\u200b".join(text),
+    "full width": lambda text: "".join(c if c == " " else chr(ord(c) + 0xFEE0) for c in text),
+    "capitals": str.upper,
+    "other blanks": lambda text: text.replace(" ", "\u00a0\n"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["letter", "stranger", "note"])
+def test_a_text_in_another_form_is_found_as_a_whole(
+    folder: VersionFolder, name: str, form: str
+) -> None:
+    copy = FORMS[form](TEXTS[name])
+    (match, *_) = find_documents(folder, [by_text(copy)])
+    assert (match.row["name"], match.exact, match.share) == (f"{name}.txt", False, 1.0)
+    assert IDS[name] in removed_documents(folder, Removals.of([removal(copy)]))
+
+
 def test_several_questions_have_each_document_once(folder: VersionFolder) -> None:
     queries = [by_text(TEXTS["letter"]), by_text(TEXTS["copy"]), by_text(TEXTS["note"])]
     assert sorted(found(folder, *queries)) == [

@@ -11,7 +11,7 @@ import pytest
 
 from lmcore.data.config import DataConfig
 from lmcore.data.documents import DocumentSet
-from lmcore.data.ingest.split import side_of
+from lmcore.data.ingest.split import side_of, write_recorded_sides
 from lmcore.data.text.cleaning import clean, document_id
 
 Write = Callable[..., dict[str, Any]]
@@ -114,3 +114,12 @@ def test_of_two_forms_that_an_old_ledger_put_on_two_sides_only_validation_is_use
     assert sides[held] == "validation"
     assert sides[copy] == "excluded"
     assert found.account()["split"]["excluded"]["near_copies_of_validation"] == 1
+    # A version that had them so is made again as it was.
+    rows = [
+        {**row, "split": "train", "cluster": row["id"]} if row["split"] == "excluded" else row
+        for row in found.iter_rows()
+    ]
+    write_recorded_sides(tmp_path / "again" / "split.sqlite", rows)
+    texts = [*texts, held, copy, _prose(9_999)]
+    again = _sides(run_ingest(write_records("d.jsonl", texts), home="again"))
+    assert again == sides | {copy: "train"}
