@@ -68,9 +68,9 @@ def test_a_task_is_made_from_the_champion_and_used(shell: Shell) -> None:
     with shell.opened() as session:
         praise, prediction = made_and_used(session, shell.folder)
     script = f"""
-import json, mlflow.pyfunc, pandas
+import json, mlflow.pyfunc
 model = mlflow.pyfunc.load_model("models:/tone@champion")
-records = model.predict(pandas.DataFrame({{"text": [{praise!r}]}})).to_dict("records")
+records = model.predict({{"text": [{praise!r}]}}).to_dict("records")
 print(json.dumps([model.metadata.signature.inputs.input_names(), records]))
 """
     store = f"sqlite:///{shell.home / 'mlflow' / 'mlflow.db'}"

@@ -151,6 +151,10 @@ def test_mlflow_serves_the_champion_and_refuses_what_is_too_much(
         answer = ask(port, "invocations", {"dataframe_split": prompts, "params": {"max_tokens": 3}})
         assert isinstance(answer, dict)
         assert list(answer["predictions"][0]) == ["text"]
+        several = {"inputs": {"prompt": ["Fellow", "citizens"]}, "params": {"max_tokens": 3}}
+        answer = ask(port, "invocations", several)
+        assert isinstance(answer, dict)
+        assert len(answer["predictions"]) == 2
         refused = {
             "unknown column": {"dataframe_split": {"columns": ["x"], "data": [["a"]]}},
             "not a text": {"dataframe_split": {"columns": ["prompt"], "data": [[3]]}},
