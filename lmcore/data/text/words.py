@@ -68,9 +68,10 @@ _FOLLOWS = regex.compile(r"[\p{Terminal_Punctuation}--\p{ASCII}]", _VERSION)
 _SAMPLE = 1_000
 
 _CLOSING = r"[\p{Pe}\p{Pf}\"']"
-# Marks that end sentences and do nothing else.  Not so the full-width full stop, which is a decimal
-# point too, and the little section of Burmese, which is a comma today.
-_ALWAYS_ENDS = r"[\p{Sentence_Terminal}--[.!?\u104a\u2024\ufe52\uff0e]]"
+# Marks that end sentences and do nothing else, with the shad of Tibetan, which Unicode leaves out.
+# Not so the full-width full stop, which is a decimal point too, and the little section of Burmese,
+# which is a comma today.
+_ALWAYS_ENDS = r"[[\p{Sentence_Terminal}\u0f0d\u0f0e]--[.!?\u104a\u2024\ufe52\uff0e]]"
 _SENTENCE_END = regex.compile(
     rf"(?:{_ALWAYS_ENDS}[\p{{Sentence_Terminal}}]*+|\uff0e(?!\p{{N}})){_CLOSING}*+\K\s*+"
     # French sets a blank before the quote that closes, German closes with the one that opens there.
