@@ -68,6 +68,7 @@ class ServedModel:
         self._model = version.load_model()
         self._tokenizer = version.load_tokenizer()
         self._forbidden = version.forbidden()
+        self._masking = version.load_masking()
         self._lock = threading.Lock()
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -93,7 +94,8 @@ class ServedModel:
             read_parameters(params or {}, num_prompts=len(prompts)), forbidden=self._forbidden
         )
         with self._lock:
-            answers = generate_batch(self._model, self._tokenizer, prompts, config)
+            masked = [self._masking.apply(prompt) for prompt in prompts]
+            answers = generate_batch(self._model, self._tokenizer, masked, config)
         return pd.DataFrame({"text": [answer.text for answer in answers]})
 
 

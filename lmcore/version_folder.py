@@ -28,12 +28,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from lmcore.artifacts import MANIFEST, Manifest, open_verified, sha256_file
-from lmcore.errors import IntegrityError
+from lmcore.errors import ConfigError, IntegrityError, UserError
 from lmcore.tasks.record import RECORD_FILE
 
 if TYPE_CHECKING:
     import torch
 
+    from lmcore.data.config import DataConfig
+    from lmcore.data.text.masking import DocumentMasking
     from lmcore.data.tokens.tokenizer import Tokenizer
     from lmcore.model.filtering import Forbidden
     from lmcore.model.language_model import RecurrentAttentionLM
@@ -151,7 +153,47 @@ class VersionFolder:
         """
         from lmcore.tasks.prediction import Predictor
 
-        return Predictor(self.path / "model", self.load_tokenizer(), device=device)
+        return Predictor(
+            self.path / "model",
+            self.load_tokenizer(),
+            masking=self.load_masking(),
+            device=device,
+        )
+
+    def masking_settings(self) -> DataConfig:
+        """What was masked in the text that it learnt from, as the masking keys of `data`.
+
+        Raises:
+            IntegrityError: If its configuration cannot be read.
+        """
+        import yaml
+
+        from lmcore.data.text.masking import masking_settings
+
+        try:
+            return masking_settings((yaml.safe_load(self.config) or {}).get("data") or {})
+        except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+            raise IntegrityError(
+                f"{self.path / 'config.yaml'}: does not say what is masked in text"
+                f" ({str(error).splitlines()[0]}); nothing was loaded. Use another version, or"
+                " train again"
+            ) from error
+
+    def load_masking(self) -> DocumentMasking:
+        """The masking that its training text went through, for what it is asked.
+
+        Raises:
+            UserError: If the model that finds names is not where it was.
+        """
+        from lmcore.data.text.masking import DocumentMasking
+
+        try:
+            return DocumentMasking.of(self.masking_settings())
+        except ConfigError as error:
+            raise UserError(
+                f"this version masks names of people in its input as in its training text, and"
+                f" cannot without the model that finds them: {error}"
+            ) from error
 
     def load_tokenizer(self) -> Tokenizer:
         """The tokenizer that the model was trained with."""

@@ -125,24 +125,27 @@ def continue_texts(
     found, folder = open_model(version, model)
     network, tokenizer = folder.load_model(), folder.load_tokenizer()
     config = replace(config, forbidden=folder.forbidden())
+    # The model reads what it could have learnt from; the answer shows what was given.
+    masking = folder.load_masking()
+    read = [masking.apply(text) for text in texts]
     attributions = _attributor(folder, tokenizer) if attribute else lambda text: {}
     values = {"model": found.model, "version": found.number, "seed": config.seed}
     if single and live and not attribute:
-        pieces = generation.stream_generate(network, tokenizer, texts[0], config)
+        pieces = generation.stream_generate(network, tokenizer, read[0], config)
         values["prompt"] = texts[0]
         return Answer(values=values, text=functools.partial(_stream, pieces=pieces))
     if single:
-        result = generation.generate(network, tokenizer, texts[0], config)
+        result = generation.generate(network, tokenizer, read[0], config)
         values |= {"prompt": texts[0], **asdict(result), **attributions(result.text)}
         return Answer(values=values, text=_one)
     generations = []
     for start in range(0, len(texts), _PROMPTS_TOGETHER):
-        batch = texts[start : start + _PROMPTS_TOGETHER]
+        batch = read[start : start + _PROMPTS_TOGETHER]
         own = replace(config, seed=(config.seed + start) % (1 << 63))
         results = generation.generate_batch(network, tokenizer, batch, own)
         generations += [
             {"prompt": prompt, **asdict(result), **attributions(result.text)}
-            for prompt, result in zip(batch, results, strict=True)
+            for prompt, result in zip(texts[start:], results, strict=False)
         ]
     return Answer(values={**values, "generations": generations}, text=_several)
 

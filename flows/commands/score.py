@@ -26,8 +26,8 @@ def score(file: Path, version: str, model: str | None) -> Answer:
     from lmcore.evaluation.scores.scoring import score_documents
     from lmcore.evaluation.scores.table import NATS_PER_BIT
 
-    documents = read_documents(current().resolve(file))
     found, folder = open_model(version, model)
+    documents = read_documents(current().resolve(file), data=folder.masking_settings())
     table = score_documents(folder.load_model(), folder.load_tokenizer(), documents)
     # One document has a value and no spread.
     total: dict[str, Any] = {"value": table.total_bits_per_byte(), "lower": None, "upper": None}

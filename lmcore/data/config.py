@@ -2,7 +2,7 @@
 
 import codecs
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -129,6 +129,13 @@ class DataConfig(Section):
         description="Languages that the text should be in, as codes of ISO 639-1; text in others is"
         " remarked on. null: one language, whichever it is.",
     )
+    phone_regions: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Regions (ISO 3166) whose national telephone numbers are masked in whatever"
+        " groups they are written; null: those of the fifty or so that most text comes from, where"
+        " a number cannot be taken for a sum of money. International numbers are always masked.",
+    )
     names: str | None = Field(
         None,
         description="Folder of a spaCy model that finds names of people, to be masked too; needs"
@@ -156,6 +163,29 @@ class DataConfig(Section):
             if counts_as(code) not in KNOWN:
                 raise ValueError(f"{code!r} is no language that can be told; expected en, de or so")
         return codes
+
+    @field_validator("phone_regions", mode="before")
+    @classmethod
+    def _norway(cls, regions: Any) -> Any:
+        # YAML reads a bare NO as false.
+        return (
+            ["NO" if r is False else r for r in regions] if isinstance(regions, list) else regions
+        )
+
+    @field_validator("phone_regions")
+    @classmethod
+    def _known_regions(cls, regions: list[str] | None) -> list[str] | None:
+        if regions is None:
+            return None
+        from phonenumbers import SUPPORTED_REGIONS
+
+        known = sorted({region.upper() for region in regions})
+        if unknown := [region for region in known if region not in SUPPORTED_REGIONS]:
+            raise ValueError(
+                f"{unknown[0]!r} is no region with a numbering plan; expected codes of ISO 3166"
+                " such as DE, FR, US"
+            )
+        return known
 
     @model_validator(mode="after")
     def _room_for_train(self) -> Self:

@@ -20,6 +20,7 @@ from scipy.special import softmax
 from lmcore.data.documents import Document
 from lmcore.data.text.cleaning import UnusableTextError, clean
 from lmcore.data.text.folding import is_blank
+from lmcore.data.text.masking import DocumentMasking
 from lmcore.data.tokens.batches import Batch
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.model.beam import BeamConfig, beam_search
@@ -65,10 +66,19 @@ class Predictor:
     Args:
         weights: Folder that training wrote.
         tokenizer: The one that it was trained with.
+        masking: What is masked in an input, as it was in the training text; None: it is already.
         device: Where it runs.
     """
 
-    def __init__(self, weights: Path, tokenizer: Tokenizer, *, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        weights: Path,
+        tokenizer: Tokenizer,
+        *,
+        masking: DocumentMasking | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.masking = masking
         self.record: TaskRecord = read_record(weights)
         self.tokenizer = tokenizer
         self.model: TextClassifier | RecurrentAttentionLM = (
@@ -82,6 +92,8 @@ class Predictor:
         """Answer each text; one that is empty, or no text at all, is answered as such."""
         record = self.record
         cleaned, problems = _cleaned(texts)
+        if self.masking is not None:
+            cleaned = [self.masking.apply(text) for text in cleaned]
         examples = self.encode(cleaned)
         empty = [is_blank(text) for text in cleaned]
         if record.kind.chooses_label:

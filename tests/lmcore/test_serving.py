@@ -155,3 +155,17 @@ def test_parameters_that_are_refused(params: dict[str, object], complaint: str) 
 def test_parameters_have_defaults_and_take_numpys_numbers() -> None:
     config = read_parameters({"max_tokens": np.int64(3), "top_p": None}, num_prompts=1)
     assert (config.max_tokens, config.temperature, config.top_p, config.seed) == (3, 0.8, 0.95, 0)
+
+
+def test_a_prompt_is_read_as_the_training_text_was(served: ServedModel) -> None:
+    given, masked = "Write to ann@example.org or 030 1234567", "Write to <EMAIL> or <PHONE>"
+    answers = [served.predict([text], {"max_tokens": 8})["text"][0] for text in (given, masked)]
+    assert answers[0] == answers[1]
+
+
+def test_a_version_whose_text_was_kept_reads_prompts_as_they_are(
+    version: VersionFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VersionFolder, "config", "data: {pii: keep}")
+    text = "Write to ann@example.org"
+    assert ServedModel(version)._masking.apply(text) == text

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lmcore.artifacts import Manifest
-from lmcore.errors import IntegrityError
+from lmcore.errors import IntegrityError, UserError
 from lmcore.version_folder import VersionFolder, open_version
 
 Assemble = Callable[..., VersionFolder]
@@ -61,3 +61,23 @@ def test_a_manifest_that_points_outside_is_refused(assemble: Assemble) -> None:
     manifest.write_text(manifest.read_text().replace("README.md", "../../etc/README.md"))
     with pytest.raises(IntegrityError):
         open_version(version.path)
+
+
+def test_a_version_masks_what_its_training_text_was_masked_of(
+    assemble: Assemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "ann@example.org, 22 83 12 34"
+    version = assemble()
+
+    def masked(config: str) -> str:
+        monkeypatch.setattr(VersionFolder, "config", config)
+        return version.load_masking().apply(text)
+
+    assert masked("") == masked("data: {unit: line}") == "<EMAIL>, 22 83 12 34"
+    assert masked("data: {pii: keep}") == text
+    assert masked("data: {phone_regions: [NO]}") == "<EMAIL>, <PHONE>"
+    with pytest.raises(UserError, match=r"cannot without the model that finds them: data\.names"):
+        masked("data: {names: /no/such/folder}")
+    for broken in ("data: {pii: sometimes}", "data: [1]", "- 1", "data: {"):
+        with pytest.raises(IntegrityError, match="does not say what is masked"):
+            masked(broken)

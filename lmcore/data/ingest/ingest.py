@@ -39,8 +39,8 @@ from lmcore.data.sources.records import BadInput, Item, LeftOut, Opened, Record
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id, utf8_bytes
 from lmcore.data.text.folding import is_blank
 from lmcore.data.text.licences import blocked_licenses, blocked_origin, normal_license
-from lmcore.data.text.person_names import load_names, mask_names, names_digest
-from lmcore.data.text.privacy import Masked, mask
+from lmcore.data.text.masking import DocumentMasking
+from lmcore.data.text.person_names import names_digest
 from lmcore.errors import SourceError
 
 __all__ = ["SourceFingerprint", "fingerprint_sources", "ingest"]
@@ -158,7 +158,7 @@ class Ingestion:
         self._licenses = licenses
         self._data = data
         self._removals = removals
-        self._names = None if data.names is None else load_names(data.names)
+        self._masking = DocumentMasking.of(data)
         self._progress = progress or (lambda label, number: None)
         self._watch = watch or (lambda source, item: None)
         # The salt comes from the data, so that the same data gives the same folder anywhere.
@@ -276,23 +276,12 @@ class Ingestion:
         cleaned = clean(text)
         if not is_target:
             self.tally.cleaned(cleaned)
-        masked = self._masked(cleaned.text)
+        masked = self._masking.find(cleaned.text)
         self.tally.found(masked)
-        if self._data.pii == "keep":
+        if self._masking.keeps:
             return cleaned.text, cleaned.num_bytes
         self.tally.masked(masked)
         return masked.text, utf8_bytes(masked.text) if masked.counts else cleaned.num_bytes
-
-    def _masked(self, text: str) -> Masked:
-        masked = mask(text)
-        if self._names is None:
-            return masked
-        named = mask_names(masked.text, finder=self._names)
-        return Masked(
-            text=named.text,
-            counts={**masked.counts, **named.counts},
-            spans=(*masked.spans, *named.spans),
-        )
 
     def _write(self, staging: Staging, assignment: Assignment) -> dict[str, Any]:
         count = Counts(len(self._sources))
@@ -347,6 +336,7 @@ class Ingestion:
                 units=units,
             ),
             "pii": self._data.pii,
+            "phone_regions": self._data.phone_regions,
             "languages": {code: entry["bytes"] for code, entry in spoken["texts"].items()},
             "language_remarks": spoken["remarks"],
         }

@@ -15,8 +15,7 @@ from lmcore.data.sources.readers import read_source
 from lmcore.data.sources.records import BadInput, Record
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id, utf8_bytes
 from lmcore.data.text.folding import is_blank
-from lmcore.data.text.person_names import load_names, mask_names
-from lmcore.data.text.privacy import mask
+from lmcore.data.text.masking import DocumentMasking
 from lmcore.errors import SourceError
 
 
@@ -28,7 +27,7 @@ def read_documents(path: Path, *, data: DataConfig | None = None) -> list[Docume
             says what was wrong with the first piece.
     """
     data = data or DataConfig()
-    finder = None if data.names is None else load_names(data.names)
+    masking = DocumentMasking.of(data)
     located = fingerprint_sources([SourceConfig(path=str(path))]).sources[0]
     documents: list[Document] = []
     problem = "it is empty"
@@ -39,14 +38,10 @@ def read_documents(path: Path, *, data: DataConfig | None = None) -> list[Docume
         if not isinstance(item, Record):
             continue
         try:
-            text = clean(item.text).text
+            text = masking.apply(clean(item.text).text)
         except UnusableTextError as error:
             problem = str(error)
             continue
-        if data.pii == "mask":
-            text = mask(text).text
-            if finder is not None:
-                text = mask_names(text, finder=finder).text
         if is_blank(text):
             continue
         identity = document_id(text)

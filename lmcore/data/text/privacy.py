@@ -14,9 +14,9 @@ scans.  Every pattern is linear on hostile text, as its quantifiers are bounded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 
 from lmcore.data.text.personal.accounts import find_cards, iban_valid, luhn_valid, match_iban
 from lmcore.data.text.personal.addresses import find_ipv4, find_ipv6
@@ -74,6 +74,11 @@ class Masking:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_phones", PhoneFinder(self.regions))
+
+    @staticmethod
+    def of(regions: Sequence[str] | None) -> Masking:
+        """The masking of a configuration (`data.phone_regions`)."""
+        return _of(None if regions is None else tuple(regions))
 
     def mask(self, text: str) -> Masked:
         """Replace personal data by placeholders.
@@ -167,11 +172,11 @@ def _without(view: str, found: list[Found]) -> str:
     return "".join((*pieces, view[end:]))
 
 
-@cache
-def _default() -> Masking:
-    return Masking()
+@lru_cache(maxsize=16)
+def _of(regions: tuple[str, ...] | None) -> Masking:
+    return Masking(regions)
 
 
 def mask(text: str) -> Masked:
     """Replace personal data by placeholders, with the default regions."""
-    return _default().mask(text)
+    return _of(None).mask(text)

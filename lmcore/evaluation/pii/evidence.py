@@ -92,8 +92,7 @@ def keep_all(text: str) -> str:
 
 def masking_of(documents: DocumentSet) -> Masking:
     """How personal data is found in these documents."""
-    regions = documents.summary.get("phone_regions")
-    return Masking(regions=None if regions is None else tuple(regions))
+    return Masking.of(documents.summary.get("phone_regions"))
 
 
 def measure_pii(

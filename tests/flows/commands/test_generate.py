@@ -217,3 +217,13 @@ def test_text_is_shown_while_it_is_drawn_and_ctrl_c_ends_it(
     assert text.endswith("\r\n")
     assert text[:300] == expected[:300]
     assert text.rstrip().isalpha()
+
+
+def test_a_prompt_is_read_as_the_training_text_was_and_shown_as_given(generate: Generate) -> None:
+    given, masked = "Write to ann@example.org", "Write to <EMAIL>"
+    answers = [generate(text, max_tokens=8) for text in (given, masked)]
+    assert answers[0]["text"] == answers[1]["text"]
+    assert answers[0]["prompt"] == given
+    several = generate(given, masked, max_tokens=8)["generations"]
+    assert [one["prompt"] for one in several] == [given, masked]
+    assert several[0]["text"] == several[1]["text"] == answers[0]["text"]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from lmcore.errors import SourceError, UserError
+from lmcore.version_folder import VersionFolder
 
 
 def test_one_document_has_a_value_and_no_bounds(shell: Any, tmp_path: Path) -> None:
@@ -49,3 +50,14 @@ def test_a_model_of_a_task_scores_no_text(empty_shell: Any, register: Any, tmp_p
     refused = empty_shell.refusal("score", "letter.txt", "--version", "1")
     assert isinstance(refused, UserError)
     assert "speeches is a model for sentiment; use it with `lmcore predict" in str(refused)
+
+
+def test_a_file_is_masked_as_the_training_text_was(
+    shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "given.txt").write_text("Write to ann@example.org, +49 30 1234567.")
+    (tmp_path / "masked.txt").write_text("Write to <EMAIL>, <PHONE>.")
+    assert shell.answer("score", "given.txt") == shell.answer("score", "masked.txt")
+    monkeypatch.setattr(VersionFolder, "config", "data: {pii: keep}")
+    (document,) = shell.answer("score", "given.txt")["documents"]
+    assert document["bytes"] == len("Write to ann@example.org, +49 30 1234567.")

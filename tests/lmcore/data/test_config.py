@@ -72,3 +72,14 @@ def test_languages_are_codes_that_can_be_told() -> None:
         DataConfig(languages=["de", "english"])
     with pytest.raises(ValidationError, match="at least 1 item"):
         DataConfig(languages=[])
+
+
+def test_regions_are_those_with_a_numbering_plan() -> None:
+    assert DataConfig(phone_regions=["fr", "DE", "de"]).phone_regions == ["DE", "FR"]
+    # YAML reads a bare NO as false.
+    read = DataConfig.model_validate({"phone_regions": [False, "SE"]})
+    assert read.phone_regions == ["NO", "SE"]
+    with pytest.raises(ValidationError, match="'XX' is no region with a numbering plan"):
+        DataConfig(phone_regions=["XX"])
+    with pytest.raises(ValidationError):
+        DataConfig(phone_regions=[])

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from lmcore.controls.bench import make_document
+from lmcore.data.text.masking import DocumentMasking
+from lmcore.data.text.privacy import Masking
 from lmcore.tasks.prediction import Predictor
 
 ROWS = [(f"{'fine' if n % 2 else 'dull'} number {n}", "ny"[n % 2]) for n in range(60)]
@@ -106,3 +108,14 @@ def test_nats_are_counted_on_the_target_alone(untrained_writer: Predictor) -> No
         )
     assert untrained_writer.stream(pairs).inputs[0, :4].tolist() == [256, *b"ab", 257]
     assert torch.isfinite(nats).all()
+
+
+def test_an_input_is_read_as_the_training_text_was(counting: Callable[..., Predictor]) -> None:
+    predictor = counting([*ROWS, *(("write to <EMAIL>", "y") for _ in range(30))])
+    given, masked = "ann@example.org", "<EMAIL>"
+    apart = predictor.predict([given, masked])
+    predictor.masking = DocumentMasking(Masking())
+    found = predictor.predict([given, masked])
+    assert [answer.input for answer in found] == [given, masked]
+    assert found[0].probabilities == found[1].probabilities == apart[1].probabilities
+    assert apart[0].probabilities != apart[1].probabilities
