@@ -57,6 +57,8 @@ def dry_run(config: RunConfig, home: Home) -> Answer:
         "dropped": found.account["dropped"],
         "exact_duplicates": found.account["exact_duplicates"]["documents"],
         "masked": found.account["masked"]["replacements"],
+        "languages": found.languages,
+        "sides": found.sides,
         "samples": [
             {"name": sample.name, "text": sample.text, "target": sample.target}
             for sample in found.samples
@@ -108,6 +110,14 @@ def _text(answer: Values, *, places: Sequence[str]) -> None:
         rest.append(f"{answer['exact_duplicates']:,} exact copies of others")
     if rest:
         text.line(f"dropped: {', '.join(rest)}")
+    if spoken := answer["languages"].get("texts"):
+        told = ", ".join(f"{code} {n['documents']:,}" for code, n in list(spoken.items())[:10])
+        text.line(f"languages: {told}")
+        for remark in answer["languages"]["remarks"]:
+            text.line(f"  {remark}")
+    if answer["sides"]:
+        sides = ", ".join(f"{side} {n:,}" for side, n in answer["sides"].items())
+        text.line(f"split, were it the first: {sides}")
     if answer["masked"]:
         masked = ", ".join(f"{count:,} {kind}" for kind, count in answer["masked"].items())
         text.line(f"masked: {masked}")

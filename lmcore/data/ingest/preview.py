@@ -9,19 +9,24 @@ document.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
+from lmcore.data.ingest.assignment import assign
 from lmcore.data.ingest.ingest import Ingestion
+from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.records import BadInput, Item, LeftOut, Opened, Record
 from lmcore.data.text.licences import normal_license
+from lmcore.errors import SourceError
 
 #: Beyond so many entries lists are cut, and say so.
 MAX_ENTRIES = 100_000
@@ -70,6 +75,8 @@ class Preview:
         left_out: What was passed over; the first `MAX_ENTRIES`.
         samples: Some documents, spread over all.
         account: What happened to the rest, as in the ledger of a run.
+        languages: As in the ledger: documents and bytes of each, and remarks.
+        sides: Documents that would be on each side of a first split.
         stops: Why a run would not go on; empty if it would.
     """
 
@@ -80,6 +87,8 @@ class Preview:
     left_out: list[LeftOut] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     account: dict[str, Any] = field(default_factory=dict)
+    languages: dict[str, Any] = field(default_factory=dict)
+    sides: dict[str, int] = field(default_factory=dict)
     stops: list[str] = field(default_factory=list)
 
 
@@ -115,18 +124,21 @@ def preview(
             removals=removals,
             watch=watch,
         )
-        staging = Staging(work, near_duplicates=False)
+        staging = Staging(work, near_duplicates=data.near_duplicates)
         try:
             job.read_all(staging)
             found.documents = staging.num_rows
-            found.samples = list(_samples(staging, num_samples))
             found.num_bytes = watch.num_bytes
             found.account = job.tally.to_json()
+            _look_at_texts(staging, found, data=data, num_samples=num_samples)
+            # A run says that nothing is left before it says how much was set aside.
             if staging.num_rows == 0:
                 found.stops = [job.tally.nothing_left([source.config for source in located])]
+            else:
+                found.stops = [refusal for refusal in job.refusals if refusal]
+                _split(staging, found, data=data, ledger_path=folder / "split.sqlite")
         finally:
             staging.close()
-    found.stops += [refusal for refusal in job.refusals if refusal]
     if data.on_bad_input == "fail" and found.set_aside:
         found.stops.append("data.on_bad_input: fail, and something cannot be read")
     return found
@@ -177,11 +189,23 @@ class _Watch:
         return self._file
 
 
-def _samples(staging: Staging, wanted: int) -> Iterator[Sample]:
-    """Documents at even distances, from the first on."""
-    if not wanted or not staging.num_rows:
-        return
-    step = max(1, staging.num_rows // wanted)
+def _look_at_texts(staging: Staging, found: Preview, *, data: DataConfig, num_samples: int) -> None:
+    """Tell languages, and keep documents at even distances, from the first on."""
+    languages = LanguageCounts(staging.num_rows, asked_for=data.languages)
+    step = max(1, staging.num_rows // max(1, num_samples))
     for number, row in enumerate(staging.rows()):
-        if number % step == 0 and number // step < wanted:
-            yield Sample(name=row["name"], text=row["text"], target=row["target"])
+        identity = hashlib.blake2b(row["text"].encode(), digest_size=8).digest()
+        languages.add(identity, row["text"], row["target"])
+        if number % step == 0 and len(found.samples) < num_samples:
+            sample = Sample(name=row["name"], text=row["text"], target=row["target"])
+            found.samples.append(sample)
+    found.languages = languages.to_json()
+
+
+def _split(staging: Staging, found: Preview, *, data: DataConfig, ledger_path: Path) -> None:
+    try:
+        assign(staging, data=data, ledger_path=ledger_path)
+    except SourceError as error:
+        found.stops.append(str(error))
+        return
+    found.sides = dict(Counter(place.side for place in staging.decided()))

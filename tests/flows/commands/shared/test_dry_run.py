@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sentences import sentences
 
 from flows.commands.shared.dry_run import _text
 from flows.registry.last_run import remember_run
@@ -13,7 +14,7 @@ from flows.registry.run_result import RunResult
 
 @pytest.fixture
 def reviews(tmp_path: Path) -> Path:
-    rows = "".join(f"Review number {i}, and more;{i % 2}\n" for i in range(40))
+    rows = "".join(f"{text};{i % 2}\n" for i, text in enumerate(sentences(40)))
     (tmp_path / "reviews.csv").write_text("text;label\n" + rows)
     config = tmp_path / "c.yaml"
     config.write_text("name: reviews\nsources: [{path: reviews.csv, license: CC0-1.0}]\n")
@@ -33,12 +34,14 @@ def test_nothing_is_trained_registered_or_remembered(
     ]
     assert answer["samples"][0] == {
         "name": "reviews.csv:2",
-        "text": "Review number 0, and more",
+        "text": sentences(1)[0],
         "target": None,
     }
     assert answer["seconds"]["train"] == 120.0
     assert answer["seconds"]["evaluate"] is None
     assert answer["complete"] is True
+    assert answer["languages"]["texts"]["en"]["documents"] == 40
+    assert sum(answer["sides"].values()) == 40
     home = empty_shell.home
     assert not home.splits.exists()
     assert list(home.content.iterdir()) == []
@@ -47,15 +50,16 @@ def test_nothing_is_trained_registered_or_remembered(
 def test_a_run_that_would_stop_is_told_with_all_that_is_wrong(
     empty_shell: Any, reviews: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "reviews.csv").write_text("text;label\ngood;1\n" + "no cells\n" * 60)
+    rows = "".join(f"{text};1\n" for text in sentences(30))
+    (tmp_path / "reviews.csv").write_text("text;label\n" + rows + "no cells\n" * 60)
     answer = empty_shell.answer("run", "--config", "c.yaml", "--dry-run", code=2)
     assert len(answer["set_aside"]) == 60
     assert answer["set_aside"][0] == {
-        **{"file": "reviews.csv", "position": 3},
+        **{"file": "reviews.csv", "position": 32},
         **{"reason": "1 cells where the header has 2"},
     }
     (stop,) = answer["stops"]
-    assert "60 of 61 records" in stop
+    assert "60 of 90 records" in stop
     lines = empty_shell.lines("run", "--config", "c.yaml", "--dry-run", code=2)
     assert "60 set aside, because it cannot be read:" in lines
     assert "  ... and 20 more entries; --json lists them" in lines
@@ -101,6 +105,8 @@ def test_people_see_files_reasons_samples_and_time(capsys: pytest.CaptureFixture
         "dropped": {"empty": {"documents": 3, "bytes": 0}},
         "exact_duplicates": 1,
         "masked": {"EMAIL": 4},
+        "languages": {"texts": {"en": {"documents": 2, "bytes": 9}}, "remarks": ["also de"]},
+        "sides": {"train": 2},
         "samples": [{"name": "a.txt:1", "text": "x" * 500, "target": "pos\x1b[0m"}],
         "seconds": {"ingest": 6.0, "train": 120.0, "evaluate": None},
         "stops": [],
@@ -113,6 +119,8 @@ def test_people_see_files_reasons_samples_and_time(capsys: pytest.CaptureFixture
     assert "  c.png: no text" in lines
     assert "dropped: 3 empty, 1 exact copies of others" in lines
     assert "masked: 4 EMAIL" in lines
+    assert lines[lines.index("languages: en 2") + 1] == "  also de"
+    assert "split, were it the first: train 2" in lines
     assert "  -> pos[0m" in lines
     assert "time: about 2.1 min (ingest 6 s, train 120 s)" in lines
     assert not any("stop here" in line for line in lines)

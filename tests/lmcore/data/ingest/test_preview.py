@@ -8,6 +8,7 @@ import office_files as office
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sentences import sentences
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
@@ -27,8 +28,9 @@ def mixed(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "a.pdf").write_bytes(office.pdf(["Write to ann@example.org.", None]))
     (folder / "b.txt").write_bytes("Der Bär läuft über die Straße und grüßt.".encode("cp1252"))
-    rows = "".join(f"Sentence number {i};{i % 2}\n" for i in range(50))
-    (folder / "c.csv").write_text("text;label\n" + rows + "Sentence number 1;1\n;0\n")
+    texts = sentences(50)
+    rows = "".join(f"{text};{i % 2}\n" for i, text in enumerate([*texts, texts[1], ""]))
+    (folder / "c.csv").write_text("text;label\n" + rows)
     (folder / "picture.png").write_bytes(b"x")
     return folder
 
@@ -49,6 +51,8 @@ def test_every_file_is_told_with_what_it_gave(mixed: Path) -> None:
     assert len(found.samples) == 5
     (stop,) = found.stops
     assert "1 of 54 records cannot be read" in stop
+    assert next(iter(found.languages["texts"])) == "en"
+    assert sum(found.sides.values()) == 51
 
 
 def test_a_look_at_nothing_says_so_and_names_what_was_there(tmp_path: Path) -> None:
