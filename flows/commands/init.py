@@ -1,14 +1,15 @@
 """`lmcore init`: a commented configuration for a user's own text.
 
-It says what was found, guesses what can be guessed, and leaves to a person what only a
-person can know: the licence.
+It says what was found, guesses what can be guessed and says so, asks where a person is there to be
+asked, and leaves to a person what only a person can know: the licence.  What it writes is read once
+as a run would read it, so that a run does not refuse it.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,25 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
-from lmcore.errors import ConfigError
+from flows.commands.shared.init_config import Proposal, render
+from lmcore.errors import ConfigError, SourceError
+from lmcore.tasks.task import TASKS
 
 if TYPE_CHECKING:
-    from lmcore.data.sources.survey import Finding, Survey
+    from lmcore.config import RunConfig
+    from lmcore.data.ingest.preview import Preview
+    from lmcore.data.sources.choices import Ask, Wishes
+    from lmcore.data.sources.survey import Survey
 
-_SMALL_BYTES = 300_000
+#: More than this is not read to the end before the configuration is written.
+LOOK_BYTES = 64 << 20
+_SAMPLE_CHARACTERS = 300
 
 
 @command(
     "lmcore init path/to/texts --out my.yaml",
     "lmcore init reviews.csv --license CC-BY-4.0 --name reviews",
+    "lmcore init reviews.csv --task sentiment --text-field review --target-field stars",
 )
 @click.argument("place", metavar="FOLDER_OR_FILE", type=options.PATH)
 @click.option(
@@ -38,78 +47,155 @@ _SMALL_BYTES = 300_000
 )
 @click.option("--license", "license_", metavar="SPDX", help="Licence of the text.")
 @click.option("--name", metavar="NAME", help="Name of the model; without it that of the folder.")
+@click.option("--task", type=click.Choice(list(TASKS)), help="What is to be made of the text.")
+@click.option("--text-field", metavar="COLUMN", help="Column of the text, or a path into it.")
+@click.option("--target-field", metavar="COLUMN", help="Column of label, translation or summary.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
-def init(place: Path, out: Path, license_: str | None, name: str | None, force: bool) -> Answer:
+def init(
+    place: Path, out: Path, license_: str | None, name: str | None, force: bool, **wishes: Any
+) -> Answer:
     """Write a configuration for your own text.
 
     It says what was found, and leaves to you what only a person can know.
     """
     from flows.home.environment import current
+    from lmcore.data.sources.choices import Wishes
 
     home = current()
     values = write_config(
-        home.resolve(place), out=home.resolve(out), license_=license_, name=name, replace=force
+        home.resolve(place),
+        out=home.resolve(out),
+        license_=license_,
+        name=name,
+        replace=force,
+        wishes=Wishes(**wishes, ask=_somebody()),
     )
     return Answer(values=values, text=_text)
+
+
+def _somebody() -> Ask | None:
+    """Asks whoever sits at the terminal; None where nobody does."""
+    context = click.get_current_context(silent=True)
+    if not sys.stdin.isatty() or not sys.stderr.isatty():
+        return None
+    if context is not None and context.params.get("as_json"):
+        return None
+
+    def ask(question: str, choices: Sequence[str], usual: str) -> str:
+        answer: str = click.prompt(
+            text.clean(question), type=click.Choice(list(choices)), default=usual, err=True
+        )
+        return answer
+
+    return ask
 
 
 def _text(answer: Values) -> None:
     text.line(f"Wrote {answer['config']}")
     for sentence in answer["found"]:
         text.line(f"  {sentence}")
+    for sample in answer["samples"][:1]:
+        beginning = sample["text"][:_SAMPLE_CHARACTERS]
+        text.line(f"  {sample['name']} begins: {text.one_line(beginning, _SAMPLE_CHARACTERS)}")
     text.line()
+    text.line(f"  lmcore run --config {answer['config']} --dry-run")
     text.line(f"  lmcore run --config {answer['config']}")
 
 
 def write_config(
-    place: Path, *, out: Path, license_: str | None, name: str | None, replace: bool
+    place: Path,
+    *,
+    out: Path,
+    license_: str | None,
+    name: str | None,
+    replace: bool,
+    wishes: Wishes | None = None,
 ) -> dict[str, Any]:
     """Survey a file or folder and write a configuration that `lmcore run --config` accepts.
 
     Returns:
-        `config` (path), `name`, `found` (sentences) and `sources`.
+        `config` (path), `name`, `task`, `found` (sentences), `sources`, `left_out`, `unread`,
+        `documents`, `languages` and `samples`; the last three are None or empty where there is too
+        much text to be read now.
 
     Raises:
-        UserError: If there is no text, or the file exists and `replace` is false.
+        UserError: If there is no text, a run would refuse it, or the file exists and `replace` is
+            false.
     """
     from lmcore.artifacts import atomic_write
-    from lmcore.config_file import load_config
     from lmcore.data.sources.survey import survey
     from lmcore.data.text.licences import normal_license
 
     if license_ is not None:
         license_ = normal_license(license_, key="--license")
-    found = survey(place)
     target = out.absolute()
     if target.exists() and not replace:
         raise ConfigError(f"{target}: exists already; choose another --out or add --force")
     if not target.parent.is_dir():
         raise ConfigError(f"{target.parent}: no such folder; make it first or choose another --out")
-    model = name or _model_name(found.place)
+    found = survey(place, wishes=wishes)
+    tasks = {finding.task for finding in found.findings}
+    task = tasks.pop() if len(tasks) == 1 else "language_modelling"
+    proposal = Proposal(
+        findings=found.findings,
+        task=task,
+        model=name or _model_name(found.place),
+        license=license_,
+        origin=found.place.name,
+    )
     previous = target.read_bytes() if target.exists() else None
-    atomic_write(target, _render(found, model=model, license_=license_, target=target))
+    atomic_write(target, render(proposal, target=target))
     try:
-        load_config(target)
-    except ConfigError:
-        # A wrong --name must not cost the user an earlier file.
+        seen = _read(target, num_bytes=sum(finding.num_bytes for finding in found.findings))
+    except BaseException:
+        # What is wrong must not cost the user an earlier file, nor leave a wrong one.
         target.unlink() if previous is None else atomic_write(target, previous)
         raise
     return {
         "config": str(target),
-        "name": model,
-        "found": _sentences(found, license_),
-        "sources": [
-            {
-                "path": str(finding.path),
-                "files": finding.files,
-                "format": finding.format,
-                "num_files": finding.num_files,
-                "bytes": finding.num_bytes,
-                "text_field": finding.text_field,
-                "columns": list(finding.columns),
-            }
-            for finding in found.findings
-        ],
+        "name": proposal.model,
+        "task": task,
+        "found": _sentences(found, seen, license_),
+        "sources": [_told(finding) for finding in found.findings],
+        "left_out": [{"file": left.file, "reason": left.reason} for left in found.left_out],
+        "unread": [{"file": file, "reason": reason} for file, reason in found.unread],
+        "documents": seen.documents if seen else None,
+        "languages": seen.languages.get("texts", {}) if seen else {},
+        "samples": [vars(sample) for sample in seen.samples] if seen else [],
+    }
+
+
+def _read(target: Path, *, num_bytes: int) -> Preview | None:
+    """Read what was written as a run would; None where that is too much.
+
+    Raises:
+        UserError: If a run would refuse it.
+    """
+    from lmcore.config_file import load_config
+    from lmcore.data.ingest.preview import preview
+
+    config: RunConfig = load_config(target)
+    if num_bytes > LOOK_BYTES:
+        return None
+    seen = preview(config.sources, data=config.data, num_samples=3)
+    if seen.stops:
+        raise SourceError(f"a run would stop, so no configuration is written: {seen.stops[0]}")
+    return seen
+
+
+def _told(finding: Any) -> dict[str, Any]:
+    config = finding.config
+    return {
+        "path": config.path,
+        "files": config.files,
+        "format": finding.format,
+        "encoding": config.encoding,
+        "delimiter": config.delimiter,
+        "num_files": finding.num_files,
+        "bytes": finding.num_bytes,
+        "text_field": config.text_field if finding.columns else None,
+        "target_field": config.target_field,
+        "columns": list(finding.columns),
     }
 
 
@@ -118,21 +204,30 @@ def _model_name(place: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-._")[:60] or "my-text"
 
 
-def _sentences(found: Survey, license_: str | None) -> list[str]:
+def _sentences(found: Survey, seen: Preview | None, license_: str | None) -> list[str]:
     sentences = []
     for finding in found.findings:
+        config = finding.config
         kind = f"{finding.num_files:,} {finding.format} file{'s' * (finding.num_files != 1)}"
-        where = f" ({finding.files})" if finding.files else ""
-        sentence = f"{kind}{where}, {finding.num_bytes:,} bytes"
+        where = f" ({config.files})" if config.files else ""
+        sentence = f"{kind}{where}, {text.size(finding.num_bytes)}"
         if finding.columns:
             columns = ", ".join(finding.columns)
-            sentence += f"; columns {columns}; text is in {finding.text_field!r}"
-        sentences.append(sentence)
-    if found.skipped:
-        names = ", ".join(path.name for path in found.skipped[:3])
-        sentences.append(f"{len(found.skipped)} files of other kinds are left out ({names} ...)")
+            sentence += f"; columns {columns}; text is in {config.text_field!r}"
+        if config.target_field is not None:
+            sentence += f", {finding.task} from {config.target_field!r}"
+        sentences += [sentence, *finding.guesses]
+    sentences += _of_the_rest(found)
+    if seen is None:
+        sentences.append("not read to the end; lmcore run --dry-run does that")
+    else:
+        spoken = ", ".join(f"{code} {n['documents']:,}" for code, n in _first(seen.languages))
+        sentences.append(f"{seen.documents:,} documents; languages: {spoken or 'not told'}")
+        sentences += seen.languages.get("remarks", [])
+        sentences += [f"{bad.file}: set aside, {bad.reason}" for bad in seen.set_aside[:5]]
     if license_ is None:
-        hint = f"; {found.about[0].name} may say" if found.about else ""
+        about = [left.file for left in found.left_out if left.reason == "about the data"]
+        hint = f"; {about[0]} may say" if about else ""
         sentences.append(
             f"nobody has stated the licence of this text{hint}: the config says so and allows it"
             " for your own use. Name it before you share a model."
@@ -140,70 +235,16 @@ def _sentences(found: Survey, license_: str | None) -> list[str]:
     return sentences
 
 
-def _quoted(name: str) -> str:
-    # JSON strings are YAML strings: safe for any name that a file can have.
-    return json.dumps(name, ensure_ascii=False)
+def _first(languages: dict[str, Any]) -> list[tuple[str, Any]]:
+    return list(languages.get("texts", {}).items())[:5]
 
 
-def _written_path(path: Path, base: Path) -> str:
-    """Relative where the text lies below the config, so that both can be moved together."""
-    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
-
-
-def _source(finding: Finding, license_: str | None, place: Path, base: Path) -> list[str]:
-    lines = [f"  - path: {_quoted(_written_path(finding.path, base))}"]
-    if finding.files:
-        lines.append(f"    files: {_quoted(finding.files)}")
-    if finding.format != "auto":
-        lines.append(f"    format: {finding.format}")
-    if finding.dataset_split:
-        lines.append(f"    dataset_split: {_quoted(finding.dataset_split)}")
-    if finding.text_field:
-        others = [name for name in finding.columns if name != finding.text_field]
-        note = f"   # other columns: {', '.join(others)}" if others else ""
-        lines.append(f"    text_field: {_quoted(finding.text_field)}{_comment_safe(note)}")
-    comment = "" if license_ else "   # an SPDX expression, for example CC0-1.0 or CC-BY-4.0"
-    lines.append(f"    license: {_quoted(license_ or 'unknown')}{comment}")
-    lines.append(f"    origin: {_quoted(place.name)}   # where the text came from, in words")
-    return lines
-
-
-def _comment_safe(words: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in words)
-
-
-def _render(found: Survey, *, model: str, license_: str | None, target: Path) -> str:
-    version = importlib.metadata.version("lmcore")
-    small = sum(finding.num_bytes for finding in found.findings) < _SMALL_BYTES
-    sources = [
-        line
-        for finding in found.findings
-        for line in _source(finding, license_, found.place, target.parent)
-    ]
-    unknown = """\
-  # Nobody stated the licence. `allow` promotes a model for your own use; name the
-  # licence above and say `block` here before you share one.
-  unknown_license: allow"""
-    return f"""\
-# Written by `lmcore init` {version}; every key is explained in the README.
-# Run it:  lmcore run --config {_comment_safe(target.name)}
-name: {_quoted(model)}
-task: language_modelling
-sources:
-{chr(10).join(sources)}
-data:
-  unit: auto                 # one document is a file, a paragraph, a line or a record
-  validation_fraction: 0.1   # held out for ever, to judge every model on
-  pii: mask                  # e-mail addresses, phone and card numbers are masked
-  languages: null            # for example [en, de]; text in others is remarked on
-policy:
-{unknown if license_ is None else "  unknown_license: block"}
-tokenizer: {{kind: bpe, vocab_size: {512 if small else 1024}}}
-model: {{pattern: LA, d_model: {128 if small else 256}}}
-training:
-  seed: 0
-  budget_seconds: 120        # wall clock; longer is better
-gates: gates.yaml            # the installed limits; or your own file, or a mapping
-promote: true
-# schedule: {{cron: "0 3 * * 1", timezone: UTC}}
-"""
+def _of_the_rest(found: Survey) -> list[str]:
+    sentences = []
+    if found.left_out:
+        names = ", ".join(left.file for left in found.left_out[:3])
+        sentences.append(f"{len(found.left_out)} files are left out ({names} ...)")
+    if found.unread:
+        name, reason = found.unread[0]
+        sentences.append(f"{len(found.unread)} files are not read ({name}: {reason} ...)")
+    return sentences

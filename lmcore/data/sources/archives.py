@@ -179,7 +179,7 @@ def open_members(path: Path, *, name: str) -> Generator[Member, None, None]:
     """
     kind = container(name)
     with ExitStack() as stack:
-        raw = stack.enter_context(path.open("rb"))
+        raw = stack.enter_context(path.open("rb", buffering=_BUFFER_BYTES))
         if kind == "plain":
             yield Member(name="", stream=raw)
         elif kind == "zip":

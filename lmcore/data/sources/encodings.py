@@ -28,7 +28,7 @@ _MARKS = (
 # What office files are written in; a longer list makes guesses from short texts worse.
 _CANDIDATES = [
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258"),
-    *("koi8_r", "gb18030", "big5", "cp932", "euc_jp", "cp949", "mac_roman", "cp850"),
+    *("koi8_r", "gb18030", "big5", "cp932", "euc_jp", "cp949"),
 ]
 _ERRORS = "lmcore.unknown_bytes"
 
@@ -116,7 +116,7 @@ class Misread:
     def _reason(self, data: bytes) -> str:
         if self._encoding is not None:
             return f"invalid {self._encoding}"
-        guessed = guess(data if _is_utf8(self._head) else self._head)
+        guessed = guess(data if is_utf8(self._head) else self._head)
         hint = f"; it reads like {guessed}: set encoding: {guessed} if it is" if guessed else ""
         return f"invalid UTF-8{hint}"
 
@@ -151,7 +151,8 @@ def unmarked_utf16(sample: bytes) -> str | None:
     return None
 
 
-def _is_utf8(head: bytes) -> bool:
+def is_utf8(head: bytes) -> bool:
+    """Whether bytes, which may end inside a character, are UTF-8."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

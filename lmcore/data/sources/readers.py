@@ -11,7 +11,7 @@ import functools
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import IO
 
 from lmcore.data.config import DataConfig, SourceConfig
@@ -176,6 +176,48 @@ def _read_stream(
     data: DataConfig,
     unit: Unit,
 ) -> Iterator[Item]:
+    found = recognise(stream, name=name, config=config, seekable=seekable)
+    if found.problem:
+        yield BadInput(file=name, position=0, reason=found.problem)
+        return
+    kind = KINDS[found.format]
+    yield Opened(file=name, format=found.format, encoding=found.encoding)
+    reading = Reading(
+        name=name,
+        source=config,
+        max_bytes=data.max_document_bytes,
+        unit=unit,
+        misread=Misread(config.encoding, found.head),
+    )
+    records = _records(kind.read(found.stream, reading), config)
+    if kind.shape == "text":
+        yield from records
+    else:
+        # A record is a document, whatever the plain text beside it is cut into.
+        yield from cut_records(records, unit=unit if kind.shape == "document" else data.unit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognised:
+    """A file as it is before its first record is read.
+
+    Attributes:
+        format: How it is read.
+        encoding: Of its text; empty for bytes that are none.
+        stream: Its text as UTF-8, or its bytes.
+        head: Its first bytes, as they are.
+        problem: Why it is not read; empty if it is.
+    """
+
+    format: str
+    encoding: str
+    stream: IO[bytes]
+    head: bytes
+    problem: str
+
+
+def recognise(stream: IO[bytes], *, name: str, config: SourceConfig, seekable: bool) -> Recognised:
+    """Tell how a file is read, by its name and its first bytes."""
     format_ = kind_name(config, name)
     head = peek(stream)
     if KINDS[format_].is_binary:
@@ -188,24 +230,14 @@ def _read_stream(
     kind = KINDS[format_]
     if not problem and kind.needs_file and not seekable:
         problem = "a packed Parquet file is not read; unpack it"
-    if problem:
-        yield BadInput(file=name, position=0, reason=problem)
-        return
     encoding = config.encoding or marked_encoding(head) or "utf-8"
-    yield Opened(file=name, format=format_, encoding="" if kind.is_binary else encoding)
-    reading = Reading(
-        name=name,
-        source=config,
-        max_bytes=data.max_document_bytes,
-        unit=unit,
-        misread=Misread(config.encoding, head),
+    return Recognised(
+        format=format_,
+        encoding="" if kind.is_binary else encoding,
+        stream=stream,
+        head=head,
+        problem=problem,
     )
-    records = _records(kind.read(stream, reading), config)
-    if kind.shape == "text":
-        yield from records
-    else:
-        # A record is a document, whatever the plain text beside it is cut into.
-        yield from cut_records(records, unit=unit if kind.shape == "document" else data.unit)
 
 
 def _records(pieces: Iterator[Piece], config: SourceConfig) -> Iterator[Item]:

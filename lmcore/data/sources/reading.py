@@ -23,6 +23,7 @@ class Reading:
         max_bytes: Bound of a line, a row, a record.
         unit: What plain text is cut into.
         misread: Says why bytes are no text.
+        all_columns: Rows come with all of their columns, whatever the source names; for a look.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Reading:
     max_bytes: int
     unit: Unit
     misread: Misread
+    all_columns: bool = False
 
     def bad(self, position: int, reason: str) -> BadInput:
         """A piece of this file that is set aside."""

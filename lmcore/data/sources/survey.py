@@ -1,58 +1,57 @@
-"""Look at a user's files and say what they are: the knowledge behind `lmcore init`.
+"""What a file or folder holds, as sources of a configuration: the knowledge behind `lmcore init`.
 
-In: a file or a folder. Out: one finding for each kind of file in it, with the columns that
-seem to hold the text. It reads a bounded part of each file and changes nothing.
+In: a place. Out: a source for all files that are read alike, and every other file with the reason
+why it is in none. Files are found, and looked at, by the code that a run reads them with; each
+source is tried on the folder before it is proposed, so that it means its own files and no others.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.sources.archives import container, content_name
-from lmcore.data.sources.find_files import about_the_data
+from lmcore.data.sources.choices import Wishes, decide_columns
+from lmcore.data.sources.columns import Columns, choose_columns
+from lmcore.data.sources.find_files import find_files, printable
 from lmcore.data.sources.kinds import KINDS
+from lmcore.data.sources.looks import SAMPLE_ROWS, Look, look
+from lmcore.data.sources.records import LeftOut
 from lmcore.data.sources.saved import describe_saved, is_saved
-from lmcore.data.sources.walk import walk
 from lmcore.errors import SourceError
 
-_TEXT_ENDINGS = (".txt", ".text", ".md", ".rst")
-_TABLES = {
-    ending: name for name in ("jsonl", "csv", "tsv", "parquet") for ending in KINDS[name].endings
-}
-_TEXT_NAMES = ("text", "content", "body", "message", "article", "document", "review", "tweet")
-_SAMPLE_BYTES = 1 << 18
-_SAMPLE_ROWS = 200
 _MAX_FILES = 1_000_000
+#: Sources for single files, where no pattern tells them from others.
+_MAX_SINGLE = 50
+#: The share of a source that a run sets aside by itself.
+_MAX_UNREAD = DataConfig().max_quarantine_share
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Files of one kind in one place.
+    """Files that are read alike, and the source that reads them.
 
     Attributes:
-        path: The file, or the folder that holds the files.
-        files: Glob inside the folder; None for a single file.
-        format: Name of the reader.
-        num_files: How many files match.
+        config: The source; of its licence and origin nothing is known.
+        format: How they are read.
+        num_files: How many they are.
         num_bytes: Their size on disk.
-        columns: Columns of a table, in order; empty for text.
-        text_field: Column that seems to hold the text; None for text.
-        dataset_split: Split of a saved data set, where it has none of the usual name.
+        columns: Paths to values, for a kind that has columns.
+        task: What their columns make possible.
+        guesses: What nobody said and a person may know better, a sentence each.
     """
 
-    path: Path
-    files: str | None
+    config: SourceConfig
     format: str
     num_files: int
     num_bytes: int
     columns: tuple[str, ...] = ()
-    text_field: str | None = None
-    dataset_split: str | None = None
+    task: str = "language_modelling"
+    guesses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,180 +60,212 @@ class Survey:
 
     Attributes:
         place: What was looked at.
-        findings: One for each kind of file, the largest first.
-        about: Files that speak about the data (licence, readme), not part of it.
-        skipped: Files of a kind that is not read.
+        findings: One for all files that are read alike, the largest first.
+        left_out: Files that a run passes over: hidden, about the data, without text.
+        unread: Names of files that cannot be read, with the reason.
     """
 
     place: Path
     findings: tuple[Finding, ...]
-    about: tuple[Path, ...]
-    skipped: tuple[Path, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
 
-def survey(place: Path) -> Survey:
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Files that are read alike."""
+
+    ending: str
+    format: str
+    encoding: str | None
+    delimiter: str | None
+    columns: tuple[str, ...] | None
+    records: str | None
+    header: tuple[str, ...]
+
+
+def survey(place: Path, *, wishes: Wishes | None = None) -> Survey:
     """Look at a file or a folder.
 
     Raises:
-        SourceError: If it does not exist or nothing in it can be read as text.
+        SourceError: If it does not exist, nothing in it can be read as text, or nobody can say
+            which column of a table the text is.
     """
+    wishes = wishes or Wishes()
     place = place.absolute()
     if not place.exists():
         raise SourceError(f"{place}: no such file or folder; give the place of your text")
-    if place.is_file():
-        kind = _kind(place)
-        if kind is None and _looks_like_text(place):
-            kind = ("text", place.suffix)
-        if kind is None:
-            raise SourceError(
-                f"{place}: not a kind of file that is read; expected text, JSONL, CSV, TSV,"
-                " Parquet or an archive of text"
-            )
-        finding = _finding(place, None, kind[0], [place])
-        return Survey(place=place, findings=(finding,), about=(), skipped=())
-    if is_saved(place):
-        return Survey(place=place, findings=(_saved(place),), about=(), skipped=())
-    groups: dict[tuple[str, str], list[Path]] = defaultdict(list)
-    about: list[Path] = []
-    skipped: list[Path] = []
-    for path in _walk(place):
-        kind = _kind(path)
-        if about_the_data(path.name):
-            about.append(path)
-        elif kind is None:
-            skipped.append(path)
-        else:
-            groups[kind].append(path)
-    findings = [
-        _finding(place, f"*{suffix}", name, files) for (name, suffix), files in groups.items()
-    ]
-    if not findings:
-        raise SourceError(
-            f"{place}: holds no text that is read ({len(skipped)} other files); expected .txt, .md,"
-            " .jsonl, .csv, .tsv, .parquet, each also .gz or .zst, or .zip and .tar archives"
-        )
-    findings.sort(key=lambda finding: -finding.num_bytes)
-    return Survey(place=place, findings=tuple(findings), about=tuple(about), skipped=tuple(skipped))
-
-
-def _saved(place: Path) -> Finding:
-    found = describe_saved(place)
-    named = (name for wanted in _TEXT_NAMES for name in found.strings if name.lower() == wanted)
-    usual = not found.splits or "train" in found.splits
-    return Finding(
-        path=place,
-        files=None,
-        format="auto",
-        num_files=len(found.files),
-        num_bytes=sum(path.stat().st_size for path in found.files),
-        columns=found.columns,
-        text_field=next(named, next(iter(found.strings), None)),
-        dataset_split=None if usual else found.splits[0],
-    )
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    count = 0
-    for name, path in walk(folder).files:
-        if any(part.startswith(".") for part in PurePosixPath(name).parts) or not path.is_file():
+    if place.is_dir() and is_saved(place):
+        return Survey(place=place, findings=(_saved_data_set(place),))
+    found, _, left_out = find_files(SourceConfig(path=str(place)), key=str(place))
+    if len(found) > _MAX_FILES:
+        raise SourceError(f"{place}: more than {_MAX_FILES} files; name a smaller folder")
+    groups: dict[_Group, list[tuple[str, Path]]] = defaultdict(list)
+    looks: dict[_Group, list[Mapping[str, Any]]] = defaultdict(list)
+    unread: list[tuple[str, str]] = []
+    for name, path in found:
+        seen = look(path, name=name) if path.is_file() else Look(format="", problem="unreadable")
+        if seen.problem:
+            unread.append((printable(name), seen.problem))
             continue
-        count += 1
-        if count > _MAX_FILES:
-            raise SourceError(f"{folder}: more than {_MAX_FILES} files; name a smaller folder")
-        yield path
+        group = _group(name, seen)
+        groups[group].append((name, path))
+        looks[group] += seen.rows[: max(0, SAMPLE_ROWS - len(looks[group]))]
+    if not groups:
+        name, reason = unread[0]
+        raise SourceError(
+            f"{place}: holds no text that is read: {name}: {reason}"
+            + (f" (and {len(unread) - 1} more files)" if len(unread) > 1 else "")
+        )
+    findings = [
+        finding
+        for group, files in groups.items()
+        for finding in _findings(place, group, files, _Known(looks[group], wishes, dict(unread)))
+    ]
+    findings.sort(key=lambda finding: -finding.num_bytes)
+    return Survey(
+        place=place, findings=tuple(findings), left_out=tuple(left_out), unread=tuple(unread)
+    )
 
 
-def _kind(path: Path) -> tuple[str, str] | None:
-    """Reader and file-name ending of a path, or None where it is no kind we read."""
-    name = path.name
-    if container(name) in ("zip", "tar"):
-        ending = "".join(path.suffixes[-2:]) if ".tar." in name.lower() else path.suffix
-        return "auto", ending
-    inner = Path(content_name(name)).suffix
-    reader = "text" if inner.lower() in _TEXT_ENDINGS else _TABLES.get(inner.lower())
-    return (reader, inner + name[len(content_name(name)) :]) if reader else None
+def _group(name: str, seen: Look) -> _Group:
+    inner = content_name(name)
+    ending = PurePosixPath(inner).suffix + name[len(inner) :]
+    packed = container(name) in ("zip", "tar")
+    if packed and ".tar." in name.lower():
+        ending = "".join(PurePosixPath(name).suffixes[-2:])
+    in_columns = seen.format in ("csv", "tsv", "parquet", "xlsx")
+    return _Group(
+        ending=ending,
+        format="auto" if packed else seen.format,
+        encoding=seen.encoding,
+        delimiter=seen.delimiter,
+        columns=seen.columns,
+        records=seen.records,
+        header=seen.header if in_columns else (),
+    )
 
 
-def _looks_like_text(path: Path) -> bool:
-    with path.open("rb") as stream:
-        sample = stream.read(_SAMPLE_BYTES)
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a group of files: some rows, what somebody wishes, what cannot be read."""
+
+    rows: Sequence[Mapping[str, Any]]
+    wishes: Wishes
+    unread: Mapping[str, str]
+
+
+def _findings(
+    place: Path, group: _Group, files: Sequence[tuple[str, Path]], known: _Known
+) -> Iterator[Finding]:
+    settings, columns, guesses = _settings(group, known.rows, known.wishes, example=files[0][0])
+    config = SourceConfig(path=str(place), **settings)
+    if place.is_dir():
+        pattern = f"*{group.ending}" if group.ending else None
+        chosen = config.model_copy(update={"files": pattern})
+        if not _means(chosen, {name for name, _ in files}, known.unread):
+            yield from _single(files, settings, group, columns, guesses)
+            return
+        config = chosen
+    yield Finding(
+        config=config,
+        format=group.format,
+        num_files=len(files),
+        num_bytes=sum(path.stat().st_size for _, path in files),
+        columns=columns.names,
+        task=columns.task,
+        guesses=guesses,
+    )
+
+
+def _means(config: SourceConfig, names: set[str], unread: Mapping[str, str]) -> bool:
+    """Whether a source means these files and no others, but for a few that cannot be read.
+
+    Raises:
+        SourceError: If too many of its files cannot be read, and they are too many to be named.
+    """
     try:
-        sample.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.start > len(sample) - 4 and b"\0" not in sample
-    return b"\0" not in sample and bool(sample)
+        found = {name for name, _ in find_files(config, key="files")[0]}
+    except SourceError:
+        return False
+    bad = sorted(name for name in found - names if printable(name) in unread)
+    if not names <= found or found - names - set(bad):
+        return False
+    if len(bad) > _MAX_UNREAD * len(found) and len(names) > _MAX_SINGLE:
+        raise SourceError(
+            f"{config.path}: {len(bad)} of {len(found)} files {config.files or ''} cannot be read,"
+            f" the first is {printable(bad[0])}: {unread[printable(bad[0])]}; mend or move them"
+        )
+    return len(bad) <= _MAX_UNREAD * len(found)
 
 
-def _finding(place: Path, files: str | None, reader: str, paths: list[Path]) -> Finding:
-    columns, text_field = _columns(paths[0], reader)
+def _single(
+    files: Sequence[tuple[str, Path]],
+    settings: Mapping[str, Any],
+    group: _Group,
+    columns: Columns,
+    guesses: tuple[str, ...],
+) -> Iterator[Finding]:
+    """A source for each file, where no pattern tells them from files that are read otherwise."""
+    if len(files) > _MAX_SINGLE:
+        kind = f"{group.ending or 'no ending'}"
+        raise SourceError(
+            f"{len(files)} files with {kind}, such as {files[0][0]}, are read otherwise than others"
+            f" of that ending (encoding {group.encoding or 'utf-8'}); put them in a folder of"
+            " their own"
+        )
+    for _, path in files:
+        yield Finding(
+            config=SourceConfig(path=str(path), **settings),
+            format=group.format,
+            num_files=1,
+            num_bytes=path.stat().st_size,
+            columns=columns.names,
+            task=columns.task,
+            guesses=guesses,
+        )
+
+
+def _settings(
+    group: _Group, rows: Sequence[Mapping[str, Any]], wishes: Wishes, *, example: str
+) -> tuple[dict[str, Any], Columns, tuple[str, ...]]:
+    settings: dict[str, Any] = {
+        name: value
+        for name, value in (
+            ("encoding", group.encoding),
+            ("delimiter", group.delimiter),
+            ("columns", list(group.columns) if group.columns else None),
+            ("records", group.records),
+        )
+        if value is not None
+    }
+    guesses = []
+    if group.encoding is not None:
+        guesses.append(f"{example} and its like are read as {group.encoding}, which is a guess")
+    if group.columns is not None:
+        guesses.append(f"{example} seems to have no header; its columns are named by number")
+    if not rows:
+        return settings, Columns(), tuple(guesses)
+    columns = decide_columns(rows, wishes, example=example, guesses=guesses)
+    is_record = group.format == "auto" or KINDS[group.format].shape == "records"
+    if is_record and columns.text is not None:
+        settings["text_field"] = columns.text
+    if columns.target is not None:
+        settings["target_field"] = columns.target
+    return settings, columns, tuple(guesses)
+
+
+def _saved_data_set(place: Path) -> Finding:
+    saved = describe_saved(place)
+    empty: dict[str, Any] = dict.fromkeys(saved.strings, "words of some length")
+    text = choose_columns([empty]).text
+    settings: dict[str, Any] = {"text_field": text or "text"}
+    if saved.splits and "train" not in saved.splits:
+        settings["dataset_split"] = saved.splits[0]
     return Finding(
-        path=place,
-        files=files,
-        format=reader,
-        num_files=len(paths),
-        num_bytes=sum(path.stat().st_size for path in paths),
-        columns=columns,
-        text_field=text_field,
+        config=SourceConfig(path=str(place), **settings),
+        format="auto",
+        num_files=len(saved.files),
+        num_bytes=sum(path.stat().st_size for path in saved.files),
+        columns=saved.columns,
     )
-
-
-def _columns(path: Path, reader: str) -> tuple[tuple[str, ...], str | None]:
-    if reader == "parquet":
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
-
-        try:
-            with ParquetFile(path) as file:
-                names = tuple(str(name) for name in file.schema_arrow.names)
-                batch = next(file.iter_batches(_SAMPLE_ROWS), None)
-                rows = batch.to_pylist() if batch is not None else []
-        except (ArrowException, OSError):
-            return (), "text"  # the run will name the file and quarantine it
-    elif reader in ("csv", "tsv", "jsonl") and container(path.name) == "plain":
-        with path.open("rb") as stream:
-            lines = stream.read(_SAMPLE_BYTES).decode("utf-8", errors="replace").splitlines()
-        rows = _records(lines[: _SAMPLE_ROWS + 1], reader)
-        names = tuple(dict.fromkeys(name for row in rows for name in row))
-    else:
-        return (), "text" if reader in ("csv", "tsv", "jsonl") else None
-    return names, _text_column(names, rows)
-
-
-def _records(lines: list[str], reader: str) -> list[dict[str, object]]:
-    records: list[dict[str, object]] = []
-    if reader == "jsonl":
-        for line in lines:
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(record, dict):
-                records.append(record)
-        return records
-    # A table of tabs has no quotes: a quotation mark in it is text.
-    table = (
-        csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        if reader == "tsv"
-        else csv.DictReader(lines)
-    )
-    try:
-        for row in table:
-            records.append({str(name): value for name, value in row.items() if name})
-    except csv.Error:
-        pass  # a cell beyond the library's limit; the rows before it say enough
-    return records
-
-
-def _text_column(names: tuple[str, ...], rows: list[dict[str, object]]) -> str | None:
-    """The column that is named like text, else the one with the longest strings."""
-
-    def characters(row: Mapping[str, object], name: str) -> int:
-        value = row.get(name)
-        return len(value) if isinstance(value, str) else 0
-
-    length = {name: sum(characters(row, name) for row in rows) for name in names}
-    for wanted in _TEXT_NAMES:
-        for name in names:
-            if name.lower() == wanted and length[name]:
-                return name
-    return max(names, key=lambda name: length[name]) if any(length.values()) else None

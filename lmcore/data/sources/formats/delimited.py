@@ -24,6 +24,7 @@ from lmcore.errors import SourceError
 
 DELIMITERS = (",", ";", "\t", "|")
 _LOOK_ROWS = 100
+_MOSTLY = 0.8
 _QUOTES = {"double": '"', "single": "'"}
 
 
@@ -45,6 +46,23 @@ def read_tsv(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     return _read(stream, reading, usual="\t", quote=reading.source.quote or "none")
 
 
+def head_rows(head: bytes, *, source: SourceConfig, format_: str) -> tuple[str, list[list[str]]]:
+    """The delimiter and the first rows of a table, its header among them.
+
+    Args:
+        head: The beginning of the table, UTF-8.
+        source: May name delimiter and quotes.
+        format_: `csv` or `tsv`.
+    """
+    usual, quote = (",", "double") if format_ == "csv" else ("\t", "none")
+    quote = source.quote or quote
+    delimiter = source.delimiter or find_delimiter(head, source=source, usual=usual, quote=quote)
+    try:
+        return delimiter, list(itertools.islice(_rows(_lines(head), delimiter, quote), _LOOK_ROWS))
+    except csv.Error:
+        return delimiter, []
+
+
 def find_delimiter(head: bytes, *, source: SourceConfig, usual: str, quote: str) -> str:
     """The delimiter that cuts the first rows into the wanted columns, and alike.
 
@@ -54,24 +72,29 @@ def find_delimiter(head: bytes, *, source: SourceConfig, usual: str, quote: str)
         usual: The delimiter that wins where two do equally well.
         quote: `double`, `single` or `none`.
     """
-    lines = head.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
-    if len(lines) > 1:
-        lines.pop()  # empty, or cut off in the middle
-    lines = [f"{line}\n" for line in lines]
+    lines = _lines(head)
 
-    def merit(delimiter: str) -> tuple[int, float, int, bool]:
+    def merit(delimiter: str) -> tuple[int, bool, float, bool]:
         try:
             rows = list(itertools.islice(_rows(lines, delimiter, quote), _LOOK_ROWS))
         except csv.Error:
-            return (-1, 0.0, 0, False)
+            return (-1, False, 0.0, False)
         if not rows:
-            return (0, 0.0, 0, delimiter == usual)
+            return (0, False, 0.0, delimiter == usual)
         header = source.columns or [cell.strip() for cell in rows[0]]
         named = sum(column_of(name, header) is not None for name in wanted_columns(source))
         alike = sum(len(row) == len(header) for row in rows) / len(rows)
-        return (named, alike, min(len(header), 2), delimiter == usual)
+        # What does not stand in the text cuts it nowhere, and so alike: not a word for it.
+        return (named, len(header) > 1 and alike > _MOSTLY, alike, delimiter == usual)
 
     return max(DELIMITERS, key=merit)
+
+
+def _lines(head: bytes) -> list[str]:
+    lines = head.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
+    if len(lines) > 1:
+        lines.pop()  # empty, or cut off in the middle
+    return [f"{line}\n" for line in lines]
 
 
 def _rows(lines: Sequence[str], delimiter: str, quote: str) -> Iterator[list[str]]:
@@ -93,6 +116,9 @@ def _read(stream: IO[bytes], reading: Reading, *, usual: str, quote: str) -> Ite
         check_columns(header, reading)
     for row in rows(stream, reading, delimiter):
         if isinstance(row, BadInput):
+            if header is None:  # another row would pass for it
+                yield reading.bad(0, f"its header cannot be read: {row.reason}")
+                return
             yield row
             continue
         position, cells = row
@@ -195,6 +221,8 @@ def check_columns(header: Sequence[str], reading: Reading) -> None:
         SourceError: If it does not.
     """
     source = reading.source
+    if reading.all_columns:
+        return
     for key in ("text_field", "target_field", "date_field"):
         name = getattr(source, key)
         if name is None or (key == "date_field" and name == FILE_NAME):

@@ -29,6 +29,7 @@ def read_parquet(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
             check_columns(names, reading)
             columns = (column_of(name, names) for name in wanted_columns(reading.source))
             wanted = list(dict.fromkeys(name for name in columns if name is not None))
+            wanted = names if reading.all_columns else wanted
             target = reading.source.target_field
             classes = class_names_in(table.schema_arrow.metadata, target)
             position = 0

@@ -38,7 +38,8 @@ def _items(file: IO[bytes], reading: Reading) -> Iterator[Piece]:
                 header, start = _header(next(rows, [])), 2
             if not any(header):
                 continue
-            if any(column_of(name, header) is None for name in wanted_columns(reading.source)):
+            wanted = () if reading.all_columns else wanted_columns(reading.source)
+            if any(column_of(name, header) is None for name in wanted):
                 seen = seen or header
                 reason = "a sheet without the named columns"
                 yield LeftOut(file=f"{reading.name}:{sheet.title}", reason=reason)

@@ -1,0 +1,150 @@
+"""The configuration that `lmcore init` writes: YAML with a remark for whoever reads it.
+
+What is guessed is said; what only a person can know, the licence, is left to a person. Size decides
+how large a model and how long a training are proposed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmcore.data.sources.survey import Finding
+
+_SMALL_BYTES = 300_000
+_LARGE_BYTES = 20_000_000
+#: Keys of a source, in the order in which they are written.
+_KEYS = (
+    *("path", "files", "dataset_split", "encoding", "delimiter", "columns", "records"),
+    *("text_field", "target_field"),
+)
+_SMALL = """\
+tokenizer: {kind: bpe, vocab_size: 512}   # little text carries a small model
+model: {pattern: LA, d_model: 128}
+training: {seed: 0, budget_seconds: 120}  # wall clock; longer is better"""
+_OF_TASK = {
+    "sentiment": """\
+tokenizer: {kind: bpe, vocab_size: 4096}
+model: {pattern: LA, d_model: 256}
+training: {seed: 0, budget_seconds: 600}
+fine_tuning: {max_source_tokens: 256, adaptation_share: 0.5}""",
+    "translation": """\
+tokenizer: {kind: bpe, vocab_size: 8000}  # of both languages together
+model: {pattern: LAA, d_model: 384, num_heads: 4}
+training: {seed: 0, budget_seconds: 5400, batch_size: 64, learning_rate: 0.002}
+fine_tuning: {max_source_tokens: 128, max_target_tokens: 128, beam_size: 5}""",
+    "summarization": """\
+tokenizer: {kind: bpe, vocab_size: 4096}
+model: {pattern: LAA, d_model: 256, num_heads: 4}
+training: {seed: 0, budget_seconds: 3600, batch_size: 16, learning_rate: 0.002}
+fine_tuning: {max_source_tokens: 512, max_target_tokens: 96}""",
+}
+_UNKNOWN = """\
+  # Nobody stated the licence. `allow` promotes a model for your own use; name the
+  # licence above and say `block` here before you share one.
+  unknown_license: allow"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What a configuration is written from.
+
+    Attributes:
+        findings: A source each.
+        task: What is to be made.
+        model: Name of the registered model.
+        license: SPDX expression; None: nobody stated it.
+        origin: Where the text lies, in words.
+    """
+
+    findings: Sequence[Finding]
+    task: str
+    model: str
+    license: str | None
+    origin: str
+
+
+def render(proposal: Proposal, *, target: Path) -> str:
+    """The text of a configuration.
+
+    Args:
+        proposal: What is to be in it.
+        target: Where it will be written: paths below its folder are relative to it.
+    """
+    num_bytes = sum(finding.num_bytes for finding in proposal.findings)
+    sources = [
+        line for finding in proposal.findings for line in _source(finding, proposal, target.parent)
+    ]
+    base = [] if proposal.task == "language_modelling" else [_BASE]
+    night = "0 3 * * *" if num_bytes < _LARGE_BYTES else "0 3 * * 1"
+    lines = [
+        f"# Written by `lmcore init` {importlib.metadata.version('lmcore')}; every key is explained"
+        " in the README.",
+        f"# Look first: lmcore run --config {comment_safe(target.name)} --dry-run",
+        f"name: {_quoted(proposal.model)}",
+        f"task: {proposal.task}",
+        *base,
+        "sources:",
+        *sources,
+        "data:",
+        "  unit: auto                 # one document is a file, a paragraph, a line or a record",
+        "  validation_fraction: 0.1   # held out for ever, to judge every model on",
+        "  pii: mask                  # e-mail addresses, phone and card numbers are masked",
+        "policy:",
+        _UNKNOWN if proposal.license is None else "  unknown_license: block",
+        _sizes(proposal.task, num_bytes),
+        "gates: gates.yaml            # the installed limits; or your own file, or a mapping",
+        "promote: true",
+        f'# schedule: {{cron: "{night}", timezone: UTC}}   # for lmcore up',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_BASE = "base: null                   # a registered language model of such text helps a lot"
+
+
+def _sizes(task: str, num_bytes: int) -> str:
+    if task in _OF_TASK:
+        return _OF_TASK[task]
+    if num_bytes < _SMALL_BYTES:
+        return _SMALL
+    preset = "cpu-minutes" if num_bytes < _LARGE_BYTES else "cpu-hour"
+    return f"preset: {preset:<20} # tokenizer, model and training; gpu-hour where there is a GPU"
+
+
+def _source(finding: Finding, proposal: Proposal, base: Path) -> list[str]:
+    values = finding.config.model_dump(exclude_defaults=True)
+    values["path"] = _written_path(Path(str(finding.config.path)), base)
+    if proposal.task == "language_modelling":
+        values.pop("target_field", None)
+    lines = [f"    {key}: {_quoted(values[key])}" for key in _KEYS if key in values]
+    others = [name for name in finding.columns if name != finding.config.text_field]
+    if others:
+        lines.append(f"    # other columns: {comment_safe(', '.join(others))}")
+    lines += [f"    # {comment_safe(guess)}" for guess in finding.guesses]
+    remark = "" if proposal.license else "   # an SPDX expression, such as CC0-1.0 or CC-BY-4.0"
+    lines += [
+        f"    license: {_quoted(proposal.license or 'unknown')}{remark}",
+        f"    origin: {_quoted(proposal.origin)}   # where the text came from, in words",
+    ]
+    return [f"  - {lines[0][4:]}", *lines[1:]]
+
+
+def _quoted(value: object) -> str:
+    # JSON is YAML: safe for any name that a file can have.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def comment_safe(words: str) -> str:
+    """Words that cannot end the comment that they stand in."""
+    return "".join(c if c.isprintable() else "?" for c in words)
+
+
+def _written_path(path: Path, base: Path) -> str:
+    """Relative where the text lies below the config, so that both can be moved together."""
+    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
