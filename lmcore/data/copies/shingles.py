@@ -99,8 +99,9 @@ def shingles_of_characters(text: str) -> npt.NDArray[np.uint32]:
 def _runs(hashes: npt.NDArray[np.uint64], size: int) -> npt.NDArray[np.uint32]:
     count = len(hashes) - size + 1
     total = np.zeros(count, dtype=np.uint64)
+    hashes = hashes ^ (hashes >> np.uint64(31))
     for i in range(size):
-        total += (hashes[i : i + count] ^ (hashes[i : i + count] >> np.uint64(31))) * _POSITIONS[i]
+        total += hashes[i : i + count] * _POSITIONS[i]
     total ^= total >> np.uint64(33)
     total *= _MIX
     return (total >> np.uint64(32)).astype(np.uint32)

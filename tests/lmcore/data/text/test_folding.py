@@ -105,6 +105,14 @@ def test_different_texts_stay_different(one: str, other: str) -> None:
     assert fold(one) != fold(other)
 
 
+def test_every_character_that_is_drawn_as_nothing_is_dropped_wherever_it_stands() -> None:
+    for code in (*range(0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE1000)):
+        character = chr(code)
+        if is_blank(character) and not character.isspace():
+            blank = " " if character == "\u2800" else ""
+            assert fold(f"é{character}é") == f"é{blank}é", hex(code)
+
+
 @settings(deadline=None, max_examples=400)
 @given(st.text(max_size=80))
 def test_folding_settles(text: str) -> None:
