@@ -34,7 +34,7 @@ _COLORS = {"promoted": "green", "registered": "green", "rejected": "red"}
 @options.config
 @options.overrides
 @click.option("--force", is_flag=True, help="Train again although nothing is new.")
-@click.option("--dry-run", is_flag=True, help="Show what would be read and how long it would take.")
+@options.dry_run
 def run(config_file: Path | None, overrides: tuple[str, ...], force: bool, dry_run: bool) -> Answer:
     """Train, judge, register and, where every gate passes, promote.
 
