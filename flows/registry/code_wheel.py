@@ -28,7 +28,7 @@ FOLDER = "wheels"
 #: What `lmcore.serving` imports, as distributions; pinned to what is installed here.
 LIBRARIES = (
     *("filelock", "numpy", "pandas", "phonenumbers", "pyarrow", "pydantic", "python-stdnum"),
-    *("regex", "safetensors", "scikit-learn", "scipy", "tokenizers", "torch"),
+    *("pyyaml", "regex", "safetensors", "scikit-learn", "scipy", "tokenizers", "torch"),
 )
 _KINDS = {".py", ".json", ".j2", ".typed", ".yaml"}
 # The earliest date that a zip archive can hold: files of the same code have the same bytes.
