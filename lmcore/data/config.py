@@ -109,7 +109,9 @@ class DataConfig(Section):
         description="What is one document; auto: record for tables, file where there are 50 or"
         " more, else paragraph. Paragraphs are gathered to documents of about 1 to 4 kB.",
     )
-    validation_fraction: Fraction = 0.1
+    validation_fraction: Fraction = Field(
+        0.1, description="Share to hold out; half to twice of it, in documents, is held out."
+    )
     tune_fraction: Fraction = Field(0.03, description="Share for early stopping.")
     near_duplicates: bool = Field(
         True, description="Cluster near-copies, not only exact ones and other forms of one text."

@@ -77,6 +77,8 @@ _HYPHENS = "-\u2010\u2e17\u00ac"
 _BROKEN = re.compile(rf"[{_HYPHENS}](?<={_LETTER}.)[ \t\r]*+\n[ \t]*+(?={_LETTER})")
 _WRAPPED = re.compile(rf"\n(?<=[{_UNSPACED}]\n)[ \t]*+(?=[{_UNSPACED}])")
 _SOFT_BREAK = re.compile(r"\u00ad(?=[ \t\r]*+\n)")
+# The one character that is eighteen when it is spelled out; all others are eight at most.
+_LONGEST, _LONGEST_CUT = "\ufdfa", "\u0635\u0644\u0649 "
 # Canonical ordering takes a time quadratic in a run of combining marks.
 _MAX_COMBINING_RUN = 256
 
@@ -150,6 +152,9 @@ def _normal(text: str) -> str:
     marks, run = _combining()
     if not marks.isdisjoint(text[:: _MAX_COMBINING_RUN // 2]):
         text = run.sub("", text)
+    # A text of little else would take twenty times its memory.
+    if text.count(_LONGEST) > len(text) // 32:
+        text = text.replace(_LONGEST, _LONGEST_CUT)
     return unicodedata.normalize("NFKC", text)
 
 

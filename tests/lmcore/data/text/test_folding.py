@@ -165,6 +165,13 @@ def test_hostile_text_is_folded_in_linear_time(unit: str) -> None:
     assert len(fold(text)) <= len(text)
 
 
+def test_a_text_does_not_grow_without_bound() -> None:
+    assert len(fold("\ufdfa" * 100_000)) < 8 * 100_000
+    # Once in a sentence it is the phrase that it stands for.
+    sentence = "قال النبي {} في الحديث الشريف الذي رواه أصحابه عنه"
+    assert fold(sentence.format("\ufdfa")) == fold(sentence.format("صلى الله عليه وسلم"))
+
+
 def test_a_run_of_marks_that_no_text_has_is_no_part_of_the_form() -> None:
     assert fold("word " + "\u0301\u0327" * 500 + " end") == "word end"
     assert fold("e" + "\u0327\u0301" * 20) == fold("e" + "\u0301" * 20 + "\u0327" * 20)
