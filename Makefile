@@ -33,7 +33,7 @@ WORD_LANGUAGE_MODEL ?=
 WITH_NANOGPT := $(if $(NANOGPT),--nanogpt $(NANOGPT))
 WITH_WORDS := $(if $(WORD_LANGUAGE_MODEL),--word-language-model $(WORD_LANGUAGE_MODEL))
 
-# Minutes on two cores, in brackets with the peers: 10, 12, 5, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300.
+# Minutes on two cores, in brackets with the peers: 10, 12, 5, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1.
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.operation
@@ -45,6 +45,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.words $(WITH_WORDS)
 	$(BIN)/python -m benchmarks.gpu
 	$(BIN)/python -m benchmarks.tasks
+	$(BIN)/python -m benchmarks.personal
 
 # The server tier in containers: docs/server.md.
 up-servers:

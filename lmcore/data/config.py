@@ -135,7 +135,7 @@ class DataConfig(Section):
         None,
         min_length=1,
         description="Regions (ISO 3166) whose national telephone numbers are masked in whatever"
-        " groups they are written; null: those of the fifty or so that most text comes from, where"
+        " groups they are written; null: those of the sixty that most text comes from, where"
         " a number cannot be taken for a sum of money. International numbers are always masked.",
     )
     names: str | None = Field(

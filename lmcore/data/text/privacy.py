@@ -20,7 +20,7 @@ from functools import lru_cache
 
 from lmcore.data.text.personal.accounts import find_cards, iban_valid, luhn_valid, match_iban
 from lmcore.data.text.personal.addresses import find_ipv4, find_ipv6
-from lmcore.data.text.personal.cues import words_before
+from lmcore.data.text.personal.cues import is_announced, words_before
 from lmcore.data.text.personal.emails import find_emails
 from lmcore.data.text.personal.hashes import SpanHashes, normal_span
 from lmcore.data.text.personal.identities import find_identities, match_lettered, match_nino
@@ -47,9 +47,11 @@ _WORD = re.compile(r"(?<![0-9A-Za-z_])[A-Za-z]{1,6}[ -]?\Z")
 _RUN = re.compile(r"[+(0-9](?<![0-9A-Za-z_].)[0-9 ()./+-]{6,}")
 # What a run has that is more than a row of numbers, or one with blanks between its thousands.
 _TELLING = re.compile(
-    r"[+(/-]|(?<![0-9.,])0[0-9]|[0-9]{8}|[0-9]\.[0-9]+\.[0-9]|[0-9]{3} [0-9]{3,4} [0-9]{4}"
-    r"|[0-9] [0-9]{2} [0-9]{2}(?![0-9])|[0-9]{4,6} [0-9]{4,5}(?![0-9])|[0-9]{3} [0-9]{7}"
-    r"|(?<![0-9])[0-9]{2} [0-9]{3} [0-9]{3} [0-9]{3}(?![0-9])"
+    r"[+(/-]|(?<![0-9.,])0[0-9]|[0-9]{9}|[0-9]{8} ?(?:[0-9] ?)?[A-Z]|[0-9]\.[0-9]+\.[0-9]"
+    r"|[0-9] [0-9]{2} [0-9]{2}(?![0-9])"
+    r"|(?<![0-9])(?:[0-9]{3} [0-9]{3,4} [0-9]{4}|[0-9]{3} [0-9]{7}|[0-9]{4} [0-9]{4} [0-9]{4}"
+    r"|[0-9]{4} [0-9]{6} [0-9]{4,5}|[0-9]{5} [0-9]{5}|[0-9]{6} [0-9]{4,7}"
+    r"|[0-9]{2} [0-9]{3} [0-9]{3} [0-9]{3})(?![0-9])"
 )
 _SEVEN = re.compile(r"(?:[^0-9]*[0-9]){7}")
 _BESIDE = 8
@@ -116,7 +118,10 @@ class Masking:
         view = _without(view, new := list(_find_lettered(view)))
         found += new
         for run in _RUN.finditer(view):
-            found += self._in_run(view, run.start(), run.end())
+            start, end = run.span()
+            telling = _TELLING.search(view, start, end) or is_announced(view, start)
+            if telling or self.regions is not None:
+                found += self._in_run(view, start, end)
         found.sort()
         return found
 
@@ -124,8 +129,6 @@ class Masking:
         if not _SEVEN.match(view, start, end):
             return list(find_ipv4(view, start, end)) if view.count(".", start, end) >= 3 else []
         words = words_before(view, start)
-        if self.regions is None and not _TELLING.search(view, start, end) and len(words) < 3:
-            return []
         found: list[Found] = []
         # An identity number may begin and end in letters beside the run.
         before = start - 2

@@ -44,6 +44,23 @@ _BETWEEN = _words(
     """
 )
 _MAX_BETWEEN = 4
+#: Words that say of the number behind them that it is another one.
+_ANOTHER = _words(
+    """
+    order orders ticket invoice ref reference case lot batch isbn issn ean sku serial item bestellnr
+    bestellnummer rechnung rechnungsnr rechnungsnummer auftrag auftragsnr auftragsnummer
+    kundennummer kundennr vorgang vorgangsnummer aktenzeichen artikelnummer artikelnr facture
+    commande factura pedido ordine fattura zamówienie faktura faktury objednávka ordre tilaus
+    заказ заказа
+    счёт счет накладная sipariş fatura
+    """
+)
+_GLUED_ANOTHER = re.compile(
+    "(?:订单|訂單|发票|發票|编号|編號|単号|注文|伝票|주문|송장)[号號番번호]{0,2}"
+    "[は是为：: ]{0,3}\\Z"
+)
+#: Words that may follow those: `order no.`.
+_NUMBER = _words("no nr number nummer num numéro numero número номер id n nº n°")
 #: Short words that say that the number is something else.
 _NEVER = _words(
     """
@@ -60,13 +77,22 @@ _GLUED = re.compile(
 _WORD = re.compile(rf"[{SPACED}]+|[^\W\d_]")
 _SENTENCE_END = re.compile(r"[.!?]")
 # Nothing announces across another number, the end of a line or something that was masked.
+_NEAREST = 6
+_NEAR = re.compile("[^\\W\\d_]|[☎☏✆📞📱]")
 _CUT = re.compile(r"[^0-9\n\0<>]*")
 
 Cue = Literal["noun", "verb"]
 
 
+def is_announced(view: str, start: int) -> bool:
+    """Whether there is a word near enough in front: most numbers stand behind other numbers."""
+    return bool(_NEAR.search(view, max(0, start - _NEAREST), start))
+
+
 def words_before(view: str, start: int) -> str:
     """The text in front of a number that may announce it."""
+    if not is_announced(view, start):
+        return ""
     backwards = view[max(0, start - LOOK_BACK) : start][::-1]
     found = _CUT.match(backwards)
     return found[0][::-1] if found else ""
@@ -86,3 +112,13 @@ def phone_cue(words: str) -> Cue | None:
         if word in _NEVER or between == _MAX_BETWEEN or (len(word) > 3 and word not in _BETWEEN):
             return None
     return None
+
+
+def names_another(words: str) -> bool:
+    """Whether the text in front of a number says that it is one of an order, a ticket, a book."""
+    if not words.isascii() and _GLUED_ANOTHER.search(words):
+        return True
+    found = [word.casefold() for word in _WORD.findall(words)[-2:]]
+    if found and found[-1] in _NUMBER:
+        found.pop()
+    return bool(found) and found[-1] in _ANOTHER

@@ -14,7 +14,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lmcore.data.text.personal.cues import phone_cue
+from lmcore.data.text.personal.cues import names_another, phone_cue
+from lmcore.data.text.personal.groups import (
+    GROUPS,
+    MAX_DIGITS,
+    digits_of,
+    ends_of,
+    is_date,
+    is_like_a_number,
+    is_measured,
+    is_parted,
+    whole_ends,
+    without_bracket,
+)
 from lmcore.data.text.personal.plans import (
     DEFAULT_REGIONS,
     mobile,
@@ -23,11 +35,8 @@ from lmcore.data.text.personal.plans import (
 )
 from lmcore.data.text.personal.spans import Found
 
-_MAX_DIGITS = 15  # ITU-T E.164
-_LONGEST_AREA = 6  # with its zero, as in 039999 123
 _SEPARATOR = r"(?: ?[()./-]{1,2} ?[(]?| \(?)"
 _EDGE = r"(?<![0-9A-Za-z_])"
-_GROUPS = re.compile(r"[0-9]+")
 _INTERNATIONAL = re.compile(
     rf"(?:\+[ (]{{0,2}}|{_EDGE}(?<![0-9][.,/-])(?:00|011)(?:[ -]|(?=[1-9])))"
     rf"(?P<number>[1-9][0-9]*\)?(?:{_SEPARATOR}[0-9]+){{0,8}})"
@@ -35,13 +44,6 @@ _INTERNATIONAL = re.compile(
 _ZERO = re.compile(
     rf"(?<!\+){_EDGE}(?<![0-9][.,/-])(?P<number>\(?0[0-9]*(?:{_SEPARATOR}[0-9]+){{0,7}})"
 )
-# 31.12.2026, 2026-12-31, 20261231: no numbers that begin with an area.
-_DATE = re.compile(
-    r"[0-9]{1,2}([./-])[0-9]{1,2}\1(?:19|20)[0-9]{2}(?![0-9])|[0-9]{1,2}/[0-9]{1,2}/[0-9]{2}(?![0-9])"
-    r"|(?:19|20)[0-9]{2}(?P<s>[./-]?)(?:0[1-9]|1[0-2])(?P=s)(?:0[1-9]|[12][0-9]|3[01])"
-)
-_STRONG = (" / ", " - ", "/ ", "- ")
-
 #: Shapes of national numbers without a zero in front, and the regions that write them.
 _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"[2-7][0-9]{2} [0-9]{3} [0-9]{4}", ("US", "CA", "IT", "GR", "CO", "MX")),
@@ -49,7 +51,8 @@ _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"[6-9][0-9]{2}(?: [0-9]{2}){3}", ("ES",)),
     (r"[89][0-9] [0-9]{3}(?: [0-9]{2}){2}", ("ES",)),
     (r"[1-8][0-9] [0-9]{3}(?: [0-9]{2}){2}", ("PL",)),
-    (r"\([1-9][0-9]\) ?[2-9][0-9]{3,4}[ -][0-9]{4}", ("BR", "MX")),
+    # An area in brackets, which is no year.
+    (r"\((?!19|20)[1-9][0-9]{1,3}\) ?[0-9]{3,5}[ -]?[0-9]{3,4}", DEFAULT_REGIONS),
     (r"[1-9][0-9] 9[0-9]{4}-[0-9]{4}", ("BR",)),
     (r"1[3-9][0-9](?P<s>[ -])[0-9]{4}(?P=s)[0-9]{4}", ("CN",)),
     (r"1[3-9][0-9]{9}", ("CN",)),
@@ -95,11 +98,12 @@ class PhoneFinder:
         if (announced := self._announced(view, start, end, words)) is not None:
             found.append(announced)
         found += self._international(view, start, end)
-        found += self._with_zero(view, start, end)
-        found += ((m.start(), m.end()) for m in _NANP.finditer(view, start, end))
-        found += self._shaped(view, start, end)
-        if self._named:
-            found += self._of_named(view, start, end)
+        if not names_another(words):
+            found += self._with_zero(view, start, end)
+            found += ((m.start(), m.end()) for m in _NANP.finditer(view, start, end))
+            found += self._shaped(view, start, end)
+            if self._named:
+                found += self._of_named(view, start, end)
         last = 0
         for first, stop in sorted(found, key=lambda item: (item[0], -item[1])):
             if first >= last:
@@ -112,12 +116,16 @@ class PhoneFinder:
         if number is None:
             return None
         known = national(self.regions)
-        ends = _whole(view, _ends(view, start, number.end()))
+        ends = whole_ends(view, ends_of(view, start, number.end()))
         for stop, digits in ends:
-            if known.fullmatch(digits) and (cue == "noun" or not _DATE.match(view, start)):
-                return _inside(view, start, stop), stop
+            if known.fullmatch(digits) and (cue == "noun" or _likely(view, start, stop)):
+                return without_bracket(view, start, stop), stop
         # A noun says what it is, whatever its groups.
-        return (_inside(view, start, ends[0][0]), ends[0][0]) if cue == "noun" and ends else None
+        return (
+            (without_bracket(view, start, ends[0][0]), ends[0][0])
+            if cue == "noun" and ends
+            else None
+        )
 
     def _international(self, view: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         position = start
@@ -128,7 +136,7 @@ class PhoneFinder:
                 # (+49) 30 1234567
                 first = match.start()
                 first -= first > start and view[first - 1] == "("
-                yield _inside(view, first, stop), stop
+                yield without_bracket(view, first, stop), stop
             position = stop or match.start("number") + 1
 
     def _with_zero(self, view: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -137,43 +145,45 @@ class PhoneFinder:
             first = match.start("number")
             stop = self._zero_end(view, first, match.end())
             if stop:
-                yield _inside(view, first, stop), stop
+                yield without_bracket(view, first, stop), stop
                 position = stop
             else:
-                group = _GROUPS.search(view, first, end)
+                group = GROUPS.search(view, first, end)
                 position = group.end() if group else match.end()
 
     def _zero_end(self, view: str, first: int, end: int) -> int:
-        if _DATE.match(view, first):
+        if is_date(view, first):
             return 0
         known = national(self.regions)
-        ends = _ends(view, first, end)
+        ends = ends_of(view, first, end)
         for place in range(len(ends) - 1, -1, -1):
             stop, digits = ends[place]
-            if place + 1 < len(ends) and not _parted(view, stop, ends[place + 1][0]):
+            if place + 1 < len(ends) and not is_parted(view, stop, ends[place + 1][0]):
                 continue
-            if 9 <= len(digits) <= _MAX_DIGITS and known.fullmatch(digits):
+            if 9 <= len(digits) <= MAX_DIGITS and known.fullmatch(digits):
+                if is_measured(view, stop):
+                    return 0
                 if place == 0:
                     # Without any group, only the range of mobile numbers is telling.
                     return stop if mobile(self.regions).fullmatch(digits) else 0
-                if _like_a_number(view[first:stop]):
+                if is_like_a_number(view[first:stop]):
                     return stop
         return 0
 
     def _shaped(self, view: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         for match in _SHAPED.finditer(view, start, end):
-            if view[match.end() : match.end() + 1] == "," and view[match.end() + 1].isdigit():
+            if is_measured(view, match.end()):
                 continue
             number = next(i for i in range(len(_SHAPES)) if match[f"r{i}"] is not None)
             regions = tuple(r for r in _SHAPES[number][1] if r in self.regions)
-            digits = _digits(match[0])
+            digits = digits_of(match[0])
             if regions and national(regions).fullmatch(digits):
                 yield match.start(), match.end()
 
     def _of_named(self, view: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         for match in _NAMED.finditer(view, start, end):
             known = national(self.regions)
-            if 7 <= len(digits := _digits(match[0])) <= _MAX_DIGITS and known.fullmatch(digits):
+            if 7 <= len(digits := digits_of(match[0])) <= MAX_DIGITS and known.fullmatch(digits):
                 yield match.start(), match.end()
 
 
@@ -187,8 +197,8 @@ def _international_end(view: str, start: int, end: int, *, sure: bool) -> int:
         sure: Behind a `+`, the number of digits is enough.
     """
     possible = 0
-    for stop, digits in reversed(_ends(view, start, end, skip_zero=True)):
-        if not 7 <= len(digits) <= _MAX_DIGITS:
+    for stop, digits in reversed(ends_of(view, start, end, skip_zero=True)):
+        if not 7 <= len(digits) <= MAX_DIGITS:
             continue
         for size in (1, 2, 3):
             plan = of_country(int(digits[:size]))
@@ -205,54 +215,12 @@ def _international_end(view: str, start: int, end: int, *, sure: bool) -> int:
     return possible
 
 
-def _ends(view: str, start: int, end: int, *, skip_zero: bool = False) -> list[tuple[int, str]]:
-    """Where each group of digits ends, and all digits up to there."""
-    found: list[tuple[int, str]] = []
-    digits = ""
-    for group in _GROUPS.finditer(view, start, end):
-        if len(digits) > _MAX_DIGITS + 2:
-            break
-        bracketed = view[group.start() - 1 : group.end() + 1] == "(0)"
-        if not (skip_zero and bracketed):
-            digits += group[0]
-        found.append((group.end(), digits))
-    return found
-
-
-def _whole(view: str, ends: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """The ends behind which nothing goes on that belongs to the number, the longest first."""
-    return [
-        (stop, digits)
-        for (stop, digits), following in zip(ends, [*ends[1:], None], strict=True)
-        if 7 <= len(digits) <= _MAX_DIGITS
-        and (following is None or _parted(view, stop, following[0]))
-    ][::-1]
-
-
-def _parted(view: str, stop: int, following: int) -> bool:
-    """Whether another number may begin behind this group: ` / 0171 ...`."""
-    between = view[stop:following]
-    return between.startswith(_STRONG) or between.lstrip(" /-(").startswith(("0", "+"))
-
-
-def _like_a_number(text: str) -> bool:
-    """Whether the groups are those of a telephone number, and not of a book or a lottery."""
-    sizes = [len(group) for group in _GROUPS.findall(text)]
-    if sizes[0] > _LONGEST_AREA or (sizes[0] == 1 and "(" not in text[1:3]):
+def _likely(view: str, start: int, stop: int) -> bool:
+    """Whether what a verb announces is a number that people call, and no amount or date."""
+    if is_date(view, start) or is_measured(view, stop) or view[start - 1 : start] == "-":
         return False
-    # A slash parts the area from the rest, and nothing else.
-    if text.count("/") > ("/" in text[: sizes[0] + 5]):
+    text = view[start:stop]
+    sizes = [len(group) for group in GROUPS.findall(text)]
+    if sizes.count(1) > 1 or (len(sizes) > 5 and set(sizes) == {2}):
         return False
-    if len(sizes) > 3 and sizes.count(2) == len(sizes):
-        return len(sizes) == 5
-    return sizes.count(1) <= 1
-
-
-def _inside(view: str, start: int, stop: int) -> int:
-    """Where the number begins without a bracket that closes behind it."""
-    number = view[start:stop]
-    return start + (number[0] == "(" and number.count("(") > number.count(")"))
-
-
-def _digits(text: str) -> str:
-    return "".join(_GROUPS.findall(text))
+    return len(sizes) != 2 or "." not in text

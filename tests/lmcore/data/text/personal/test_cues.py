@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmcore.data.text.personal.cues import phone_cue, words_before
+from lmcore.data.text.personal.cues import names_another, phone_cue, words_before
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,17 @@ from lmcore.data.text.personal.cues import phone_cue, words_before
 )
 def test_announcements(words: str, cue: str | None) -> None:
     assert phone_cue(words) == cue
+
+
+@pytest.mark.parametrize(
+    ("words", "another"),
+    [
+        *(("order no. ", True), ("Ticket ", True), ("Rechnungsnr. ", True), ("订单号：", True)),
+        *(("заказ № ", True), ("in order to call ", False), ("Ez az: ", False), ("Tel. ", False)),
+    ],
+)
+def test_words_for_another_number(words: str, another: bool) -> None:
+    assert names_another(words) == another
 
 
 def test_nothing_announces_across_a_number_or_a_placeholder() -> None:

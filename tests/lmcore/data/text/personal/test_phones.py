@@ -5,8 +5,10 @@ The list that it is measured by is another one, in `lmcore.evaluation.pii.forms`
 
 import hashlib
 
+import phonenumbers
 import pytest
 
+from lmcore.data.text.personal.plans import DEFAULT_REGIONS
 from lmcore.data.text.privacy import Masking, mask
 
 
@@ -51,6 +53,18 @@ def test_numbers_are_found(text: str, expected: str) -> None:
         *("costs 1\u00a0234\u00a0567,00 €", "CHF 2'345'678", "10.000.000 Euro", "150 000 000 km"),
         *("601 234 567 zł", "call for EUR 601 234 567", "12 34 56 78", "100 200 300 400"),
         *("06.12.2025 08:30", "2024-05-06 07:08:09", "calling it 9/20/12 10", "call 20261112"),
+        *(
+            "(05.12.2025 11:21)",
+            "order no. 0171 2345678",
+            "ticket 0171 2345678",
+            "注文番号は090-1234-5678",
+        ),
+        *(
+            "call 9 997 549,34 €",
+            "call 601 234 567 zł",
+            "call 892 000 - 1 519 000",
+            "call 1 2 3 4 5 6 7",
+        ),
         *("07/08/2026", "0800 - 1700", "12/2024-01/2025", "the years 1990-1999 and 2000-2010"),
         *("ISBN 0-14-044913-6", "03 12 24 35 41 49", "00123456", "0.123456789", "3,0301234567"),
         *("Order no. 123-4567890", "score 21-19 21-17 21-15", "1600000000", "04-05 893/885"),
@@ -59,6 +73,24 @@ def test_numbers_are_found(text: str, expected: str) -> None:
 )
 def test_other_numbers_stay(text: str) -> None:
     assert mask(text).text == text
+
+
+def test_every_region_is_read_as_the_library_writes_it() -> None:
+    kinds = (phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE)
+    formats = phonenumbers.PhoneNumberFormat
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        for number in filter(
+            None, (phonenumbers.example_number_for_type(region, k) for k in kinds)
+        ):
+            for form in (formats.INTERNATIONAL, formats.E164):
+                text = phonenumbers.format_number(number, form)
+                assert mask(f"He wrote {text} there.").text == "He wrote <PHONE> there."
+            text = phonenumbers.format_number(number, formats.NATIONAL)
+            # Fewer digits are a number of anything, even behind a label.
+            if sum(c.isdigit() for c in text) >= 7:
+                assert mask(f"Tel. {text}, he said.").text == "Tel. <PHONE>, he said."
+            if region in DEFAULT_REGIONS:
+                assert mask(f"Call me on {text} now.").text == "Call me on <PHONE> now."
 
 
 def test_words_of_hashes_stay() -> None:
