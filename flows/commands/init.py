@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -222,7 +223,14 @@ def _sentences(found: Survey, seen: Preview | None, license_: str | None) -> lis
         sentences.append("not read to the end; lmcore run --dry-run does that")
     else:
         spoken = ", ".join(f"{code} {n['documents']:,}" for code, n in _first(seen.languages))
-        sentences.append(f"{seen.documents:,} documents; languages: {spoken or 'not told'}")
+        written = Counter(file.encoding for file in seen.files if file.encoding)
+        encodings = ", ".join(f"{name} {count:,}" for name, count in written.most_common(5))
+        looked_at = seen.languages.get("looked_at", seen.documents)
+        of = f" of {looked_at:,} that were looked at" if looked_at < seen.documents else ""
+        sentences.append(
+            f"{seen.documents:,} documents; languages{of}: {spoken or 'not told'};"
+            f" encodings of the files: {encodings or 'their own'}"
+        )
         sentences += seen.languages.get("remarks", [])
         sentences += [f"{bad.file}: set aside, {bad.reason}" for bad in seen.set_aside[:5]]
     if license_ is None:

@@ -59,6 +59,13 @@ def ingest_documents(
     logger.info("ingest: languages by bytes: %s", ", ".join(shares))
     for remark in summary["language_remarks"]:
         logger.warning("ingest: %s", remark)
+    reasons = documents.account()["quarantined"]["reasons"]
+    if reasons:
+        most = sorted(reasons, key=lambda reason: -reasons[reason])[:3]
+        told = "; ".join(f"{reason} ({reasons[reason]:,})" for reason in most)
+        logger.warning(
+            "ingest: set aside: %s; each is named in %s", told, documents.path / "quarantine.jsonl"
+        )
     if removals:
         logger.info(
             "ingest: %s texts kept out because of %s removals",

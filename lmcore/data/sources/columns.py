@@ -30,8 +30,8 @@ _MAX_DEPTH = 4
 _MAX_PATHS = 200
 _MAX_CLASSES = 20
 _NO_TEXT = re.compile(
-    r"[+-]?[\d.,\s%€$£]+|(?:https?|ftp)://\S+|www\.\S+|\S+@\S+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16,}",
-    re.IGNORECASE,
+    r"[\[{].*[\]}]|[+-]?[\d.,\s%€$£]+|(?:https?|ftp)://\S+|www\.\S+|\S+@\S+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16,}",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +34,9 @@ from lmcore.data.sources.records import Row
 from lmcore.errors import SourceError
 
 SAMPLE_ROWS = 200
+# Rows that the sample is taken from, at even distances: labels often come in order.
+_SEEN_ROWS = 20_000
+_SEEN_CHARACTERS = 8 << 20
 _MAX_MEMBERS = 20
 _MAX_RECORD_BYTES = 1 << 20
 _DELIMITED = ("csv", "tsv")
@@ -103,10 +106,15 @@ def _look(stream: IO[bytes], *, name: str, seekable: bool) -> Look:
         return Look(format=found.format, problem=found.problem or unknown)
     if KINDS[found.format].is_binary:
         encoding = None
+    facts = Look(format=found.format, encoding=encoding)
     if found.format in _DELIMITED:
-        return _table(peek(found.stream), found.format, encoding=encoding)
-    if KINDS[found.format].shape != "records" or found.format == "chat":
-        return Look(format=found.format, encoding=encoding)
+        facts = _table(peek(found.stream), found.format, encoding=encoding)
+        if facts.problem:
+            return facts
+        named = {"delimiter": facts.delimiter, "columns": facts.columns and list(facts.columns)}
+        source = source.model_copy(update=named)
+    elif KINDS[found.format].shape != "records" or found.format == "chat":
+        return facts
     reading = Reading(
         name=name,
         source=source,
@@ -115,7 +123,7 @@ def _look(stream: IO[bytes], *, name: str, seekable: bool) -> Look:
         misread=Misread(encoding, raw),
         all_columns=True,
     )
-    return _rows(found.stream, reading, found.format, encoding=encoding)
+    return _with_rows(facts, found.stream, reading)
 
 
 def _encoding(raw: bytes, *, name: str) -> tuple[str | None, str]:
@@ -138,15 +146,12 @@ def _table(head: bytes, format_: str, *, encoding: str | None) -> Look:
     columns = None
     if _has_no_header(header, rows[1:]):
         columns = tuple(f"column{i}" for i in range(1, len(header) + 1))
-    names = columns or tuple(header)
-    body = rows if columns else rows[1:]
     return Look(
         format=format_,
         encoding=encoding,
         delimiter=None if delimiter == _USUAL[format_] else delimiter,
         columns=columns,
-        header=names,
-        rows=tuple(dict(zip(names, row, strict=False)) for row in body if len(row) == len(names)),
+        header=columns or tuple(header),
     )
 
 
@@ -168,37 +173,33 @@ def _is_value(cell: str) -> bool:
     return re.fullmatch(r"[+-]?\d+(?:[.,]\d+)?", cell) is not None or iso_date(cell) is not None
 
 
-def _rows(stream: IO[bytes], reading: Reading, format_: str, *, encoding: str | None) -> Look:
+def _with_rows(facts: Look, stream: IO[bytes], reading: Reading) -> Look:
+    """The facts of a file with some of its rows."""
     problem = ""
     rows: list[Mapping[str, Any]] = []
+    seen = 0
     try:
-        for piece in itertools.islice(KINDS[format_].read(stream, reading), SAMPLE_ROWS):
+        for piece in itertools.islice(KINDS[facts.format].read(stream, reading), _SEEN_ROWS):
             if isinstance(piece, Row):
                 rows.append(piece.values)
+                seen += sum(len(value) for value in piece.values.values() if isinstance(value, str))
             else:
                 problem = problem or getattr(piece, "reason", "")
+            if seen > _SEEN_CHARACTERS:
+                break
     except SourceError as error:
         problem = str(error)
     if not rows:
-        return Look(format=format_, encoding=encoding, problem=problem or "a file without records")
-    inside = _list_inside(rows) if format_ in ("json", "yaml") else None
+        # A header alone is a table, and an empty one.
+        problem = problem or ("" if facts.header else "a file without records")
+        return replace(facts, problem=problem)
+    records = None
+    inside = _list_inside(rows) if facts.format in ("json", "yaml") else None
     if inside is not None:
         records, rows = inside
-        return _with_rows(format_, rows, encoding=encoding, records=records)
-    return _with_rows(format_, rows, encoding=encoding, records=None)
-
-
-def _with_rows(
-    format_: str, rows: Sequence[Mapping[str, Any]], *, encoding: str | None, records: str | None
-) -> Look:
-    header = dict.fromkeys(str(name) for row in rows for name in row)
-    return Look(
-        format=format_,
-        encoding=encoding,
-        records=records,
-        header=tuple(header),
-        rows=tuple(rows[:SAMPLE_ROWS]),
-    )
+    header = facts.header or tuple(dict.fromkeys(str(name) for row in rows for name in row))
+    step = max(1, len(rows) // SAMPLE_ROWS)
+    return replace(facts, records=records, header=header, rows=tuple(rows[::step][:SAMPLE_ROWS]))
 
 
 def _list_inside(

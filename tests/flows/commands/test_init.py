@@ -80,6 +80,7 @@ def test_a_folder_of_books(tmp_path: Path) -> None:
     ]
     assert any("LICENSE.txt may say" in line for line in answer["found"])
     assert list(answer["languages"])[:1] == ["en"]
+    assert any("encodings of the files: utf-8 3" in line for line in answer["found"])
     found = read(config, tmp_path)
     assert found.summary["documents"] == answer["documents"]
     assert {entry["name"] for entry in found.sources()[0]["files"]} == {
@@ -189,6 +190,12 @@ def test_columns_that_cannot_be_told_are_asked_for_named_or_said(tmp_path: Path)
     with pytest.raises(SourceError, match="has no column 'middle'"):
         init(path, tmp_path / "wrong.yaml", text_field="middle")
     assert not (tmp_path / "wrong.yaml").exists()
+
+
+def test_labels_that_come_in_order_are_seen(tmp_path: Path) -> None:
+    rows = [(line, int(i >= 300)) for i, line in enumerate(sentences(600))]
+    (tmp_path / "t.csv").write_text(table([("text", "label"), *rows]))
+    assert init(tmp_path / "t.csv", tmp_path / "c.yaml")["task"] == "sentiment"
 
 
 def test_a_label_makes_a_task_unless_somebody_says_otherwise(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from declaration import ARTICLE_1
+from sentences import sentences
 
 from flows.home.folders import make_home
 from flows.steps.ingest_documents import fingerprint, ingest_documents
@@ -39,6 +40,20 @@ def test_the_same_sources_are_the_same_documents_on_the_same_sides(made: Any) ->
     assert again.key == made.documents.key
     assert again.count() == 80
     assert again.count("train") + again.count("tune") + again.count("validation") == 80
+
+
+def test_what_is_set_aside_is_told_with_its_reasons_and_where_each_is_named(
+    small_config: Callable[..., RunConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = "".join(f'{{"text": "{line}"}}\n' for line in sentences(400))
+    path.write_text(rows + "no json\nnor this\n" + '{"body": "x"}\n')
+    config = small_config(sources=[{"path": str(path), "license": "CC0-1.0"}])
+    documents = ingest_documents(config, fingerprint(config), make_home(tmp_path / "home"))
+    assert documents.count() == 400
+    (warning,) = [r.getMessage() for r in caplog.records if "set aside" in r.getMessage()]
+    assert "set aside: not JSON (2); no key 'text'; found 'body' (1)" in warning
+    assert warning.endswith("quarantine.jsonl")
 
 
 def test_what_is_removed_is_kept_out_whoever_says_so(

@@ -26,6 +26,7 @@ LONG = "some words of a sentence that goes on"
         ([{"messages": [{"role": "user", "content": LONG}]}], "messages[].content"),
         ([{"lines": ["one word", "two words"], "n": 1}], "lines[]"),
         ([{"text": "这是一个句子", "n": "1"}], "text"),
+        ([{"text": "[['a'], ['b']]", "remark": "fine"}], "remark"),
         ([{"n": 1}, {"m": 2.5}], None),
         ([{"id": "3f2a9c4e11aa22bb", "day": "2024-05"}], None),
         ([{}], None),
