@@ -31,6 +31,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MLflow warns of its own type hints when it is imported
     import mlflow.pyfunc
 
+from lmcore_shell import Shell  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from flows.home.environment import Home, make_home  # noqa: E402
@@ -53,6 +54,13 @@ if TYPE_CHECKING:
     from lmcore.data.tokens.corpus import Corpus
     from lmcore.training.checkpoint import Checkpoint
 
+_MAKE_PREFECT_DATABASE = """
+import asyncio
+from flows.home.environment import prepare
+prepare()
+from prefect.server.database import provide_database_interface
+asyncio.run(provide_database_interface().create_db())
+"""
 METRICS = {"val_bits_per_byte": {"value": 2.5, "lower": 2.25, "upper": 2.75, "unit": "bits/byte"}}
 
 
@@ -62,6 +70,28 @@ def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = make_home(tmp_path_factory.mktemp("template"))
     connect(home)
     return home.mlflow_database
+
+
+@pytest.fixture(scope="session")
+def prefect_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of Prefect's server, likewise."""
+    shell = Shell(tmp_path_factory.mktemp("prefect-template"))
+    done = shell.python("-c", _MAKE_PREFECT_DATABASE)
+    assert done.code == 0, done.err
+    return shell.home / "prefect" / "prefect.db"
+
+
+@pytest.fixture(scope="session")
+def begun(mlflow_template: Path, prefect_template: Path) -> Callable[[Shell], Shell]:
+    """Give a shell a home with empty databases, where what is tested is not how they come about."""
+
+    def begin(shell: Shell) -> Shell:
+        home = make_home(shell.home)
+        shutil.copy(mlflow_template, home.mlflow_database)
+        shutil.copy(prefect_template, home.prefect / "prefect.db")
+        return shell
+
+    return begin
 
 
 @pytest.fixture

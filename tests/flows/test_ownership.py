@@ -1,5 +1,6 @@
 """Who owns the text, asked of a real version: found, rebuilt, forgotten, and gone from the next."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pipeline_corpus as corpus
@@ -10,11 +11,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def shell(tmp_path_factory: pytest.TempPathFactory, begun: Callable[[Shell], Shell]) -> Shell:
     folder = tmp_path_factory.mktemp("ownership")
     corpus.write_corpus(folder)
     (folder / "config.yaml").write_text(corpus.CONFIG)
-    return Shell(folder)
+    return begun(Shell(folder))
 
 
 def test_what_is_forgotten_is_gone_from_the_next_version(shell: Shell) -> None:

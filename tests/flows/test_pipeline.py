@@ -268,9 +268,9 @@ KILL_WHEN: dict[str, Callable[[Path], bool]] = {
 
 
 def test_a_run_killed_in_every_step_goes_on_and_equals_an_unbroken_one(
-    finished: Finished, tmp_path: Path
+    finished: Finished, tmp_path: Path, begun: Callable[[Shell], Shell]
 ) -> None:
-    shell = new_shell(tmp_path / "work")
+    shell = begun(new_shell(tmp_path / "work"))
     command = ("run", "--config", "config.yaml", "--set", "training.checkpoint_seconds=0.2")
     kept: set[str] = set()
     for step, come_so_far in KILL_WHEN.items():
@@ -315,9 +315,11 @@ def in_training(home: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def stopped(
+    tmp_path_factory: pytest.TempPathFactory, begun: Callable[[Shell], Shell]
+) -> dict[str, Any]:
     """What a run answers that was stopped twice, once with each signal; promotion is off."""
-    shell = new_shell(tmp_path_factory.mktemp("stopped") / "work")
+    shell = begun(new_shell(tmp_path_factory.mktemp("stopped") / "work"))
     command = ("run", "--config", "config.yaml", "--set", "promote=false")
     for count, number in enumerate((signal.SIGINT, signal.SIGTERM), start=1):
         process = shell.start(*command)

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def rows(count: int, seed: int) -> Sequence[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def shell(tmp_path_factory: pytest.TempPathFactory, begun: Callable[[Shell], Shell]) -> Shell:
     folder = tmp_path_factory.mktemp("tasks")
     (folder / "reviews.jsonl").write_text(
         "".join(json.dumps({"text": text}) + "\n" for _, text in rows(400, 1))
@@ -61,7 +61,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     (folder / "reviews.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in rows(600, 2)))
     (folder / "talk.yaml").write_text(LANGUAGE)
     (folder / "tone.yaml").write_text(SENTIMENT)
-    return Shell(folder)
+    return begun(Shell(folder))
 
 
 def test_a_task_is_made_from_the_champion_and_used(shell: Shell) -> None:

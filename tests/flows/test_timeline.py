@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def write_year(folder: Path, year: int, texts: list[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
+def walk(tmp_path_factory: pytest.TempPathFactory, begun: Callable[[Shell], Shell]) -> Walk:
     folder = tmp_path_factory.mktemp("walk")
     write_year(folder, 2001, [corpus.document(i) for i in range(160)])
     later = [corpus.document(i) for i in range(1000, 1040)]
@@ -49,7 +50,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
     config = config.replace("resamples: 1000", "resamples: 1000, free_samples: 20")
     config += "timeline: {dates: [2001-12-31, 2002-12-31]}\n"
     (folder / "config.yaml").write_text(config)
-    shell = Shell(folder)
+    shell = begun(Shell(folder))
     config_file = ("--config", "config.yaml")
     with shell.opened() as lmcore:
         return Walk(

@@ -3,6 +3,7 @@
 import gzip
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,10 @@ BAD_INPUT: dict[str, tuple[str, Any, dict[str, Any], str]] = {
 
 @pytest.mark.slow
 @pytest.mark.integration
-def test_bad_input_is_one_sentence_and_nothing_is_registered(tmp_path: Path) -> None:
-    shell, commands = Shell(tmp_path), []
+def test_bad_input_is_one_sentence_and_nothing_is_registered(
+    tmp_path: Path, begun: Callable[[Shell], Shell]
+) -> None:
+    shell, commands = begun(Shell(tmp_path)), []
     for number, (name, content, changes, _) in enumerate(BAD_INPUT.values()):
         folder = tmp_path / str(number)
         folder.mkdir()
