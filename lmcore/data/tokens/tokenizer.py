@@ -242,6 +242,15 @@ class _Sample:
                 yield document.target
 
 
+# What merges may join: the byte-level pattern of GPT-2 (Radford et al. 2019), with the marks and
+# joiners of a word beside its letters. Without them a word of Hindi or Tamil would be cut at each
+# of its vowel signs; text in scripts without such signs is cut as that pattern does.
+_WORDS = (
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}\p{M}\u200c\u200d]+| ?\p{N}+"
+    r"| ?[^\s\p{L}\p{M}\p{N}\u200c\u200d]+|\s+(?!\S)|\s+"
+)
+
+
 def train_tokenizer(texts: Iterable[str], *, config: TokenizerConfig) -> Tokenizer:
     """Make a tokenizer of the configured kind from a stream of texts.
 
@@ -262,7 +271,12 @@ def train_tokenizer(texts: Iterable[str], *, config: TokenizerConfig) -> Tokeniz
             counts.update(WORD_PIECES.findall(text))
         return WordTokenizer(_most_frequent(counts, room))
     backend = tokenizers.Tokenizer(tokenizers.models.BPE())
-    backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.Split(tokenizers.Regex(_WORDS), behavior="isolated"),
+            tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     backend.train_from_iterator(
         (part for text in texts for part in split_parts(text)),
         trainer=tokenizers.trainers.BpeTrainer(

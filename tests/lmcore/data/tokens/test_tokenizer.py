@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import tokenizers
+from sentences import sentences
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
@@ -165,3 +166,29 @@ def test_an_empty_train_split_is_the_users_error(tmp_path: Path) -> None:
     documents = FakeDocuments({"train": []})
     with pytest.raises(SourceError, match="validation_fraction"):
         fit_tokenizer(ContentStore(tmp_path), documents, config=TokenizerConfig())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "word", ["नियन्त्रण", "பிறப்பு", "স্বাধীনতা", "ประเทศ", "می\u200cخواهم", "naïve", "क्षेत्र\u200dीय"]
+)
+def test_a_word_with_its_signs_can_become_one_token(word: str) -> None:
+    config = TokenizerConfig(kind="bpe", vocab_size=400)
+    tokenizer = train_tokenizer([f"{word} {word} " * 50], config=config)
+    text = f"{word} {word}"
+    assert len(tokenizer.encode(text)) == 2
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_text_without_signs_is_cut_as_by_the_byte_level_pattern_alone() -> None:
+    english = "\n".join(sentences(200))
+    usual = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE())
+    backend.pre_tokenizer = usual
+    backend.train_from_iterator(
+        [english],
+        trainer=tokenizers.trainers.BpeTrainer(
+            vocab_size=599, initial_alphabet=usual.alphabet(), show_progress=False
+        ),
+    )
+    ours = train_tokenizer([english], config=TokenizerConfig(kind="bpe", vocab_size=600))
+    assert list(ours.encode(english)) == backend.encode(english).ids
