@@ -113,13 +113,10 @@ class Clusters:
     Attributes:
         roots: For each row the row that stands for its cluster, shape [rows].
         pairs: Pairs of rows that were compared and found similar.
-        contained: Rows that hold another one or are held by one, and the row that stands for what
-            hangs together by this alone; shape [contained rows] each.
     """
 
     roots: Rows
     pairs: int
-    contained: tuple[Rows, Rows]
 
 
 def cluster(
@@ -145,10 +142,6 @@ def cluster(
     for a, b in contained:
         pairs += 1
         forest.join(a, b)
-    held = np.zeros(0, dtype=np.int64)
-    if pairs:
-        held = np.flatnonzero(forest.roots() != np.arange(len(signatures)))
-    contained_rows = (held, forest.roots()[held] if pairs else held)
     for band in range(NUM_BANDS if len(signatures) > 1 else 0):
         width = NUM_MINIMA // NUM_BANDS
         minima = np.ascontiguousarray(signatures[:, band * width : (band + 1) * width])
@@ -159,7 +152,7 @@ def cluster(
             pairs += len(left)
             for a, b in zip(left.tolist(), right.tolist(), strict=True):
                 forest.join(a, b)
-    return Clusters(roots=forest.roots(), pairs=pairs, contained=contained_rows)
+    return Clusters(roots=forest.roots(), pairs=pairs)
 
 
 def _sharing(keys: npt.NDArray[np.uint64]) -> Rows:

@@ -6,10 +6,10 @@ that are near-copies apart from it.
 Six hundred letters of one template are alike, but they are not copies of one another: what they
 share is the template, and each has names, dates and amounts of its own.  Each of the minima of a
 signature is that of one shingle, drawn by chance from all shingles of the text.  So a value that
-more members than `MAX_SHARING`, or half of them, have in one place of their signatures is that of
-a shingle of the template, and the others stand for what a text has of its own.  Two texts are
-near-copies if most of the own minima of the one that has fewer agree; a text without any, whose own
-part is too small to be seen, is a near-copy of those whose whole signature is the same.
+more members than `MAX_SHARING`, or a quarter of them, have in one place of their signatures is that
+of a shingle of the template, and the others stand for what a text has of its own.  Two texts are
+near-copies if most of the own minima of the one that has fewer agree; a text without any, whose
+own part is too small to be seen, is a near-copy of those whose whole signature is the same.
 
 Nothing but signatures is needed, so that letters which are gone, and of which only the split
 ledger knows, take part.  The table of common values takes 8 MB while a cluster is looked at.
@@ -39,21 +39,25 @@ _MULTIPLIERS = np.random.default_rng(4).integers(
 class Template:
     """What the members of a cluster share, and what each has of its own.
 
+    Attributes:
+        members: Rows of the cluster, in ascending order, shape [members].
+        most: What more members share than this is the template's.
+
     Args:
         signatures: Of all rows, shape [rows, NUM_MINIMA]; may be a memory map.
-        members: Rows of the cluster, shape [members].
+        members: Rows of the cluster.
     """
 
     def __init__(self, signatures: Signatures, members: Rows) -> None:
-        self._signatures, self._members = signatures, members
-        # Half of a small cluster is enough; in very many texts a value is met by chance in more
-        # than a few, once in 2^16.
-        self._most = max(min(MAX_SHARING, len(members) // 2), len(members) // 1000)
+        self._signatures, self.members = signatures, members
+        # A quarter of a small cluster is enough; in very many texts a value is met by chance in
+        # more than a few, once in 2^16.
+        self.most = max(min(MAX_SHARING, len(members) // 4), len(members) // 1000)
         self._common = np.zeros((NUM_MINIMA, 1 << 16), dtype=bool)
         self._own = np.zeros(len(members), dtype=np.int16)
         for place in range(NUM_MINIMA):
             values = self._values(place)
-            self._common[place] = np.bincount(values, minlength=1 << 16) > self._most
+            self._common[place] = np.bincount(values, minlength=1 << 16) > self.most
             self._own += ~self._common[place][values]
 
     @property
@@ -71,11 +75,11 @@ class Template:
             for start in range(0, len(left), _PAIR_BATCH):
                 one, other = left[start : start + _PAIR_BATCH], right[start : start + _PAIR_BATCH]
                 near = self._alike(one, other, similarity)
-                yield self._members[one[near]], self._members[other[near]]
+                yield self.members[one[near]], self.members[other[near]]
         yield from self._without_own_part()
 
     def _values(self, place: int) -> npt.NDArray[np.uint16]:
-        return np.asarray(self._signatures[self._members, place])
+        return np.asarray(self._signatures[self.members, place])
 
     def _candidates(self) -> Iterator[tuple[Rows, Rows]]:
         """Places of members that agree in an own minimum; at most `_most` agree in each."""
@@ -91,7 +95,7 @@ class Template:
                 yield ranks[:-distance][same], ranks[distance:][same]
 
     def _alike(self, one: Rows, other: Rows, similarity: float) -> npt.NDArray[np.bool_]:
-        left, right = self._signatures[self._members[one]], self._signatures[self._members[other]]
+        left, right = self._signatures[self.members[one]], self._signatures[self.members[other]]
         agree = ((left == right) & ~self._common[_PLACES, left]).sum(axis=1)
         fewer = np.minimum(self._own[one], self._own[other])
         more = np.maximum(self._own[one], self._own[other])
@@ -99,7 +103,7 @@ class Template:
         return alike
 
     def _without_own_part(self) -> Iterator[tuple[Rows, Rows]]:
-        rows = self._members[self._own == 0]
+        rows = self.members[self._own == 0]
         if len(rows) < 2:
             return
         keys = np.zeros(len(rows), dtype=np.uint64)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmcore.data.config import DataConfig
-from lmcore.data.copies.deduplication import NUM_MINIMA, Clusters, Forest, Rows, Signatures, cluster
+from lmcore.data.copies.deduplication import NUM_MINIMA, Forest, Rows, Signatures, cluster
 from lmcore.data.copies.templates import MAX_SHARING, Template
 from lmcore.data.ingest.split import split_anchors
 from lmcore.data.ingest.staging import Staging
@@ -79,7 +79,7 @@ def join_near_copies(staging: Staging, *, data: DataConfig) -> NearCopies:
             continue
         template = Template(signatures, members)
         templates.append((len(members), template.shared))
-        for copies in _apart(template, members, clusters, data.near_duplicate_similarity):
+        for copies in _apart(work, template, data):
             _join(work, copies.tolist())
     letters = sum(number for number, _ in templates)
     return NearCopies(
@@ -158,18 +158,32 @@ class _Whole:
         return True
 
 
-def _apart(
-    template: Template, members: Rows, clusters: Clusters, similarity: float
-) -> Iterator[Rows]:
+def _apart(work: sqlite3.Connection, template: Template, data: DataConfig) -> Iterator[Rows]:
     """The near-copies among letters of one template, by what they have of their own."""
+    members = template.members
     forest = Forest(len(members))
-    rows, holders = clusters.contained
-    held = np.isin(rows, members)
-    pairs = itertools.chain([(rows[held], holders[held])], template.copies(similarity=similarity))
-    for left, right in pairs:
+
+    def join(left: Rows, right: Rows) -> None:
         ones, others = np.searchsorted(members, left), np.searchsorted(members, right)
         for one, other in zip(ones.tolist(), others.tolist(), strict=True):
             forest.join(one, other)
+
+    for left, right in template.copies(similarity=data.near_duplicate_similarity):
+        join(left, right)
+    # A passage of the template is no more evidence here than it is above. The sketches of all have
+    # been compared by now, so that those of the letters can take their place.
+    work.execute("DELETE FROM sketch")
+    for row in members.tolist():
+        (sketch,) = work.execute(
+            "SELECT sketch FROM current WHERE row = ?1 UNION ALL SELECT d.sketch"
+            " FROM other o JOIN ledger.document d ON d.id = o.id WHERE o.row = ?1",
+            (row,),
+        ).fetchone()
+        if sketch is not None:
+            _index_sketches(work, [(row, sketch)])
+    share = data.near_duplicate_containment
+    for one, other in _contained(work, share=share, most=template.most):
+        join(np.array([one]), np.array([other]))
     for places in _groups(forest.roots()):
         yield members[places]
 
@@ -185,15 +199,25 @@ def _index_sketches(work: sqlite3.Connection, rows: Iterable[tuple[int, bytes]])
     )
 
 
-def _contained(work: sqlite3.Connection, *, share: float) -> Iterator[tuple[int, int]]:
-    """Pairs of rows of which one holds at least `share` of the other's sampled shingles."""
-    work.execute("CREATE INDEX sketch_hash ON sketch (hash, row)")
+def _contained(
+    work: sqlite3.Connection, *, share: float, most: int = MAX_SHARING
+) -> Iterator[tuple[int, int]]:
+    """Pairs of rows of which one holds at least `share` of the other's sampled shingles.
+
+    Args:
+        work: Table `sketch` has the hashes of the rows that are compared.
+        share: Of the smaller sketch.
+        most: A shingle that more rows have says nothing.
+    """
+    work.execute("CREATE INDEX IF NOT EXISTS sketch_hash ON sketch (hash, row)")
+    work.execute("DROP TABLE IF EXISTS sketch_size")
     work.execute("CREATE TABLE sketch_size AS SELECT row, count(*) AS size FROM sketch GROUP BY 1")
     work.execute("CREATE UNIQUE INDEX sketch_size_row ON sketch_size (row)")
+    work.execute("DROP TABLE IF EXISTS shared")
     work.execute(
         "CREATE TABLE shared AS SELECT hash FROM sketch GROUP BY hash"
         " HAVING count(*) BETWEEN 2 AND ?",
-        (MAX_SHARING,),
+        (most,),
     )
     yield from work.execute(
         "SELECT p.a, p.b FROM (SELECT a.row AS a, b.row AS b, count(*) AS common FROM shared"

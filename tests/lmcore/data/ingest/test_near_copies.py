@@ -73,6 +73,18 @@ def test_letters_of_one_template_are_split_like_other_texts(
     assert len({documents[letter].cluster for letter in letters}) > 590
 
 
+@pytest.mark.parametrize(
+    ("count", "words"), [(MAX_SHARING + 1, 220), (60, 180), (70, 130), (150, 130)]
+)
+def test_few_letters_are_split_too(
+    run_ingest: RunIngest, write_lines: Write, count: int, words: int
+) -> None:
+    # Some have so few sampled shingles that they keep none, so fewer seem to share the others.
+    found = run_ingest(write_lines("a.txt", _letters(count, 5, words=words)))
+    assert 0.05 * count <= found.count("validation") <= 0.2 * count
+    assert len({d.cluster for d in found.iter_documents()}) > 0.95 * count
+
+
 def test_what_templates_share_is_counted(run_ingest: RunIngest, write_lines: Write) -> None:
     found = run_ingest(write_lines("a.txt", _letters(300, 5)))
     templates = found.account()["near_duplicates"]["templates"]
