@@ -42,6 +42,16 @@ def resident_number(text: str) -> bool:
     return len(digits) == 13 and 1 <= digits[2] * 10 + digits[3] <= 12 and 1 <= _day(digits) <= 31
 
 
+def chinese(text: str) -> bool:
+    """Resident number of China (GB 11643): a date, and ISO 7064 modulo 11-2 over all digits."""
+    digits = _digits(text[:17])
+    if len(digits) != 17 or not 1 <= digits[10] * 10 + digits[11] <= 12:
+        return False
+    last = 10 if text[17:] == "X" else int(text[17:])
+    total = sum(d * pow(2, 17 - place, 11) for place, d in enumerate(digits)) + last
+    return total % 11 == 1 and 1 <= digits[12] * 10 + digits[13] <= 31 and digits[6] in (1, 2)
+
+
 def _day(digits: list[int]) -> int:
     return digits[4] * 10 + digits[5]
 
@@ -100,6 +110,7 @@ OWN: Mapping[str, Callable[[str], bool]] = {
     "my_number": my_number,
     "nino": national_insurance,
     "nric": singapore,
+    "ric": chinese,
     "rrn": resident_number,
     "snils": snils,
     "ssn": social_security,

@@ -10,6 +10,8 @@ from lmcore.data.text.personal.check_digits import OWN
     [
         ("snils", "112-233-445 95"),
         ("my_number", "123456789018"),
+        ("ric", "11010519491231002X"),
+        ("ric", "440524188001010014"),
         ("rrn", "970701-1234567"),
         ("ssn", "219-09-9999"),
         ("taiwan", "A123456789"),
