@@ -65,9 +65,11 @@ def new_shell(folder: Path, settings: dict[str, str]) -> Shell:
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator["subprocess.Popen[str]"]:
+def embedded(
+    tmp_path_factory: pytest.TempPathFactory, begun: Callable[[Shell], Shell]
+) -> Iterator["subprocess.Popen[str]"]:
     """The same pipeline without any server, on its way while the servers start."""
-    shell = new_shell(tmp_path_factory.mktemp("embedded"), {})
+    shell = begun(new_shell(tmp_path_factory.mktemp("embedded"), {}))
     with shell.start("run", "--config", "config.yaml", "--json") as process:
         yield process
         process.kill()

@@ -4,19 +4,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from lmcore_shell import Shell
 
 from flows.home.environment import Home, make_home
 from flows.servers.prefect_server import PrefectServer, PrefectServerError
 
-ROOT = Path(__file__).parents[3]
-
 
 @pytest.fixture
-def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def parent(tmp_path: Path, begun: Callable[[Shell], Shell]) -> Iterator[subprocess.Popen[str]]:
     code = """
 import time
 from flows.home.environment import prepare
@@ -25,9 +24,11 @@ with PrefectServer(prepare()) as server:
     print(server.api_url, flush=True)
     time.sleep(600)
 """
-    environ = {**os.environ, "LMCORE_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        [sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        env=begun(Shell(tmp_path)).environment,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     yield process
     process.kill()
