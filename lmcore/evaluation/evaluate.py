@@ -63,6 +63,7 @@ CODE_MODULES = (
     "lmcore.data.documents",
     "lmcore.data.text.folding",
     "lmcore.data.text.words",
+    "lmcore.data.text.personal",
     "lmcore.data.text.privacy",
     "lmcore.data.text.licences",
     "lmcore.data.copies.removal",

@@ -69,14 +69,12 @@ def test_other_numbers_stay(text: str) -> None:
     st.sampled_from(["", "id ", "PESEL ", "ИНН ", "CPR ", "NIK ", "身份证"]),
 )
 def test_no_number_breaks_a_check(number: str, label: str) -> None:
-    # The library's tables lack some regions, on which it fails.
-    assert (
-        mask(label + number).text
-        in {f"{label}{found}" for found in (number, "<ID>", "<SSN>", "<PHONE>", "<CARD>")}
-        or "<" in mask(label + number).text
-    )
+    masked = mask(label + number)
+    assert (masked.text == label + number) == (not masked.spans)
+    assert all(span.text in number for span in masked.spans)
 
 
 def test_a_region_that_the_library_does_not_know_is_no_error() -> None:
+    # Its tables lack some, on which it fails.
     for region in range(100_000, 1_000_000, 997):
-        mask(f"{region}19491231002X")
+        assert mask(f"{region}19491231002X").text in (f"{region}19491231002X", "<ID>")
