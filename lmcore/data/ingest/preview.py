@@ -20,8 +20,8 @@ from typing import Any
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.ingest.assignment import assign
-from lmcore.data.ingest.ingest import Ingestion
 from lmcore.data.ingest.language_counts import LanguageCounts
+from lmcore.data.ingest.reading_pass import ReadingPass
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.records import BadInput, Item, LeftOut, Opened, Record
@@ -105,10 +105,8 @@ def preview(
         SourceError: If a source does not exist or lacks a named column.
         ConfigError: If a licence is no SPDX expression, or the model that finds names is not there.
     """
-    licenses = [
+    for i, source in enumerate(sources):
         normal_license(source.license, key=f"sources[{i}].license")
-        for i, source in enumerate(sources)
-    ]
     located = fingerprint_sources(sources).sources
     found = Preview()
     watch = _Watch(found)
@@ -116,10 +114,9 @@ def preview(
         folder = Path(name)
         work = folder / "work"
         work.mkdir()
-        job = Ingestion(
+        job = ReadingPass(
             folder,
             located,
-            licenses=licenses,
             data=data.model_copy(update={"on_bad_input": "quarantine"}),
             removals=removals,
             watch=watch,

@@ -7,13 +7,14 @@ read, as some need libraries that take a while or are not installed.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+import importlib.metadata
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Literal, cast
 
 from lmcore.data.config import SourceConfig
-from lmcore.data.sources.archives import content_name
+from lmcore.data.sources.archives import container, content_name
 from lmcore.data.sources.reading import Reading
 from lmcore.data.sources.records import Piece
 
@@ -33,6 +34,7 @@ class Kind:
             `records` are documents as they are.
         is_binary: Whether its bytes are no text, so that no encoding applies.
         needs_file: Whether it can only be read from a plain file, not from a stream.
+        libraries: Distributions that decide what its text is.
     """
 
     reader: str
@@ -40,6 +42,7 @@ class Kind:
     shape: Shape = "records"
     is_binary: bool = False
     needs_file: bool = False
+    libraries: tuple[str, ...] = ()
 
     def read(self, stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
         """Read one stream."""
@@ -47,6 +50,9 @@ class Kind:
         function = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), name)
         return cast(Reader, function)(stream, reading)
 
+
+_HTML = ("inscriptis", "trafilatura")
+_MAIL = ("inscriptis", "mail-parser-reply")
 
 KINDS: dict[str, Kind] = {
     "text": Kind(reader="text.read_text", endings=(".txt", ".text", ".rst"), shape="text"),
@@ -62,25 +68,60 @@ KINDS: dict[str, Kind] = {
     "parquet": Kind(
         reader="parquet.read_parquet", endings=(".parquet",), is_binary=True, needs_file=True
     ),
-    "xlsx": Kind(reader="spreadsheet.read_xlsx", endings=(".xlsx", ".xlsm"), is_binary=True),
+    "xlsx": Kind(
+        reader="spreadsheet.read_xlsx",
+        endings=(".xlsx", ".xlsm"),
+        is_binary=True,
+        libraries=("openpyxl",),
+    ),
     "html": Kind(
         reader="html.read_html",
         endings=(".html", ".htm", ".xhtml"),
         shape="document",
+        libraries=_HTML,
     ),
-    "pdf": Kind(reader="pdf.read_pdf", endings=(".pdf",), shape="document", is_binary=True),
+    "pdf": Kind(
+        reader="pdf.read_pdf",
+        endings=(".pdf",),
+        shape="document",
+        is_binary=True,
+        libraries=("pypdf",),
+    ),
     "docx": Kind(
-        reader="office.read_docx", endings=(".docx", ".docm"), shape="document", is_binary=True
+        reader="office.read_docx",
+        endings=(".docx", ".docm"),
+        shape="document",
+        is_binary=True,
+        libraries=("python-docx",),
     ),
-    "odt": Kind(reader="office.read_odt", endings=(".odt",), shape="document", is_binary=True),
-    "rtf": Kind(reader="office.read_rtf", endings=(".rtf",), shape="document", is_binary=True),
-    "epub": Kind(reader="office.read_epub", endings=(".epub",), shape="document", is_binary=True),
-    "mail": Kind(reader="mail.read_mail", endings=(".eml",), is_binary=True),
-    "mbox": Kind(reader="mail.read_mbox", endings=(".mbox",), is_binary=True),
+    "odt": Kind(
+        reader="office.read_odt",
+        endings=(".odt",),
+        shape="document",
+        is_binary=True,
+        libraries=("odfdo",),
+    ),
+    "rtf": Kind(
+        reader="office.read_rtf",
+        endings=(".rtf",),
+        shape="document",
+        is_binary=True,
+        libraries=("striprtf",),
+    ),
+    "epub": Kind(
+        reader="office.read_epub",
+        endings=(".epub",),
+        shape="document",
+        is_binary=True,
+        libraries=_HTML,
+    ),
+    "mail": Kind(reader="mail.read_mail", endings=(".eml",), is_binary=True, libraries=_MAIL),
+    "mbox": Kind(reader="mail.read_mbox", endings=(".mbox",), is_binary=True, libraries=_MAIL),
     "subtitles": Kind(
         reader="subtitles.read_subtitles",
         endings=(".srt", ".vtt", ".ass", ".ssa"),
         shape="document",
+        libraries=("pysubs2",),
     ),
     "chat": Kind(reader="chat.read_chat", shape="records"),
 }
@@ -145,9 +186,25 @@ def kind_name(config: SourceConfig, name: str) -> str:
     return _BY_ENDING.get(_ending(name), "text")
 
 
-def recognised(name: str) -> bool:
-    """Whether the ending of a name says how the file is read."""
-    return _ending(name) in _BY_ENDING
+def libraries_of(config: SourceConfig, names: Iterable[str]) -> tuple[str, ...]:
+    """The distributions that decide what the text of these files is; of an archive's, all."""
+    found: set[str] = set()
+    for name in names:
+        packed = container(name) in ("zip", "tar")
+        kinds = KINDS.values() if packed else (KINDS[kind_name(config, name)],)
+        found.update(library for kind in kinds for library in kind.libraries)
+    return tuple(sorted(found))
+
+
+def library_versions(*names: Iterable[str]) -> dict[str, str | None]:
+    """The installed release of each distribution; None for one that is not installed."""
+    versions: dict[str, str | None] = {}
+    for name in sorted({name for group in names for name in group}):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
 
 
 def has_no_text(name: str) -> bool:

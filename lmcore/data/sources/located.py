@@ -17,6 +17,7 @@ from typing import Any
 from lmcore.artifacts import digest, sha256_file
 from lmcore.data.config import SourceConfig
 from lmcore.data.sources.find_files import find_files, printable
+from lmcore.data.sources.kinds import libraries_of
 from lmcore.data.sources.records import LeftOut
 from lmcore.data.sources.saved import as_data_set
 
@@ -59,6 +60,13 @@ class LocatedSource:
     targets: tuple[SourceFile, ...]
     skipped: tuple[LeftOut, ...]
     digest: str
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Distributions that decide what the text of its files is."""
+        if self.config.format == "parallel":
+            return ()
+        return libraries_of(self.config, (file.name for file in self.files))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,8 +28,8 @@ from lmcore.data.sources.encodings import (
 from lmcore.data.sources.find_files import left_out
 from lmcore.data.sources.formats.delimited import head_rows
 from lmcore.data.sources.kinds import KINDS, disguise, kind_name
-from lmcore.data.sources.readers import recognise
 from lmcore.data.sources.reading import Reading
+from lmcore.data.sources.recognition import recognise
 from lmcore.data.sources.records import Row
 from lmcore.errors import SourceError
 

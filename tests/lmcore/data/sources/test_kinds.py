@@ -14,8 +14,15 @@ from typing import Any
 import office_files as office
 import pytest
 
-from lmcore.data.config import DataConfig
-from lmcore.data.sources.kinds import KINDS, disguise, has_no_text, unread_kind
+from lmcore.data.config import DataConfig, SourceConfig
+from lmcore.data.sources.kinds import (
+    KINDS,
+    disguise,
+    has_no_text,
+    libraries_of,
+    library_versions,
+    unread_kind,
+)
 from lmcore.data.sources.records import BadInput, LeftOut, Record
 from lmcore.errors import SourceError
 
@@ -219,6 +226,19 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(
     monkeypatch.setitem(sys.modules, "docx", None)
     with pytest.raises(SourceError, match=r"a\.docx: reading DOCX .*'lmcore\[office\]'"):
         read(path)
+
+
+def test_the_libraries_that_decide_what_text_is_are_named_with_their_releases() -> None:
+    source = SourceConfig(path="-")
+    assert libraries_of(source, ["a.txt", "b.csv.gz"]) == ()
+    assert libraries_of(source, ["a.pdf", "b.eml", "c.pdf"]) == (
+        *("inscriptis", "mail-parser-reply", "pypdf"),
+    )
+    every = {library for kind in KINDS.values() for library in kind.libraries}
+    assert set(libraries_of(source, ["a.zip"])) == every
+    versions = library_versions(every, ["no-such-thing"])
+    assert versions.pop("no-such-thing") is None
+    assert all(versions.values())
 
 
 def test_names_tell_kinds_and_none_is_told_twice() -> None:
