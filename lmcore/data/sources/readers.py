@@ -16,7 +16,7 @@ from typing import IO
 
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.sources.archives import READ_ERRORS, BombError, container, open_members
-from lmcore.data.sources.encodings import Misread, as_utf8, peek
+from lmcore.data.sources.encodings import Misread, as_utf8, marked_encoding, peek, unmarked_utf16
 from lmcore.data.sources.find_files import NOT_CHOSEN, left_out, matches, printable
 from lmcore.data.sources.formats.text import cut_records
 from lmcore.data.sources.kinds import KINDS, kind_name
@@ -234,7 +234,11 @@ def _line_stream(
     members = stack.enter_context(closing(open_members(file.path, name=file.name)))
     stream = next(members).stream
     assert stream is not None
-    misread = Misread(config.encoding, peek(stream))
+    head = peek(stream)
+    encoding = config.encoding or marked_encoding(head)
+    if encoding is None and (unmarked := unmarked_utf16(head)) is not None:
+        raise SourceError(f"{file.name}: UTF-16 without a mark; set encoding: {unmarked}")
+    misread = Misread(encoding, head)
     reading = Reading(
         name=file.name,
         source=config,

@@ -57,6 +57,20 @@ def test_parallel_files_are_aligned_by_line(put: Put, read: Read) -> None:
         read(left, format="parallel", target_path=str(right))
 
 
+def test_parallel_files_may_be_in_other_encodings(put: Put, read: Read) -> None:
+    left = put("a.de", "Bär\nStraße\n".encode("utf-16"))
+    right = put("a.en", "bear\nstreet\n")
+    items = read(left, format="parallel", target_path=str(right))
+    assert [(r.text, r.target) for r in items] == [("Bär", "bear"), ("Straße", "street")]
+    left.write_bytes("Bär\nStraße\n".encode("utf-16-le"))
+    with pytest.raises(SourceError, match=r"a\.de: UTF-16 without a mark; set encoding: utf-16-le"):
+        read(left, format="parallel", target_path=str(right))
+    left.write_bytes("Bär\nStraße\n".encode("cp1252"))
+    right.write_bytes("bear\ncafé\n".encode("cp1252"))
+    items = read(left, format="parallel", target_path=str(right), encoding="cp1252")
+    assert [(r.text, r.target) for r in items] == [("Bär", "bear"), ("Straße", "café")]
+
+
 def test_binary_and_empty_files_are_refused(put: Put, read: Read) -> None:
     assert bad(read(put("a.txt", b"PNG\x00\x01data"))) == [(0, "a binary file, not text")]
     assert bad(read(put("c.txt", ""))) == [(0, "empty file")]
