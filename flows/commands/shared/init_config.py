@@ -119,11 +119,14 @@ def _sizes(task: str, num_bytes: int) -> str:
 
 def _source(finding: Finding, proposal: Proposal, base: Path) -> list[str]:
     values = finding.config.model_dump(exclude_defaults=True)
+    if finding.columns:
+        values["text_field"] = finding.config.text_field  # said, also where it is the usual one
     values["path"] = _written_path(Path(str(finding.config.path)), base)
     if proposal.task == "language_modelling":
         values.pop("target_field", None)
     lines = [f"    {key}: {_quoted(values[key])}" for key in _KEYS if key in values]
-    others = [name for name in finding.columns if name != finding.config.text_field]
+    used = (values.get("text_field"), values.get("target_field"))
+    others = [name for name in finding.columns if name not in used]
     if others:
         lines.append(f"    # other columns: {comment_safe(', '.join(others))}")
     lines += [f"    # {comment_safe(guess)}" for guess in finding.guesses]

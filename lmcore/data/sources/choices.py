@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmcore.data.sources.columns import Columns, choose_columns
+from lmcore.data.sources.encodings import CANDIDATES
 from lmcore.errors import SourceError
 
 #: Asks somebody: what is asked, what may be answered, what is taken where nobody is there.
@@ -28,6 +29,25 @@ class Wishes:
     target_field: str | None = None
     task: str | None = None
     ask: Ask | None = None
+
+
+def decide_encoding(guessed: str, wishes: Wishes, *, example: str, guesses: list[str]) -> str:
+    """The encoding of files that are no UTF-8: what is answered, else the guess, said as one."""
+    if wishes.ask is not None:
+        choices = list(dict.fromkeys((guessed, *CANDIDATES)))
+        question = f"{example} is no UTF-8 and looks like {guessed}; which encoding is it in?"
+        return wishes.ask(question, choices, guessed)
+    guesses.append(f"{example} and its like are read as {guessed}, which is a guess")
+    return guessed
+
+
+def has_header(wishes: Wishes, *, example: str, guesses: list[str]) -> bool:
+    """Whether a table whose first row looks like the others has a header all the same."""
+    if wishes.ask is not None:
+        question = f"{example}: its first row looks like the others; is it a header?"
+        return wishes.ask(question, ["no", "yes"], "no") == "yes"
+    guesses.append(f"{example} seems to have no header; its columns are named by number")
+    return False
 
 
 def decide_columns(

@@ -25,8 +25,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# What office files are written in; a longer list makes guesses from short texts worse.
-_CANDIDATES = [
+#: What office files are written in; a longer list makes guesses from short texts worse.
+CANDIDATES = [
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258"),
     *("koi8_r", "gb18030", "big5", "cp932", "euc_jp", "cp949"),
 ]
@@ -129,7 +129,7 @@ def guess(sample: bytes) -> str | None:
         return None
     from charset_normalizer import from_bytes
 
-    found = from_bytes(sample[:SAMPLE_BYTES], cp_isolation=_CANDIDATES, enable_fallback=False)
+    found = from_bytes(sample[:SAMPLE_BYTES], cp_isolation=CANDIDATES, enable_fallback=False)
     best = found.best()
     if best is None:
         return None

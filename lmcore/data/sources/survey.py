@@ -15,7 +15,7 @@ from typing import Any
 
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.sources.archives import container, content_name
-from lmcore.data.sources.choices import Wishes, decide_columns
+from lmcore.data.sources.choices import Wishes, decide_columns, decide_encoding, has_header
 from lmcore.data.sources.columns import Columns, choose_columns
 from lmcore.data.sources.find_files import find_files, printable
 from lmcore.data.sources.kinds import KINDS
@@ -239,11 +239,15 @@ def _settings(
         )
         if value is not None
     }
-    guesses = []
+    guesses: list[str] = []
     if group.encoding is not None:
-        guesses.append(f"{example} and its like are read as {group.encoding}, which is a guess")
-    if group.columns is not None:
-        guesses.append(f"{example} seems to have no header; its columns are named by number")
+        settings["encoding"] = decide_encoding(
+            group.encoding, wishes, example=example, guesses=guesses
+        )
+    if group.columns is not None and has_header(wishes, example=example, guesses=guesses):
+        del settings["columns"]
+        names = [str(name) for name in rows[0].values()] if rows else []
+        rows = [dict(zip(names, row.values(), strict=False)) for row in rows[1:]]
     if not rows:
         return settings, Columns(), tuple(guesses)
     columns = decide_columns(rows, wishes, example=example, guesses=guesses)

@@ -192,6 +192,18 @@ def test_columns_that_cannot_be_told_are_asked_for_named_or_said(tmp_path: Path)
     assert not (tmp_path / "wrong.yaml").exists()
 
 
+def test_a_first_row_that_somebody_calls_a_header_is_one(tmp_path: Path) -> None:
+    rows = [("Some words. And more", "17"), *((line, i) for i, line in enumerate(LINES))]
+    (tmp_path / "t.csv").write_text(table(rows))
+    init(
+        tmp_path / "t.csv",
+        tmp_path / "c.yaml",
+        ask=lambda q, c, usual: "yes" if "row" in q else usual,
+    )
+    (source,) = load_config(tmp_path / "c.yaml").sources
+    assert (source.columns, source.text_field) == (None, "Some words. And more")
+
+
 def test_labels_that_come_in_order_are_seen(tmp_path: Path) -> None:
     rows = [(line, int(i >= 300)) for i, line in enumerate(sentences(600))]
     (tmp_path / "t.csv").write_text(table([("text", "label"), *rows]))

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from lmcore.data.sources.choices import Wishes, decide_columns
+from lmcore.data.sources.choices import (
+    Wishes,
+    decide_columns,
+    decide_encoding,
+    has_header,
+)
 from lmcore.data.sources.columns import Columns
 from lmcore.errors import SourceError
 
@@ -63,3 +68,24 @@ def test_a_table_without_text_is_refused_with_what_was_found() -> None:
         decide([{"n": 1}])
     found, _ = decide([{"n": 1}], text_field="n")
     assert found.text == "n"
+
+
+def test_an_encoding_and_a_header_are_asked_for_or_said_to_be_guesses() -> None:
+    guesses: list[str] = []
+    assert decide_encoding("cp1252", Wishes(), example="t.csv", guesses=guesses) == "cp1252"
+    assert not has_header(Wishes(), example="t.csv", guesses=guesses)
+    assert guesses == [
+        "t.csv and its like are read as cp1252, which is a guess",
+        "t.csv seems to have no header; its columns are named by number",
+    ]
+    asked: list[Any] = []
+
+    def ask(question: str, choices: Any, usual: str) -> str:
+        asked.append((next(iter(choices)), usual))
+        return "cp1250" if "UTF-8" in question else "yes"
+
+    wishes = Wishes(ask=ask)
+    assert decide_encoding("cp1252", wishes, example="t.csv", guesses=guesses) == "cp1250"
+    assert has_header(wishes, example="t.csv", guesses=guesses)
+    assert asked == [("cp1252", "cp1252"), ("no", "no")]
+    assert len(guesses) == 2
