@@ -154,6 +154,22 @@ def test_help_imports_no_command_and_that_of_a_command_nothing_heavy(tmp_path: P
     assert not imported(tmp_path, ASK.format(commands=[[name] for name in cli.commands])) & HEAVY
 
 
+def test_garbage_is_not_looked_for_at_every_import(tmp_path: Path) -> None:
+    script = """
+import gc, sys
+from flows.cli import main
+sys.argv = ["lmcore", "--version"]
+try: main()
+except SystemExit: print(gc.isenabled(), gc.get_threshold()[0])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    enabled, threshold = done.stdout.splitlines()[-1].split()
+    assert enabled == "True"
+    assert int(threshold) >= 10_000
+
+
 def completed(cwd: Path, words: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "flows.cli"],
