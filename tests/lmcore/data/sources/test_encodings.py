@@ -16,7 +16,8 @@ from lmcore.data.sources.encodings import (
     unmarked_utf16,
 )
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
+# A mark of UTF-16 and a NUL behind it are the mark of UTF-32.
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=300)
 MARKS = {
     "utf-16-le": codecs.BOM_UTF16_LE,
     "utf-16-be": codecs.BOM_UTF16_BE,
@@ -46,7 +47,7 @@ def test_a_mark_says_what_follows(text: str, encoding: str, size: int) -> None:
     pieces = []
     while piece := found.read(size):
         pieces.append(piece)
-    assert b"".join(pieces).decode() == text.removeprefix("\ufeff")
+    assert b"".join(pieces).decode() == text
 
 
 @settings(deadline=None)
