@@ -16,7 +16,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -62,11 +62,13 @@ class Member:
         name: Path inside the archive; empty for a file that is no archive.
         stream: Its bytes, or None where it is refused.
         refusal: Why it is refused.
+        beside: Names of all members, where the archive lists them in one place (zip).
     """
 
     name: str
     stream: IO[bytes] | None
     refusal: str = ""
+    beside: Sequence[str] = ()
 
 
 class Meter:
@@ -213,6 +215,7 @@ def _zip_members(raw: IO[bytes], *, size: int) -> Iterator[Member]:
         infos = sorted(archive.infolist(), key=lambda info: info.filename)
         _check_count(len(infos))
         meter = Meter(lambda: size)
+        names = tuple(info.filename for info in infos)
         for info in infos:
             if info.is_dir():
                 continue
@@ -229,7 +232,7 @@ def _zip_members(raw: IO[bytes], *, size: int) -> Iterator[Member]:
                 member = archive.open(info)
             with member as inner:
                 stream = io.BufferedReader(_Metered(inner, meter), _BUFFER_BYTES)
-                yield Member(name=info.filename, stream=stream)
+                yield Member(name=info.filename, stream=stream, beside=names)
 
 
 @contextmanager

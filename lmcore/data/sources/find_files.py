@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from lmcore.data.config import SourceConfig
@@ -24,6 +25,8 @@ _ABOUT = re.compile(
     r"(?i:licen[cs]e|copying|notice|readme|changelog|authors)(?:\.[a-z]{1,5}){0,2}"
     r"|(?:LICEN[CS]E|COPYING|NOTICE|README|CHANGELOG|AUTHORS)[-._][A-Za-z0-9.+-]{1,40}"
 )
+_LISTS_OF_SLACK = frozenset({"users.json", "channels.json", "integration_logs.json"})
+_DAY_OF_CHANNEL = re.compile(r"[^/]+/\d{4}-\d{2}-\d{2}\.json")
 #: Why a file that a pattern does not match is not read: nobody asked for it.
 NOT_CHOSEN = "not matched by files"
 #: Why a linked folder is not read: what it leads to is, or contains the link itself.
@@ -65,8 +68,9 @@ def _path_files(
         chosen: list[tuple[str, Path]] = []
         walked = walk(path)
         skipped = [LeftOut(file=printable(f"{name}/"), reason=LINKED) for name in walked.again]
+        of_chats = is_chat_export(name for name, _ in walked.files)
         for name, file in walked.files:
-            why = left_out(name, pattern)
+            why = left_out(name, pattern, in_chat_export=of_chats)
             if not why:
                 chosen.append((name, file))
             elif why != NOT_CHOSEN:
@@ -159,7 +163,14 @@ def _module_files(name: str) -> dict[str, Path]:
     }
 
 
-def left_out(name: str, pattern: str | None) -> str:
+def is_chat_export(names: Iterable[str]) -> bool:
+    """Whether files are an export of Slack: days of channels in folders, lists of people beside."""
+    names = list(names)
+    lists = _LISTS_OF_SLACK.intersection(names)
+    return bool(lists) and any(_DAY_OF_CHANNEL.fullmatch(name) for name in names)
+
+
+def left_out(name: str, pattern: str | None, *, in_chat_export: bool = False) -> str:
     """Why a file of a folder or archive is not read; empty if it is.
 
     Hidden files, files about the data (licence, readme) and files without text (pictures,
@@ -168,9 +179,13 @@ def left_out(name: str, pattern: str | None) -> str:
     Args:
         name: Path inside the folder or archive.
         pattern: Glob of the configuration; None: every file.
+        in_chat_export: Whether it lies in an export of Slack, whose lists of people and channels
+            are no text.
     """
     if pattern is not None and not matches(name, pattern):
         return NOT_CHOSEN
+    if in_chat_export and "/" not in name and name != pattern and name.endswith(".json"):
+        return "about the data"
     asked = PurePosixPath(pattern).parts if pattern is not None else ()
     parts = PurePosixPath(name).parts
     if any(part.startswith(".") for part in parts) and not any(p.startswith(".") for p in asked):

@@ -25,7 +25,7 @@ from lmcore.data.sources.encodings import (
     peek,
     unmarked_utf16,
 )
-from lmcore.data.sources.find_files import left_out
+from lmcore.data.sources.find_files import is_chat_export, left_out
 from lmcore.data.sources.formats.delimited import head_rows
 from lmcore.data.sources.kinds import KINDS, disguise, kind_name
 from lmcore.data.sources.reading import Reading
@@ -81,7 +81,9 @@ def look(path: Path, *, name: str) -> Look:
     try:
         with closing(open_members(path, name=name)) as members:
             for member in itertools.islice(members, _MAX_MEMBERS):
-                if member.stream is None or (packed and left_out(member.name, None)):
+                of_chats = packed and is_chat_export(member.beside)
+                why = left_out(member.name, None, in_chat_export=of_chats) if packed else ""
+                if member.stream is None or why:
                     continue
                 inner = member.name or name
                 found = _look(member.stream, name=inner, seekable=container(name) == "plain")

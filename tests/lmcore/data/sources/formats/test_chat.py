@@ -1,6 +1,7 @@
 """Chats: what was said and nothing else, in the spellings of exports around the world."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from lmcore.data.sources.formats.chat import looks_like_slack, looks_like_whatsapp, slack_text
+from lmcore.data.sources.records import BadInput, LeftOut, Record
 
 Put = Callable[[str, str | bytes], Path]
 Read = Callable[..., list[Any]]
@@ -54,6 +56,29 @@ def test_only_lists_of_messages_with_times_are_slack() -> None:
     assert looks_like_slack(json.dumps([message]).encode())
     assert not looks_like_slack(json.dumps(message).encode())
     assert not looks_like_slack(json.dumps([{"type": "message", "text": "x"}]).encode())
+
+
+def test_an_export_is_read_by_its_days_and_not_by_its_lists_of_people(
+    tmp_path: Path, read: Read
+) -> None:
+    folder = tmp_path / "export"
+    (folder / "general").mkdir(parents=True)
+    message = {"type": "message", "ts": "1700000000.000100", "text": "Good morning."}
+    (folder / "general" / "2024-01-01.json").write_text(json.dumps([message]))
+    (folder / "users.json").write_text(json.dumps([{"id": "U1", "name": "ann"}]))
+    (folder / "channels.json").write_text(json.dumps([{"id": "C1", "name": "general"}]))
+    shutil.make_archive(str(tmp_path / "export"), "zip", folder)
+    for place, lists in ((folder, ""), (tmp_path / "export.zip", "export.zip/")):
+        items = read(place)
+        assert [item.text for item in items if isinstance(item, Record)] == ["Good morning."]
+        assert not [item for item in items if isinstance(item, BadInput)]
+        if lists:
+            left = {item.file for item in items if isinstance(item, LeftOut)}
+            assert left == {f"{lists}users.json", f"{lists}channels.json"}
+    (named,) = read(folder, files="users.json", text_field="name")
+    assert named.text == "ann"
+    (folder / "general" / "2024-01-01.json").unlink()
+    assert len(read(folder, text_field="name")) == 2  # without days it is no such export
 
 
 @pytest.mark.parametrize(
