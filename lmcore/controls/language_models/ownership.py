@@ -152,8 +152,7 @@ def _pii(
     in_words: bool = False,
     texts: Sequence[str] = (),
 ) -> GateResult:
-    known = SpanHashes(b"control")
-    known.add(Span(kind=item.kind, text=item.span) for item in plant(seed + 1, count=20))
+    known = _known(seed)
     planted = plant(seed)
     left, wrong = precision(scrub, plant_near_misses(seed))
     evidence = PiiEvidence(
@@ -167,10 +166,19 @@ def _pii(
     return pii(evidence, limits=GatesConfig.default().pii, required=True)
 
 
+def _known(seed: int) -> SpanHashes:
+    """Personal data of the sources."""
+    known = SpanHashes(b"control")
+    known.add(Span(kind=item.kind, text=item.span) for item in plant(seed + 1, count=20))
+    return known
+
+
 def _harmless(seed: int) -> list[str]:
     """What a model may write: ordinary text, placeholders, and numbers that it made up."""
-    made_up = plant(seed + 2, count=5)
-    return [*_texts(seed)[:20], "Write to <EMAIL> or call <PHONE>.", *(i.text for i in made_up)]
+    # Some kinds of number are so few that the same one is drawn twice: that one is not made up.
+    drawn, known = plant(seed + 2, count=5), _known(seed)
+    made_up = [i.text for i in drawn if Span(kind=i.kind, text=i.span) not in known]
+    return [*_texts(seed)[:20], "Write to <EMAIL> or call <PHONE>.", *made_up]
 
 
 def scrubber_off(seed: int) -> GateResult:
