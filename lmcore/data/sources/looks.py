@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lmcore.data.config import SourceConfig
-from lmcore.data.sources.archives import READ_ERRORS, container, open_members
+from lmcore.data.sources.archives import READ_ERRORS, container
 from lmcore.data.sources.dates import iso_date
 from lmcore.data.sources.encodings import (
     Misread,
@@ -25,9 +25,9 @@ from lmcore.data.sources.encodings import (
     peek,
     unmarked_utf16,
 )
-from lmcore.data.sources.find_files import is_chat_export, left_out
 from lmcore.data.sources.formats.delimited import head_rows
 from lmcore.data.sources.kinds import KINDS, disguise, kind_name
+from lmcore.data.sources.members import members_of
 from lmcore.data.sources.reading import Reading
 from lmcore.data.sources.recognition import recognise
 from lmcore.data.sources.records import Row
@@ -79,12 +79,10 @@ def look(path: Path, *, name: str) -> Look:
     packed = container(name) in ("zip", "tar")
     first: Look | None = None
     try:
-        with closing(open_members(path, name=name)) as members:
-            for member in itertools.islice(members, _MAX_MEMBERS):
-                of_chats = packed and is_chat_export(member.beside)
-                why = left_out(member.name, None, in_chat_export=of_chats) if packed else ""
-                if member.stream is None or why:
-                    continue
+        with closing(members_of(path, name=name, pattern=None)) as members:
+            read = (member for member, why in members if member.stream is not None and not why)
+            for member in itertools.islice(read, _MAX_MEMBERS):
+                assert member.stream is not None
                 inner = member.name or name
                 found = _look(member.stream, name=inner, seekable=container(name) == "plain")
                 if first is None or (first.problem and not found.problem):

@@ -17,17 +17,12 @@ from typing import IO
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.sources.archives import READ_ERRORS, BombError, container, open_members
 from lmcore.data.sources.encodings import Misread, as_utf8, marked_encoding, peek, unmarked_utf16
-from lmcore.data.sources.find_files import (
-    NOT_CHOSEN,
-    is_chat_export,
-    left_out,
-    matches,
-    printable,
-)
+from lmcore.data.sources.find_files import NOT_CHOSEN, printable
 from lmcore.data.sources.formats.text import cut_records
 from lmcore.data.sources.kinds import KINDS, kind_name
 from lmcore.data.sources.lines import Line, decode, iter_lines
 from lmcore.data.sources.located import LocatedSource, SourceFile
+from lmcore.data.sources.members import members_of
 from lmcore.data.sources.reading import Reading, Unit
 from lmcore.data.sources.recognition import recognise
 from lmcore.data.sources.records import (
@@ -92,50 +87,38 @@ def _is_records(kind: str) -> bool:
 
 
 def _content_names(source: LocatedSource) -> Iterator[str]:
+    pattern = source.config.files
     for file in source.files:
         if container(file.name) not in ("zip", "tar"):
             yield file.name
             continue
         try:
-            of_chats: bool | None = None
-            for member in open_members(file.path, name=file.name):
-                of_chats = is_chat_export(member.beside) if of_chats is None else of_chats
-                left = _left_out(member.name, file, source.config, of_chats=of_chats)
-                if member.stream is not None and not left:
+            for member, why in members_of(file.path, name=file.name, pattern=pattern):
+                if member.stream is not None and not why:
                     yield member.name
         except READ_ERRORS:
             continue  # reported when it is read
-
-
-def _left_out(member: str, archive: SourceFile, config: SourceConfig, *, of_chats: bool) -> str:
-    """Why a member of an archive is not read; empty if it is."""
-    # A pattern that chose the archive itself in its folder says nothing about the members.
-    pattern = config.files
-    if pattern is not None and matches(archive.name, pattern):
-        pattern = None
-    return left_out(member, pattern, in_chat_export=of_chats)
 
 
 def _read_file(
     file: SourceFile, *, config: SourceConfig, data: DataConfig, unit: Unit
 ) -> Iterator[Item]:
     packed = container(file.name) in ("zip", "tar")
-    members = open_members(file.path, name=file.name)
-    of_chats: bool | None = None
+    members = members_of(file.path, name=file.name, pattern=config.files)
     while True:
         try:
-            member = next(members, None)
+            found = next(members, None)
         except READ_ERRORS as error:
             yield _unreadable(file.name, error)
             return
-        if member is None:
+        if found is None:
             return
+        member, why = found
         name = f"{file.name}/{printable(member.name)}" if packed else file.name
         if member.stream is None:
             yield BadInput(file=name, position=0, reason=member.refusal)
             continue
-        of_chats = is_chat_export(member.beside) if of_chats is None else of_chats
-        if packed and (why := _left_out(member.name, file, config, of_chats=of_chats)):
+        if why:
             if why != NOT_CHOSEN:
                 yield LeftOut(file=name, reason=why)
             continue
