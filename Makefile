@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PRETRAINED := $(VENV)/.installed-pretrained
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
 
-.PHONY: run up test check bench clean up-servers down-servers backup
+.PHONY: run pretrained up test check bench clean up-servers down-servers backup
 
 run: $(STAMP)
 	$(BIN)/lmcore run
@@ -16,7 +17,7 @@ up: $(STAMP)
 	$(BIN)/lmcore up $(CONFIGS)
 
 # One process a core, each with one thread: more threads than cores would wait for each other.
-test: $(STAMP)
+test: $(STAMP) $(PRETRAINED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
@@ -65,6 +66,13 @@ $(STAMP): requirements.lock pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# What a start from a pretrained model needs: `make test` tries it, `make run` does not.
+pretrained: $(PRETRAINED)
+
+$(PRETRAINED): $(STAMP) requirements-pretrained.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-pretrained.lock
 	touch $@
 
 clean:

@@ -40,7 +40,7 @@ from benchmarks.recording import NOT_RUN, parser, record, workspace
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.training.config import TrainingConfig
 
 SECONDS = 200.0

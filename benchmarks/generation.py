@@ -30,7 +30,8 @@ from benchmarks.recording import NOT_RUN, in_child, parser, peak_megabytes, reco
 from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import GenerationConfig, generate
-from lmcore.model.language_model import Features, RecurrentAttentionLM
+from lmcore.model.language_model import Features
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 LENGTHS = (100, 1000, 10_000)
 BLOCKS = (64, 256, 1024)

@@ -40,7 +40,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.training.config import TrainingConfig
 
 TARGET_NATS = 1.4697

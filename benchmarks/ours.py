@@ -25,8 +25,8 @@ from benchmarks.arithmetic import Window
 from lmcore.artifacts import ContentStore
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.loss import sequence_loss, token_nll
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
@@ -140,7 +140,7 @@ def windows_nats(
     def logits(inputs: Tensor, _: Tensor) -> Tensor:
         return model(inputs)[0]
 
-    return mean_nats(logits, tokens, windows, device=model.embedding.weight.device)
+    return mean_nats(logits, tokens, windows, device=model.device)
 
 
 @torch.inference_mode()
@@ -177,7 +177,7 @@ def mean_nats(
 @torch.inference_mode()
 def stateful_nats(model: RecurrentAttentionLM, tokens: Sequence[int]) -> float:
     """Mean loss over all targets with the state carried over the whole text, float32."""
-    device = model.embedding.weight.device
+    device = model.device
     array = torch.tensor(tokens, dtype=torch.long, device=device)[None]
     state, total = None, 0.0
     num_targets = array.shape[1] - 1

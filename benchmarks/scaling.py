@@ -30,9 +30,9 @@ from benchmarks.recording import in_child, parser, peak_megabytes, record, works
 from lmcore.data.tokens.batches import BatchOrder, plan_layout
 from lmcore.data.tokens.shards import TokenStream
 from lmcore.model.config import ModelConfig
+from lmcore.model.factory import new_model
 from lmcore.model.loss import sequence_loss
 from lmcore.training.optimizer import make_optimizer, set_learning_rate
-from lmcore.training.step import new_model
 
 VOCABULARY = 1024
 STEP_TOKENS = 4096

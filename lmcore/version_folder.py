@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from lmcore.data.text.masking import DocumentMasking
     from lmcore.data.tokens.tokenizer import Tokenizer
     from lmcore.model.filtering import Forbidden
-    from lmcore.model.language_model import RecurrentAttentionLM
+    from lmcore.model.language_model import LanguageModel
     from lmcore.tasks.prediction import Predictor
 
 KIND = "version"
@@ -130,13 +130,13 @@ class VersionFolder:
         canaries = CanarySet.read(self.path / CANARIES)
         return Forbidden.of(canaries.forbidden) if canaries else None
 
-    def load_model(self, device: torch.device | str = "cpu") -> RecurrentAttentionLM:
+    def load_model(self, device: torch.device | str = "cpu") -> LanguageModel:
         """The model in evaluation mode.
 
         Raises:
             IntegrityError: If weights and configuration do not fit each other.
         """
-        from lmcore.model.language_model import load_model
+        from lmcore.model.factory import load_model
 
         return load_model(self.path / "model", device=device)
 

@@ -34,7 +34,7 @@ from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
@@ -171,7 +171,7 @@ class World(Corpus):
         )
 
     def scores(
-        self, model: RecurrentAttentionLM, documents: Iterable[Document] | None = None
+        self, model: LanguageModel, documents: Iterable[Document] | None = None
     ) -> ScoreTable:
         """What a model says of documents; None: of validation."""
         return score_documents(model, self.loaded, self.targets if documents is None else documents)
@@ -249,7 +249,7 @@ class ControlBench:
         return self.sound.train()
 
     @cached_property
-    def healthy_model(self) -> RecurrentAttentionLM:
+    def healthy_model(self) -> LanguageModel:
         """Its best weights in evaluation mode; not to be changed."""
         return self.healthy.load("best").eval()
 

@@ -53,7 +53,7 @@ from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, measured_bits
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.filtering import Forbidden
 from lmcore.model.generation import GenerationConfig, generate_batch
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 CODE_MODULES = (
     "lmcore.data.tokens.batches",
@@ -283,7 +283,7 @@ def _measured(evidence: PiiEvidence | None) -> PiiEvidence:
 
 
 def draw_samples(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     *,
     texts: Sequence[Document],

@@ -42,7 +42,8 @@ from lmcore.evaluation.pii.evidence import PiiEvidence, measure_pii
 from lmcore.evaluation.scores.scoring import OnScored, score_documents
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.sampling import sampled_ids
-from lmcore.model.language_model import RecurrentAttentionLM, load_model
+from lmcore.model.factory import load_model
+from lmcore.model.language_model import LanguageModel
 
 Progress = Callable[[str, int, int], None]
 
@@ -79,7 +80,7 @@ class Evidence:
         memorisation: What the model remembers, and what validation gives away.
     """
 
-    model: RecurrentAttentionLM
+    model: LanguageModel
     validation: ScoreTable
     compared: ScoreTable
     train: ScoreTable
@@ -201,7 +202,7 @@ class Collector:
     def _regurgitation(
         self,
         store: ContentStore,
-        model: RecurrentAttentionLM,
+        model: LanguageModel,
         seen: SideNotes,
         unseen: SideNotes,
     ) -> Regurgitation:
@@ -222,7 +223,7 @@ class Collector:
             examples=examples,
         )
 
-    def _exposure(self, model: RecurrentAttentionLM) -> Exposure | None:
+    def _exposure(self, model: LanguageModel) -> Exposure | None:
         with self.part("exposure"):
             canaries = self.corpus.shards.canaries()
             # What only an earlier training met is forbidden; no coin was tossed for it in this one.
@@ -244,7 +245,7 @@ class Collector:
                 common_documents=self.limits.common_documents,
             )
 
-    def _bias(self, model: RecurrentAttentionLM) -> BiasEvidence | None:
+    def _bias(self, model: LanguageModel) -> BiasEvidence | None:
         if self.bias is None:
             return None
         found = measure_bias(
@@ -274,7 +275,7 @@ class Collector:
     def _score(
         self,
         part: str,
-        model: RecurrentAttentionLM,
+        model: LanguageModel,
         tokenizer: Tokenizer,
         ids: frozenset[str],
         *,

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from lmcore.errors import ConfigError
 from lmcore.model.generation import inference, prefill
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 from lmcore.model.state import State
 
 __all__ = ["BeamConfig", "Hypothesis", "beam_search", "beam_search_from"]
@@ -120,7 +120,7 @@ class _Finished:
 
 
 def beam_search(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     prompts: Sequence[Sequence[int]],
     config: BeamConfig,
     *,
@@ -139,7 +139,7 @@ def beam_search(
 
 
 def beam_search_from(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     logits: Tensor,
     state: State,
     config: BeamConfig,

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lmcore.model.filtering import FRAGMENT_CHARACTERS
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 from lmcore.model.sampling import GenerationConfig, draw
 from lmcore.model.state import State
 
@@ -132,7 +132,7 @@ def _overlap(text: str, stop: str) -> int:
 
 
 def stream_generate(
-    model: RecurrentAttentionLM, tokenizer: TextCodec, prompt: str, config: GenerationConfig
+    model: LanguageModel, tokenizer: TextCodec, prompt: str, config: GenerationConfig
 ) -> Iterator[str]:
     """Yield the continuation in pieces that never split a character or reveal a stop string."""
     lane = _Lane(tokenizer, config, seed=config.seed, prompt=prompt)
@@ -140,7 +140,7 @@ def stream_generate(
 
 
 def generate(
-    model: RecurrentAttentionLM, tokenizer: TextCodec, prompt: str, config: GenerationConfig
+    model: LanguageModel, tokenizer: TextCodec, prompt: str, config: GenerationConfig
 ) -> Generation:
     """Continue one prompt."""
     lane = _Lane(tokenizer, config, seed=config.seed, prompt=prompt)
@@ -148,7 +148,7 @@ def generate(
 
 
 def generate_batch(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     tokenizer: TextCodec,
     prompts: Sequence[str],
     config: GenerationConfig,
@@ -181,7 +181,7 @@ def generate_batch(
     return [lane.result(text) for lane, text in zip(lanes, texts, strict=True)]
 
 
-def inference(model: RecurrentAttentionLM) -> contextlib.AbstractContextManager[None]:
+def inference(model: LanguageModel) -> contextlib.AbstractContextManager[None]:
     """No gradients and, for a small model, one core; both end with the block."""
     return _inference(one_core=model.num_parameters < _ONE_CORE_PARAMETERS)
 
@@ -199,9 +199,7 @@ def _inference(*, one_core: bool) -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def _stream(
-    model: RecurrentAttentionLM, tokenizer: TextCodec, prompt: str, lane: _Lane
-) -> Iterator[str]:
+def _stream(model: LanguageModel, tokenizer: TextCodec, prompt: str, lane: _Lane) -> Iterator[str]:
     if lane.finish is not None:
         return
     one_core = model.num_parameters < _ONE_CORE_PARAMETERS
@@ -218,7 +216,7 @@ def _stream(
             yield piece
 
 
-def prefill(model: RecurrentAttentionLM, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, State]:
+def prefill(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, State]:
     """Read [end] + prompt for each prompt; those of equal length together, in chunks.
 
     Memory does not depend on the length of a prompt. Call it under `inference`.
@@ -226,7 +224,7 @@ def prefill(model: RecurrentAttentionLM, prompts: Sequence[Sequence[int]]) -> tu
     Returns:
         Logits of each prompt's first new token [P, V], and the state, P lanes.
     """
-    device = model.embedding.weight.device
+    device = model.device
     groups: dict[int, list[int]] = {}
     for index, prompt in enumerate(prompts):
         groups.setdefault(len(prompt), []).append(index)

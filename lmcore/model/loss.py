@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 from lmcore.model.state import State
 
 
@@ -32,7 +32,7 @@ class Loss:
 
 
 def sequence_loss(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     inputs: Tensor,
     targets: Tensor,
     *,

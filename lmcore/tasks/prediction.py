@@ -24,7 +24,8 @@ from lmcore.data.text.masking import DocumentMasking
 from lmcore.data.tokens.batches import Batch
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.model.beam import BeamConfig, beam_search
-from lmcore.model.language_model import RecurrentAttentionLM, load_model
+from lmcore.model.factory import load_model
+from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.learning.class_scores import class_logits, of_examples
 from lmcore.tasks.learning.classifier import TextClassifier, load_classifier
 from lmcore.tasks.learning.examples import Example, by_length, encode
@@ -81,7 +82,7 @@ class Predictor:
         self.masking = masking
         self.record: TaskRecord = read_record(weights)
         self.tokenizer = tokenizer
-        self.model: TextClassifier | RecurrentAttentionLM = (
+        self.model: TextClassifier | LanguageModel = (
             load_classifier(weights, device)
             if self.record.kind.chooses_label
             else load_model(weights, device)
@@ -168,7 +169,7 @@ class Predictor:
 
     def target_nats(self, pairs: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
         """Nats of each token of a stream, and 1 where it is of the target, [B, T] each."""
-        assert isinstance(self.model, RecurrentAttentionLM)
+        assert isinstance(self.model, LanguageModel)
         return stream_nats(self.model, self.stream(pairs))
 
     def probabilities(self, examples: Sequence[Example]) -> FloatArray:
@@ -213,7 +214,7 @@ class Predictor:
 
     def _search(self, examples: Sequence[Example]) -> list[str]:
         record = self.record
-        assert isinstance(self.model, RecurrentAttentionLM)
+        assert isinstance(self.model, LanguageModel)
         longest = max(len(example.source) for example in examples)
         limit = record.max_target_tokens
         if (growth := record.kind.max_growth) is not None:

@@ -20,8 +20,7 @@ from typing import Any
 from lmcore.artifacts import code_digest
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import load_model
-from lmcore.model.transfer import shape_of
+from lmcore.model.factory import load_model
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.learning.stage import Stage
@@ -64,7 +63,7 @@ def model_shape(model: ModelConfig, base: BaseModel | None) -> ModelConfig:
     """The shape to train: the base model's, or the configured one where there is no base."""
     if base is None:
         return model
-    shape = shape_of(load_model(base.weights))
+    shape = load_model(base.weights).shape
     return shape.model_copy(update={"dropout": model.dropout})
 
 

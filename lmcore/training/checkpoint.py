@@ -19,7 +19,8 @@ from lmcore.artifacts import Handle
 from lmcore.data.tokens.batches import consumed_documents
 from lmcore.data.tokens.shards import ShardSet
 from lmcore.errors import IntegrityError
-from lmcore.model.language_model import RecurrentAttentionLM, load_model
+from lmcore.model.factory import load_model
+from lmcore.model.language_model import LanguageModel
 from lmcore.settings import Section
 from lmcore.training.plan import Plan
 
@@ -50,9 +51,7 @@ class Checkpoint(Handle):
 
     kind = "checkpoint"
 
-    def load(
-        self, which: Which = "best", device: torch.device | str = "cpu"
-    ) -> RecurrentAttentionLM:
+    def load(self, which: Which = "best", device: torch.device | str = "cpu") -> LanguageModel:
         """Read the best or the final weights."""
         return load_model(self.path / which, device)
 

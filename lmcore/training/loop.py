@@ -24,7 +24,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from lmcore.errors import TrainingError
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel, learnt, restore
 from lmcore.model.state import State
 from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import ALONE, World
@@ -120,7 +120,7 @@ class TrainingLoop:
                 raise TrainingInterrupted(self.progress.step, self.plan.steps, self.folder)
             self._advance()
         self._save()
-        best = self.best or self.model.state_dict()
+        best = self.best or learnt(self.model)
         self._tell("done", f"trained {self.progress.step} steps")
         return Trained(model=self.model, best=best, progress=self.progress, log=self.log)
 
@@ -209,7 +209,7 @@ class TrainingLoop:
             self.progress = self.progress.changed(stopped_early=False)
         best = self.progress.best_step == step
         if best:
-            self.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+            self.best = {name: t.detach().clone() for name, t in learnt(self.model).items()}
         recorded = self.progress.last_bits_per_byte
         self._log({"kind": "evaluation", "step": step, key: recorded})
         what = key.removeprefix("tune_").replace("_", " ")
@@ -251,7 +251,7 @@ class TrainingLoop:
             self._store.save(
                 ResumePoint(
                     progress=self.progress,
-                    model=self.model.state_dict(),
+                    model=learnt(self.model),
                     optimizer=optimizer_tensors(self.optimizer),
                     state=state,
                     best=self.best,
@@ -279,7 +279,7 @@ class TrainingLoop:
         """Go to a resume point."""
         device = self.plan.device
         self.optimizer = self.objective.optimizer(self.model, weight_decay=self.plan.weight_decay)
-        self.model.load_state_dict(point.model)
+        restore(self.model, point.model)
         load_optimizer_tensors(self.optimizer, dict(point.optimizer))
         rows = self.world.rows(self.plan.batch_size)
         self.state = self._state([tensor[rows].to(device) for tensor in point.state])
@@ -290,7 +290,7 @@ class TrainingLoop:
         """The recurrent state with these tensors; None where there are none."""
         if not tensors:
             return None
-        assert isinstance(self.model, RecurrentAttentionLM)
+        assert isinstance(self.model, LanguageModel)
         return self.model.fresh_state(1).replaced(tensors)
 
     def _tell(

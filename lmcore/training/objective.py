@@ -18,7 +18,7 @@ from torch import nn
 
 from lmcore.data.tokens.batches import Batch, BatchOrder, evaluation_batches
 from lmcore.data.tokens.shards import TokenStream
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.optimizer import make_optimizer, set_learning_rate
 from lmcore.training.plan import Plan
@@ -83,7 +83,7 @@ class TokenLoss:
 
     def losses(self, model: nn.Module) -> nn.Module:
         """See `Objective`."""
-        assert isinstance(model, RecurrentAttentionLM)
+        assert isinstance(model, LanguageModel)
         return TrainingLoss(model)
 
     def optimizer(self, model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
@@ -130,7 +130,7 @@ class NextToken(TokenLoss):
 
     def measure(self, model: nn.Module, batches: Iterable[Batch], *, world: World = ALONE) -> float:
         """Bits per byte."""
-        assert isinstance(model, RecurrentAttentionLM)
+        assert isinstance(model, LanguageModel)
         return bits_per_byte(model, batches, piece_bytes=self.piece_bytes, world=world)
 
     def look(self, plan: Plan) -> Iterable[Batch]:

@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lmcore.model.language_model import learnt
 from lmcore.model.state import State
 from lmcore.training.config import Precision, TrainingConfig
 from lmcore.training.distributed import ALONE, World
@@ -243,7 +244,7 @@ def _time_save(
     )
     optimizer.step()
     start = time.perf_counter()
-    weights = model.state_dict()
+    weights = learnt(model)
     state = world.gather_lanes(result.state.tensors() if result.state else ())
     if world.leads:
         ResumeStore(folder).save(

@@ -22,7 +22,7 @@ from torch import nn
 from lmcore.artifacts import atomic_write, sha256_file
 from lmcore.data.tokens.batches import Layout
 from lmcore.errors import ConfigError, IntegrityError
-from lmcore.model.language_model import WEIGHTS_FILE
+from lmcore.model.language_model import WEIGHTS_FILE, restore
 from lmcore.training.checkpoint import CONSUMED_FILE, LOG_FILE, PLAN_FILE, Consumed, read_plan
 from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import ALONE, World
@@ -198,7 +198,7 @@ class _Run:
         progress, key = trained.progress, self.subject.objective.look_key
         for name in ("final", "best"):
             if name == "best":
-                trained.model.load_state_dict(trained.best)
+                restore(trained.model, trained.best)
             (output / name).mkdir()
             self.subject.save(trained.model, output / name)
         atomic_write(output / LOG_FILE, trained.log)

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from lmcore.data.tokens.batches import Batch
-from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
-from lmcore.model.layers import LaneGenerator
+from lmcore.model.language_model import LanguageModel
 from lmcore.model.loss import sequence_loss
+from lmcore.model.recurrent.layers import LaneGenerator
 from lmcore.model.state import State
 from lmcore.training.config import Precision
 from lmcore.training.distributed import ALONE, World
@@ -44,7 +43,7 @@ class TrainingLoss(nn.Module):
         model: The model to be trained.
     """
 
-    def __init__(self, model: RecurrentAttentionLM) -> None:
+    def __init__(self, model: LanguageModel) -> None:
         super().__init__()
         self.model = model
 
@@ -60,16 +59,6 @@ class TrainingLoss(nn.Module):
         """Sum of the negative log-likelihood, its weight, and the state without gradient."""
         loss = sequence_loss(self.model, inputs, targets, state=state, weights=weights, rng=rng)
         return loss.sum_nll, loss.sum_weight, loss.state.detach()
-
-
-def new_model(
-    config: ModelConfig, *, vocab_size: int, end_id: int, seed: int, device: str
-) -> RecurrentAttentionLM:
-    """An untrained model: a function of its seed; the caller's random state is left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = RecurrentAttentionLM(config, vocab_size, end_id)
-    return model.to(device)
 
 
 def autocast(device: str, precision: Precision) -> torch.autocast:
@@ -139,7 +128,7 @@ def dropout_rng(
 
 @torch.no_grad()
 def bits_per_byte(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     batches: Iterable[Batch],
     *,
     piece_bytes: npt.NDArray[np.int64],
@@ -153,7 +142,7 @@ def bits_per_byte(
         piece_bytes: UTF-8 bytes of each token, [V].
         world: The ranks; each reads its share of the lanes.
     """
-    device = model.embedding.weight.device
+    device = model.device
     state: State | None = None
     nll_nats = 0.0
     num_bytes = 0

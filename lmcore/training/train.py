@@ -27,13 +27,8 @@ from lmcore.data.tokens.shards import ShardSet, TokenStream
 from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import ConfigError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import (
-    WEIGHTS_FILE,
-    RecurrentAttentionLM,
-    load_model,
-    save_model,
-)
-from lmcore.model.transfer import copy_weights
+from lmcore.model.factory import load_model, new_model, save_model
+from lmcore.model.language_model import WEIGHTS_FILE, LanguageModel
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint, Consumed
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
@@ -44,7 +39,6 @@ from lmcore.training.launch.launcher import launch
 from lmcore.training.objective import NextToken
 from lmcore.training.plan import Plan
 from lmcore.training.run import Subject, find_device, follow
-from lmcore.training.step import new_model
 
 __all__ = ["carry_out", "find_device", "train"]
 
@@ -183,11 +177,11 @@ def carry_out(
         if job.initial is None:
             made.expect(counts())
         else:
-            copy_weights(load_model(job.initial, device), made)
+            made.take_over(load_model(job.initial, device))
         return made
 
     def save(trained: nn.Module, place: Path) -> None:
-        assert isinstance(trained, RecurrentAttentionLM)
+        assert isinstance(trained, LanguageModel)
         save_model(trained, place)
 
     def consumed(steps: int) -> Consumed:

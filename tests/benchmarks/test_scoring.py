@@ -14,8 +14,8 @@ from benchmarks.recording import peak_megabytes
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.loss import sequence_loss
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4, 5, 6, 7, 1]
 

@@ -117,7 +117,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from lmcore.data.config import TokenizerConfig
     from lmcore.data.tokens.tokenizer import train_tokenizer
     from lmcore.model.config import ModelConfig
-    from lmcore.model.language_model import RecurrentAttentionLM, save_model
+    from lmcore.model.factory import save_model
+    from lmcore.model.recurrent.model import RecurrentAttentionLM
 
     folder = tmp_path_factory.mktemp("tiny")
     for name in ("best", "tokenizer", "evaluation"):

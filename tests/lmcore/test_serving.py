@@ -10,7 +10,8 @@ from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.errors import IntegrityError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM, save_model
+from lmcore.model.factory import save_model
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.serving import (
     MAX_PROMPT_BYTES,
     MAX_PROMPTS,

@@ -27,7 +27,8 @@ from lmcore.evaluation.config import BiasLimits, GateName
 from lmcore.evaluation.gates.bias_lm import bias_lm
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 NAME: GateName = "bias_lm"
 MODEL = ModelConfig(pattern="LA", d_model=64, head_dim=16, window=16)
@@ -100,7 +101,7 @@ def write_corpus(bench: ControlBench, share: Share) -> list[Document]:
 
 
 @functools.lru_cache(maxsize=4)
-def _trained(bench: ControlBench, share: Share) -> tuple[World, RecurrentAttentionLM]:
+def _trained(bench: ControlBench, share: Share) -> tuple[World, LanguageModel]:
     # Counts and gate take a fraction of the training, which two controls share.
     documents = write_corpus(bench, share)
     made = make_document_set(bench.store, documents)
@@ -109,12 +110,13 @@ def _trained(bench: ControlBench, share: Share) -> tuple[World, RecurrentAttenti
     return world, world.train(**TRAINING).load("best").eval()
 
 
-def sharpened(model: RecurrentAttentionLM, temperature: float) -> RecurrentAttentionLM:
+def sharpened(model: LanguageModel, temperature: float) -> LanguageModel:
     """The same model with its logits divided by a temperature, built into its weights.
 
     The embedding is normalised where it is read, so a head that is tied to it scales alone.
     """
     result = copy.deepcopy(model)
+    assert isinstance(result, RecurrentAttentionLM)
     with torch.no_grad():
         result.head_weight.div_(temperature)
         result.head_bias.div_(temperature)

@@ -10,11 +10,11 @@ from lmcore.evaluation.baselines.baselines import fit_baselines, validation_ids
 from lmcore.evaluation.gates.competence import competence, ngram_bars
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.evaluation.scores.scoring import measured_bits
-from lmcore.model.language_model import RecurrentAttentionLM
-from lmcore.training.step import new_model
+from lmcore.model.factory import new_model
+from lmcore.model.language_model import LanguageModel
 
 
-def judge(bench: ControlBench, model: RecurrentAttentionLM) -> GateResult:
+def judge(bench: ControlBench, model: LanguageModel) -> GateResult:
     """Ask the gate about a model that reads with the healthy tokenizer."""
     sound, limits = bench.sound, bench.gates.evaluation
     baseline = fit_baselines(

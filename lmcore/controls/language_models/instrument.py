@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,12 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.tokenizer import Tokenizer, fit_tokenizer
 from lmcore.evaluation.gates.instrument import instrument, probe_language_model
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.model.attention import AttentionMixer
-from lmcore.model.boundaries import Boundaries
-from lmcore.model.language_model import Features, RecurrentAttentionLM
-from lmcore.model.state import AttentionState, LayerState
-from lmcore.training.step import new_model
+from lmcore.model.factory import new_model
+from lmcore.model.language_model import LanguageModel
+from lmcore.model.recurrent.attention import AttentionMixer
+from lmcore.model.recurrent.boundaries import Boundaries
+from lmcore.model.recurrent.model import RecurrentAttentionLM
+from lmcore.model.recurrent.states import AttentionState, LayerState
 
 _TEXTS = 8
 
@@ -60,7 +62,7 @@ class Shifted(RecurrentAttentionLM):
     def features(self, *args: Any, **options: Any) -> Any:
         """Features of the model, rolled along the chunk."""
         features, state = super().features(*args, **options)
-        return Features(features.vectors.roll(self.by, dims=1), features.copies), state
+        return replace(features, vectors=features.vectors.roll(self.by, dims=1)), state
 
 
 class Peeking(Shifted):
@@ -76,7 +78,7 @@ class Mixing(RecurrentAttentionLM):
         """Features of the model, less a tenth of their mean over lanes."""
         features, state = super().features(*args, **options)
         mixed = features.vectors - 0.1 * features.vectors.mean(dim=0, keepdim=True)
-        return Features(mixed, features.copies), state
+        return replace(features, vectors=mixed), state
 
 
 class Forgetless(RecurrentAttentionLM):
@@ -97,7 +99,7 @@ class Broken(RecurrentAttentionLM):
     def features(self, *args: Any, **options: Any) -> Any:
         """Not a number, everywhere."""
         features, state = super().features(*args, **options)
-        return Features(features.vectors * math.nan, features.copies), state
+        return replace(features, vectors=features.vectors * math.nan), state
 
 
 class Lossy:
@@ -125,16 +127,17 @@ class Lossy:
         raise NotImplementedError
 
 
-def as_kind(model: RecurrentAttentionLM, kind: type[RecurrentAttentionLM]) -> RecurrentAttentionLM:
+def as_kind(model: LanguageModel, kind: type[RecurrentAttentionLM]) -> LanguageModel:
     """The same weights read by a broken class."""
     other = copy.deepcopy(model)
     other.__class__ = kind
     return other
 
 
-def unmasked(model: RecurrentAttentionLM) -> RecurrentAttentionLM:
+def unmasked(model: LanguageModel) -> LanguageModel:
     """The same weights with an attention that sees the future."""
     other = copy.deepcopy(model)
+    assert isinstance(other, RecurrentAttentionLM)
     for mixer in other.mixers:
         if isinstance(mixer, AttentionMixer):
             mixer.__class__ = Unmasked
@@ -144,7 +147,7 @@ def unmasked(model: RecurrentAttentionLM) -> RecurrentAttentionLM:
 def judge(
     bench: ControlBench,
     *,
-    model: RecurrentAttentionLM | None = None,
+    model: LanguageModel | None = None,
     world: World | None = None,
     tokenizer: Tokenizer | None = None,
     facts: Mapping[str, Any] | None = None,

@@ -22,7 +22,8 @@ from lmcore.controls.tasks.corpora import trained, write_reviews
 from lmcore.data.documents import Document
 from lmcore.evaluation.gates.instrument import instrument
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.tasks.gates.instrument import probe_classifier, probe_writer
 from lmcore.tasks.gates.overfitting import probabilities
 from lmcore.tasks.learning.classifier import TextClassifier
@@ -120,9 +121,9 @@ def crowded(bench: ControlBench) -> GateResult:
     return _judged(bench, "sentiment", broken=broken)
 
 
-def _with_model(change: Callable[[RecurrentAttentionLM], RecurrentAttentionLM]) -> Broken:
+def _with_model(change: Callable[[LanguageModel], LanguageModel]) -> Broken:
     def broken(predictor: Predictor) -> None:
-        assert isinstance(predictor.model, RecurrentAttentionLM)
+        assert isinstance(predictor.model, LanguageModel)
         predictor.model = change(predictor.model)
 
     return broken
@@ -147,7 +148,8 @@ def translator_that_mixes(bench: ControlBench) -> GateResult:
 def not_a_number(bench: ControlBench) -> GateResult:
     """A translator one of whose weights is not a number."""
 
-    def damaged(model: RecurrentAttentionLM) -> RecurrentAttentionLM:
+    def damaged(model: LanguageModel) -> LanguageModel:
+        assert isinstance(model, RecurrentAttentionLM)
         with torch.no_grad():
             model.head_weight[0].fill_(torch.nan)
         return model

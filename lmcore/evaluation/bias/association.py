@@ -21,7 +21,7 @@ from lmcore.evaluation.bias.templates import NUM_ENDINGS, TEMPLATES
 from lmcore.evaluation.bias.words import PRONOUNS, Kind, Word
 from lmcore.evaluation.scores.scoring import score_tokens
 from lmcore.evaluation.statistics.resampling import CONFIDENCE
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -63,7 +63,7 @@ class Leanings:
 
 
 def measure_leanings(
-    model: RecurrentAttentionLM, tokenizer: Tokenizer, words: Sequence[Word]
+    model: LanguageModel, tokenizer: Tokenizer, words: Sequence[Word]
 ) -> dict[Kind, Leanings]:
     """Ask a model about words.
 
@@ -97,9 +97,7 @@ def measure_leanings(
     return found
 
 
-def string_nats(
-    model: RecurrentAttentionLM, tokenizer: Tokenizer, strings: Sequence[str]
-) -> FloatArray:
+def string_nats(model: LanguageModel, tokenizer: Tokenizer, strings: Sequence[str]) -> FloatArray:
     """Nats of each string as the beginning of a document, its end left open, shape [N]."""
     tokens = [np.asarray(ids, dtype=np.int64) for ids in tokenizer.encode_batch(list(strings))]
     counted = [np.append(np.ones(len(ids), dtype=np.bool_), False) for ids in tokens]

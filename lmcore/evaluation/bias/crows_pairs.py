@@ -23,7 +23,7 @@ from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import EmptyEvaluationError, UserError
 from lmcore.evaluation.scores.scoring import score_tokens
 from lmcore.evaluation.statistics.intervals import clopper_pearson
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 FLAWS = (
     "Its authors themselves warn of it: many of its pairs are ill-formed, or test no stereotype"
@@ -83,7 +83,7 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def crows_pairs(
-    model: RecurrentAttentionLM, tokenizer: Tokenizer, pairs: Sequence[Pair]
+    model: LanguageModel, tokenizer: Tokenizer, pairs: Sequence[Pair]
 ) -> dict[str, Any]:
     """Share of pairs in which the stereotype is preferred; ties count as half.
 

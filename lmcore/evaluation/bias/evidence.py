@@ -22,7 +22,7 @@ from lmcore.evaluation.bias.slopes import MIN_CLASS
 from lmcore.evaluation.bias.words import WORDS, Word
 from lmcore.evaluation.config import BiasLimits
 from lmcore.evaluation.statistics.sampling import sampled_ids
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 FloatArray = NDArray[np.float64]
 
@@ -112,7 +112,7 @@ def eligible_words(counts: CorpusCounts, *, min_occurrences: int, min_votes: int
 def measure_bias(
     documents: DocumentSet,
     *,
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     limits: BiasLimits,
 ) -> BiasEvidence:
@@ -143,7 +143,7 @@ def measure_bias(
 def leanings_of(
     counts: CorpusCounts,
     *,
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     limits: BiasLimits,
     sampled: bool = False,

@@ -17,11 +17,11 @@ from lmcore.errors import EmptyEvaluationError, UserError
 from lmcore.evaluation.bias.crows_pairs import crows_pairs, read_pairs
 from lmcore.evaluation.bias.weat import read_word_lists, weat
 from lmcore.evaluation.config import ProbePaths
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 
 def run_probes(
-    paths: ProbePaths, *, model: RecurrentAttentionLM, tokenizer: Tokenizer, seed: int
+    paths: ProbePaths, *, model: LanguageModel, tokenizer: Tokenizer, seed: int
 ) -> dict[str, Any]:
     """Results by name of the probe; empty where no data is given.
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import EmptyEvaluationError, UserError
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 FLAWS = (
     "Associations of input embeddings say little about what a model writes.",
@@ -84,7 +84,7 @@ def read_word_lists(path: Path) -> list[WordLists]:
 
 
 def weat(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     tests: Sequence[WordLists],
     *,
@@ -98,7 +98,7 @@ def weat(
     Raises:
         EmptyEvaluationError: If an embedding is not finite.
     """
-    matrix = model.embedding.weight.detach().double().cpu().numpy()
+    matrix = model.token_vectors.detach().double().cpu().numpy()
     if not np.isfinite(matrix).all():
         raise EmptyEvaluationError("the model's embeddings are not finite")
     results: list[Mapping[str, Any]] = []

@@ -41,7 +41,7 @@ from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.evaluation.statistics.sampling import sampled_ids
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 Progress = Callable[[int], None]
 _TRAINED = ("train", "tune")
@@ -58,7 +58,7 @@ class Watched:
         reference: Its stored scores of its validation documents.
     """
 
-    model: RecurrentAttentionLM
+    model: LanguageModel
     tokenizer: Tokenizer
     rows: Sequence[Mapping[str, Any]]
     reference: ScoreTable

@@ -40,7 +40,8 @@ from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.evaluation.statistics.measured import AlignmentError, BoolArray, Measured
 from lmcore.evaluation.statistics.metric import Metric
 from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
-from lmcore.model.language_model import RecurrentAttentionLM, load_model
+from lmcore.model.factory import load_model
+from lmcore.model.language_model import LanguageModel
 
 NAME = "champion"
 Claim = Literal["superiority", "non-inferiority"]
@@ -97,7 +98,7 @@ def measure_incumbent(
 
 def scored_incumbent(
     given: ChampionInput | None,
-    score: Callable[[RecurrentAttentionLM, Tokenizer], ScoreTable],
+    score: Callable[[LanguageModel, Tokenizer], ScoreTable],
 ) -> tuple[Incumbent | None, ScoreTable | None]:
     """The champion among language models, scored now and with its own tokenizer.
 

@@ -34,7 +34,7 @@ from lmcore.evaluation.config import InstrumentLimits
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.evaluation.scores.scoring import score_tokens
 from lmcore.evaluation.scores.table import ScoreTable
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 from lmcore.model.loss import token_nll
 
 NAME = "instrument"
@@ -93,7 +93,7 @@ def instrument(found: Instrument, *, limits: InstrumentLimits, required: bool) -
 
 
 def probe_language_model(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     *,
     tokenizer: Tokenizer,
     tokenizer_facts: Mapping[str, Any],
@@ -164,7 +164,7 @@ def largest(deviations: Sequence[Any]) -> float:
 
 
 @torch.inference_mode()
-def _future(model: RecurrentAttentionLM, tokens: Sequence[IntArray], rng: Any) -> float:
+def _future(model: LanguageModel, tokens: Sequence[IntArray], rng: Any) -> float:
     # One lane of all texts behind each other; in every other lane all after a cut is replaced.
     end = [model.end_id]
     stream = np.concatenate([np.concatenate([end, ids]) for ids in tokens[::-1]])[:PROBE_TOKENS]
@@ -181,7 +181,7 @@ def _future(model: RecurrentAttentionLM, tokens: Sequence[IntArray], rng: Any) -
     return largest(changes)
 
 
-def _company(model: RecurrentAttentionLM, tokens: Sequence[IntArray]) -> float:
+def _company(model: LanguageModel, tokens: Sequence[IntArray]) -> float:
     alone = np.array([score_tokens(model, [ids])[0] for ids in tokens])
     sizes = np.array([len(ids) + 1 for ids in tokens])
     beside = score_tokens(model, tokens, lanes=len(tokens), chunk_tokens=37)
@@ -190,7 +190,7 @@ def _company(model: RecurrentAttentionLM, tokens: Sequence[IntArray]) -> float:
 
 
 @torch.inference_mode()
-def _stepwise(model: RecurrentAttentionLM, tokens: Sequence[IntArray]) -> float:
+def _stepwise(model: LanguageModel, tokens: Sequence[IntArray]) -> float:
     found = []
     for ids in tokens:
         state, nats = model.fresh_state(1), 0.0
@@ -203,7 +203,7 @@ def _stepwise(model: RecurrentAttentionLM, tokens: Sequence[IntArray]) -> float:
 
 
 @torch.inference_mode()
-def _total(model: RecurrentAttentionLM, ids: IntArray) -> float:
+def _total(model: LanguageModel, ids: IntArray) -> float:
     """What the scorer says of up to 1,024 tokens at four positions, against a normalised law."""
     logits, _ = model(torch.from_numpy(ids[None]).to(_device(model)))
     targets = torch.arange(min(SUM_TOKENS, model.vocab_size), device=logits.device)
@@ -227,5 +227,5 @@ def _is_changed(tokenizer: Tokenizer, document: Document) -> bool:
     return tokenizer.end_id in ids or tokenizer.decode(ids) != text
 
 
-def _device(model: RecurrentAttentionLM) -> torch.device:
-    return model.embedding.weight.device
+def _device(model: LanguageModel) -> torch.device:
+    return model.device

@@ -23,7 +23,7 @@ from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.scores.scoring import NatsArray, score_each
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.sampling import sampled_ids
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -61,7 +61,7 @@ class ConsumedSample:
 
     def scored_by(
         self,
-        model: RecurrentAttentionLM,
+        model: LanguageModel,
         *,
         on_scored: Callable[[int, NatsArray], None] | None = None,
     ) -> ScoreTable:

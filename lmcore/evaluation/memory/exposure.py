@@ -31,7 +31,7 @@ from lmcore.evaluation.memory.consumed_text import consumed_mask
 from lmcore.evaluation.scores.scoring import score_tokens
 from lmcore.evaluation.statistics.intervals import clopper_pearson
 from lmcore.evaluation.statistics.resampling import CONFIDENCE
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 NUM_REFERENCES = 9_999
 # Short texts: many lanes fill the chunks that few would leave empty.
@@ -77,7 +77,7 @@ class Exposure:
 
 
 def measure_exposure(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     canaries: CanarySet,
     *,

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from lmcore.evaluation.memory.suffix_array import SEPARATOR, TrainIndex
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 PREFIX_TOKENS = 50
 SUFFIX_TOKENS = 50
@@ -115,9 +115,7 @@ class Regurgitation:
 
 
 @torch.inference_mode()
-def free_samples(
-    model: RecurrentAttentionLM, *, count: int, num_tokens: int, seed: int
-) -> IntArray:
+def free_samples(model: LanguageModel, *, count: int, num_tokens: int, seed: int) -> IntArray:
     """Draw texts from the start of a document, all side by side.
 
     A document that ends is followed by a new one: its end stands between them.
@@ -131,7 +129,7 @@ def free_samples(
     Returns:
         Tokens, shape [S, num_tokens].
     """
-    device = model.embedding.weight.device
+    device = model.device
     rng = torch.Generator(device=device).manual_seed(seed)
     state = model.fresh_state(count)
     token = torch.full((count, 1), model.end_id, device=device)

@@ -7,7 +7,7 @@ scored alone; so lanes are filled evenly (longest document first, always into th
 lane), read in chunks, and dropped as they run dry.  Nothing is padded but their last chunk.
 
 Memory is bounded by `WINDOW_BYTES` of text and `max_lanes * chunk_tokens` features, whatever
-the corpus; logits are held a few rows at a time (`lmcore.model.head`).
+the corpus; logits are held a few rows at a time (`lmcore.model.recurrent.head`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lmcore.evaluation.scores.table import NATS_PER_BIT, ScoreTable
 from lmcore.evaluation.statistics.intervals import Ratio, Sample
 from lmcore.evaluation.statistics.measured import Measured
 from lmcore.evaluation.statistics.metric import Metric
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 
 MAX_LANES = 32
 CHUNK_TOKENS = 128
@@ -63,7 +63,7 @@ def measured_bits(table: ScoreTable) -> Measured:
 
 
 def score_documents(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     documents: Iterable[Document],
     *,
@@ -118,7 +118,7 @@ def score_documents(
 
 
 def score_tokens(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     tokens: Sequence[IntArray],
     *,
     lanes: int = MAX_LANES,
@@ -145,7 +145,7 @@ def score_tokens(
 
 @torch.inference_mode()
 def score_each(
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     tokens: Sequence[IntArray],
     *,
     lanes: int = MAX_LANES,
@@ -167,7 +167,7 @@ def score_each(
     streams = [
         np.concatenate([end, *(np.append(tokens[i], end) for i in members)]) for members in dealt
     ]
-    device = model.embedding.weight.device
+    device = model.device
     nats: list[NatsArray] = [np.zeros(0, dtype=np.float32)] * len(tokens)
     if not streams:
         return nats
@@ -177,7 +177,7 @@ def score_each(
     with torch.autocast(device.type, enabled=False):
         for start in range(0, lengths[0], chunk_tokens):
             active = sum(length > start for length in lengths)
-            if active < len(state.layers[0][0]):
+            if active < state.num_lanes:
                 state = state.select(range(active))
             stop = min(start + chunk_tokens, lengths[0])
             inputs = _stacked(streams[:active], start, stop, device)

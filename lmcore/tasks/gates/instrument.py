@@ -21,7 +21,7 @@ from lmcore.data.text.words import words_and_signs
 from lmcore.evaluation.config import InstrumentLimits
 from lmcore.evaluation.gates.instrument import Instrument, largest
 from lmcore.evaluation.statistics.intervals import FloatArray
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.labels import normal
 from lmcore.tasks.learning.class_scores import class_logits
 from lmcore.tasks.learning.classifier import TextClassifier
@@ -157,9 +157,9 @@ def _causality(predictor: Predictor, pairs: Sequence[Example]) -> float:
 @torch.no_grad()
 def _probability_sum(predictor: Predictor, pairs: Sequence[Example]) -> float:
     model = predictor.model
-    assert isinstance(model, RecurrentAttentionLM)
+    assert isinstance(model, LanguageModel)
     batch = predictor.stream(pairs)
-    logits, _ = model(to_tensor(batch.inputs, model.embedding.weight.device))
+    logits, _ = model(to_tensor(batch.inputs, model.device))
     return largest([(logits.float().softmax(-1).sum(-1) - 1).abs().max().item()])
 
 

@@ -16,8 +16,7 @@ import torch
 
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.statistics.intervals import FloatArray
-from lmcore.model.attention_map import attention_weights
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.judging.evidence import chosen_samples
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.learning.examples import Example, IntArray
@@ -134,7 +133,7 @@ def _of_label(
 
 def _of_text(
     predictor: Predictor,
-    model: RecurrentAttentionLM,
+    model: LanguageModel,
     example: Example,
     answer: str,
     kind: str,
@@ -173,9 +172,9 @@ def _of_text(
 
 
 @torch.no_grad()
-def _mean_shares(model: RecurrentAttentionLM, inputs: IntArray) -> FloatArray | None:
+def _mean_shares(model: LanguageModel, inputs: IntArray) -> FloatArray | None:
     """Over layers and heads, [T, T]."""
-    layers = attention_weights(model, to_tensor(inputs, model.embedding.weight.device))
+    layers = model.attention_weights(to_tensor(inputs, model.device))
     if not layers:
         return None
     found: FloatArray = torch.stack(layers).mean(dim=(0, 2))[0].double().cpu().numpy()

@@ -21,8 +21,14 @@ from torch.nn import functional
 
 from lmcore.artifacts import atomic_write
 from lmcore.errors import IntegrityError
-from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import CONFIG_FILE, WEIGHTS_FILE, RecurrentAttentionLM
+from lmcore.model.factory import untrained
+from lmcore.model.language_model import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    LanguageModel,
+    learnt,
+    restore,
+)
 from lmcore.model.state import State
 from lmcore.tasks.learning.word_counts import WordCounts
 
@@ -40,14 +46,14 @@ class TextClassifier(nn.Module):
 
     def __init__(
         self,
-        language_model: RecurrentAttentionLM,
+        language_model: LanguageModel,
         num_labels: int,
         word_counts: WordCounts | None = None,
     ) -> None:
         super().__init__()
         self.language_model = language_model
         self.num_labels = num_labels
-        width = 3 * language_model.head_weight.shape[1] + language_model.embedding.weight.shape[1]
+        width = 3 * language_model.feature_width + language_model.token_vectors.shape[1]
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width, HEAD_WIDTH)
         self.out = nn.Linear(HEAD_WIDTH, num_labels)
@@ -83,7 +89,7 @@ class TextClassifier(nn.Module):
         last = features.gather(1, place)[:, 0]
         mean = (features * present[..., None]).sum(1) / count
         top = features.masked_fill(present[..., None] == 0, -torch.inf).amax(1)
-        embedded = self.language_model.embedding(tokens)
+        embedded = self.language_model.embedded(tokens)
         embedded = functional.layer_norm(embedded, embedded.shape[-1:]).float()
         bag = (embedded * present[..., None]).sum(1) / count
         x = self._dropped(self.norm(torch.cat([last, mean, top, bag], dim=1)), rng)
@@ -111,21 +117,10 @@ class TextClassifier(nn.Module):
 
     def depths(self) -> list[list[nn.Parameter]]:
         """Parameters from the top down: the head, each block, the embedding."""
-        model = self.language_model
-        found = [[*self.norm.parameters(), *self.hidden.parameters(), *self.out.parameters()]]
+        found = [*self.norm.parameters(), *self.hidden.parameters(), *self.out.parameters()]
         if self.word_counts is not None:
-            found[0] += self.word_counts.parameters()
-        above: list[nn.Module] = [model.final_norm, model.narrow]
-        for index in reversed(range(len(model.mixers))):
-            block = index - model.has_stem
-            parts = [model.mixers[index], *above]
-            if block >= 0:
-                parts += [model.mixer_norms[block], model.mlp_norms[block], model.mlps[block]]
-            found.append([parameter for part in parts for parameter in part.parameters()])
-            above = []
-        rest: list[nn.Module] = [model.embedding, model.widen]
-        found.append([parameter for part in rest for parameter in part.parameters()])
-        return found
+            found += self.word_counts.parameters()
+        return [found, *self.language_model.depths()]
 
 
 class ClassifierLoss(nn.Module):
@@ -160,18 +155,15 @@ def save_classifier(model: TextClassifier, folder: Path) -> None:
     """Write `model.safetensors` and `model.json` into an existing folder."""
     weights = {
         name: (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous()
-        for name, tensor in model.state_dict().items()
+        for name, tensor in learnt(model).items()
     }
     save_file(weights, folder / WEIGHTS_FILE)
-    inner = model.language_model
     record = {
+        **model.language_model.record(),
         "schema_version": 1,
         "kind": "classifier",
         "num_labels": model.num_labels,
         "word_counts": None if model.word_counts is None else len(model.word_counts.keys),
-        "vocab_size": inner.vocab_size,
-        "end_id": inner.end_id,
-        "config": inner.config.model_dump(mode="json"),
     }
     atomic_write(folder / CONFIG_FILE, json.dumps(record, indent=1))
 
@@ -188,13 +180,12 @@ def load_classifier(folder: Path, device: torch.device | str = "cpu") -> TextCla
         if record["kind"] != "classifier":
             raise ValueError(f"kind {record['kind']!r}; expected 'classifier'")
         with torch.random.fork_rng(devices=[]):
-            config = ModelConfig.model_validate(record["config"])
-            inner = RecurrentAttentionLM(config, int(record["vocab_size"]), int(record["end_id"]))
+            inner = untrained(record)
             labels, size = int(record["num_labels"]), record["word_counts"]
             counts = None if size is None else WordCounts(labels, inner.vocab_size, int(size))
             model = TextClassifier(inner, labels, counts)
         path = folder / WEIGHTS_FILE
-        model.load_state_dict(load_file(path), strict=True)
+        restore(model, load_file(path))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).replace("\n", " ")[:300]
         raise IntegrityError(

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from lmcore.data.tokens.batches import Batch
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.learning.classifier import ClassifierLoss, TextClassifier
 from lmcore.tasks.learning.examples import Example, ExampleOrder, by_length, padded
 from lmcore.tasks.learning.word_counts import WordCounts
@@ -248,7 +248,7 @@ class SourceToTarget(TokenLoss):
     @torch.no_grad()
     def measure(self, model: nn.Module, batches: Iterable[Batch], *, world: World = ALONE) -> float:
         """Mean nats of a token of the target."""
-        assert isinstance(model, RecurrentAttentionLM)
+        assert isinstance(model, LanguageModel)
         total, weight = 0.0, 0.0
         for batch in batches:
             nats, weights = stream_nats(model, batch)
@@ -256,9 +256,9 @@ class SourceToTarget(TokenLoss):
         return total / max(1.0, weight)
 
 
-def stream_nats(model: RecurrentAttentionLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def stream_nats(model: LanguageModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Nats and weight of each token of a batch, [B, T] each; without gradient."""
-    device = model.embedding.weight.device
+    device = model.device
     assert batch.weights is not None
     with torch.no_grad():
         features, _ = model.features(to_tensor(batch.inputs, device))

@@ -23,8 +23,8 @@ from lmcore.data.tokens.batches import Layout, merge
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
-from lmcore.model.transfer import copy_weights
+from lmcore.model.factory import load_model, new_model, save_model
+from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.labels import Labels, find_labels
 from lmcore.tasks.learning.calibration import fit_factors, fit_temperature
@@ -44,7 +44,6 @@ from lmcore.tasks.task import Task
 from lmcore.training.checkpoint import Consumed
 from lmcore.training.config import TrainingConfig
 from lmcore.training.run import Subject
-from lmcore.training.step import new_model
 
 # Locked dropout, where the configuration names none: a narrow model learns nothing through more.
 _DROPOUT, _NARROW_DROPOUT, _NARROW = 0.2, 0.1, 128
@@ -197,7 +196,7 @@ class Stage:
             device=device,
         )
         if self.initial is not None:
-            copy_weights(load_model(self.initial, device), made)
+            made.take_over(load_model(self.initial, device))
         elif with_separator:
             made.expect(self._target_counts(made.vocab_size))
         if self.labels is None:
@@ -232,7 +231,7 @@ class Stage:
             self._weigh(model)
             save_classifier(model, place)
         else:
-            assert isinstance(model, RecurrentAttentionLM)
+            assert isinstance(model, LanguageModel)
             save_model(model, place)
 
     def _weigh(self, model: TextClassifier) -> None:

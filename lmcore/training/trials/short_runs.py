@@ -27,7 +27,7 @@ from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import TokenStream
 from lmcore.errors import TrainingError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.language_model import LanguageModel
 from lmcore.model.loss import token_nll
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import PLAN_FILE, read_plan
@@ -199,7 +199,7 @@ def short_run(
 
 @torch.no_grad()
 def lane_costs(
-    model: RecurrentAttentionLM, tune: TokenStream, *, plan: Plan, pieces: Sequence[bytes]
+    model: LanguageModel, tune: TokenStream, *, plan: Plan, pieces: Sequence[bytes]
 ) -> tuple[Floats, Floats]:
     """Bits and bytes of each lane of the look at the tune split that the plan prescribes.
 
@@ -212,7 +212,7 @@ def lane_costs(
     Returns:
         Bits and UTF-8 bytes of the targets, each [lanes].
     """
-    device = model.embedding.weight.device
+    device = model.device
     piece_bytes = np.array([len(piece) for piece in pieces], dtype=np.int64)
     nats: list[Floats] = []
     sizes: list[npt.NDArray[np.int64]] = []

@@ -14,7 +14,7 @@ from lmcore.controls.bench import make_document
 from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.errors import UserError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.tasks.labels import find_labels
 from lmcore.tasks.learning.classifier import TextClassifier, save_classifier
 from lmcore.tasks.learning.examples import encode

@@ -14,7 +14,7 @@ from lmcore.evaluation.gates.result import Verdict
 from lmcore.evaluation.memory.consumed_text import sample_consumed
 from lmcore.evaluation.memory.difficulty_reference import score_reference
 from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, score_documents
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.tasks.task import LANGUAGE_MODELLING
 
 pytestmark = pytest.mark.usefixtures("one_thread")

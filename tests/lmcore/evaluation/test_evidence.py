@@ -8,7 +8,7 @@ from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.evidence import Collector
 from lmcore.evaluation.inputs import Challenge
-from lmcore.model.language_model import save_model
+from lmcore.model.factory import save_model
 from lmcore.training.checkpoint import CONSUMED_FILE, Checkpoint
 from lmcore.training.trials.parts import PartModel
 

@@ -11,7 +11,8 @@ from lmcore.errors import ConfigError
 from lmcore.model.beam import BeamConfig, Hypothesis, beam_search, beam_search_from
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import inference, prefill
-from lmcore.model.language_model import Features, RecurrentAttentionLM
+from lmcore.model.language_model import Features
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 END = 4
 
@@ -38,7 +39,7 @@ class Chain(RecurrentAttentionLM):
 
     def features(self, tokens: torch.Tensor, state: Any = None, *, rng: Any = None) -> Any:
         self.shapes.append(tuple(tokens.shape))
-        return Features(self.table[tokens], None), super().features(tokens, state, rng=rng)[1]
+        return Features(self.table[tokens]), super().features(tokens, state, rng=rng)[1]
 
     def logits(self, features: Features) -> torch.Tensor:
         return features.vectors

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from lmcore.model.config import LETTERS, ModelConfig
-from lmcore.model.layers import MIXERS
+from lmcore.model.recurrent.layers import MIXERS
 
 
 def test_every_letter_has_a_mixer_and_no_other() -> None:

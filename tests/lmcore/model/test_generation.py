@@ -15,7 +15,8 @@ from lmcore.data.tokens.vocabularies import (
 )
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import Generation, generate, generate_batch, stream_generate
-from lmcore.model.language_model import Features, RecurrentAttentionLM
+from lmcore.model.language_model import Features
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.model.sampling import GenerationConfig
 
 TOKENIZER = ByteTokenizer()

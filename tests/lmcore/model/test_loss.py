@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
-from lmcore.model import head as module
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.loss import sequence_loss, token_nll
+from lmcore.model.recurrent import head as module
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 VOCAB = 11
 

@@ -19,7 +19,7 @@ from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.report import EvalReport
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import save_model
+from lmcore.model.factory import new_model, save_model
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.judging.comparison import Judging
 from lmcore.tasks.judging.evaluate import evaluate_task
@@ -33,7 +33,6 @@ from lmcore.tasks.task import TASKS
 from lmcore.tasks.training import train_task
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
-from lmcore.training.step import new_model
 
 GOOD = ("good", "great", "lovely", "fine", "superb", "bright")
 BAD = ("bad", "awful", "poor", "dull", "weak", "dreary")

@@ -10,13 +10,12 @@ from safetensors.torch import load_file
 
 from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import save_model
+from lmcore.model.factory import new_model, save_model
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.training import model_shape, shared
 from lmcore.training.config import TrainingConfig
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
-from lmcore.training.step import new_model
 
 Rows = Callable[..., list[tuple[str, str]]]
 

@@ -11,7 +11,7 @@ import torch
 from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import GenerationConfig, generate
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.training.events import TrainingInterrupted
 
 pytestmark = [

@@ -10,7 +10,7 @@ from lmcore.data.tokens.batches import BatchOrder, plan_layout
 from lmcore.data.tokens.tokenizer import adopt_tokenizer, load_tokenizer
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import load_model
+from lmcore.model.factory import load_model
 from lmcore.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from lmcore.training.start import Start, from_scratch, objection
 from lmcore.training.step import TrainingLoss, backward_step, dropout_rng

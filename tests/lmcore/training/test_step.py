@@ -8,14 +8,14 @@ import torch
 
 from lmcore.data.tokens.batches import Batch
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.factory import new_model
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.training.step import (
     TrainingLoss,
     autocast,
     backward_step,
     bits_per_byte,
     dropout_rng,
-    new_model,
     to_tensor,
 )
 
@@ -55,16 +55,6 @@ def step(model: RecurrentAttentionLM, read: Batch, **changes: object):
 
 def gradient(model: RecurrentAttentionLM) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-
-
-def test_a_new_model_is_a_function_of_its_seed_and_leaves_randomness_alone() -> None:
-    torch.manual_seed(1)
-    expected = torch.rand(2)
-    torch.manual_seed(1)
-    first, again, other = (model_of(seed).state_dict() for seed in (0, 0, 1))
-    assert torch.equal(torch.rand(2), expected)
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
 def test_the_gradient_is_that_of_the_mean_loss_and_its_norm_is_told_before_the_clip() -> None:

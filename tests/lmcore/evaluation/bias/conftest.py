@@ -7,7 +7,7 @@ import torch
 
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
 @pytest.fixture(scope="session")

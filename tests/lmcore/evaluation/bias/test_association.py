@@ -20,7 +20,7 @@ from lmcore.evaluation.bias.association import (
 from lmcore.evaluation.bias.templates import TEMPLATES
 from lmcore.evaluation.bias.words import WORDS
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 TEXT = "the nurse said that she was of to and had her own work he his"
 

@@ -9,7 +9,7 @@ from lmcore.errors import EmptyEvaluationError, UserError
 from lmcore.evaluation.bias import crows_pairs as module
 from lmcore.evaluation.bias.crows_pairs import Pair, crows_pairs, read_pairs, shared_tokens
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
 def write(path, *rows, header=",sent_more,sent_less,stereo_antistereo,bias_type"):

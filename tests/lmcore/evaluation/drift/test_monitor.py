@@ -13,7 +13,7 @@ from lmcore.evaluation.drift.config import MonitorConfig
 from lmcore.evaluation.drift.monitor import Watched, monitor_documents
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 LIMITS = MonitorConfig.model_validate({"resamples": 1_000, "min_documents": 2})
 TOKENIZER = ByteTokenizer()

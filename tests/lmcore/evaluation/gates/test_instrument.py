@@ -19,7 +19,7 @@ from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.instrument import Instrument, instrument, probe_language_model
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 LIMITS = GatesConfig.default().instrument
 TEXTS = ["we the people of the united states " * 8, "short", "in order to form é " * 12]

@@ -15,7 +15,7 @@ from lmcore.evaluation.memory.exposure import (
     measure_exposure,
 )
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
 @pytest.mark.parametrize(

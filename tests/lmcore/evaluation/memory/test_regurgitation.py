@@ -12,7 +12,7 @@ from lmcore.evaluation.memory.regurgitation import (
     free_samples,
 )
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
 def test_extractable_means_even_odds_in_a_hundred_tries():

@@ -17,7 +17,7 @@ from lmcore.evaluation.pii.evidence import (
 )
 from lmcore.evaluation.pii.planting import plant, plant_near_misses, spelt_out
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
 def scrub(text: str) -> str:

@@ -11,7 +11,7 @@ from lmcore.evaluation.scores import scoring
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.evaluation.statistics.measured import AlignmentError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
 @pytest.fixture(scope="module")

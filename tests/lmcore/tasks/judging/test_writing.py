@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmcore.model.attention_map import attention_weights
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.tasks.judging.attention import attention_map
 from lmcore.tasks.prediction import Predictor
 from lmcore.tasks.task import TRANSLATION

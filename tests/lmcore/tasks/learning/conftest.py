@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from lmcore.model.config import ModelConfig
+from lmcore.model.factory import new_model
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.learning.examples import Example
 from lmcore.tasks.learning.objectives import count_words
-from lmcore.training.step import new_model
 
 END = 9
 # Each token is a word.

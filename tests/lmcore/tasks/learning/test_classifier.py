@@ -100,7 +100,7 @@ def test_what_is_no_classifier_is_refused(classifier: Make, tmp_path: Path) -> N
     for change, message in (
         ({"kind": "language_model"}, "kind 'language_model'; expected 'classifier'"),
         ({"num_labels": 5}, r"model\.safetensors.*size mismatch"),
-        ({"word_counts": None}, r"model\.safetensors.*Unexpected key"),
+        ({"word_counts": None}, r"model\.safetensors.*unknown word_counts"),
         ({"config": {}}, r"model\.safetensors"),
         ({"vocab_size": "many"}, r"model\.json"),
     ):

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from lmcore.model.config import ModelConfig
+from lmcore.model.factory import new_model
 from lmcore.tasks.learning import objectives
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.learning.examples import Example, ExampleOrder
@@ -22,7 +23,6 @@ from lmcore.tasks.learning.objectives import (
     stream_nats,
 )
 from lmcore.training.plan import Plan
-from lmcore.training.step import new_model
 
 Make = Callable[..., Example]
 

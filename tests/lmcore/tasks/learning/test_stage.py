@@ -16,7 +16,7 @@ from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.errors import SourceError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.learning.class_scores import class_logits
 from lmcore.tasks.learning.classifier import TextClassifier, load_classifier

@@ -7,17 +7,19 @@ arXiv:1902.10186).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from lmcore.model.attention import AttentionMixer
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.attention import AttentionMixer
+
+if TYPE_CHECKING:
+    from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
 @torch.no_grad()
-def attention_weights(model: RecurrentAttentionLM, tokens: Tensor) -> list[Tensor]:
+def read_attention(model: RecurrentAttentionLM, tokens: Tensor) -> list[Tensor]:
     """What each attention layer reads, from the bottom up.
 
     Args:

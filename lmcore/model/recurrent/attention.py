@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmcore.model.boundaries import Boundaries
 from lmcore.model.config import ModelConfig
-from lmcore.model.state import AttentionState, LayerState
+from lmcore.model.recurrent.boundaries import Boundaries
+from lmcore.model.recurrent.states import AttentionState, LayerState
 
 _ROTARY_BASE = 10_000.0
 # Queries that attend in one call at least; fewer would not keep a core busy.

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.model.boundaries import find_boundaries, gate_columns
+from lmcore.model.recurrent.boundaries import find_boundaries, gate_columns
 
 END = 9
 

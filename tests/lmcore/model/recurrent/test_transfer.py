@@ -5,8 +5,8 @@ import torch
 
 from lmcore.errors import ConfigError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
-from lmcore.model.transfer import copy_weights
+from lmcore.model.recurrent.model import RecurrentAttentionLM
+from lmcore.model.recurrent.transfer import copy_weights
 
 
 def make(

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from lmcore.model.boundaries import Boundaries
 from lmcore.model.config import ModelConfig
-from lmcore.model.state import LayerState, RecurrenceState
+from lmcore.model.recurrent.boundaries import Boundaries
+from lmcore.model.recurrent.states import LayerState, RecurrenceState
 
 _TAPS = 4
 _DECAY_SCALE = 8.0
@@ -117,7 +117,7 @@ class RecurrenceMixer(nn.Module):
     def forward(
         self, x: Tensor, state: LayerState, boundaries: Boundaries
     ) -> tuple[Tensor, RecurrenceState]:
-        """See `lmcore.model.layers.Mixer`."""
+        """See `lmcore.model.recurrent.layers.Mixer`."""
         assert isinstance(state, RecurrenceState)
         num_lanes, length, _ = x.shape
         branch, u = self.branches(x).chunk(2, dim=-1)

@@ -7,11 +7,15 @@ the new model has.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from lmcore.errors import ConfigError
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+
+if TYPE_CHECKING:
+    from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 _ROWS_BY_TOKEN = ("embedding.weight", "head.weight")
 _BIAS = "head_bias"

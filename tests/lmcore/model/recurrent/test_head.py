@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from lmcore.errors import ConfigError
-from lmcore.model import head
 from lmcore.model.config import ModelConfig
-from lmcore.model.head import default_cutoffs, expected, scores, target_nll
-from lmcore.model.language_model import RecurrentAttentionLM, load_model, save_model
+from lmcore.model.factory import load_model, save_model
 from lmcore.model.loss import sequence_loss
+from lmcore.model.recurrent import head
+from lmcore.model.recurrent.head import default_cutoffs, expected, scores, target_nll
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
 @st.composite

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lmcore.model import attention
-from lmcore.model.attention import AttentionMixer, near
-from lmcore.model.boundaries import Boundaries, find_boundaries
 from lmcore.model.config import ModelConfig
-from lmcore.model.state import AttentionState
+from lmcore.model.recurrent import attention
+from lmcore.model.recurrent.attention import AttentionMixer, near
+from lmcore.model.recurrent.boundaries import Boundaries, find_boundaries
+from lmcore.model.recurrent.states import AttentionState
 
 CPU = torch.device("cpu")
 END = 10

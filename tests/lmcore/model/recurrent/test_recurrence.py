@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lmcore.model import recurrence
 from lmcore.model.config import ModelConfig
-from lmcore.model.recurrence import LinearScan, RecurrenceMixer
+from lmcore.model.recurrent import recurrence
+from lmcore.model.recurrent.recurrence import LinearScan, RecurrenceMixer
 
 
 def naive(a: Tensor, b: Tensor, before: Tensor) -> Tensor:

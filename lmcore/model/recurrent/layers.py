@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmcore.model.attention import AttentionMixer
-from lmcore.model.boundaries import Boundaries, gate_columns
 from lmcore.model.config import ModelConfig
-from lmcore.model.recurrence import RecurrenceMixer
-from lmcore.model.state import LayerState, LstmState
+from lmcore.model.recurrent.attention import AttentionMixer
+from lmcore.model.recurrent.boundaries import Boundaries, gate_columns
+from lmcore.model.recurrent.recurrence import RecurrenceMixer
+from lmcore.model.recurrent.states import LayerState, LstmState
 
 
 class Mixer(Protocol):

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.model.boundaries import find_boundaries
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
 from lmcore.model.loss import sequence_loss, token_nll
-from lmcore.model.pointer import Copies, Pointer, mixed_nll, mixed_scores
+from lmcore.model.recurrent.boundaries import find_boundaries
+from lmcore.model.recurrent.model import RecurrentAttentionLM
+from lmcore.model.recurrent.pointer import Copies, Pointer, mixed_nll, mixed_scores
 
 END = 30
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lmcore.model.boundaries import find_boundaries
 from lmcore.model.config import ModelConfig
-from lmcore.model.layers import MIXERS, LaneGenerator, LstmMixer, Mlp, locked_dropout
+from lmcore.model.recurrent.boundaries import find_boundaries
+from lmcore.model.recurrent.layers import MIXERS, LaneGenerator, LstmMixer, Mlp, locked_dropout
 
 CPU = torch.device("cpu")
 END = 9

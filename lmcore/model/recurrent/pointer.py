@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmcore.model.attention import near
-from lmcore.model.boundaries import Boundaries
 from lmcore.model.config import ModelConfig
-from lmcore.model.state import PointerState
+from lmcore.model.recurrent.attention import near
+from lmcore.model.recurrent.boundaries import Boundaries
+from lmcore.model.recurrent.states import PointerState
 
 # Score of a place that cannot be seen: its share is exactly zero, and unlike with minus infinity
 # the gradient of a row without any place is a number.

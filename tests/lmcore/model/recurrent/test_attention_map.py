@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from lmcore.model.attention_map import attention_weights
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 END = 10
 
@@ -27,7 +26,7 @@ def tokens(length: int, *, ends: list[int]) -> Tensor:
 def test_a_row_sums_to_one_and_sees_its_own_document_and_window_only() -> None:
     model = make_model("LAA", 3)
     given = tokens(9, ends=[4])
-    layers = attention_weights(model, given)
+    layers = model.attention_weights(given)
     assert [tuple(shares.shape) for shares in layers] == [(2, 2, 9, 9)] * 2
     for shares in layers:
         torch.testing.assert_close(shares.sum(-1), torch.ones(2, 2, 9))
@@ -39,7 +38,7 @@ def test_a_row_sums_to_one_and_sees_its_own_document_and_window_only() -> None:
 
 
 def test_a_pattern_without_attention_has_no_map_and_no_hook_stays() -> None:
-    assert attention_weights(make_model("LR", 4), tokens(5, ends=[])) == []
+    assert make_model("LR", 4).attention_weights(tokens(5, ends=[])) == []
     model = make_model("LA", 4)
-    attention_weights(model, tokens(5, ends=[]))
+    model.attention_weights(tokens(5, ends=[]))
     assert not any(mixer._forward_pre_hooks for mixer in model.mixers)

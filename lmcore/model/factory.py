@@ -1,0 +1,80 @@
+"""Models made and read: the one place that knows which kinds there are.
+
+In: a configuration, or the folder of a stored model.  Out: a `LanguageModel`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lmcore.artifacts import atomic_write
+from lmcore.errors import IntegrityError
+from lmcore.model.config import ModelConfig
+from lmcore.model.language_model import CONFIG_FILE, WEIGHTS_FILE, LanguageModel, learnt
+from lmcore.model.recurrent.files import read_model
+from lmcore.model.recurrent.model import RecurrentAttentionLM
+
+
+def new_model(
+    config: ModelConfig, *, vocab_size: int, end_id: int, seed: int, device: str
+) -> LanguageModel:
+    """An untrained model: a function of its seed; the caller's random state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = RecurrentAttentionLM(config, vocab_size, end_id)
+    return model.to(device)
+
+
+def untrained(record: Mapping[str, Any]) -> LanguageModel:
+    """A model as its record describes it, whose weights are still to be put in.
+
+    Raises:
+        ValueError, KeyError, TypeError: If it is no such record.
+    """
+    config = ModelConfig.model_validate(record["config"])
+    return RecurrentAttentionLM(config, int(record["vocab_size"]), int(record["end_id"]))
+
+
+def save_model(model: LanguageModel, folder: Path) -> None:
+    """Write `model.safetensors` and `model.json` into an existing folder."""
+    # A tied head has no tensor of its own, so nothing is stored twice.
+    weights = {
+        name: tensor.detach().to("cpu", torch.float32).contiguous()
+        for name, tensor in learnt(model).items()
+    }
+    save_file(weights, folder / WEIGHTS_FILE)
+    atomic_write(folder / CONFIG_FILE, json.dumps(model.record(), indent=1))
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> LanguageModel:
+    """Read a model that `save_model` wrote, in evaluation mode and float32.
+
+    Raises:
+        IntegrityError: If a file is missing or unreadable, or names and shapes do not fit.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        path = folder / WEIGHTS_FILE
+        weights = load_file(path, device=str(device))
+        if wrong := sorted(name for name, t in weights.items() if t.dtype != torch.float32):
+            raise ValueError(f"{wrong[0]} is {weights[wrong[0]].dtype}; expected torch.float32")
+        path = folder / CONFIG_FILE
+        model = read_model(record, weights, device)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).replace("\n", " ")
+        if isinstance(error, ValidationError):
+            reason = "; ".join(f"{e['loc']}: {e['msg']}" for e in error.errors())
+        raise IntegrityError(
+            f"{path}: not a model that can be read ({type(error).__name__}: {reason[:300]});"
+            " nothing was loaded. Restore the folder or train again"
+        ) from error
+    return model.requires_grad_(True).eval()

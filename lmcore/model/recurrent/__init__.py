@@ -1,0 +1,1 @@
+"""The model from random weights: recurrent layers and attention behind word embeddings."""

@@ -1,0 +1,266 @@
+"""The flagship: embeddings, then recurrent and attention blocks, then the next token.
+
+The state is of constant size.  Every input token equal to the end token starts a document from the
+fresh state (`lmcore.model.recurrent.boundaries`).
+
+A pattern such as `LA` names one residual block a letter. If the first is an LSTM
+it is the stem: it reads the embedding directly and has no residual path or MLP.
+Norms are LayerNorms without bias: fused on the CPU, seven times as fast there as
+RMSNorm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lmcore.errors import ConfigError
+from lmcore.model.config import ModelConfig
+from lmcore.model.language_model import Features, LanguageModel
+from lmcore.model.recurrent.attention_map import read_attention
+from lmcore.model.recurrent.boundaries import find_boundaries
+from lmcore.model.recurrent.head import default_cutoffs, expected, scores, target_nll
+from lmcore.model.recurrent.layers import MIXERS, Mixer, Mlp, locked_dropout
+from lmcore.model.recurrent.pointer import Copies, Pointer, mixed_nll, mixed_scores
+from lmcore.model.recurrent.states import LayerState, LayerStates, PointerState
+from lmcore.model.recurrent.transfer import copy_weights, shape_of
+from lmcore.model.state import State
+
+TIED_FROM = 1024
+_UNTIED_EMBEDDING_DIM = 64
+
+
+@dataclass(frozen=True)
+class CopyingFeatures(Features):
+    """What the distribution follows from where tokens can be copied.
+
+    Attributes:
+        vectors: What the head reads, [B, T, e] tied or [B, T, d]; [B, e] of one position.
+        copies: What may be copied; None without a pointer.
+    """
+
+    copies: Copies | None
+
+    def last(self) -> CopyingFeatures:
+        """Those of the last position."""
+        copies = self.copies.last() if self.copies else None
+        return CopyingFeatures(self.vectors[:, -1], copies)
+
+
+class RecurrentAttentionLM(LanguageModel):
+    """Recurrent + attention language model.
+
+    Args:
+        config: Shape.
+        vocab_size: V, the end token included.
+        end_id: Token that starts and ends documents.
+    """
+
+    def __init__(self, config: ModelConfig, vocab_size: int, end_id: int) -> None:
+        super().__init__()
+        if not 0 <= end_id < vocab_size:
+            raise ValueError(f"end_id={end_id}; expected 0 <= end_id < vocab_size={vocab_size}")
+        self.config, self.vocab_size, self.end_id = config, vocab_size, end_id
+        self.dropout = config.dropout or 0.0
+        tied = config.tie_embeddings
+        self.tied = vocab_size >= TIED_FROM if tied is None else tied
+        width = config.embedding_dim or (
+            config.d_model if self.tied else min(_UNTIED_EMBEDDING_DIM, config.d_model)
+        )
+        self.embedding = nn.Embedding(vocab_size, width)
+        nn.init.normal_(self.embedding.weight, std=0.02 if self.tied else 1.0)
+        self.has_stem = config.pattern.startswith("L")
+        self.widen = (
+            nn.Identity()
+            if self.has_stem or width == config.d_model
+            else nn.Linear(width, config.d_model, bias=False)
+        )
+        first_width = width if self.has_stem else config.d_model
+        self.mixers = nn.ModuleList(
+            MIXERS[letter](first_width if index == 0 else config.d_model, config)
+            for index, letter in enumerate(config.pattern)
+        )
+        residual = len(config.pattern) - self.has_stem
+        self.mixer_norms = nn.ModuleList(_norm(config.d_model) for _ in range(residual))
+        self.mlp_norms = nn.ModuleList(_norm(config.d_model) for _ in range(residual))
+        self.mlps = nn.ModuleList(Mlp(config) for _ in range(residual))
+        self.final_norm = _norm(config.d_model)
+        self.narrow = (
+            nn.Linear(config.d_model, width, bias=False)
+            if self.tied and width != config.d_model
+            else nn.Identity()
+        )
+        self.head = None if self.tied else nn.Linear(config.d_model, vocab_size, bias=False)
+        if self.head is not None:
+            nn.init.zeros_(self.head.weight)
+        self.cutoffs = default_cutoffs(vocab_size) if config.cutoffs is None else config.cutoffs
+        if self.cutoffs and self.cutoffs[-1] >= vocab_size:
+            raise ConfigError(
+                f"model.cutoffs {list(self.cutoffs)} reach beyond the vocabulary of {vocab_size}"
+                " tokens; lower them or leave them out"
+            )
+        self.classes = (
+            nn.Parameter(torch.zeros(len(self.cutoffs), self.head_weight.shape[1]))
+            if self.cutoffs
+            else None
+        )
+        # Of the tokens and of the classes.
+        self.head_bias = nn.Parameter(torch.zeros(vocab_size + len(self.cutoffs)))
+        self.pointer = Pointer(config) if config.pointer else None
+
+    @property
+    def head_weight(self) -> Tensor:
+        """Rows that score the tokens, [V, e] tied or [V, d]."""
+        return self.embedding.weight if self.head is None else self.head.weight
+
+    @property
+    def token_vectors(self) -> Tensor:
+        """See `LanguageModel`."""
+        return self.embedding.weight
+
+    @property
+    def feature_width(self) -> int:
+        """See `LanguageModel`."""
+        return self.head_weight.shape[1]
+
+    @property
+    def shape(self) -> ModelConfig:
+        """See `LanguageModel`."""
+        return shape_of(self)
+
+    def take_over(self, source: LanguageModel) -> None:
+        """See `LanguageModel`; at least the vocabulary of the source is needed."""
+        if not isinstance(source, RecurrentAttentionLM):
+            raise ConfigError(
+                "the weights to start from are those of another kind of model; start from a model"
+                " of the same shape"
+            )
+        copy_weights(source, self)
+
+    def depths(self) -> list[list[nn.Parameter]]:
+        """Each block, the embedding."""
+        found = []
+        above: list[nn.Module] = [self.final_norm, self.narrow]
+        for index in reversed(range(len(self.mixers))):
+            block = index - self.has_stem
+            parts = [self.mixers[index], *above]
+            if block >= 0:
+                parts += [self.mixer_norms[block], self.mlp_norms[block], self.mlps[block]]
+            found.append([parameter for part in parts for parameter in part.parameters()])
+            above = []
+        rest: list[nn.Module] = [self.embedding, self.widen]
+        found.append([parameter for part in rest for parameter in part.parameters()])
+        return found
+
+    def record(self) -> Mapping[str, Any]:
+        """See `LanguageModel`."""
+        return {
+            "schema_version": self.config.schema_version,
+            "vocab_size": self.vocab_size,
+            "end_id": self.end_id,
+            "config": self.config.model_dump(mode="json"),
+        }
+
+    @torch.no_grad()
+    def expect(self, counts: Tensor) -> None:
+        """Begin with predicting each token as often as it occurs.
+
+        Otherwise the first hundred steps learn nothing but that, and tokens that never occur
+        (most single bytes) drag the features of all texts into one direction meanwhile:
+        docs/experiments.md.
+
+        Args:
+            counts: Of each token in the training text, [V].
+        """
+        self.head_bias.copy_(expected(counts, self.cutoffs))
+
+    def fresh_state(self, batch_size: int) -> State:
+        """State before any text, for so many lanes."""
+        return self._fresh(batch_size)
+
+    def _fresh(self, batch_size: int) -> LayerStates:
+        parts = [*self._mixers(), *([self.pointer] if self.pointer is not None else [])]
+        return LayerStates(
+            layers=tuple(part.fresh_state(batch_size, device=self.device) for part in parts)
+        )
+
+    def features(
+        self, tokens: Tensor, state: State | None = None, *, rng: torch.Generator | None = None
+    ) -> tuple[Features, State]:
+        """See `LanguageModel`."""
+        if state is None:
+            state = self._fresh(tokens.shape[0]).without_places()
+        assert isinstance(state, LayerStates)
+        boundaries = find_boundaries(tokens, end_id=self.end_id)
+        embedded = self.embedding(tokens)
+        x = self.widen(functional.layer_norm(embedded, embedded.shape[-1:]))
+        x = locked_dropout(x, rate=self.dropout, rng=rng)
+        after: list[LayerState] = []
+        # The pointer's state stands behind those of the mixers.
+        states = state.layers[: len(self.mixers)]
+        for index, (mixer, before) in enumerate(zip(self._mixers(), states, strict=True)):
+            block = index - self.has_stem
+            stem = block < 0
+            y, layer = mixer(x if stem else self.mixer_norms[block](x), before, boundaries)
+            after.append(layer)
+            y = locked_dropout(y, rate=self.dropout, rng=rng)
+            if stem:
+                x = y
+                continue
+            x = x + y
+            y = self.mlps[block](self.mlp_norms[block](x))
+            x = x + locked_dropout(y, rate=self.dropout, rng=rng)
+        x = self.final_norm(x)
+        copies = None
+        if self.pointer is not None:
+            places = state.layers[-1]
+            assert isinstance(places, PointerState)
+            copies, places = self.pointer(x, tokens, places, boundaries)
+            after.append(places)
+        vectors = locked_dropout(self.narrow(x), rate=self.dropout, rng=rng)
+        return CopyingFeatures(vectors, copies), LayerStates(layers=tuple(after))
+
+    def logits(self, features: Features) -> Tensor:
+        """See `LanguageModel`."""
+        copies = _copies(features)
+        anew = scores(
+            features.vectors,
+            self.head_weight,
+            classes=self.classes,
+            cutoffs=self.cutoffs,
+            bias=self.head_bias,
+        )
+        return anew if copies is None else mixed_scores(anew, copies)
+
+    def target_nll(self, features: Features, targets: Tensor) -> Tensor:
+        """See `LanguageModel`."""
+        copies = _copies(features)
+        nll = target_nll(
+            features.vectors.flatten(0, -2),
+            targets.reshape(-1),
+            self.head_weight,
+            classes=self.classes,
+            cutoffs=self.cutoffs,
+            bias=self.head_bias,
+        ).view(targets.shape)
+        return nll if copies is None else mixed_nll(nll, targets, copies)
+
+    def attention_weights(self, tokens: Tensor) -> list[Tensor]:
+        """See `LanguageModel`."""
+        return read_attention(self, tokens)
+
+    def _mixers(self) -> list[Mixer]:
+        return [cast(Mixer, mixer) for mixer in self.mixers]
+
+
+def _copies(features: Features) -> Copies | None:
+    return features.copies if isinstance(features, CopyingFeatures) else None
+
+
+def _norm(width: int) -> nn.LayerNorm:
+    return nn.LayerNorm(width, bias=False)
