@@ -23,7 +23,7 @@ from lmcore.errors import ConfigError
 from lmcore.evaluation.bias.words import WORDS
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.drift.config import MonitorConfig
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig, ModelConfig
 from lmcore.settings import MODEL_NAME, Section, explain, short
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.task import LANGUAGE_MODELLING, TASKS, TaskName
@@ -91,7 +91,7 @@ class RunConfig(Section):
     data: DataConfig = Field(default_factory=DataConfig)
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
-    model: ModelConfig = Field(default_factory=ModelConfig)
+    model: AnyModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     fine_tuning: FineTuningConfig = Field(default_factory=FineTuningConfig)
     gates: GatesConfig = Field(default_factory=GatesConfig.default)

@@ -30,7 +30,7 @@ from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.evaluation.statistics.resampling import CONFIDENCE, Resampling
 from lmcore.evaluation.statistics.sampling import sampled_ids
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig
 from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 from lmcore.training.train import train
@@ -89,7 +89,7 @@ def measure_seed_noise(
     attempt: Attempt,
     corpus: Corpus,
     *,
-    model: ModelConfig,
+    model: AnyModelConfig,
     training: TrainingConfig,
     gates: GatesConfig,
     seeds: int,
@@ -166,7 +166,7 @@ def _seed_run(
     corpus: Corpus,
     *,
     targets: Sequence[Document],
-    model: ModelConfig,
+    model: AnyModelConfig,
     training: TrainingConfig,
 ) -> SeedRun:
     checkpoint = train(attempt, corpus, model=model, training=training)

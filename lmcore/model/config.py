@@ -1,9 +1,11 @@
-"""Shape of the language model: validated, versioned, stored as JSON beside the weights."""
+"""Shape of the language model, or the model to start from: validated, versioned, stored as JSON."""
 
 import itertools
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from lmcore.settings import Section
 
@@ -66,3 +68,51 @@ class ModelConfig(Section):
         if any(stop <= start for start, stop in itertools.pairwise(bounds)):
             raise ValueError(f"cutoffs {list(bounds[1:])} must be above 0 and ascend")
         return self
+
+
+class PretrainedConfig(Section):
+    """A model that exists and is gone on from: `model: {pretrained: FOLDER}`."""
+
+    schema_version: Literal[1] = 1
+    pretrained: str = Field(
+        min_length=1,
+        description="Folder in the Hugging Face layout, GGUF file, `package:NAME` of an installed"
+        " package that carries one, or hub id with a pinned revision (`owner/name@REVISION`);"
+        " relative to the config file.",
+    )
+    adapt: Literal["lora", "full"] = Field(
+        "lora", description="What learns: small matrices beside those of the model, or all weights."
+    )
+    rank: int = Field(16, ge=1, le=1024, description="Of the small matrices of lora.")
+    context: int = Field(
+        1024,
+        ge=16,
+        le=1 << 17,
+        description="Most tokens that are read together; longer documents are read in windows that"
+        " overlap by a quarter of it.",
+    )
+    end_token: str | None = Field(
+        None, description="Token that starts and ends documents; null: the model's own end of text."
+    )
+    known_until: date | None = Field(
+        None, description="Last day of the text that the model has read; null: not known."
+    )
+    license: str = Field("unknown", description="SPDX licence expression of the model.")
+    origin: str = Field("", description="Where the model came from, in words.")
+
+    @property
+    def dropout(self) -> float:
+        """None is dropped: little of it learns."""
+        return 0.0
+
+
+def _kind_of_model(value: object) -> str:
+    given = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+    return "pretrained" if "pretrained" in given else "scratch"
+
+
+#: The section `model`: random weights in a shape, or a model to start from.
+AnyModelConfig: TypeAlias = Annotated[
+    Annotated[ModelConfig, Tag("scratch")] | Annotated[PretrainedConfig, Tag("pretrained")],
+    Discriminator(_kind_of_model),
+]

@@ -17,16 +17,38 @@ from safetensors.torch import load_file, save_file
 
 from lmcore.artifacts import atomic_write
 from lmcore.errors import IntegrityError
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig, ModelConfig, PretrainedConfig
 from lmcore.model.language_model import CONFIG_FILE, WEIGHTS_FILE, LanguageModel, learnt
 from lmcore.model.recurrent.files import read_model
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
 def new_model(
-    config: ModelConfig, *, vocab_size: int, end_id: int, seed: int, device: str
+    config: AnyModelConfig,
+    *,
+    vocab_size: int,
+    end_id: int,
+    seed: int,
+    device: str,
+    dropout: float | None = None,
+    base: Path | None = None,
 ) -> LanguageModel:
-    """An untrained model: a function of its seed; the caller's random state is left alone."""
+    """A model before its training: a function of its seed; the caller's random state is left alone.
+
+    Args:
+        config: Which one.
+        vocab_size: V, the end token included.
+        end_id: Token that starts and ends documents.
+        seed: Of what is random in it.
+        device: Where it goes.
+        dropout: Rate that a plan resolved; None: the configured one.
+        base: Folder of the model that is gone on from (`lmcore.model.pretrained.base`).
+    """
+    if isinstance(config, PretrainedConfig):
+        assert base is not None, "a pretrained model begins with its base"
+        raise NotImplementedError
+    if dropout is not None:
+        config = config.model_copy(update={"dropout": dropout})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = RecurrentAttentionLM(config, vocab_size, end_id)

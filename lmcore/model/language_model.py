@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig
 from lmcore.model.state import State
 
 #: Files of a stored model.
@@ -105,7 +105,7 @@ class LanguageModel(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def shape(self) -> ModelConfig:
+    def shape(self) -> AnyModelConfig:
         """Its configuration with all that a size of vocabulary would decide written out."""
 
     @abstractmethod

@@ -19,7 +19,7 @@ from typing import Any
 
 from lmcore.artifacts import code_digest
 from lmcore.data.tokens.corpus import Corpus
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig, PretrainedConfig
 from lmcore.model.factory import load_model
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.config import FineTuningConfig
@@ -59,11 +59,13 @@ class TaskPlans:
     task: Plan
 
 
-def model_shape(model: ModelConfig, base: BaseModel | None) -> ModelConfig:
+def model_shape(model: AnyModelConfig, base: BaseModel | None) -> AnyModelConfig:
     """The shape to train: the base model's, or the configured one where there is no base."""
     if base is None:
         return model
     shape = load_model(base.weights).shape
+    if isinstance(shape, PretrainedConfig):
+        return shape
     return shape.model_copy(update={"dropout": model.dropout})
 
 
@@ -72,7 +74,7 @@ def train_task(
     corpus: Corpus,
     *,
     task: Task,
-    model: ModelConfig,
+    model: AnyModelConfig,
     training: TrainingConfig,
     options: FineTuningConfig,
     base: BaseModel | None,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.data.config import TokenizerConfig
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig
 from lmcore.training.config import Origin
 
 # Sides that weights are chosen by; what was held out stays held out, and is no concern.
@@ -66,7 +66,7 @@ def from_scratch(reason: str) -> Start:
 def objection(
     *,
     tokenizer: tuple[TokenizerConfig, TokenizerConfig],
-    model: tuple[ModelConfig, ModelConfig],
+    model: tuple[AnyModelConfig, AnyModelConfig],
     learnt: Iterable[Mapping[str, Any]],
     today: Iterable[Mapping[str, Any]],
 ) -> str | None:

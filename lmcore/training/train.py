@@ -26,9 +26,10 @@ from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import ShardSet, TokenStream
 from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import ConfigError
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig
 from lmcore.model.factory import load_model, new_model, save_model
 from lmcore.model.language_model import WEIGHTS_FILE, LanguageModel
+from lmcore.model.pretrained.base import Base
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint, Consumed
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
@@ -54,10 +55,11 @@ def train(
     attempt: Attempt,
     corpus: Corpus,
     *,
-    model: ModelConfig,
+    model: AnyModelConfig,
     training: TrainingConfig,
     replay: Plan | None = None,
     initial: Path | None = None,
+    base: Base | None = None,
 ) -> Checkpoint:
     """Train a model, or return the one that these inputs made before.
 
@@ -67,7 +69,9 @@ def train(
         model: Shape of the model.
         training: Budget and optimization.
         replay: A recorded plan to follow instead of probing this machine.
-        initial: Folder of a model of this shape whose weights are the start; None: random ones.
+        initial: Folder of a model of this shape whose weights are the start; None: random ones,
+            or those of the base.
+        base: The model that a pretrained one begins with.
 
     Returns:
         The checkpoint. Its summary: steps, best_step, tokens_seen, epochs_seen,
@@ -92,6 +96,8 @@ def train(
         "code": code_digest(*CODE_MODULES),
         "nonce": attempt.nonce,
     }
+    if base is not None:
+        inputs["base"] = base.key
     if initial is not None:
         inputs["initial"] = sha256_file(initial / WEIGHTS_FILE)
     elif training.start == "champion":
@@ -124,6 +130,7 @@ def train(
             training=training,
             replay=replay,
             initial=initial,
+            base=base.path if base else None,
             folder=folder,
             output=output,
             threads=max(1, torch.get_num_threads() // training.processes),
@@ -168,7 +175,9 @@ def carry_out(
 
     def start(dropout: float, device: str) -> nn.Module:
         made = new_model(
-            model.model_copy(update={"dropout": dropout}),
+            model,
+            dropout=dropout,
+            base=job.base,
             vocab_size=loaded.vocab_size,
             end_id=loaded.end_id,
             seed=training.seed,

@@ -22,7 +22,7 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.batches import Layout, merge
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import SourceError
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig, PretrainedConfig
 from lmcore.model.factory import load_model, new_model, save_model
 from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.config import FineTuningConfig
@@ -67,7 +67,7 @@ class Stage:
 
     corpus: Corpus
     task: Task
-    shape: ModelConfig
+    shape: AnyModelConfig
     training: TrainingConfig
     options: FineTuningConfig
     initial: Path | None
@@ -86,7 +86,7 @@ class Stage:
             self.train_labels = self.labels.index(d.target for d in train)
             self.tune_labels = self.labels.index(d.target for d in tune)
         self.train, self.tune = self._encoded(train), self._encoded(tune)
-        if self.task.writes_text:
+        if self.task.writes_text and not isinstance(self.shape, PretrainedConfig):
             # Attention must reach from the last word of the target to the first of the source, in
             # twice what was ever seen; no weight depends on it.
             most = self.options.max_source_tokens + self.options.max_target_tokens + 2
@@ -167,6 +167,7 @@ class Stage:
             )
         dropout = self.shape.dropout
         if dropout is None:
+            assert not isinstance(self.shape, PretrainedConfig)
             dropout = _NARROW_DROPOUT if self.shape.d_model < _NARROW else _DROPOUT
         return Subject(
             objective=objective,
@@ -189,7 +190,8 @@ class Stage:
     def _new_model(self, dropout: float, device: str) -> nn.Module:
         with_separator = self.labels is None
         made = new_model(
-            self.shape.model_copy(update={"dropout": dropout}),
+            self.shape,
+            dropout=dropout,
             vocab_size=self.corpus.loaded.vocab_size + with_separator,
             end_id=self.corpus.loaded.end_id,
             seed=self.training.seed,

@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig
 from lmcore.settings import Section
 from lmcore.training.config import TrainingConfig
 from lmcore.training.events import TrainingEvent
@@ -31,6 +31,7 @@ class Job(Section):
         training: Budget and optimization.
         replay: A recorded plan to follow.
         initial: Folder of the model whose weights are the start.
+        base: Folder of the model that a pretrained one begins with.
         folder: Plan and resume points.
         output: Folder of the checkpoint, to be filled.
         threads: Threads of each rank on a CPU.
@@ -40,10 +41,11 @@ class Job(Section):
     shards_key: str
     tokenizer: Path
     tokenizer_key: str
-    model: ModelConfig
+    model: AnyModelConfig
     training: TrainingConfig
     replay: Plan | None
     initial: Path | None = None
+    base: Path | None = None
     folder: Path
     output: Path
     threads: int

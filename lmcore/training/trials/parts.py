@@ -17,7 +17,7 @@ from lmcore.artifacts import ContentStore, code_digest
 from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.errors import SourceError
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
@@ -43,7 +43,7 @@ def train_on_parts(
     attempt: Attempt,
     corpus: Corpus,
     *,
-    model: ModelConfig,
+    model: AnyModelConfig,
     training: TrainingConfig,
     whole: Checkpoint,
     shares: Sequence[float],

@@ -26,7 +26,7 @@ from lmcore.data.tokens.batches import evaluation_batches
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import TokenStream
 from lmcore.errors import TrainingError
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig
 from lmcore.model.language_model import LanguageModel
 from lmcore.model.loss import token_nll
 from lmcore.training.attempt import Attempt
@@ -123,7 +123,7 @@ def short_run(
     attempt: Attempt,
     corpus: Corpus,
     *,
-    model: ModelConfig,
+    model: AnyModelConfig,
     training: TrainingConfig,
     replay: Plan | None,
 ) -> SweepRun:

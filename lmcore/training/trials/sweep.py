@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from lmcore.data.tokens.batches import plan_layout
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import SourceError
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig
 from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 from lmcore.training.plan import weight_decay
@@ -117,7 +117,7 @@ def sweep(
     attempt: Attempt,
     corpus: Corpus,
     *,
-    model: ModelConfig,
+    model: AnyModelConfig,
     training: TrainingConfig,
     rates: int = 3,
     on_run: Callable[[SweepRun], None] | None = None,

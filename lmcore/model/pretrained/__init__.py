@@ -1,0 +1,1 @@
+"""A model that exists, gone on from: decoders of the `transformers` library."""
