@@ -153,9 +153,30 @@ def generate_batch(
     prompts: Sequence[str],
     config: GenerationConfig,
 ) -> list[Generation]:
-    """Continue several prompts together; the one at index i uses the seed `config.seed + i`."""
+    """Continue several prompts, as many together as suits the model.
+
+    The one at index i uses the seed `config.seed + i`.
+    """
+    together = model.reading.written
+    return [
+        generation
+        for start in range(0, len(prompts), together)
+        for generation in _together(
+            model, tokenizer, prompts[start : start + together], config, first=start
+        )
+    ]
+
+
+def _together(
+    model: LanguageModel,
+    tokenizer: TextCodec,
+    prompts: Sequence[str],
+    config: GenerationConfig,
+    *,
+    first: int,
+) -> list[Generation]:
     lanes = [
-        _Lane(tokenizer, config, seed=config.seed + index, prompt=prompt)
+        _Lane(tokenizer, config, seed=config.seed + first + index, prompt=prompt)
         for index, prompt in enumerate(prompts)
     ]
     texts: list[list[str]] = [[] for _ in prompts]

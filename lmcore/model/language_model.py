@@ -47,15 +47,29 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How a model is best fed when it scores: enough at a time to be fast, no more.
+    """How a model is best fed when it scores and when it writes: enough to be fast, no more.
 
     Attributes:
         lanes: Documents side by side.
         chunk_tokens: Tokens of a lane at once.
+        short_lanes: Texts of a few dozen tokens side by side; 0: as `lanes`.
+        written_lanes: Texts that it writes side by side; 0: as `lanes`.
     """
 
     lanes: int = 32
     chunk_tokens: int = 128
+    short_lanes: int = 0
+    written_lanes: int = 0
+
+    @property
+    def short(self) -> int:
+        """Short texts to be scored side by side."""
+        return self.short_lanes or self.lanes
+
+    @property
+    def written(self) -> int:
+        """Texts to be written side by side."""
+        return self.written_lanes or self.lanes
 
 
 class LanguageModel(nn.Module, ABC):
@@ -95,7 +109,7 @@ class LanguageModel(nn.Module, ABC):
 
     @property
     def reading(self) -> Reading:
-        """How it is best fed when it scores."""
+        """How it is best fed."""
         return Reading()
 
     @property

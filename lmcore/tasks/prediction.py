@@ -35,7 +35,6 @@ from lmcore.tasks.record import TaskRecord, read_record
 
 FloatArray = npt.NDArray[np.float64]
 
-_LANES = 32
 # Where an output is bounded by its source: beyond the bound, for the shortest ones.
 _MORE_TOKENS = 12
 
@@ -205,7 +204,11 @@ class Predictor:
     def _written(self, examples: Sequence[Example], empty: Sequence[bool]) -> list[str]:
         outputs = [""] * len(examples)
         wanted = [place for place, nothing in enumerate(empty) if not nothing]
-        for members in by_length([len(examples[i].source) for i in wanted], together=_LANES):
+        assert isinstance(self.model, LanguageModel)
+        reading = self.model.reading
+        # Each text takes as many lanes as it has hypotheses.
+        together = max(1, min(reading.lanes, reading.written // self.record.beam_size))
+        for members in by_length([len(examples[i].source) for i in wanted], together=together):
             places = [wanted[member] for member in members]
             found = self._search([examples[i] for i in places])
             for place, text in zip(places, found, strict=True):

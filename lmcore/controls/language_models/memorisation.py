@@ -136,7 +136,7 @@ def absent_canaries(bench: ControlBench) -> GateResult:
         *canaries.references(NUM_REFERENCES),
     ]
     tokens = [np.asarray(ids, dtype=np.int64) for ids in sound.loaded.encode_batch(texts)]
-    nats = score_tokens(bench.healthy_model, tokens, lanes=256)
+    nats = score_tokens(bench.healthy_model, tokens, lanes=bench.healthy_model.reading.short)
     count = len(canaries.pairs)
     found = Exposure(
         planted=count,

@@ -173,11 +173,15 @@ def _future(model: LanguageModel, tokens: Sequence[IntArray], rng: Any) -> float
     for lane, cut in enumerate(cuts, start=1):
         lanes[lane, cut + 1 :] = rng.integers(0, model.vocab_size, len(stream) - cut - 1)
     logits, _ = model(torch.from_numpy(lanes).to(_device(model)))
-    log_p = torch.log_softmax(logits.double(), -1)
-    changes = [
-        (log_p[lane, : cut + 1] - log_p[0, : cut + 1]).abs().max().item()
-        for lane, cut in enumerate(cuts, start=1)
-    ]
+    changes = []
+    # In double precision a few positions at a time: a vocabulary may be large.
+    for start in range(0, len(stream), size := max(1, SUM_LOGITS // logits[:, 0].numel())):
+        log_p = torch.log_softmax(logits[:, start : start + size].double(), -1)
+        changes += [
+            (log_p[lane, : cut + 1 - start] - log_p[0, : cut + 1 - start]).abs().max().item()
+            for lane, cut in enumerate(cuts, start=1)
+            if cut >= start
+        ]
     return largest(changes)
 
 

@@ -34,8 +34,6 @@ from lmcore.evaluation.statistics.resampling import CONFIDENCE
 from lmcore.model.language_model import LanguageModel
 
 NUM_REFERENCES = 9_999
-# Short texts: many lanes fill the chunks that few would leave empty.
-_LANES = 256
 
 FloatArray = NDArray[np.float64]
 
@@ -111,7 +109,7 @@ def measure_exposure(
         *(canaries.references(num_references) if pairs else ()),
     ]
     tokens = [np.asarray(ids, dtype=np.int64) for ids in tokenizer.encode_batch(texts)]
-    nats = score_tokens(model, tokens, lanes=_LANES)
+    nats = score_tokens(model, tokens, lanes=model.reading.short)
     count = len(pairs)
     return Exposure(
         planted=len(canaries.pairs),

@@ -116,7 +116,7 @@ class Regurgitation:
 
 @torch.inference_mode()
 def free_samples(model: LanguageModel, *, count: int, num_tokens: int, seed: int) -> IntArray:
-    """Draw texts from the start of a document, all side by side.
+    """Draw texts from the start of a document, as many side by side as suits the model.
 
     A document that ends is followed by a new one: its end stands between them.
 
@@ -131,22 +131,20 @@ def free_samples(model: LanguageModel, *, count: int, num_tokens: int, seed: int
     """
     device = model.device
     rng = torch.Generator(device=device).manual_seed(seed)
-    state = model.fresh_state(count)
-    token = torch.full((count, 1), model.end_id, device=device)
-    drawn = []
+    found = np.zeros((count, num_tokens), dtype=np.int64)
     with torch.autocast(device.type, enabled=False):
-        for _ in range(num_tokens):
-            logits, state = model(token, state)
-            weights = (logits[:, -1].float() / SAMPLE_TEMPERATURE).softmax(-1)
-            # The smallest of exponential variables with these rates: a draw, in one pass.
-            noise = torch.empty_like(weights).exponential_(generator=rng)
-            token = (weights / noise).argmax(-1, keepdim=True)
-            drawn.append(token)
-    return (
-        torch.cat(drawn, dim=1).cpu().numpy().astype(np.int64)
-        if drawn
-        else np.zeros((count, 0), dtype=np.int64)
-    )
+        for start in range(0, count, model.reading.written):
+            rows = found[start : start + model.reading.written]
+            state = model.fresh_state(len(rows))
+            token = torch.full((len(rows), 1), model.end_id, device=device)
+            for place in range(num_tokens):
+                logits, state = model(token, state)
+                weights = (logits[:, -1].float() / SAMPLE_TEMPERATURE).softmax(-1)
+                # The smallest of exponential variables with these rates: a draw, in one pass.
+                noise = torch.empty_like(weights).exponential_(generator=rng)
+                token = (weights / noise).argmax(-1, keepdim=True)
+                rows[:, place] = token[:, 0].cpu().numpy()
+    return found
 
 
 def verbatim(

@@ -6,8 +6,9 @@ token resets the model, documents can stand one behind the other in a lane and s
 scored alone; so lanes are filled evenly (longest document first, always into the shortest
 lane), read in chunks, and dropped as they run dry.  Nothing is padded but their last chunk.
 
-Memory is bounded by `WINDOW_BYTES` of text and `max_lanes * chunk_tokens` features, whatever
-the corpus; logits are held a few rows at a time (`lmcore.model.recurrent.head`).
+How many lanes and how long a chunk is best, the model says (`LanguageModel.reading`).  Memory is
+bounded by `WINDOW_BYTES` of text and `max_lanes * chunk_tokens` features, whatever the corpus;
+logits are held a few rows at a time by the model's `target_nll`.
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ from lmcore.evaluation.statistics.measured import Measured
 from lmcore.evaluation.statistics.metric import Metric
 from lmcore.model.language_model import LanguageModel
 
-MAX_LANES = 32
-CHUNK_TOKENS = 128
 WINDOW_BYTES = 32 << 20
 
 BITS_PER_BYTE = Metric(
@@ -67,8 +66,8 @@ def score_documents(
     tokenizer: Tokenizer,
     documents: Iterable[Document],
     *,
-    max_lanes: int = MAX_LANES,
-    chunk_tokens: int = CHUNK_TOKENS,
+    max_lanes: int | None = None,
+    chunk_tokens: int | None = None,
     on_progress: Callable[[int], None] | None = None,
     on_scored: OnScored | None = None,
 ) -> ScoreTable:
@@ -81,8 +80,8 @@ def score_documents(
         model: Any device; switched to evaluation mode for the duration.
         tokenizer: The one that the model was trained with.
         documents: Streamed; the rows of the result are in this order.
-        max_lanes: Documents read side by side.
-        chunk_tokens: Tokens of a lane read at once.
+        max_lanes: Documents read side by side; None: as the model is best fed.
+        chunk_tokens: Tokens of a lane read at once; None: likewise.
         on_progress: Called with the number of documents finished, from time to time.
         on_scored: Called with each document and its nats by token, in order.
 
@@ -121,8 +120,8 @@ def score_tokens(
     model: LanguageModel,
     tokens: Sequence[IntArray],
     *,
-    lanes: int = MAX_LANES,
-    chunk_tokens: int = CHUNK_TOKENS,
+    lanes: int | None = None,
+    chunk_tokens: int | None = None,
     counted: Sequence[NDArray[np.bool_]] | None = None,
 ) -> NDArray[np.float64]:
     """Nats of each of N token sequences, end token included, each from the fresh state.
@@ -130,8 +129,8 @@ def score_tokens(
     Args:
         model: In evaluation mode.
         tokens: N sequences without end tokens.
-        lanes: Sequences read side by side.
-        chunk_tokens: Tokens of a lane read at once.
+        lanes: Sequences read side by side; None: as the model is best fed.
+        chunk_tokens: Tokens of a lane read at once; None: likewise.
         counted: Which targets of each sequence to sum, its length plus one; None: all.
 
     Returns:
@@ -148,21 +147,22 @@ def score_each(
     model: LanguageModel,
     tokens: Sequence[IntArray],
     *,
-    lanes: int = MAX_LANES,
-    chunk_tokens: int = CHUNK_TOKENS,
+    lanes: int | None = None,
+    chunk_tokens: int | None = None,
 ) -> list[NatsArray]:
     """Nats of every token of N sequences and of the end behind it, each from the fresh state.
 
     Args:
         model: In evaluation mode.
         tokens: N sequences without end tokens.
-        lanes: Sequences read side by side.
-        chunk_tokens: Tokens of a lane read at once.
+        lanes: Sequences read side by side; None: as the model is best fed.
+        chunk_tokens: Tokens of a lane read at once; None: likewise.
 
     Returns:
         For each sequence an array of its length plus one.
     """
-    dealt = _filled_lanes([len(ids) + 1 for ids in tokens], lanes)
+    chunk_tokens = chunk_tokens or model.reading.chunk_tokens
+    dealt = _filled_lanes([len(ids) + 1 for ids in tokens], lanes or model.reading.lanes)
     end = np.array([model.end_id])
     streams = [
         np.concatenate([end, *(np.append(tokens[i], end) for i in members)]) for members in dealt

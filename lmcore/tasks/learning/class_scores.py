@@ -13,8 +13,6 @@ from lmcore.tasks.learning.examples import Example, by_length
 from lmcore.tasks.learning.objectives import classifier_inputs
 from lmcore.training.step import to_tensor
 
-_LANES = 32
-
 
 def class_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: int) -> FloatArray:
     """Scores of the classes, float64 [N, C], each text as if it were alone."""
@@ -37,7 +35,8 @@ def of_examples(
     """What a score says of each text, as if it were alone, float64 [N, C]."""
     device = next(model.parameters()).device
     result = np.zeros((len(examples), model.num_labels), dtype=np.float64)
-    for members in by_length([len(e.source) for e in examples], together=_LANES):
+    lanes = model.language_model.reading.lanes
+    for members in by_length([len(e.source) for e in examples], together=lanes):
         inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)
         found = score(to_tensor(inputs, device), torch.from_numpy(present).to(device))
         result[members] = found.double().cpu().numpy()

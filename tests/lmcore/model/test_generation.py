@@ -15,9 +15,10 @@ from lmcore.data.tokens.vocabularies import (
 )
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import Generation, generate, generate_batch, stream_generate
-from lmcore.model.language_model import Features
+from lmcore.model.language_model import Features, Reading
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.model.sampling import GenerationConfig
+from lmcore.model.state import State
 
 TOKENIZER = ByteTokenizer()
 
@@ -122,6 +123,29 @@ def test_a_batch_equals_its_prompts_one_by_one(model: RecurrentAttentionLM) -> N
     ]
     assert together == alone
     assert generate_batch(model, TOKENIZER, [], GenerationConfig()) == []
+
+
+class Narrow(RecurrentAttentionLM):
+    """Writes two texts side by side, and remembers how many were asked for."""
+
+    asked = 0
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(lanes=2)
+
+    def fresh_state(self, batch_size: int) -> State:
+        self.asked = max(self.asked, batch_size)
+        return super().fresh_state(batch_size)
+
+
+def test_a_large_batch_is_continued_in_parts(model: RecurrentAttentionLM) -> None:
+    narrow = Narrow(model.config, model.vocab_size, model.end_id)
+    narrow.load_state_dict(model.state_dict())
+    config, prompts = GenerationConfig(max_tokens=12, seed=7), ["same length"] * 5
+    found = generate_batch(narrow.eval(), TOKENIZER, prompts, config)
+    assert narrow.asked == 2
+    assert found == generate_batch(model, TOKENIZER, prompts, config)
 
 
 def test_a_long_prompt_is_read_in_chunks(model: RecurrentAttentionLM) -> None:

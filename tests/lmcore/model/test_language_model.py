@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lmcore.model.config import ModelConfig
-from lmcore.model.language_model import Features, learnt, restore
+from lmcore.model.language_model import Features, Reading, learnt, restore
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 SHAPE = ModelConfig(pattern="LA", d_model=16, num_heads=2, head_dim=4, window=8)
@@ -59,3 +59,9 @@ def test_a_missing_or_an_unknown_weight_is_named() -> None:
 def test_features_of_the_last_position() -> None:
     vectors = torch.arange(12.0).view(2, 3, 2)
     assert torch.equal(Features(vectors).last().vectors, vectors[:, 2])
+
+
+def test_short_and_written_texts_stand_side_by_side_as_others_do() -> None:
+    assert (Reading(lanes=3).short, Reading(lanes=3).written) == (3, 3)
+    own = Reading(lanes=3, short_lanes=5, written_lanes=7)
+    assert (own.short, own.written) == (5, 7)

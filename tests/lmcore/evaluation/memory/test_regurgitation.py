@@ -12,6 +12,7 @@ from lmcore.evaluation.memory.regurgitation import (
     free_samples,
 )
 from lmcore.model.config import ModelConfig
+from lmcore.model.language_model import Reading
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
@@ -68,6 +69,31 @@ def test_samples_are_seeded_and_of_the_vocabulary(model):
     assert drawn.max() < 12
     assert (drawn == free_samples(model, count=7, num_tokens=9, seed=3)).all()
     assert (drawn != free_samples(model, count=7, num_tokens=9, seed=4)).any()
+
+
+class Narrow(RecurrentAttentionLM):
+    """Writes few texts side by side, and remembers how many were asked for."""
+
+    asked = 0
+
+    @property
+    def reading(self):
+        return Reading(lanes=3)
+
+    def fresh_state(self, batch_size):
+        self.asked = max(self.asked, batch_size)
+        return super().fresh_state(batch_size)
+
+
+def test_no_more_samples_stand_side_by_side_than_suit_the_model(model):
+    narrow = Narrow(model.config, 12, 11)
+    narrow.load_state_dict(model.state_dict())
+    drawn = free_samples(narrow.eval(), count=7, num_tokens=9, seed=3)
+    assert drawn.shape == (7, 9)
+    assert narrow.asked == 3
+    assert (drawn == free_samples(narrow, count=7, num_tokens=9, seed=3)).all()
+    assert (drawn[:3] == free_samples(narrow, count=3, num_tokens=9, seed=3)).all()
+    assert len({tuple(row) for row in drawn.tolist()}) == 7
 
 
 def test_samples_follow_the_model_at_its_temperature(model):

@@ -11,6 +11,7 @@ from lmcore.evaluation.scores import scoring
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.evaluation.statistics.measured import AlignmentError
 from lmcore.model.config import ModelConfig
+from lmcore.model.language_model import Reading
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 
@@ -42,6 +43,28 @@ def naive_nll(model, tokenizer, text):
             logits, state = model(torch.tensor([[given]]), state)
             total -= torch.log_softmax(logits[0, 0].double(), -1)[wanted].item()
     return total
+
+
+def test_a_model_says_how_it_is_fed(model, tokenizer, document):
+    seen = set()
+
+    class Narrow(RecurrentAttentionLM):
+        @property
+        def reading(self):
+            return Reading(lanes=2, chunk_tokens=5)
+
+        def features(self, tokens, state=None, *, rng=None):
+            seen.add(tuple(tokens.shape))
+            return super().features(tokens, state, rng=rng)
+
+    narrow = Narrow(model.config, model.vocab_size, model.end_id)
+    narrow.load_state_dict(model.state_dict())
+    documents = [document(text) for text in make_texts(6)]
+    found = score_documents(narrow.eval(), tokenizer, documents)
+    assert max(lanes for lanes, _ in seen) == 2
+    assert max(length for _, length in seen) == 5
+    expected = score_documents(model, tokenizer, documents)
+    assert found.nll_nats == pytest.approx(expected.nll_nats, rel=1e-5)
 
 
 def test_scores_equal_reading_token_by_token(model, tokenizer, document):
