@@ -52,6 +52,11 @@ class ModelConfig(Section):
         None, description="Locked dropout; null: chosen from the epochs that will be seen."
     )
 
+    @property
+    def carries_state(self) -> bool:
+        """Whether a training step goes on from the state that the one before it left."""
+        return True
+
     @model_validator(mode="after")
     def _known_letters(self) -> Self:
         unknown = sorted(set(self.pattern) - set(LETTERS))
@@ -104,6 +109,11 @@ class PretrainedConfig(Section):
     def dropout(self) -> float:
         """None is dropped: little of it learns."""
         return 0.0
+
+    @property
+    def carries_state(self) -> bool:
+        """A training step does not go on from the state of the one before: it reads a window."""
+        return False
 
 
 def _kind_of_model(value: object) -> str:

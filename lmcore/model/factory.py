@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from lmcore.artifacts import atomic_write
 from lmcore.errors import IntegrityError
 from lmcore.model.config import AnyModelConfig, ModelConfig, PretrainedConfig
-from lmcore.model.language_model import CONFIG_FILE, WEIGHTS_FILE, LanguageModel, learnt
+from lmcore.model.language_model import CONFIG_FILE, WEIGHTS_FILE, LanguageModel, learnt, restore
 from lmcore.model.recurrent.files import read_model
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 
@@ -45,8 +45,14 @@ def new_model(
         base: Folder of the model that is gone on from (`lmcore.model.pretrained.base`).
     """
     if isinstance(config, PretrainedConfig):
+        from lmcore.model.pretrained.model import PretrainedLM
+        from lmcore.model.pretrained.shelf import verified
+
         assert base is not None, "a pretrained model begins with its base"
-        raise NotImplementedError
+        begun = PretrainedLM(
+            config, verified(base), vocab_size=vocab_size, end_id=end_id, seed=seed
+        )
+        return begun.to(device)
     if dropout is not None:
         config = config.model_copy(update={"dropout": dropout})
     with torch.random.fork_rng(devices=[]):
@@ -61,8 +67,14 @@ def untrained(record: Mapping[str, Any]) -> LanguageModel:
     Raises:
         ValueError, KeyError, TypeError: If it is no such record.
     """
-    config = ModelConfig.model_validate(record["config"])
-    return RecurrentAttentionLM(config, int(record["vocab_size"]), int(record["end_id"]))
+    sizes = {"vocab_size": int(record["vocab_size"]), "end_id": int(record["end_id"])}
+    if "base" in record:
+        from lmcore.model.pretrained import shelf
+        from lmcore.model.pretrained.model import PretrainedLM
+
+        base = shelf.verified(shelf.find(str(record["base"]["key"])))
+        return PretrainedLM(PretrainedConfig.model_validate(record["config"]), base, **sizes)
+    return RecurrentAttentionLM(ModelConfig.model_validate(record["config"]), **sizes)
 
 
 def save_model(model: LanguageModel, folder: Path) -> None:
@@ -89,8 +101,14 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> LanguageMode
         weights = load_file(path, device=str(device))
         if wrong := sorted(name for name, t in weights.items() if t.dtype != torch.float32):
             raise ValueError(f"{wrong[0]} is {weights[wrong[0]].dtype}; expected torch.float32")
-        path = folder / CONFIG_FILE
-        model = read_model(record, weights, device)
+        model: LanguageModel
+        if "base" in record:
+            model = untrained(record).to(device)
+            restore(model, weights)
+        else:
+            model = read_model(record, weights, device).requires_grad_(True)
+    except IntegrityError:
+        raise  # of the base, which says what is wrong
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).replace("\n", " ")
         if isinstance(error, ValidationError):
@@ -99,4 +117,4 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> LanguageMode
             f"{path}: not a model that can be read ({type(error).__name__}: {reason[:300]});"
             " nothing was loaded. Restore the folder or train again"
         ) from error
-    return model.requires_grad_(True).eval()
+    return model.eval()

@@ -111,6 +111,7 @@ class NextToken(TokenLoss):
         order: Batches of the train split.
         tune: The tune split.
         piece_bytes: UTF-8 bytes of each token, [V].
+        carries_state: See `Objective`.
     """
 
     order: BatchOrder

@@ -12,11 +12,11 @@ _EPSILON = 1e-8
 
 
 def make_optimizer(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
-    """Fused AdamW (Loshchilov and Hutter 2019) with decay on matrices only.
+    """Fused AdamW (Loshchilov and Hutter 2019) of what may learn, with decay on matrices only.
 
     Its learning rate is set before each step by `set_learning_rate`.
     """
-    parameters = list(model.parameters())
+    parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},

@@ -152,7 +152,7 @@ def _time_steps(
             world=world,
         )
         optimizer.step()
-        state = result.state
+        state = result.state if objective.carries_state else None
         times.append(world.agree(time.perf_counter() - start))
         if sum(times) >= seconds and len(times) > _WARMUP_STEPS + _MIN_STEPS:
             first = _WARMUP_STEPS
@@ -245,7 +245,8 @@ def _time_save(
     optimizer.step()
     start = time.perf_counter()
     weights = learnt(model)
-    state = world.gather_lanes(result.state.tensors() if result.state else ())
+    carried = result.state if objective.carries_state else None
+    state = world.gather_lanes(carried.tensors() if carried else ())
     if world.leads:
         ResumeStore(folder).save(
             ResumePoint(

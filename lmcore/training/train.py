@@ -207,6 +207,7 @@ def carry_out(
             order=order,
             tune=tune,
             piece_bytes=np.array([len(piece) for piece in loaded.pieces], dtype=np.int64),
+            carries_state=model.carries_state,
         ),
         layout=layout,
         tune_tokens=len(tune) if len(tune) > 1 else 0,

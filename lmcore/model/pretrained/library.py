@@ -1,0 +1,167 @@
+"""The doors to `transformers` and `peft`: a base's weights, its parts, and what learns beside them.
+
+Both are imported here alone in this room, inside functions: the extra may be missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from lmcore.errors import ConfigError, IntegrityError
+
+#: Modules whose weights a Mamba block reads without calling them: nothing learns beside them.
+_NEVER_CALLED = ("dt_proj", "out_proj", "conv1d")
+
+
+@contextlib.contextmanager
+def library() -> Iterator[Any]:
+    """`transformers`, without its bars and remarks.
+
+    Raises:
+        ConfigError: If it is not installed.
+    """
+    try:
+        import transformers
+        from transformers.utils import logging
+    except ImportError as error:
+        raise ConfigError(
+            "a pretrained model needs the extra `pretrained`, which is not installed"
+            f" ({error}); give `pip install 'lmcore[pretrained]'`"
+        ) from error
+    verbosity = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield transformers
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load_inner(folder: Path) -> nn.Module:
+    """The library's causal language model in an imported folder, float32, in evaluation mode.
+
+    Raises:
+        IntegrityError: If it cannot be read, or weights and configuration do not fit.
+    """
+    with library() as transformers:
+        try:
+            inner, found = transformers.AutoModelForCausalLM.from_pretrained(
+                str(folder),
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+            reason = str(error).strip().replace("\n", " ")
+            raise IntegrityError(
+                f"{folder}: not a pretrained model that can be read"
+                f" ({type(error).__name__}: {reason[:300]}); nothing was loaded. Delete the folder"
+                " to have it imported again"
+            ) from error
+    wrong = [*found["missing_keys"], *found["mismatched_keys"], *found["unexpected_keys"]]
+    if wrong:
+        raise IntegrityError(
+            f"{folder}: weights and configuration do not fit (the first: {wrong[0]}); nothing was"
+            " loaded. Delete the folder to have it imported again"
+        )
+    model: nn.Module = inner.eval()
+    return model
+
+
+class _Found:
+    """An output of the library that holds last states and none of what else models tell."""
+
+    def __init__(self, last_hidden_state: Tensor) -> None:
+        self.last_hidden_state = last_hidden_state
+
+    def __getitem__(self, index: int) -> Tensor:
+        return (self.last_hidden_state,)[index]
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
+class _PassThrough(nn.Module):
+    """Stands for the body of a model: what it is given is what it found."""
+
+    def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> _Found:
+        """The given vectors as last states."""
+        return _Found(inputs_embeds)
+
+
+def head_of(inner: Any) -> Any:
+    """The same model without its body: from last states to logits, scales and caps included."""
+    head = copy.copy(inner)
+    head.__dict__ = dict(inner.__dict__)
+    head._modules = dict(inner._modules)
+    head._modules[inner.base_model_prefix] = _PassThrough()
+    return head
+
+
+def fresh_cache(inner: Any) -> Any:
+    """An empty cache whose layers forget nothing of a window, sliding ones included."""
+    from transformers import cache_utils
+
+    cache = cache_utils.DynamicCache(config=inner.config)
+    for index, layer in enumerate(cache.layers):
+        if isinstance(layer, cache_utils.LinearAttentionAndSlidingWindowAttentionLayer):
+            cache.layers[index] = cache_utils.LinearAttentionAndFullAttentionLayer(
+                number_of_states=layer.number_of_states
+            )
+        elif isinstance(layer, cache_utils.DynamicSlidingWindowLayer):
+            cache.layers[index] = cache_utils.DynamicLayer()
+    return cache
+
+
+def add_lora(inner: Any, *, rank: int, seed: int) -> None:
+    """Put small matrices beside those of the model, and let these alone learn.
+
+    The change is B A x with A random and B zero (Hu et al. 2021, arXiv:2106.09685), scaled by
+    alpha / rank = 2; so the model is the same function until it has learnt.
+
+    Raises:
+        ConfigError: If the library is missing, or the model has no matrix to put one beside.
+    """
+    with library() as transformers:
+        import peft
+
+        transposed = transformers.pytorch_utils.Conv1D
+        recurrent = "mamba" in str(inner.config.model_type)
+        head = inner.get_output_embeddings()
+        chosen = {
+            name: module
+            for name, module in inner.named_modules()
+            if isinstance(module, nn.Linear | transposed)
+            and module is not head
+            and not (recurrent and name.rpartition(".")[2] in _NEVER_CALLED)
+        }
+        if not chosen:
+            raise ConfigError(
+                "model.adapt: lora finds no matrix in this model to learn beside; set it to full"
+            )
+        options = peft.LoraConfig(
+            r=rank,
+            lora_alpha=2 * rank,
+            lora_dropout=0.0,
+            target_modules=sorted(chosen),
+            fan_in_fan_out=all(isinstance(module, transposed) for module in chosen.values()),
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            peft.inject_adapter_in_model(options, inner)

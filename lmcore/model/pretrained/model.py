@@ -1,0 +1,229 @@
+"""A language model that begins with one that exists: any decoder of the `transformers` library.
+
+What learns is small matrices beside its own (LoRA), or all of it.  Its weights are in float32; it
+is never in the library's training mode, whose dropout would follow no seed of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from lmcore.errors import ConfigError
+from lmcore.model.config import PretrainedConfig
+from lmcore.model.language_model import Features, LanguageModel, Reading, learnt, restore
+from lmcore.model.pretrained.base import Base
+from lmcore.model.pretrained.body import Body
+from lmcore.model.pretrained.cache import CacheState
+from lmcore.model.pretrained.library import add_lora, head_of, load_inner
+from lmcore.model.pretrained.windows import cut
+from lmcore.model.state import State
+
+# Logits that are held at a time, and tokens that are read at once: on a CPU so many keep its cores
+# busy, a GPU wants more.
+_LOGITS = 1 << 25
+_TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16_384}
+_CHUNK = 512
+KIND = "pretrained"
+
+
+class PretrainedLM(LanguageModel):
+    """A model of the library as a `LanguageModel`.
+
+    Args:
+        config: What learns, and how long windows are.
+        base: The imported model.
+        vocab_size: Rows of its embedding.
+        end_id: Token that starts and ends documents.
+        seed: Of the matrices beside its own.
+
+    Raises:
+        ConfigError: If the extra is missing, or nothing of the model can learn as asked for.
+        IntegrityError: If the base cannot be read.
+    """
+
+    def __init__(
+        self, config: PretrainedConfig, base: Base, *, vocab_size: int, end_id: int, seed: int = 0
+    ) -> None:
+        super().__init__()
+        record = base.record()
+        self.config, self.base = config, base
+        self.vocab_size, self.end_id, self.dropout = vocab_size, end_id, 0.0
+        self.context = min(config.context, record.most_tokens or config.context)
+        inner: Any = load_inner(base.path)
+        rows = inner.get_input_embeddings().weight.shape[0]
+        if rows != vocab_size or not 0 <= end_id < vocab_size:
+            raise ConfigError(
+                f"the tokenizer has {vocab_size} tokens and the end token {end_id}, but the"
+                f" pretrained model {record.name} has {rows} rows of embedding; take its own"
+                " tokenizer"
+            )
+        if inner.base_model is inner:
+            raise ConfigError(
+                f"{record.architecture} has no body apart from its head, so it cannot be gone on"
+                " from; choose another pretrained model"
+            )
+        inner.requires_grad_(config.adapt == "full")
+        if config.adapt == "lora":
+            add_lora(inner, rank=config.rank, seed=seed)
+        self.inner = inner.eval()
+        self._lent = _lent(inner)
+
+    def train(self, mode: bool = True) -> PretrainedLM:
+        """The mode of this module; the library's model stays as it is when it answers."""
+        super().train(mode)
+        self.inner.eval()
+        return self
+
+    # -- what it is ----------------------------------------------------------------------------
+
+    @property
+    def body(self) -> Body:
+        """Its body; found out anew in a copy."""
+        found = self.__dict__.get("_body")
+        if found is None or found.inner is not self.inner:
+            found = self.__dict__["_body"] = Body(self.inner)
+        assert isinstance(found, Body)
+        return found
+
+    @property
+    def token_vectors(self) -> Tensor:
+        """See `LanguageModel`."""
+        vectors: Tensor = self.inner.get_input_embeddings().weight
+        return vectors
+
+    @property
+    def feature_width(self) -> int:
+        """See `LanguageModel`."""
+        return int(self.inner.config.get_text_config().hidden_size)
+
+    @property
+    def reading(self) -> Reading:
+        """See `LanguageModel`."""
+        chunk = min(_CHUNK, self.context)
+        at_once = _TOKENS_AT_ONCE.get(self.device.type, _TOKENS_AT_ONCE["cpu"])
+        return Reading(lanes=max(1, at_once // chunk), chunk_tokens=chunk)
+
+    @property
+    def lent(self) -> frozenset[str]:
+        """See `LanguageModel`."""
+        return self._lent
+
+    @property
+    def shape(self) -> PretrainedConfig:
+        """See `LanguageModel`."""
+        return self.config
+
+    def take_over(self, source: LanguageModel) -> None:
+        """See `LanguageModel`; both must begin with the same base."""
+        same = isinstance(source, PretrainedLM) and source.base.key == self.base.key
+        if not same or _shapes(source) != _shapes(self):
+            raise ConfigError(
+                "the weights to start from were not made from this pretrained model in the same"
+                " way; start from a model of the same base, adapt and rank"
+            )
+        restore(self, learnt(source))
+
+    def depths(self) -> list[list[nn.Parameter]]:
+        """Blocks from the top down, what stands above all in the first; then the rest."""
+        lists = [list(m) for m in self.inner.modules() if isinstance(m, nn.ModuleList)]
+        blocks = max(lists, key=len, default=[])
+        found = [[p for p in block.parameters() if p.requires_grad] for block in blocks]
+        known = {id(p) for block in found for p in block}
+        rest = [p for p in self.inner.parameters() if p.requires_grad and id(p) not in known]
+        return [*(block for block in reversed(found) if block), *([rest] if rest else [])]
+
+    def record(self) -> Mapping[str, Any]:
+        """See `LanguageModel`."""
+        return {
+            "schema_version": 1,
+            "kind": KIND,
+            "vocab_size": self.vocab_size,
+            "end_id": self.end_id,
+            "config": self.config.model_dump(mode="json"),
+            "base": {"key": self.base.key, "weights": self.base.record().weights_sha256},
+        }
+
+    # -- what it does --------------------------------------------------------------------------
+
+    def expect(self, counts: Tensor) -> None:
+        """Nothing: it has learnt that before."""
+
+    def fresh_state(self, batch_size: int) -> State:
+        """See `LanguageModel`."""
+        return CacheState.fresh(batch_size)
+
+    def features(
+        self, tokens: Tensor, state: State | None = None, *, rng: torch.Generator | None = None
+    ) -> tuple[Features, State]:
+        """See `LanguageModel`; nothing is dropped."""
+        before = CacheState.fresh(len(tokens)) if state is None else state
+        assert isinstance(before, CacheState)
+        rows, held = tokens.cpu().numpy(), before.window.numpy()
+        filled = before.filled.tolist()
+        lanes, windows = zip(
+            *(
+                cut(
+                    row,
+                    held[lane, held.shape[1] - filled[lane] :],
+                    lane=lane,
+                    end_id=self.end_id,
+                    context=self.context,
+                )
+                for lane, row in enumerate(rows)
+            ),
+            strict=True,
+        )
+        vectors, after = self.body.read(lanes, windows, before)
+        return Features(vectors), after
+
+    def logits(self, features: Features) -> Tensor:
+        """See `LanguageModel`."""
+        vectors = features.vectors
+        found: Tensor = self._head(vectors if vectors.dim() == 3 else vectors[:, None])
+        return found if vectors.dim() == 3 else found[:, 0]
+
+    def target_nll(self, features: Features, targets: Tensor) -> Tensor:
+        """See `LanguageModel`; logits are held a few rows at a time, in a training too."""
+        vectors, wanted = features.vectors.flatten(0, -2), targets.reshape(-1)
+        rows = max(1, _LOGITS // self.vocab_size)
+        learns = torch.is_grad_enabled() and vectors.requires_grad
+        parts = []
+        for some, their in zip(torch.split(vectors, rows), torch.split(wanted, rows), strict=True):
+            if learns:
+                parts.append(checkpoint(self._nll, some, their, use_reentrant=False))
+            else:
+                parts.append(self._nll(some, their))
+        return torch.cat(parts).view(targets.shape)
+
+    def _nll(self, vectors: Tensor, targets: Tensor) -> Tensor:
+        logits = self._head(vectors[None])[0].float()
+        return functional.cross_entropy(logits, targets, reduction="none")
+
+    def _head(self, vectors: Tensor) -> Tensor:
+        head = self.__dict__.get("_head_of")
+        if head is None or head[0] is not self.inner:
+            # Outside of the modules: its weights are those of the model.
+            head = self.__dict__["_head_of"] = (self.inner, head_of(self.inner))
+        logits: Tensor = head[1](inputs_embeds=vectors, use_cache=False).logits
+        return logits
+
+    @torch.no_grad()
+    def attention_weights(self, tokens: Tensor) -> list[Tensor]:
+        """See `LanguageModel`; of the first window. None where the library does not tell them."""
+        return self.body.attention(tokens[:, : self.context], end_id=self.end_id)
+
+
+def _shapes(model: LanguageModel) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in learnt(model).items()}
+
+
+def _lent(inner: nn.Module) -> frozenset[str]:
+    """Names of weights that do not learn, and second names of those that do."""
+    learning = {name for name, p in inner.named_parameters() if p.requires_grad}
+    return frozenset(f"inner.{name}" for name in inner.state_dict() if name not in learning)

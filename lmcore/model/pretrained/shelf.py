@@ -1,0 +1,51 @@
+"""Where bases lie: folders of content stores that this process was told of.
+
+A stored model names its base by key and does not hold it; whoever loads one has said before where
+bases are kept.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from lmcore.artifacts import ContentStore
+from lmcore.errors import IntegrityError
+from lmcore.model.pretrained.base import Base
+
+_roots: list[Path] = []
+
+
+def use(root: Path) -> None:
+    """Look for bases below the folder of a content store, too."""
+    if root not in _roots:
+        _roots.append(root)
+
+
+def find(key: str) -> Path:
+    """The verified folder of a base.
+
+    Raises:
+        IntegrityError: If it is nowhere, or damaged.
+    """
+    for root in _roots:
+        folder = ContentStore(root).path(Base.kind, key)
+        if folder.is_dir():
+            found = verified(folder)
+            if found.key == key:
+                return folder
+    where = ", ".join(map(str, _roots)) or "no folder was named"
+    raise IntegrityError(
+        f"the pretrained model {key[:12]} that this version was made from is not here (looked in"
+        f" {where}); nothing was loaded. Restore its folder, or run the pipeline that imports it"
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def verified(folder: Path) -> Base:
+    """A base's folder, hashed once in a process.
+
+    Raises:
+        IntegrityError: If it is damaged.
+    """
+    return Base.open(folder)

@@ -1,0 +1,139 @@
+"""Tiny random models of the `transformers` library, as folders that look like real ones."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+import torch
+
+from lmcore.artifacts import ContentStore, sha256_file
+from lmcore.model.pretrained.base import BASE_FILE, Base, BaseRecord
+from lmcore.model.pretrained.library import library
+
+KINDS = ("llama", "gpt2", "qwen3", "gemma2", "mamba")
+#: Most tokens that the tiny models read together, where they have a limit.
+MOST_TOKENS = 64
+#: Rows of their embedding; the tokenizer has a few tokens less.
+VOCAB_SIZE = 300
+END_TOKEN = "<|endoftext|>"
+_TEXTS = ["the cat sat on the mat", "a dog and a cat", "naïve café, 42 – ok?"] * 3
+
+
+def library_config(kind: str, vocab_size: int) -> Any:
+    """A tiny configuration of the library."""
+    import transformers
+
+    common = {
+        "vocab_size": vocab_size,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "pad_token_id": 0,
+    }
+    narrow = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": MOST_TOKENS,
+        "initializer_range": 0.2,
+    }
+    if kind == "llama":
+        return transformers.LlamaConfig(**common, **narrow, tie_word_embeddings=True)
+    if kind == "qwen3":
+        return transformers.Qwen3Config(**common, **narrow, head_dim=8)
+    if kind == "gemma2":
+        return transformers.Gemma2Config(**common, **narrow, head_dim=8, sliding_window=MOST_TOKENS)
+    if kind == "gpt2":
+        return transformers.GPT2Config(
+            **common,
+            n_embd=32,
+            n_layer=2,
+            n_head=4,
+            n_positions=MOST_TOKENS,
+            initializer_range=0.2,
+        )
+    if kind == "mamba":
+        return transformers.MambaConfig(
+            **common, hidden_size=32, state_size=8, num_hidden_layers=2, initializer_range=0.2
+        )
+    raise ValueError(kind)
+
+
+def library_tokenizer(vocab_size: int = VOCAB_SIZE) -> tokenizers.Tokenizer:
+    """A byte-level tokenizer whose end token has the id 0."""
+    made = tokenizers.Tokenizer(tokenizers.models.BPE())
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = tokenizers.decoders.ByteLevel()
+    made.train_from_iterator(
+        _TEXTS,
+        trainer=tokenizers.trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=[END_TOKEN],
+            show_progress=False,
+        ),
+    )
+    return made
+
+
+def library_model(kind: str, vocab_size: int, *, seed: int = 0) -> Any:
+    """A tiny model with random weights that matter everywhere."""
+    import transformers
+
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        return transformers.AutoModelForCausalLM.from_config(
+            library_config(kind, vocab_size)
+        ).eval()
+
+
+def write_library_folder(folder: Path, kind: str = "llama", *, seed: int = 0) -> Path:
+    """A folder in the Hugging Face layout."""
+    made = library_tokenizer()
+    with library():
+        library_model(kind, VOCAB_SIZE, seed=seed).save_pretrained(folder)
+    made.save(str(folder / "tokenizer.json"))
+    settings = {"eos_token": END_TOKEN, "tokenizer_class": "PreTrainedTokenizerFast"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return folder
+
+
+def make_base(root: Path, kind: str = "llama", *, seed: int = 0, **facts: Any) -> Base:
+    """An imported base in a content store of its own kind of folder.
+
+    Args:
+        root: Of the content store.
+        kind: Architecture.
+        seed: Of its weights.
+        facts: Further fields of its record, such as `license`.
+    """
+
+    def make(folder: Path) -> dict[str, Any]:
+        write_library_folder(folder, kind, seed=seed)
+        (folder / "tokenizer_config.json").unlink()
+        (folder / "generation_config.json").unlink(missing_ok=True)
+        weights = sha256_file(folder / "model.safetensors")
+        model = library_model(kind, VOCAB_SIZE, seed=seed)
+        record = BaseRecord(
+            source=f"models/{kind}",
+            name=kind,
+            architecture=type(model).__name__,
+            parameters=model.num_parameters(),
+            vocab_size=model.config.vocab_size,
+            end_token=END_TOKEN,
+            end_id=0,
+            most_tokens=None if kind == "mamba" else MOST_TOKENS,
+            files={"model.safetensors": weights},
+            weights_sha256=weights,
+            **facts,
+        )
+        (folder / BASE_FILE).write_text(record.model_dump_json(), encoding="utf-8")
+        return {"name": kind}
+
+    return ContentStore(root).build(Base, {"kind": kind, "seed": seed, **facts}, make)
