@@ -70,6 +70,11 @@ def _resolve_paths(values: dict[str, Any], base: Path) -> None:
         local = source.get("dataset")
         if isinstance(local, str) and (base / local).is_dir():
             source["dataset"] = str(base / local)
+    model = values.get("model")
+    if isinstance(model, dict) and isinstance(model.get("pretrained"), str):
+        there = base / Path(model["pretrained"]).expanduser()
+        if there.exists():  # it may be a package or a model of the hub as well
+            model["pretrained"] = str(there)
     data = values.get("data")
     if isinstance(data, dict) and isinstance(data.get("names"), str):
         data["names"] = str(base / Path(data["names"]).expanduser())
@@ -145,6 +150,11 @@ def _apply_preset(values: dict[str, Any], *, where: str) -> None:
             if own.get(bound) is not None:
                 _keep_one_bound(merged, bound)
         values[section] = merged
+    model = values.get("model")
+    if isinstance(model, dict) and "adapt" in model and "pretrained" not in model:
+        raise ConfigError(
+            f"{where}: preset {name} is for a model that exists; name one as model.pretrained"
+        )
 
 
 def _load_gates(value: object, config_path: Path) -> object:

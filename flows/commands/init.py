@@ -23,6 +23,7 @@ from lmcore.errors import ConfigError, SourceError
 from lmcore.tasks.task import TASKS
 
 if TYPE_CHECKING:
+    from flows.home.environment import Home
     from lmcore.config import RunConfig
     from lmcore.data.ingest.preview import Preview
     from lmcore.data.sources.choices import Ask, Wishes
@@ -36,6 +37,7 @@ _SAMPLE_CHARACTERS = 300
 @command(
     "lmcore init path/to/texts --out my.yaml",
     "lmcore init reviews.csv --license CC-BY-4.0 --name reviews",
+    "lmcore init path/to/texts --pretrained path/to/model",
     "lmcore init reviews.csv --task sentiment --text-field review --target-field stars",
 )
 @click.argument("place", metavar="FOLDER_OR_FILE", type=options.PATH)
@@ -51,9 +53,20 @@ _SAMPLE_CHARACTERS = 300
 @click.option("--task", type=click.Choice(list(TASKS)), help="What is to be made of the text.")
 @click.option("--text-field", metavar="COLUMN", help="Column of the text, or a path into it.")
 @click.option("--target-field", metavar="COLUMN", help="Column of label, translation or summary.")
+@click.option(
+    "--pretrained",
+    metavar="PLACE",
+    help="Model to start from: a folder, a GGUF file, package:NAME or owner/name@REVISION.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def init(
-    place: Path, out: Path, license_: str | None, name: str | None, force: bool, **wishes: Any
+    place: Path,
+    out: Path,
+    license_: str | None,
+    name: str | None,
+    pretrained: str | None,
+    force: bool,
+    **wishes: Any,
 ) -> Answer:
     """Write a configuration for your own text.
 
@@ -68,10 +81,19 @@ def init(
         out=home.resolve(out),
         license_=license_,
         name=name,
+        pretrained=_place(pretrained, home),
         replace=force,
         wishes=Wishes(**wishes, ask=_somebody()),
     )
     return Answer(values=values, text=_text)
+
+
+def _place(pretrained: str | None, home: Home) -> str | None:
+    """Where a model is: absolute if it is a file or folder here, else as it was given."""
+    if pretrained is None:
+        return None
+    path = home.resolve(pretrained)
+    return str(path) if path.exists() else pretrained
 
 
 def _somebody() -> Ask | None:
@@ -109,6 +131,7 @@ def write_config(
     out: Path,
     license_: str | None,
     name: str | None,
+    pretrained: str | None = None,
     replace: bool,
     wishes: Wishes | None = None,
 ) -> dict[str, Any]:
@@ -143,6 +166,7 @@ def write_config(
         model=name or _model_name(found.place),
         license=license_,
         origin=found.place.name,
+        pretrained=pretrained,
     )
     previous = target.read_bytes() if target.exists() else None
     atomic_write(target, render(proposal, target=target))

@@ -9,6 +9,7 @@ import yaml
 from lmcore.config_file import default_config_path, load_config, presets
 from lmcore.errors import ConfigError
 from lmcore.evaluation.config import GatesConfig
+from lmcore.model.config import PretrainedConfig
 
 MINIMAL: dict[str, Any] = {"name": "m", "sources": [{"path": "a.txt", "license": "CC0-1.0"}]}
 
@@ -63,9 +64,19 @@ def test_a_wrong_override_is_named(tmp_path: Path, override: str) -> None:
 
 @pytest.mark.parametrize("name", list(presets()))
 def test_every_preset_is_a_whole_configuration(tmp_path: Path, name: str) -> None:
-    config = load_config(write(tmp_path, {**MINIMAL, "preset": name}))
+    values = {**MINIMAL, "preset": name}
+    if "adapt" in presets()[name]["model"]:
+        with pytest.raises(ConfigError, match=f"preset {name} is for a model that exists"):
+            load_config(write(tmp_path, values))
+        (tmp_path / "small").mkdir()
+        values["model"] = {"pretrained": "small"}
+    config = load_config(write(tmp_path, values))
     assert config.training.budget_seconds == presets()[name]["training"]["budget_seconds"]
-    assert config.model.d_model == presets()[name]["model"]["d_model"]
+    for key, value in presets()[name]["model"].items():
+        assert getattr(config.model, key) == value
+    if isinstance(config.model, PretrainedConfig):
+        assert config.model.pretrained == str(tmp_path / "small")
+        assert config.training.sequence_length <= config.model.context
     assert load_config(write(tmp_path, config.to_yaml())) == config
 
 

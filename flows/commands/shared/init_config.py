@@ -60,6 +60,7 @@ class Proposal:
         model: Name of the registered model.
         license: SPDX expression; None: nobody stated it.
         origin: Where the text lies, in words.
+        pretrained: Model to start from, as it was given; None: random weights.
     """
 
     findings: Sequence[Finding]
@@ -67,6 +68,7 @@ class Proposal:
     model: str
     license: str | None
     origin: str
+    pretrained: str | None = None
 
 
 def render(proposal: Proposal, *, target: Path) -> str:
@@ -97,7 +99,7 @@ def render(proposal: Proposal, *, target: Path) -> str:
         "  pii: mask                  # e-mail addresses, phone and card numbers are masked",
         "policy:",
         _UNKNOWN if proposal.license is None else "  unknown_license: block",
-        _sizes(proposal.task, num_bytes),
+        *_started(proposal, num_bytes, target.parent),
         "gates: gates.yaml            # the installed limits; or your own file, or a mapping",
         "promote: true",
         f'# schedule: {{cron: "{night}", timezone: UTC}}   # for lmcore up',
@@ -106,6 +108,33 @@ def render(proposal: Proposal, *, target: Path) -> str:
 
 
 _BASE = "base: null                   # a registered language model of such text helps a lot"
+
+
+_FINE_TUNING = {
+    "sentiment": "fine_tuning: {max_source_tokens: 256, adaptation_share: 0.0}",
+    "translation": "fine_tuning: {max_source_tokens: 128, max_target_tokens: 128, beam_size: 5}",
+    "summarization": "fine_tuning: {max_source_tokens: 512, max_target_tokens: 96}",
+}
+
+
+def _started(proposal: Proposal, num_bytes: int, base: Path) -> list[str]:
+    """Lines of what is trained: random weights in a shape, or a model that exists."""
+    if proposal.pretrained is None:
+        return [_sizes(proposal.task, num_bytes)]
+    tuning = _FINE_TUNING.get(proposal.task)
+    return [
+        "preset: pretrained-cpu       # how it learns; pretrained-gpu where there is a GPU",
+        "model:",
+        f"  pretrained: {_quoted(_place(proposal.pretrained, base))}",
+        "  license: unknown           # of that model, an SPDX expression such as Apache-2.0",
+        "  # known_until: 2024-12-31  # last day of the text that it has read, where that is known",
+        *([tuning] if tuning else []),
+    ]
+
+
+def _place(given: str, base: Path) -> str:
+    """A place of a model; a path as it is read from the configuration's folder."""
+    return _written_path(Path(given), base) if Path(given).is_absolute() else given
 
 
 def _sizes(task: str, num_bytes: int) -> str:

@@ -29,12 +29,13 @@ from lmcore.config_file import load_config
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.sources.choices import Wishes
 from lmcore.errors import ConfigError, SourceError
+from lmcore.model.config import PretrainedConfig
 
 LINES = sentences(60, words=80)
 
 
 def init(place: Path, out: Path, **wishes: Any) -> dict[str, Any]:
-    options = {"license_": None, "name": None, "replace": False}
+    options = {"license_": None, "name": None, "replace": False, "pretrained": None}
     options |= {key: wishes.pop(key) for key in tuple(wishes) if key in options}
     return write_config(place, out=out, wishes=Wishes(**wishes), **options)  # type: ignore[arg-type]
 
@@ -88,6 +89,30 @@ def test_a_folder_of_books(tmp_path: Path) -> None:
         "b.txt",
         "Copying Beethoven.txt",
     }
+
+
+@pytest.mark.parametrize("task", ["language_modelling", "sentiment"])
+def test_a_model_to_start_from_is_named_and_learns_as_one_that_exists(
+    tmp_path: Path, task: str
+) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "rows.csv").write_text(
+        table([("text", "label"), *labelled()]), encoding="utf-8"
+    )
+    model = tmp_path / "small model"
+    model.mkdir()
+    out = tmp_path / "my.yaml"
+    for place, read_as in ((str(model), str(model)), ("package:llm_small", "package:llm_small")):
+        init(tmp_path / "texts", out, pretrained=place, task=task, replace=True)
+        config = load_config(out)
+        assert isinstance(config.model, PretrainedConfig)
+        assert config.model.pretrained == read_as
+        assert (config.model.adapt, config.model.license) == ("lora", "unknown")
+        assert config.training.sequence_length <= config.model.context
+        assert config.training.learning_rate < 0.001
+        assert config.task == task
+    assert "known_until" in out.read_text(encoding="utf-8")
+    assert str(tmp_path) not in out.read_text(encoding="utf-8").replace("package", "")
 
 
 def test_a_stated_licence_keeps_the_policy_strict(tmp_path: Path) -> None:
