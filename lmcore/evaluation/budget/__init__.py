@@ -1,0 +1,1 @@
+"""What a budget in seconds leaves of an evaluation: decided once, and recorded."""
