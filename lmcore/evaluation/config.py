@@ -55,6 +55,9 @@ class ProbePaths(Section):
 class EvaluationLimits(Section):
     """How much text is scored, and how finely intervals are drawn."""
 
+    budget_seconds: float | None = Field(
+        ge=1, le=1e7, description="Of the models' time, turned into counts once; null: all of it."
+    )
     max_validation_bytes: ByteLimit
     max_train_bytes: ByteLimit
     max_baseline_bytes: ByteLimit

@@ -1,0 +1,57 @@
+"""What is timed is what is done, and nothing of the model is changed by it."""
+
+import pytest
+import torch
+
+from lmcore.data.tokens.vocabularies import ByteTokenizer
+from lmcore.evaluation.budget.probe import Reader, measure_speeds
+from lmcore.model.config import ModelConfig
+from lmcore.model.language_model import Reading, learnt
+from lmcore.model.recurrent.model import RecurrentAttentionLM
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+CONFIG = ModelConfig(pattern="LA", d_model=16, num_heads=1, head_dim=8, window=8)
+
+
+class Watched(RecurrentAttentionLM):
+    """Notes the shape of whatever it reads."""
+
+    def __init__(self):
+        tokenizer = ByteTokenizer()
+        super().__init__(CONFIG, tokenizer.vocab_size, tokenizer.end_id)
+        self.shapes = set()
+        self.eval()
+
+    @property
+    def reading(self):
+        return Reading(lanes=3, chunk_tokens=16, written_lanes=5)
+
+    def features(self, tokens, state=None, *, rng=None):
+        self.shapes.add(tuple(tokens.shape))
+        return super().features(tokens, state, rng=rng)
+
+
+def reader():
+    return Reader(model=Watched(), tokenizer=ByteTokenizer())
+
+
+def test_every_speed_is_measured_in_the_models_own_lanes():
+    candidate, champion = reader(), reader()
+    before = {name: tensor.clone() for name, tensor in learnt(candidate.model).items()}
+    found = measure_speeds(candidate, ["some text of a document " * 20] * 9, champion=champion)
+    assert min(found.score, found.step, found.write, found.draw, found.champion) > 0
+    assert found.lanes == 5
+    assert found.bytes_per_token == pytest.approx(1, rel=0.05)
+    assert {(1, 1), (5, 1)} <= candidate.model.shapes
+    assert max(length for _, length in candidate.model.shapes) == 16
+    assert max(lanes for lanes, length in candidate.model.shapes if length > 1) <= 3
+    assert all(torch.equal(before[n], t) for n, t in learnt(candidate.model).items())
+    assert (5, 1) not in champion.model.shapes
+
+
+def test_no_more_text_is_read_than_tells_the_speed():
+    candidate = reader()
+    measure_speeds(candidate, ["x" * 100_000] * 50)
+    assert sum(lanes * length for lanes, length in candidate.model.shapes) < 1_000
+    assert measure_speeds(reader(), [""]).champion is None
