@@ -1,4 +1,4 @@
-"""Text to token ids and back, without loss, for four ways of cutting text.
+"""Text to token ids and back, without loss, for four ways of cutting text (or another model's own).
 
 In: the train documents (to fit on). Out: a folder of JSON, and `Tokenizer`.
 
@@ -11,6 +11,9 @@ are a look-up, and a stream of tokens decodes without splitting a character.
 The end token separates documents. It is the last id and is known to no encoder,
 so no text can produce it, whatever it spells. (Special tokens of the `tokenizers`
 library are parsed out of text; hence none is ever registered.)
+
+A model that is gone on from brings a tokenizer of its own, whose end token may be
+any id (`lmcore.data.tokens.borrowed`).
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import tokenizers
 
 from lmcore.artifacts import ContentStore, Handle, code_digest, sha256_file
 from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens import borrowed
 from lmcore.data.tokens.vocabularies import (
     LIBRARY_FILE,
     SCHEMA_VERSION,
@@ -43,7 +47,8 @@ if TYPE_CHECKING:
 
 FIT_BYTES = 64 << 20
 CODE_MODULES = tuple(
-    f"lmcore.data.tokens.{name}" for name in ("library_form", "tokenizer", "vocabularies")
+    f"lmcore.data.tokens.{name}"
+    for name in ("borrowed", "borrowed_form", "library_form", "tokenizer", "vocabularies")
 )
 
 
@@ -51,9 +56,10 @@ class Tokenizer(Protocol):
     """What every tokenizer offers.
 
     Attributes:
-        kind: `byte`, `char`, `word` or `bpe`.
+        kind: `byte`, `char`, `word`, `bpe` or `pretrained`.
         vocab_size: Number of ids, the end token included.
-        end_id: The last id; it separates documents and stands for no text.
+        end_id: Separates documents and stands for no text; the last id of all kinds but
+            `pretrained`, which may have it anywhere.
         pieces: Byte string of each id, shape [vocab_size]; empty for the end token.
     """
 
@@ -63,7 +69,10 @@ class Tokenizer(Protocol):
     pieces: tuple[bytes, ...]
 
     def encode(self, text: str) -> list[int]:
-        """Ids of one text, never the end token; `decode` gives the text back exactly."""
+        """Ids of one text, never the end token.
+
+        `decode` gives the text back exactly, but for kind `pretrained`, which may change it.
+        """
         ...
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -98,6 +107,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         if kind == "bpe":
             path = folder / LIBRARY_FILE
             tokenizer = BpeTokenizer(tokenizers.Tokenizer.from_str(path.read_text("utf-8")))
+        elif kind == borrowed.KIND:
+            tokenizer = borrowed.read_borrowed(folder, record)
         else:
             tokenizer = _from_pieces(kind, record["pieces"])
         if tokenizer.vocab_size != record["vocab_size"]:
@@ -118,7 +129,7 @@ class TokenizerHandle(Handle):
     """A fitted tokenizer.
 
     Summary: kind, vocab_size, fitted_on, split and what was sampled; `adopted` where it was fitted
-    earlier, on a part of that split.
+    earlier, on a part of that split.  The split `base` means that it came with another model.
     """
 
     kind = "tokenizer"

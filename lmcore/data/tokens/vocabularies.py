@@ -194,15 +194,26 @@ class BpeTokenizer(TableTokenizer):
         self._write_library_form(folder, self._backend)
 
 
-def split_parts(text: str) -> Iterator[str]:
-    """Cut a long text where the byte-level pattern cuts anyway, else after a fixed length."""
+def split_parts(text: str, *, swallowed: int = 0) -> Iterator[str]:
+    """Cut a long text where the byte-level pattern cuts anyway, else after a fixed length.
+
+    Args:
+        text: Any text.
+        swallowed: Characters behind a cut that are left out: 1 where the encoder puts a space
+            before all that it is given.  Then there is no cut but before a single space.
+    """
     start = 0
     while len(text) - start > _PART_CHARACTERS:
         limit = start + _PART_CHARACTERS
         cuts = [match.end() for match in _SAFE_CUT.finditer(text, limit - 256, limit)]
         end = cuts[-1] if cuts else limit
+        if swallowed and not cuts:
+            later = _SAFE_CUT.search(text, limit)
+            if later is None:
+                break
+            end = later.end()
         yield text[start:end]
-        start = end
+        start = end + swallowed
     yield text[start:]
 
 
