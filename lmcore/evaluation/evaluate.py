@@ -6,17 +6,16 @@ comes an `EvalReport`.  Every gate runs, whatever the others say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lmcore.artifacts import ContentStore, atomic_write, code_digest
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
-from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
-from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.bias.probes import probes_digest
+from lmcore.evaluation.budget.plan import PLAN_FILE
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.evidence import Collector, Evidence, Progress
 from lmcore.evaluation.gates.asking import Judge, ask
@@ -27,7 +26,7 @@ from lmcore.evaluation.gates.competence import competence, ngram_bars
 from lmcore.evaluation.gates.contamination import contamination
 from lmcore.evaluation.gates.data_sufficiency import data_sufficiency
 from lmcore.evaluation.gates.exposure import exposure
-from lmcore.evaluation.gates.instrument import instrument, probe_language_model
+from lmcore.evaluation.gates.instrument import PROBE_DOCUMENTS, instrument, probe_language_model
 from lmcore.evaluation.gates.overfitting import FitLimits, fit_of_language, overfitting
 from lmcore.evaluation.gates.pii import pii
 from lmcore.evaluation.gates.provenance import provenance
@@ -41,6 +40,7 @@ from lmcore.evaluation.gates.standing import (
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.ownership import Ownership, examine_ownership
 from lmcore.evaluation.pii.evidence import PiiEvidence
+from lmcore.evaluation.planning import planned_evaluation
 from lmcore.evaluation.report import (
     GATES_FILE,
     METRICS_FILE,
@@ -48,12 +48,11 @@ from lmcore.evaluation.report import (
     EvalReport,
     write_json,
 )
+from lmcore.evaluation.samples import NUM_SAMPLES, draw_samples
 from lmcore.evaluation.scores.published import contract_metrics
 from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, measured_bits
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.filtering import Forbidden
-from lmcore.model.generation import GenerationConfig, generate_batch
-from lmcore.model.language_model import LanguageModel
 
 CODE_MODULES = (
     "lmcore.data.tokens.batches",
@@ -73,10 +72,6 @@ CODE_MODULES = (
     "lmcore.evaluation",
     "lmcore.model",
 )
-SAMPLE_TOKENS = 150
-SAMPLE_TEMPERATURE = 0.8
-NUM_PROMPTS = 3
-_PROMPT_CHARACTERS = 40
 
 
 def evaluate_model(
@@ -106,6 +101,7 @@ def evaluate_model(
         IntegrityError: If the checkpoint or the tokenizer cannot be read.
     """
     record = shipped_record()
+    plan = planned_evaluation(store, corpus, challenge=challenge, gates=gates)
     inputs = {
         "documents": corpus.documents.key,
         "tokenizer": corpus.tokenizer.key,
@@ -119,6 +115,7 @@ def evaluate_model(
         },
         "probes": probes_digest(gates.evaluation.probes),
         "removals": removals.digest,
+        "plan": plan.model_dump(mode="json"),
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
@@ -129,6 +126,7 @@ def evaluate_model(
             limits=gates.evaluation,
             bias=gates.bias_lm,
             on_progress=on_progress or (lambda part, done, total: None),
+            plan=plan,
             seed=seed,
         )
         evidence = collector.collect(store)
@@ -164,12 +162,14 @@ def evaluate_model(
                 texts=evidence.texts,
                 seed=seed,
                 forbidden=Forbidden.of(canaries.forbidden) if canaries else None,
+                count=plan.count("samples", NUM_SAMPLES),
             )
         for name, table in evidence.tables().items():
             table.to_parquet(folder / f"scores-{name}.parquet")
         atomic_write(folder / GATES_FILE, write_json([result.to_json() for result in results]))
         atomic_write(folder / METRICS_FILE, write_json(metrics))
         atomic_write(folder / SAMPLES_FILE, write_json(samples))
+        atomic_write(folder / PLAN_FILE, plan.model_dump_json(indent=1))
         verdict = Verdict(results=results)
         return {
             "passed": verdict.passed,
@@ -217,6 +217,7 @@ def judge(
                 documents=corpus.documents,
                 scored=compared,
                 texts=evidence.texts,
+                probed=evidence.plan.count("instrument_texts", PROBE_DOCUMENTS),
                 seed=seed,
             ),
             limits=gates.instrument,
@@ -280,43 +281,3 @@ def _measured(evidence: PiiEvidence | None) -> PiiEvidence:
     if evidence is None:
         raise EmptyEvaluationError("nothing was measured")
     return evidence
-
-
-def draw_samples(
-    model: LanguageModel,
-    tokenizer: Tokenizer,
-    *,
-    texts: Sequence[Document],
-    seed: int,
-    forbidden: Forbidden | None = None,
-) -> list[dict[str, Any]]:
-    """Continue nothing, and how a few documents begin.
-
-    Returns:
-        JSON values with prompt, text, tokens, finish, seed and temperature.
-    """
-    prompts = ["", *(_opening(document.text) for document in texts[:NUM_PROMPTS])]
-    config = GenerationConfig(
-        max_tokens=SAMPLE_TOKENS,
-        temperature=SAMPLE_TEMPERATURE,
-        seed=seed,
-        forbidden=forbidden,
-    )
-    found = generate_batch(model, tokenizer, prompts, config)
-    return [
-        {
-            "prompt": prompt,
-            "text": sample.text,
-            "tokens": sample.tokens,
-            "finish": sample.finish,
-            "seed": seed + index,
-            "temperature": config.temperature,
-        }
-        for index, (prompt, sample) in enumerate(zip(prompts, found, strict=True))
-    ]
-
-
-def _opening(text: str) -> str:
-    """The first words of a text."""
-    start = text.lstrip()[: _PROMPT_CHARACTERS + 1]
-    return start.rsplit(None, 1)[0] if len(start) > _PROMPT_CHARACTERS else start

@@ -6,6 +6,7 @@ number from another day is no comparison.
 
 Where validation is larger than its cap, a fixed sample is scored; beside it then stand samples
 of fresh and of anchor documents, which would be rare in it and which the champion gate needs.
+Where there is a budget, the counts of its plan take the place of the configured ones.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import NotFiniteError
-from lmcore.evaluation.baselines.baselines import ORDERS, fit_baselines, validation_ids
+from lmcore.evaluation.baselines.baselines import ORDERS, fit_baselines
 from lmcore.evaluation.bias.evidence import BiasEvidence, measure_bias
 from lmcore.evaluation.bias.probes import run_probes
+from lmcore.evaluation.budget.plan import AS_CONFIGURED, EvaluationPlan
+from lmcore.evaluation.chosen import ChosenDocuments, chosen_documents
 from lmcore.evaluation.config import BiasLimits, EvaluationLimits
 from lmcore.evaluation.gates.champion import Incumbent, scored_incumbent
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint
@@ -34,14 +37,13 @@ from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.memory.consumed_text import sample_consumed
 from lmcore.evaluation.memory.contamination import Contamination, measure_contamination
 from lmcore.evaluation.memory.difficulty_reference import Reference, score_reference
-from lmcore.evaluation.memory.exposure import Exposure, measure_exposure
+from lmcore.evaluation.memory.exposure import NUM_REFERENCES, Exposure, measure_exposure
 from lmcore.evaluation.memory.membership import Membership, SideNotes, membership_of
 from lmcore.evaluation.memory.regurgitation import Regurgitation, free_samples, verbatim
 from lmcore.evaluation.memory.suffix_array import train_index
-from lmcore.evaluation.pii.evidence import PiiEvidence, measure_pii
+from lmcore.evaluation.pii.evidence import NUM_ELICITED, PiiEvidence, measure_pii
 from lmcore.evaluation.scores.scoring import OnScored, score_documents
 from lmcore.evaluation.scores.table import ScoreTable
-from lmcore.evaluation.statistics.sampling import sampled_ids
 from lmcore.model.factory import load_model
 from lmcore.model.language_model import LanguageModel
 
@@ -78,6 +80,7 @@ class Evidence:
         pii: What masking finds, and what the model gives away; None: not measured.
         bias: How words lean in the train text and in the model; None: not measured.
         memorisation: What the model remembers, and what validation gives away.
+        plan: How much was asked of the models.
     """
 
     model: LanguageModel
@@ -94,6 +97,7 @@ class Evidence:
     pii: PiiEvidence | None = None
     bias: BiasEvidence | None = None
     memorisation: Memorisation
+    plan: EvaluationPlan = AS_CONFIGURED
 
     def tables(self) -> dict[str, ScoreTable]:
         """Every table under the name of its file."""
@@ -117,6 +121,7 @@ class Collector:
     challenge: Challenge
     limits: EvaluationLimits
     on_progress: Progress
+    plan: EvaluationPlan = AS_CONFIGURED
     seed: int = 0
     bias: BiasLimits | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -138,7 +143,13 @@ class Collector:
                 max_train_bytes=limits.max_baseline_bytes,
                 max_validation_bytes=limits.max_validation_bytes,
             )
-        uniform, scored = self._chosen()
+        chosen = chosen_documents(
+            self.corpus.documents,
+            champion=self.challenge.champion,
+            max_bytes=limits.max_validation_bytes,
+            plan=self.plan,
+        )
+        scored = chosen.scored
         model = load_model(self.challenge.best)
         with self.part("score_validation"):
             unseen, seen = (SideNotes(self.corpus.loaded.pieces) for _ in range(2))
@@ -150,7 +161,11 @@ class Collector:
                 self.corpus,
                 ranges=self.challenge.checkpoint.consumed().ranges,
                 # As much as validation: the gap is no surer than its less sure side.
-                max_bytes=min(limits.max_train_bytes, int(compared.num_bytes.sum())),
+                max_bytes=min(
+                    limits.max_train_bytes,
+                    chosen.configured_bytes if chosen.limited else int(compared.num_bytes.sum()),
+                ),
+                most=self.plan.limit("train_documents"),
             )
             train = sample.scored_by(model, on_scored=seen.of_sample(sample))
         final = None
@@ -169,7 +184,7 @@ class Collector:
             membership=membership_of(seen, unseen, reference),
             regurgitation=self._regurgitation(store, model, seen, unseen),
             exposure=self._exposure(model),
-            contamination=self._contamination(scored),
+            contamination=self._contamination(scored | chosen.configured),
         )
         with self.part("champion"):
             champion, champion_table = scored_incumbent(
@@ -177,19 +192,25 @@ class Collector:
                 lambda model, tokenizer: self._score("champion", model, tokenizer, scored),
             )
         with self.part("pii"):
-            personal = measure_pii(model, self.corpus.loaded, self.corpus.documents, seed=self.seed)
+            personal = measure_pii(
+                model,
+                self.corpus.loaded,
+                self.corpus.documents,
+                seed=self.seed,
+                texts=self.plan.count("elicited_texts", NUM_ELICITED),
+            )
         with self.part("bias"):
             bias = self._bias(model)
         with self.part("data_sufficiency"):
             curve = self._curve(compared, scored)
         return Evidence(
             model=model,
-            validation=compared.select(compared.isin(uniform)),
+            validation=compared.select(compared.isin(chosen.uniform)),
             compared=compared,
             train=train,
             final=final,
             reference=reference,
-            baselines={order: baseline.scores(order) for order in ORDERS},
+            baselines={order: _rows(baseline.scores(order), chosen) for order in ORDERS},
             champion=champion,
             champion_table=champion_table,
             texts=list(itertools.islice(self._validation(scored), TEXT_DOCUMENTS)),
@@ -197,6 +218,7 @@ class Collector:
             pii=personal,
             bias=bias,
             memorisation=memorisation,
+            plan=self.plan,
         )
 
     def _regurgitation(
@@ -211,7 +233,7 @@ class Collector:
         with self.part("free_samples"):
             drawn = free_samples(
                 model,
-                count=self.limits.free_samples,
+                count=self.plan.count("free_samples", self.limits.free_samples),
                 num_tokens=self.limits.free_sample_tokens,
                 seed=self.seed,
             )
@@ -229,19 +251,24 @@ class Collector:
             # What only an earlier training met is forbidden; no coin was tossed for it in this one.
             if canaries is None or (canaries.inherited and not canaries.pairs):
                 return None
+            references = self.plan.count("canary_references", NUM_REFERENCES)
+            if not references:
+                return None
             return measure_exposure(
                 model,
                 self.corpus.loaded,
                 canaries,
                 stream=self.corpus.train_stream,
                 ranges=self.challenge.checkpoint.consumed().ranges,
+                num_references=references,
             )
 
-    def _contamination(self, scored: frozenset[str]) -> Contamination:
+    def _contamination(self, ids: frozenset[str]) -> Contamination:
         with self.part("contamination"):
             return measure_contamination(
                 self.corpus.documents,
-                validation=self._validation(scored),
+                # No model is asked, so a budget leaves nothing out.
+                validation=self._validation(ids),
                 common_documents=self.limits.common_documents,
             )
 
@@ -249,25 +276,20 @@ class Collector:
         if self.bias is None:
             return None
         found = measure_bias(
-            self.corpus.documents, model=model, tokenizer=self.corpus.loaded, limits=self.bias
+            self.corpus.documents,
+            model=model,
+            tokenizer=self.corpus.loaded,
+            limits=self.bias,
+            most=self.plan.limit("bias_words"),
         )
         probes = run_probes(
-            self.limits.probes, model=model, tokenizer=self.corpus.loaded, seed=self.seed
+            self.limits.probes,
+            model=model,
+            tokenizer=self.corpus.loaded,
+            seed=self.seed,
+            most_pairs=self.plan.limit("probe_pairs"),
         )
         return replace(found, probes=probes)
-
-    def _chosen(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Ids of the documents that metrics are over, and of all documents to score."""
-        cap = self.limits.max_validation_bytes
-        uniform = validation_ids(self.corpus.documents, max_bytes=cap)
-        champion = self.challenge.champion
-        if champion is None or len(uniform) == self.corpus.documents.count("validation"):
-            return uniform, uniform
-        known, rows = champion.known_ids, self.corpus.documents.iter_rows
-        fresh = (row for row in rows("validation") if row["id"] not in known)
-        anchor = (row for row in rows("validation") if row["anchor"] and row["id"] in known)
-        extra = [sampled_ids(part, max_bytes=cap // 4, purpose="extra") for part in (fresh, anchor)]
-        return uniform, uniform.union(*extra)
 
     def _validation(self, ids: frozenset[str]) -> Iterator[Document]:
         return (d for d in self.corpus.documents.iter_documents("validation") if d.id in ids)
@@ -314,3 +336,8 @@ class Collector:
         ]
         size = self.corpus.documents.num_bytes("train")
         return [*smaller, CurvePoint(share=1.0, train_bytes=size, table=compared)]
+
+
+def _rows(table: ScoreTable, chosen: ChosenDocuments) -> ScoreTable:
+    """The rows that a budget leaves."""
+    return table.select(table.isin(chosen.uniform)) if chosen.limited else table

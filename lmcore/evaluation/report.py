@@ -5,7 +5,7 @@ scores-train.parquet        the model on text that it was trained on
 scores-final.parquet        the last weights on validation, where they are not the best ones
 scores-champion.parquet     the champion on the same documents, where there is one
 scores-kn5.parquet ...      the byte n-grams
-gates.json  metrics.json  samples.json
+gates.json  metrics.json  samples.json  plan.json
 tables.json  ledger.json  attention.json  predictions.parquet   of tasks, in place of scores
 """
 
@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from lmcore.artifacts import Handle
 from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.budget.plan import PLAN_FILE, EvaluationPlan
 from lmcore.evaluation.gates.result import GateResult, Verdict
 from lmcore.evaluation.scores.table import ScoreTable
 
@@ -50,6 +51,11 @@ class EvalReport(Handle):
         """Prompt, text, seed and temperature of each sample."""
         found: list[dict[str, Any]] = self._read(SAMPLES_FILE)
         return found
+
+    def plan(self) -> EvaluationPlan:
+        """How much was asked of the models; evaluations from before there was one: all."""
+        raw = self._read(PLAN_FILE, {})
+        return EvaluationPlan.model_validate(raw)
 
     def tables(self) -> list[dict[str, Any]]:
         """Tables of a task for its report: caption, header, rows, note; none for others."""

@@ -18,7 +18,7 @@ from lmcore.data.documents import DocumentSet
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.baselines.ngram import MAX_ORDER, KneserNey
 from lmcore.evaluation.scores.table import ScoreTable
-from lmcore.evaluation.statistics.sampling import sampled_ids
+from lmcore.evaluation.statistics.sampling import sampled, sampled_ids
 
 ORDERS = (5, 6, 8)
 CODE_MODULES = (
@@ -99,5 +99,9 @@ def fit_baselines(
 
 def validation_ids(documents: DocumentSet, *, max_bytes: int) -> frozenset[str]:
     """The validation documents that every score of a run is over."""
-    rows = documents.iter_rows("validation")
-    return sampled_ids(rows, max_bytes=max_bytes, purpose="validation")
+    return frozenset(identity for identity, _ in validation_order(documents, max_bytes=max_bytes))
+
+
+def validation_order(documents: DocumentSet, *, max_bytes: int) -> list[tuple[str, int]]:
+    """Id and bytes of these documents, in the order in which they are taken."""
+    return sampled(documents.iter_rows("validation"), max_bytes=max_bytes, purpose="validation")

@@ -82,6 +82,19 @@ def read_pairs(path: Path) -> list[Pair]:
     return pairs
 
 
+def spread_out(pairs: Sequence[Pair], *, most: int | None) -> Sequence[Pair]:
+    """At most so many pairs, evenly from the whole file.
+
+    Raises:
+        EmptyEvaluationError: Where none may be asked.
+    """
+    if most is None or most >= len(pairs):
+        return pairs
+    if not most:
+        raise EmptyEvaluationError("gates.evaluation.budget_seconds leaves no time for it")
+    return [pairs[place * len(pairs) // most] for place in range(most)]
+
+
 def crows_pairs(
     model: LanguageModel, tokenizer: Tokenizer, pairs: Sequence[Pair]
 ) -> dict[str, Any]:

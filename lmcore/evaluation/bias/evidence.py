@@ -7,7 +7,7 @@ often enough are asked about, so a corpus about something else costs the countin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,12 +109,21 @@ def eligible_words(counts: CorpusCounts, *, min_occurrences: int, min_votes: int
     return [word for word in found if sizes[word.kind] >= MIN_CLASS]
 
 
+def _most_frequent(words: Sequence[Word], counts: CorpusCounts, most: int) -> list[Word]:
+    """At most so many words, in their order; a class of too few is left out."""
+    by_count = sorted(words, key=lambda word: -counts.words[word.text].occurrences)
+    chosen = {word.text for word in by_count[:most]}
+    sizes = Counter(word.kind for word in words if word.text in chosen)
+    return [word for word in words if word.text in chosen and sizes[word.kind] >= MIN_CLASS]
+
+
 def measure_bias(
     documents: DocumentSet,
     *,
     model: LanguageModel,
     tokenizer: Tokenizer,
     limits: BiasLimits,
+    most: int | None = None,
 ) -> BiasEvidence:
     """Count the training text, then ask the model about the words that are in it.
 
@@ -123,7 +132,16 @@ def measure_bias(
         model: In evaluation mode.
         tokenizer: The one that it was trained with.
         limits: Window, and how often is often enough.
+        most: Words, the most frequent ones; None: all that were seen often enough.
     """
+    counts, sampled = count_leanings(documents, limits=limits)
+    return leanings_of(
+        counts, model=model, tokenizer=tokenizer, limits=limits, sampled=sampled, most=most
+    )
+
+
+def count_leanings(documents: DocumentSet, *, limits: BiasLimits) -> tuple[CorpusCounts, bool]:
+    """What stands near each word in the train split, and whether only a part was counted."""
     chosen = sampled_ids(
         documents.iter_rows("train"), max_bytes=limits.max_train_bytes, purpose="bias"
     )
@@ -131,13 +149,7 @@ def measure_bias(
         (d.text for d in documents.iter_documents("train") if d.id in chosen),
         window=limits.window_words,
     )
-    return leanings_of(
-        counts,
-        model=model,
-        tokenizer=tokenizer,
-        limits=limits,
-        sampled=len(chosen) < documents.count("train"),
-    )
+    return counts, len(chosen) < documents.count("train")
 
 
 def leanings_of(
@@ -147,11 +159,14 @@ def leanings_of(
     tokenizer: Tokenizer,
     limits: BiasLimits,
     sampled: bool = False,
+    most: int | None = None,
 ) -> BiasEvidence:
     """Ask the model about the words that were counted often enough; see `measure_bias`."""
     words = eligible_words(
         counts, min_occurrences=limits.min_occurrences, min_votes=limits.min_votes
     )
+    if most is not None and most < len(words):
+        words = _most_frequent(words, counts, most)
     found: list[WordLeaning] = []
     for leanings in measure_leanings(model, tokenizer, words).values():
         columns = zip(

@@ -14,22 +14,36 @@ from typing import Any
 from lmcore.artifacts import sha256_file
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import EmptyEvaluationError, UserError
-from lmcore.evaluation.bias.crows_pairs import crows_pairs, read_pairs
+from lmcore.evaluation.bias.crows_pairs import crows_pairs, read_pairs, spread_out
 from lmcore.evaluation.bias.weat import read_word_lists, weat
 from lmcore.evaluation.config import ProbePaths
 from lmcore.model.language_model import LanguageModel
 
 
 def run_probes(
-    paths: ProbePaths, *, model: LanguageModel, tokenizer: Tokenizer, seed: int
+    paths: ProbePaths,
+    *,
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    seed: int,
+    most_pairs: int | None = None,
 ) -> dict[str, Any]:
     """Results by name of the probe; empty where no data is given.
+
+    Args:
+        paths: Where the data is.
+        model: In evaluation mode.
+        tokenizer: The one that it was trained with.
+        seed: Of permutations.
+        most_pairs: Sentences that differ, at most so many pairs; None: all.
 
     Returns:
         What the probe returns, or `problem`: why there is nothing to return.
     """
     known: dict[str, Callable[[Path], dict[str, Any]]] = {
-        "crows_pairs": lambda path: crows_pairs(model, tokenizer, read_pairs(path)),
+        "crows_pairs": lambda path: crows_pairs(
+            model, tokenizer, spread_out(read_pairs(path), most=most_pairs)
+        ),
         "weat": lambda path: weat(model, tokenizer, read_word_lists(path), seed=seed),
     }
     found: dict[str, Any] = {}

@@ -25,6 +25,8 @@ from pydantic import Field
 
 from lmcore.settings import Section
 
+#: In the folder of an evaluation.
+PLAN_FILE = "plan.json"
 # The fraction of what is lacking is found to this share.
 _SHARES = 1 << 16
 

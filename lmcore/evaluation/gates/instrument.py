@@ -100,6 +100,7 @@ def probe_language_model(
     documents: DocumentSet,
     scored: ScoreTable,
     texts: Sequence[Document],
+    probed: int = PROBE_DOCUMENTS,
     seed: int = 0,
 ) -> Instrument:
     """Measure the instrument of a language model with a few texts.
@@ -111,12 +112,13 @@ def probe_language_model(
         documents: The documents of this run.
         scored: Which of them are scored.
         texts: Some scored documents, at least one.
+        probed: So many of them are read in every way that must agree.
         seed: Of the tokens that replace others.
     """
     rng = np.random.default_rng(seed)
     tokens = [
         np.asarray(tokenizer.encode(document.text[: 8 * PROBE_TOKENS])[:PROBE_TOKENS], np.int64)
-        for document in texts[:PROBE_DOCUMENTS]
+        for document in texts[:probed]
     ]
     # Short documents alone would not reach beyond the attention's window.
     tokens.append(rng.integers(0, model.end_id, PROBE_TOKENS))

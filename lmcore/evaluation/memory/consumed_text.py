@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.scores.scoring import NatsArray, score_each
 from lmcore.evaluation.scores.table import ScoreTable
-from lmcore.evaluation.statistics.sampling import sampled_ids
+from lmcore.evaluation.statistics.sampling import sampled
 from lmcore.model.language_model import LanguageModel
 
 IntArray = NDArray[np.int64]
@@ -86,6 +86,7 @@ def sample_consumed(
     *,
     ranges: Sequence[tuple[int, int]],
     max_bytes: int,
+    most: int | None = None,
 ) -> ConsumedSample:
     """Choose train documents that were consumed.
 
@@ -96,22 +97,14 @@ def sample_consumed(
         corpus: Whose train stream was read.
         ranges: Token ranges [start, stop) of the stream that were predicted in training.
         max_bytes: Of consumed text; more is sampled by document.
+        most: Documents; None: as many as that.
     """
     stream, pieces = corpus.train_stream, corpus.loaded.pieces
     ends = np.asarray(stream.doc_ends)
     starts = np.concatenate([[0], ends[:-1]])
-    consumed = _consumed_before(ranges, ends) - _consumed_before(ranges, starts)
-    candidates = np.flatnonzero(2 * consumed >= ends - starts)
-    if len(candidates) < _ENOUGH_DOCUMENTS:
-        candidates = np.flatnonzero(consumed)
-    bytes_per_token = stream.num_bytes / max(1, len(stream))
-    ids = [bytes(name).decode() for name in stream.doc_ids[candidates]]
-    rows = (
-        {"id": identity, "num_bytes": round(float(count) * bytes_per_token)}
-        for identity, count in zip(ids, consumed[candidates], strict=True)
-    )
-    chosen = sampled_ids(rows, max_bytes=max_bytes, purpose="train")
-    place = {i: int(at) for i, at in zip(ids, candidates, strict=True) if i in chosen}
+    place = _consumed_documents(corpus, ranges=ranges, max_bytes=max_bytes)
+    if most is not None:
+        place = dict(list(_without_canaries(corpus, place).items())[:most])
     sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
     parts = []
     for row in corpus.documents.iter_rows("train"):
@@ -132,6 +125,44 @@ def sample_consumed(
             np.append(np.repeat(mask[:-1], sizes[tokens]), mask[-1:]) for _, tokens, mask in parts
         ],
     )
+
+
+def consumed_lengths(
+    corpus: Corpus, *, ranges: Sequence[tuple[int, int]], max_bytes: int
+) -> list[int]:
+    """Tokens of each whole document that `sample_consumed` would choose, in the order of choice."""
+    ends = np.asarray(corpus.train_stream.doc_ends)
+    starts = np.concatenate([[0], ends[:-1]])
+    chosen = _consumed_documents(corpus, ranges=ranges, max_bytes=max_bytes)
+    return [int(ends[at] - starts[at]) for at in _without_canaries(corpus, chosen).values()]
+
+
+def _without_canaries(corpus: Corpus, place: Mapping[str, int]) -> dict[str, int]:
+    """The chosen documents that are no canaries, which stand in the stream alone."""
+    known = {row["id"] for row in corpus.documents.iter_rows("train") if row["id"] in place}
+    return {identity: at for identity, at in place.items() if identity in known}
+
+
+def _consumed_documents(
+    corpus: Corpus, *, ranges: Sequence[tuple[int, int]], max_bytes: int
+) -> dict[str, int]:
+    """Chosen documents and canaries: id to place in the stream, in the order of choice."""
+    stream = corpus.train_stream
+    ends = np.asarray(stream.doc_ends)
+    starts = np.concatenate([[0], ends[:-1]])
+    consumed = _consumed_before(ranges, ends) - _consumed_before(ranges, starts)
+    candidates = np.flatnonzero(2 * consumed >= ends - starts)
+    if len(candidates) < _ENOUGH_DOCUMENTS:
+        candidates = np.flatnonzero(consumed)
+    bytes_per_token = stream.num_bytes / max(1, len(stream))
+    ids = [bytes(name).decode() for name in stream.doc_ids[candidates]]
+    rows = (
+        {"id": identity, "num_bytes": round(float(count) * bytes_per_token)}
+        for identity, count in zip(ids, consumed[candidates], strict=True)
+    )
+    taken = sampled(rows, max_bytes=max_bytes, purpose="train")
+    place = dict(zip(ids, candidates.tolist(), strict=True))
+    return {identity: place[identity] for identity, _ in taken}
 
 
 def _consumed_before(ranges: Sequence[tuple[int, int]], positions: IntArray) -> IntArray:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lmcore.data.tokens.canaries import CanarySet, canary_id
+from lmcore.data.tokens.canaries import CanaryPair, CanarySet, canary_id
 from lmcore.data.tokens.shards import TokenStream
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.memory.consumed_text import consumed_mask
@@ -95,14 +95,7 @@ def measure_exposure(
         ranges: Token ranges [start, stop) of the stream that were predicted.
         num_references: Texts to rank among.
     """
-    wanted = {canary_id(text).encode() for text in canaries.texts}
-    ends = np.asarray(stream.doc_ends)
-    read = set()
-    for document in np.flatnonzero(np.isin(stream.doc_ids, list(wanted))).tolist():
-        start = int(ends[document - 1]) if document else 0
-        if consumed_mask(ranges, start, int(ends[document])).all():
-            read.add(bytes(stream.doc_ids[document]))
-    pairs = [pair for pair in canaries.pairs if canary_id(pair.inside).encode() in read]
+    pairs = consumed_pairs(canaries, stream=stream, ranges=ranges)
     texts = [
         *(pair.inside for pair in pairs),
         *(pair.outside for pair in pairs),
@@ -117,6 +110,20 @@ def measure_exposure(
         outside=nats[count : 2 * count],
         references=nats[2 * count :],
     )
+
+
+def consumed_pairs(
+    canaries: CanarySet, *, stream: TokenStream, ranges: Sequence[tuple[int, int]]
+) -> list[CanaryPair]:
+    """Pairs of which one text was read as a whole; see `measure_exposure`."""
+    wanted = {canary_id(text).encode() for text in canaries.texts}
+    ends = np.asarray(stream.doc_ends)
+    read = set()
+    for document in np.flatnonzero(np.isin(stream.doc_ids, list(wanted))).tolist():
+        start = int(ends[document - 1]) if document else 0
+        if consumed_mask(ranges, start, int(ends[document])).all():
+            read.add(bytes(stream.doc_ids[document]))
+    return [pair for pair in canaries.pairs if canary_id(pair.inside).encode() in read]
 
 
 def epsilon_lower_bound(right: int, guesses: int, *, confidence: float = CONFIDENCE) -> float:

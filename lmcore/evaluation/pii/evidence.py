@@ -43,6 +43,7 @@ PROMPTS = (
 )
 DRAWS_A_PROMPT = 4
 EGRESS_TOKENS = 48
+NUM_ELICITED = len(PROMPTS) * DRAWS_A_PROMPT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +97,24 @@ def masking_of(documents: DocumentSet) -> Masking:
 
 
 def measure_pii(
-    model: LanguageModel, tokenizer: Tokenizer, documents: DocumentSet, *, seed: int
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    documents: DocumentSet,
+    *,
+    seed: int,
+    texts: int = NUM_ELICITED,
 ) -> PiiEvidence | None:
     """Measure the masking that the documents went through, and what the model gives away.
 
-    None where nobody knows what the sources held: the documents were not made by ingest.
+    Args:
+        model: In evaluation mode.
+        tokenizer: The one that it was trained with.
+        documents: With what their sources held.
+        seed: Of what is planted and drawn.
+        texts: How often the model is asked.
+
+    Returns:
+        None where nobody knows what the sources held: the documents were not made by ingest.
     """
     known = documents.personal()
     if known is None:
@@ -114,7 +128,7 @@ def measure_pii(
         recall=recall(scrub, plant(seed, regions=masking.regions)),
         precision=left,
         wrong=wrong,
-        egress=search(elicit(model, tokenizer, seed=seed), known, masking=masking),
+        egress=search(elicit(model, tokenizer, seed=seed, texts=texts), known, masking=masking),
         masked=dict(documents.summary.get("masked") or {}),
     )
 
@@ -154,9 +168,11 @@ def search(texts: Sequence[str], known: SpanHashes, *, masking: Masking) -> Egre
     )
 
 
-def elicit(model: LanguageModel, tokenizer: Tokenizer, *, seed: int) -> list[str]:
-    """Ask a model for personal data; each text begins with what it was asked."""
-    prompts = [prompt for prompt in PROMPTS for _ in range(DRAWS_A_PROMPT)]
+def elicit(
+    model: LanguageModel, tokenizer: Tokenizer, *, seed: int, texts: int = NUM_ELICITED
+) -> list[str]:
+    """Ask a model for personal data so often; each text begins with what it was asked."""
+    prompts = [prompt for prompt in PROMPTS for _ in range(DRAWS_A_PROMPT)][:texts]
     config = GenerationConfig(max_tokens=EGRESS_TOKENS, temperature=0.8, seed=seed)
     drawn = generate_batch(model, tokenizer, prompts, config)
     return [prompt + sample.text for prompt, sample in zip(prompts, drawn, strict=True)]

@@ -16,9 +16,17 @@ MIN_DOCUMENTS = 2
 
 
 def sampled_ids(
-    rows: Iterable[Mapping[str, Any]], *, max_bytes: int, purpose: str
+    rows: Iterable[Mapping[str, Any]], *, max_bytes: int, purpose: str, most: int | None = None
 ) -> frozenset[str]:
-    """Take documents in hash order until `max_bytes` are reached (two documents at least).
+    """Take documents in hash order until `max_bytes` are reached; see `sampled`."""
+    taken = sampled(rows, max_bytes=max_bytes, purpose=purpose)
+    return frozenset(identity for identity, _ in taken[:most])
+
+
+def sampled(
+    rows: Iterable[Mapping[str, Any]], *, max_bytes: int, purpose: str
+) -> list[tuple[str, int]]:
+    """Id and bytes of documents in hash order until `max_bytes` are reached (two at least).
 
     Memory is bounded by the documents taken, not by the rows.
 
@@ -36,4 +44,4 @@ def sampled_ids(
         total += size
         while len(kept) > MIN_DOCUMENTS and total - kept[0][1] >= max_bytes:
             total -= heapq.heappop(kept)[1]
-    return frozenset(identity for _, _, identity in kept)
+    return [(identity, size) for _, size, identity in sorted(kept, key=lambda item: -item[0])]

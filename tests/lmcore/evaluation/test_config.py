@@ -91,3 +91,11 @@ def test_a_tokenizer_of_bleu_that_is_not_installed_is_refused(monkeypatch, name,
 def test_config_is_immutable():
     with pytest.raises(ValidationError):
         GatesConfig.default().instrument.tolerance = 1.0
+
+
+def test_a_budget_is_off_until_somebody_sets_one():
+    assert GatesConfig.default().evaluation.budget_seconds is None
+    given = GatesConfig.model_validate({"evaluation": {"budget_seconds": 600}})
+    assert given.evaluation.budget_seconds == 600
+    with pytest.raises(ValidationError, match="budget_seconds"):
+        GatesConfig.model_validate({"evaluation": {"budget_seconds": 0}})

@@ -7,7 +7,13 @@ import torch
 from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.errors import EmptyEvaluationError, UserError
 from lmcore.evaluation.bias import crows_pairs as module
-from lmcore.evaluation.bias.crows_pairs import Pair, crows_pairs, read_pairs, shared_tokens
+from lmcore.evaluation.bias.crows_pairs import (
+    Pair,
+    crows_pairs,
+    read_pairs,
+    shared_tokens,
+    spread_out,
+)
 from lmcore.model.config import ModelConfig
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 
@@ -27,6 +33,14 @@ def test_only_tokens_of_both_count():
 def test_pairs_are_read(tmp_path):
     path = write(tmp_path / "a.csv", '0,"She, here.",He here.,stereo,gender', "1,,x,stereo,age")
     assert read_pairs(path) == [Pair(more="She, here.", less="He here.", kind="gender")]
+
+
+def test_a_part_of_the_pairs_is_spread_over_the_file():
+    pairs = [Pair(more=str(i), less="", kind="age") for i in range(10)]
+    assert spread_out(pairs, most=None) == spread_out(pairs, most=99) == pairs
+    assert [pair.more for pair in spread_out(pairs, most=4)] == ["0", "2", "5", "7"]
+    with pytest.raises(EmptyEvaluationError, match="budget_seconds"):
+        spread_out(pairs, most=0)
 
 
 @pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n", "sent_more,sent_less,bias_type\n"])

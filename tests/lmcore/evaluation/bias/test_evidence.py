@@ -65,6 +65,19 @@ def test_an_untrained_model_has_not_understood_the_sentences(stereotyped, kind, 
     assert "prefers pronouns to words that do not fit in 0%" in said.reason
 
 
+def test_few_words_are_the_most_frequent_ones_of_classes_that_are_left(stereotyped, model_for):
+    tokenizer = ByteTokenizer()
+    model, documents = model_for(tokenizer, 0.1), stereotyped
+    some, none = (
+        measure_bias(documents, model=model, tokenizer=tokenizer, limits=LIMITS, most=most)
+        for most in (5, 2)
+    )
+    assert 3 <= len(some.words) <= 5
+    assert min(some.groups.count(kind) for kind in some.groups) >= 3
+    assert none.words == ()
+    assert none.counts.num_documents == some.counts.num_documents
+
+
 def test_a_large_text_is_sampled_and_says_so(stereotyped, model_for):
     tokenizer = ByteTokenizer()
     limits = LIMITS.model_copy(update={"max_train_bytes": 2_000})

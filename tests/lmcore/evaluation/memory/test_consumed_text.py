@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.corpus import make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
-from lmcore.evaluation.memory.consumed_text import consumed_mask, sample_consumed
+from lmcore.evaluation.memory.consumed_text import (
+    consumed_lengths,
+    consumed_mask,
+    sample_consumed,
+)
 
 RANGES = st.lists(st.integers(0, 60), unique=True, max_size=12).map(
     lambda places: list(zip(*[iter(sorted(places))] * 2, strict=False))
@@ -95,3 +99,16 @@ def test_scores_of_train_count_consumed_tokens_only(easy):
         d.text for d in easy.corpus.documents.iter_documents("train")
     }
     assert len(sample().scored_by(model)) == 0
+
+
+def test_so_many_documents_are_the_first_of_more(corpus):
+    ranges = [(0, len(corpus.train_stream))]
+    lengths = consumed_lengths(corpus, ranges=ranges, max_bytes=10**6)
+    assert lengths == [11] * 12
+    few, more = (
+        {fact.id for fact in sample_consumed(corpus, ranges=ranges, max_bytes=10**6, most=n).facts}
+        for n in (3, 7)
+    )
+    assert (len(few), len(more)) == (3, 7)
+    assert few < more
+    assert consumed_lengths(corpus, ranges=ranges, max_bytes=35) == [11] * 4

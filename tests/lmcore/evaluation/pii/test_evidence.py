@@ -76,3 +76,4 @@ def test_a_model_is_asked_the_same_for_the_same_seed() -> None:
     assert len(texts) == len(PROMPTS) * DRAWS_A_PROMPT
     assert texts == elicit(model, tokenizer, seed=3)
     assert all(text.startswith(PROMPTS[i // DRAWS_A_PROMPT]) for i, text in enumerate(texts))
+    assert elicit(model, tokenizer, seed=3, texts=5) == texts[:5]

@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmcore.evaluation.statistics.sampling import MIN_DOCUMENTS, sampled_ids
+from lmcore.evaluation.statistics.sampling import MIN_DOCUMENTS, sampled, sampled_ids
 
 
 def test_sample_is_a_prefix_of_one_order_so_growing_the_cap_only_adds():
@@ -63,3 +63,15 @@ def test_text_that_is_added_pushes_out_as_little_as_it_takes_the_place_of():
     new = after - {row["id"] for row in rows([100] * 50)}
     assert len(before - after) == len(new)
     assert len(new) <= 5
+
+
+def test_the_first_of_a_sample_are_those_of_a_smaller_one():
+    many = rows([100, 300] * 20)
+    order = sampled(many, max_bytes=3_000, purpose="p")
+    assert {identity for identity, _ in order} == sampled_ids(many, max_bytes=3_000, purpose="p")
+    assert sum(size for _, size in order) >= 3_000
+    less = sampled(many, max_bytes=1_000, purpose="p")
+    assert less == order[: len(less)]
+    for most in (0, 1, 5):
+        first = {identity for identity, _ in order[:most]}
+        assert sampled_ids(many, max_bytes=3_000, purpose="p", most=most) == first
