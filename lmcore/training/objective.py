@@ -130,9 +130,10 @@ class NextToken(TokenLoss):
         return self.order.batch(step)
 
     def measure(self, model: nn.Module, batches: Iterable[Batch], *, world: World = ALONE) -> float:
-        """Bits per byte."""
+        """Bits per byte of the documents, whatever the tokenizer made of them."""
         assert isinstance(model, LanguageModel)
-        return bits_per_byte(model, batches, piece_bytes=self.piece_bytes, world=world)
+        spelled = bits_per_byte(model, batches, piece_bytes=self.piece_bytes, world=world)
+        return spelled / self.tune.bytes_per_spelled
 
     def look(self, plan: Plan) -> Iterable[Batch]:
         """See `Objective`."""

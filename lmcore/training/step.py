@@ -134,12 +134,12 @@ def bits_per_byte(
     piece_bytes: npt.NDArray[np.int64],
     world: World = ALONE,
 ) -> float:
-    """Bits that the model needs for each UTF-8 byte of the targets, in float32.
+    """Bits that the model needs for each byte that the targets stand for, in float32.
 
     Args:
         model: The model; its mode does not matter, as nothing is dropped here.
         batches: A look at a split; the state is carried between them unless `fresh`.
-        piece_bytes: UTF-8 bytes of each token, [V].
+        piece_bytes: Bytes of each token, [V].
         world: The ranks; each reads its share of the lanes.
     """
     device = model.device

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+from lmcore.artifacts import ContentStore
+from lmcore.data.tokens.borrowing import borrow_tokenizer
+from lmcore.data.tokens.tokenizer import TokenizerHandle
 
 END = "<|end|>"
 TURN = "<|turn|>"
@@ -131,10 +134,14 @@ LOSSLESS = {
 }
 
 
-def changed(made: Tokenizer, **fields: Any) -> str:
-    """JSON text of a tokenizer with parts of its record replaced."""
-    record: Mapping[str, Any] = json.loads(made.to_str())
-    return json.dumps({**record, **fields})
+def borrow(store: ContentStore, made: Tokenizer, name: str = "base") -> TokenizerHandle:
+    """Such a tokenizer as that of a run that goes on from a model."""
+    folder = store.root.parent / f"{name}-folder"
+    folder.mkdir()
+    made.save(str(folder / "tokenizer.json"))
+    facts = {"vocab_size": made.get_vocab_size() + 3, "end_id": made.token_to_id(END)}
+    (folder / "base.json").write_text(json.dumps(facts))
+    return borrow_tokenizer(store, folder, f"key-of-{name}")
 
 
 def _byte_tokens() -> list[str]:

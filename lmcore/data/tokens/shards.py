@@ -51,7 +51,10 @@ class TokenStream:
         doc_ends: Position after each document's end token, int64 [documents], increasing.
         doc_ids: Id of each document, bytes of length 64 [documents].
         end_id: The token that closes each document.
+        vocab_size: V, of the tokenizer.
         num_bytes: UTF-8 bytes of all documents.
+        spelled_bytes: Bytes that the tokens stand for; others than those of the documents where
+            the tokenizer changes what it reads.
         fingerprint: Hash of the content; the order of batches is keyed by it.
     """
 
@@ -59,11 +62,18 @@ class TokenStream:
     doc_ends: npt.NDArray[np.int64]
     doc_ids: npt.NDArray[np.bytes_]
     end_id: int
+    vocab_size: int
     num_bytes: int
+    spelled_bytes: int
     fingerprint: str
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    @property
+    def bytes_per_spelled(self) -> float:
+        """Bytes of the documents for each that the tokens stand for; 1 where nothing is changed."""
+        return self.num_bytes / self.spelled_bytes if self.spelled_bytes else 1.0
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
@@ -202,12 +212,14 @@ def write_split(
     """Write the shards and the index of one split.
 
     Returns:
-        shards: tokens of each file; tokens, documents, bytes: totals of the split.
+        shards: tokens of each file; tokens, documents, bytes: totals of the split;
+            spelled_bytes: what the tokens stand for.
     """
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
     end = [tokenizer.end_id]
+    piece_bytes = np.array([len(piece) for piece in tokenizer.pieces], dtype=np.int64)
     sizes: list[int] = []
-    total = num_documents = num_bytes = 0
+    total = num_documents = num_bytes = spelled_bytes = 0
     with contextlib.ExitStack() as stack:
         ends = stack.enter_context(NpyWriter(folder / f"{split}.ends.npy", np.dtype(np.int64)))
         ids = stack.enter_context(NpyWriter(folder / f"{split}.ids.npy", _ID_DTYPE))
@@ -217,6 +229,7 @@ def write_split(
                 batch, tokenizer.encode_batch([document.text for document in batch]), strict=True
             ):
                 array = np.array(tokens + end, dtype=dtype)
+                spelled_bytes += int(piece_bytes[array].sum())
                 while len(array):
                     if shard is None or sizes[-1] == shard_tokens:
                         if shard is not None:
@@ -233,7 +246,13 @@ def write_split(
                 num_bytes += document.num_bytes
                 ends.append(np.array([total], dtype=np.int64))
                 ids.append(np.array([document.id.encode()], dtype=_ID_DTYPE))
-    return {"shards": sizes, "tokens": total, "documents": num_documents, "bytes": num_bytes}
+    return {
+        "shards": sizes,
+        "tokens": total,
+        "documents": num_documents,
+        "bytes": num_bytes,
+        "spelled_bytes": spelled_bytes,
+    }
 
 
 def open_stream(folder: Path, *, split: str, fingerprint: str) -> TokenStream:
@@ -255,7 +274,10 @@ def open_stream(folder: Path, *, split: str, fingerprint: str) -> TokenStream:
             doc_ends=_map(folder / f"{split}.ends.npy"),
             doc_ids=_map(folder / f"{split}.ids.npy"),
             end_id=int(index["end_id"]),
+            vocab_size=int(index["vocab_size"]),
             num_bytes=int(facts["bytes"]),
+            # Where it was not counted, nothing was changed.
+            spelled_bytes=int(facts.get("spelled_bytes", facts["bytes"])),
             fingerprint=fingerprint,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

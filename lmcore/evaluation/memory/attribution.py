@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmcore.data.text.words import words
+from lmcore.data.tokens.text_bytes import own_bytes
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.memory.suffix_array import Matches, TrainIndex
 
@@ -135,8 +136,8 @@ def _character_edges(text: str, tokens: IntArray, pieces: Sequence[bytes]) -> In
 
     A token that begins inside a character counts from the next one.
     """
-    sizes = np.array([len(pieces[token]) for token in tokens.tolist()], dtype=np.int64)
-    byte_edges = np.concatenate([[0], np.cumsum(sizes)])
     widths = np.array([len(character.encode()) for character in text], dtype=np.int64)
+    sizes = np.array([len(pieces[token]) for token in tokens.tolist()], dtype=np.int64)
+    byte_edges = np.concatenate([[0], np.cumsum(own_bytes(sizes, int(widths.sum())))])
     characters = np.concatenate([[0], np.cumsum(widths)])
     return np.searchsorted(characters, byte_edges, side="left").astype(np.int64)

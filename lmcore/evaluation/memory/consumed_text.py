@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.data.tokens.text_bytes import own_bytes
 from lmcore.evaluation.scores.scoring import NatsArray, score_each
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.sampling import sampled
@@ -39,6 +40,7 @@ class ConsumedSample:
         facts: What a table keeps of each; `num_bytes` counts the consumed text only.
         tokens: Of each whole document, without its end token.
         counted: Which targets were consumed, the end token included; one more than tokens.
+        sizes: Bytes of the document that each of its tokens stands for.
         texts: UTF-8 bytes of each whole document.
         counted_bytes: The same as `counted` for the bytes and the end.
     """
@@ -46,6 +48,7 @@ class ConsumedSample:
     facts: Sequence[Any]
     tokens: Sequence[IntArray]
     counted: Sequence[BoolArray]
+    sizes: Sequence[IntArray]
     texts: Sequence[bytes]
     counted_bytes: Sequence[BoolArray]
 
@@ -105,26 +108,46 @@ def sample_consumed(
     place = _consumed_documents(corpus, ranges=ranges, max_bytes=max_bytes)
     if most is not None:
         place = dict(list(_without_canaries(corpus, place).items())[:most])
-    sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
+    piece_bytes = np.array([len(piece) for piece in pieces], dtype=np.int64)
     parts = []
     for row in corpus.documents.iter_rows("train"):
         if row["id"] not in place:
             continue
         start, stop = int(starts[place[row["id"]]]), int(ends[place[row["id"]]])
         targets, mask = stream.read(start, stop), consumed_mask(ranges, start, stop)
-        num_bytes = int(sizes[targets[mask]].sum())
+        tokens = targets[:-1]
+        sizes = own_bytes(piece_bytes[tokens], row["num_bytes"])
+        num_bytes = int(sizes[mask[:-1]].sum())
         if num_bytes:
             fact = SimpleNamespace(**{**row, "num_bytes": num_bytes})
-            parts.append((fact, targets[:-1], mask))
+            parts.append((fact, tokens, mask, sizes))
+    spelled = [b"".join([pieces[token] for token in tokens]) for _, tokens, _, _ in parts]
     return ConsumedSample(
-        facts=[fact for fact, _, _ in parts],
-        tokens=[tokens for _, tokens, _ in parts],
-        counted=[mask for _, _, mask in parts],
-        texts=[b"".join([pieces[token] for token in tokens]) for _, tokens, _ in parts],
+        facts=[fact for fact, *_ in parts],
+        tokens=[tokens for _, tokens, _, _ in parts],
+        counted=[mask for _, _, mask, _ in parts],
+        sizes=[sizes for *_, sizes in parts],
+        texts=_texts(corpus, spelled, [fact.id for fact, *_ in parts], [s for *_, s in parts]),
         counted_bytes=[
-            np.append(np.repeat(mask[:-1], sizes[tokens]), mask[-1:]) for _, tokens, mask in parts
+            np.append(np.repeat(mask[:-1], sizes), mask[-1:]) for _, _, mask, sizes in parts
         ],
     )
+
+
+def _texts(
+    corpus: Corpus, spelled: list[bytes], ids: Sequence[str], sizes: Sequence[IntArray]
+) -> list[bytes]:
+    """What the tokens spell, or the documents themselves where the tokenizer may change them."""
+    changes = bool(corpus.tokenizer.summary.get("may_lose"))
+    changed = {
+        identity: row
+        for row, (identity, text, own) in enumerate(zip(ids, spelled, sizes, strict=True))
+        if changes or len(text) != own.sum()
+    }
+    for document in corpus.documents.iter_documents("train") if changed else ():
+        if document.id in changed:
+            spelled[changed[document.id]] = document.text.encode()
+    return spelled
 
 
 def consumed_lengths(

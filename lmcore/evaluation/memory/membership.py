@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from lmcore.data.documents import Document
+from lmcore.data.tokens.text_bytes import own_bytes
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.memory.consumed_text import ConsumedSample
 from lmcore.evaluation.memory.difficulty_reference import Reference
@@ -180,7 +181,8 @@ class SideNotes:
 
     def document(self, document: Document, tokens: IntArray, nats: NatsArray) -> None:
         """Take a document of which all counts: `on_scored` of `score_documents`."""
-        self.passages.add(document.cluster, sizes=self._sizes[tokens], nats=nats)
+        sizes = own_bytes(self._sizes[tokens], document.num_bytes)
+        self.passages.add(document.cluster, sizes=sizes, nats=nats)
         self.windows.add(document.cluster, nats)
 
     def of_sample(self, sample: ConsumedSample) -> Callable[[int, NatsArray], None]:
@@ -188,8 +190,7 @@ class SideNotes:
 
         def take(row: int, nats: NatsArray) -> None:
             cluster, counted = str(sample.facts[row].cluster), sample.counted[row]
-            sizes = self._sizes[sample.tokens[row]]
-            self.passages.add(cluster, sizes=sizes, nats=nats, counted=counted)
+            self.passages.add(cluster, sizes=sample.sizes[row], nats=nats, counted=counted)
             self.windows.add(cluster, nats, counted=counted)
 
         return take

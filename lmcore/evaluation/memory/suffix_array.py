@@ -259,7 +259,7 @@ def train_index(store: ContentStore, shards: ShardSet, *, split: str = "train") 
     def make(folder: Any) -> Mapping[str, Any]:
         bounds = _part_bounds(np.asarray(stream.doc_ends), MAX_PART_TOKENS)
         for number, (start, stop) in enumerate(bounds):
-            array = SuffixArray(_tokens(stream, start, stop), num_symbols=stream.end_id + 1)
+            array = SuffixArray(_tokens(stream, start, stop), num_symbols=stream.vocab_size)
             np.save(folder / f"suffixes-{number:05d}.npy", array.suffixes, allow_pickle=False)
         atomic_write(folder / PARTS_FILE, json.dumps(bounds))
         return {"tokens": len(stream), "parts": len(bounds)}
@@ -281,7 +281,7 @@ def train_index(store: ContentStore, shards: ShardSet, *, split: str = "train") 
             (
                 start,
                 SuffixArray(
-                    _tokens(stream, start, stop), num_symbols=stream.end_id + 1, suffixes=array
+                    _tokens(stream, start, stop), num_symbols=stream.vocab_size, suffixes=array
                 ),
             )
             for (start, stop), array in zip(bounds, arrays, strict=True)

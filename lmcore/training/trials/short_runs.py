@@ -210,7 +210,7 @@ def lane_costs(
         pieces: Byte string of each token, [V].
 
     Returns:
-        Bits and UTF-8 bytes of the targets, each [lanes].
+        Bits of the targets and bytes of the documents that they stand for, each [lanes].
     """
     device = model.device
     piece_bytes = np.array([len(piece) for piece in pieces], dtype=np.int64)
@@ -236,7 +236,8 @@ def lane_costs(
             logits, state = model(inputs, state)
             nats.append(token_nll(logits, targets).sum(dim=1).double().cpu().numpy())
         sizes.append(piece_bytes[batch.targets].sum(axis=1))
-    return np.sum(nats, axis=0) / math.log(2), np.sum(sizes, axis=0).astype(np.float64)
+    num_bytes = np.sum(sizes, axis=0).astype(np.float64) * tune.bytes_per_spelled
+    return np.sum(nats, axis=0) / math.log(2), num_bytes
 
 
 def ratio(numerator: Floats, denominator: Floats, *, error_rate: float = _ERROR_RATE) -> Estimate:

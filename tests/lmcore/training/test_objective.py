@@ -1,5 +1,6 @@
 """What language modelling minimises: batches, looks, rates and losses."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,15 @@ def test_a_look_is_the_tune_split_in_the_shape_of_the_plan(
     # What the run itself logged is the same look.
     assert found == pytest.approx(checkpoint.summary["final_tune_bits_per_byte"], rel=1e-5)
     assert objective.look_key == "tune_bits_per_byte"
+
+
+def test_bytes_of_a_look_are_those_of_the_documents(objective: NextToken, bench: Any) -> None:
+    """A tokenizer that puts a space before each text, or lowers it, makes nothing cheaper."""
+    checkpoint = bench.train(max_steps=1)
+    model, batches = checkpoint.load(), list(objective.look(checkpoint.plan()))
+    tune = replace(objective.tune, spelled_bytes=2 * objective.tune.num_bytes)
+    changed = replace(objective, tune=tune).measure(model, batches)
+    assert changed == pytest.approx(2 * objective.measure(model, batches))
 
 
 def test_all_weights_learn_at_one_rate_and_only_matrices_decay(

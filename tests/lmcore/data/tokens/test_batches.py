@@ -25,7 +25,9 @@ def make_stream(length: int, *, fingerprint: str = "f") -> TokenStream:
         doc_ends=ends,
         doc_ids=np.zeros(len(ends), dtype="S64"),
         end_id=END,
+        vocab_size=length,
         num_bytes=length,
+        spelled_bytes=length,
         fingerprint=fingerprint,
     )
 

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import library_tokenizers as library
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,7 +52,9 @@ def stream_of(tmp_path: Path, texts: list[str], *, shard_tokens: int = 1 << 26) 
         tokenizer=ByteTokenizer(),
         shard_tokens=shard_tokens,
     )
-    (tmp_path / "index.json").write_text(_json({"end_id": 256, "splits": {"train": facts}}))
+    (tmp_path / "index.json").write_text(
+        _json({"end_id": 256, "vocab_size": 257, "splits": {"train": facts}})
+    )
     return open_stream(tmp_path, split="train", fingerprint="f")
 
 
@@ -186,3 +189,32 @@ def test_canaries_stand_in_train_alone_and_are_listed(tmp_path: Path) -> None:
     plain = write_shards(store, documents, tokenizer)
     assert plain.key != shards.key
     assert plain.canaries() is None
+
+
+def test_bytes_are_those_of_the_documents_whatever_the_tokens_stand_for(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path / "store")
+    texts = FakeDocuments(train=["a cat", "the cat"], tune=["e\u0301 the"])
+    for made, train, tune in (
+        (library.byte_level(), 12, 7),
+        # A space before each text.
+        (library.byte_fallback(), 14, 8),
+        # A normal form of Unicode: two characters of three bytes become one of two.
+        (library.lowering(), 12, 6),
+    ):
+        handle = library.borrow(store, made, name=f"base-{train}-{tune}")
+        written = write_shards(store, texts, handle)  # type: ignore[arg-type]
+        found = [written.stream(split) for split in ("train", "tune")]
+        assert [stream.num_bytes for stream in found] == [12, 7]
+        assert [stream.spelled_bytes for stream in found] == [train, tune]
+        assert found[1].bytes_per_spelled == 7 / tune
+        assert found[0].vocab_size == handle.summary["vocab_size"]
+
+
+def test_streams_that_were_written_before_bytes_were_counted_twice(tmp_path: Path) -> None:
+    stream = stream_of(tmp_path, ["one", "two"])
+    index = (tmp_path / "index.json").read_text()
+    assert "'spelled_bytes': 6".replace("'", '"') in index
+    (tmp_path / "index.json").write_text(index.replace('"spelled_bytes"', '"other"'))
+    again = open_stream(tmp_path, split="train", fingerprint="f")
+    assert again.spelled_bytes == stream.spelled_bytes == 6
+    assert again.bytes_per_spelled == 1.0

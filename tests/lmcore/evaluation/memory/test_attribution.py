@@ -5,6 +5,7 @@ import pytest
 from declaration import ARTICLE_1
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from library_tokenizers import borrow, byte_fallback, lowering
 
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.shards import write_shards
@@ -15,6 +16,9 @@ from lmcore.evaluation.memory.suffix_array import train_index
 QUOTE = "the harbour was silent when the last of the silver ships returned at dawn"
 OTHER = "nobody had expected that the garden would bloom again after such a winter"
 COMMON = "once upon a time there was a king who had three daughters and no son at all"
+
+# One puts a space before each text, the other changes what it reads.
+BORROWED = {"byte fallback": byte_fallback, "lowering": lowering}
 
 
 class Library:
@@ -29,7 +33,11 @@ class Library:
         ]
         self.rows = rows
         documents = document_set([*rows, document("a tune text", split="tune")])
-        handle = fit_tokenizer(store, documents, config=TokenizerConfig(kind=kind, vocab_size=400))
+        if kind in BORROWED:
+            handle = borrow(store, BORROWED[kind]())
+        else:
+            config = TokenizerConfig(kind=kind, vocab_size=400)
+            handle = fit_tokenizer(store, documents, config=config)
         self.tokenizer = handle.load()
         self.index = train_index(store, write_shards(store, documents, handle))
 
@@ -50,7 +58,7 @@ class Library:
         ]
 
 
-@pytest.fixture(params=["byte", "char", "word", "bpe"])
+@pytest.fixture(params=["byte", "char", "word", "bpe", *BORROWED])
 def library(request, store, document, document_set):
     return Library(store, document, document_set, request.param)
 

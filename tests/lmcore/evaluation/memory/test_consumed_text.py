@@ -1,5 +1,6 @@
 """Only what was read counts, and it is scored like any other text."""
 
+import library_tokenizers as library
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -64,6 +65,21 @@ def test_a_sample_stops_at_the_bytes_asked_for(corpus):
     found = sample_consumed(corpus, ranges=[(0, len(stream))], max_bytes=35)
     assert 3 <= len(found.facts) <= 4
     assert sample_consumed(corpus, ranges=[], max_bytes=35).facts == []
+
+
+@pytest.mark.parametrize("made", [library.byte_fallback, library.lowering])
+def test_bytes_are_those_of_the_documents(store, document, document_set, made):
+    text = "The ﬁrst cat sat; the ½ SECOND cat e\u0301 sat."
+    documents = document_set([document(f"{i}{text}", split="train") for i in range(3)])
+    corpus = make_corpus(store, documents, library.borrow(store, made()))
+    stream = corpus.train_stream
+    assert stream.spelled_bytes != stream.num_bytes
+    found = sample_consumed(corpus, ranges=[(0, len(stream))], max_bytes=10**6)
+    size = len(f"0{text}".encode())
+    assert [fact.num_bytes for fact in found.facts] == [size] * 3
+    assert sorted(found.texts) == [f"{i}{text}".encode() for i in range(3)]
+    assert [int(sizes.sum()) for sizes in found.sizes] == [size] * 3
+    assert [len(mask) for mask in found.counted_bytes] == [size + 1] * 3
 
 
 @pytest.mark.usefixtures("one_thread")

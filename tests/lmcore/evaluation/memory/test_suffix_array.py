@@ -1,5 +1,6 @@
 """The suffix array against what a search by hand finds."""
 
+import library_tokenizers as library
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,3 +121,28 @@ def test_the_index_is_made_once_and_holds_no_text(shards, store, monkeypatch):
     assert len(index.stream) == sum(map(len, index.stream.shards))
     for file in store.root.glob("exact-match-index/*/*"):
         assert b"quick" not in file.read_bytes()
+
+
+def test_the_end_token_may_be_any_id(store, document, document_set):
+    texts = ["the cat sat on the mat", "a dog and a cat", "the mat"]
+    documents = document_set([document(text, split="train") for text in texts])
+    handle = library.borrow(store, library.byte_level())
+    tokenizer = handle.load()
+    assert tokenizer.end_id == 0
+    index = train_index(store, write_shards(store, documents, handle))
+    query = np.array(tokenizer.encode("a cat sat on the mat"), dtype=np.int64)
+    text = index.stream.read(0, len(index.stream)).tolist()
+    found = index.longest(query)
+    assert found.length.tolist() == longest_by_hand(text, query.tolist())
+    assert found.length[2:].max() >= 3
+    both = np.array([*tokenizer.encode("the mat"), 0, *tokenizer.encode("a dog")])
+    ends = np.array([len(tokenizer.encode(part)) for part in ("the mat", "a dog")])
+    assert index.longest(both).length[[0, ends[0], ends[0] + 1]].tolist() == [ends[0], 0, ends[1]]
+
+
+def test_a_vocabulary_of_a_modern_model_takes_no_more_memory():
+    rng = np.random.default_rng(0)
+    text = rng.integers(0, 152_064, 2_000).astype(np.int32)
+    array = SuffixArray(text, num_symbols=152_064)
+    assert array.suffixes.nbytes == 4 * len(text)
+    assert array.longest(text[500:520].astype(np.int64)).length[0] == 20
