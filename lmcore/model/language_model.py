@@ -44,6 +44,10 @@ class Features:
         """Those of the last position."""
         return Features(self.vectors[:, -1])
 
+    def at(self, start: int, stop: int) -> Features:
+        """Those of the positions [start, stop)."""
+        return Features(self.vectors[:, start:stop])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:

@@ -54,7 +54,7 @@ def adopt_tokenizer(store: ContentStore, base: BaseModel) -> TokenizerHandle:
     """The tokenizer of the base model: its weights mean nothing under another one."""
 
     def make(folder: Path) -> Mapping[str, Any]:
-        from lmcore.data.tokens.tokenizer import load_tokenizer
+        from lmcore.data.tokens.tokenizer import load_tokenizer, split_of
 
         tokenizer = load_tokenizer(base.tokenizer)
         tokenizer.save(folder)
@@ -62,7 +62,7 @@ def adopt_tokenizer(store: ContentStore, base: BaseModel) -> TokenizerHandle:
             "kind": tokenizer.kind,
             "vocab_size": tokenizer.vocab_size,
             "fitted_on": base.designation,
-            "split": "train",
+            "split": split_of(tokenizer),
         }
 
     return store.build(TokenizerHandle, {"base": base.key}, make)

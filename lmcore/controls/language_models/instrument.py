@@ -7,9 +7,13 @@ but the fault distinguishes them.
 from __future__ import annotations
 
 import copy
+import functools
+import json
 import math
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +30,9 @@ from lmcore.controls.bench import (
 from lmcore.controls.control import Control
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document
+from lmcore.data.tokens.borrowed import BASE_SPLIT, BorrowedTokenizer
 from lmcore.data.tokens.tokenizer import Tokenizer, fit_tokenizer
+from lmcore.data.tokens.vocabularies import LIBRARY_FILE
 from lmcore.evaluation.gates.instrument import instrument, probe_language_model
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.factory import new_model
@@ -37,6 +43,7 @@ from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.model.recurrent.states import AttentionState, LayerState
 
 _TEXTS = 8
+_END = "<|end|>"
 
 
 class Unmasked(AttentionMixer):
@@ -221,6 +228,33 @@ def tokenizer_that_loses_text(bench: ControlBench) -> GateResult:
     return judge(bench, tokenizer=Lossy(bench.sound.loaded))
 
 
+def borrowed(bench: ControlBench, *, lowering: bool) -> GateResult:
+    """A tokenizer as another model brings it, and a model whose documents end with token 0.
+
+    Args:
+        bench: Of the seed.
+        lowering: Whether it reads in lower case and a normal form of Unicode, as some do.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        bench.sound.loaded.save(Path(folder))
+        record = json.loads((Path(folder) / LIBRARY_FILE).read_text(encoding="utf-8"))
+    pieces = sorted(record["model"]["vocab"], key=record["model"]["vocab"].get)
+    record["model"]["vocab"] = {piece: i for i, piece in enumerate([_END, *pieces])}
+    if lowering:
+        steps = [{"type": "NFKC"}, {"type": "Lowercase"}]
+        record["normalizer"] = {"type": "Sequence", "normalizers": steps}
+    tokenizer = BorrowedTokenizer(json.dumps(record), vocab_size=len(pieces) + 1, end_id=0)
+    model = new_model(
+        bench.sound.model,
+        vocab_size=tokenizer.vocab_size,
+        end_id=tokenizer.end_id,
+        seed=bench.seed,
+        device="cpu",
+    ).eval()
+    facts = {"split": BASE_SPLIT, "fitted_on": "another model"}
+    return judge(bench, model=model, tokenizer=tokenizer, facts=facts)
+
+
 def copy_in_train(bench: ControlBench) -> GateResult:
     """A near-copy of a scored document on the train side."""
     scored = next(document for document in bench.corpus if document.split == "validation")
@@ -263,7 +297,9 @@ CONTROLS = (
     _negative("not a number", read_by(Broken)),
     _negative("tokenizer fitted on validation", tokenizer_of_validation),
     _negative("tokenizer that loses text", tokenizer_that_loses_text),
+    _negative("tokenizer that reads in lower case", functools.partial(borrowed, lowering=True)),
     _negative("copy of a scored document in train", copy_in_train),
     _healthy("healthy model", healthy_model),
     _healthy("random weights", any_weights),
+    _healthy("tokenizer of another model", functools.partial(borrowed, lowering=False)),
 )

@@ -32,6 +32,8 @@ from lmcore.data.tokens.vocabularies import (
 from lmcore.errors import IntegrityError
 
 KIND = "pretrained"
+#: What the summary of such a tokenizer says it was fitted on: text that nobody can name.
+BASE_SPLIT = "base"
 # Characters that are encoded together, so that memory is bounded.
 _TOGETHER = 1 << 22
 # Texts of two words each, one of every kind beside one of every kind.

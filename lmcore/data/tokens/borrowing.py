@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.artifacts import ContentStore, code_digest
-from lmcore.data.tokens.borrowed import read_borrowed
+from lmcore.data.tokens.borrowed import BASE_SPLIT, read_borrowed
 from lmcore.data.tokens.tokenizer import CODE_MODULES, TokenizerHandle
 from lmcore.errors import IntegrityError
 
-#: What the summary of such a tokenizer says it was fitted on: text that nobody can name.
-BASE_SPLIT = "base"
 _FACTS_FILE = "base.json"
 
 

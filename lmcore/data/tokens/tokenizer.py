@@ -222,12 +222,17 @@ def adopt_tokenizer(
             "kind": adopted.kind,
             "vocab_size": adopted.vocab_size,
             "fitted_on": documents.key,
-            "split": "train",
+            "split": split_of(adopted),
             "sampled": True,
             "adopted": True,
         }
 
     return store.build(TokenizerHandle, inputs, make)
+
+
+def split_of(adopted: Tokenizer) -> str:
+    """What a tokenizer that is taken over from another model was fitted on."""
+    return borrowed.BASE_SPLIT if adopted.kind == borrowed.KIND else "train"
 
 
 class _Sample:

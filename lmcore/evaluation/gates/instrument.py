@@ -9,7 +9,8 @@ every other gate.  So before any score counts, the instrument is checked, exactl
   between inputs and targets shows here;
 * total: scores are log-probabilities, and the probabilities of all tokens sum to one;
 * text: the tokenizer gives every text back, and never spells the end token;
-* fit: the tokenizer was fitted on the train split of these documents;
+* fit: the tokenizer was fitted on the train split of these documents, or came with the model that
+  was gone on from;
 * overlap: no train document is, or is a near-copy of, a scored one.
 
 The first four are deviations in nats, held against one tolerance (rounding).  PASS: all hold.
@@ -20,6 +21,7 @@ Source: invariants of the model's definition; no statistics.
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +31,7 @@ import torch
 from numpy.typing import NDArray
 
 from lmcore.data.documents import Document, DocumentSet
+from lmcore.data.tokens.borrowed import BASE_SPLIT
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.config import InstrumentLimits
 from lmcore.evaluation.gates.result import GateResult
@@ -44,6 +47,14 @@ TEXT_DOCUMENTS = 64
 TEXT_CHARACTERS = 20_000
 SUM_TOKENS = 1_024
 SUM_LOGITS = 1 << 22
+END_OF_TEXT = "[end of text]"
+# Characters of a text that was changed.
+_SHOWN = 40
+CAME_WITH_BASE = (
+    " The tokenizer came with the model that was gone on from: the text that it was made of is not"
+    " known and may hold text like that which is scored here, which could make tokens longer, and"
+    " changes neither what is predicted nor which bytes are counted."
+)
 
 IntArray = NDArray[np.int64]
 
@@ -56,12 +67,14 @@ class Instrument:
         deviations: What would be wrong, in words, and by how many nats or how much probability.
         faults: What was found wrong that has no size.
         note: A further sentence for people.
+        tokenizer: What is true of a tokenizer without fault, behind "the tokenizer".
         facts: Everything that was looked at, as JSON values.
     """
 
     deviations: Mapping[str, float]
     faults: Sequence[str]
     note: str = ""
+    tokenizer: str = "knows train text only"
     facts: Mapping[str, Any]
 
 
@@ -86,7 +99,7 @@ def instrument(found: Instrument, *, limits: InstrumentLimits, required: bool) -
             if wrong
             else "The measurement can be trusted: nothing is seen before it is predicted, texts"
             f" do not influence each other, probabilities sum to one (all within {worst:.1g}),"
-            f" and the tokenizer knows train text only.{found.note}"
+            f" and the tokenizer {found.tokenizer}.{found.note}"
         ),
         evidence={"deviations": dict(found.deviations), **found.facts},
     )
@@ -121,18 +134,23 @@ def probe_language_model(
         for document in texts[:probed]
     ]
     # Short documents alone would not reach beyond the attention's window.
-    tokens.append(rng.integers(0, model.end_id, PROBE_TOKENS))
+    others = rng.integers(0, model.vocab_size - 1, PROBE_TOKENS)
+    tokens.append(others + (others >= model.end_id))
     clusters = set(scored.cluster)
     checked = texts[:TEXT_DOCUMENTS]
-    changed = sum(_is_changed(tokenizer, document) for document in checked)
+    changed = [pair for document in checked if (pair := _changed(tokenizer, document)) is not None]
     overlapping = sum(
         row["cluster"] in clusters or row["id"] in clusters for row in documents.iter_rows("train")
     )
     split, fitted_on = str(tokenizer_facts.get("split")), str(tokenizer_facts.get("fitted_on"))
     faults = []
     if changed:
-        faults.append(f"the tokenizer changed {changed} of {len(checked)} texts")
-    if split != "train" or fitted_on != documents.key:
+        before, after = shortened(*changed[0])
+        faults.append(
+            f"the tokenizer changed {len(changed)} of {len(checked)} texts: {before} became {after}"
+        )
+    came = split == BASE_SPLIT
+    if not came and (split != "train" or fitted_on != documents.key):
         elsewhere = "" if fitted_on == documents.key else " of other documents than these"
         faults.append(
             f"the tokenizer was fitted on the {split} split{elsewhere}, not on these documents'"
@@ -148,9 +166,12 @@ def probe_language_model(
             "probabilities do not sum to one": _total(model, tokens[-1]),
         },
         faults=faults,
+        note=CAME_WITH_BASE if came else "",
+        tokenizer="gives every text back" if came else Instrument.tokenizer,
         facts={
             "texts_checked": len(checked),
-            "texts_changed": changed,
+            "texts_changed": len(changed),
+            "text_changed": list(shortened(*changed[0])) if changed else None,
             "tokenizer_split": split,
             "tokenizer_documents": fitted_on,
             "documents": documents.key,
@@ -174,11 +195,12 @@ def _future(model: LanguageModel, tokens: Sequence[IntArray], rng: Any) -> float
     lanes = np.tile(stream, (len(cuts) + 1, 1))
     for lane, cut in enumerate(cuts, start=1):
         lanes[lane, cut + 1 :] = rng.integers(0, model.vocab_size, len(stream) - cut - 1)
-    logits, _ = model(torch.from_numpy(lanes).to(_device(model)))
+    features, _ = model.features(torch.from_numpy(lanes).to(model.device))
+    # Of a large vocabulary, the logits of all positions would be gigabytes.
+    step = max(1, SUM_LOGITS // (len(lanes) * model.vocab_size))
     changes = []
-    # In double precision a few positions at a time: a vocabulary may be large.
-    for start in range(0, len(stream), size := max(1, SUM_LOGITS // logits[:, 0].numel())):
-        log_p = torch.log_softmax(logits[:, start : start + size].double(), -1)
+    for start in range(0, len(stream), step):
+        log_p = torch.log_softmax(model.logits(features.at(start, start + step)).double(), -1)
         changes += [
             (log_p[lane, : cut + 1 - start] - log_p[0, : cut + 1 - start]).abs().max().item()
             for lane, cut in enumerate(cuts, start=1)
@@ -202,7 +224,7 @@ def _stepwise(model: LanguageModel, tokens: Sequence[IntArray]) -> float:
         state, nats = model.fresh_state(1), 0.0
         given = np.concatenate([[model.end_id], ids, [model.end_id]])
         for now, following in itertools.pairwise(given):
-            logits, state = model(torch.tensor([[now]], device=_device(model)), state)
+            logits, state = model(torch.tensor([[now]], device=model.device), state)
             nats -= torch.log_softmax(logits[0, 0].double(), -1)[following].item()
         found.append(abs(nats - score_tokens(model, [ids])[0]) / (len(ids) + 1))
     return largest(found)
@@ -211,11 +233,11 @@ def _stepwise(model: LanguageModel, tokens: Sequence[IntArray]) -> float:
 @torch.inference_mode()
 def _total(model: LanguageModel, ids: IntArray) -> float:
     """What the scorer says of up to 1,024 tokens at four positions, against a normalised law."""
-    logits, _ = model(torch.from_numpy(ids[None]).to(_device(model)))
-    targets = torch.arange(min(SUM_TOKENS, model.vocab_size), device=logits.device)
+    features, _ = model.features(torch.from_numpy(ids[None]).to(model.device))
+    targets = torch.arange(min(SUM_TOKENS, model.vocab_size), device=model.device)
     errors = []
     for position in (0, 1, len(ids) // 2, len(ids) - 1):
-        row = logits[0, position]
+        row = model.logits(features.at(position, position + 1))[0, 0]
         nats = torch.cat(
             [
                 token_nll(row.expand(1, len(part), -1), part[None])[0]
@@ -227,11 +249,34 @@ def _total(model: LanguageModel, ids: IntArray) -> float:
     return largest(errors)
 
 
-def _is_changed(tokenizer: Tokenizer, document: Document) -> bool:
+def shortened(before: str, after: str) -> tuple[str, str]:
+    """Two texts where they begin to differ, short and safe to print."""
+    pairs = enumerate(zip(before, after, strict=False))
+    place = next((i for i, (a, b) in pairs if a != b), min(len(before), len(after)))
+    start = max(0, place - _SHOWN // 4)
+    parts = [text[start : start + _SHOWN] for text in (before, after)]
+    # Two ways of writing the same character look alike.
+    alike = len({unicodedata.normalize("NFC", part) for part in parts}) == 1
+    return _printable(parts[0], escaped=alike), _printable(parts[1], escaped=alike)
+
+
+def _printable(text: str, *, escaped: bool) -> str:
+    return (
+        '"'
+        + "".join(
+            c if c.isprintable() and not (escaped and not c.isascii()) else ascii(c)[1:-1]
+            for c in text
+        )
+        + '"'
+    )
+
+
+def _changed(tokenizer: Tokenizer, document: Document) -> tuple[str, str] | None:
+    """A text and what the tokenizer gives back of it; None where that is the same."""
     text = document.text[:TEXT_CHARACTERS]
     ids = tokenizer.encode(text)
-    return tokenizer.end_id in ids or tokenizer.decode(ids) != text
-
-
-def _device(model: LanguageModel) -> torch.device:
-    return model.device
+    # The end token is no text: where it is spelled, that is to be seen.
+    ends = [-1, *(place for place, token in enumerate(ids) if token == tokenizer.end_id), len(ids)]
+    parts = [tokenizer.decode(ids[a + 1 : b]) for a, b in itertools.pairwise(ends)]
+    back = END_OF_TEXT.join(parts)
+    return None if back == text and len(parts) == 1 else (text, back)

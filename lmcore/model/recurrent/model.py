@@ -54,6 +54,11 @@ class CopyingFeatures(Features):
         copies = self.copies.last() if self.copies else None
         return CopyingFeatures(self.vectors[:, -1], copies)
 
+    def at(self, start: int, stop: int) -> CopyingFeatures:
+        """Those of the positions [start, stop)."""
+        copies = self.copies.at(start, stop) if self.copies else None
+        return CopyingFeatures(self.vectors[:, start:stop], copies)
+
 
 class RecurrentAttentionLM(LanguageModel):
     """Recurrent + attention language model.

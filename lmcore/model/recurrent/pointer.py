@@ -53,6 +53,12 @@ class Copies(NamedTuple):
         """Those of the last position."""
         return Copies(scores=self.scores[:, -1], anew=self.anew[:, -1], tokens=self.tokens)
 
+    def at(self, start: int, stop: int) -> Copies:
+        """Those of the positions [start, stop)."""
+        return Copies(
+            scores=self.scores[:, start:stop], anew=self.anew[:, start:stop], tokens=self.tokens
+        )
+
     def total(self) -> Tensor:
         """Logarithm of the softmax's divisor, [B, T] or [B]."""
         return torch.logaddexp(self.anew, self.scores.logsumexp(-1))

@@ -18,6 +18,8 @@ from scipy.special import log_softmax
 
 from lmcore.data.documents import Document
 from lmcore.data.text.words import words_and_signs
+from lmcore.data.tokens.borrowed import BASE_SPLIT
+from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.config import InstrumentLimits
 from lmcore.evaluation.gates.instrument import Instrument, largest
 from lmcore.evaluation.statistics.intervals import FloatArray
@@ -101,11 +103,13 @@ def _instrument(
     tokenizer_split: str,
     facts: Mapping[str, Any],
 ) -> Instrument:
-    if tokenizer_split != "train":
+    came = tokenizer_split == BASE_SPLIT
+    if tokenizer_split != "train" and not came:
         faults = [*faults, f"the tokenizer was fitted on {tokenizer_split!r}"]
     return Instrument(
         deviations=deviations,
         faults=faults,
+        tokenizer="came with the model that was gone on from" if came else Instrument.tokenizer,
         note=(
             f" {seen_by_base} of the held-out documents were training text of the base model and"
             " are left out."
@@ -147,11 +151,17 @@ def _causality(predictor: Predictor, pairs: Sequence[Example]) -> float:
         if len(pair.target) < 2:
             continue
         other = pair.target.copy()
-        other[-1] = (other[-1] + 1) % predictor.tokenizer.end_id
+        other[-1] = _another(int(other[-1]), predictor.tokenizer)
         nats, _ = predictor.target_nats([pair, replace(pair, target=other)])
         # The changed token itself and the end behind it may differ.
         changes.append((nats[0, :-2] - nats[1, :-2]).abs().max().item())
     return largest(changes)
+
+
+def _another(token: int, tokenizer: Tokenizer) -> int:
+    """The token behind one, whichever the end token is, which this is not."""
+    following = (token + 1) % tokenizer.vocab_size
+    return (following + (following == tokenizer.end_id)) % tokenizer.vocab_size
 
 
 @torch.no_grad()
@@ -159,8 +169,12 @@ def _probability_sum(predictor: Predictor, pairs: Sequence[Example]) -> float:
     model = predictor.model
     assert isinstance(model, LanguageModel)
     batch = predictor.stream(pairs)
-    logits, _ = model(to_tensor(batch.inputs, model.device))
-    return largest([(logits.float().softmax(-1).sum(-1) - 1).abs().max().item()])
+    features, _ = model.features(to_tensor(batch.inputs, model.device))
+    errors = []
+    for place in range(batch.inputs.shape[1]):  # all logits at once could be gigabytes
+        logits = model.logits(features.at(place, place + 1))
+        errors.append((logits.float().softmax(-1).sum(-1) - 1).abs().max().item())
+    return largest(errors)
 
 
 def own_label_share(texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float]:

@@ -54,9 +54,8 @@ class Familiarity:
             texts: Their tokens.
             pieces: Bytes of each token, [V].
         """
-        counts = np.full(len(pieces), _SMOOTHING)
-        for text in texts:
-            counts += np.bincount(text, minlength=len(pieces))
+        every = np.concatenate([*texts, np.zeros(0, np.int32)])
+        counts = np.bincount(every, minlength=len(pieces)) + _SMOOTHING
         found = Familiarity(
             nats=-np.log(counts / counts.sum()).astype(np.float32),
             sizes=np.array([len(piece) for piece in pieces], dtype=np.float32),

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import library_tokenizers as library
 import pytest
 
 from lmcore.artifacts import ContentStore
+from lmcore.data.tokens.borrowed import BorrowedTokenizer
 from lmcore.data.tokens.vocabularies import WordTokenizer
 from lmcore.errors import IntegrityError
 from lmcore.tasks.base_model import BaseModel, adopt_tokenizer
@@ -43,3 +45,13 @@ def test_its_tokenizer_is_taken_over_unchanged_and_once(tmp_path: Path) -> None:
 def test_a_base_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError):
         adopt_tokenizer(ContentStore(tmp_path / "store"), base_in(tmp_path / "nothing"))
+
+
+def test_a_tokenizer_that_the_base_took_over_itself_stays_one(tmp_path: Path) -> None:
+    store, folder = ContentStore(tmp_path / "store"), tmp_path / "base"
+    folder.mkdir()
+    own = BorrowedTokenizer(library.byte_level().to_str(), vocab_size=300, end_id=0)
+    own.save(folder)
+    adopted = adopt_tokenizer(store, base_in(folder))
+    assert (adopted.summary["kind"], adopted.summary["split"]) == ("pretrained", "base")
+    assert adopted.load().end_id == 0

@@ -1,8 +1,11 @@
 import json
 import math
 
+import library_tokenizers as library
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from lmcore.controls.language_models.instrument import (
@@ -14,9 +17,16 @@ from lmcore.controls.language_models.instrument import (
     unmasked,
 )
 from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens.borrowed import BorrowedTokenizer
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.gates.instrument import Instrument, instrument, probe_language_model
+from lmcore.evaluation.gates import instrument as module
+from lmcore.evaluation.gates.instrument import (
+    Instrument,
+    instrument,
+    probe_language_model,
+    shortened,
+)
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.model.config import ModelConfig
 from lmcore.model.recurrent.model import RecurrentAttentionLM
@@ -132,7 +142,75 @@ def test_a_tokenizer_that_loses_text_is_caught(probed):
 
     found = probed(tokenizer=Lossy(train_tokenizer(TEXTS, config=TokenizerConfig(vocab_size=300))))
     assert found.outcome == "FAIL"
-    assert "changed 1 of 3 texts" in found.reason
+    assert 'changed 1 of 3 texts: "r to form é in order to' in found.reason
+    assert '" became "r to form e in order to' in found.reason
+
+
+def borrowed(made):
+    """A tokenizer that came with another model, and spare rows behind its tokens."""
+    return BorrowedTokenizer(
+        made.to_str(), vocab_size=made.get_vocab_size() + 5, end_id=made.token_to_id(library.END)
+    )
+
+
+@pytest.mark.parametrize("kind", sorted(library.LOSSLESS))
+def test_a_tokenizer_that_came_with_another_model_passes_and_is_told(probed, kind):
+    tokenizer = borrowed(library.LOSSLESS[kind]())
+    assert tokenizer.end_id != tokenizer.vocab_size - 1
+    found = probed(tokenizer=tokenizer, facts={"split": "base", "fitted_on": "key"})
+    assert found.outcome == "PASS", found.reason
+    assert "came with the model that was gone on from" in found.reason
+    assert "train text only" not in found.reason
+    assert found.evidence["tokenizer_split"] == "base"
+    assert found.evidence["text_changed"] is None
+
+
+def test_a_tokenizer_that_reads_in_lower_case_is_caught_with_an_example(probed, monkeypatch):
+    monkeypatch.setitem(globals(), "TEXTS", ["we The\x1b[31m people " * 9, "short", "also short"])
+    tokenizer = borrowed(library.lowering())
+    found = probed(tokenizer=tokenizer, facts={"split": "base", "fitted_on": "key"})
+    assert found.outcome == "FAIL"
+    assert r'changed 1 of 3 texts: "we The\x1b[31m people we' in found.reason
+    assert r'" became "we the\x1b[31m people we' in found.reason
+    assert "\x1b" not in found.reason
+
+
+@given(before=st.text(max_size=200), after=st.text(max_size=200))
+def test_an_example_is_short_and_safe_to_print(before, after):
+    for shown in shortened(before, after):
+        assert shown.isprintable()
+        assert len(shown) <= 2 + 40 * len(r"\U0010ffff")
+
+
+def test_an_example_begins_a_little_before_the_difference():
+    one, other = shortened("x" * 100 + "A" + "y" * 100, "x" * 100 + "a" + "y" * 100)
+    assert one == f'"{"x" * 10}A{"y" * 29}"'
+    assert other == f'"{"x" * 10}a{"y" * 29}"'
+    # The same letter in two forms of Unicode.
+    assert shortened("caf\u00e9", "cafe\u0301") == (r'"caf\xe9"', r'"cafe\u0301"')
+    # An end token in the midst of a text.
+    assert shortened("a b", "a[end of text] b")[1] == '"a[end of text] b"'
+
+
+def test_a_text_that_spells_the_end_token_is_caught(probed):
+    inner = train_tokenizer(TEXTS, config=TokenizerConfig(vocab_size=300))
+
+    class Ending(type(inner)):
+        def encode_batch(self, texts):
+            ids = super().encode_batch(texts)
+            return [[*own[:3], self.end_id, *own[3:]] for own in ids]
+
+    inner.__class__ = Ending
+    found = probed(tokenizer=inner)
+    assert found.outcome == "FAIL"
+    assert "[end of text]" in found.reason
+
+
+def test_a_large_vocabulary_is_looked_at_in_pieces(probed, monkeypatch):
+    whole = probed()
+    monkeypatch.setattr(module, "SUM_LOGITS", 1)
+    assert probed().value == pytest.approx(whole.value, abs=1e-5)
+    assert probed(change=unmasked).outcome == "FAIL"
 
 
 def test_a_near_copy_of_a_scored_document_in_train_is_caught(probed, document):

@@ -71,6 +71,16 @@ def test_the_likelihood_of_a_target_is_that_of_the_whole_distribution(
         torch.testing.assert_close(last, logits[:, -1])
 
 
+def test_features_of_some_positions_say_what_those_of_all_say() -> None:
+    for pointer in (True, False):
+        model = make_model(pointer=pointer).eval()
+        tokens = torch.randint(0, END, (2, 9), generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            features, _ = model.features(tokens)
+            parts = [model.logits(features.at(start, start + 4)) for start in (0, 4, 8)]
+            torch.testing.assert_close(torch.cat(parts, dim=1), model.logits(features))
+
+
 def test_only_the_document_and_the_window_can_be_copied() -> None:
     pointer = Pointer(ModelConfig(d_model=8, head_dim=4, window=3))
     tokens = torch.tensor([[5, 6, END, 7, 8, 9, 10, 11]])
