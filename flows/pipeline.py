@@ -45,6 +45,8 @@ from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.inputs import Challenge
+from lmcore.model.config import PretrainedConfig
+from lmcore.model.pretrained.base import Base
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.trials.parts import PartModel
 
@@ -96,9 +98,15 @@ class _Pipeline:
 
     def run(self, *, force: bool) -> RunResult:
         """All of it, or nothing where a finished run has done the same."""
+        check_task(self.config, self.registry)
+        pretrained = self._imported()
         with self.watch.step("fingerprint"):
-            check_task(self.config, self.registry)
-            run = begin_run(self.config, home=self.home, sources=tasks.fingerprint(self.config))
+            run = begin_run(
+                self.config,
+                home=self.home,
+                sources=tasks.fingerprint(self.config),
+                pretrained=pretrained,
+            )
         earlier = self._finished(run.key)
         if earlier and not force:
             return self._nothing_new(earlier[-1])
@@ -151,6 +159,13 @@ class _Pipeline:
             )
         return result
 
+    def _imported(self) -> Base | None:
+        """The model that the pipeline begins with; None where that is random weights."""
+        if not isinstance(self.config.model, PretrainedConfig):
+            return None
+        with self.watch.step("import"):
+            return tasks.import_pretrained(self.config, home=self.home)
+
     def _candidate(self, run: Run, tracked: TrackedRun) -> Candidate:
         """From sources to a judged model."""
         config, watch = run.config, self.watch
@@ -160,7 +175,9 @@ class _Pipeline:
             )
         tracked.use_content(documents.key)
         _log_dataset(tracked, run, documents)
-        start = tasks.start(config, documents=documents, registry=self.registry)
+        start = tasks.start(
+            config, documents=documents, registry=self.registry, pretrained=run.pretrained
+        )
         with watch.step("tokenize"):
             corpus = tasks.tokenize(
                 config, documents=documents, home=run.home, start=start, base=run.base

@@ -155,7 +155,7 @@ class RunConfig(Section):
     def fingerprint(self) -> str:
         """Digest of all that shapes a model and its verdict.
 
-        Not part of it: where a source lies (its bytes are fingerprinted instead), the
+        Not part of it: where a source or a model lies (its bytes are fingerprinted instead), the
         schedule, whether the result may be promoted, how it is monitored, and in which processes
         it is trained as long as their number is the same.
 
@@ -165,6 +165,8 @@ class RunConfig(Section):
         sections = self.model_dump(mode="json", exclude=set(_NOT_OF_THE_MODEL))
         for source in sections["sources"]:
             del source["path"], source["target_path"]
+        # Its bytes count instead, as those of sources.
+        sections["model"].pop("pretrained", None)
         for name in HOW_IT_IS_RUN:
             del sections["training"][name]
         if self.data.names is not None:

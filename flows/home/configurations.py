@@ -10,10 +10,14 @@ from flows.home.schedules import check_schedule
 from lmcore.config import RunConfig
 from lmcore.config_file import default_config_path, load_config
 from lmcore.errors import UserError
+from lmcore.model.config import PretrainedConfig
+from lmcore.model.pretrained.places import asks_the_hub
 
 
 def names_the_hub(config: RunConfig) -> bool:
-    """Whether a source is a data set of the Hugging Face hub, not a folder: needs the network."""
+    """Whether a source or the model is one of the Hugging Face hub: needs the network."""
+    if isinstance(config.model, PretrainedConfig) and asks_the_hub(config.model):
+        return True
     return any(s.dataset is not None and not Path(s.dataset).is_dir() for s in config.sources)
 
 

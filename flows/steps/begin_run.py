@@ -13,6 +13,7 @@ from lmcore.artifacts import digest
 from lmcore.config import RunConfig
 from lmcore.data.ingest.ingest import SourceFingerprint
 from lmcore.errors import UserError
+from lmcore.model.pretrained.base import Base
 
 
 def check_task(config: RunConfig, registry: Registry) -> None:
@@ -29,13 +30,16 @@ def check_task(config: RunConfig, registry: Registry) -> None:
         )
 
 
-def begin_run(config: RunConfig, *, home: Home, sources: SourceFingerprint) -> Run:
+def begin_run(
+    config: RunConfig, *, home: Home, sources: SourceFingerprint, pretrained: Base | None = None
+) -> Run:
     """Put together what the run depends on.
 
     Args:
         config: The pipeline's configuration.
         home: Where everything is kept.
         sources: The sources' files.
+        pretrained: The imported model that everything begins with.
 
     Raises:
         UserError: If a task cannot start from the model that it names.
@@ -46,10 +50,21 @@ def begin_run(config: RunConfig, *, home: Home, sources: SourceFingerprint) -> R
     removals = everything.for_model(config.name)
     base = current_base(registry, config, everything.for_model(config.base or config.name))
     settings = config.fingerprint()
+    # A new champion of the base model is a reason to train again, and so are other bytes of the
+    # model that everything begins with.
+    begun_with = [part.key for part in (base, pretrained) if part is not None]
     key = run_key(
         data=data_digest(sources.digest, removals),
-        # A new champion of the base model is a reason to train again.
-        config=digest([settings, base.key]) if base else settings,
+        config=digest([settings, *begun_with]) if begun_with else settings,
         start=champion_weights(config, registry),
+        pretrained=pretrained is not None,
     )
-    return Run(config=config, home=home, key=key, sources=sources, removals=removals, base=base)
+    return Run(
+        config=config,
+        home=home,
+        key=key,
+        sources=sources,
+        removals=removals,
+        base=base,
+        pretrained=pretrained,
+    )

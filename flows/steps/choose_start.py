@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import yaml
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.canaries import CanarySet
 from lmcore.errors import IntegrityError
 from lmcore.model.config import ModelConfig
+from lmcore.model.pretrained.base import Base
 from lmcore.training.start import Start, from_scratch, objection
 from lmcore.version_folder import CANARIES, VersionFolder
 
@@ -29,8 +31,24 @@ def champion_weights(config: RunConfig, registry: Registry) -> str | None:
     return registry.version(config.name, number).weights_sha256 if number is not None else None
 
 
-def choose_start(config: RunConfig, documents: DocumentSet, registry: Registry) -> Start:
-    """Go on from the champion where that is asked for and sound; else say why not."""
+def choose_start(
+    config: RunConfig,
+    documents: DocumentSet,
+    registry: Registry,
+    pretrained: Base | None = None,
+) -> Start:
+    """Go on from the champion where that is asked for and sound; else say why not.
+
+    Args:
+        config: The pipeline's configuration.
+        documents: To train on.
+        registry: Knows the champion.
+        pretrained: The imported model that everything begins with.
+    """
+    return replace(_chosen(config, documents, registry), pretrained=pretrained)
+
+
+def _chosen(config: RunConfig, documents: DocumentSet, registry: Registry) -> Start:
     if config.training.start != "champion":
         return from_scratch("training.start is scratch")
     number = registry.aliases(config.name).get("champion")

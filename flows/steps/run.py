@@ -10,6 +10,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import Removals
 from lmcore.data.ingest.ingest import SourceFingerprint
+from lmcore.model.pretrained.base import Base
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.task import TASKS, Task
 
@@ -25,6 +26,7 @@ class Run:
         sources: The sources' files, whatever was removed of them.
         removals: What must be forgotten by now.
         base: The language model that a task starts from; None: there is none.
+        pretrained: The imported model that everything begins with; None: random weights.
     """
 
     config: RunConfig
@@ -33,6 +35,7 @@ class Run:
     sources: SourceFingerprint
     removals: Removals
     base: BaseModel | None
+    pretrained: Base | None = None
 
     @property
     def task(self) -> Task:

@@ -68,13 +68,24 @@ class RunKey:
         }
 
 
-def run_key(*, data: str, config: str, start: str | None = None, nonce: int = 0) -> RunKey:
+#: What a model that is gone on from is computed with.
+_OF_PRETRAINED = ("transformers", "peft")
+
+
+def run_key(
+    *,
+    data: str,
+    config: str,
+    start: str | None = None,
+    nonce: int = 0,
+    pretrained: bool = False,
+) -> RunKey:
     """The key of a run with this data and configuration on the installed code."""
     return RunKey(
         data=data,
         config=config,
         code=code_digest("lmcore"),
-        libraries=digest(library_versions()),
+        libraries=digest(library_versions(pretrained=pretrained)),
         start=start,
         nonce=nonce,
     )
@@ -103,6 +114,11 @@ def lock_digest() -> str | None:
     return sha256_file(lock) if lock.exists() else None
 
 
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that a model's numbers depend on."""
-    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+def library_versions(*, pretrained: bool = False) -> dict[str, str]:
+    """Versions of the libraries that a model's numbers depend on.
+
+    Args:
+        pretrained: Whether it began with a model that exists.
+    """
+    names = (*_LIBRARIES, *(_OF_PRETRAINED if pretrained else ()))
+    return {name: importlib.metadata.version(name) for name in names}

@@ -20,6 +20,7 @@ from prefect.tasks import Task
 from flows.steps import (
     choose_start,
     evaluate_model,
+    import_model,
     ingest_documents,
     promote_version,
     register_version,
@@ -79,6 +80,9 @@ def _of_training(step: Callable[P, R], name: str, *, title: str) -> Task[P, R]:
 
 fingerprint = _of_files(
     ingest_documents.fingerprint, "fingerprint", title="fingerprint sources", hours=6
+)
+import_pretrained = _of_files(
+    import_model.import_model, "import-model", title="import model {config.name}", hours=6
 )
 ingest = _of_files(ingest_documents.ingest_documents, "ingest", title="ingest documents", hours=24)
 tokenize = _of_files(

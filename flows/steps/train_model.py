@@ -122,6 +122,7 @@ def trained(
             training=training,
             replay=replay.task if replay else None,
             initial=start.model,
+            base=start.pretrained,
         )
     return train_task(
         attempt,
@@ -131,6 +132,7 @@ def trained(
         training=training,
         options=config.fine_tuning,
         base=base,
+        pretrained=start.pretrained,
         replay=replay,
     )
 

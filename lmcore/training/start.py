@@ -20,6 +20,7 @@ from typing import Any
 
 from lmcore.data.config import TokenizerConfig
 from lmcore.model.config import AnyModelConfig
+from lmcore.model.pretrained.base import Base
 from lmcore.training.config import Origin
 
 # Sides that weights are chosen by; what was held out stays held out, and is no concern.
@@ -38,6 +39,7 @@ class Start:
         model: Folder of its weights; None for `scratch`, as the two below.
         tokenizer: Folder of its tokenizer.
         canaries: Random texts that it has met and must never emit.
+        pretrained: The model that everything begins with; None: random weights.
     """
 
     origin: Origin
@@ -47,6 +49,7 @@ class Start:
     model: Path | None = None
     tokenizer: Path | None = None
     canaries: tuple[str, ...] = ()
+    pretrained: Base | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What the lineage of a version keeps of it."""
@@ -55,6 +58,7 @@ class Start:
             "reason": self.reason,
             "version": self.version,
             "weights": self.weights_sha256,
+            **({"pretrained": self.pretrained.lineage()} if self.pretrained else {}),
         }
 
 

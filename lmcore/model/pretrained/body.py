@@ -218,6 +218,16 @@ class Body:
         return _close(torch.cat(found, dim=1), whole[:, 4:])
 
 
+@torch.no_grad()
+def causal(inner: Any) -> bool:
+    """Whether earlier tokens are read alike whatever comes later."""
+    ids = _some_tokens(inner)
+    other = torch.cat([ids[:, :3], ids[:, 3:].flip(1)], dim=1)
+    with library():
+        one, two = (inner.base_model(input_ids=x).last_hidden_state for x in (ids, other))
+    return _close(one[:, :3], two[:, :3]) and not _close(one[:, 3:], two[:, 3:])
+
+
 def _close(one: Tensor, other: Tensor) -> bool:
     """Whether two readings are the same but for rounding."""
     size = other.abs().amax().clamp(min=1e-6)

@@ -1,12 +1,12 @@
-"""Where bases lie: folders of content stores that this process was told of.
+"""Where bases lie: the content store of the home, and others that this process was told of.
 
-A stored model names its base by key and does not hold it; whoever loads one has said before where
-bases are kept.
+A stored model names its base by key and does not hold it.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 
 from lmcore.artifacts import ContentStore
@@ -28,13 +28,16 @@ def find(key: str) -> Path:
     Raises:
         IntegrityError: If it is nowhere, or damaged.
     """
-    for root in _roots:
+    roots = [*_roots]
+    if home := os.environ.get("LMCORE_HOME"):
+        roots.append(Path(home) / "content")
+    for root in roots:
         folder = ContentStore(root).path(Base.kind, key)
         if folder.is_dir():
             found = verified(folder)
             if found.key == key:
                 return folder
-    where = ", ".join(map(str, _roots)) or "no folder was named"
+    where = ", ".join(map(str, roots)) or "no folder was named"
     raise IntegrityError(
         f"the pretrained model {key[:12]} that this version was made from is not here (looked in"
         f" {where}); nothing was loaded. Restore its folder, or run the pipeline that imports it"
