@@ -8,7 +8,7 @@ import types
 from collections.abc import Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
 #: What a registered model may be called.
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
@@ -24,11 +24,12 @@ def explain(error: ValidationError, root: type[BaseModel]) -> str:
     """Turn a validation error into one sentence: key, value, what is expected."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    location = [str(part) for part in first["loc"] if not str(part).startswith("function-")]
+    parts = _without_tags(root, first["loc"])
+    location = [str(part) for part in parts if not str(part).startswith("function-")]
     key = ".".join(location)
     value = first["input"]
     if first["type"] == "extra_forbidden":
-        known = _known_keys(root, first["loc"][:-1])
+        known = _known_keys(root, first["loc"][:-1])  # tags say which of several sections
         near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
         sentence = f"unknown key {key!r}; {hint}"
@@ -52,12 +53,43 @@ def short(value: object) -> str:
 
 def _known_keys(root: type[BaseModel], location: Sequence[int | str]) -> list[str]:
     model: Any = root
+    annotation: Any = root
     for part in location:
         if isinstance(part, int) or model is None:
             continue
+        if (tagged := _tagged(annotation, part)) is not None:
+            model = annotation = tagged
+            continue
         field = model.model_fields.get(part)
+        annotation = field.annotation if field else None
         model = _model_of(field.annotation) if field else None
     return list(model.model_fields) if model else []
+
+
+def _without_tags(root: type[BaseModel], location: Sequence[int | str]) -> list[int | str]:
+    """Where something is wrong, as a person wrote it: without the tag of a section's kind."""
+    kept: list[int | str] = []
+    annotation: Any = root
+    for part in location:
+        if (tagged := _tagged(annotation, part)) is not None:
+            annotation = tagged
+            continue
+        kept.append(part)
+        model = _model_of(annotation)
+        field = model.model_fields.get(str(part)) if model else None
+        if not isinstance(part, int):
+            annotation = field.annotation if field else None
+    return kept
+
+
+def _tagged(annotation: Any, tag: int | str) -> type[BaseModel] | None:
+    """The section that a tag stands for, where an annotation offers several by tag."""
+    for option in get_args(annotation):
+        if any(isinstance(extra, Tag) and extra.tag == tag for extra in get_args(option)[1:]):
+            return _model_of(get_args(option)[0])
+        if (found := _tagged(option, tag)) is not None:
+            return found
+    return None
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:

@@ -9,6 +9,7 @@ from flows.home.environment import Home
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
+from lmcore.data.tokens.borrowing import borrow_tokenizer
 from lmcore.data.tokens.canaries import CanarySet, plan_canaries
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.data.tokens.tokenizer import adopt_tokenizer, fit_tokenizer
@@ -39,8 +40,11 @@ def tokenize_documents(
         base: A task that starts from a language model takes over its tokenizer.
     """
     store, task = ContentStore(home.content), TASKS[config.task]
+    pretrained = start.pretrained if start is not None else None
     if base is not None:
         tokenizer = adopt_base_tokenizer(store, base)
+    elif pretrained is not None:
+        tokenizer = borrow_tokenizer(store, pretrained.path, pretrained.key)
     elif start is not None and start.tokenizer is not None:
         tokenizer = adopt_tokenizer(
             store, documents, config=config.tokenizer, folder=start.tokenizer

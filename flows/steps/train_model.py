@@ -132,7 +132,6 @@ def trained(
         training=training,
         options=config.fine_tuning,
         base=base,
-        pretrained=start.pretrained,
         replay=replay,
     )
 

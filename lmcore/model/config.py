@@ -57,6 +57,18 @@ class ModelConfig(Section):
         """Whether a training step goes on from the state that the one before it left."""
         return True
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_kind(cls, given: object) -> object:
+        if isinstance(given, Mapping):
+            known = set(PretrainedConfig.model_fields) - set(cls.model_fields)
+            if foreign := sorted(known & set(given)):
+                raise ValueError(
+                    f"{foreign[0]} is for a model that exists; name one as pretrained, or leave it"
+                    " out"
+                )
+        return given
+
     @model_validator(mode="after")
     def _known_letters(self) -> Self:
         unknown = sorted(set(self.pattern) - set(LETTERS))
@@ -104,6 +116,18 @@ class PretrainedConfig(Section):
     )
     license: str = Field("unknown", description="SPDX licence expression of the model.")
     origin: str = Field("", description="Where the model came from, in words.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_kind(cls, given: object) -> object:
+        if isinstance(given, Mapping):
+            known = set(ModelConfig.model_fields) - set(cls.model_fields)
+            if foreign := sorted(known & set(given)):
+                raise ValueError(
+                    f"{foreign[0]} is for a model from random weights, and pretrained names one"
+                    " that exists; leave out one of the two"
+                )
+        return given
 
     @property
     def dropout(self) -> float:

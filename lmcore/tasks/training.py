@@ -78,7 +78,6 @@ def train_task(
     training: TrainingConfig,
     options: FineTuningConfig,
     base: BaseModel | None,
-    pretrained: Base | None = None,
     replay: TaskPlans | None = None,
 ) -> Checkpoint:
     """Train a task, or return the checkpoint that these inputs made before.

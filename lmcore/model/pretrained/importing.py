@@ -6,6 +6,8 @@ of the files that were given.  Whatever is wrong is one sentence, and nothing is
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -159,7 +161,8 @@ def _from_folder(place: Place) -> Any:
 
 
 def _from_gguf(place: Place) -> Any:
-    with library() as transformers:
+    # The library shows a bar of its own on the way.
+    with library() as transformers, contextlib.redirect_stderr(io.StringIO()):
         try:
             inner, found = transformers.AutoModelForCausalLM.from_pretrained(
                 str(place.folder),

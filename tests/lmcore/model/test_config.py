@@ -1,9 +1,13 @@
 """Shapes that no model can have are refused by name and value."""
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
-from lmcore.model.config import LETTERS, ModelConfig
+from lmcore.config import RunConfig, parse_config
+from lmcore.errors import ConfigError
+from lmcore.model.config import LETTERS, ModelConfig, PretrainedConfig
 from lmcore.model.recurrent.layers import MIXERS
 
 
@@ -47,3 +51,34 @@ def test_a_shape_survives_its_own_json(cutoffs: tuple[int, ...] | None) -> None:
 def test_values_out_of_range_are_refused(key: str, value: object) -> None:
     with pytest.raises(ValidationError, match=key):
         ModelConfig(**{key: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"pretrained": "x", "adpat": "lora"}, "unknown key 'model.adpat'; did you mean 'adapt'?"),
+        ({"pretrained": "x", "pattern": "LA"}, "pattern is for a model from random weights"),
+        ({"adapt": "lora"}, "adapt is for a model that exists; name one as pretrained"),
+        ({"patern": "LA"}, "unknown key 'model.patern'; did you mean 'pattern'?"),
+        ({"pretrained": "x", "context": 3}, "model.context=3: expected greater than or equal"),
+        ({"pretrained": None}, "model.pretrained=None: expected a valid string"),
+        ({"pretrained": "x", "known_until": "soon"}, "model.known_until='soon'"),
+    ],
+)
+def test_what_is_wrong_with_the_section_is_said_without_its_kind(
+    values: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parse_config({"name": "m", "sources": [{"path": "t"}], "model": values}, where="c")
+
+
+def test_a_model_that_exists_is_one_kind_of_the_section() -> None:
+    values = {"name": "m", "sources": [{"path": "t"}]}
+    scratch = parse_config(values, where="c")
+    begun = parse_config({**values, "model": {"pretrained": "x"}}, where="c")
+    assert isinstance(scratch.model, ModelConfig)
+    assert isinstance(begun.model, PretrainedConfig)
+    assert (scratch.model.carries_state, begun.model.carries_state) == (True, False)
+    for config in (scratch, begun):
+        assert RunConfig.model_validate(config.model_dump(mode="json")) == config
+    assert len(RunConfig.model_json_schema()["properties"]["model"]["oneOf"]) == 2
