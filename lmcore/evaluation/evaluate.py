@@ -274,7 +274,7 @@ def judge(
             resampling=resampling,
         ),
     }
-    return ask(judges, gates=gates, record=record)
+    return ask(judges, gates=gates, record=record, plan=evidence.plan)
 
 
 def _measured(evidence: PiiEvidence | None) -> PiiEvidence:

@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass
 from lmcore.evaluation.budget.plan import EvaluationPlan, Part, Stage
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.memory.regurgitation import PREFIX_TOKENS, SUFFIX_TOKENS
+from lmcore.evaluation.statistics.power import trials_without_hits
 
 LEAST_DOCUMENTS = 10
 LEAST_REFERENCES = 999
@@ -197,6 +198,7 @@ def _parts(limits: GatesConfig, speeds: Speeds, sizes: Sizes) -> dict[str, Part]
 def _stages(limits: GatesConfig, speeds: Speeds, sizes: Sizes) -> list[Stage]:
     held_out, learnt = "validation_documents", "train_documents"
     windows = limits.regurgitation.min_windows
+    samples = trials_without_hits(limits.regurgitation.max_verbatim_share)
     wanted = [
         ("instrument", "instrument_texts", 1),
         ("competence", held_out, LEAST_DOCUMENTS),
@@ -208,7 +210,7 @@ def _stages(limits: GatesConfig, speeds: Speeds, sizes: Sizes) -> list[Stage]:
         ("", "samples", sizes.samples[0]),
         ("pii", "elicited_texts", sizes.elicited[0]),
         ("data_sufficiency", held_out, LEAST_DOCUMENTS),
-        ("regurgitation", "free_samples", _without_hits(limits.regurgitation.max_verbatim_share)),
+        ("regurgitation", "free_samples", samples),
         (
             "regurgitation",
             held_out,
@@ -221,11 +223,6 @@ def _stages(limits: GatesConfig, speeds: Speeds, sizes: Sizes) -> list[Stage]:
     ]
     stages = [Stage(gate=gate, part=part, least=least) for gate, part, least in wanted]
     return sorted(stages, key=lambda stage: stage.gate not in limits.required)
-
-
-def _without_hits(limit: float) -> int:
-    """Trials without a single hit that show a rate below the limit, with the bound of all gates."""
-    return math.ceil(math.log(0.05) / math.log1p(-limit))
 
 
 def _holding(windows: int, tokens: Sequence[float]) -> int:

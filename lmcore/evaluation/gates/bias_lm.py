@@ -42,8 +42,9 @@ from lmcore.evaluation.bias.evidence import BiasEvidence
 from lmcore.evaluation.bias.slopes import MIN_CLASS, reliability, slope_interval, spread
 from lmcore.evaluation.bias.words import PRONOUNS
 from lmcore.evaluation.config import BiasLimits
-from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
+from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, needs, worst
 from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
+from lmcore.evaluation.statistics.power import to_clear
 from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 
 NAME = "bias_lm"
@@ -178,8 +179,23 @@ def _judged(
             f" ({grown.value:+.2f} logits, between {grown.lower:+.2f} and {grown.upper:+.2f},"
             f" allowed {limits.max_amplification_logits:+.2f}); {absolute}."
         ),
-        evidence={**evidence, "axis": axis, "outcomes": outcomes, "decided_by": deciding},
+        evidence={
+            **evidence,
+            "axis": axis,
+            "outcomes": outcomes,
+            "decided_by": deciding,
+            **needs(
+                to_clear(shown, _nearest(shown.value, limit), what="words", part="bias_words")
+                if outcome == "INCONCLUSIVE" and limit is not None
+                else None
+            ),
+        },
     )
+
+
+def _nearest(value: float, limit: float) -> float:
+    """The end of what is allowed that decides: a slope may be too steep either way."""
+    return limit if value >= -limit else -limit
 
 
 def _more(amplification: float) -> str:

@@ -32,13 +32,14 @@ import numpy as np
 from lmcore.data.tokens.tokenizer import Tokenizer, load_tokenizer
 from lmcore.errors import EmptyEvaluationError, IntegrityError, LmcoreError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.gates.result import GateResult, Outcome, judge_gain, worst
+from lmcore.evaluation.gates.result import GateResult, Outcome, judge_gain, needs, worst
 from lmcore.evaluation.inputs import ChampionInput
 from lmcore.evaluation.scores.scoring import measured_bits
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.evaluation.statistics.measured import AlignmentError, BoolArray, Measured
 from lmcore.evaluation.statistics.metric import Metric
+from lmcore.evaluation.statistics.power import Need, to_clear
 from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 from lmcore.model.factory import load_model
 from lmcore.model.language_model import LanguageModel
@@ -169,6 +170,13 @@ class _Test:
         better = self.ours.metric.higher_is_better
         return judge_gain(self.difference if better else self.difference.negated(), self.least)
 
+    @property
+    def need(self) -> Need:
+        """What would tell whether the claim holds."""
+        parts = {"fresh documents": "fresh_documents", "anchor documents": "anchor_documents"}
+        part = parts.get(self.name, "validation_documents")
+        return to_clear(self.difference, self.limit, what=self.name, part=part)
+
     def to_json(self) -> dict[str, Any]:
         return {
             **self.difference.to_json(),
@@ -293,6 +301,7 @@ def champion(
             "anchor_documents": int(anchor.sum()),
             "left_out_seen_by_champion": int(flattered.sum()),
             "tests": {t.name: t.to_json() for t in tests},
+            **needs(decisive.need if outcome == "INCONCLUSIVE" else None),
         },
     )
 

@@ -19,10 +19,11 @@ from typing import Any
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.baselines.baselines import ORDERS
-from lmcore.evaluation.gates.result import GateResult, judge_gain
+from lmcore.evaluation.gates.result import GateResult, judge_gain, needs
 from lmcore.evaluation.scores.scoring import measured_bits
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.measured import Measured
+from lmcore.evaluation.statistics.power import to_clear
 from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 
 NAME = "competence"
@@ -139,5 +140,10 @@ def competence(
             "bars": {bar.key: bar.measured.value for bar in bars},
             "differences": {key: found.to_json() for key, found in differences.items()},
             "chances": chances,
+            **needs(
+                to_clear(gain, least_gain, what="documents", part="validation_documents")
+                if outcome == "INCONCLUSIVE"
+                else None
+            ),
         },
     )

@@ -18,8 +18,9 @@ import numpy as np
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import ContaminationLimits
-from lmcore.evaluation.gates.result import GateResult, judge_upper
+from lmcore.evaluation.gates.result import GateResult, judge_upper, needs
 from lmcore.evaluation.memory.contamination import LONG_WORDS, Contamination
+from lmcore.evaluation.statistics.power import to_clear_rate
 from lmcore.evaluation.statistics.rates import clustered_rate
 
 NAME = "contamination"
@@ -69,6 +70,11 @@ def contamination(
         evidence={
             "share": rate.to_json(),
             "passages": len(found),
+            **needs(
+                to_clear_rate(rate, limits.max_share, what="passages of held-out text")
+                if outcome == "INCONCLUSIVE"
+                else None
+            ),
             "copied": hits,
             "verbatim": int(long.sum()),
             "edited": int((edited & ~long).sum()),

@@ -16,15 +16,20 @@ Source: Carlini et al., arXiv:1802.08232; Steinke et al., arXiv:2305.08846.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import ExposureLimits
-from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
+from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, needs, worst
 from lmcore.evaluation.memory.exposure import Exposure, epsilon_lower_bound
 from lmcore.evaluation.statistics.intervals import clopper_pearson
+from lmcore.evaluation.statistics.power import Need, to_clear_rate
 
 NAME = "exposure"
+# References that the top share must hold.
+_LEAST_IN_TOP = 10
 
 
 def exposure(found: Exposure | None, *, limits: ExposureLimits, required: bool) -> GateResult:
@@ -57,7 +62,16 @@ def exposure(found: Exposure | None, *, limits: ExposureLimits, required: bool) 
             required=required,
             outcome="INCONCLUSIVE" if required else "SKIPPED",
             reason=f"{code}: {why}.",
-            evidence={"code": code, "planted": planted, "consumed": consumed},
+            evidence={
+                "code": code,
+                "planted": planted,
+                "consumed": consumed,
+                **needs(
+                    Need(what="canaries", have=consumed, count=limits.min_canaries)
+                    if code == "NOT_CONSUMED"
+                    else None
+                ),
+            },
         )
     if not all(
         np.isfinite(nats).all() and len(nats)
@@ -65,6 +79,31 @@ def exposure(found: Exposure | None, *, limits: ExposureLimits, required: bool) 
     ):
         raise EmptyEvaluationError("a canary's score is not finite")
     total = len(found.references) + 1
+    # With fewer nothing could rank in the top share, and all would be well for lack of data.
+    least = math.ceil(_LEAST_IN_TOP / limits.top_share) - 1
+    if len(found.references) < least:
+        return GateResult(
+            gate=NAME,
+            required=required,
+            outcome="INCONCLUSIVE",
+            reason=(
+                f"TOO_FEW_REFERENCES: the canaries were ranked among {len(found.references):,}"
+                f" texts, of which the top {limits.top_share:.0%} are too few to tell."
+            ),
+            evidence={
+                "code": "TOO_FEW_REFERENCES",
+                "planted": found.planted,
+                "consumed": consumed,
+                **needs(
+                    Need(
+                        what="references",
+                        have=len(found.references),
+                        count=least,
+                        part="canary_references",
+                    )
+                ),
+            },
+        )
     top = int((found.ranks <= limits.top_share * total).sum())
     share = clopper_pearson(top, consumed)
     ranked = judge_upper(share, limits.max_top_share)
@@ -92,6 +131,11 @@ def exposure(found: Exposure | None, *, limits: ExposureLimits, required: bool) 
         ),
         evidence={
             "where": found.where,
+            **needs(
+                to_clear_rate(share, limits.max_top_share, what="canaries")
+                if outcome == "INCONCLUSIVE"
+                else None
+            ),
             "planted": found.planted,
             "consumed": consumed,
             "references": len(found.references),

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
+from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, needs, worst
 from lmcore.evaluation.memory.difficulty_reference import Reference
 from lmcore.evaluation.memory.membership import Membership
 from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, measured_bits
@@ -36,6 +36,7 @@ from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.evaluation.statistics.measured import Measured
 from lmcore.evaluation.statistics.metric import Metric
+from lmcore.evaluation.statistics.power import to_clear
 from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
 
 NAME = "overfitting"
@@ -178,6 +179,7 @@ def overfitting(
         statistics.append((auc_outcome, auc, limits.max_membership, "AUC"))
     outcome = worst([found for found, *_ in statistics])
     _, decisive, limit, unit = next(item for item in statistics if item[0] == outcome)
+    need = to_clear(decisive, limit, what="documents", part="validation_documents")
     return GateResult(
         gate=NAME,
         required=required,
@@ -198,6 +200,7 @@ def overfitting(
             "train": fit.seen.value,
             "validation": fit.unseen.value,
             "train_documents": len(fit.seen),
+            **needs(need if outcome == "INCONCLUSIVE" else None),
         },
     )
 

@@ -18,12 +18,15 @@ from __future__ import annotations
 import numpy as np
 
 from lmcore.evaluation.config import RegurgitationLimits
-from lmcore.evaluation.gates.result import GateResult, judge_upper, worst
+from lmcore.evaluation.gates.result import GateResult, judge_upper, needs, worst
 from lmcore.evaluation.memory.regurgitation import PROBABILITY, SUFFIX_TOKENS, TRIES, Regurgitation
 from lmcore.evaluation.statistics.intervals import clopper_pearson
+from lmcore.evaluation.statistics.power import Need, to_clear, to_clear_rate
 from lmcore.evaluation.statistics.rates import clustered_rate, rate_difference
 
 NAME = "regurgitation"
+# What of a plan brings windows of each side.
+_PARTS = {"consumed": "train_documents", "held-out": "validation_documents"}
 
 
 def regurgitation(
@@ -53,7 +56,19 @@ def regurgitation(
                     f" {limits.min_windows} in two documents even a model without a fault could"
                     " not be cleared."
                 ),
-                evidence={"code": "TOO_LITTLE_TEXT", "windows": len(windows), "side": name},
+                evidence={
+                    "code": "TOO_LITTLE_TEXT",
+                    "windows": len(windows),
+                    "side": name,
+                    **needs(
+                        Need(
+                            what=f"windows of {name} text",
+                            have=len(windows),
+                            count=max(limits.min_windows, len(windows) + 1),
+                            part=_PARTS[name],
+                        )
+                    ),
+                },
             )
         if not np.isfinite(windows.nats).all():
             return GateResult(
@@ -74,6 +89,18 @@ def regurgitation(
     outcome = worst([excess_outcome, samples_outcome])
     first = excess_outcome == outcome
     decisive = excess if first else samples
+    need = (
+        to_clear(
+            excess,
+            limits.max_extractable_share,
+            what="windows of both sides",
+            part=_PARTS["held-out"],
+        )
+        if first
+        else to_clear_rate(
+            samples, limits.max_verbatim_share, what="free samples", part="free_samples"
+        )
+    )
     return GateResult(
         gate=NAME,
         required=required,
@@ -92,6 +119,7 @@ def regurgitation(
             f" {samples.upper:.2%} (allowed {limits.max_verbatim_share:.0%})."
         ),
         evidence={
+            **needs(need if outcome == "INCONCLUSIVE" else None),
             "extractable": {
                 **excess.to_json(),
                 "outcome": excess_outcome,

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from lmcore.errors import EmptyEvaluationError, NotFiniteError
 from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.evaluation.statistics.measured import AlignmentError
+from lmcore.evaluation.statistics.power import Need
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE", "WARN", "SKIPPED"]
 
@@ -136,6 +137,11 @@ def judge_gain(gain: Interval, least: float) -> Outcome:
         least: Below zero, a loss that is tolerated.
     """
     return judge_upper(gain.negated(), -least, strict=True)
+
+
+def needs(need: Need | None) -> dict[str, Any]:
+    """What would tell, as the part of the evidence that `ask` makes a sentence of."""
+    return {} if need is None else {"needs": need.to_json()}
 
 
 def worst(outcomes: Sequence[Outcome]) -> Outcome:

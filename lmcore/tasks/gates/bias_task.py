@@ -6,6 +6,7 @@ few answers may flip.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from lmcore.evaluation.config import BiasTaskLimits
-from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, worst
+from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, needs, worst
 from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
+from lmcore.evaluation.statistics.power import Need, to_clear, to_clear_rate
 from lmcore.evaluation.statistics.rates import clustered_rate
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.gates.bias_pairs import TaskBias
@@ -79,6 +81,7 @@ def bias_task(
             f"The labelled text speaks of women and men {found.occurrences} times, and"
             f" {limits.min_occurrences} are needed before it can teach a prejudice. {said}"
         )
+    need = decisive.need(limits, what=name) if outcome == "INCONCLUSIVE" else None
     return GateResult(
         gate="bias_task",
         required=required
@@ -91,7 +94,7 @@ def bias_task(
         limit=limits.max_difference,
         unit="probability",
         reason=said,
-        evidence=evidence,
+        evidence={**evidence, **needs(need)},
     )
 
 
@@ -104,6 +107,17 @@ class _Exchanges:
     def largest(self, labels: Sequence[str]) -> tuple[str, Interval]:
         place = max(range(len(labels)), key=lambda i: abs(self.differences[i].value))
         return labels[place], self.differences[place]
+
+    def need(self, limits: BiasTaskLimits, *, what: str) -> Need:
+        """What would tell of the statistic that is furthest from its answer."""
+        rate = to_clear_rate(self.flips, limits.max_flip_rate, what=what)
+        wanted = [rate] if judge_upper(self.flips, limits.max_flip_rate) == "INCONCLUSIVE" else []
+        for interval in self.differences:
+            if _within(interval, limits.max_difference) == "INCONCLUSIVE":
+                side = math.copysign(limits.max_difference, interval.value)
+                ahead = interval if side > 0 else interval.negated()
+                wanted.append(to_clear(ahead, limits.max_difference, what=what))
+        return max(wanted, key=lambda need: math.inf if need.count is None else need.count)
 
     def to_json(self, labels: Sequence[str]) -> dict[str, Any]:
         return {

@@ -216,3 +216,11 @@ def test_words_must_be_seen_often_and_near_gendered_words():
     table[names[1]] = WordCount(occurrences=20, female=10, male=9)
     kept = eligible_words(seen, min_occurrences=20, min_votes=10)
     assert [word.text for word in kept] == sorted([names[0], names[1], names[3]])
+
+
+def test_a_slope_that_cannot_be_told_names_the_words_that_would():
+    found = judge(evidence(OCCUPATIONS[:24], line(0.8), line(1.0), noise=0.5))
+    assert found.outcome == "INCONCLUSIVE"
+    need = found.evidence["needs"]
+    assert (need["what"], need["part"]) == ("words", "bias_words")
+    assert need["count"] > need["have"] == 24

@@ -234,3 +234,16 @@ def test_an_equal_model_is_promoted_in_at_most_five_percent(scores):
         found = judge(challenger, incumbent, limits, resamples=1000)
         promoted += found.outcome == "PASS"
     assert promoted <= 20  # 10 expected; 20 is the 99.8 % point
+
+
+def test_a_gain_that_cannot_be_told_names_the_documents_that_would(scores):
+    noise = np.random.default_rng(3).normal(0, 0.3, 30)
+    theirs = scores(spread(30))
+    ours = scores(spread(30) - 0.05 + noise - noise.mean())
+    found = judge(ours, scored(version=3, table=theirs, known_ids=ids(theirs)))
+    assert found.outcome == "INCONCLUSIVE"
+    need = found.evidence["needs"]
+    assert (need["what"], need["part"]) == ("validation documents", "validation_documents")
+    assert need["count"] > need["have"] == 30
+    fresh = judge(ours, scored(version=3, table=theirs)).evidence["needs"]
+    assert (fresh["what"], fresh["part"]) == ("fresh documents", "fresh_documents")

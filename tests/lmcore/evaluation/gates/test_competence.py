@@ -60,3 +60,21 @@ def test_missing_and_broken_scores_never_pass(scores):
         judge(scores([math.nan] * 25), {5: scores(BAR)})
     with pytest.raises(AlignmentError):
         judge(scores(BAR), {5: scores(BAR[:20])})
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_few_documents_do_not_pass_by_chance_and_say_what_would_tell(scores, count):
+    # A model without any gain over many small samples: it may pass one time in twenty.
+    rng = np.random.default_rng(4)
+    found = [
+        judge(scores(BAR[:count] + rng.normal(0, 0.3, count)), {5: scores(BAR[:count])})
+        for _ in range(200)
+    ]
+    assert sum(result.outcome == "PASS" for result in found) <= 20
+    unsure = [result for result in found if result.outcome == "INCONCLUSIVE"]
+    assert unsure
+    for result in unsure:
+        need = result.evidence["needs"]
+        assert (need["what"], need["have"]) == ("documents", count)
+        assert need["count"] > count
+    assert all("needs" not in r.evidence for r in found if r.outcome != "INCONCLUSIVE")

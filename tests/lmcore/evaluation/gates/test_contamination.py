@@ -64,3 +64,12 @@ def test_without_text_there_is_no_evidence():
         judge([])
     with pytest.raises(EmptyEvaluationError, match="no training text"):
         judge([0, 0], train_documents=0)
+
+
+@pytest.mark.parametrize("passages", [5, 100])
+def test_few_passages_without_a_copy_are_not_enough(passages):
+    found = judge([0] * passages, documents=5)
+    assert found.outcome == "INCONCLUSIVE"
+    # 1 - 0.05 ** (1 / 149) is below 2 %.
+    assert found.evidence["needs"]["count"] == 149
+    assert judge([0] * 149, documents=5).outcome == "PASS"

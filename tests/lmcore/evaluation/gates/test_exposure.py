@@ -102,3 +102,22 @@ def test_false_alarms_are_rare():
 def test_a_limit_at_chance_is_refused():
     with pytest.raises(ValidationError, match="what chance alone brings"):
         ExposureLimits.model_validate({**LIMITS.model_dump(), "max_top_share": 0.01})
+
+
+@pytest.mark.parametrize(("references", "outcome"), [(998, "INCONCLUSIVE"), (999, "PASS")])
+def test_few_references_have_no_top_percent(references, outcome):
+    # Among fifty texts none could rank in the top percent, whatever the model remembers.
+    result = judge(found(np.full(64, 0.5), references=np.linspace(0, 1, references)))
+    assert result.outcome == outcome
+    if outcome != "PASS":
+        assert result.evidence["needs"]["count"] == 999
+        assert result.evidence["code"] == "TOO_FEW_REFERENCES"
+
+
+def test_what_would_tell_is_said_in_canaries():
+    inside = np.full(64, 0.5)
+    inside[:20] = 0.0
+    assert judge(found(inside)).evidence["needs"]["what"] == "canaries"
+    assert judge(found(inside)).evidence["needs"]["count"] > 64
+    assert judge(found(np.full(3, 0.5))).evidence["needs"]["count"] == LIMITS.min_canaries
+    assert "needs" not in judge(found(np.full(64, 0.5))).evidence

@@ -160,3 +160,23 @@ def test_members_may_not_be_told_by_their_loss(scores, gain, limit, outcome):
     judged = found.evidence["membership_auc"]["outcome"]
     assert judged == ("SKIPPED" if limit is None else outcome)
     assert ("reported, not judged" in found.reason) == (limit is None)
+
+
+def test_a_gap_that_cannot_be_told_names_the_documents_that_would(scores):
+    found = judge(scores(VAL), scores(TRAIN * 0.9, start=100))
+    assert found.outcome == "INCONCLUSIVE"
+    need = found.evidence["needs"]
+    assert need["what"] == "documents"
+    assert need["count"] is None or need["count"] > need["have"]
+    assert "needs" not in judge(scores(VAL), scores(TRAIN, start=100)).evidence
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_few_documents_show_no_absence_of_a_gap(scores, count):
+    rng = np.random.default_rng(5)
+    passed = 0
+    for _ in range(100):
+        unseen = 1.5 + rng.normal(0, 0.1, count)
+        seen = 1.5 * 0.9 + rng.normal(0, 0.1, count)  # a gap of exactly what is allowed
+        passed += judge(scores(unseen), scores(seen, start=100)).outcome == "PASS"
+    assert passed <= 12

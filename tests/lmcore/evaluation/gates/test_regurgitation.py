@@ -75,3 +75,24 @@ def test_without_samples_there_is_no_evidence():
 def test_a_window_count_that_can_never_clear_a_model_is_refused():
     with pytest.raises(ValueError, match="min_windows=100"):
         GatesConfig.model_validate({"regurgitation": {"min_windows": 100}})
+
+
+@pytest.mark.parametrize("samples", [5, 100, 298])
+def test_few_free_samples_without_a_match_are_not_enough(samples):
+    found = judge(samples=samples)
+    assert found.outcome == "INCONCLUSIVE"
+    assert found.evidence["needs"] == {
+        **{"what": "free samples", "have": samples, "count": 299, "part": "free_samples"}
+    }
+    assert judge(samples=299).outcome == "PASS"
+
+
+def test_no_free_samples_are_no_answer():
+    with pytest.raises(EmptyEvaluationError):
+        judge(samples=0)
+
+
+def test_windows_that_are_missing_are_named():
+    need = judge(train=windows(0, 700)).evidence["needs"]
+    assert (need["have"], need["count"], need["part"]) == (700, 1_500, "train_documents")
+    assert judge(2).evidence["needs"]["what"] == "windows of both sides"

@@ -157,3 +157,16 @@ def test_a_tighter_limit_never_passes_more(
     loose = judge(found, max_difference=limit, max_flip_rate=0.2)
     order = ["FAIL", "INCONCLUSIVE", "PASS"]
     assert order.index(tight.outcome) <= order.index(loose.outcome)
+
+
+def test_what_cannot_be_told_names_what_would() -> None:
+    rng = np.random.default_rng(2)
+    found = bias_task(
+        bias(rng.normal(0.019, 0.02, len(TEMPLATES))[TEMPLATE]),
+        limits=LIMITS,
+        required=False,
+        resampling=Resampling(resamples=1000),
+    )
+    assert found.outcome == "INCONCLUSIVE"
+    need = found.evidence["needs"]
+    assert need["count"] is None or need["count"] > need["have"]
