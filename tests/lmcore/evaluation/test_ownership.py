@@ -9,7 +9,7 @@ from lmcore.data.copies.removal import Removal, Removals
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.tokens.shards import write_shards
-from lmcore.data.tokens.tokenizer import fit_tokenizer
+from lmcore.data.tokens.tokenizer import TokenizerHandle, fit_tokenizer
 from lmcore.evaluation.ownership import (
     MAX_NAMED,
     Ownership,
@@ -133,3 +133,14 @@ def test_a_manifest_that_is_not_the_registered_one_is_said():
     assert manifest_mismatch("a" * 64, "b" * 64) == (
         "the manifest's sha256 is aaaaaaaaaaaa, the registry says bbbbbbbbbbbb",
     )
+
+
+def test_a_tokenizer_that_came_with_a_model_is_no_break(made, document, store):
+    documents = made([document("one")])
+    borrowed = store.build(
+        TokenizerHandle, {"base": "b" * 64, "code": "c"}, lambda folder: {"split": "base"}
+    )
+    assert examine_ownership(documents, tokenizer=borrowed).broken == ()
+    # Shards are made here, of these documents, whatever cut them.
+    (problem,) = examine_ownership(documents, shards=borrowed).broken
+    assert problem == "the shards were not made of these documents"
