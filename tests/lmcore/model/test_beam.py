@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from language_models import KINDS, language_model
 
 from lmcore.errors import ConfigError
 from lmcore.model.beam import BeamConfig, Hypothesis, beam_search, beam_search_from
@@ -118,6 +119,24 @@ def test_a_batch_equals_its_prompts_one_by_one(
         alone = beam_search(model, [prompt], config)[0]
         assert [h.tokens for h in found] == [h.tokens for h in alone]
         assert [h.score for h in found] == pytest.approx([h.score for h in alone], abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_finds_for_many_prompts_what_it_finds_for_each(kind: str) -> None:
+    model = language_model(kind)
+    prompts = [[1, 2, 3], [], [4] * 20, [5, 6]]
+    config = BeamConfig(beam_size=3, max_tokens=20, num_return=2)
+    for prompt, together in zip(prompts, beam_search(model, prompts, config), strict=True):
+        alone = beam_search(model, [prompt], config)[0]
+        assert [h.tokens for h in together] == [h.tokens for h in alone]
+        # What a hypothesis says of itself is what the model says of it, read in one go.
+        for found in together:
+            read = [model.end_id, *prompt, *found.tokens]
+            told = [*found.tokens, model.end_id] if found.finish == "end" else [*found.tokens]
+            with torch.no_grad():
+                log_p = model(torch.tensor([read]))[0][0].log_softmax(-1)[len(prompt) :]
+            total = sum(float(log_p[place, token]) for place, token in enumerate(told))
+            assert found.log_probability == pytest.approx(total, abs=1e-3)
 
 
 @given(

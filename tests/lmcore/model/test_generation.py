@@ -1,4 +1,5 @@
 import codecs
+import dataclasses
 import gc
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from language_models import KINDS, language_model, tokenizer_of
 
 from lmcore.data.tokens.vocabularies import (
     ByteTokenizer,
@@ -123,6 +125,25 @@ def test_a_batch_equals_its_prompts_one_by_one(model: RecurrentAttentionLM) -> N
     ]
     assert together == alone
     assert generate_batch(model, TOKENIZER, [], GenerationConfig()) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_writes_in_a_batch_what_it_writes_alone(kind: str) -> None:
+    tokenizer = tokenizer_of(kind)
+    model = language_model(kind, vocab_size=tokenizer.vocab_size, end_id=tokenizer.end_id)
+    # Past the windows of a pretrained one, from prompts shorter and longer than a window.
+    config = GenerationConfig(max_tokens=40, seed=7, temperature=2.0)
+    prompts = ["", "a cat", "a dog sat on the mat " * 6, "on"]
+    together = generate_batch(model, tokenizer, prompts, config)
+    alone = [
+        generate(model, tokenizer, prompt, dataclasses.replace(config, seed=7 + index))
+        for index, prompt in enumerate(prompts)
+    ]
+    assert together == alone
+    assert generate_batch(model, tokenizer, prompts, config) == together
+    streamed = "".join(stream_generate(model, tokenizer, prompts[0], config))
+    assert streamed == together[0].text
+    assert any(generation.tokens > 30 for generation in together)
 
 
 class Narrow(RecurrentAttentionLM):

@@ -4,6 +4,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from language_models import KINDS, language_model, tokenizer_of
 
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.tokenizer import train_tokenizer
@@ -83,6 +84,19 @@ def test_neither_lanes_nor_chunks_nor_neighbours_change_a_score(
     table = score_documents(model, tokenizer, documents, max_lanes=lanes, chunk_tokens=chunk)
     np.testing.assert_allclose(table.nll_nats, reference, rtol=1e-5)
     assert table.id.tolist() == [d.id for d in documents]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("lanes", "chunk"), [(1, 7), (4, 40), (64, 1000)])
+def test_every_kind_scores_a_document_as_it_reads_it_token_by_token(kind, document, lanes, chunk):
+    tokenizer = tokenizer_of(kind)
+    model = language_model(kind, vocab_size=tokenizer.vocab_size, end_id=tokenizer.end_id)
+    texts = ["", "x", "hello é", *make_texts(5), "longer than two windows of a pretrained one " * 2]
+    table = score_documents(
+        model, tokenizer, [document(t) for t in texts], max_lanes=lanes, chunk_tokens=chunk
+    )
+    assert table.nll_nats == pytest.approx([naive_nll(model, tokenizer, t) for t in texts], 1e-4)
+    assert table.num_bytes.tolist() == [len(t.encode()) for t in texts]
 
 
 def test_windows_of_text_change_nothing(model, tokenizer, document, monkeypatch):
