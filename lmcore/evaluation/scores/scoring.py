@@ -168,6 +168,8 @@ def score_each(
         np.concatenate([end, *(np.append(tokens[i], end) for i in members)]) for members in dealt
     ]
     device = model.device
+    # What pads a lane that has run dry must not look like the start of documents.
+    filler = int(model.end_id == 0)
     nats: list[NatsArray] = [np.zeros(0, dtype=np.float32)] * len(tokens)
     if not streams:
         return nats
@@ -180,10 +182,10 @@ def score_each(
             if active < state.num_lanes:
                 state = state.select(range(active))
             stop = min(start + chunk_tokens, lengths[0])
-            inputs = _stacked(streams[:active], start, stop, device)
-            targets = _stacked(streams[:active], start + 1, stop + 1, device)
-            features, state = model.features(inputs, state)
-            found = model.target_nll(features, targets).cpu().numpy()
+            inputs = _stacked(streams[:active], start, stop, filler)
+            targets = _stacked(streams[:active], start + 1, stop + 1, filler)
+            features, state = model.features(inputs.to(device), state)
+            found = model.target_nll(features, targets.to(device)).cpu().numpy()
             for lane in range(active):
                 part = of_lane[lane][start:stop]
                 part[:] = found[lane, : len(part)]
@@ -194,12 +196,12 @@ def score_each(
     return nats
 
 
-def _stacked(streams: Sequence[IntArray], start: int, stop: int, device: torch.device) -> Tensor:
-    batch = np.zeros((len(streams), stop - start), dtype=np.int64)
+def _stacked(streams: Sequence[IntArray], start: int, stop: int, filler: int) -> Tensor:
+    batch = np.full((len(streams), stop - start), filler, dtype=np.int64)
     for lane, stream in enumerate(streams):
         part = stream[start:stop]
         batch[lane, : len(part)] = part
-    return torch.from_numpy(batch).to(device)
+    return torch.from_numpy(batch)
 
 
 def _filled_lanes(lengths: Sequence[int], lanes: int) -> list[list[int]]:

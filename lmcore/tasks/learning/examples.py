@@ -133,9 +133,15 @@ class ExampleOrder:
         return [batches[place] for place in rng.permutation(len(batches))]
 
 
-def padded(rows: Sequence[npt.NDArray[np.integer]]) -> IntArray:
-    """Rows of token ids as one array [B, T]; what is missing is token 0."""
-    result = np.zeros((len(rows), max(1, *(len(row) for row in rows))), dtype=np.int64)
+def padded(rows: Sequence[npt.NDArray[np.integer]], *, end_id: int) -> IntArray:
+    """Rows of token ids as one array [B, T]; what is missing is token 0, or 1 where 0 is the end.
+
+    Args:
+        rows: Ids of each lane.
+        end_id: The end token: as padding it would start documents.
+    """
+    width = max(1, *(len(row) for row in rows))
+    result = np.full((len(rows), width), int(end_id == 0), dtype=np.int64)
     for lane, row in enumerate(rows):
         result[lane, : len(row)] = row
     return result

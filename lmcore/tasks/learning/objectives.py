@@ -154,7 +154,7 @@ def classifier_inputs(examples: Sequence[Example], *, end_id: int) -> tuple[np.n
     present = np.zeros((len(rows), max(len(row) for row in rows)), dtype=np.float32)
     for lane, row in enumerate(rows):
         present[lane, : len(row)] = 1
-    return padded(rows), present
+    return padded(rows, end_id=end_id), present
 
 
 def count_words(
@@ -288,8 +288,8 @@ def stream_batch(
         together[lane, : len(weight)] = weight
     return Batch(
         # The last end token is a target only; as an input it would start a document.
-        inputs=padded([row[:-1] for row in rows]),
-        targets=padded([row[1:] for row in rows]),
+        inputs=padded([row[:-1] for row in rows], end_id=end_id),
+        targets=padded([row[1:] for row in rows], end_id=end_id),
         fresh=True,
         weights=together,
     )

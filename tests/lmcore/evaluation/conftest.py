@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from library_tokenizers import borrow
+from tokenizers import Tokenizer
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
@@ -122,6 +124,8 @@ class World:
     Args:
         root: Where everything is kept.
         counts: Documents by split; every second one of validation may be an anchor.
+        borrowed: A tokenizer that came with another model; None: one is fitted.
+        written: How each text is written.
         training: Settings of the training that differ.
     """
 
@@ -132,6 +136,8 @@ class World:
         *,
         seed: int = 0,
         anchors: bool = False,
+        borrowed: Tokenizer | None = None,
+        written: Callable[[str], str] = str,
         **training: Any,
     ) -> None:
         rng = random.Random(seed)
@@ -140,7 +146,7 @@ class World:
         documents = self._documents(
             [
                 make_document(
-                    make_text(rng),
+                    written(make_text(rng)),
                     split=split,
                     anchor=anchors and split == "validation" and i % 2 == 0,
                 )
@@ -148,7 +154,10 @@ class World:
                 for i in range(count)
             ]
         )
-        tokenizer = fit_tokenizer(self.store, documents, config=TokenizerConfig(vocab_size=300))
+        if borrowed is not None:
+            tokenizer = borrow(self.store, borrowed)
+        else:
+            tokenizer = fit_tokenizer(self.store, documents, config=TokenizerConfig(vocab_size=300))
         self.corpus = make_corpus(self.store, documents, tokenizer)
         self.model = ModelConfig(pattern="LA", d_model=32, head_dim=16, window=16, dropout=0.25)
         self.root = root

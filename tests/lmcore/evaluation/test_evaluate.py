@@ -4,6 +4,7 @@ import itertools
 import json
 from dataclasses import replace
 
+import library_tokenizers as library
 import numpy as np
 import pytest
 
@@ -196,6 +197,38 @@ def test_a_tokenizer_fitted_on_other_text_fails_the_instrument(easy):
     other = replace(fitted, key="another", summary={**fitted.summary, "split": "validation"})
     corpus = replace(easy.corpus, tokenizer=other)
     assert outcomes(easy.evaluate(corpus=corpus))["instrument"] == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("made", "written", "changed"),
+    [
+        # Its documents end with token 2, and a space is put before each text.
+        (library.byte_fallback, str, False),
+        # Its documents end with token 0.
+        (library.lowering, str.title, True),
+    ],
+)
+def test_a_tokenizer_that_came_with_another_model_is_judged_like_any(
+    tmp_path, world_of, made, written, changed
+):
+    counts = {"train": 14, "tune": 3, "validation": 6}
+    world = world_of(
+        tmp_path / "home", counts, borrowed=made(), written=written, max_steps=4, sequence_length=64
+    )
+    assert world.corpus.loaded.end_id < 3
+    report = world.evaluate()
+    instrument = report.verdict().results[0]
+    assert instrument.gate == "instrument"
+    assert instrument.outcome == ("FAIL" if changed else "PASS"), instrument.reason
+    assert ("became" in instrument.reason) == changed
+    # Bytes are those of the documents, in every table.
+    rows = world.corpus.documents.iter_rows("validation")
+    size = sum(row["num_bytes"] for row in rows)
+    table = report.scores("validation")
+    assert table.num_bytes.sum() == size
+    stream = world.corpus.tune_stream
+    assert (stream.bytes_per_spelled == 1.0) == changed  # lower case is as long
+    assert np.isfinite(world.checkpoint.summary["tune_bits_per_byte"])
 
 
 def test_unknown_licence_fails_provenance(easy):

@@ -1,12 +1,14 @@
 import itertools
 import random
 
+import library_tokenizers as library
 import numpy as np
 import pytest
 import torch
 from language_models import KINDS, language_model, tokenizer_of
 
 from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens.borrowed import BorrowedTokenizer
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.evaluation.scores import scoring
 from lmcore.evaluation.scores.scoring import score_documents
@@ -66,6 +68,26 @@ def test_a_model_says_how_it_is_fed(model, tokenizer, document):
     assert max(length for _, length in seen) == 5
     expected = score_documents(model, tokenizer, documents)
     assert found.nll_nats == pytest.approx(expected.nll_nats, rel=1e-5)
+
+
+def test_padding_starts_no_documents_where_the_end_is_the_first_token(model, document):
+    made = library.byte_level()
+    tokenizer = BorrowedTokenizer(made.to_str(), vocab_size=made.get_vocab_size(), end_id=0)
+    ends = []
+
+    class Counting(RecurrentAttentionLM):
+        def features(self, tokens, state=None, *, rng=None):
+            ends.append(int((tokens == self.end_id).sum()))
+            return super().features(tokens, state, rng=rng)
+
+    torch.manual_seed(0)
+    counting = Counting(model.config, tokenizer.vocab_size, tokenizer.end_id).eval()
+    documents = [document(text) for text in make_texts(9)]
+    found = score_documents(counting, tokenizer, documents, max_lanes=4, chunk_tokens=50)
+    # One before each document, and at most one behind the last of each lane.
+    assert len(documents) <= sum(ends) <= len(documents) + 4
+    expected = [naive_nll(counting, tokenizer, d.text) for d in documents]
+    assert found.nll_nats == pytest.approx(expected, rel=1e-4)
 
 
 def test_scores_equal_reading_token_by_token(model, tokenizer, document):

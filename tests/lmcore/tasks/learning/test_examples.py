@@ -65,8 +65,11 @@ def test_a_batch_is_no_larger_than_all_there_is() -> None:
 
 
 def test_rows_are_padded_behind() -> None:
-    assert padded([np.array([1, 2]), np.array([3])]).tolist() == [[1, 2], [3, 0]]
-    assert padded([np.array([], dtype=np.int64)]).shape == (1, 1)
+    rows = [np.array([1, 2]), np.array([3])]
+    assert padded(rows, end_id=9).tolist() == [[1, 2], [3, 0]]
+    # The end token would start a document.
+    assert padded(rows, end_id=0).tolist() == [[1, 2], [3, 1]]
+    assert padded([np.array([], dtype=np.int64)], end_id=9).shape == (1, 1)
 
 
 @settings(deadline=None)
