@@ -85,6 +85,7 @@ class Candidate:
             "evaluation": self.report.key,
             "start": self.start.to_json(),
             "plan": self.checkpoint.plan().model_dump(mode="json"),
+            "evaluation_plan": self.report.plan().model_dump(mode="json"),
             **self._lineage_of_task(),
         }
 
@@ -114,6 +115,7 @@ class Candidate:
             metrics=self.report.metrics(),
             champion=self.champion,
             gates=[gate.to_json() for gate in verdict.results],
+            budget=self.report.plan().sentence(),
             curve=self.checkpoint.log(),
             best_step=self.checkpoint.summary["best_step"],
             documents=self.corpus.documents.summary,

@@ -74,6 +74,7 @@ def shared(data: ReportData) -> dict[str, Any]:
         "sentence": verdicts.outcome_sentence(data),
         "gate_count": verdicts.gate_count(data),
         "gates": [verdicts.gate_row(gate) for gate in data.gates],
+        "budget": one_line(data.budget, 1_000),
         "bias": bias_section(data),
         "controls": control_table(data),
         "metrics": measures.metric_table(data),

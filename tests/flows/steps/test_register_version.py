@@ -11,6 +11,7 @@ from flows.registry.models import Registry
 from flows.registry.versions import Version
 from flows.steps.register_version import register_version
 from lmcore.data.copies.sketches import sketch_text
+from lmcore.evaluation.budget.plan import EvaluationPlan
 from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.base_model import BaseModel
 
@@ -43,6 +44,7 @@ def test_a_version_holds_all_that_it_was_made_from(made: Any, champion: Version)
     }.items():
         assert lineage[name] == key
     assert (lineage["plan"]["steps"], lineage["start"]["origin"]) == (3, "scratch")
+    assert lineage["evaluation_plan"] == EvaluationPlan().model_dump(mode="json")
     assert "base" not in lineage
 
 

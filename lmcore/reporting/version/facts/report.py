@@ -113,6 +113,7 @@ class ReportData(Fact):
         metrics: By name, the one that decides first.
         champion: Version of the champion that it was compared with.
         gates: In the order of evaluation.
+        budget: How much the gates asked of the models within which time; empty: all of it.
         curve: The training log.
         best_step: Step of the weights that were kept; None: the lowest of the tune split.
         documents: Summary of the document set.
@@ -141,6 +142,7 @@ class ReportData(Fact):
     metrics: Named[Estimate] = Field(default_factory=dict)
     champion: Count = None
     gates: Entries[Gate] = ()
+    budget: Text = ""
     curve: Entries[LogPoint] = ()
     best_step: Count = None
     documents: Part[Documents] = Documents()

@@ -143,3 +143,9 @@ def test_a_card_without_a_number_names_the_weights_and_loads_the_champion():
     assert "models:/m@champion" in card
     assert "--version champion" in card
     assert "not registered" not in card
+
+
+def test_what_a_budget_left_is_said(report_of, report_data):
+    sentence = "within 600 seconds of the models' time: 41 of 213 held-out documents"
+    assert f"The gates judged {sentence}" in render_card(report_of(budget=sentence))
+    assert "The gates judged" not in render_card(report_data)

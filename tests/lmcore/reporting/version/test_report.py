@@ -256,3 +256,10 @@ def test_every_text_colour_has_enough_contrast(scheme):
         for name in ("ink", "soft", "pass", "fail", "warn", "idle", "accent", "tune"):
             high, low = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
             assert (high + 0.05) / (low + 0.05) >= 4.5, (scheme, name, ground)
+
+
+def test_what_a_budget_left_stands_above_the_gates(report_of, report_data):
+    sentence = "within 600 seconds of the models' time: 41 of 213 <held-out> documents"
+    page = render_report(report_of(budget=sentence))
+    assert "41 of 213 &lt;held-out&gt; documents" in page
+    assert "The gates judged" not in render_report(report_data)
