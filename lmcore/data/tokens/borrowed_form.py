@@ -3,9 +3,9 @@
 In comes the text of a file that may be hostile; out come a tokenizer of the library and a byte
 string for each id.  The record is changed before the library reads it:
 
-* special tokens and the end of a document get names that no text spells, in the vocabulary, in the
-  merges and among the added tokens, and keep their ids: a vocabulary that lists them as pieces
-  (Unigram, or words that are looked up whole) would otherwise find them in text;
+* special tokens and the end of a document lose the names that a text could spell, in the
+  vocabulary, in the merges and among the added tokens, and keep their ids: a vocabulary that lists
+  them as pieces (Unigram, or words that are looked up whole) would otherwise find them in text;
 * what adds tokens to a text or takes some away (post-processing, truncation, padding) is left out,
   and so is dropout of merges, which is random;
 * steps that could make a short text huge are refused.
@@ -110,9 +110,12 @@ def read_form(source: str, *, vocab_size: int, end_id: int) -> BorrowedForm:
         if i not in silent:
             pieces[i] = spell(token)
     unknown_id = _silence(model, tokens, silent)
+    # Those of the vocabulary keep their ids without being added, the others only by their order.
+    added = [row for row in added if not (row[0] in silent and row[0] in tokens)]
     for i, _, entry in added:
         if i in silent:
             entry.update(content=_name(i), special=True)
+    record["added_tokens"] = [entry for _, _, entry in added]
     record.update(truncation=None, padding=None, post_processor=None)
     if model["type"] == "BPE":
         model["dropout"] = None
@@ -174,7 +177,7 @@ def _silence(model: dict[str, Any], tokens: Mapping[int, str], silent: set[int])
     """Rename tokens of the vocabulary; returns the id of the one for unknown text."""
     if model["type"] == "Unigram":
         vocabulary = [
-            [_name(i) if i in silent else token, score]
+            ["" if i in silent else token, score]  # which nothing is a piece of
             for i, (token, score) in enumerate(model["vocab"])
         ]
         unknown = model.get("unk_id")

@@ -20,17 +20,8 @@ from lmcore.errors import IntegrityError, UserError
 SPARE = 7
 KINDS = sorted(library.LOSSLESS)
 SPELT = (
-    library.END,
-    library.TURN,
-    "<s>",
-    "<unk>",
-    "<tool>",
-    "é–",
-    " the",
-    "cat",
-    "\n",
-    "é",
-    "👍🏽",
+    *(library.END, library.TURN, "<s>", "<unk>", "<tool>", "\x000", "\x002"),
+    *("é–", " the", "cat", "\n", "é", "👍🏽"),
 )
 
 
