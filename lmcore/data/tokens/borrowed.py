@@ -126,7 +126,8 @@ class BorrowedTokenizer:
     def _parts(self, texts: Sequence[str]) -> Iterator[tuple[int, str]]:
         """Parts of texts that are encoded alone, and which text each is of."""
         for place, text in enumerate(texts):
-            for part in split_parts(text, swallowed=self._prefix) if self._parted else (text,):
+            swallowed = int(self._prefix)
+            for part in split_parts(text, swallowed=swallowed) if self._parted else (text,):
                 yield place, part
 
     def _encoded(self, parts: Sequence[str]) -> list[list[int]]:

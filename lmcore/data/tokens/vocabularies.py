@@ -37,6 +37,7 @@ WORD_PIECES = re.compile(r" ?\S+|[^\S\n]*\n|[^\S\n]+(?= \S)|[^\S\n]+")
 # texts can be encoded in parts, in parallel and in bounded memory, with the same result.
 _SAFE_CUT = re.compile(r"(?<=\S)(?= \S)")
 _PART_CHARACTERS = 16_384
+_FURTHER_PARTS = 3
 
 _BYTES = tuple(bytes([value]) for value in range(256))
 
@@ -194,26 +195,29 @@ class BpeTokenizer(TableTokenizer):
         self._write_library_form(folder, self._backend)
 
 
-def split_parts(text: str, *, swallowed: int = 0) -> Iterator[str]:
+def split_parts(text: str, *, swallowed: int | None = None) -> Iterator[str]:
     """Cut a long text where the byte-level pattern cuts anyway, else after a fixed length.
 
     Args:
         text: Any text.
-        swallowed: Characters behind a cut that are left out: 1 where the encoder puts a space
-            before all that it is given.  Then there is no cut but before a single space.
+        swallowed: For a tokenizer that came with another model, whose cuts are to be its own: a
+            place for a cut is looked for further on as well.  Of so many characters behind it the
+            next part does without: 1 where the encoder puts a space before all that it is given;
+            then there is no other cut.
     """
     start = 0
     while len(text) - start > _PART_CHARACTERS:
         limit = start + _PART_CHARACTERS
         cuts = [match.end() for match in _SAFE_CUT.finditer(text, limit - 256, limit)]
         end = cuts[-1] if cuts else limit
-        if swallowed and not cuts:
-            later = _SAFE_CUT.search(text, limit)
-            if later is None:
+        if swallowed is not None and not cuts:
+            furthest = len(text) if swallowed else limit + _FURTHER_PARTS * _PART_CHARACTERS
+            later = _SAFE_CUT.search(text, limit, furthest)
+            if later is None and swallowed:
                 break
-            end = later.end()
+            end = later.end() if later else limit
         yield text[start:end]
-        start = end + swallowed
+        start = end + (swallowed or 0)
     yield text[start:]
 
 

@@ -199,3 +199,14 @@ def test_the_saved_table_holds_the_pieces_that_are_no_bytes(tmp_path: Path) -> N
         "end_id": 258,
         "pieces": [" café", "\n"],
     }
+
+
+def test_a_borrowed_tokenizer_is_cut_at_spaces_however_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabularies, "_PART_CHARACTERS", 300)
+    text = "x" * 700 + " yy" + "z" * 3_000
+    assert [len(part) for part in split_parts(text)][:3] == [300, 300, 100]
+    # Not before all of it was looked at, so far as memory is bounded.
+    assert [len(part) for part in split_parts(text, swallowed=0)][:3] == [700, 300, 300]
+    assert list(split_parts(text, swallowed=1)) == ["x" * 700, "yy" + "z" * 3_000]
+    for swallowed in (None, 0):
+        assert "".join(split_parts(text, swallowed=swallowed)) == text
