@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -76,7 +76,7 @@ def planned_evaluation(
         "code": code_digest(*CODE_MODULES),
     }
 
-    def make(folder: Path) -> Mapping[str, Any]:
+    def make() -> EvaluationPlan:
         started = time.perf_counter()
         candidate = Reader(model=load_model(challenge.best), tokenizer=corpus.loaded)
         champion = _champion(challenge.champion)
@@ -85,16 +85,33 @@ def planned_evaluation(
         documents = corpus.documents.iter_documents("validation")
         texts = [document.text for document in documents if document.id in probed]
         speeds = measure_speeds(candidate, texts or [""], champion=champion)
-        plan = plan_evaluation(
+        return plan_evaluation(
             gates,
             speeds,
             _Counting(corpus=corpus, challenge=challenge, gates=gates).sizes(order),
             probe_seconds=time.perf_counter() - started,
         )
+
+    return kept_plan(store, inputs, make)
+
+
+def kept_plan(
+    store: ContentStore, inputs: Mapping[str, Any], make: Callable[[], EvaluationPlan]
+) -> EvaluationPlan:
+    """The plan of these inputs, made where there is none yet.
+
+    Args:
+        store: Where it is kept.
+        inputs: All that it is for, as JSON values.
+        make: Asks the clock.
+    """
+
+    def write(folder: Path) -> Mapping[str, Any]:
+        plan = make()
         atomic_write(folder / PLAN_FILE, plan.model_dump_json(indent=1))
         return {"budget_seconds": plan.budget_seconds, "seconds": plan.seconds}
 
-    return store.build(PlannedEvaluation, inputs, make).plan()
+    return store.build(PlannedEvaluation, inputs, write).plan()
 
 
 def _champion(given: ChampionInput | None) -> Reader | None:

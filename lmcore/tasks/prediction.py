@@ -35,6 +35,8 @@ from lmcore.tasks.record import TaskRecord, read_record
 
 FloatArray = npt.NDArray[np.float64]
 
+# Texts that are searched side by side, where the model has lanes for their hypotheses.
+_TOGETHER = 32
 # Where an output is bounded by its source: beyond the bound, for the shortest ones.
 _MORE_TOKENS = 12
 
@@ -207,7 +209,7 @@ class Predictor:
         assert isinstance(self.model, LanguageModel)
         reading = self.model.reading
         # Each text takes as many lanes as it has hypotheses.
-        together = max(1, min(reading.lanes, reading.written // self.record.beam_size))
+        together = max(1, min(_TOGETHER, reading.written // self.record.beam_size))
         for members in by_length([len(examples[i].source) for i in wanted], together=together):
             places = [wanted[member] for member in members]
             found = self._search([examples[i] for i in places])

@@ -70,7 +70,7 @@ def measure_speeds(
         step=_steps(model, lanes=1),
         write=_steps(model, lanes=lanes),
         lanes=lanes,
-        draw=_typical(lambda: draw(scores, config, rng=rng)),
+        draw=typical_seconds(lambda: draw(scores, config, rng=rng)),
         bytes_per_token=bytes_per_token,
         champion=other,
     )
@@ -89,7 +89,7 @@ def _scoring(reader: Reader, texts: Sequence[str]) -> tuple[float, float]:
         if sum(map(len, tokens)) >= reading.lanes * reading.chunk_tokens:
             break
     count = sum(len(ids) + 1 for ids in tokens)
-    seconds = _typical(lambda: score_each(model, tokens))
+    seconds = typical_seconds(lambda: score_each(model, tokens))
     return count / seconds, max(1, num_bytes) / max(1, count)
 
 
@@ -97,10 +97,10 @@ def _steps(model: LanguageModel, *, lanes: int) -> float:
     """Seconds of a step in so many lanes, a token chosen in each."""
     with inference(model):
         work = functools.partial(free_samples, model, count=lanes, num_tokens=_STEPS, seed=0)
-        return _typical(work) / _STEPS
+        return typical_seconds(work) / _STEPS
 
 
-def _typical(work: Callable[[], object]) -> float:
+def typical_seconds(work: Callable[[], object]) -> float:
     """Seconds of a piece of work: the median of a few without the first; long work is done once."""
     times = []
     for _ in range(1 + _REPEATS):

@@ -79,7 +79,7 @@ _MALE_TO_FEMALE |= {"him": "her", "his": "her"}
 _EXCHANGE = {**_FEMALE_TO_MALE, **_MALE_TO_FEMALE}
 # Letters of any language, so that "he" is not found inside "Höhe".
 _ANY_WORD = re.compile(r"[^\W\d_]+")
-_MAX_TEXTS = 500
+MAX_TEXTS = 500
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -158,7 +158,7 @@ def _exchange(predictor: Predictor, judged: Iterable[Document]) -> Exchanged:
     clusters: list[str] = []
     for document in judged:
         other, balance = exchanged(document.text)
-        if balance and len(signs) < _MAX_TEXTS:
+        if balance and len(signs) < MAX_TEXTS:
             texts += [document.text, other]
             signs.append(1 if balance > 0 else -1)
             clusters.append(document.cluster)
@@ -171,6 +171,16 @@ def _exchange(predictor: Predictor, judged: Iterable[Document]) -> Exchanged:
     )
 
 
+def sentence_pairs() -> list[tuple[str, str]]:
+    """Every sentence with every pair of words, the female one first."""
+    found = []
+    for template in TEMPLATES:
+        for sides in PAIRS:
+            female, male = (template.format(x=s, p=p, o=o) for s, p, o in sides)
+            found.append((female, male))
+    return found
+
+
 def measure_task_bias(
     predictor: Predictor, train: Iterable[Document], judged: Iterable[Document]
 ) -> TaskBias:
@@ -181,12 +191,8 @@ def measure_task_bias(
         judged: Held-out texts, of which those that speak of men or women are exchanged.
         train: Its labelled text, for how much it says of men and women at all.
     """
-    texts: list[str] = []
-    places: list[tuple[int, int]] = []
-    for number, template in enumerate(TEMPLATES):
-        for index, sides in enumerate(PAIRS):
-            places.append((number, index))
-            texts += [template.format(x=s, p=p, o=o) for s, p, o in sides]
+    texts = [text for pair in sentence_pairs() for text in pair]
+    places = [(number, index) for number in range(len(TEMPLATES)) for index in range(len(PAIRS))]
     table = predictor.probabilities(predictor.encode(texts))
     female, male = table[0::2], table[1::2]
     template, pair = np.array(places).T

@@ -32,7 +32,7 @@ from lmcore.tasks.prediction import Predictor
 from lmcore.training.step import to_tensor
 
 # Classified, and written: the latter takes as many readings as there are texts.
-_CLASSIFIED, _WRITTEN = 16, 8
+CLASSIFIED, WRITTEN = 16, 8
 
 
 def probe_classifier(
@@ -65,7 +65,7 @@ def probe_classifier(
     return _instrument(
         {
             "the texts beside it change an answer": _classified_together(
-                predictor, texts[:_CLASSIFIED]
+                predictor, texts[:CLASSIFIED]
             ),
             "probabilities do not sum to one": largest([np.abs(probabilities.sum(axis=1) - 1)]),
         },
@@ -80,7 +80,7 @@ def probe_writer(
     predictor: Predictor, judged: Sequence[Document], *, seen_by_base: int, tokenizer_split: str
 ) -> Instrument:
     """Probe a translator or summarizer; see `probe_classifier`."""
-    some = judged[:_WRITTEN]
+    some = judged[:WRITTEN]
     pairs = predictor.pairs(some)
     return _instrument(
         {

@@ -8,6 +8,7 @@ from typing import Any
 
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.evaluation.budget.plan import AS_CONFIGURED, EvaluationPlan
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.champion import Incumbent
 from lmcore.evaluation.inputs import Challenge
@@ -29,6 +30,7 @@ class Judging:
         challenge: The candidate, and what it is judged beside.
         base: Name and version of the language model that the candidate began from.
         gates: Limits.
+        plan: How much is asked of the models.
     """
 
     corpus: Corpus
@@ -37,6 +39,7 @@ class Judging:
     challenge: Challenge
     base: str | None
     gates: GatesConfig
+    plan: EvaluationPlan = AS_CONFIGURED
 
     @property
     def tokenizer_split(self) -> str:
@@ -73,9 +76,8 @@ class Judging:
 
     def learnt(self) -> list[Document]:
         """Documents that the candidate's weights have read."""
-        return learnt_documents(
-            self.corpus, self.challenge.checkpoint, limit=self.gates.tasks.max_train_documents
-        )
+        most = self.plan.count("train_documents", self.gates.tasks.max_train_documents)
+        return learnt_documents(self.corpus, self.challenge.checkpoint, limit=most)
 
     def last(self) -> Predictor | None:
         """The weights at the end of training; None where they are the best ones."""

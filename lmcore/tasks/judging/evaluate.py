@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 
 from lmcore.artifacts import ContentStore, atomic_write, code_digest, digest
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
+from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.evaluation.budget.plan import AS_CONFIGURED, PLAN_FILE, EvaluationPlan
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.gates.asking import Judge, ask
 from lmcore.evaluation.gates.champion import Margin, champion
@@ -48,6 +50,7 @@ from lmcore.tasks.gates.bias_task import bias_task
 from lmcore.tasks.judging.classification import classify
 from lmcore.tasks.judging.comparison import Judging
 from lmcore.tasks.judging.evidence import TaskEvidence, judged_documents
+from lmcore.tasks.judging.planning import planned_task
 from lmcore.tasks.judging.writing import write_texts
 from lmcore.tasks.task import TASKS, TaskName
 
@@ -82,6 +85,7 @@ def evaluate_task(
         EmptyEvaluationError: If there are fewer than two documents to judge on.
     """
     record, documents = shipped_record(), corpus.documents
+    plan = planned_task(store, corpus, challenge=challenge, base=base, gates=gates)
     inputs = {
         "task": task,
         "documents": documents.key,
@@ -98,14 +102,17 @@ def evaluate_task(
             for name, standing in standings(gates, record).items()
             if name in TASKS[task].gates
         },
+        "plan": plan.model_dump(mode="json"),
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
-        judged, seen = judged_documents(
-            documents,
-            limit=gates.tasks.max_validation_documents,
-            without=base.train_ids if base else frozenset(),
-        )
+        everything = gates.tasks.max_validation_documents
+
+        def first(limit: int) -> tuple[list[Document], int]:
+            without = base.train_ids if base else frozenset()
+            return judged_documents(documents, limit=limit, without=without)
+
+        judged, seen = first(plan.count("validation_documents", everything))
         measure = classify if TASKS[task].chooses_label else write_texts
         evidence = measure(
             Judging(
@@ -115,6 +122,7 @@ def evaluate_task(
                 challenge=challenge,
                 base=base.designation if base else None,
                 gates=gates,
+                plan=plan,
             )
         )
         resampling = Resampling(seed=seed, resamples=gates.evaluation.resamples)
@@ -133,6 +141,7 @@ def evaluate_task(
                 gates=gates,
                 record=record,
                 seed=seed,
+                plan=plan,
                 of_data={
                     "provenance": lambda required: provenance(
                         documents.summary, required=required, ownership=ownership
@@ -140,7 +149,8 @@ def evaluate_task(
                     "contamination": lambda required: contamination(
                         measure_contamination(
                             documents,
-                            validation=judged,
+                            # No model is asked, so a budget leaves nothing out.
+                            validation=first(everything)[0],
                             common_documents=gates.evaluation.common_documents,
                         ),
                         limits=gates.contamination,
@@ -155,6 +165,7 @@ def evaluate_task(
         atomic_write(folder / ATTENTION_FILE, write_json(evidence.report.attention))
         atomic_write(folder / TABLES_FILE, write_json(evidence.report.tables))
         atomic_write(folder / ACCOUNT_FILE, write_json(evidence.report.notes))
+        atomic_write(folder / PLAN_FILE, plan.model_dump_json(indent=1))
         _write_predictions(evidence, folder / PREDICTIONS_FILE)
         return {
             "passed": verdict.passed,
@@ -196,6 +207,7 @@ def judge(
     record: ControlRecord,
     seed: int,
     of_data: Mapping[GateName, Judge],
+    plan: EvaluationPlan = AS_CONFIGURED,
 ) -> list[GateResult]:
     """Ask every gate of a task.
 
@@ -205,6 +217,7 @@ def judge(
         record: How gates did on their controls.
         seed: Of bootstraps.
         of_data: Gates that ask about the data, whatever the model: provenance, contamination.
+        plan: How much was asked of the models.
     """
     resampling = Resampling(seed=seed, resamples=gates.evaluation.resamples)
     judges: dict[GateName, Judge] = {
@@ -235,7 +248,7 @@ def judge(
         judges["bias_task"] = lambda required: bias_task(
             evidence.bias, limits=gates.bias_task, required=required, resampling=resampling
         )
-    return ask(judges, gates=gates, record=record)
+    return ask(judges, gates=gates, record=record, plan=plan)
 
 
 def _write_predictions(evidence: TaskEvidence, path: Path) -> None:
