@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from lmcore.model.attention_map import attention_weights
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.tasks.judging.attention import attention_map
 from lmcore.tasks.prediction import Predictor
@@ -80,7 +79,7 @@ def looked_at_when_chosen(predictor: Predictor) -> None:
     assert (found.readers, found.words[1:-1]) == (["cat", "tree"], ["haus", "baum", "katze"])
     source, target = tokenizer.encode("haus baum katze"), tokenizer.encode("cat tree")
     stream = [tokenizer.end_id, *source, record.separator, *target]
-    layers = attention_weights(model, torch.tensor([stream]))
+    layers = model.attention_weights(torch.tensor([stream]))
     shares = torch.stack(layers).mean(dim=(0, 2))[0]
     first = len(source) + 1
     length = len(tokenizer.encode("cat"))
