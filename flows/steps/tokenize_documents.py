@@ -9,10 +9,10 @@ from flows.home.environment import Home
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
-from lmcore.data.tokens.borrowing import borrow_tokenizer
+from lmcore.data.tokens.borrowing import adopt_tokenizer, borrow_tokenizer
 from lmcore.data.tokens.canaries import CanarySet, plan_canaries
 from lmcore.data.tokens.corpus import Corpus, make_corpus
-from lmcore.data.tokens.tokenizer import adopt_tokenizer, fit_tokenizer
+from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.base_model import adopt_tokenizer as adopt_base_tokenizer
 from lmcore.tasks.task import TASKS
@@ -68,4 +68,9 @@ def tokenize_documents(
         f"{tokenizer.summary['vocab_size']:,}",
         corpus.shards.summary["bytes_per_token"],
     )
+    if may_lose := tokenizer.summary.get("may_lose"):
+        logger.info(
+            "tokenize: it may lose text (%s); the gate instrument looks whether it does",
+            ", ".join(may_lose),
+        )
     return corpus

@@ -54,7 +54,8 @@ def adopt_tokenizer(store: ContentStore, base: BaseModel) -> TokenizerHandle:
     """The tokenizer of the base model: its weights mean nothing under another one."""
 
     def make(folder: Path) -> Mapping[str, Any]:
-        from lmcore.data.tokens.tokenizer import load_tokenizer, split_of
+        from lmcore.data.tokens.borrowing import split_of
+        from lmcore.data.tokens.tokenizer import load_tokenizer
 
         tokenizer = load_tokenizer(base.tokenizer)
         tokenizer.save(folder)

@@ -1,7 +1,7 @@
 """Keep the tokenizer of a model that is gone on from, as the tokenizer of a run.
 
-In comes the folder of the model; out comes a `TokenizerHandle`, so that shards, training and
-scoring need not know where the tokenizer is from.
+In comes the folder of a model that exists, or of an earlier version's tokenizer; out comes a
+`TokenizerHandle`, so that shards, training and scoring need not know where the tokenizer is from.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lmcore.artifacts import ContentStore, code_digest
-from lmcore.data.tokens.borrowed import BASE_SPLIT, read_borrowed
-from lmcore.data.tokens.tokenizer import CODE_MODULES, TokenizerHandle
+from lmcore.artifacts import ContentStore, code_digest, sha256_file
+from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens.borrowed import BASE_SPLIT, KIND, read_borrowed
+from lmcore.data.tokens.tokenizer import CODE_MODULES, Tokenizer, TokenizerHandle, load_tokenizer
 from lmcore.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from lmcore.data.documents import DocumentSet
 
 _FACTS_FILE = "base.json"
 
@@ -56,3 +60,47 @@ def borrow_tokenizer(store: ContentStore, base_folder: Path, base_key: str) -> T
     return store.build(
         TokenizerHandle, {"base": base_key, "code": code_digest(*CODE_MODULES)}, make
     )
+
+
+def adopt_tokenizer(
+    store: ContentStore, documents: DocumentSet, *, config: TokenizerConfig, folder: Path
+) -> TokenizerHandle:
+    """Keep a tokenizer that was fitted earlier, on documents that are all in the train split.
+
+    It knows a part of the train split, like one that was fitted on a sample of it; that its
+    documents are there is for the caller to check (`lmcore.training.start`).
+
+    Args:
+        store: Where the tokenizer goes.
+        documents: Those of today.
+        config: How it was configured then, and is now.
+        folder: What `Tokenizer.save` wrote.
+
+    Raises:
+        IntegrityError: If the folder holds no tokenizer.
+    """
+    adopted = load_tokenizer(folder)
+    inputs = {
+        "documents": documents.key,
+        "config": config.model_dump(mode="json"),
+        "adopted": {path.name: sha256_file(path) for path in sorted(folder.glob("*.json"))},
+        "code": code_digest(*CODE_MODULES),
+    }
+
+    def make(output: Path) -> Mapping[str, Any]:
+        adopted.save(output)
+        return {
+            "kind": adopted.kind,
+            "vocab_size": adopted.vocab_size,
+            "fitted_on": documents.key,
+            "split": split_of(adopted),
+            "sampled": True,
+            "adopted": True,
+        }
+
+    return store.build(TokenizerHandle, inputs, make)
+
+
+def split_of(adopted: Tokenizer) -> str:
+    """What a tokenizer that is taken over from another model was fitted on."""
+    return BASE_SPLIT if adopted.kind == KIND else "train"

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import tokenizers
 
-from lmcore.artifacts import ContentStore, Handle, code_digest, sha256_file
+from lmcore.artifacts import ContentStore, Handle, code_digest
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens import borrowed
 from lmcore.data.tokens.vocabularies import (
@@ -189,50 +189,6 @@ def fit_tokenizer(
         }
 
     return store.build(TokenizerHandle, inputs, make)
-
-
-def adopt_tokenizer(
-    store: ContentStore, documents: DocumentSet, *, config: TokenizerConfig, folder: Path
-) -> TokenizerHandle:
-    """Keep a tokenizer that was fitted earlier, on documents that are all in the train split.
-
-    It knows a part of the train split, like one that was fitted on a sample of it; that its
-    documents are there is for the caller to check (`lmcore.training.start`).
-
-    Args:
-        store: Where the tokenizer goes.
-        documents: Those of today.
-        config: How it was configured then, and is now.
-        folder: What `Tokenizer.save` wrote.
-
-    Raises:
-        IntegrityError: If the folder holds no tokenizer.
-    """
-    adopted = load_tokenizer(folder)
-    inputs = {
-        "documents": documents.key,
-        "config": config.model_dump(mode="json"),
-        "adopted": {path.name: sha256_file(path) for path in sorted(folder.glob("*.json"))},
-        "code": code_digest(*CODE_MODULES),
-    }
-
-    def make(output: Path) -> Mapping[str, Any]:
-        adopted.save(output)
-        return {
-            "kind": adopted.kind,
-            "vocab_size": adopted.vocab_size,
-            "fitted_on": documents.key,
-            "split": split_of(adopted),
-            "sampled": True,
-            "adopted": True,
-        }
-
-    return store.build(TokenizerHandle, inputs, make)
-
-
-def split_of(adopted: Tokenizer) -> str:
-    """What a tokenizer that is taken over from another model was fitted on."""
-    return borrowed.BASE_SPLIT if adopted.kind == borrowed.KIND else "train"
 
 
 class _Sample:

@@ -7,7 +7,8 @@ import torch
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.batches import BatchOrder, plan_layout
-from lmcore.data.tokens.tokenizer import adopt_tokenizer, load_tokenizer
+from lmcore.data.tokens.borrowing import adopt_tokenizer
+from lmcore.data.tokens.tokenizer import load_tokenizer
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.config import ModelConfig
 from lmcore.model.factory import load_model

@@ -5,7 +5,10 @@ import library_tokenizers as library
 import pytest
 
 from lmcore.artifacts import ContentStore
-from lmcore.data.tokens.borrowing import borrow_tokenizer
+from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens.borrowed import BorrowedTokenizer
+from lmcore.data.tokens.borrowing import adopt_tokenizer, borrow_tokenizer
+from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.errors import IntegrityError
 
 
@@ -43,3 +46,27 @@ def test_a_base_without_its_files_is_refused(tmp_path: Path, name: str) -> None:
     (folder / name).write_text("[")
     with pytest.raises(IntegrityError, match=name):
         borrow_tokenizer(ContentStore(tmp_path / "store"), folder, "key")
+
+
+class Documents:
+    key = "documents-key"
+
+
+def test_a_tokenizer_that_is_taken_over_says_whose_text_it_knows(tmp_path: Path) -> None:
+    made = {
+        "train": ByteTokenizer(),
+        "base": BorrowedTokenizer(library.byte_level().to_str(), vocab_size=300, end_id=0),
+    }
+    for split, tokenizer in made.items():
+        folder = tmp_path / split
+        folder.mkdir()
+        tokenizer.save(folder)
+        handle = adopt_tokenizer(
+            ContentStore(tmp_path / "store"),
+            Documents(),  # type: ignore[arg-type]
+            config=TokenizerConfig(),
+            folder=folder,
+        )
+        assert handle.summary["fitted_on"] == "documents-key"
+        assert (handle.summary["split"], handle.summary["adopted"]) == (split, True)
+        assert handle.load().pieces == tokenizer.pieces

@@ -3,7 +3,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import library_tokenizers as library
 import pytest
 import tokenizers
 from sentences import sentences
@@ -11,10 +10,8 @@ from sentences import sentences
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens import tokenizer as module
-from lmcore.data.tokens.borrowed import BorrowedTokenizer
 from lmcore.data.tokens.tokenizer import (
     Tokenizer,
-    adopt_tokenizer,
     fit_tokenizer,
     load_tokenizer,
     train_tokenizer,
@@ -140,26 +137,6 @@ class FakeDocuments:
         for split in splits:
             for number, text in enumerate(self.texts[split]):
                 yield FakeDocument(f"{(number * 0x9E3779B9) % (1 << 32):08x}{split}", text)
-
-
-def test_a_tokenizer_that_is_taken_over_says_whose_text_it_knows(tmp_path: Path) -> None:
-    documents = FakeDocuments({"train": ["text"]})
-    made = {
-        "train": train_tokenizer(["text"], config=TokenizerConfig(kind="byte")),
-        "base": BorrowedTokenizer(library.byte_level().to_str(), vocab_size=300, end_id=0),
-    }
-    for split, tokenizer in made.items():
-        folder = tmp_path / split
-        folder.mkdir()
-        tokenizer.save(folder)
-        handle = adopt_tokenizer(
-            ContentStore(tmp_path),
-            documents,  # type: ignore[arg-type]
-            config=TokenizerConfig(),
-            folder=folder,
-        )
-        assert (handle.summary["split"], handle.summary["adopted"]) == (split, True)
-        assert handle.load().pieces == tokenizer.pieces
 
 
 def test_fitting_reads_train_only_and_says_so(tmp_path: Path) -> None:
