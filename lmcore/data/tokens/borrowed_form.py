@@ -4,8 +4,8 @@ In comes the text of a file that may be hostile; out come a tokenizer of the lib
 string for each id.  The record is changed before the library reads it:
 
 * special tokens and the end of a document lose the names that a text could spell, in the
-  vocabulary, in the merges and among the added tokens, and keep their ids: a vocabulary that lists
-  them as pieces (Unigram, or words that are looked up whole) would otherwise find them in text;
+  vocabulary, in the merges and among the added tokens, and keep their ids: a vocabulary of pieces
+  (Unigram, or words that are looked up whole) would otherwise find them in text;
 * what adds tokens to a text or takes some away (post-processing, truncation, padding) is left out,
   and so is dropout of merges, which is random;
 * steps that could make a short text huge are refused.
@@ -31,6 +31,7 @@ from lmcore.data.tokens.library_form import byte_characters
 
 #: Of the file; the largest vocabularies in use take about 35 MB.
 MOST_BYTES = 128 << 20
+_MOST_IDS = 1 << 22
 _MOST_STEPS = 64
 # How much longer replacements may make a text, all together.
 _MOST_GROWTH = 64
@@ -82,8 +83,8 @@ def read_form(source: str, *, vocab_size: int, end_id: int) -> BorrowedForm:
         ValueError, KeyError, TypeError, AttributeError: If it is none, or does not fit.
         Exception: What the library raises of what it cannot read.
     """
-    if not 0 <= end_id < vocab_size:
-        raise ValueError(f"the end token has the id {end_id}; expected 0 to {vocab_size - 1}")
+    if not 0 <= end_id < vocab_size <= _MOST_IDS:
+        raise ValueError(f"the end token has the id {end_id} of {vocab_size} (most: {_MOST_IDS})")
     record = json.loads(source)
     model = record["model"]
     # Very old files leave the type out, which the library guesses.
@@ -276,11 +277,8 @@ def _may_lose(
     normalizers: list[Step], cutters: list[Step], spell: Callable[[str], bytes]
 ) -> tuple[str, ...]:
     found = [step["type"] for step in normalizers if not _undone(step, spell)]
-    found += [
-        step["type"]
-        for step in cutters
-        if step["type"] in _DROPPING or step.get("behavior") == "Removed"
-    ]
+    dropping = (s for s in cutters if s["type"] in _DROPPING or s.get("behavior") == "Removed")
+    found += [step["type"] for step in dropping]
     return tuple(dict.fromkeys(found))
 
 

@@ -1,9 +1,15 @@
+import copy
+import itertools
 import json
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import library_tokenizers as library
 import pytest
 import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lmcore.data.tokens.borrowed import BorrowedTokenizer
 from lmcore.data.tokens.borrowed_form import BorrowedForm, read_form, sheltered
@@ -115,10 +121,50 @@ def test_a_file_that_is_no_tokenizer_is_one_sentence(source: str, says: str) -> 
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize(("vocab_size", "end_id"), [(300, 300), (300, -1), (200, 0)])
+@pytest.mark.parametrize(("vocab_size", "end_id"), [(300, 300), (300, -1), (200, 0), (10**12, 0)])
 def test_a_model_that_does_not_fit_is_refused(vocab_size: int, end_id: int) -> None:
     with pytest.raises(IntegrityError, match="has the id"):
         BorrowedTokenizer(library.byte_level().to_str(), vocab_size=vocab_size, end_id=end_id)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where a record has something; of long lists and vocabularies the beginning."""
+    if path:
+        yield path
+    inside = value.items() if isinstance(value, dict) else ()
+    inside = enumerate(value) if isinstance(value, list) else inside
+    for key, part in itertools.islice(inside, 12):
+        yield from _places(part, (*path, key))
+
+
+RECORDS = [json.loads(made().to_str()) for made in (library.words, library.unigram)]
+RECORDS += [json.loads(made().to_str()) for made in (library.lowering, library.byte_fallback)]
+ODD = [None, True, -1, 7, 2**40, "", "Regex", [], {}, [["a", 1]], math.nan]
+ODD += [
+    {"type": "Split", "pattern": {"Regex": "(a+)+b"}, "behavior": "Isolated", "invert": False},
+    {"type": "Replace", "pattern": {"String": ""}, "content": "zz"},
+]
+
+
+@given(record=st.sampled_from(RECORDS), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_file_is_refused_or_works(record: dict[str, Any], data: st.DataObject) -> None:
+    record = copy.deepcopy(record)
+    path = data.draw(st.sampled_from(list(_places(record))))
+    inner: Any = record
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = data.draw(st.sampled_from(ODD))
+    end_id = data.draw(st.sampled_from([0, 2, 5]))
+    try:
+        tokenizer = BorrowedTokenizer(json.dumps(record), vocab_size=400, end_id=end_id)
+        for text in ("the cat", "a" * 40 + "c", "", f"é文<s>{library.END}"):
+            ids = tokenizer.encode(text)
+            assert end_id not in ids
+            assert all(0 <= i < 400 for i in ids)
+            assert isinstance(tokenizer.decode(ids), str)
+    except IntegrityError:
+        return
 
 
 def test_a_special_token_beyond_the_table_does_no_harm() -> None:
