@@ -88,7 +88,10 @@ def within_budget(result: GateResult, plan: EvaluationPlan) -> GateResult:
             evidence={**result.evidence, "code": "TOO_SMALL_A_BUDGET"},
         )
     need = result.evidence.get("needs")
-    if result.outcome == "PASS" or not need:
+    # A gate that names what is missing (its code) has said how much is needed; what it costs it
+    # does not know.
+    said = result.evidence.get("code") and plan.budget_seconds is None
+    if result.outcome == "PASS" or not need or said:
         return result
     return replace(result, reason=f"{result.reason} {_told(Need(**need), plan)}")
 

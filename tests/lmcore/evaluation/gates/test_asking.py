@@ -154,3 +154,14 @@ def test_a_gate_that_cannot_tell_says_what_would_tell_and_what_it_costs():
     out = asked("competence", "INCONCLUSIVE", plan, need=more)
     assert out.reason.endswith(": all 40 things hold fewer.")
     assert asked("competence", "PASS", plan, need=need).reason == "Measured."
+
+
+def test_what_a_gate_said_itself_is_not_said_twice():
+    need = Need(what="windows", have=20, count=30, part="validation_documents")
+    plan = plan_of("regurgitation", "validation_documents", budget=20, least=10, most=40)
+    free, bound = (
+        asked("regurgitation", "SKIPPED", p, need=need, code="TOO_LITTLE_TEXT")
+        for p in (AS_CONFIGURED, plan)
+    )
+    assert free.reason == "Measured."
+    assert "About 30 windows would tell" in bound.reason
