@@ -146,6 +146,9 @@ def _apply_preset(values: dict[str, Any], *, where: str) -> None:
         if section == "tokenizer" and own.get("kind", settings["kind"]) != settings["kind"]:
             continue  # the size of one kind says nothing about another
         merged = {**settings, **own}
+        for key, inner in settings.items():  # the limits of the gates are a level deeper
+            if isinstance(inner, dict) and isinstance(own.get(key), dict):
+                merged[key] = {**inner, **own[key]}
         for bound in TRAINING_BOUNDS if section == "training" else ():
             if own.get(bound) is not None:
                 _keep_one_bound(merged, bound)

@@ -92,6 +92,16 @@ def test_own_keys_win_over_the_preset(tmp_path: Path) -> None:
     assert config.tokenizer.kind == "char"
 
 
+def test_a_preset_for_large_models_bounds_what_the_gates_ask(tmp_path: Path) -> None:
+    values = {**MINIMAL, "preset": "pretrained-cpu", "model": {"pretrained": "somewhere"}}
+    assert load_config(write(tmp_path, values)).gates.evaluation.budget_seconds == 1200
+    own = {"gates": {"evaluation": {"resamples": 1234}}}
+    evaluation = load_config(write(tmp_path, {**values, **own})).gates.evaluation
+    assert (evaluation.budget_seconds, evaluation.resamples) == (1200, 1234)
+    none = {"gates": {"evaluation": {"budget_seconds": None}}}
+    assert load_config(write(tmp_path, {**values, **none})).gates.evaluation.budget_seconds is None
+
+
 def test_a_preset_can_be_chosen_on_the_command_line(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, MINIMAL), overrides=["preset=cpu-hour"])
     assert config.training.budget_seconds == 3600

@@ -90,8 +90,8 @@ def within_budget(result: GateResult, plan: EvaluationPlan) -> GateResult:
     need = result.evidence.get("needs")
     # A gate that names what is missing (its code) has said how much is needed; what it costs it
     # does not know.
-    said = result.evidence.get("code") and plan.budget_seconds is None
-    if result.outcome == "PASS" or not need or said:
+    told = bool(result.evidence.get("code")) and plan.budget_seconds is None
+    if result.outcome == "PASS" or not need or told:
         return result
     return replace(result, reason=f"{result.reason} {_told(Need(**need), plan)}")
 
