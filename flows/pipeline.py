@@ -145,7 +145,7 @@ class _Pipeline:
             ],
             fingerprints=candidate.fingerprints,
             seconds=seconds,
-            report=str(self.registry.open(version).report),
+            report=str(self.registry.read(version).report),
         )
         self._remember(result)
         if result.outcome in ("promoted", "rejected"):
@@ -173,7 +173,7 @@ class _Pipeline:
             documents = tasks.ingest(
                 config, found=run.sources, home=run.home, removals=run.removals
             )
-        tracked.use_content(documents.key)
+        tracked.use_content(documents.key, *([run.pretrained.key] if run.pretrained else []))
         _log_dataset(tracked, run, documents)
         start = tasks.start(
             config, documents=documents, registry=self.registry, pretrained=run.pretrained

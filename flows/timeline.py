@@ -83,7 +83,7 @@ def _one_day(config: RunConfig, day: date, registry: Registry) -> Answer | str:
     documents = None if found is None else found["documents"]
     start, total = None, None
     if version is not None:
-        folder = registry.open(version)
+        folder = registry.read(version)
         start = folder.lineage()["start"]
         total = sum(1 for _ in folder.documents())
     elif documents is not None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from lmcore.model.sampling import GenerationConfig
 
+#: Where a version may have the model that it was made from, as that one's content folder.
+BESIDE = "base"
 MAX_PROMPTS = 64
 MAX_PROMPT_BYTES = 64 * 1024
 MAX_TOKENS = 1024
@@ -146,10 +148,20 @@ class ServedTask:
 def _load_pyfunc(data_path: str) -> ServedModel | ServedTask:
     """MLflow's entry point: verify the folder of a version, then load it.
 
+    The pretrained model that it may have been made from is looked for beside it, in a folder
+    `BESIDE`, and in the content of LMCORE_HOME.
+
     Raises:
-        IntegrityError: If anything in the folder differs from its manifest.
+        IntegrityError: If anything in the folder differs from its manifest, or that model is
+            nowhere, damaged, or another one.
     """
     version = open_version(Path(data_path))
+    if (wanted := version.base()) is not None:
+        from lmcore.model.pretrained import shelf
+        from lmcore.model.pretrained.base import check_base
+
+        shelf.use(Path(data_path).parent / BESIDE)
+        check_base(shelf.verified(shelf.find(wanted.key)), wanted)
     return ServedTask(version) if version.is_task else ServedModel(version)
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lmcore.data.tokens.tokenizer import Tokenizer
     from lmcore.model.filtering import Forbidden
     from lmcore.model.language_model import LanguageModel
+    from lmcore.model.pretrained.base import BaseReference
     from lmcore.tasks.prediction import Predictor
 
 KIND = "version"
@@ -101,6 +102,16 @@ class VersionFolder:
         """Digests of data, tokenizer, configuration, code and locked libraries, and the plan."""
         value: dict[str, Any] = json.loads((self.path / "lineage.json").read_text(encoding="utf-8"))
         return value
+
+    def base(self) -> BaseReference | None:
+        """The pretrained model that its weights mean nothing without; None: they are whole.
+
+        Raises:
+            IntegrityError: If it does not say.
+        """
+        from lmcore.model.pretrained.base import reference_of
+
+        return reference_of(self.path / "model")
 
     def sources(self) -> Any:
         """Per source: licence, origin, files."""

@@ -51,7 +51,7 @@ def compare(first: str, second: str, model: str | None) -> Answer:
 
     registry, name = settled(model)
     versions = [registry.version(name, which) for which in (first, second)]
-    folders = [registry.open(version) for version in versions]
+    folders = [registry.read(version) for version in versions]
     task, (one, two) = task_named(versions[0].task), (version.number for version in versions)
     unit = task.deciding.unit if task.is_language_model else task.each
     if task.is_language_model:

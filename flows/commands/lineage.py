@@ -55,7 +55,7 @@ def lineage(
 
     registry, name = settled(model)
     found = registry.version(name, version)
-    folder = registry.open(found)
+    folder = registry.read(found)
     removals = current_removals(registry).for_model(name)
     gone = removed_documents(folder, removals)
     rows = [{**row, "forgotten": row["id"] in gone} for row in folder.documents()]

@@ -7,7 +7,7 @@ import click
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 
-_KINDS = ("versions", "models", "runs", "content", "work")
+_KINDS = ("versions", "models", "runs", "bases", "content", "work")
 
 
 @command("lmcore prune --keep 3 --dry-run", "lmcore prune --keep 3 --model annual-messages")
@@ -24,7 +24,8 @@ def prune(keep: int, dry_run: bool, model: str | None) -> Answer:
     """Delete versions and files that are not needed any more.
 
     Kept beside the newest are versions with an alias, the one that a rollback would go to, and
-    those that a kept version went on from. The history keeps a note of each that goes.
+    those that a kept version went on from; so is a pretrained model that a kept version was made
+    from. The history keeps a note of each version that goes.
     """
     from flows.commands.shared.pruning import prune_registry
     from flows.home.environment import current
@@ -45,6 +46,8 @@ def _text(answer: Values) -> None:
     for row in answer["versions"]:
         out_of_use = f", quarantined: {row['quarantined']}" if row["quarantined"] else ""
         text.line(f"  {row['model']} version {row['version']} ({row['outcome']}{out_of_use})")
+    for row in answer["bases"]:
+        text.line(f"  {row['model']} version {row['version']} (no version that stays needs it)")
     text.line()
     text.table(
         [(row["model"], row["version"], "; ".join(row["reasons"])) for row in answer["kept"]],

@@ -24,7 +24,7 @@ def reproduce(version: str, model: str | None) -> Answer:
 
     registry, name = settled(model)
     found = registry.version(name, version)
-    folder = registry.open(found)
+    folder = registry.read(found)
     rebuilt = rebuild(folder, registry=registry, model=name)
     identical = rebuilt.weights == folder.weights_sha256
     values = {

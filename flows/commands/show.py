@@ -22,7 +22,7 @@ def show(version: str, model: str | None) -> Answer:
 
     registry, name = settled(model)
     found = registry.version(name, version)
-    folder = registry.open(found)
+    folder = registry.read(found)
     values = {
         "model": name,
         **found.to_json(),

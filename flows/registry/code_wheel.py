@@ -30,6 +30,9 @@ LIBRARIES = (
     *("filelock", "numpy", "pandas", "phonenumbers", "pyarrow", "pydantic", "python-stdnum"),
     *("pyyaml", "regex", "safetensors", "scikit-learn", "scipy", "tokenizers", "torch"),
 )
+#: What it imports for a version that was made from a pretrained model, and what these need of each
+#: other; a GGUF file is read at the import of such a model alone.
+LIBRARIES_OF_PRETRAINED = ("accelerate", "peft", "transformers")
 _KINDS = {".py", ".json", ".j2", ".typed", ".yaml"}
 # The earliest date that a zip archive can hold: files of the same code have the same bytes.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -63,14 +66,17 @@ class CodeWheel:
         lines = _lines("--find-links .", f"lmcore=={self.version}")
         (folder / f"{self.stem}.txt").write_bytes(lines)
 
-    def requirements(self) -> list[str]:
+    def requirements(self, *, pretrained: bool = False) -> list[str]:
         """What a server needs, as lines of a requirements file that lies beside `FOLDER`.
 
         Ours is in a file of its own: MLflow compares what it reads with what is installed, and
         would say of every load that a checkout is not this wheel. The `=` keeps it from reading
         on. The version is in the name, for MLflow uses an environment again for the same lines.
+
+        Args:
+            pretrained: Whether the version was made from a pretrained model.
         """
-        names = sorted((*LIBRARIES, "mlflow"))
+        names = sorted((*LIBRARIES, *(LIBRARIES_OF_PRETRAINED if pretrained else ()), "mlflow"))
         # Builds for a processor, such as 2.13.0+cpu, are not on every index.
         pins = [f"{name}=={importlib.metadata.version(name).split('+')[0]}" for name in names]
         return [f"--requirement={FOLDER}/{self.stem}.txt", *pins]

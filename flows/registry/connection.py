@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -94,3 +96,19 @@ def experiment(home: Home, model: str) -> str:
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
+
+
+def missing(error: MlflowException) -> bool:
+    """Whether MLflow means that what was asked for does not exist."""
+    return bool(error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"))
+
+
+def pages(search: Any, **arguments: Any) -> Iterator[Any]:
+    """All that a search of MLflow's client finds."""
+    token = None
+    while True:
+        page = search(max_results=500, page_token=token, **arguments)
+        yield from page
+        token = page.token
+        if not token:
+            return

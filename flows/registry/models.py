@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -25,8 +23,11 @@ from mlflow.exceptions import MlflowException
 from flows.home.environment import Home
 from flows.home.locks import Lock, lock_for
 from flows.registry.artifact_files import stored_bytes
-from flows.registry.connection import connect
+from flows.registry.bases import Bases
+from flows.registry.connection import connect, missing, pages
+from flows.registry.registered_base import is_base
 from flows.registry.registration import Registration
+from flows.registry.stored_models import StoredModels
 from flows.registry.version_files import VersionFiles
 from flows.registry.versions import Version, check_name, clean, describe
 from lmcore.errors import NotFoundError, PromotionConflictError, UserError
@@ -58,13 +59,16 @@ class Registry:
         self.home = home
         self._lock = lock or lock_for(home)
         self._client: MlflowClient = connect(home)
-        self._files = VersionFiles(home, self._client)
+        self._stored = StoredModels(home, self._client)
+        self._files = VersionFiles(home, self._stored)
+        self.bases = Bases(home, self._client, self._stored, lock=self.lock)
 
     # -- names and versions ------------------------------------------------------------------
 
     def models(self) -> list[str]:
-        """Names of all registered models, sorted."""
-        return sorted(str(model.name) for model in _pages(self._client.search_registered_models))
+        """Names of all models that pipelines made, sorted; those that they began with are none."""
+        found = pages(self._client.search_registered_models)
+        return sorted(str(model.name) for model in found if not is_base(model))
 
     def choose_model(self, name: str | None) -> str:
         """The named model, or the only one there is.
@@ -85,6 +89,11 @@ class Registry:
                 )
             return known[0]
         if name not in known:
+            if name in self.bases.names():
+                raise UserError(
+                    f"{name} is a pretrained model that others were made from, and no model of a"
+                    " pipeline; `lmcore lineage VERSION` shows it with a version that names it."
+                )
             listed = f"registered are {', '.join(known)}" if known else "none is registered yet"
             raise NotFoundError(f"model {name!r} does not exist; {listed}.")
         return name
@@ -95,7 +104,7 @@ class Registry:
         by_number = self._aliases_by_number(name)
         if by_number is None:
             return []
-        found = _pages(self._client.search_model_versions, filter_string=f"name = '{name}'")
+        found = pages(self._client.search_model_versions, filter_string=f"name = '{name}'")
         return sorted(
             (describe(version, by_number) for version in found), key=lambda version: version.number
         )
@@ -114,7 +123,7 @@ class Registry:
         try:
             return describe(self._client.get_model_version(name, str(number)), by_number)
         except MlflowException as error:
-            if not _missing(error):
+            if not missing(error):
                 raise
             raise NotFoundError(
                 f"model {name} has no version {number}; `lmcore versions` lists them."
@@ -140,7 +149,20 @@ class Registry:
         return found[-1] if found else None
 
     def open(self, version: Version) -> VersionFolder:
-        """Verify the files of a version against its registered manifest.
+        """Verify the files of a version against its registered manifest, and those of its base.
+
+        A base that is not in the home is fetched.
+
+        Raises:
+            IntegrityError: If they are missing or differ.
+        """
+        folder = self.read(version)
+        if (wanted := folder.base()) is not None:
+            self.bases.provide(wanted, whom=f"version {version.number} of {version.model}")
+        return folder
+
+    def read(self, version: Version) -> VersionFolder:
+        """Verify the files of a version alone: for what they say, and not to use its weights.
 
         Raises:
             IntegrityError: If they are missing or differ.
@@ -249,12 +271,12 @@ class Registry:
             return []
         named = {
             str(version.source).removeprefix("models:/")
-            for version in _pages(self._client.search_model_versions)
+            for version in pages(self._client.search_model_versions)
         }
         youngest = time.time() * 1000 - (0 if self.home.embedded else _DAY_MILLISECONDS)
         return [
             StrayModel(id=str(model.model_id), num_bytes=stored_bytes(str(model.artifact_location)))
-            for model in _pages(
+            for model in pages(
                 self._client.search_logged_models, experiment_ids=[found.experiment_id]
             )
             if model.model_id not in named and model.creation_timestamp <= youngest
@@ -262,7 +284,7 @@ class Registry:
 
     def remove_model(self, model_id: str) -> None:
         """Delete the files of a stored model, then the model."""
-        self._files.remove_model(model_id)
+        self._stored.remove(model_id)
 
     # -- what promotion moves ----------------------------------------------------------------
 
@@ -283,7 +305,7 @@ class Registry:
             model = self._client.get_registered_model(name)
         except MlflowException as error:
             # A missing alias is "invalid" to MLflow, a missing model is "missing": ask for all.
-            if _missing(error):
+            if missing(error):
                 return {}
             raise
         return {str(alias): int(number) for alias, number in model.aliases.items()}
@@ -292,7 +314,7 @@ class Registry:
         try:
             model = self._client.get_registered_model(name)
         except MlflowException as error:
-            if _missing(error):
+            if missing(error):
                 return None
             raise
         by_number: dict[int, list[str]] = {}
@@ -321,24 +343,10 @@ class Registry:
         try:
             return dict(self._client.get_registered_model(name).tags)
         except MlflowException as error:
-            if _missing(error):
+            if missing(error):
                 return {}
             raise
 
     def add_model_tag(self, name: str, key: str, value: str) -> None:
         """Add a tag to the registered model."""
         self._client.set_registered_model_tag(name, key, value)
-
-
-def _missing(error: MlflowException) -> bool:
-    return bool(error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"))
-
-
-def _pages(search: Any, **arguments: Any) -> Iterator[Any]:
-    token = None
-    while True:
-        page = search(max_results=500, page_token=token, **arguments)
-        yield from page
-        token = page.token
-        if not token:
-            return

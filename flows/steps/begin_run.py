@@ -20,8 +20,14 @@ def check_task(config: RunConfig, registry: Registry) -> None:
     """A registered name stands for one task for ever.
 
     Raises:
-        UserError: If versions of this name were made for another one.
+        UserError: If versions of this name were made for another one, or it is the name of a
+            pretrained model.
     """
+    if config.name in registry.bases.names():
+        raise UserError(
+            f"name={config.name!r} is the registered name of a pretrained model; give this model a"
+            " name of its own"
+        )
     others = {v.task for v in registry.versions(config.name)} - {config.task}
     if others:
         raise UserError(

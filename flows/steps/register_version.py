@@ -10,10 +10,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from flows.home.publication import lasting_tracking_uri
 from flows.registry.models import Registry
+from flows.registry.registered_base import version_tags
 from flows.registry.registration import Registration
 from flows.registry.tracking import TrackedRun
 from flows.registry.versions import Version, fact_tags
@@ -22,6 +24,8 @@ from flows.steps.run_key import library_versions, lock_digest, processor_name
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.report import EvalReport
+from lmcore.model.pretrained import shelf
+from lmcore.model.pretrained.base import Base, reference_of
 from lmcore.reporting.version.card import render_card
 from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.report import render_report
@@ -54,6 +58,18 @@ class Candidate:
     champion: int | None
     seconds: Mapping[str, float]
 
+    @cached_property
+    def pretrained(self) -> Base | None:
+        """The model that its weights mean nothing without; None: they are whole.
+
+        Raises:
+            IntegrityError: If it is missing or damaged.
+        """
+        wanted = reference_of(self.checkpoint.path / "best")
+        if wanted is None:
+            return None
+        return shelf.verified(self.run.store.path(Base.kind, wanted.key))
+
     @property
     def fingerprints(self) -> dict[str, str | None]:
         """data, tokenizer, config and weights, as in the answer of a run."""
@@ -73,7 +89,7 @@ class Candidate:
             "data": self.run.key.data,
             "config": self.run.key.config,
             "code": self.run.key.code,
-            "libraries": library_versions(),
+            "libraries": library_versions(pretrained=self.pretrained is not None),
             "lock": lock_digest(),
             "processor": processor_name(),
             "sources": self.run.sources.digest,
@@ -86,6 +102,7 @@ class Candidate:
             "start": self.start.to_json(),
             "plan": self.checkpoint.plan().model_dump(mode="json"),
             "evaluation_plan": self.report.plan().model_dump(mode="json"),
+            **({"pretrained": self.pretrained.lineage()} if self.pretrained else {}),
             **self._lineage_of_task(),
         }
 
@@ -163,7 +180,12 @@ def register_version(
         tracked: The MLflow run that it belongs to.
         flow_run_id: Prefect flow run.
     """
-    run = candidate.run
+    run, registry = candidate.run, Registry(candidate.run.home)
+    base_tags = {}
+    if candidate.pretrained is not None:
+        # Before the version, which means nothing without it.
+        begun_with = registry.bases.register(candidate.pretrained)
+        base_tags = version_tags(begun_with)
     data = candidate.report_data()
     verdict = candidate.report.verdict()
     page = render_report(data)
@@ -191,7 +213,7 @@ def register_version(
     gates = [gate.to_json() for gate in verdict.results]
     tracked.log_text(json.dumps(gates, indent=1), "gates.json")
     tracked.log_text(run.config.to_yaml(), "config.yaml")
-    version = Registry(run.home).register(
+    version = registry.register(
         run.config.name,
         folder,
         Registration(
@@ -209,6 +231,7 @@ def register_version(
                 "run_base": run.key.base,
                 "start_weights": candidate.start.weights_sha256 or "",
                 **({"base": run.base.designation} if run.base else {}),
+                **base_tags,
             },
             task=run.config.task,
             example=run.task.example,

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from flows.steps.run import Run
     from lmcore.data.documents import DocumentSet
     from lmcore.data.tokens.corpus import Corpus
+    from lmcore.model.pretrained.base import Base
     from lmcore.training.checkpoint import Checkpoint
 
 _MAKE_PREFECT_DATABASE = """
@@ -61,6 +62,8 @@ prepare()
 from prefect.server.database import provide_database_interface
 asyncio.run(provide_database_interface().create_db())
 """
+DOCUMENT = {"id": "a" * 64, "name": "1801.txt", "source": 0, "license": "CC0-1.0"}
+DOCUMENT |= {"origin": "speeches", "num_bytes": 4, "split": "train", "cluster": "a" * 64}
 METRICS = {"val_bits_per_byte": {"value": 2.5, "lower": 2.25, "upper": 2.75, "unit": "bits/byte"}}
 
 
@@ -144,20 +147,48 @@ def assemble_in(tiny_model: Path) -> Callable[..., VersionFolder]:
             shutil.copytree(tiny_model / "best", best)
             weights = load_file(best / "model.safetensors")
             save_file({k: v + seed / 1000 for k, v in weights.items()}, best / "model.safetensors")
-        document = {"id": "a" * 64, "name": "1801.txt", "source": 0, "license": "CC0-1.0"}
-        document |= {"origin": "speeches", "num_bytes": 4, "split": "train", "cluster": "a" * 64}
         return assemble_version(
             root / name,
             VersionParts(
                 best=best,
                 tokenizer=tiny_model / "tokenizer",
                 evaluation=tiny_model / "evaluation",
-                documents=[{**document, "text": "SECRET", "date": None, "anchor": False}],
+                documents=[{**DOCUMENT, "text": "SECRET", "date": None, "anchor": False}],
                 sources=[{"license": "CC0-1.0"}],
                 config="name: speeches\n",
                 report="<!doctype html>",
                 card="# speeches",
                 lineage={"data": "d" * 64, "plan": {"steps": 3}},
+                summary={"model": "speeches"},
+            ),
+        )
+
+    return assemble
+
+
+@pytest.fixture(scope="session")
+def fine_tuned_in(tiny_model: Path) -> Callable[..., VersionFolder]:
+    """Assemble a version in a folder that was made from a pretrained model."""
+
+    def assemble(root: Path, base: Base, name: str = "version", *, seed: int = 0) -> VersionFolder:
+        from pretrained_models import write_fine_tuned
+
+        from lmcore.data.tokens.borrowing import borrow_tokenizer
+
+        best = write_fine_tuned(base, root / f"best-{name}", seed=seed)
+        tokenizer = borrow_tokenizer(ContentStore(root / "tokenizers"), base.path, base.key)
+        return assemble_version(
+            root / name,
+            VersionParts(
+                best=best,
+                tokenizer=tokenizer.path,
+                evaluation=tiny_model / "evaluation",
+                documents=[{**DOCUMENT, "date": None, "anchor": False}],
+                sources=[{"license": "CC0-1.0"}],
+                config="name: speeches\n",
+                report="<!doctype html>",
+                card="# speeches",
+                lineage={"data": "d" * 64, "plan": {"steps": 3}, "pretrained": base.lineage()},
                 summary={"model": "speeches"},
             ),
         )

@@ -1,4 +1,5 @@
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.errors import IntegrityError
@@ -170,3 +172,42 @@ def test_a_version_whose_text_was_kept_reads_prompts_as_they_are(
     monkeypatch.setattr(VersionFolder, "config", "data: {pii: keep}")
     text = "Write to ann@example.org"
     assert ServedModel(version)._masking.apply(text) == text
+
+
+def test_the_model_that_a_version_was_made_from_may_lie_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+    from pretrained_models import make_base, write_fine_tuned
+
+    from lmcore.data.tokens.borrowing import borrow_tokenizer
+    from lmcore.model.pretrained import shelf
+
+    monkeypatch.setattr(shelf, "_roots", [])
+    monkeypatch.delenv("LMCORE_HOME", raising=False)
+    base = make_base(tmp_path / "content")
+    (tmp_path / "evaluation").mkdir()
+    version = assemble_version(
+        tmp_path / "data" / "version",
+        VersionParts(
+            best=write_fine_tuned(base, tmp_path / "best"),
+            tokenizer=borrow_tokenizer(ContentStore(tmp_path / "t"), base.path, base.key).path,
+            evaluation=tmp_path / "evaluation",
+            documents=[],
+            sources=[],
+            config="name: tuned\n",
+            report="",
+            card="",
+            lineage={},
+        ),
+    )
+    with pytest.raises(IntegrityError, match="set LMCORE_HOME to a home with it"):
+        _load_pyfunc(str(version.path))
+    beside = tmp_path / "data" / "base"
+    shutil.copytree(base.path, beside)
+    one = _load_pyfunc(str(version.path)).predict(["the cat"], {"max_tokens": 3})
+    # Or in the content of a home.
+    shutil.rmtree(beside)
+    monkeypatch.setattr(shelf, "_roots", [])
+    monkeypatch.setenv("LMCORE_HOME", str(tmp_path))
+    assert _load_pyfunc(str(version.path)).predict(["the cat"], {"max_tokens": 3}).equals(one)

@@ -137,3 +137,22 @@ def make_base(root: Path, kind: str = "llama", *, seed: int = 0, **facts: Any) -
         return {"name": kind}
 
     return ContentStore(root).build(Base, {"kind": kind, "seed": seed, **facts}, make)
+
+
+def write_fine_tuned(base: Base, folder: Path, *, seed: int = 0) -> Path:
+    """A stored model that was made from a base: small matrices beside its weights."""
+    from lmcore.model.config import PretrainedConfig
+    from lmcore.model.factory import new_model, save_model
+
+    record = base.record()
+    model = new_model(
+        PretrainedConfig(pretrained=record.source, rank=2, context=32),
+        vocab_size=record.vocab_size,
+        end_id=record.end_id,
+        seed=seed,
+        device="cpu",
+        base=base.path,
+    )
+    folder.mkdir(parents=True)
+    save_model(model, folder)
+    return folder

@@ -49,3 +49,22 @@ def delete(path: Path, *, lock: Path | None, wait_seconds: float = 0.0) -> bool:
     except Timeout:
         return False
     return True
+
+
+def last_change(path: Path) -> float:
+    """When anything in a folder changed last."""
+    times = [path.stat().st_mtime]
+    for inside in path.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            times.append(inside.stat().st_mtime)
+    return max(times)
+
+
+def num_bytes(path: Path) -> int:
+    """Bytes of the files in a folder."""
+    total = 0
+    for inside in path.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if inside.is_file() and not inside.is_symlink():
+                total += inside.stat().st_size
+    return total

@@ -85,7 +85,7 @@ class DocumentSearch:
         for name in self.names:
             for version in self.registry.versions(name):
                 try:
-                    found[name].append((version, self.registry.open(version)))
+                    found[name].append((version, self.registry.read(version)))
                 except IntegrityError as error:
                     self.problems.append(
                         f"version {version.number} of {name} could not be asked: {error}"

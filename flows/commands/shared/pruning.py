@@ -2,14 +2,15 @@
 
 In: how many of the newest versions to keep.  Out: what was deleted, or would be, in bytes.
 
-    history note -> version -> its files -> its run -> content folders, work, strays
+    history note -> version -> its files -> its run -> bases, content folders, work, strays
 
 Kept are the newest versions, every version with an alias (champion, previous, challenger), the one
 that a rollback would go to, and the one whose weights a kept version went on from.  A version is
 deleted under the locks that register and promote it, after its aliases were read again: MLflow
 drops an alias with its version without a word.  The note in the history is written first and keeps
 the hash of the weights, so that weights that were taken out of use stay so.  A kill leaves files
-that no version names: the next call finds them.
+that no version names: the next call finds them.  A pretrained model is kept as long as a kept
+version was made from it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,17 @@ import contextlib
 import logging
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
-from flows.commands.shared.deletion import content_folders, content_lock, delete
+from flows.commands.shared.deletion import (
+    content_folders,
+    content_lock,
+    delete,
+    last_change,
+    num_bytes,
+)
 from flows.commands.shared.models import named
 from flows.commands.shared.retention import is_needed, lineage_keys, reasons_to_keep
 from flows.home.folders import Home
@@ -30,6 +38,7 @@ from flows.registry.alias_moves import settle_locked
 from flows.registry.history import Event, read_history, write_event
 from flows.registry.models import Registry
 from flows.registry.promotion import earlier_champions, me
+from flows.registry.registered_base import PRETRAINED_KEY_TAG
 from flows.registry.runs import RunFacts, list_runs, remove_run
 from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
@@ -38,7 +47,7 @@ from lmcore.tasks.task import task_named
 logger = logging.getLogger(__name__)
 
 #: What can go, in the order of the answer.
-KINDS = ("versions", "models", "runs", "content", "work")
+KINDS = ("versions", "models", "runs", "bases", "content", "work")
 #: So long the same command may still want to go on with an unfinished run.
 UNFINISHED_DAYS = 7
 _DAY_SECONDS = 86_400.0
@@ -64,7 +73,9 @@ def prune_registry(
     with owning_content(registry.home.locks):
         for name in names:
             job.versions(name)
-        job.content()
+        wanted = job.wanted()
+        job.bases(wanted)
+        job.content(wanted)
         job.work()
     return {
         "keep": keep,
@@ -137,7 +148,7 @@ class _Prune:
                 if task_named(version.task).is_language_model or gone:
                     continue
                 with contextlib.suppress(IntegrityError):
-                    base = self.registry.open(version).lineage().get("base") or {}
+                    base = self.registry.read(version).lineage().get("base") or {}
                     if base.get("model") == name:
                         found[int(base["version"])] = f"version {version.number} of {other}"
         return found
@@ -214,9 +225,21 @@ class _Prune:
 
     # -- files ----------------------------------------------------------------------------------
 
-    def content(self) -> None:
+    def bases(self, wanted: AbstractSet[str]) -> None:
+        """Pretrained models that no kept version, of whatever model, was made from."""
+        bases = self.registry.bases
+        for base in bases.all():
+            if base.key in wanted or bases.may_be_awaited(base):
+                continue
+            row = {"model": base.model, "version": base.number, "key": base.key}
+            self.found["bases"].append({**row, "bytes": bases.num_bytes(base)})
+            if not self.dry_run:
+                bases.remove(base)
+        for name in bases.names():
+            self._strays(name)
+
+    def content(self, wanted: AbstractSet[str]) -> None:
         """Content folders that no kept version and no unfinished run names."""
-        wanted = self._wanted()
         for path, manifest in content_folders(self.home):
             kind, key = path.parent.name, path.name
             if manifest is not None:
@@ -227,7 +250,7 @@ class _Prune:
         for partial in sorted(self.home.content.glob("*/.*.partial")):
             self._work(partial)
 
-    def _wanted(self) -> set[str]:
+    def wanted(self) -> set[str]:
         """Keys that kept versions of every model, and unfinished runs, name."""
         wanted: set[str] = set()
         for name in self.registry.models():
@@ -239,16 +262,20 @@ class _Prune:
         return wanted
 
     def _keys(self, version: Version) -> set[str]:
+        # The tag, for a version whose files are damaged and may be restored.
+        keys = {key for tag, key in version.tags.items() if tag == PRETRAINED_KEY_TAG}
         try:
-            return lineage_keys(self.registry.open(version).lineage())
+            folder = self.registry.read(version)
+            base = folder.base()
+            keys |= lineage_keys(folder.lineage()) | ({base.key} if base else set())
         except IntegrityError as error:
             logger.warning("version %d of %s: %s", version.number, version.model, error)
-            return set()
+        return keys
 
     def work(self) -> None:
         """Versions on their way to the registry, old resume points and old scratch folders."""
         for path in sorted(self.home.work.iterdir()):
-            if path.name.startswith("version-") or _is_old(_last_change(path)):
+            if path.name.startswith("version-") or _is_old(last_change(path)):
                 self._work(path)
 
     def _work(self, path: Path) -> None:
@@ -258,7 +285,7 @@ class _Prune:
 
     def _delete(self, kind: str, path: Path, lock: Path | None, said: dict[str, Any]) -> None:
         """Delete a folder, unless somebody works in it."""
-        size = _size(path)
+        size = num_bytes(path)
         if self.dry_run or delete(path, lock=lock):
             self.found[kind].append({**said, "bytes": size})
 
@@ -270,21 +297,3 @@ def _may_go_on(run: RunFacts) -> bool:
 
 def _is_old(when: float) -> bool:
     return time.time() - when > UNFINISHED_DAYS * _DAY_SECONDS
-
-
-def _last_change(path: Path) -> float:
-    """When anything in a folder changed last."""
-    times = [path.stat().st_mtime]
-    for inside in path.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            times.append(inside.stat().st_mtime)
-    return max(times)
-
-
-def _size(path: Path) -> int:
-    total = 0
-    for inside in path.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            if inside.is_file() and not inside.is_symlink():
-                total += inside.stat().st_size
-    return total

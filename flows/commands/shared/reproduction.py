@@ -49,6 +49,7 @@ from lmcore.data.ingest.ingest import fingerprint_sources, ingest
 from lmcore.data.ingest.split import write_recorded_sides
 from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import ConfigError, IntegrityError, SourceError
+from lmcore.model.pretrained.base import Base
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.training import TaskPlans
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
@@ -118,6 +119,7 @@ class _Reproduction:
     """One attempt.
 
     Attributes:
+        began_with: The pretrained model that the run began with, as recorded; None: none.
         mismatches: What differs, in sentences.
     """
 
@@ -134,6 +136,7 @@ class _Reproduction:
         self.registry, self.model = registry, model
         self.removals = removals
         self.record = folder.lineage()
+        self.began_with = (self.record.get("start") or {}).get("pretrained")
         self.mismatches: list[str] = []
         # The steps of a run, in a home of their own.
         self.home = replace(registry.home, root=scratch)
@@ -145,12 +148,13 @@ class _Reproduction:
         self._environment()
         start = self._start()
         try:
-            base = self._base()
+            base, pretrained = self._base(), self._pretrained()
         except IntegrityError as error:
             self.mismatches.append(f"base: {error}")
             return ""
         if config is None or plans is None or start is None:
             return ""
+        start = replace(start, pretrained=pretrained)
         documents = self._documents(config)
         if documents is None:
             return ""
@@ -178,7 +182,9 @@ class _Reproduction:
                 raise ConfigError("no mapping")
             config = parse_config(values, where="config.yaml of the version")
             settings, base = config.fingerprint(), self.record.get("base")
-            now = digest([settings, base["manifest"]]) if base else settings
+            begun_with = [base["manifest"]] if base else []
+            begun_with += [self.began_with["key"]] if self.began_with else []
+            now = digest([settings, *begun_with]) if begun_with else settings
             self._compare("config", now, "the configuration means something else")
         except (yaml.YAMLError, ConfigError) as error:
             self.mismatches.append(f"config: cannot be read by this release ({error})")
@@ -239,10 +245,23 @@ class _Reproduction:
             " not in the registry any more"
         )
 
+    def _pretrained(self) -> Base | None:
+        """The model that the run began with; None for one that began with none.
+
+        Raises:
+            IntegrityError: If it, or the one that the weights need, is nowhere or damaged.
+        """
+        wanted = self.folder.base()
+        if wanted is None:
+            return None
+        found = self.registry.bases.provide(wanted, whom="this version")
+        return found if self.began_with else None
+
     def _environment(self) -> None:
         self._compare("code", code_digest("lmcore"), "lmcore itself has changed")
         self._compare("lock", lock_digest(), "other versions of libraries are locked")
-        then, now = self.record.get("libraries"), library_versions()
+        then = self.record.get("libraries")
+        now = library_versions(pretrained="pretrained" in self.record)
         for name, version in sorted(now.items()):
             before = then.get(name) if isinstance(then, Mapping) else None
             if before != version:

@@ -12,9 +12,10 @@ from typing import Any
 
 from flows.registry.versions import Version
 from lmcore.artifacts import strings_in
+from lmcore.model.pretrained.base import Base
 
 #: Kinds of content folders that a version names one by one; others are caches made from these.
-LINEAGE_KINDS = ("documents", "tokenizer", "shards", "checkpoint", "evaluation")
+LINEAGE_KINDS = ("documents", "tokenizer", "shards", "checkpoint", "evaluation", Base.kind)
 
 
 def reasons_to_keep(
@@ -74,4 +75,7 @@ def is_needed(kind: str, key: str, inputs: Mapping[str, Any], *, wanted: Abstrac
 
 def lineage_keys(lineage: Mapping[str, Any]) -> set[str]:
     """The content folders that a version names."""
-    return {str(lineage[kind]) for kind in LINEAGE_KINDS if lineage.get(kind)}
+    keys = {kind: lineage.get(kind) for kind in LINEAGE_KINDS}
+    # Of a base the lineage says more than the key.
+    keys[Base.kind] = (keys[Base.kind] or {}).get("key")
+    return {str(key) for key in keys.values() if key}

@@ -8,13 +8,16 @@ base.json          `BaseRecord`
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from lmcore.artifacts import Handle
+from lmcore.artifacts import Handle, Manifest
 from lmcore.errors import IntegrityError
 from lmcore.settings import Section
 
@@ -22,6 +25,8 @@ BASE_FILE = "base.json"
 LIBRARY_CONFIG_FILE = "config.json"
 LIBRARY_WEIGHTS_FILE = "model.safetensors"
 LIBRARY_TOKENIZER_FILE = "tokenizer.json"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_MODEL_FILE = "model.json"  # of a stored model, `lmcore.model.language_model`
 
 
 class BaseRecord(Section):
@@ -59,6 +64,19 @@ class BaseRecord(Section):
     license: str = "unknown"
     origin: str = ""
     card: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseReference:
+    """What a stored model names the model by that it was gone on from.
+
+    Attributes:
+        key: Of the base's folder.
+        weights_sha256: Of the base's weights.
+    """
+
+    key: str
+    weights_sha256: str
 
 
 class Base(Handle):
@@ -103,3 +121,41 @@ def read_record(folder: Path) -> BaseRecord:
             f"{path}: does not say what model this is ({reason}); nothing was loaded. Delete the"
             " folder to have it made again"
         ) from error
+
+
+def reference_of(model: Path) -> BaseReference | None:
+    """What the folder of a stored model needs beside itself; None where that is nothing.
+
+    Raises:
+        IntegrityError: If it does not say.
+    """
+    path = model / _MODEL_FILE
+    try:
+        named = json.loads(path.read_text(encoding="utf-8")).get("base")
+        if named is None:
+            return None
+        reference = BaseReference(key=str(named["key"]), weights_sha256=str(named["weights"]))
+        if not all(map(_DIGEST.fullmatch, (reference.key, reference.weights_sha256))):
+            raise ValueError("no SHA-256")
+        return reference
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{path}: does not say which model it was made from ({type(error).__name__}: {error});"
+            " nothing was loaded. Use another version, or train again"
+        ) from error
+
+
+def check_base(base: Base, wanted: BaseReference) -> None:
+    """Refuse a base that is not the one that a stored model was made from.
+
+    Raises:
+        IntegrityError: If its weights are others.
+    """
+    found = base.record().weights_sha256
+    listed = Manifest.read(base.path).files.get(LIBRARY_WEIGHTS_FILE, (0, ""))[1]
+    if base.key != wanted.key or {found, listed} != {wanted.weights_sha256}:
+        raise IntegrityError(
+            f"{base.path}: the weights of this pretrained model are {listed[:12]}, but those that"
+            f" the version was made from are {wanted.weights_sha256[:12]}; nothing was loaded."
+            " Delete the folder to have it fetched or made again"
+        )

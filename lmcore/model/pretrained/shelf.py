@@ -11,13 +11,13 @@ from pathlib import Path
 
 from lmcore.artifacts import ContentStore
 from lmcore.errors import IntegrityError
-from lmcore.model.pretrained.base import Base
+from lmcore.model.pretrained.base import BASE_FILE, Base
 
 _roots: list[Path] = []
 
 
 def use(root: Path) -> None:
-    """Look for bases below the folder of a content store, too."""
+    """Look for bases below the folder of a content store, too; or the folder is a base itself."""
     if root not in _roots:
         _roots.append(root)
 
@@ -32,15 +32,14 @@ def find(key: str) -> Path:
     if home := os.environ.get("LMCORE_HOME"):
         roots.append(Path(home) / "content")
     for root in roots:
-        folder = ContentStore(root).path(Base.kind, key)
-        if folder.is_dir():
-            found = verified(folder)
-            if found.key == key:
-                return folder
+        stored = ContentStore(root).path(Base.kind, key)
+        folder = root if (root / BASE_FILE).is_file() else stored
+        if folder.is_dir() and verified(folder).key == key:
+            return folder
     where = ", ".join(map(str, roots)) or "no folder was named"
     raise IntegrityError(
         f"the pretrained model {key[:12]} that this version was made from is not here (looked in"
-        f" {where}); nothing was loaded. Restore its folder, or run the pipeline that imports it"
+        f" {where}); nothing was loaded. Restore its folder, or set LMCORE_HOME to a home with it"
     )
 
 

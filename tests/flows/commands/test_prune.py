@@ -14,8 +14,8 @@ def test_a_rehearsal_says_what_would_go_and_deletes_nothing(
     assert [row["version"] for row in told["versions"]] == [1]
     shown = empty_shell.lines("prune", "--keep", "1", "--dry-run", "--model", "speeches")
     assert shown[0].split() == ["would", "be", "deleted", "number", "size"]
-    assert [line.split()[0] for line in shown[1:6]] == [
-        *("versions", "models", "runs", "content", "work")
+    assert [line.split()[0] for line in shown[1:7]] == [
+        *("versions", "models", "runs", "bases", "content", "work")
     ]
     assert shown[1].split()[1] == "1"
     assert "  speeches version 1 (registered)" in shown

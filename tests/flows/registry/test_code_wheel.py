@@ -16,7 +16,13 @@ import pytest
 
 import lmcore
 from flows.registry import code_wheel as module
-from flows.registry.code_wheel import FOLDER, LIBRARIES, CodeWheel, code_wheel
+from flows.registry.code_wheel import (
+    FOLDER,
+    LIBRARIES,
+    LIBRARIES_OF_PRETRAINED,
+    CodeWheel,
+    code_wheel,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -70,7 +76,9 @@ def test_the_libraries_are_what_serving_imports() -> None:
     others = {n for n in found if not n.startswith("lmcore.")} - sys.stdlib_module_names
     distributions = importlib.metadata.packages_distributions()
     imported = {distributions[name][0].lower() for name in others}
-    assert set(LIBRARIES) == imported, "name in LIBRARIES what lmcore.serving imports now"
+    # Of these it imports two, and one of them the third.
+    of_pretrained = set(LIBRARIES_OF_PRETRAINED) - {"accelerate"}
+    assert {*LIBRARIES, *of_pretrained} == imported, "name in LIBRARIES what is imported now"
 
 
 def test_requirements_are_pinned_and_ours_is_found_beside_them(wheel: CodeWheel) -> None:
@@ -78,6 +86,9 @@ def test_requirements_are_pinned_and_ours_is_found_beside_them(wheel: CodeWheel)
     assert own == f"--requirement={FOLDER}/lmcore-{wheel.version}.txt"
     assert all("==" in pin and "+" not in pin for pin in pins)
     assert {pin.partition("==")[0] for pin in pins} == {*LIBRARIES, "mlflow"}
+    pytest.importorskip("transformers")
+    more = set(wheel.requirements(pretrained=True)) - {own, *pins}
+    assert {pin.partition("==")[0] for pin in more} == set(LIBRARIES_OF_PRETRAINED)
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+import itertools
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ from flows.home.locks import BusyError, owning_content, using_content
 from flows.registry.history import history, read_history
 from flows.registry.models import Registry
 from flows.registry.promotion import earlier_champions, promote, rollback
+from flows.registry.registered_base import version_tags
 from flows.registry.runs import list_runs
 from flows.registry.tracking import TrackedRun, open_run
 from flows.registry.versions import Version
@@ -261,3 +263,75 @@ def test_nothing_is_deleted_under_a_run(registry: Registry) -> None:
     assert numbers(registry) == [1, 2, 3, 4, 5, 6]
     with owning_content(registry.home.locks):
         assert os.listdir(registry.home.locks)
+
+
+def test_a_base_stays_as_long_as_a_kept_version_was_made_from_it(
+    home: Home,
+    register_in: Register,
+    assemble_in: Callable[..., VersionFolder],
+    fine_tuned_in: Callable[..., VersionFolder],
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("transformers")
+    from pretrained_models import make_base
+
+    registry = Registry(home)
+    bases = [make_base(home.content, seed=seed) for seed in (0, 1, 2)]
+    first, second, unused = (registry.bases.register(base) for base in bases)
+    for number, base in ((1, bases[0]), (2, bases[1])):
+        folder = fine_tuned_in(tmp_path, base, f"v{number}", seed=number)
+        tags = version_tags(registry.bases.find(base.key) or unused)
+        register_in(registry, folder, run_key=f"k{number}", name="tuned", tags=tags)
+    told = prune_registry(registry, None, keep=1, dry_run=True)
+    assert registry.bases.all() == [first, second, unused]
+    done = prune_registry(registry, None, keep=1)
+    assert {**told, "dry_run": False} == done
+    # Version 1 is not the newest, and its base goes with it; so do both from the content.
+    assert [row["version"] for row in done["versions"]] == [1]
+    assert [(row["model"], row["version"]) for row in done["bases"]] == [
+        *(("base-llama", 1), ("base-llama", 3))
+    ]
+    assert {row["key"] for row in done["content"]} == {bases[0].key[:32], bases[2].key[:32]} | {
+        row["key"] for row in done["content"] if row["kind"] != "pretrained"
+    }
+    assert registry.bases.all() == [second]
+    assert registry.open(registry.version("tuned", 2)).load_model()
+    assert prune_registry(registry, None, keep=1)["bases"] == []
+    # A damaged version may be restored, so its base stays too.
+    (registry.read(registry.version("tuned", 2)).path / "lineage.json").write_text("damaged")
+    assert prune_registry(registry, None, keep=1)["bases"] == []
+    # And goes with the last version that names it.
+    register_in(registry, assemble_in(tmp_path, "v3", seed=3), run_key="k3", name="tuned")
+    done = prune_registry(registry, "tuned", keep=1)
+    assert [row["key"] for row in done["bases"]] == [bases[1].key]
+    assert registry.bases.names() == []
+    assert not list(home.content.glob("pretrained/[!.]*"))
+
+
+def test_versions_of_one_base_cost_what_was_learnt(
+    home: Home,
+    register_in: Register,
+    fine_tuned_in: Callable[..., VersionFolder],
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("transformers")
+    from pretrained_models import make_base
+
+    registry = Registry(home)
+    base = make_base(home.content)
+    sizes = [_size(home.mlflow_artifacts)]
+    wheels = []
+    for number in (1, 2, 3):
+        registry.bases.register(base)
+        folder = fine_tuned_in(tmp_path, base, f"v{number}", seed=number)
+        register_in(registry, folder, run_key=f"k{number}", name="tuned")
+        sizes.append(_size(home.mlflow_artifacts))
+        wheels = [p.stat().st_size for p in home.mlflow_artifacts.rglob("*.whl")]
+        assert len(list(home.mlflow_artifacts.glob("**/data/base"))) == 1
+    one, two, three = (after - before for before, after in itertools.pairwise(sizes))
+    weights = (base.path / "model.safetensors").stat().st_size
+    assert one - two >= weights
+    # Beside the code that loads it a version of this tiny model is its tokenizer and its matrices.
+    learnt = two - wheels[0]
+    assert learnt < weights / 2
+    assert abs(three - two) < 100

@@ -90,3 +90,12 @@ def test_content_is_needed_by_name_and_caches_by_what_they_were_made_of() -> Non
     assert not is_needed("documents", "part", {"of": "d"}, wanted=wanted)
     assert is_needed("baseline", "b", {"made": [{"of": "d"}]}, wanted=wanted)
     assert not is_needed("baseline", "b", {"documents": "other"}, wanted=wanted)
+
+
+def test_a_base_is_named_by_its_key_and_its_tokenizer_by_itself() -> None:
+    lineage = {"documents": "d", "tokenizer": "t", "pretrained": {"key": "b", "weights": "w"}}
+    wanted = lineage_keys(lineage)
+    assert wanted == {"d", "t", "b"}
+    assert is_needed("pretrained", "b", {}, wanted=wanted)
+    assert not is_needed("pretrained", "w", {"license": "d"}, wanted=wanted)
+    assert lineage_keys({"pretrained": None}) == set()

@@ -37,3 +37,11 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(IntegrityError, match=r"model\.safetensors"):
         shelf.find(base.key)
+
+
+def test_a_folder_that_is_a_base_itself_is_found(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "content")
+    shelf.use(base.path)
+    assert shelf.find(base.key) == base.path
+    with pytest.raises(IntegrityError, match="is not here"):
+        shelf.find("0" * 64)

@@ -1,0 +1,159 @@
+"""Folders that MLflow keeps as its models: uploaded, verified as they were stored, fetched once.
+
+In: a folder of MLflow's, and the place in it of what is ours.  Out: its address.  Where MLflow's
+files are folders of this machine they are used where they lie; from a server they are fetched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from filelock import FileLock
+from mlflow import MlflowClient
+
+from flows.home.environment import Home
+from flows.registry.artifact_files import is_local, path_of, remove_artifacts, stored_bytes
+from flows.registry.connection import experiment
+from lmcore.artifacts import fsync_directory
+from lmcore.errors import IntegrityError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What is ours in a folder of MLflow's.
+
+    Attributes:
+        place: Where it lies there.
+        verify: Raises IntegrityError for a folder that is not what was registered.
+    """
+
+    place: str
+    verify: Callable[[Path], object]
+
+
+class StoredModels:
+    """Stored models of one registry.
+
+    Args:
+        home: A prepared home.
+        client: Of its registry.
+    """
+
+    def __init__(self, home: Home, client: MlflowClient) -> None:
+        self._home, self._client = home, client
+
+    def location(self, source: str) -> str:
+        """Where MLflow keeps the files of an address `models:/ID`."""
+        model_id = source.removeprefix("models:/")
+        return str(self._client.get_logged_model(model_id).artifact_location)
+
+    def num_bytes(self, source: str) -> int:
+        """Bytes of the files, where they lie on this machine."""
+        return stored_bytes(self.location(source))
+
+    def store(
+        self,
+        fill: Callable[[Path], object],
+        contents: Contents,
+        *,
+        name: str,
+        run_id: str | None = None,
+    ) -> str:
+        """Upload a folder and verify what was stored.
+
+        Args:
+            fill: Makes the folder of MLflow's; beside it is room for what it needs meanwhile.
+            contents: What is verified.
+            name: Registered model.
+            run_id: MLflow run that made it.
+
+        Returns:
+            Its address, `models:/ID`.
+
+        Raises:
+            IntegrityError: If what was stored differs.
+        """
+        # MLflow's store looks models up through the address of the process, not of the client.
+        mlflow.set_tracking_uri(self._home.tracking_uri)
+        model = self._client.create_logged_model(
+            experiment(self._home, name), name="model", source_run_id=run_id
+        )
+        try:
+            with tempfile.TemporaryDirectory(dir=self._home.temporary) as scratch:
+                saved = Path(scratch) / "model"
+                fill(saved)
+                self._client.log_model_artifacts(model.model_id, str(saved))
+            location = str(model.artifact_location)
+            if is_local(location):
+                stored = path_of(location) / contents.place
+                if not stored.is_dir():
+                    raise IntegrityError(f"{stored}: MLflow did not store it")
+                contents.verify(stored)
+            else:
+                with tempfile.TemporaryDirectory(dir=self._home.temporary) as scratch:
+                    contents.verify(self._download(location, contents, Path(scratch)))
+            self._client.finalize_logged_model(model.model_id, "READY")
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._client.finalize_logged_model(model.model_id, "FAILED")
+            raise
+        return f"models:/{model.model_id}"
+
+    def folder(self, source: str, contents: Contents, *, cached: Path) -> Path:
+        """The files where they lie; from a server they are fetched once, and verified then.
+
+        Raises:
+            IntegrityError: If what was fetched differs.
+        """
+        location = self.location(source)
+        if is_local(location):
+            return path_of(location) / contents.place
+        lock = self._home.locks / f"fetch-{cached.name[:16]}.lock"
+        self.fetch(source, contents, target=cached, lock=lock)
+        return cached
+
+    def fetch(self, source: str, contents: Contents, *, target: Path, lock: Path) -> None:
+        """Bring the files into a folder that does not exist yet; one that does is left alone.
+
+        Raises:
+            IntegrityError: If they are not there, or differ; then there is no such folder.
+        """
+        with FileLock(lock):
+            if target.exists():
+                return
+            target.parent.mkdir(parents=True, exist_ok=True)
+            location = self.location(source)
+            with tempfile.TemporaryDirectory(
+                dir=target.parent, prefix=".fetched-", suffix=".partial"
+            ) as scratch:
+                if is_local(location):
+                    stored, fetched = path_of(location) / contents.place, Path(scratch) / "fetched"
+                    contents.verify(stored)
+                    shutil.copytree(stored, fetched)
+                else:
+                    fetched = self._download(location, contents, Path(scratch))
+                contents.verify(fetched)
+                fetched.rename(target)
+            fsync_directory(target.parent)
+
+    def _download(self, location: str, contents: Contents, scratch: Path) -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        # By its address: to MLflow `models:/ID/folder` is version `folder` of a model named ID.
+        fetched = download_artifacts(
+            artifact_uri=f"{location.rstrip('/')}/{contents.place}",
+            dst_path=str(scratch),
+            tracking_uri=self._home.tracking_uri,
+        )
+        return Path(fetched)
+
+    def remove(self, model_id: str) -> None:
+        """Delete the files of a stored model, then the model."""
+        remove_artifacts(str(self._client.get_logged_model(model_id).artifact_location))
+        self._client.delete_logged_model(model_id)
