@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -20,6 +20,8 @@ from flows.home.environment import Home, current
 from flows.home.folders import PROJECT
 
 _PACKAGES = ("torch", "prefect", "mlflow", "tokenizers", "safetensors", "evaluate", "fastapi")
+#: Of the extra `pretrained`, which nobody needs who starts from random weights.
+_OF_PRETRAINED = ("transformers", "peft", "accelerate", "gguf")
 _LOW_DISK_BYTES = 2 << 30
 _SLOW_GFLOPS = 5.0
 
@@ -35,6 +37,7 @@ def doctor() -> Answer:
         ("python", _python),
         *((name, _package(name)) for name in _PACKAGES),
         ("lock", _lock),
+        ("pretrained", _pretrained),
         ("home", _home),
         ("disk", _disk),
         ("mlflow store", _mlflow),
@@ -82,22 +85,52 @@ def _package(name: str) -> Callable[[Home], str]:
 
 
 def _lock(home: Home) -> str:
-    lock = PROJECT / "requirements.lock"
-    if not lock.exists():
+    locked = _locked("requirements.lock")
+    if not locked:
         return "no lock file beside the installed package; versions are not compared"
-    locked = re.findall(
+    if different := _different(locked):
+        raise RuntimeError(f"{len(different)} differ from requirements.lock: {different[0]}")
+    return f"{len(locked)} versions as in requirements.lock"
+
+
+def _pretrained(home: Home) -> str:
+    found = {}
+    for name in _OF_PRETRAINED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    if not found:
+        return "not installed; to start from a model that exists: pip install 'lmcore[pretrained]'"
+    versions = ", ".join(f"{name} {version}" for name, version in found.items())
+    if missing := [name for name in _OF_PRETRAINED if name not in found]:
+        raise RuntimeError(
+            f"{', '.join(missing)} missing beside {versions}; pip install 'lmcore[pretrained]'"
+        )
+    locked = {n: v for n, v in _locked("requirements-pretrained.lock").items() if n in found}
+    if different := _different(locked):
+        raise RuntimeError(f"differ from requirements-pretrained.lock: {', '.join(different)}")
+    return versions
+
+
+def _locked(name: str) -> dict[str, str]:
+    """Versions by package in a lock file; none where it is not beside the installed project."""
+    lock = PROJECT / name
+    if not lock.exists():
+        return {}
+    pins = re.findall(
         r"^([A-Za-z0-9][\w.-]*)==([^\s;+]+)", lock.read_text(encoding="utf-8"), re.MULTILINE
     )
+    return dict(pins)
+
+
+def _different(locked: Mapping[str, str]) -> list[str]:
     different = []
-    for name, version in locked:
+    for name, version in locked.items():
         # A tool for development may be missing; what a run needs is checked by name above.
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found = importlib.metadata.version(name).partition("+")[0]
             if found != version:
                 different.append(f"{name} {found} instead of {version}")
-    if different:
-        raise RuntimeError(f"{len(different)} differ from requirements.lock: {different[0]}")
-    return f"{len(locked)} versions as in requirements.lock"
+    return different
 
 
 def _home(home: Home) -> str:

@@ -1,6 +1,7 @@
 import shutil
 from collections import namedtuple
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from flows.commands import doctor as module
 Usage = namedtuple("Usage", "total used free")
 CHECKS = [
     *("python", "torch", "prefect", "mlflow", "tokenizers", "safetensors", "evaluate", "fastapi"),
-    *("lock", "home", "disk", "mlflow store", "prefect server", "processor"),
+    *("lock", "pretrained", "home", "disk", "mlflow store", "prefect server", "processor"),
     "training precision",
 ]
 
@@ -58,6 +59,22 @@ def test_a_version_that_is_not_the_locked_one_is_named(
     (tmp_path / "requirements.lock").write_text("# pins\nno-such-package==1.0\nclick==0.1\n")
     with pytest.raises(RuntimeError, match=r"^1 differ from requirements\.lock: click .* 0\.1$"):
         module._lock(home)
+
+
+def test_the_extra_for_models_that_exist_may_be_missing_but_not_in_part(
+    home: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PROJECT", tmp_path)
+    monkeypatch.setattr(module, "_OF_PRETRAINED", ("no-such-package",))
+    assert module._pretrained(home).startswith("not installed; ")
+    monkeypatch.setattr(module, "_OF_PRETRAINED", ("click", "no-such-package"))
+    with pytest.raises(RuntimeError, match=r"^no-such-package missing beside click .*; pip inst"):
+        module._pretrained(home)
+    monkeypatch.setattr(module, "_OF_PRETRAINED", ("click",))
+    assert module._pretrained(home) == f"click {metadata.version('click')}"
+    (tmp_path / "requirements-pretrained.lock").write_text("click==0.1\nno-such-package==1\n")
+    with pytest.raises(RuntimeError, match=r"requirements-pretrained\.lock: click .* of 0\.1$"):
+        module._pretrained(home)
 
 
 def test_a_check_says_in_one_line_what_is_wrong(home: Any) -> None:
