@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,8 +63,12 @@ class Body:
             before: State before them.
 
         Returns:
-            Last states [B, T, d], and the state after them.
+            Last states [B, T, d], and the state after them.  Where something learns, nothing is
+            kept of the layers: a step of training ends there, and whoever goes on from it has the
+            window read again.
         """
+        if torch.is_grad_enabled() or not before.kept:
+            lanes = [[_from_nothing(s, before) for s in segments] for segments in lanes]
         read = self._packed(lanes, windows, before) if self.packs else self._apart(lanes, before)
         if len(read) == 1:
             return read[0].vectors, read[0].state
@@ -87,11 +91,12 @@ class Body:
                 torch.from_numpy(np.stack(column)) for column in list(zip(*rows, strict=True))[:3]
             )
             past = [lanes[lane][0].past for lane in members]
+            past_places = max(past)
             state = before if len(groups) == 1 else before.select(members)
-            state = state.with_places(max(past))
-            mask = _mask(owners, torch.tensor(past), state.num_places)
-            cache = fresh_cache(self.inner)
-            if state.num_places:
+            state = state.with_places(past_places)
+            mask = _mask(owners, torch.tensor(past), past_places)
+            cache = self._cache()
+            if past_places:
                 state.into(cache)
             vectors = self._states(
                 ids.to(device),
@@ -123,7 +128,7 @@ class Body:
         device = _device(self.inner)
         for (goes_on, size), members in groups.items():
             ids = torch.from_numpy(np.stack([tokens for _, tokens in members])).to(device)
-            cache = fresh_cache(self.inner)
+            cache = self._cache()
             if goes_on:
                 state = before.select([segment.lane for segment, _ in members])
                 state.with_places(size or state.num_places).into(cache)
@@ -147,9 +152,15 @@ class Body:
             for lane, segments in enumerate(lanes)
         ]
 
+    def _cache(self) -> Any:
+        """Where the layers put what they keep; nowhere where something learns."""
+        return None if torch.is_grad_enabled() else fresh_cache(self.inner)
+
     def _states(self, ids: Tensor, cache: Any, **options: Any) -> Tensor:
-        """Last states [G, T, d]; the cache is filled."""
-        read = self.inner.base_model(input_ids=ids, cache=cache, use_cache=True, **options)
+        """Last states [G, T, d]; the cache is filled, if there is one."""
+        read = self.inner.base_model(
+            input_ids=ids, cache=cache, use_cache=cache is not None, **options
+        )
         found: Tensor = read.last_hidden_state
         return found
 
@@ -285,6 +296,14 @@ def _mask(owners: Tensor, past: Tensor, places: int) -> Tensor | None:
     keys = torch.cat([torch.where(kept, 0, -1), owners], dim=1)
     causal = torch.ones(length, places + length, dtype=torch.bool).tril(places)
     return (owners[:, :, None] == keys[:, None, :]) & causal
+
+
+def _from_nothing(segment: Segment, before: CacheState) -> Segment:
+    """The same segment with what was read of its window before it."""
+    if not segment.past:
+        return segment
+    tokens = np.concatenate([_held(before, segment), segment.tokens])
+    return replace(segment, tokens=tokens, repeated=segment.past + segment.repeated, past=0)
 
 
 def _held(before: CacheState, segment: Segment) -> IntArray:

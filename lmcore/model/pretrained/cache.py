@@ -30,7 +30,8 @@ class CacheState(State):
         window: Tokens of each lane's window, right-aligned, int64 [B, W] on the CPU.
         filled: How many of them there are, int64 [B] on the CPU.
         names: What `kept` holds: layer, name and index of each tensor.
-        kept: Of the layers, lanes first; empty before anything was read.
+        kept: Of the layers, lanes first; empty before anything was read, and where something
+            learns.
     """
 
     window: Tensor
@@ -110,12 +111,14 @@ class CacheState(State):
         """What the library's cache holds after reading; as many places as the fullest lane needs.
 
         Args:
-            cache: Of the library.
+            cache: Of the library; None: nothing was kept.
             window: See the class.
             filled: See the class.
         """
         names: list[tuple[int, str, int]] = []
         kept: list[Tensor] = []
+        if cache is None:
+            return cls(window=window, filled=filled)
         most = int(window.shape[1])
         for index, layer in enumerate(cache.layers):
             for name in _PLACES:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lmcore.errors import ConfigError, IntegrityError
 
@@ -162,6 +164,28 @@ def add_lora(inner: Any, *, rank: int, seed: int) -> None:
             target_modules=sorted(chosen),
             fan_in_fan_out=all(isinstance(module, transposed) for module in chosen.values()),
         )
+        options._register_custom_module({nn.Linear: _beside()})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             peft.inject_adapter_in_model(options, inner)
+
+
+@functools.cache
+def _beside() -> type[nn.Module]:
+    """The library's small matrices beside a matrix, multiplied in fewer passes over the texts.
+
+    Scaling the second matrix costs nothing; the library scales what comes out, and turns what goes
+    in to float32 before autocast turns it back: a sixth of a step of SmolLM2-135M on two cores.
+    """
+    from peft.tuners import lora
+
+    class Beside(lora.Linear):  # type: ignore[misc]
+        def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
+            (name,) = self.active_adapters
+            found = self.base_layer(x)
+            inner = functional.linear(x, self.lora_A[name].weight)
+            outer = self.lora_B[name].weight * self.scaling[name]
+            both = torch.addmm(found.flatten(0, -2), inner.flatten(0, -2), outer.t())
+            return both.view(found.shape)
+
+    return Beside

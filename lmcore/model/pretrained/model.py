@@ -6,7 +6,7 @@ is never in the library's training mode, whose dropout would follow no seed of o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ from lmcore.model.state import State
 
 # Logits that are held at a time, and tokens that are read at once: on a CPU so many keep its cores
 # busy, a GPU wants more.
-_LOGITS = 1 << 25
+_LOGITS = {"cpu": 1 << 24, "cuda": 1 << 27}
 _TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16_384}
 _CHUNK = 512
 # A step costs reading all weights, however many lanes there are: SmolLM2-135M writes 42 tokens a
@@ -189,38 +189,70 @@ class PretrainedLM(LanguageModel):
     def logits(self, features: Features) -> Tensor:
         """See `LanguageModel`."""
         vectors = features.vectors
-        found: Tensor = self._head(vectors if vectors.dim() == 3 else vectors[:, None])
+        found = self._scores(vectors if vectors.dim() == 3 else vectors[:, None])
         return found if vectors.dim() == 3 else found[:, 0]
 
     def target_nll(self, features: Features, targets: Tensor) -> Tensor:
         """See `LanguageModel`; logits are held a few rows at a time, in a training too."""
         vectors, wanted = features.vectors.flatten(0, -2), targets.reshape(-1)
-        rows = max(1, _LOGITS // self.vocab_size)
+        rows = max(1, _LOGITS.get(self.device.type, _LOGITS["cpu"]) // self.vocab_size)
         learns = torch.is_grad_enabled() and vectors.requires_grad
+        frozen = not any(p.requires_grad for p in self._head.parameters())
         parts = []
         for some, their in zip(torch.split(vectors, rows), torch.split(wanted, rows), strict=True):
-            if learns:
-                parts.append(checkpoint(self._nll, some, their, use_reentrant=False))
-            else:
+            if not learns:
                 parts.append(self._nll(some, their))
+            elif frozen:
+                found = _KnownGradient.apply(some, lambda given, t=their: self._nll(given, t))  # type: ignore[no-untyped-call]
+                assert isinstance(found, Tensor)
+                parts.append(found)
+            else:
+                parts.append(checkpoint(self._nll, some, their, use_reentrant=False))
         return torch.cat(parts).view(targets.shape)
 
     def _nll(self, vectors: Tensor, targets: Tensor) -> Tensor:
-        logits = self._head(vectors[None])[0].float()
+        logits = self._scores(vectors[None])[0].float()
         return functional.cross_entropy(logits, targets, reduction="none")
 
-    def _head(self, vectors: Tensor) -> Tensor:
+    @property
+    def _head(self) -> nn.Module:
+        """From last states to logits; outside of the modules, as its weights are the model's."""
         head = self.__dict__.get("_head_of")
         if head is None or head[0] is not self.inner:
-            # Outside of the modules: its weights are those of the model.
             head = self.__dict__["_head_of"] = (self.inner, head_of(self.inner))
-        logits: Tensor = head[1](inputs_embeds=vectors, use_cache=False).logits
+        found: nn.Module = head[1]
+        return found
+
+    def _scores(self, vectors: Tensor) -> Tensor:
+        logits: Tensor = self._head(inputs_embeds=vectors, use_cache=False).logits
         return logits
 
     @torch.no_grad()
     def attention_weights(self, tokens: Tensor) -> list[Tensor]:
         """See `LanguageModel`; of the first window. None where the library does not tell them."""
         return self.body.attention(tokens[:, : self.context], end_id=self.end_id)
+
+
+class _KnownGradient(torch.autograd.Function):
+    """A function of rows whose gradient is found on the way, as logits are not held until then.
+
+    What comes out for a row depends on that row alone, and nothing else learns; so the gradient of
+    any loss is that of each row, scaled.  This saves reading the head a second time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        with torch.enable_grad():
+            given = rows.detach().requires_grad_()
+            found = function(given)
+            (gradient,) = torch.autograd.grad(found.sum(), given)
+        ctx.save_for_backward(gradient)
+        return found.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *wanted: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return (gradient * wanted[0][:, None]).to(gradient.dtype), None
 
 
 def _shapes(model: LanguageModel) -> dict[str, torch.Size]:

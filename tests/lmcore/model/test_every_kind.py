@@ -160,6 +160,23 @@ def test_no_gradient_crosses_an_end_token(kind: str) -> None:
 
 
 @every_kind
+def test_where_something_learns_a_text_is_gone_on_with_alike(kind: str) -> None:
+    model = language_model(kind)
+    tokens = random_tokens(model, (3, 2 * CONTEXT + 9), seed=6, ends=0.08)
+    expected, state = model(tokens), None
+    parts = []
+    for chunk in torch.split(tokens, [5, 1, 20, tokens.shape[1] - 26], dim=1):
+        logits, state = model(chunk, state)
+        parts.append(logits)
+    found = torch.cat(parts, 1)
+    assert found.requires_grad
+    torch.testing.assert_close(found, expected[0], **CLOSE)
+    assert state is not None
+    with torch.no_grad():
+        same_function(model, state.detach(), model(tokens)[1])
+
+
+@every_kind
 def test_the_loss_of_a_row_is_the_sum_of_its_documents(kind: str) -> None:
     model = language_model(kind)
     tokens = random_tokens(model, (1, 3 * CONTEXT), seed=5, ends=0.0)

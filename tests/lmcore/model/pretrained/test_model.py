@@ -130,13 +130,14 @@ def test_a_tokenizer_of_another_size_is_refused(content: Path) -> None:
         new_model(config, vocab_size=290, end_id=0, seed=0, device="cpu", base=base.path)
 
 
+@pytest.mark.parametrize("adapt", ["lora", "full"])
 def test_the_nats_of_targets_are_those_of_the_logits_with_and_without_a_gradient(
-    content: Path, monkeypatch: pytest.MonkeyPatch
+    content: Path, adapt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lmcore.model.pretrained import model as module
 
-    monkeypatch.setattr(module, "_LOGITS", 3 * VOCAB_SIZE)  # three rows at a time
-    model = begun(make_base(content, "gemma2"))
+    monkeypatch.setitem(module._LOGITS, "cpu", 3 * VOCAB_SIZE)  # three rows at a time
+    model = begun(make_base(content, "gemma2"), adapt=adapt)
     features, _ = model.features(TOKENS[:, :-1])
     nats = model.target_nll(features, TOKENS[:, 1:])
     assert nats.requires_grad
@@ -147,6 +148,27 @@ def test_the_nats_of_targets_are_those_of_the_logits_with_and_without_a_gradient
         torch.testing.assert_close(model.target_nll(features, TOKENS[:, 1:]), expected)
     one = features.last()
     torch.testing.assert_close(model.logits(one), model.logits(features)[:, -1])
+    # Each target weighs otherwise, so a gradient that is known before its loss has to be scaled.
+    weights = torch.linspace(-1, 2, nats.numel()).view_as(nats)
+    own = torch.autograd.grad((nats * weights).sum(), features.vectors, retain_graph=True)
+    through = torch.autograd.grad((expected * weights).sum(), features.vectors)
+    torch.testing.assert_close(own, through)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_matrices_beside_others_are_those_of_the_library(content: Path, kind: str) -> None:
+    import peft
+
+    model = begun(make_base(content, kind))
+    one_step(model)
+    layers = [m for m in model.inner.modules() if isinstance(m, peft.tuners.lora.Linear)]
+    assert layers
+    for layer in layers:
+        given = torch.randn(2, 3, layer.in_features)
+        with torch.no_grad():
+            expected = peft.tuners.lora.Linear.forward(layer, given)
+            assert not torch.equal(expected, layer.base_layer(given))
+            torch.testing.assert_close(layer(given), expected)
 
 
 def test_what_learns_is_told_block_by_block_from_the_top(content: Path) -> None:
