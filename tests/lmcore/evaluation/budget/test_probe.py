@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from pretrained_models import VOCAB_SIZE, library_tokenizer, make_base
 
+from lmcore.data.tokens.borrowed import BorrowedTokenizer
 from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.evaluation.budget.probe import Reader, measure_speeds
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import ModelConfig, PretrainedConfig
+from lmcore.model.factory import new_model
 from lmcore.model.language_model import Reading, learnt
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 
@@ -55,3 +58,20 @@ def test_no_more_text_is_read_than_tells_the_speed():
     measure_speeds(candidate, ["x" * 100_000] * 50)
     assert sum(lanes * length for lanes, length in candidate.model.shapes) < 1_000
     assert measure_speeds(reader(), [""]).champion is None
+
+
+def test_a_model_that_exists_is_timed_beside_one_of_another_kind(tmp_path):
+    tokenizer = BorrowedTokenizer(library_tokenizer().to_str(), vocab_size=VOCAB_SIZE, end_id=0)
+    model = new_model(
+        PretrainedConfig(pretrained="somewhere", context=32),
+        vocab_size=VOCAB_SIZE,
+        end_id=0,
+        seed=0,
+        device="cpu",
+        base=make_base(tmp_path).path,
+    )
+    candidate = Reader(model=model.eval(), tokenizer=tokenizer)
+    found = measure_speeds(candidate, ["the cat sat on the mat " * 9] * 3, champion=reader())
+    assert min(found.score, found.step, found.write, found.champion) > 0
+    assert found.bytes_per_token > 1
+    assert found.lanes == 32
