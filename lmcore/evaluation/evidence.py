@@ -167,6 +167,7 @@ class Collector:
                 ),
                 most=self.plan.limit("train_documents"),
             )
+            sample = sample.cut() if chosen.limited else sample
             train = sample.scored_by(model, on_scored=seen.of_sample(sample))
         final = None
         if self.challenge.last is not None:

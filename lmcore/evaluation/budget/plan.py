@@ -187,7 +187,12 @@ class EvaluationPlan(Section):
             for amount in self.amounts.values()
             if amount.most
         )
-        return f"within {self.budget_seconds:,.0f} seconds of the models' time: {told}"
+        over = (
+            f" (about {self.seconds:,.0f}, as what cannot be left out takes longer)"
+            if self.seconds > self.budget_seconds
+            else ""
+        )
+        return f"within {self.budget_seconds:,.0f} seconds of the models' time{over}: {told}"
 
 
 #: Without a budget.

@@ -12,9 +12,9 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,23 @@ class ConsumedSample:
     sizes: Sequence[IntArray]
     texts: Sequence[bytes]
     counted_bytes: Sequence[BoolArray]
+
+    def cut(self) -> Self:
+        """The same without what comes behind the last consumed token of each document.
+
+        It is not counted, and scoring it costs as much as what is.
+        """
+        read = [tokens_read(mask) for mask in self.counted]
+        return replace(
+            self,
+            tokens=[tokens[:size] for tokens, size in zip(self.tokens, read, strict=True)],
+            sizes=[sizes[:size] for sizes, size in zip(self.sizes, read, strict=True)],
+            # The end that the scorer puts behind a part is no target of anybody.
+            counted=[
+                mask if size == len(mask) - 1 else np.append(mask[:size], False)
+                for mask, size in zip(self.counted, read, strict=True)
+            ],
+        )
 
     @property
     def clusters(self) -> frozenset[str]:
@@ -153,11 +170,24 @@ def _texts(
 def consumed_lengths(
     corpus: Corpus, *, ranges: Sequence[tuple[int, int]], max_bytes: int
 ) -> list[int]:
-    """Tokens of each whole document that `sample_consumed` would choose, in the order of choice."""
+    """Tokens to be read of each document of the sample once it is cut, in the order of choice."""
     ends = np.asarray(corpus.train_stream.doc_ends)
     starts = np.concatenate([[0], ends[:-1]])
     chosen = _consumed_documents(corpus, ranges=ranges, max_bytes=max_bytes)
-    return [int(ends[at] - starts[at]) for at in _without_canaries(corpus, chosen).values()]
+    return [
+        tokens_read(consumed_mask(ranges, int(starts[at]), int(ends[at])))
+        for at in _without_canaries(corpus, chosen).values()
+    ]
+
+
+def tokens_read(counted: BoolArray) -> int:
+    """How many tokens of a document are read so that its last consumed target is scored.
+
+    Args:
+        counted: Of each token and of the end behind them, shape [T + 1].
+    """
+    found = np.flatnonzero(counted)
+    return min(len(counted) - 1, int(found[-1]) + 1) if len(found) else 0
 
 
 def _without_canaries(corpus: Corpus, place: Mapping[str, int]) -> dict[str, int]:

@@ -117,10 +117,21 @@ def test_what_the_model_has_few_of_it_takes_few_of(easy, machine, planned):
 def test_with_enough_time_everything_is_what_it_is_without_a_budget(easy, machine):
     whole, free = easy.evaluate(gates=gates(100_000)), easy.evaluate()
     assert free.plan() == AS_CONFIGURED
-    assert whole.metrics() == free.metrics()
     assert whole.samples() == free.samples()
+    for name, metric in free.metrics().items():
+        # Learnt text is read up to its last consumed token, which changes the order of sums.
+        for key, value in metric.items():
+            other = whole.metrics()[name][key]
+            close = pytest.approx(value, rel=1e-5) if isinstance(value, float) else value
+            assert other == close
 
     def told(report):
-        return [(g.gate, g.outcome, g.value, g.lower, g.upper) for g in report.verdict().results]
+        return {
+            g.gate: (g.outcome, *(x or 0.0 for x in (g.value, g.lower, g.upper)))
+            for g in report.verdict().results
+        }
 
-    assert told(whole) == told(free)
+    found = told(whole)
+    for gate, (outcome, *numbers) in told(free).items():
+        assert found[gate][0] == outcome
+        assert found[gate][1:] == pytest.approx(tuple(numbers), rel=1e-4, abs=1e-6)

@@ -151,3 +151,12 @@ def test_without_a_budget_everything_is_as_configured():
     assert AS_CONFIGURED.budget_seconds is None
     assert AS_CONFIGURED.lacking("competence") is None
     assert AS_CONFIGURED.budget_for("free_samples", 7) is None
+
+
+def test_a_budget_that_is_too_small_for_anything_says_so():
+    parts = {"a": plain("apples", 9, price=100, floor=2)}
+    plan = EvaluationPlan.of(parts, [stage("one", "a", 5)], budget_seconds=10)
+    assert plan.sentence() == (
+        "within 10 seconds of the models' time (about 200, as what cannot be left out takes"
+        " longer): 2 of 9 apples"
+    )

@@ -3,6 +3,7 @@
 import library_tokenizers as library
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from lmcore.evaluation.memory.consumed_text import (
     consumed_mask,
     sample_consumed,
 )
+from lmcore.model.config import ModelConfig
+from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 RANGES = st.lists(st.integers(0, 60), unique=True, max_size=12).map(
     lambda places: list(zip(*[iter(sorted(places))] * 2, strict=False))
@@ -120,11 +123,31 @@ def test_scores_of_train_count_consumed_tokens_only(easy):
 def test_so_many_documents_are_the_first_of_more(corpus):
     ranges = [(0, len(corpus.train_stream))]
     lengths = consumed_lengths(corpus, ranges=ranges, max_bytes=10**6)
-    assert lengths == [11] * 12
+    assert lengths == [10] * 12
     few, more = (
         {fact.id for fact in sample_consumed(corpus, ranges=ranges, max_bytes=10**6, most=n).facts}
         for n in (3, 7)
     )
     assert (len(few), len(more)) == (3, 7)
     assert few < more
-    assert consumed_lengths(corpus, ranges=ranges, max_bytes=35) == [11] * 4
+    assert consumed_lengths(corpus, ranges=ranges, max_bytes=35) == [10] * 4
+
+
+def test_what_comes_behind_the_last_consumed_token_is_not_read(corpus):
+    tokenizer = corpus.loaded
+    config = ModelConfig(pattern="LA", d_model=16, num_heads=1, head_dim=8, window=8)
+    model = RecurrentAttentionLM(config, tokenizer.vocab_size, tokenizer.end_id).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    starts = [0, *map(int, corpus.train_stream.doc_ends)]
+    ranges = [(starts[0], starts[0] + 4), (starts[1], starts[2]), (starts[2] + 2, starts[2] + 7)]
+    whole = sample_consumed(corpus, ranges=ranges, max_bytes=10**6)
+    part = whole.cut()
+    assert sorted(map(len, part.tokens)) == [4, 7, 10]
+    assert sorted(consumed_lengths(corpus, ranges=ranges, max_bytes=10**6)) == [4, 7, 10]
+    assert [int(mask.sum()) for mask in part.counted] == [int(mask.sum()) for mask in whole.counted]
+    assert [fact.num_bytes for fact in part.facts] == [fact.num_bytes for fact in whole.facts]
+    found, expected = part.scored_by(model), whole.scored_by(model)
+    np.testing.assert_allclose(found.nll_nats, expected.nll_nats, rtol=1e-5)
+    assert found.num_tokens.tolist() == expected.num_tokens.tolist()
+    assert part.texts == whole.texts
