@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import replace
 
 from flows.registry.document_matches import removed_documents
 from flows.registry.models import Registry
@@ -14,7 +15,8 @@ from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import IntegrityError, NotFoundError, UserError
 from lmcore.evaluation.evaluate import evaluate_model
-from lmcore.evaluation.inputs import Challenge, ChampionInput
+from lmcore.evaluation.inputs import BaseOwnership, Challenge, ChampionInput
+from lmcore.evaluation.ownership import examine_base
 from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.judging.evaluate import evaluate_task
@@ -36,6 +38,7 @@ def evaluate(
         challenge: The candidate, and what it is scored beside.
     """
     config = run.config
+    challenge = replace(challenge, made_from=_ownership_of_base(run, challenge))
     if not run.task.is_language_model:
         return evaluate_task(
             run.store,
@@ -54,6 +57,18 @@ def evaluate(
         gates=config.gates,
         seed=config.training.seed,
         removals=run.removals,
+    )
+
+
+def _ownership_of_base(run: Run, challenge: Challenge) -> BaseOwnership | None:
+    base = run.made_from(challenge.best)
+    if base is None:
+        return None
+    registered = Registry(run.home).bases.find(base.key)
+    return examine_base(
+        base,
+        policy=run.config.policy,
+        registered_weights=registered.weights_sha256 if registered else None,
     )
 
 

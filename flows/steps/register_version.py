@@ -24,8 +24,7 @@ from flows.steps.run_key import library_versions, lock_digest, processor_name
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.report import EvalReport
-from lmcore.model.pretrained import shelf
-from lmcore.model.pretrained.base import Base, reference_of
+from lmcore.model.pretrained.base import Base
 from lmcore.reporting.version.card import render_card
 from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.report import render_report
@@ -65,10 +64,7 @@ class Candidate:
         Raises:
             IntegrityError: If it is missing or damaged.
         """
-        wanted = reference_of(self.checkpoint.path / "best")
-        if wanted is None:
-            return None
-        return shelf.verified(self.run.store.path(Base.kind, wanted.key))
+        return self.run.made_from(self.checkpoint.path / "best")
 
     @property
     def fingerprints(self) -> dict[str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from flows.home.environment import Home
 from flows.steps.run_key import RunKey
@@ -10,7 +11,8 @@ from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import Removals
 from lmcore.data.ingest.ingest import SourceFingerprint
-from lmcore.model.pretrained.base import Base
+from lmcore.model.pretrained.base import Base, reference_of
+from lmcore.model.pretrained.shelf import verified
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.task import TASKS, Task
 
@@ -46,3 +48,15 @@ class Run:
     def store(self) -> ContentStore:
         """Where the steps' results go."""
         return ContentStore(self.home.content)
+
+    def made_from(self, model: Path) -> Base | None:
+        """The pretrained model that a stored model means nothing without; None: it is whole.
+
+        Args:
+            model: Folder of the stored model.
+
+        Raises:
+            IntegrityError: If it is missing or damaged.
+        """
+        wanted = reference_of(model)
+        return None if wanted is None else verified(self.store.path(Base.kind, wanted.key))

@@ -7,6 +7,7 @@ comes an `EvalReport`.  Every gate runs, whatever the others say.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,7 @@ def evaluate_model(
                 shards=corpus.shards,
                 removals=removals,
             )
+            ownership = replace(ownership, made_from=challenge.made_from)
         with collector.part("metrics"):
             metrics = contract_metrics(
                 validation=evidence.validation,

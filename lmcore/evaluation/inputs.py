@@ -101,6 +101,32 @@ class ChampionInput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BaseOwnership:
+    """Whether the pretrained model that a candidate was made from may be used.
+
+    Attributes:
+        name: Short, for people.
+        license: SPDX expression, or `unknown`.
+        blocked: What the policy blocks it for: `license`, `origin`, both or nothing.
+        broken: What does not fit together, in words.
+    """
+
+    name: str
+    license: str
+    blocked: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """For the evidence of a gate, and the key of an evaluation."""
+        return {
+            "name": self.name,
+            "license": self.license,
+            "blocked": list(self.blocked),
+            "broken": list(self.broken),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Challenge:
     """A candidate and the models that it is scored beside.
 
@@ -110,12 +136,14 @@ class Challenge:
         parts: Models trained on parts of the text, where the advice on more data is wanted.
         unaided: A version of a task that began from random weights, to show what a base model
             brings.
+        made_from: Of the pretrained model that the candidate was made from; None: of none.
     """
 
     checkpoint: TrainedModel
     champion: ChampionInput | None = None
     parts: Sequence[PartInput] = ()
     unaided: ChampionInput | None = None
+    made_from: BaseOwnership | None = None
 
     def inputs(self, documents: DocumentSet) -> dict[str, Any]:
         """What of it determines an evaluation on these documents, as JSON values."""
@@ -124,6 +152,7 @@ class Challenge:
             "champion": None if self.champion is None else self.champion.inputs(documents),
             "parts": [[part.share, part.checkpoint.key] for part in self.parts],
             "unaided": None if self.unaided is None else self.unaided.inputs(documents),
+            "made_from": None if self.made_from is None else self.made_from.to_json(),
         }
 
     @property

@@ -1,9 +1,10 @@
 """Who owns the text, and was it meant to be here: the facts behind the gate `provenance`.
 
-In: the documents of a run, the tokenizer and shards that were made of them, and the removals in
-force.  Out: `Ownership`.  Nothing is taken from the summary alone: licences are read from the rows,
-removed documents are looked for again in what will be trained on, and the chain from documents to
-shards is followed by its hashes.
+In: the documents of a run, the tokenizer and shards that were made of them, the removals in force,
+and the pretrained model that the weights are made from.  Out: `Ownership`, `BaseOwnership`.
+Nothing is taken from the summary alone: licences are read from the rows, removed documents are
+looked for again in what will be trained on, and the chain from documents to shards is followed by
+its hashes.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from lmcore.artifacts import Handle, Manifest
+from lmcore.data.config import PolicyConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet
-from lmcore.data.text.licences import normal_license
+from lmcore.data.text.licences import allowed, blocked_origin, normal_license
 from lmcore.errors import ConfigError
+from lmcore.evaluation.inputs import BaseOwnership
+from lmcore.model.pretrained.base import LIBRARY_WEIGHTS_FILE, Base
 
 #: Documents that are named in the evidence.
 MAX_NAMED = 20
@@ -34,6 +38,7 @@ class Ownership:
         broken: What does not fit together, in words.
         base: Model and version that the weights start from; "" where they start from nothing.
         base_removed: Documents that this one was trained on and that were removed since.
+        made_from: Of the pretrained model that the weights were made from; None: of none.
     """
 
     removals: int = 0
@@ -43,6 +48,7 @@ class Ownership:
     broken: tuple[str, ...] = ()
     base: str = ""
     base_removed: int = 0
+    made_from: BaseOwnership | None = None
 
 
 def examine_ownership(
@@ -74,6 +80,42 @@ def examine_ownership(
         removed_in_use=tuple(named),
         num_removed_in_use=count,
         broken=(*_rows(documents), *_chain(documents, tokenizer=tokenizer, shards=shards)),
+    )
+
+
+def examine_base(
+    base: Base, *, policy: PolicyConfig, registered_weights: str | None = None
+) -> BaseOwnership:
+    """Look at the pretrained model that weights are made from, by the policy for text.
+
+    Args:
+        base: Its folder.
+        policy: Which licences and origins may be used.
+        registered_weights: SHA-256 that the registry has of its weights; None: it is not there yet.
+
+    Raises:
+        IntegrityError: If the folder does not say what it is.
+    """
+    record = base.record()
+    broken, blocked = [], []
+    license_ = record.license
+    try:
+        license_ = normal_license(license_)
+        if not allowed(license_, policy=policy):
+            blocked.append("license")
+    except ConfigError:
+        broken.append(f"its licence {license_!r} is no SPDX expression")
+    # The place is an origin too: a pattern such as `*owner/*` means the hub's models of an owner.
+    if any(blocked_origin(text, policy=policy) for text in (record.origin, record.source)):
+        blocked.append("origin")
+    listed = Manifest.read(base.path).files.get(LIBRARY_WEIGHTS_FILE, (0, ""))[1]
+    for whose, expected in (("record", record.weights_sha256), ("registry", registered_weights)):
+        if expected is not None and listed != expected:
+            broken.append(
+                f"the sha256 of its weights is {listed[:12]}, the {whose} says {expected[:12]}"
+            )
+    return BaseOwnership(
+        name=record.name, license=license_, blocked=tuple(blocked), broken=tuple(broken)
     )
 
 

@@ -11,8 +11,8 @@ import random
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from lmcore.artifacts import ContentStore
 from lmcore.controls.control import Control, by_seed
@@ -27,6 +27,7 @@ from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.pii import pii
 from lmcore.evaluation.gates.provenance import provenance
 from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.inputs import BaseOwnership
 from lmcore.evaluation.ownership import examine_ownership, manifest_mismatch
 from lmcore.evaluation.pii.evidence import PiiEvidence, keep_all, precision, recall, search
 from lmcore.evaluation.pii.planting import plant, plant_near_misses, spelt_out
@@ -41,7 +42,8 @@ def _text(rng: random.Random, words: int = _WORDS) -> str:
     return " ".join(f"w{rng.randrange(3000)}" for _ in range(words))
 
 
-def _texts(seed: int) -> list[str]:
+def some_texts(seed: int) -> list[str]:
+    """Forty texts of random words."""
     rng = random.Random(f"ownership {seed}")
     return [_text(rng) for _ in range(_DOCUMENTS)]
 
@@ -67,7 +69,7 @@ def _removed(text: str) -> Removals:
     )
 
 
-def _judged(
+def judged(
     texts: Sequence[str],
     *,
     license_: str = "CC0-1.0",
@@ -75,7 +77,19 @@ def _judged(
     at_ingest: Removals = NOTHING_REMOVED,
     in_force: Removals = NOTHING_REMOVED,
     broken: tuple[str, ...] = (),
+    made_from: BaseOwnership | None = None,
 ) -> GateResult:
+    """What the gate says of texts that are really read and split, and of what they were learnt by.
+
+    Args:
+        texts: One document each.
+        license_: Of all of them.
+        policy: Of the pipeline.
+        at_ingest: Removals that ingest knows of.
+        in_force: Removals that the gate knows of.
+        broken: What does not fit beside what is found.
+        made_from: Of the pretrained model.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         source = folder / "texts.jsonl"
@@ -91,47 +105,47 @@ def _judged(
             removals=at_ingest,
         )
         found = examine_ownership(documents, removals=in_force)
-    changes: dict[str, Any] = {**found.__dict__, "broken": (*found.broken, *broken)}
-    return provenance(documents.summary, required=True, ownership=type(found)(**changes))
+    found = replace(found, broken=(*found.broken, *broken), made_from=made_from)
+    return provenance(documents.summary, required=True, ownership=found)
 
 
 def unknown_licence(seed: int) -> GateResult:
     """Text whose licence nobody stated, under the default policy."""
-    return _judged(_texts(seed), license_="unknown")
+    return judged(some_texts(seed), license_="unknown")
 
 
 def non_commercial(seed: int) -> GateResult:
     """Non-commercial text in a pipeline that allows three licences only."""
     policy = PolicyConfig(allow=["CC0-1.0", "MIT", "CC-BY-4.0"])
-    return _judged(_texts(seed), license_="CC-BY-NC-4.0", policy=policy)
+    return judged(some_texts(seed), license_="CC-BY-NC-4.0", policy=policy)
 
 
 def edited_copy(seed: int) -> GateResult:
     """A removed document that came back with small edits, past an ingest that did not know."""
-    texts = _texts(seed)
+    texts = some_texts(seed)
     removals = _removed(texts[0])
-    return _judged([_edited(texts[0], seed), *texts[1:]], in_force=removals)
+    return judged([_edited(texts[0], seed), *texts[1:]], in_force=removals)
 
 
 def changed_manifest(seed: int) -> GateResult:
     """A version whose manifest is not the one that was registered."""
     rng = random.Random(seed)
     found, registered = (f"{rng.getrandbits(256):064x}" for _ in range(2))
-    return _judged(_texts(seed), broken=manifest_mismatch(found, registered))
+    return judged(some_texts(seed), broken=manifest_mismatch(found, registered))
 
 
 def kept_out(seed: int) -> GateResult:
     """The same edited copy, through an ingest that knows of the removal."""
-    texts = _texts(seed)
+    texts = some_texts(seed)
     removals = _removed(texts[0])
-    return _judged(
+    return judged(
         [_edited(texts[0], seed), *texts], at_ingest=removals, in_force=removals, broken=()
     )
 
 
 def allowed_text(seed: int) -> GateResult:
     """Free text, and text under a choice of licences of which one is allowed."""
-    return _judged(_texts(seed), license_="CC-BY-NC-4.0 OR CC0-1.0", policy=_ALLOWED)
+    return judged(some_texts(seed), license_="CC-BY-NC-4.0 OR CC0-1.0", policy=_ALLOWED)
 
 
 _ALLOWED = PolicyConfig(allow=["CC0-1.0"])
@@ -178,7 +192,7 @@ def _harmless(seed: int) -> list[str]:
     # Some kinds of number are so few that the same one is drawn twice: that one is not made up.
     drawn, known = plant(seed + 2, count=5), _known(seed)
     made_up = [i.text for i in drawn if Span(kind=i.kind, text=i.span) not in known]
-    return [*_texts(seed)[:20], "Write to <EMAIL> or call <PHONE>.", *made_up]
+    return [*some_texts(seed)[:20], "Write to <EMAIL> or call <PHONE>.", *made_up]
 
 
 def scrubber_off(seed: int) -> GateResult:

@@ -2,12 +2,13 @@
 
 Statistics, all exact and without an interval: bytes of text under a licence or of an origin that
 the policy blocks; removed documents (or near-copies of them) among those used, here or by the
-model that the weights start from; links of the chain from sources to shards that do not fit.
-PASS: none of any.
+model that the weights start from; links of the chain from sources to shards that do not fit; and
+of a pretrained model that the weights are made from, its licence and origin by the same policy, and
+whether its weights are those that its record and the registry name.  PASS: none of any.
 
-Which licences are blocked was decided at ingest, by the policy in force then; the summary of the
-document set says it.  That the files of a version are those of the registry is not asked here, as
-there is no version yet: `Registry.register` and `Registry.open` refuse any other.
+Which licences of text are blocked was decided at ingest, by the policy in force then; the summary
+of the document set says it.  That the files of a version are those of the registry is not asked
+here, as there is no version yet: `Registry.register` and `Registry.open` refuse any other.
 Source: licences as SPDX expressions, https://spdx.org/licenses/.
 """
 
@@ -16,8 +17,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lmcore.data.text.licences import UNKNOWN
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.inputs import BaseOwnership
 from lmcore.evaluation.ownership import Ownership
 
 NAME = "provenance"
@@ -67,6 +70,8 @@ def provenance(
             f" documents that were removed since; train a version of that model without them, and"
             " start from it"
         )
+    if found.made_from is not None:
+        problems += _of_base(found.made_from)
     if found.broken:
         problems.append(f"{'; '.join(found.broken)}; prepare the data again")
     return GateResult(
@@ -88,8 +93,34 @@ def provenance(
             "base": found.base,
             "base_removed_documents": found.base_removed,
             "broken": list(found.broken),
+            **({"made_from": found.made_from.to_json()} if found.made_from else {}),
         },
     )
+
+
+def _of_base(base: BaseOwnership) -> list[str]:
+    """What is wrong with the pretrained model that the weights are made from."""
+    problems = []
+    model = f"the pretrained model {base.name}"
+    if "license" in base.blocked:
+        remedy = (
+            "start from another model, or take the licence off policy.deny (or add it to allow)"
+        )
+        if base.license == UNKNOWN:
+            remedy = (
+                "state it as model.license, or set policy.unknown_license: allow if you have the"
+                " right to use it"
+            )
+        problems.append(
+            f"{model} is under {_listed([base.license])}, which the policy blocks; {remedy}"
+        )
+    if "origin" in base.blocked:
+        problems.append(
+            f"{model} is of an origin that policy.deny_origins blocks; start from another model"
+        )
+    if base.broken:
+        problems.append(f"{model}: {'; '.join(base.broken)}; delete its folder and import it again")
+    return problems
 
 
 def _sentence(problems: list[str], *, sizes: Mapping[str, int], found: Ownership) -> str:
@@ -101,6 +132,11 @@ def _sentence(problems: list[str], *, sizes: Mapping[str, int], found: Ownership
         text += (
             f" {found.kept_out} texts were kept out because of {found.removals} removals, and none"
             " of them, nor a near-copy, is among the documents."
+        )
+    if found.made_from is not None:
+        text += (
+            f" So is the pretrained model {found.made_from.name}, under"
+            f" {_listed([found.made_from.license])}."
         )
     return text
 

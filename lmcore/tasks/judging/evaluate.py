@@ -133,6 +133,7 @@ def evaluate_task(
             shards=corpus.shards,
             removals=removals,
         )
+        ownership = replace(ownership, made_from=challenge.made_from)
         if base is not None:
             ownership = replace(ownership, base=base.designation, base_removed=base.removed)
         verdict = Verdict(

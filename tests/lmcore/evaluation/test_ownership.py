@@ -1,10 +1,11 @@
 """Nothing is taken from a summary alone: rows, sources, removals and the chain are looked at."""
 
 import json
+from hashlib import sha256
 
 import pytest
 
-from lmcore.data.config import TokenizerConfig
+from lmcore.data.config import PolicyConfig, TokenizerConfig
 from lmcore.data.copies.removal import Removal, Removals
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import DocumentSet, RowWriter
@@ -13,9 +14,11 @@ from lmcore.data.tokens.tokenizer import TokenizerHandle, fit_tokenizer
 from lmcore.evaluation.ownership import (
     MAX_NAMED,
     Ownership,
+    examine_base,
     examine_ownership,
     manifest_mismatch,
 )
+from lmcore.model.pretrained.base import BASE_FILE, LIBRARY_WEIGHTS_FILE, Base, BaseRecord
 
 FILE = {"sha256": "a" * 64, "problem": ""}
 LONG = " ".join(f"word{i}" for i in range(200))
@@ -144,3 +147,55 @@ def test_a_tokenizer_that_came_with_a_model_is_no_break(made, document, store):
     # Shards are made here, of these documents, whatever cut them.
     (problem,) = examine_ownership(documents, shards=borrowed).broken
     assert problem == "the shards were not made of these documents"
+
+
+def base_of(store, **facts):
+    """A base whose weights are five bytes: nobody reads them here."""
+    values = {"source": "owner/small@1", "name": "small", "architecture": "X", "parameters": 1}
+    values |= {"vocab_size": 2, "end_token": "<end>", "end_id": 0, "most_tokens": None, "files": {}}
+    values |= {"weights_sha256": sha256(b"12345").hexdigest(), "license": "Apache-2.0", **facts}
+
+    def make(folder):
+        (folder / LIBRARY_WEIGHTS_FILE).write_bytes(b"12345")
+        (folder / BASE_FILE).write_text(BaseRecord(**values).model_dump_json())
+
+    return store.build(Base, {**facts}, make)
+
+
+@pytest.mark.parametrize(
+    ("license_", "policy", "blocked"),
+    [
+        ("Apache-2.0", {}, ()),
+        ("unknown", {}, ("license",)),
+        ("", {}, ("license",)),
+        ("unknown", {"unknown_license": "allow"}, ()),
+        ("CC-BY-NC-4.0", {}, ()),
+        ("cc-by-nc-4.0", {"deny": ["CC-BY-NC-4.0"]}, ("license",)),
+        ("CC-BY-NC-4.0", {"allow": ["MIT", "Apache-2.0"]}, ("license",)),
+        ("CC-BY-NC-4.0 OR MIT", {"allow": ["MIT"]}, ()),
+        ("MIT", {"deny_origins": ["owner/*"]}, ("origin",)),
+        ("MIT", {"deny_origins": ["*a forum*"]}, ("origin",)),
+        ("unknown", {"deny_origins": ["*forum*"]}, ("license", "origin")),
+    ],
+)
+def test_a_base_is_under_the_policy_for_text(store, license_, policy, blocked):
+    base = base_of(store, license=license_, origin="text of A Forum")
+    found = examine_base(base, policy=PolicyConfig(**policy))
+    assert (found.name, found.blocked, found.broken) == ("small", blocked, ())
+
+
+def test_a_licence_that_is_no_expression_is_broken(store):
+    found = examine_base(base_of(store, license="free for all"), policy=PolicyConfig())
+    assert found.blocked == ()
+    assert found.broken == ("its licence 'free for all' is no SPDX expression",)
+
+
+def test_a_base_is_the_one_that_its_record_and_the_registry_name(store):
+    base = base_of(store)
+    weights = base.record().weights_sha256
+    assert examine_base(base, policy=PolicyConfig(), registered_weights=weights).broken == ()
+    (broken,) = examine_base(base, policy=PolicyConfig(), registered_weights="0" * 64).broken
+    assert broken == f"the sha256 of its weights is {weights[:12]}, the registry says 000000000000"
+    other = base_of(store, weights_sha256="1" * 64)
+    (broken,) = examine_base(other, policy=PolicyConfig(), registered_weights=weights).broken
+    assert "the record says 111111111111" in broken

@@ -2,6 +2,7 @@ import pytest
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.gates.provenance import provenance
+from lmcore.evaluation.inputs import BaseOwnership
 from lmcore.evaluation.ownership import Ownership, manifest_mismatch
 
 
@@ -70,3 +71,32 @@ def test_what_does_not_fit_fails_and_several_problems_are_all_said():
     assert found.outcome == "FAIL"
     assert "the registry says bbbbbbbbbbbb" in found.reason
     assert "unknown licence" in found.reason
+
+
+def of_base(**facts):
+    made_from = BaseOwnership(**{"name": "small", "license": "Apache-2.0", **facts})
+    return provenance(ALLOWED, required=True, ownership=Ownership(made_from=made_from))
+
+
+def test_an_allowed_pretrained_model_passes_and_is_named():
+    found = of_base()
+    assert found.outcome == "PASS"
+    assert "So is the pretrained model small, under Apache-2.0." in found.reason
+    assert found.evidence["made_from"]["license"] == "Apache-2.0"
+    assert "made_from" not in provenance(ALLOWED, required=True).evidence
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"license": "unknown", "blocked": ("license",)}, "state it as model.license"),
+        ({"license": "CC-BY-NC-4.0", "blocked": ("license",)}, "start from another model"),
+        ({"blocked": ("origin",)}, "small is of an origin that policy.deny_origins blocks"),
+        ({"broken": ("weights differ",)}, "model small: weights differ; delete its folder"),
+    ],
+)
+def test_a_pretrained_model_that_must_not_be_used_fails(facts, sentence):
+    found = of_base(**facts)
+    assert found.outcome == "FAIL"
+    assert sentence in found.reason
+    assert found.value == 0.0  # bytes of text
