@@ -7,6 +7,9 @@ import logging
 from flows.home.environment import Home
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
+from lmcore.data.text.licences import UNKNOWN, normal_license
+from lmcore.data.tokens.borrowing import borrow_tokenizer
+from lmcore.errors import ConfigError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.pretrained.base import Base
 from lmcore.model.pretrained.importing import import_base
@@ -14,15 +17,28 @@ from lmcore.model.pretrained.importing import import_base
 logger = logging.getLogger(__name__)
 
 
+def spdx_name(license_: str) -> str | None:
+    """The SPDX expression that a model's own word for its licence is; None where it is none."""
+    try:
+        expression = normal_license(license_)
+    except ConfigError:
+        return None
+    return None if expression == UNKNOWN else expression
+
+
 def import_model(config: RunConfig, home: Home) -> Base | None:
     """Check and import the model that a configuration names, once; None where it names none.
 
     Raises:
         SourceError: If there is no such model, or none that can be gone on from.
+        IntegrityError: If its tokenizer is none that text can be read with.
     """
     if not isinstance(config.model, PretrainedConfig):
         return None
-    base = import_base(ContentStore(home.content), config.model)
+    store = ContentStore(home.content)
+    base = import_base(store, config.model, spdx=spdx_name)
+    # Before a corpus is read: a tokenizer that cannot be used is a reason to stop now.
+    borrow_tokenizer(store, base.path, base.key)
     record = base.record()
     logger.info(
         "import: %s, %s, %.0f M weights, from %s",

@@ -104,6 +104,76 @@ def write_library_folder(folder: Path, kind: str = "llama", *, seed: int = 0) ->
     return folder
 
 
+def write_gguf_file(path: Path, *, seed: int = 0, **facts: Any) -> Path:
+    """A tiny Llama as a GGUF file, as llama.cpp would write it.
+
+    Args:
+        path: Of the file.
+        seed: Of its weights.
+        facts: Numbers of the head that are not what they should be, such as `block_count`.
+    """
+    import gguf
+
+    model, cut = library_model("llama", VOCAB_SIZE, seed=seed), library_tokenizer()
+    config, ids = model.config, library_tokenizer().get_vocab()
+    by_id = {index: name for name, index in ids.items()}
+    tokens = [by_id.get(index, f"<unused{index}>") for index in range(VOCAB_SIZE)]
+    writer = gguf.GGUFWriter(path, "llama")
+    head = {
+        "block_count": config.num_hidden_layers,
+        "context_length": config.max_position_embeddings,
+        "embedding_length": config.hidden_size,
+        "feed_forward_length": config.intermediate_size,
+        "attention.head_count": config.num_attention_heads,
+        "attention.head_count_kv": config.num_key_value_heads,
+        "vocab_size": VOCAB_SIZE,
+        **facts,
+    }
+    for name, value in head.items():
+        writer.add_uint32(f"llama.{name}", value)
+    writer.add_float32("llama.attention.layer_norm_rms_epsilon", config.rms_norm_eps)
+    writer.add_float32("llama.rope.freq_base", config.rope_parameters["rope_theta"])
+    writer.add_string("general.name", "small")
+    writer.add_string("general.license", "mit")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3 if token == END_TOKEN else 1 for token in tokens])
+    merges = json.loads(cut.to_str())["model"]["merges"]
+    writer.add_token_merges([" ".join(pair) for pair in merges])
+    writer.add_eos_token_id(0)
+    writer.add_bos_token_id(0)
+    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
+    for name, tensor in _gguf_tensors(model).items():
+        if part := next((part for part in heads if part in name), None):
+            # Halves of a head stand beside each other there, and behind each other here.
+            rows = tensor.view(heads[part], 2, -1, tensor.shape[1])
+            tensor = rows.transpose(1, 2).reshape(tensor.shape)
+        writer.add_tensor(name, tensor.contiguous().numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _gguf_tensors(model: Any) -> dict[str, torch.Tensor]:
+    parts = {
+        **{f"self_attn.{n}_proj": f"attn_{n}" for n in "qkv"},
+        "self_attn.o_proj": "attn_output",
+        **{f"mlp.{n}_proj": f"ffn_{n}" for n in ("gate", "up", "down")},
+        "input_layernorm": "attn_norm",
+        "post_attention_layernorm": "ffn_norm",
+    }
+    found = {
+        "token_embd.weight": model.model.embed_tokens.weight,
+        "output_norm.weight": model.model.norm.weight,
+    }
+    for number, layer in enumerate(model.model.layers):
+        for ours, theirs in parts.items():
+            found[f"blk.{number}.{theirs}.weight"] = layer.get_submodule(ours).weight
+    return {name: tensor.detach() for name, tensor in found.items()}
+
+
 def make_base(root: Path, kind: str = "llama", *, seed: int = 0, **facts: Any) -> Base:
     """An imported base in a content store of its own kind of folder.
 

@@ -6,25 +6,35 @@ In: the files of a folder in the Hugging Face layout.  Out: nothing, or one sent
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from lmcore.errors import SourceError
 from lmcore.model.pretrained.library import library
 from lmcore.model.pretrained.places import Place
+from lmcore.model.pretrained.weights import StoredTensor, read_heads
 
-_MOST_JSON_BYTES = 64 << 20
+_MOST_JSON_BYTES = 16 << 20
 _MOST_CONFIG_BYTES = 4 << 20
 _LARGEST = 1 << 31
 _INDEX = "model.safetensors.index.json"
 _WEIGHTS = "model.safetensors"
 #: How configurations call the number of their blocks.
 _LAYERS = frozenset({"num_hidden_layers", "num_layers", "n_layer", "n_layers", "decoder_layers"})
-#: Stored types of weights that can be read as they are.
-_FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+#: Numbers by which the library repeats something, if only a word in a list.
+_REPEATED = re.compile(r"layer|block|depth|dense|attention_types|stage|loop|repeat", re.IGNORECASE)
+_MOST_REPEATED = 1 << 20
+#: Settings of how the library works and not of what the model is: one could fetch code, name other
+#: files, or fill memory with labels.
+_NOT_OF_THE_MODEL = frozenset(
+    {
+        *("transformers_weights", "kernel_config", "use_kernels", "_name_or_path", "name_or_path"),
+        *("return_dict", "use_return_dict", "output_attentions", "output_hidden_states"),
+        *("torchscript", "num_labels", "id2label", "label2id", "base_model_tp_plan"),
+    }
+)
 
 
 def read_json(path: Path, *, most_bytes: int = _MOST_JSON_BYTES) -> dict[str, Any]:
@@ -66,52 +76,79 @@ def checked_config(place: Place) -> dict[str, Any]:
         )
     for name, value in _numbers(config):
         if abs(value) > _LARGEST:
-            raise SourceError(f"{path}: {name}={value}; no model is so large")
-    model_type = config.get("model_type")
+            raise SourceError(f"{path}: {name[:100]}={value}; no model is so large")
+    model_type = str(config.get("model_type"))
     with library():
         from transformers.models.auto import modeling_auto
 
         decoders = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    architecture = str((config.get("architectures") or [""])[0])
+    named = config.get("architectures")
+    architecture = str(named[0])[:100] if isinstance(named, list) and named else ""
     is_other = architecture and not architecture.endswith(("ForCausalLM", "LMHeadModel"))
     if model_type not in decoders or is_other or config.get("is_encoder_decoder"):
         raise SourceError(
-            f"{path}: model_type {model_type!r} ({architecture or 'no architecture named'}) is no"
-            " decoder that predicts the next token; choose a causal language model"
+            f"{path}: model_type {model_type[:100]!r} ({architecture or 'no architecture named'})"
+            " is no decoder that predicts the next token; choose a causal language model"
         )
-    return config
+    cleaned: dict[str, Any] = _of_the_model(config)
+    return cleaned
 
 
-def check_weights(place: Place, config: Mapping[str, Any]) -> int:
-    """Ask the headers of the weights' files; returns how many numbers they hold.
+def _of_the_model(settings: Any) -> Any:
+    """Settings without those that say how the library works."""
+    if isinstance(settings, Mapping):
+        return {
+            name: _of_the_model(value)
+            for name, value in settings.items()
+            if name not in _NOT_OF_THE_MODEL and "implementation" not in name
+        }
+    return [_of_the_model(part) for part in settings] if isinstance(settings, list) else settings
+
+
+def stored_weights(place: Place, config: Mapping[str, Any]) -> dict[str, StoredTensor]:
+    """Ask the heads of the weights' files what they hold.
 
     Raises:
-        SourceError: If a file is missing, damaged or unsafe, or sizes do not fit the configuration.
+        SourceError: If a file is missing, damaged or unsafe, or cannot hold so many layers.
     """
-    shapes: dict[str, list[int]] = {}
-    for name in _weight_files(place):
-        path = place.files[name]
-        try:
-            with safe_open(path, framework="pt") as stored:
-                for key in stored.keys():  # noqa: SIM118 (not a mapping)
-                    part = stored.get_slice(key)
-                    if part.get_dtype() not in _FLOATS and part.get_dtype() not in ("I64", "BOOL"):
-                        raise SourceError(
-                            f"{path}: {key} is stored as {part.get_dtype()}; expected float32,"
-                            " float16 or bfloat16. Take the unquantized model or a GGUF file"
-                        )
-                    shapes[key] = list(part.get_shape())
-        except (SafetensorError, OSError) as error:
+    names = _weight_files(place)
+    stored = read_heads(place.files[name] for name in names)
+    if _WEIGHTS not in names:
+        _check_index(place, stored)
+    check_layers(place.files["config.json"], config, num_tensors=len(stored))
+    return stored
+
+
+def check_layers(path: Path, config: Mapping[str, Any], *, num_tensors: int) -> None:
+    """Refuse a configuration whose repetitions alone would fill memory.
+
+    Args:
+        path: Of the configuration.
+        config: Its settings.
+        num_tensors: Tensors that the files hold; a layer has at least one.
+
+    Raises:
+        SourceError: If it asks for more than there can be.
+    """
+    for name, value in _numbers(config):
+        if name.rpartition(".")[2] in _LAYERS and value > num_tensors:
             raise SourceError(
-                f"{path}: not a safetensors file that can be read ({str(error)[:200]}); restore it"
-            ) from error
-    layers = [v for k, v in _numbers(config) if k.rpartition(".")[2] in _LAYERS]
-    if any(value > len(shapes) for value in layers):
-        raise SourceError(
-            f"{place.files['config.json']}: {max(layers):,} layers, but the files hold"
-            f" {len(shapes):,} tensors"
-        )
-    return sum(_product(shape) for shape in shapes.values())
+                f"{path}: {value:,} layers, but the files hold {num_tensors:,} tensors"
+            )
+        if _REPEATED.search(name) and abs(value) > _MOST_REPEATED:
+            raise SourceError(f"{path}: {name}={value}; no model repeats a part so often")
+
+
+def _check_index(place: Place, stored: Mapping[str, StoredTensor]) -> None:
+    """The index and its files speak of the same tensors."""
+    path = place.files[_INDEX]
+    for name, part in read_json(path)["weight_map"].items():
+        held = stored.get(str(name))
+        if held is None or held.path.name != str(part):
+            raise SourceError(
+                f"{path}: says that {str(name)[:100]} is in {str(part)[:100]}, which does not hold"
+                " it; take another copy"
+            )
 
 
 def _weight_files(place: Place) -> list[str]:
@@ -139,35 +176,9 @@ def _weight_files(place: Place) -> list[str]:
     )
 
 
-def check_size(path: Path, *, described: int, stored: int, tied: int) -> None:
-    """Compare the numbers that a configuration describes with those that files hold.
-
-    Args:
-        path: Of the configuration.
-        described: By the configuration, shared ones counted once.
-        stored: In the files.
-        tied: That may be stored though they are shared.
-
-    Raises:
-        SourceError: If they are not the same.
-    """
-    if not described <= stored <= described + tied + described // 100:
-        raise SourceError(
-            f"{path}: describes {described:,} weights, but the files hold {stored:,}; they do not"
-            " belong together"
-        )
-
-
 def _method(quantization: object) -> str:
     named = quantization.get("quant_method") if isinstance(quantization, Mapping) else None
     return str(named or "by a method that is not named")[:40]
-
-
-def _product(shape: list[int]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total
 
 
 def _numbers(value: Any, name: str = "", depth: int = 0) -> list[tuple[str, int]]:
@@ -186,3 +197,16 @@ def _numbers(value: Any, name: str = "", depth: int = 0) -> list[tuple[str, int]
         for inner in value[:10_000]:
             parts += _numbers(inner, name, depth + 1)
     return parts
+
+
+def unreadable(where: Path, error: Exception) -> SourceError:
+    """One sentence of what a library said about a model."""
+    return SourceError(
+        f"{where}: not a pretrained model that can be read ({type(error).__name__}:"
+        f" {first_line(error)}); take another copy, or another model"
+    )
+
+
+def first_line(error: Exception) -> str:
+    """What is said of an error in a sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

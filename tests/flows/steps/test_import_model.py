@@ -1,5 +1,6 @@
 """The step that imports a model does so where a configuration names one, and once."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ pytest.importorskip("transformers")
 from pretrained_models import write_library_folder
 
 from flows.home.folders import make_home
-from flows.steps.import_model import import_model
+from flows.steps.import_model import import_model, spdx_name
 from lmcore.config import RunConfig, parse_config
+from lmcore.errors import UserError
 
 
 def config(**model: object) -> RunConfig:
@@ -32,3 +34,20 @@ def test_it_is_imported_once_and_its_bytes_are_what_counts(tmp_path: Path) -> No
     assert first.key == second.key
     assert configs[0].fingerprint() == configs[1].fingerprint()
     assert config(pretrained=str(places[0]), rank=8).fingerprint() != configs[0].fingerprint()
+
+
+def test_a_word_for_a_licence_is_one_or_none() -> None:
+    assert spdx_name("apache-2.0") == "Apache-2.0"
+    assert spdx_name("mit") == "MIT"
+    for none in ("", "unknown", "other", "llama3.1", "see below"):
+        assert spdx_name(none) is None
+
+
+def test_a_tokenizer_that_cannot_be_used_stops_before_text_is_read(tmp_path: Path) -> None:
+    folder = write_library_folder(tmp_path / "model")
+    path = folder / "tokenizer.json"
+    made = json.loads(path.read_text())
+    made["normalizer"] = {"type": "Replace", "pattern": {"String": "a"}, "content": "b" * 100_000}
+    path.write_text(json.dumps(made))
+    with pytest.raises(UserError, match="tokenizer"):
+        import_model(config(pretrained=str(folder)), make_home(tmp_path / "home"))

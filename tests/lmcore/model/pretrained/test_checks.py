@@ -13,13 +13,14 @@ from safetensors.torch import load_file, save_file
 
 from lmcore.errors import SourceError
 from lmcore.model.config import PretrainedConfig
-from lmcore.model.pretrained.checks import check_size, check_weights, checked_config
+from lmcore.model.pretrained.checks import checked_config, stored_weights
 from lmcore.model.pretrained.places import find_place
 
 
 def check(folder: Path) -> int:
     place = find_place(PretrainedConfig(pretrained=str(folder)))
-    return check_weights(place, checked_config(place))
+    stored = stored_weights(place, checked_config(place))
+    return sum(tensor.num_numbers for tensor in stored.values())
 
 
 def changed(folder: Path, **values: Any) -> Path:
@@ -52,6 +53,9 @@ def test_a_sound_folder_says_how_many_numbers_it_holds(tmp_path: Path) -> None:
         ({"num_hidden_layers": 10**9}, "layers, but the files hold"),
         ({"hidden_size": 10**30}, "no model is so large"),
         ({"nested": {"deep": [{"n": -(10**12)}]}}, "no model is so large"),
+        ({"attention_types": [[["global"], 1 << 30]]}, "no model repeats a part so often"),
+        ({"architectures": [["a"]]}, "is no decoder"),
+        ({"model_type": ["llama"]}, "is no decoder"),
     ],
 )
 def test_a_configuration_that_is_none_of_ours_or_lies(
@@ -103,6 +107,13 @@ def test_parts_are_read_by_their_index_which_points_nowhere_else(tmp_path: Path)
         index.write_text(json.dumps({"weight_map": {**parts, names[0]: wrong}}))
         with pytest.raises(SourceError, match="is no safetensors file of this folder"):
             check(folder)
+    for wrong in (
+        {**parts, "no.such.tensor": "part0.safetensors"},
+        {**parts, names[0]: "part1.safetensors"},
+    ):
+        index.write_text(json.dumps({"weight_map": wrong}))
+        with pytest.raises(SourceError, match="which does not hold it"):
+            check(folder)
 
 
 def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
@@ -114,10 +125,19 @@ def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
         check(folder)
 
 
-def test_sizes_by_hand() -> None:
-    path = Path("config.json")
-    check_size(path, described=1000, stored=1000, tied=100)
-    check_size(path, described=1000, stored=1100, tied=100)
-    for stored in (999, 1111):
-        with pytest.raises(SourceError, match="do not belong together"):
-            check_size(path, described=1000, stored=stored, tied=100)
+def test_how_the_library_works_is_not_for_a_folder_to_say(tmp_path: Path) -> None:
+    folder = write_library_folder(tmp_path)
+    sound = checked_config(find_place(PretrainedConfig(pretrained=str(folder))))
+    changed(
+        folder,
+        attn_implementation="owner/kernel",
+        _experts_implementation="owner/kernel",
+        transformers_weights="other.safetensors",
+        return_dict=False,
+        num_labels=10**9,
+        nested={"_attn_implementation": "owner/kernel", "kept": [{"use_kernels": True}]},
+    )
+    found = checked_config(find_place(PretrainedConfig(pretrained=str(folder))))
+    assert found.pop("nested") == {"kept": [{}]}
+    assert found == sound
+    assert "hidden_size" in found

@@ -26,6 +26,7 @@ def test_the_revision_is_what_is_asked_for_and_no_code_is(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     place = find_place(PretrainedConfig(pretrained=f"owner/name@{REVISION}"))
     assert (place.folder, place.source) == (tmp_path, f"owner/name@{REVISION}")
+    assert place.title == "owner/name"
     assert (asked["repository"], asked["revision"]) == ("owner/name", REVISION)
     assert not [p for p in asked["allow_patterns"] if p.endswith((".py", ".bin", ".pt", "*"))]
 

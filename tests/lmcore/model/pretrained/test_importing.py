@@ -10,14 +10,20 @@ import pytest
 pytest.importorskip("transformers")
 import tokenizers
 import torch
-from pretrained_models import END_TOKEN, KINDS, library_model, write_library_folder
+from pretrained_models import (
+    END_TOKEN,
+    KINDS,
+    library_model,
+    write_gguf_file,
+    write_library_folder,
+)
 from safetensors.torch import load_file, save_file
 
 from lmcore.artifacts import ContentStore
 from lmcore.errors import SourceError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.pretrained.base import Base
-from lmcore.model.pretrained.importing import import_base, most_tokens
+from lmcore.model.pretrained.importing import import_base
 from lmcore.model.pretrained.library import library, load_inner
 
 IDS = torch.arange(1, 9)[None]
@@ -69,19 +75,6 @@ def test_half_precision_stays_what_it_is(tmp_path: Path) -> None:
     assert {p.dtype for p in load_inner(base.path).parameters()} == {torch.float32}
 
 
-def test_the_token_that_ends_a_text_before_that_of_a_turn(tmp_path: Path) -> None:
-    folder = write_library_folder(tmp_path / "model")
-    settings = folder / "tokenizer_config.json"
-    settings.write_text(json.dumps({"eos_token": {"content": "the"}}))
-    assert imported(tmp_path / "store", folder).record().end_token == END_TOKEN
-    named = imported(tmp_path / "store", folder, end_token="a")
-    assert named.record().end_id == tokenizers.Tokenizer.from_file(
-        str(folder / "tokenizer.json")
-    ).token_to_id("a")
-    with pytest.raises(SourceError, match=r"model\.end_token='<none>': the tokenizer has no such"):
-        imported(tmp_path / "store", folder, end_token="<none>")
-
-
 def nan(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     weights["model.norm.weight"][3] = torch.nan
@@ -116,8 +109,8 @@ def large_vocabulary(folder: Path) -> None:
     ("damage", "message"),
     [
         (nan, "holds values that are no numbers"),
-        (without_a_tensor, "do not fit"),
-        (transposed, "not a pretrained model that can be read|do not fit"),
+        (without_a_tensor, r"do not belong together \(the first: model\.norm\.\w+\)"),
+        (transposed, r"up_proj\.weight is \[32, 48\] in the files and \[48, 32\] by config"),
         (wider, "do not belong together"),
         (large_vocabulary, "a vocabulary that does not fit"),
         (lambda folder: (folder / "tokenizer.json").unlink(), r"no tokenizer\.json"),
@@ -154,13 +147,42 @@ def test_an_encoder_in_the_clothes_of_a_decoder_is_found_out(tmp_path: Path) -> 
         imported(tmp_path / "store", folder)
 
 
-def test_a_layer_that_slides_bounds_what_is_read_together() -> None:
-    from transformers import LlamaConfig, MambaConfig, MistralConfig, Qwen2Config
+def test_a_file_beside_it_sends_nobody_elsewhere(tmp_path: Path) -> None:
+    folder = write_library_folder(tmp_path / "model")
+    alone = imported(tmp_path / "store", folder)
+    adapter = {"base_model_name_or_path": str(tmp_path / "other"), "peft_type": "LORA"}
+    (folder / "adapter_config.json").write_text(json.dumps(adapter))
+    (folder / "generation_config.json").write_text("[")
+    (folder / "modeling_evil.py").write_text("raise SystemExit")
+    beside = imported(tmp_path / "store", folder)
+    assert beside.key != alone.key
+    assert beside.record().weights_sha256 == alone.record().weights_sha256
 
-    assert most_tokens(LlamaConfig(max_position_embeddings=512)) == 512
-    assert most_tokens(MistralConfig(max_position_embeddings=512, sliding_window=128)) == 128
-    assert most_tokens(Qwen2Config(max_position_embeddings=512, sliding_window=128)) == 512
-    assert most_tokens(MambaConfig()) is None
+
+def test_parts_are_joined_byte_for_byte(tmp_path: Path) -> None:
+    folder = write_library_folder(tmp_path / "model")
+    whole = imported(tmp_path / "store", folder)
+    weights = load_file(folder / "model.safetensors")
+    names = sorted(weights)
+    for number, half in enumerate((names[::2], names[1::2])):
+        save_file({n: weights[n] for n in half}, folder / f"part{number}.safetensors")
+    (folder / "model.safetensors").unlink()
+    parts = {name: f"part{i % 2}.safetensors" for i, name in enumerate(names)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
+    joined = imported(tmp_path / "store", folder)
+    assert joined.record().weights_sha256 == whole.record().weights_sha256
+
+
+def test_its_own_word_for_its_licence_where_nobody_gave_one(tmp_path: Path) -> None:
+    folder = write_library_folder(tmp_path / "model")
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# Small\n")
+    store = ContentStore(tmp_path / "store")
+    known = {"mit": "MIT"}
+    config = PretrainedConfig(pretrained=str(folder))
+    record = import_base(store, config, spdx=known.get).record()
+    assert (record.license, record.card.splitlines()[-1]) == ("MIT", "# Small")
+    given = config.model_copy(update={"license": "Apache-2.0"})
+    assert import_base(store, given, spdx=known.get).record().license == "Apache-2.0"
 
 
 @pytest.mark.slow
@@ -180,8 +202,23 @@ def test_a_real_gguf_file_inside_a_package(tmp_path: Path) -> None:
     assert cut.decode([int(likely)]).strip() == "Paris"
 
 
-def test_a_gguf_file_that_is_none(tmp_path: Path) -> None:
-    for content in (b"", b"GGUF", b"GGUF" + b"\xff" * 60, b"\x00" * 100):
-        (tmp_path / "a.gguf").write_bytes(content)
-        with pytest.raises(SourceError, match="not a pretrained model that can be read"):
-            imported(tmp_path / "store", tmp_path / "a.gguf")
+def test_a_gguf_file_is_read_into_plain_weights(tmp_path: Path) -> None:
+    folder = write_library_folder(tmp_path / "model")
+    path = write_gguf_file(tmp_path / "small.gguf")
+    base = imported(tmp_path / "store", path)
+    record = base.record()
+    assert (record.name, record.end_token, record.end_id) == ("small.gguf", END_TOKEN, 0)
+    assert (record.vocab_size, record.most_tokens) == (300, 64)
+    assert record.parameters == imported(tmp_path / "store", folder).record().parameters
+    with library(), torch.no_grad():
+        before = library_model("llama", 300)(IDS).logits
+        after = load_inner(base.path)(IDS).logits  # type: ignore[operator]
+    torch.testing.assert_close(after, before)
+
+
+def test_a_gguf_file_that_was_cut_off_leaves_nothing(tmp_path: Path) -> None:
+    path = write_gguf_file(tmp_path / "small.gguf")
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(SourceError, match="it was cut off"):
+        imported(tmp_path / "store", path)
+    assert not [p for p in (tmp_path / "store").rglob("*") if p.is_file() and p.suffix != ".lock"]

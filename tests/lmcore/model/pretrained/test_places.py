@@ -44,6 +44,33 @@ def test_a_gguf_file_alone_or_as_the_one_of_a_folder(tmp_path: Path) -> None:
         assert (place.kind, place.name) == ("gguf", "Small.Q4.gguf")
 
 
+def test_a_link_that_leads_out_is_not_followed(tmp_path: Path) -> None:
+    place = folder(tmp_path / "small")
+    secret = tmp_path / "secret"
+    secret.write_text("{}")
+    (place / "tokenizer.json").symlink_to(secret)
+    with pytest.raises(SourceError, match=r"tokenizer\.json is a link that leads out"):
+        find(place)
+    (place / "tokenizer.json").unlink()
+    (place / "other.json").symlink_to("config.json")
+    assert "other.json" in find(place).files
+    (tmp_path / "link").symlink_to(place)
+    assert find(tmp_path / "link").title == "small"
+
+
+def test_a_snapshot_in_a_cache_of_the_hub_is_links_into_that_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "models--owner--name"
+    place = folder(cache / "snapshots" / ("0" * 40))
+    (cache / "blobs").mkdir()
+    (place / "config.json").rename(cache / "blobs" / "1")
+    (place / "config.json").symlink_to(cache / "blobs" / "1")
+    assert find(place).title == "owner/name"
+    (place / "tokenizer.json").symlink_to(tmp_path / "secret")
+    (tmp_path / "secret").write_text("{}")
+    with pytest.raises(SourceError, match="leads out of the folder"):
+        find(place)
+
+
 def test_a_package_is_found_and_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +100,11 @@ def test_a_package_is_found_and_not_imported(
         ("owner/name@main", "needs the commit hash of its revision"),
         ("package:no_such_package_here", "no package 'no_such_package_here' is installed"),
         ("package:os.path", "expected package:NAME"),
+        ("package:__main__", "no package '__main__' is installed"),
+        ("package:" + "a/" * 5000, "no package 'a' is installed"),
+        ("a" * 5000, "no such folder or file"),
+        ("nul\0byte", "no such folder or file"),
+        ("~nobody_of_this_name/model", "no such folder or file"),
     ],
 )
 def test_what_is_nowhere_is_one_sentence(given: str, message: str) -> None:
@@ -84,6 +116,9 @@ def test_what_is_nowhere_is_one_sentence(given: str, message: str) -> None:
 def test_a_folder_or_a_file_that_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has no config\.json"):
         find(tmp_path)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(SourceError, match="has an adapter without its model"):
+        find(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(SourceError, match="is no GGUF file"):
         find(tmp_path / "pytorch_model.bin")
@@ -94,6 +129,7 @@ def test_the_network_is_asked_for_models_of_the_hub_alone(tmp_path: Path) -> Non
         return asks_the_hub(PretrainedConfig(pretrained=str(given)))
 
     assert asks(f"owner/name@{'0' * 40}")
+    assert not asks("owner/name")
     assert not asks(tmp_path)
     assert not asks("package:llm/inner")
     assert not asks("small.gguf")

@@ -1,0 +1,105 @@
+"""What a model is can be told without its weights, in memory and time that its files bound."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("transformers")
+from pretrained_models import KINDS, write_gguf_file, write_library_folder
+
+from lmcore.errors import SourceError
+from lmcore.model.config import PretrainedConfig
+from lmcore.model.pretrained import inspection as module
+from lmcore.model.pretrained.inspection import Inspected, alone, inspect_model, most_tokens
+from lmcore.model.pretrained.places import find_place
+
+
+def inspected(path: Path, **options: Any) -> Inspected:
+    config = PretrainedConfig(pretrained=str(path), **options)
+    return inspect_model(find_place(config), config, spdx={"mit": "MIT"}.get)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sound_folder(tmp_path: Path, kind: str) -> None:
+    found = inspected(write_library_folder(tmp_path, kind))
+    assert (found.vocab_size, found.end_id, found.license) == (300, 0, "unknown")
+    assert found.most_tokens == (None if kind == "mamba" else 64)
+    stored = sum(tensor.num_numbers for tensor in found.tensors.values())
+    assert found.parameters == stored
+
+
+def test_a_gguf_file_says_its_licence(tmp_path: Path) -> None:
+    found = inspected(write_gguf_file(tmp_path / "small.gguf"))
+    assert (found.architecture, found.license) == ("LlamaForCausalLM", "MIT")
+    assert found.library_config is None
+    assert inspected(tmp_path / "small.gguf", license="Apache-2.0").license == "Apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"block_count": 10**9}, "1,000,000,000 layers, but the files hold 20 tensors"),
+        ({"embedding_length": 1 << 20}, "they do not belong together|can be read"),
+        ({"feed_forward_length": 1 << 30}, "they do not belong together"),
+        ({"block_count": 15}, "they do not belong together"),
+    ],
+)
+def test_a_gguf_file_that_lies(tmp_path: Path, facts: dict[str, int], message: str) -> None:
+    with pytest.raises(SourceError, match=message) as caught:
+        inspected(write_gguf_file(tmp_path / "small.gguf", **facts))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_lies_beside_a_gguf_file_is_not_looked_at(tmp_path: Path) -> None:
+    path = write_gguf_file(tmp_path / "small.gguf")
+    (tmp_path / "config.json").write_text("[")
+    (tmp_path / "adapter_config.json").write_text("[")
+    place = find_place(PretrainedConfig(pretrained=str(path)))
+    with alone(place) as (folder, name):
+        assert [p.name for p in folder.iterdir()] == [name]
+    assert inspected(path).parameters > 0
+
+
+def test_parts_and_tables_are_bounded_by_what_the_files_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_library_folder(tmp_path)
+    inspected(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_TABLES", 0)
+        with pytest.raises(SourceError, match="the configuration asks for tables of"):
+            inspected(folder)
+    monkeypatch.setattr(module, "_MODULES_EACH", 0)
+    monkeypatch.setattr(module, "_MODULES", 10)
+    with pytest.raises(SourceError, match="more than 10 parts for"):
+        inspected(folder)
+
+
+def test_a_configuration_without_limits_is_refused_at_once(tmp_path: Path) -> None:
+    folder = write_library_folder(tmp_path)
+    path = folder / "config.json"
+    sound = json.loads(path.read_text())
+    for name, value in {
+        "vocab_size": 1 << 30,
+        "intermediate_size": 1 << 30,
+        "num_attention_heads": 1 << 30,
+        "hidden_size": "wide",
+        "layer_types": ["no_such"] * 2,
+        "hidden_act": "no_such",
+        "rope_parameters": {"rope_type": "no_such"},
+    }.items():
+        path.write_text(json.dumps({**sound, name: value}))
+        with pytest.raises(SourceError) as caught:
+            inspected(folder)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_layer_that_slides_bounds_what_is_read_together() -> None:
+    from transformers import LlamaConfig, MambaConfig, MistralConfig, Qwen2Config
+
+    assert most_tokens(LlamaConfig(max_position_embeddings=512)) == 512
+    assert most_tokens(MistralConfig(max_position_embeddings=512, sliding_window=128)) == 128
+    assert most_tokens(Qwen2Config(max_position_embeddings=512, sliding_window=128)) == 512
+    assert most_tokens(MambaConfig()) is None
