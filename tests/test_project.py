@@ -79,6 +79,7 @@ ABOUT_SEVERAL = {
     "tests/lmcore/tasks/judging/test_any_language.py": "gates of writers in eight languages",
     "tests/lmcore/training/test_gpu.py": "training on a GPU",
     "tests/lmcore/training/test_kill.py": "kill -9 in a training",
+    "tests/lmcore/training/test_pretrained.py": "training that goes on from a model that exists",
     "tests/test_compose.py": "docker-compose.yml",
     "tests/test_project.py": "the project as a whole",
 }

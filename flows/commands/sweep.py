@@ -59,16 +59,18 @@ def sweep(config_file: Path | None, overrides: tuple[str, ...], rates: int) -> A
         from lmcore.training.trials.sweep import SHARE
         from lmcore.training.trials.sweep import sweep as try_rates
 
+        prepared = prepare_text(config, home)
         result = try_rates(
             Attempt(
                 store=ContentStore(home.content), work_dir=home.work, should_stop=stop_requested
             ),
-            prepare_text(config, home),
+            prepared.corpus,
             model=config.model,
-            # Rates are tried on random weights, also where the training itself goes on from others.
+            # Rates are tried from the start, also where the training goes on from a champion.
             training=config.training.model_copy(update={"start": "scratch"}),
             rates=rates,
             on_run=_say,
+            base=prepared.base,
         )
     best, plan, recommended = result.best, result.runs[0].plan, result.recommended
     values = {

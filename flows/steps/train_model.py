@@ -149,6 +149,7 @@ def train_parts(run: Run, corpus: Corpus, *, whole: Checkpoint) -> list[PartMode
         training=run.config.training,
         whole=whole,
         shares=SHARES[:-1],
+        base=run.pretrained,
     )
     for part in parts:
         logger.info(

@@ -31,6 +31,7 @@ from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.evaluation.statistics.resampling import CONFIDENCE, Resampling
 from lmcore.evaluation.statistics.sampling import sampled_ids
 from lmcore.model.config import AnyModelConfig
+from lmcore.model.pretrained.base import Base
 from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 from lmcore.training.train import train
@@ -93,8 +94,8 @@ def measure_seed_noise(
     training: TrainingConfig,
     gates: GatesConfig,
     seeds: int,
-    steps: int = STEPS,
     on_run: Callable[[int, SeedRun], None] | None = None,
+    base: Base | None = None,
 ) -> SeedNoise:
     """Train the same thing with seeds 0 to `seeds` - 1.
 
@@ -102,11 +103,11 @@ def measure_seed_noise(
         attempt: Where it is done and who attends it.
         corpus: Its validation split is scored, up to 400 kB of it.
         model: Shape.
-        training: Settings; its bound is replaced by `steps`.
+        training: Settings; see `bounded`.
         gates: Limits of the champion gate; its sigma is replaced by the measured one.
         seeds: At least 2.
-        steps: Of each training.
         on_run: Told each seed that is done.
+        base: The model that a pretrained one begins with.
 
     Raises:
         TrainingInterrupted: If asked to stop; the same call goes on.
@@ -117,13 +118,13 @@ def measure_seed_noise(
     targets = [d for d in documents.iter_documents("validation") if d.id in scored]
     runs = []
     for seed in range(seeds):
-        bounds = {"budget_seconds": None, "max_epochs": None, "max_steps": steps, "seed": seed}
         run = _seed_run(
             attempt,
             corpus,
             targets=targets,
             model=model,
-            training=TrainingConfig.model_validate({**training.model_dump(), **bounds}),
+            training=training.model_copy(update={"seed": seed}),
+            base=base,
         )
         runs.append(run)
         if on_run is not None:
@@ -133,12 +134,18 @@ def measure_seed_noise(
     return SeedNoise(
         sigma=sigma,
         bits_per_byte=[table.total_bits_per_byte() for table in tables],
-        steps=steps,
+        steps=int(runs[0].summary["steps"]),
         params=int(runs[0].summary["params"]),
         documents=len(targets),
         pairs=len(tables) * (len(tables) - 1),
         promoted=_promoted(tables, gates, sigma=sigma.value),
     )
+
+
+def bounded(training: TrainingConfig, *, steps: int = STEPS) -> TrainingConfig:
+    """The settings of a short training from the start."""
+    bounds = {"budget_seconds": None, "max_epochs": None, "max_steps": steps, "start": "scratch"}
+    return TrainingConfig.model_validate({**training.model_dump(), **bounds})
 
 
 def spread(values: Sequence[float]) -> Interval:
@@ -168,8 +175,9 @@ def _seed_run(
     targets: Sequence[Document],
     model: AnyModelConfig,
     training: TrainingConfig,
+    base: Base | None,
 ) -> SeedRun:
-    checkpoint = train(attempt, corpus, model=model, training=training)
+    checkpoint = train(attempt, corpus, model=model, training=training, base=base)
     inputs = {
         "checkpoint": checkpoint.key,
         "documents": [document.id for document in targets],
@@ -181,7 +189,7 @@ def _seed_run(
         table.to_parquet(folder / _SCORES_FILE)
         return {
             "seed": training.seed,
-            "steps": training.max_steps,
+            "steps": checkpoint.plan().steps,
             "params": checkpoint.summary["params"],
             "bits_per_byte": table.total_bits_per_byte(),
         }

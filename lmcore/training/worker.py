@@ -44,12 +44,16 @@ def _train(files: LaunchFiles, rank: int) -> Result | None:
     """Train; the result on rank 0."""
     import torch
 
+    from lmcore.model.pretrained import shelf
     from lmcore.training.distributed import process_group
     from lmcore.training.events import TrainingEvent, TrainingInterrupted
     from lmcore.training.launch.files import Result, event_line, read_job
     from lmcore.training.train import carry_out, find_device
 
     job = read_job(files)
+    if job.base is not None:
+        # Beside it lies what the weights to start from name by key.
+        shelf.use(job.base.parents[1])
     torch.set_num_threads(job.threads)
     result: Result | None = None
     with (

@@ -6,28 +6,50 @@ work.  Importing this module imports the steps.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from flows.home.folders import Home
 from flows.home.signals import StoppedError, stop_requested
+from flows.steps.import_model import import_model
 from flows.steps.ingest_documents import fingerprint, ingest_documents
 from flows.steps.tokenize_documents import tokenize_documents
 from lmcore.config import RunConfig
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.model.pretrained.base import Base
+from lmcore.training.start import from_scratch
 
 
-def prepare_text(config: RunConfig, home: Home) -> Corpus:
-    """Documents, their tokenizer and their tokens.
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a training begins with.
+
+    Attributes:
+        corpus: Documents, their tokenizer and their tokens.
+        base: The imported model that the configuration names; None: random weights.
+    """
+
+    corpus: Corpus
+    base: Base | None
+
+
+def prepare_text(config: RunConfig, home: Home) -> Prepared:
+    """Documents, their tokenizer and their tokens, and the model to begin with.
 
     Raises:
-        UserError: If a source is wrong.
+        UserError: If a source or the model is wrong.
         StoppedError: If the user stopped between two steps.
     """
+    base = import_model(config, home)
+    _ask()
     found = fingerprint(config)
     _ask()
     documents = ingest_documents(config, found, home)
     _ask()
-    corpus = tokenize_documents(config, documents, home)
+    begun = from_scratch("a trial, of which nothing is registered")
+    start = replace(begun, pretrained=base)
+    corpus = tokenize_documents(config, documents, home, start)
     _ask()
-    return corpus
+    return Prepared(corpus=corpus, base=base)
 
 
 def _ask() -> None:

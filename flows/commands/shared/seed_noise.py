@@ -12,7 +12,7 @@ from flows.home.locks import using_content
 from flows.home.signals import StoppedError, polite_signals, stop_requested
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
-from lmcore.controls.seed_noise import SeedRun, measure_seed_noise
+from lmcore.controls.seed_noise import SeedRun, bounded, measure_seed_noise
 from lmcore.errors import UserError
 from lmcore.training.attempt import Attempt
 
@@ -31,16 +31,18 @@ def seed_noise(config: RunConfig, *, seeds: int) -> Answer:
         raise UserError(f"--seeds {seeds}: a spread needs at least 2 trainings")
     home = current()
     with polite_signals(), using_content(home.locks):
+        prepared = prepare_text(config, home)
         noise = measure_seed_noise(
             Attempt(
                 store=ContentStore(home.content), work_dir=home.work, should_stop=stop_requested
             ),
-            prepare_text(config, home),
+            prepared.corpus,
             model=config.model,
-            training=config.training.model_copy(update={"start": "scratch"}),
+            training=bounded(config.training),
             gates=config.gates,
             seeds=seeds,
             on_run=_say,
+            base=prepared.base,
         )
     sigma = noise.sigma.value
     limits = config.gates.champion.model_copy(update={"seed_sigma_bits_per_byte": sigma})

@@ -18,6 +18,7 @@ from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.errors import SourceError
 from lmcore.model.config import AnyModelConfig
+from lmcore.model.pretrained.base import Base
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
@@ -47,6 +48,7 @@ def train_on_parts(
     training: TrainingConfig,
     whole: Checkpoint,
     shares: Sequence[float],
+    base: Base | None = None,
 ) -> list[PartModel]:
     """Train on each share of the train documents, as many steps as the whole training did.
 
@@ -57,6 +59,7 @@ def train_on_parts(
         training: Settings of the whole training.
         whole: The whole training, whose number of steps is followed.
         shares: Below 1.
+        base: The model that a pretrained one begins with.
 
     Raises:
         SourceError: If a part holds no text.
@@ -79,6 +82,7 @@ def train_on_parts(
             make_corpus(attempt.store, part, corpus.tokenizer),
             model=model,
             training=settings,
+            base=base,
         )
         found.append(
             PartModel(share=share, train_bytes=part.num_bytes("train"), checkpoint=checkpoint)

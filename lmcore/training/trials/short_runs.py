@@ -29,6 +29,7 @@ from lmcore.errors import TrainingError
 from lmcore.model.config import AnyModelConfig
 from lmcore.model.language_model import LanguageModel
 from lmcore.model.loss import token_nll
+from lmcore.model.pretrained.base import Base
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import PLAN_FILE, read_plan
 from lmcore.training.config import TrainingConfig
@@ -126,6 +127,7 @@ def short_run(
     model: AnyModelConfig,
     training: TrainingConfig,
     replay: Plan | None,
+    base: Base | None = None,
 ) -> SweepRun:
     """Train at one rate, or return what that gave before.
 
@@ -135,6 +137,7 @@ def short_run(
         model: Shape of the model.
         training: The short run's configuration.
         replay: The plan to follow; None makes one.
+        base: The model that a pretrained one begins with.
 
     Raises:
         TrainingInterrupted: If asked to stop; the same call goes on.
@@ -147,6 +150,8 @@ def short_run(
         "replay": None if replay is None else replay.model_dump(mode="json"),
         "code": code_digest(*CODE_MODULES),
     }
+    if base is not None:
+        inputs["base"] = base.key
     # The model itself is of no further use, so it never enters the store.
     scratch = attempt.work_dir / f"sweep-{attempt.store.key(SweepRun.kind, inputs)[:32]}"
 
@@ -161,6 +166,7 @@ def short_run(
                 model=model,
                 training=training,
                 replay=replay,
+                base=base,
             )
         except TrainingError as error:
             plan = read_plan(next((scratch / "runs").glob(f"*/{PLAN_FILE}")))

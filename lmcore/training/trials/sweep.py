@@ -23,6 +23,7 @@ from lmcore.data.tokens.batches import plan_layout
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import SourceError
 from lmcore.model.config import AnyModelConfig
+from lmcore.model.pretrained.base import Base
 from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
 from lmcore.training.plan import weight_decay
@@ -121,6 +122,7 @@ def sweep(
     training: TrainingConfig,
     rates: int = 3,
     on_run: Callable[[SweepRun], None] | None = None,
+    base: Base | None = None,
 ) -> Sweep:
     """Try learning rates around the configured one.
 
@@ -131,6 +133,7 @@ def sweep(
         training: The configuration whose rate is in question.
         rates: How many to try at least, 2 or more.
         on_run: Is told of each finished run, of earlier calls too.
+        base: The model that a pretrained one begins with.
 
     Raises:
         SourceError: If there is too little train or tune text.
@@ -162,6 +165,7 @@ def sweep(
             model=model,
             training=short.model_copy(update={"learning_rate": rate}),
             replay=replay,
+            base=base,
         )
         if on_run:
             on_run(done[exponent])

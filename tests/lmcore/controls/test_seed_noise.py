@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lmcore.controls.bench import MODEL, TRAINING, ControlBench
-from lmcore.controls.seed_noise import measure_seed_noise, spread
+from lmcore.controls.seed_noise import bounded, measure_seed_noise, spread
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.training.attempt import Attempt
@@ -44,10 +44,9 @@ def test_seeds_differ_and_are_kept(tmp_path):
             Attempt(store=bench.store, work_dir=tmp_path / "work"),
             world,
             model=MODEL,
-            training=TrainingConfig(**TRAINING, max_steps=999),
+            training=bounded(TrainingConfig(**TRAINING, max_steps=999), steps=5),
             gates=GatesConfig.default(),
             seeds=seeds,
-            steps=5,
             on_run=lambda seed, run: seen.append((seed, run.key)),
         )
 

@@ -13,9 +13,11 @@ import torch
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens.borrowing import borrow_tokenizer
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.model.config import ModelConfig
+from lmcore.model.pretrained.base import Base
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
@@ -65,6 +67,26 @@ class Bench:
         own = {
             name: changes.pop(name) for name in list(changes) if name in TrainingConfig.model_fields
         }
+        attended = ("nonce", "on_event", "should_stop", "store")
+        attempt = self.attempt(
+            work, **{name: changes.pop(name) for name in attended if name in changes}
+        )
+        return train(
+            attempt,
+            self.corpus,
+            model=changes.pop("model", MODEL),
+            training=self.settings(**own),
+            **changes,
+        )
+
+    def attempt(self, work: str, **changes: Any) -> Attempt:
+        """Where a training is done."""
+        store = ContentStore(self.root / work / "store")
+        return Attempt(work_dir=self.root / work / "runs", **{"store": store, **changes})
+
+    @staticmethod
+    def settings(**own: Any) -> TrainingConfig:
+        """The short defaults and what is given."""
         settings = {
             "max_steps": 12,
             "batch_size": 4,
@@ -78,25 +100,19 @@ class Bench:
         }
         if own.keys() & {"budget_seconds", "max_epochs"}:
             del settings["max_steps"]
-        attended = ("nonce", "on_event", "should_stop")
-        attempt = Attempt(
-            store=changes.pop("store", None) or ContentStore(self.root / work / "store"),
-            work_dir=self.root / work / "runs",
-            **{name: changes.pop(name) for name in attended if name in changes},
-        )
-        return train(
-            attempt,
-            self.corpus,
-            model=changes.pop("model", MODEL),
-            training=TrainingConfig.model_validate(settings),
-            **changes,
-        )
+        return TrainingConfig.model_validate(settings)
 
     def interrupted(self, *, after: int, **changes: Any) -> TrainingInterrupted:
         """Stop a training after so many steps; what it raises says where its state is."""
         calls = iter(range(1000))
+        return self.interrupted_when(lambda: next(calls) >= after, **changes)
+
+    def interrupted_when(
+        self, should_stop: Callable[[], bool], **changes: Any
+    ) -> TrainingInterrupted:
+        """Stop a training when it is said; what it raises says where its state is."""
         with pytest.raises(TrainingInterrupted) as caught:
-            self.train(should_stop=lambda: next(calls) >= after, **changes)
+            self.train(should_stop=should_stop, **changes)
         return caught.value
 
     @staticmethod
@@ -112,11 +128,17 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def make_bench(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bench]:
-    def make(texts: list[str] = TRAIN, tune: list[str] = TUNE) -> Bench:
+    def make(
+        texts: list[str] = TRAIN, tune: list[str] = TUNE, *, base: Base | None = None
+    ) -> Bench:
         root = tmp_path_factory.mktemp("bench")
         store = ContentStore(root / "data")
         documents: Any = FakeDocuments(texts, tune)
-        tokenizer = fit_tokenizer(store, documents, config=TokenizerConfig(kind="byte"))
+        tokenizer = (
+            borrow_tokenizer(store, base.path, base.key)
+            if base
+            else fit_tokenizer(store, documents, config=TokenizerConfig(kind="byte"))
+        )
         return Bench(root=root, corpus=make_corpus(store, documents, tokenizer))
 
     return make

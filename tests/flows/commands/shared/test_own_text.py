@@ -12,7 +12,9 @@ from lmcore.errors import SourceError
 def test_the_text_is_prepared_as_a_run_prepares_it(trained_shell: Any, made: Any) -> None:
     content = trained_shell.home.content
     before = sorted(content.rglob("*"))
-    corpus = prepare_text(made.run.config, trained_shell.home)
+    prepared = prepare_text(made.run.config, trained_shell.home)
+    corpus = prepared.corpus
+    assert prepared.base is None
     assert corpus.documents.key == made.documents.key
     assert corpus.tokenizer.key == made.corpus.tokenizer.key
     assert corpus.shards.key == made.corpus.shards.key
@@ -22,7 +24,7 @@ def test_the_text_is_prepared_as_a_run_prepares_it(trained_shell: Any, made: Any
 
 def test_nothing_of_a_run_is_needed(made: Any, tmp_path: Any) -> None:
     home = make_home(tmp_path / "home")
-    corpus = prepare_text(made.run.config, home)
+    corpus = prepare_text(made.run.config, home).corpus
     assert corpus.shards.key == made.corpus.shards.key
     assert not home.mlflow_database.exists()
 
@@ -41,4 +43,4 @@ def test_a_stop_is_obeyed_between_two_steps(made: Any, tmp_path: Any) -> None:
             prepare_text(made.run.config, home)
     assert [*home.content.iterdir()] == []
     with polite_signals():  # forgets that anything was asked
-        assert prepare_text(made.run.config, home).documents.key == made.documents.key
+        assert prepare_text(made.run.config, home).corpus.documents.key == made.documents.key
