@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from flows.registry.models import Registry
 from lmcore.config import RunConfig
@@ -15,12 +15,14 @@ from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.canaries import CanarySet
 from lmcore.errors import IntegrityError
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig
+from lmcore.model.pretrained import shelf
 from lmcore.model.pretrained.base import Base
 from lmcore.training.start import Start, from_scratch, objection
 from lmcore.version_folder import CANARIES, VersionFolder
 
 logger = logging.getLogger(__name__)
+_MODEL: TypeAdapter[AnyModelConfig] = TypeAdapter(AnyModelConfig)
 
 
 def champion_weights(config: RunConfig, registry: Registry) -> str | None:
@@ -45,10 +47,13 @@ def choose_start(
         registry: Knows the champion.
         pretrained: The imported model that everything begins with.
     """
-    return replace(_chosen(config, documents, registry), pretrained=pretrained)
+    chosen = _chosen(config, documents, registry, pretrained)
+    return replace(chosen, pretrained=pretrained)
 
 
-def _chosen(config: RunConfig, documents: DocumentSet, registry: Registry) -> Start:
+def _chosen(
+    config: RunConfig, documents: DocumentSet, registry: Registry, pretrained: Base | None
+) -> Start:
     if config.training.start != "champion":
         return from_scratch("training.start is scratch")
     number = registry.aliases(config.name).get("champion")
@@ -56,7 +61,7 @@ def _chosen(config: RunConfig, documents: DocumentSet, registry: Registry) -> St
         return _said(from_scratch("there is no champion to go on from yet"))
     try:
         folder = registry.open(registry.version(config.name, number))
-        problem = _objection(config, documents, folder)
+        problem = _objection(config, documents, folder, pretrained)
     except IntegrityError as error:
         problem = f"its files cannot be used ({error})"
     if problem is not None:
@@ -82,12 +87,14 @@ def start_from(folder: VersionFolder, *, version: int, reason: str) -> Start:
     )
 
 
-def _objection(config: RunConfig, documents: DocumentSet, folder: VersionFolder) -> str | None:
+def _objection(
+    config: RunConfig, documents: DocumentSet, folder: VersionFolder, pretrained: Base | None
+) -> str | None:
     try:
         stored = yaml.safe_load(folder.config)
         tokenizer = TokenizerConfig.model_validate(stored.get("tokenizer") or {})
         record = json.loads((folder.path / "model" / "model.json").read_text(encoding="utf-8"))
-        model = ModelConfig.model_validate(record["config"])
+        model: AnyModelConfig = _MODEL.validate_python(record["config"])
     except (AttributeError, KeyError, ValueError, ValidationError, yaml.YAMLError):
         return "this release cannot read how it was configured"
     return objection(
@@ -95,7 +102,13 @@ def _objection(config: RunConfig, documents: DocumentSet, folder: VersionFolder)
         model=(model, config.model),
         learnt=folder.documents(),
         today=documents.iter_rows(),
+        pretrained=(_begun_with(folder), pretrained),
     )
+
+
+def _begun_with(folder: VersionFolder) -> Base | None:
+    reference = folder.base()
+    return shelf.verified(shelf.find(reference.key)) if reference is not None else None
 
 
 def _said(start: Start) -> Start:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.data.config import TokenizerConfig
-from lmcore.model.config import AnyModelConfig
+from lmcore.model.config import AnyModelConfig, PretrainedConfig
 from lmcore.model.pretrained.base import Base
 from lmcore.training.config import Origin
 
@@ -67,12 +67,24 @@ def from_scratch(reason: str) -> Start:
     return Start(origin="scratch", reason=reason)
 
 
+def _begun(base: Base | None) -> str:
+    return "random weights" if base is None else f"a pretrained model ({base.record().name})"
+
+
+def _shape(model: AnyModelConfig) -> object:
+    """What weights fit to: dropout has none, and where a pretrained model lay is no part of it."""
+    if isinstance(model, PretrainedConfig):
+        return model.adapt, model.rank, model.context
+    return model.model_copy(update={"dropout": None})
+
+
 def objection(
     *,
     tokenizer: tuple[TokenizerConfig, TokenizerConfig],
     model: tuple[AnyModelConfig, AnyModelConfig],
     learnt: Iterable[Mapping[str, Any]],
     today: Iterable[Mapping[str, Any]],
+    pretrained: tuple[Base | None, Base | None] = (None, None),
 ) -> str | None:
     """Why the champion's weights may not be gone on from; None where they may.
 
@@ -81,12 +93,17 @@ def objection(
         model: Shape of the champion, and the one that is wanted.
         learnt: Lineage rows of the champion's documents: `id`, `split`, `name`.
         today: Rows of the documents to train on: `id`, `split`.
+        pretrained: What the champion began with, and what is wanted; each may be random weights.
     """
-    if tokenizer[0] != tokenizer[1]:
-        return "its tokenizer is configured otherwise"
-    # Dropout is no part of the shape: it has no weights.
-    shapes = [shape.model_copy(update={"dropout": None}) for shape in model]
-    if shapes[0] != shapes[1]:
+    then, now = pretrained
+    if then is None or now is None:
+        if then is not now:
+            return f"it began with {_begun(then)}, and the configuration asks for {_begun(now)}"
+        if tokenizer[0] != tokenizer[1]:
+            return "its tokenizer is configured otherwise"
+    elif then.substance() != now.substance():
+        return f"it began with another pretrained model ({then.record().name})"
+    if _shape(model[0]) != _shape(model[1]):
         return "it has another shape"
     sides = {row["id"]: row["split"] for row in today}
     mine = [row for row in learnt if row["split"] in _LEARNT_FROM]

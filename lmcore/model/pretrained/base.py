@@ -92,6 +92,12 @@ class Base(Handle):
         """
         return read_record(self.path)
 
+    def substance(self) -> tuple[str, ...]:
+        """What what is learnt from it depends on: its bytes, and not what is said of it."""
+        files = Manifest.read(self.path).files
+        names = (LIBRARY_CONFIG_FILE, LIBRARY_WEIGHTS_FILE, LIBRARY_TOKENIZER_FILE)
+        return (*(files[name][1] for name in names), str(self.record().end_id))
+
     def lineage(self) -> dict[str, Any]:
         """What the lineage of a version names it by, as JSON values."""
         record = self.record()

@@ -124,8 +124,10 @@ class PretrainedLM(LanguageModel):
         return self.config
 
     def take_over(self, source: LanguageModel) -> None:
-        """See `LanguageModel`; both must begin with the same base."""
-        same = isinstance(source, PretrainedLM) and source.base.key == self.base.key
+        """See `LanguageModel`; both must begin with the same bytes."""
+        same = isinstance(source, PretrainedLM) and (
+            source.base.substance() == self.base.substance()
+        )
         if not same or _shapes(source) != _shapes(self):
             raise ConfigError(
                 "the weights to start from were not made from this pretrained model in the same"

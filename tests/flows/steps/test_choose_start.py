@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pretrained_models import make_base
 
 from flows.registry.models import Registry
 from flows.registry.versions import Version
 from flows.steps.choose_start import champion_weights, choose_start, start_from
 from flows.steps.ingest_documents import fingerprint, ingest_documents
 from lmcore.config import RunConfig
+from lmcore.model.config import PretrainedConfig
 
 GO_ON = {"start": "champion"}
 
@@ -83,6 +85,22 @@ def test_another_model_begins_from_scratch(
     start = choose_start(small_config(training=GO_ON, **changes), made.documents, used)
     assert start.origin == "scratch"
     assert start.reason == f"not from champion version 1: {reason}"
+
+
+def test_a_champion_from_random_weights_is_not_gone_on_from_with_a_pretrained_model(
+    made: Any, used: Registry, small_config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    pytest.importorskip("transformers")
+    base = make_base(tmp_path)
+    config = small_config(training=GO_ON).model_copy(
+        update={"model": PretrainedConfig(pretrained="llama")}
+    )
+    start = choose_start(config, made.documents, used, base)
+    assert (start.origin, start.pretrained) == ("scratch", base)
+    assert start.reason == (
+        "not from champion version 1: it began with random weights, and the configuration asks for"
+        " a pretrained model (llama)"
+    )
 
 
 def test_what_is_no_longer_there_must_not_stay_in_the_weights(

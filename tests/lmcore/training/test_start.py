@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import torch
+from pretrained_models import make_base
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
@@ -10,7 +11,7 @@ from lmcore.data.tokens.batches import BatchOrder, plan_layout
 from lmcore.data.tokens.borrowing import adopt_tokenizer
 from lmcore.data.tokens.tokenizer import load_tokenizer
 from lmcore.errors import ConfigError, IntegrityError
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import ModelConfig, PretrainedConfig
 from lmcore.model.factory import load_model
 from lmcore.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from lmcore.training.start import Start, from_scratch, objection
@@ -110,6 +111,39 @@ def test_tokenizer_and_shape_must_be_equal() -> None:
     assert "shape" in why_not(learnt, learnt, model=(SHAPE, wide))
     dropped = SHAPE.model_copy(update={"dropout": 0.3})
     assert why_not(learnt, learnt, model=(dropped, SHAPE)) is None
+
+
+def test_pretrained_models_must_be_the_same_bytes_learnt_beside_in_the_same_way(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("transformers")
+    learnt = rows(a="train")
+    told = make_base(tmp_path, license="Apache-2.0")
+    untold, other = make_base(tmp_path), make_base(tmp_path, seed=1)
+    lora = PretrainedConfig(pretrained="here", license="Apache-2.0")
+
+    def why(then: Any, now: Any, **changes: Any) -> str | None:
+        moved = {"pretrained": "there", "license": "unknown", **changes}
+        return why_not(
+            learnt,
+            learnt,
+            # Its own tokenizer is used, whatever is configured.
+            tokenizer=(BPE, TokenizerConfig(kind="byte")),
+            model=(lora, lora.model_copy(update=moved)),
+            pretrained=(then, now),
+        )
+
+    assert told.key != untold.key
+    assert why(told, untold) is None
+    assert why(told, other) == "it began with another pretrained model (llama)"
+    for changes in ({"rank": 8}, {"adapt": "full"}, {"context": 512}):
+        assert why(told, told, **changes) == "it has another shape"
+    assert why_not(learnt, learnt, model=(SHAPE, lora), pretrained=(None, told)) == (
+        "it began with random weights, and the configuration asks for a pretrained model (llama)"
+    )
+    assert why_not(learnt, learnt, model=(lora, SHAPE), pretrained=(told, None)) == (
+        "it began with a pretrained model (llama), and the configuration asks for random weights"
+    )
 
 
 def test_a_start_says_where_it_comes_from() -> None:
