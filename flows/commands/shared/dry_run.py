@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.commands.shared import text
 from flows.commands.shared.command import Answer, Values
+from flows.commands.shared.start import look_at_start, start_lines
 
 if TYPE_CHECKING:
     from flows.home.folders import Home
@@ -35,6 +36,7 @@ def dry_run(config: RunConfig, home: Home) -> Answer:
     from lmcore.data.copies.removal import read_removals
     from lmcore.data.ingest.preview import MAX_ENTRIES, preview
 
+    start, problems = look_at_start(config)
     begun = time.monotonic()
     found = preview(
         config.sources,
@@ -42,9 +44,11 @@ def dry_run(config: RunConfig, home: Home) -> Answer:
         removals=read_removals(home.removals).for_model(config.name),
     )
     seconds = _seconds(config, home, reading=time.monotonic() - begun)
+    stops = [*problems, *found.stops]
     values = {
         "model": config.name,
         "task": config.task,
+        "start": start,
         "documents": found.documents,
         "bytes": found.num_bytes,
         "files": [vars(file) for file in found.files],
@@ -64,13 +68,13 @@ def dry_run(config: RunConfig, home: Home) -> Answer:
             for sample in found.samples
         ],
         "seconds": seconds,
-        "stops": found.stops,
+        "stops": stops,
     }
     places = [source.path or source.package or source.dataset or "" for source in config.sources]
     return Answer(
         values=values,
         text=functools.partial(_text, places=places),
-        exit_code=2 if found.stops else 0,
+        exit_code=2 if stops else 0,
     )
 
 
@@ -100,6 +104,8 @@ def _text(answer: Values, *, places: Sequence[str]) -> None:
     text.title(
         f"{answer['model']}: {answer['documents']:,} documents, {text.size(answer['bytes'])}"
     )
+    for line in start_lines(answer["start"]):
+        text.line(line)
     _files(answer, places)
     _list("set aside, because it cannot be read", [_aside(bad) for bad in answer["set_aside"]])
     _list("left out", [f"{left['file']}: {left['reason']}" for left in answer["left_out"]])

@@ -103,6 +103,7 @@ def test_people_see_files_reasons_samples_and_time(capsys: pytest.CaptureFixture
         "set_aside": [{"file": "b.doc", "position": 0, "reason": "not read"}],
         "left_out": [{"file": "c.png", "reason": "no text"}],
         "dropped": {"empty": {"documents": 3, "bytes": 0}},
+        "start": None,
         "exact_duplicates": 1,
         "masked": {"EMAIL": 4},
         "languages": {"texts": {"en": {"documents": 2, "bytes": 9}}, "remarks": ["also de"]},
