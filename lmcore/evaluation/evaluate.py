@@ -27,7 +27,7 @@ from lmcore.evaluation.gates.competence import competence, ngram_bars
 from lmcore.evaluation.gates.contamination import contamination
 from lmcore.evaluation.gates.data_sufficiency import data_sufficiency
 from lmcore.evaluation.gates.exposure import exposure
-from lmcore.evaluation.gates.instrument import PROBE_DOCUMENTS, instrument, probe_language_model
+from lmcore.evaluation.gates.instrument import instrument, probe_language_model
 from lmcore.evaluation.gates.overfitting import FitLimits, fit_of_language, overfitting
 from lmcore.evaluation.gates.pii import pii
 from lmcore.evaluation.gates.provenance import provenance
@@ -219,7 +219,7 @@ def judge(
                 documents=corpus.documents,
                 scored=compared,
                 texts=evidence.texts,
-                probed=evidence.plan.count("instrument_texts", PROBE_DOCUMENTS),
+                probed=evidence.plan.limit("instrument_texts"),
                 seed=seed,
             ),
             limits=gates.instrument,

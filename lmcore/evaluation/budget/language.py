@@ -155,10 +155,13 @@ def _parts(limits: GatesConfig, speeds: Speeds, sizes: Sizes) -> dict[str, Part]
         "instrument_texts": Part(
             title="texts for the instrument",
             most=texts,
-            # Beside those of documents stands one of random tokens.
+            # Beside those of documents stands one of random tokens; steps are taken together.
             seconds=lambda count: (
                 (probed + 1)
-                * ((count + 1) * (speeds.step + _READINGS_EACH * token) + _READINGS_ONCE * token)
+                * (
+                    max(speeds.step, speeds.write)
+                    + (_READINGS_EACH * (count + 1) + _READINGS_ONCE) * token
+                )
             ),
             floor=1,
         ),

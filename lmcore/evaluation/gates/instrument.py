@@ -113,7 +113,7 @@ def probe_language_model(
     documents: DocumentSet,
     scored: ScoreTable,
     texts: Sequence[Document],
-    probed: int = PROBE_DOCUMENTS,
+    probed: int | None = None,
     seed: int = 0,
 ) -> Instrument:
     """Measure the instrument of a language model with a few texts.
@@ -125,13 +125,14 @@ def probe_language_model(
         documents: The documents of this run.
         scored: Which of them are scored.
         texts: Some scored documents, at least one.
-        probed: So many of them are read in every way that must agree.
+        probed: So many of them are read in every way that must agree, steps side by side as they
+            are dear; None: as many as usual, each alone.
         seed: Of the tokens that replace others.
     """
     rng = np.random.default_rng(seed)
     tokens = [
         np.asarray(tokenizer.encode(document.text[: 8 * PROBE_TOKENS])[:PROBE_TOKENS], np.int64)
-        for document in texts[:probed]
+        for document in texts[: PROBE_DOCUMENTS if probed is None else probed]
     ]
     # Short documents alone would not reach beyond the attention's window.
     others = rng.integers(0, model.vocab_size - 1, PROBE_TOKENS)
@@ -162,7 +163,9 @@ def probe_language_model(
         deviations={
             "later text changes earlier predictions": _future(model, tokens, rng),
             "a document's score depends on its neighbours": _company(model, tokens),
-            "scores differ from reading token by token": _stepwise(model, tokens),
+            "scores differ from reading token by token": _stepwise(
+                model, tokens, together=probed is not None
+            ),
             "probabilities do not sum to one": _total(model, tokens[-1]),
         },
         faults=faults,
@@ -218,15 +221,29 @@ def _company(model: LanguageModel, tokens: Sequence[IntArray]) -> float:
 
 
 @torch.inference_mode()
-def _stepwise(model: LanguageModel, tokens: Sequence[IntArray]) -> float:
-    found = []
-    for ids in tokens:
-        state, nats = model.fresh_state(1), 0.0
-        given = np.concatenate([[model.end_id], ids, [model.end_id]])
-        for now, following in itertools.pairwise(given):
-            logits, state = model(torch.tensor([[now]], device=model.device), state)
-            nats -= torch.log_softmax(logits[0, 0].double(), -1)[following].item()
-        found.append(abs(nats - score_tokens(model, [ids])[0]) / (len(ids) + 1))
+def _stepwise(model: LanguageModel, texts: Sequence[IntArray], *, together: bool) -> float:
+    """Largest difference of a text's nats a token from reading it one token at a time.
+
+    Args:
+        model: In evaluation mode.
+        texts: Tokens of each.
+        together: Side by side, which takes the steps of the longest instead of those of all.
+    """
+    end, found = model.end_id, []
+    for group in [list(texts)] if together else [[ids] for ids in texts]:
+        state, nats = model.fresh_state(len(group)), [0.0] * len(group)
+        given = [np.concatenate([[end], ids, [end]]) for ids in group]
+        for place in range(max(map(len, given)) - 1):
+            now = [[ids[place] if place < len(ids) else end] for ids in given]
+            logits, state = model(torch.tensor(now, device=model.device), state)
+            for lane, ids in enumerate(given):
+                if place + 1 < len(ids):
+                    law = torch.log_softmax(logits[lane, 0].double(), -1)
+                    nats[lane] -= law[ids[place + 1]].item()
+        found += [
+            abs(own - score_tokens(model, [ids])[0]) / (len(ids) + 1)
+            for own, ids in zip(nats, group, strict=True)
+        ]
     return largest(found)
 
 

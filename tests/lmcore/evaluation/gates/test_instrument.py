@@ -46,7 +46,15 @@ def build(kind, tokenizer):
 
 @pytest.fixture
 def probed(document_set, document):
-    def probe(kind=RecurrentAttentionLM, *, tokenizer=None, facts=None, train=(), change=None):
+    def probe(
+        kind=RecurrentAttentionLM,
+        *,
+        tokenizer=None,
+        facts=None,
+        train=(),
+        change=None,
+        **options,
+    ):
         documents = document_set(
             [document(t) for t in TEXTS]
             + [document(t, split="train", **values) for t, values in train]
@@ -62,6 +70,7 @@ def probed(document_set, document):
             documents=documents,
             scored=score_documents(model, tokenizer, texts),
             texts=texts,
+            **options,
         )
         return instrument(evidence, limits=LIMITS, required=True)
 
@@ -107,6 +116,15 @@ def test_a_deviation_that_is_not_a_number_fails_wherever_it_stands(place):
     told = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert told["value"] is None
     assert told["evidence"]["deviations"][list(deviations)[place]] == "nan"
+
+
+def test_texts_may_be_read_token_by_token_side_by_side(probed):
+    alone, beside = (probed(probed=number) for number in (None, 4))
+    assert alone.outcome == beside.outcome == "PASS"
+    key = "scores differ from reading token by token"
+    assert beside.evidence["deviations"][key] < LIMITS.tolerance
+    assert probed(probed=1).outcome == "PASS"
+    assert "token by token" in probed(Shifted, probed=2).reason
 
 
 def test_attention_that_sees_the_future_is_caught(probed):
