@@ -12,6 +12,7 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from flows.commands.shared.unrecorded import described
 from lmcore.errors import UserError
 
 _DIGESTS = ("data", "config", "code", "lock", "documents", "tokenizer", "shards")
@@ -49,6 +50,7 @@ def lineage(
     bytes of its text, and of those that its weights were learnt from.
     """
     from flows.commands.shared.models import settled
+    from flows.commands.shared.unrecorded import pretrained_facts
     from flows.home.environment import current
     from flows.registry.document_matches import removed_documents
     from flows.registry.removals import current_removals
@@ -84,6 +86,7 @@ def lineage(
             }
             for i, source in enumerate(folder.sources())
         ],
+        "pretrained": pretrained_facts(registry, found, record),
         "forgotten": len(gone),
         "removals_then": len(record.get("removals", ())),
         "removals_now": len(removals),
@@ -156,6 +159,10 @@ def _text(answer: Values) -> None:
             ],
             (*names, "documents", "bytes", "share", "of what was learnt"),
         )
+    if answer["pretrained"]:
+        text.line()
+        for line in described(answer["pretrained"]):
+            text.line(f"  {line}")
     if answer["forgotten"]:
         text.line()
         text.line(

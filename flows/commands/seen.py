@@ -31,6 +31,7 @@ def seen(target: str, model: str | None) -> Answer:
         "documents": described(queries),
         "seen": any(version["trained"] for version in versions),
         "versions": versions,
+        "unrecorded": search.unrecorded(),
         "problems": search.problems,
     }
     return Answer(values=values, text=concerned.show)

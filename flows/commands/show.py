@@ -8,6 +8,7 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from flows.commands.shared.unrecorded import described
 
 
 @command("lmcore show champion", "lmcore show 3 --model annual-messages --json")
@@ -19,6 +20,7 @@ def show(version: str, model: str | None) -> Answer:
     VERSION is a number (3 or v3) or an alias: champion, previous, challenger.
     """
     from flows.commands.shared.models import settled
+    from flows.commands.shared.unrecorded import pretrained_facts
 
     registry, name = settled(model)
     found = registry.version(name, version)
@@ -29,6 +31,7 @@ def show(version: str, model: str | None) -> Answer:
         "reason": found.verdict,
         "gates": json.loads((folder.evaluation / "gates.json").read_text(encoding="utf-8")),
         "fingerprints": dict(found.fingerprints),
+        "pretrained": pretrained_facts(registry, found, folder.lineage()),
         "lineage": {
             **folder.lineage(),
             "sources": [
@@ -65,6 +68,10 @@ def _text(answer: Values) -> None:
             f"  {source['documents']:,} documents, {source['bytes']:,} bytes, licence "
             f"{source['license']}: {text.one_line(source['origin'])}"
         )
+    if answer["pretrained"]:
+        text.line("pretrained model")
+        for line in described(answer["pretrained"]):
+            text.line(f"  {line}")
     text.line()
     for name, value in answer["fingerprints"].items():
         text.line(f"  {name:<10} {value or '-'}")

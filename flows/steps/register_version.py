@@ -110,6 +110,16 @@ class Candidate:
             "adaptation": self.checkpoint.summary.get("adaptation"),
         }
 
+    def _facts_of_pretrained(self) -> dict[str, Any]:
+        if self.pretrained is None:
+            return {}
+        record = self.pretrained.record()
+        return {
+            **self.pretrained.lineage(),
+            "architecture": record.architecture,
+            "parameters": record.parameters,
+        }
+
     def report_data(self, *, version: int | None = None, outcome: str | None = None) -> ReportData:
         """What the report page and the card tell.
 
@@ -138,6 +148,7 @@ class Candidate:
             tables=self.report.tables(),
             attention=self.report.attention(),
             base=self.run.base.designation if self.run.base else None,
+            pretrained=self._facts_of_pretrained(),
             seconds=self.seconds,
             fingerprints={
                 **self.fingerprints,

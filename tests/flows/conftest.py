@@ -184,7 +184,7 @@ def fine_tuned_in(tiny_model: Path) -> Callable[..., VersionFolder]:
                 tokenizer=tokenizer.path,
                 evaluation=tiny_model / "evaluation",
                 documents=[{**DOCUMENT, "date": None, "anchor": False}],
-                sources=[{"license": "CC0-1.0"}],
+                sources=[{"license": "CC0-1.0", "origin": "speeches", "documents": 1, "bytes": 4}],
                 config="name: speeches\n",
                 report="<!doctype html>",
                 card="# speeches",

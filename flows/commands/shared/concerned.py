@@ -12,7 +12,7 @@ _MATCHES = 10
 
 
 def show(answer: Mapping[str, Any]) -> None:
-    """One block a version, or that none met it; then what could not be asked."""
+    """One block a version, or that none met it; then what nobody can know, or could ask."""
     named = ", ".join(f"{d['name']} ({d['id'][:12]})" for d in answer["documents"][:_DOCUMENTS])
     more = " ..." if len(answer["documents"]) > _DOCUMENTS else ""
     text.line(f"{text.one_line(named, 400)}{more}")
@@ -29,5 +29,7 @@ def show(answer: Mapping[str, Any]) -> None:
             )
         if len(version["documents"]) > _MATCHES:
             text.line(f"    and {len(version['documents']) - _MATCHES:,} more")
+    for row in answer["unrecorded"]:
+        text.line(f"  {text.one_line(row['sentence'], 400)}")
     for problem in answer["problems"]:
         text.line(f"  {problem}")

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.commands.shared.unrecorded import unrecorded
 from flows.home.environment import Home, current
 from flows.registry.document_matches import Query, find_documents, find_row
 from flows.registry.models import Registry
@@ -77,6 +78,11 @@ class DocumentSearch:
                     }
                 )
         return answers
+
+    def unrecorded(self) -> list[dict[str, Any]]:
+        """Versions of which nobody here knows all the text that their weights have met."""
+        folders = chain.from_iterable(self._folders.values())
+        return unrecorded((version, folder.lineage()) for version, folder in folders)
 
     @cached_property
     def _folders(self) -> dict[str, list[tuple[Version, VersionFolder]]]:

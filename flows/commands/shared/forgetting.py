@@ -64,6 +64,7 @@ def forget_document(
         "model": None if model is None else names[0],
         "documents": described(queries),
         "versions": versions,
+        "unrecorded": search.unrecorded(),
         "dry_run": dry_run,
         "removals": 0,
         "erased": [],

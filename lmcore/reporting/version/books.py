@@ -57,6 +57,40 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
     return found + remarks
 
 
+def pretrained(data: ReportData) -> list[tuple[str, str]]:
+    """What is known of the model that the weights were made from; nothing where there is none."""
+    model = data.pretrained
+    if not model.name:
+        return []
+    rows = (
+        ("Model", model.name),
+        ("Architecture", model.architecture),
+        ("Weights", number(model.parameters) if model.parameters else ""),
+        ("From", model.source),
+        ("Origin", model.origin),
+        ("Licence", model.license),
+        ("Has read text until", model.known_until or "not known"),
+        ("SHA-256 of its weights", model.weights),
+    )
+    return [(title, one_line(text)) for title, text in rows if text]
+
+
+def what_is_not_recorded(data: ReportData) -> str:
+    """What nobody here can know of the text that the model was made with before; or nothing."""
+    model = data.pretrained
+    if not model.name:
+        return ""
+    until = (
+        f"As far as is known it has read no text later than {one_line(model.known_until, 20)}."
+        if model.known_until
+        else "Until when the text goes that it has read is not known."
+    )
+    return (
+        f"{one_line(model.name)} was trained on text that is not recorded here: it may have read"
+        f" any text that this version is judged on, and any that was forgotten. {until}"
+    )
+
+
 def main_languages(data: ReportData) -> list[str]:
     """Codes of the languages that at least a twentieth of the text is in, most first."""
     sizes = data.documents.languages

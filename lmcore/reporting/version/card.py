@@ -8,6 +8,7 @@ template prints is escaped unless it is a fence that its content cannot close.
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
@@ -28,6 +29,7 @@ _PIPELINES = {
 }
 _EMBEDDED_STORE = "sqlite:///.lmcore/mlflow/mlflow.db"
 _ADDRESS_CHARACTERS = 1000
+_HUB_MODEL = re.compile(r"([A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})@[0-9a-f]{40}")
 # SPDX identifiers that the hub knows, where its name is not just the lower-case one.
 _HUB_NAMES = {"odc-by-1.0": "odc-by", "odbl-1.0": "odbl", "pddl-1.0": "pddl"}
 _HUB_LICENSES = {
@@ -108,6 +110,7 @@ def _metadata(data: ReportData) -> str:
         metrics=[result.metric_type for result in results] or None,
         model_name=name if results else None,
         eval_results=results or None,
+        base_model=_hub_id(data.pretrained.source),
         **_license(data),
     )
     return str(card.to_yaml())
@@ -120,9 +123,20 @@ def _evaluated(name: str) -> bool:
     )
 
 
+def _hub_id(source: str) -> str | None:
+    """The model of the hub that a place names; None for any other place."""
+    match = _HUB_MODEL.fullmatch(source)
+    return match[1] if match else None
+
+
 def _license(data: ReportData) -> dict[str, Any]:
-    """The licence of the training data as the hub writes licences: one name, or `other`."""
+    """Licences of the training data, and of a pretrained model, as the hub writes licences.
+
+    One name, or `other`.
+    """
     found = [share.name for share in books.license_shares(data)]
+    if (own := one_line(data.pretrained.license)) and own not in found:
+        found.append(own)
     if not found:
         return {"license": "unknown"}
     name = _HUB_NAMES.get(found[0].lower(), found[0].lower())
@@ -133,7 +147,7 @@ def _license(data: ReportData) -> dict[str, Any]:
 
 def _values(data: ReportData) -> dict[str, Any]:
     train, values = data.seconds.get("train"), shared(data)
-    for name in ("facts", "account_values", "fingerprints", "plan", "environment"):
+    for name in ("facts", "pretrained", "account_values", "fingerprints", "plan", "environment"):
         rows = tuple(values[name])
         header = ("What", "Value")
         values[name] = Table(caption="", header=header, rows=rows) if rows else None

@@ -75,6 +75,20 @@ def empty_shell(home: Home, shell_of: Callable[[Home], Shell]) -> Shell:
     return shell_of(home)
 
 
+@pytest.fixture
+def tuned_shell(empty_shell: Shell, register: Any, fine_tuned_in: Any, tmp_path: Path) -> Shell:
+    """Of a home with two versions of `speeches` that were made from one pretrained model."""
+    pytest.importorskip("transformers")
+    from pretrained_models import make_base
+
+    facts = {"license": "Apache-2.0", "origin": "a test", "known_until": "2024-12-31"}
+    base = make_base(empty_shell.home.content, **facts)
+    Registry(empty_shell.home).bases.register(base)
+    for number in (1, 2):
+        register(fine_tuned_in(tmp_path, base, f"v{number}", seed=number), run_key=f"k{number}")
+    return empty_shell
+
+
 @pytest.fixture(scope="session")
 def two_versions(
     tmp_path_factory: pytest.TempPathFactory,

@@ -80,3 +80,24 @@ def test_a_list_that_cannot_be_written_is_named(shell: Any) -> None:
     refused = shell.refusal("lineage", "1", "--out", "/proc/documents.jsonl")
     assert isinstance(refused, UserError)
     assert str(refused).startswith("--out /proc/documents.jsonl: cannot be written (")
+
+
+def test_the_pretrained_model_is_shown_with_licence_hash_and_day(tuned_shell: Any) -> None:
+    found = tuned_shell.answer("lineage", "1")["pretrained"]
+    assert (found["name"], found["license"], found["origin"]) == ("llama", "Apache-2.0", "a test")
+    assert (found["known_until"], found["source"]) == ("2024-12-31", "models/llama")
+    assert found["registered"] == "base-llama version 1"
+    shown = "\n".join(tuned_shell.lines("lineage", "1"))
+    assert "pretrained model llama, licence Apache-2.0 (base-llama version 1)" in shown
+    assert f"weights {found['weights'][:12]}, it has read text until 2024-12-31" in shown
+
+
+def test_it_is_shown_where_the_model_itself_is_gone(tuned_shell: Any) -> None:
+    for folder in (tuned_shell.home.content, tuned_shell.home.mlflow_artifacts):
+        for weights in folder.glob("**/pretrained/*/model.safetensors"):
+            weights.unlink()
+    assert tuned_shell.answer("lineage", "2")["pretrained"]["name"] == "llama"
+
+
+def test_random_weights_began_with_none(shell: Any) -> None:
+    assert shell.answer("lineage", "1")["pretrained"] is None

@@ -61,3 +61,20 @@ def test_a_target_is_a_file_or_an_id(empty_shell: Any) -> None:
     assert isinstance(refused, NotFoundError)
     assert refused.exit_code == 2
     assert "there is no such file, and it is no document id" in str(refused)
+
+
+def test_what_a_pretrained_model_has_read_nobody_knows(tuned_shell: Any) -> None:
+    # Of a document that no version met, too.
+    for target, met in (("a" * 64, [1, 2]), ("b" * 64, [])):
+        answer = tuned_shell.answer("seen", target)
+        assert [version["version"] for version in answer["versions"]] == met
+        (row,) = answer["unrecorded"]
+        assert (row["model"], row["versions"], row["pretrained"]) == ("speeches", [1, 2], "llama")
+        assert "was trained on text that is not recorded here" in row["sentence"]
+        assert any(row["sentence"] in line for line in tuned_shell.lines("seen", target))
+    told = tuned_shell.answer("forget", "a" * 64, "--reason", "asked", "--dry-run")
+    assert told["unrecorded"] == tuned_shell.answer("seen", "a" * 64)["unrecorded"]
+
+
+def test_of_random_weights_everything_is_known(trained_shell: Any, learnt: Any) -> None:
+    assert trained_shell.answer("seen", learnt.id)["unrecorded"] == []

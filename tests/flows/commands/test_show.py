@@ -46,3 +46,11 @@ def test_a_version_that_is_not_there_is_named(shell: Any) -> None:
         refused = shell.refusal("show", which)
         assert isinstance(refused, NotFoundError)
         assert reason in str(refused)
+
+
+def test_the_pretrained_model_is_shown(tuned_shell: Any) -> None:
+    shown = tuned_shell.answer("show", "2")
+    assert shown["pretrained"] == tuned_shell.answer("lineage", "2")["pretrained"]
+    lines = tuned_shell.lines("show", "2")
+    assert "pretrained model" in lines
+    assert any("llama, licence Apache-2.0 (base-llama version 1)" in line for line in lines)

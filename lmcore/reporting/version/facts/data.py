@@ -36,6 +36,30 @@ class Volume(Fact):
     num_bytes: Count = Field(None, alias="bytes")
 
 
+class Pretrained(Fact):
+    """The model that the weights were made from.
+
+    Attributes:
+        name: Short.
+        architecture: Of its `config.json`.
+        parameters: Numbers that it consists of.
+        source: As it was asked for.
+        license: SPDX expression, or `unknown`.
+        origin: In words.
+        known_until: ISO 8601 day of the last text that it has read; empty: not known.
+        weights: SHA-256 of its weights.
+    """
+
+    name: Text = ""
+    architecture: Text = ""
+    parameters: Count = None
+    source: Text = ""
+    license: Text = ""
+    origin: Text = ""
+    known_until: Text = ""
+    weights: Text = ""
+
+
 class Documents(Volume):
     """Summary of the document set.
 

@@ -31,7 +31,7 @@ from lmcore.reporting.values import (
     text,
     text_or,
 )
-from lmcore.reporting.version.facts.data import Account, Documents, Source
+from lmcore.reporting.version.facts.data import Account, Documents, Pretrained, Source
 from lmcore.reporting.version.facts.gates import Gate
 
 DEFAULT_TASK, DEFAULT_METRIC = "language_modelling", "val_bits_per_byte"
@@ -123,6 +123,7 @@ class ReportData(Fact):
         tables: What a task shows beside its metrics.
         attention: Which words of its text an answer looked at.
         base: Name and version of the language model that a task started from.
+        pretrained: The model that the weights were made from; without a name: none.
         seconds: Wall clock by step; `total` is from start to end.
         fingerprints: Digests by name: data, tokenizer, config, weights, code, libraries.
         config_yaml: The resolved configuration.
@@ -152,6 +153,7 @@ class ReportData(Fact):
     tables: Annotated[tuple[Table, ...], PlainValidator(read_tables)] = ()
     attention: Entries[AttentionMap] = ()
     base: Text = ""
+    pretrained: Part[Pretrained] = Pretrained()
     seconds: Amounts = Field(default_factory=dict)
     fingerprints: Annotated[dict[str, str], PlainValidator(_digests)] = Field(default_factory=dict)
     config_yaml: Text = ""

@@ -78,3 +78,10 @@ def test_what_templates_share_is_said_where_there_are_any(report_of):
     assert found["Letters of a template"] == "600: 85.1 % of them is on both sides"
     for without in ({"template_documents": 0, "template_share": 0.0}, {}):
         assert "Letters of a template" not in dict(books.facts(report_of(documents=without)))
+
+
+def test_a_pretrained_model_is_told_by_what_is_known_of_it(report_of):
+    found = dict(books.pretrained(report_of(pretrained={"name": "small", "license": "MIT"})))
+    assert found == {"Model": "small", "Licence": "MIT", "Has read text until": "not known"}
+    assert books.pretrained(report_of()) == []
+    assert books.what_is_not_recorded(report_of()) == ""

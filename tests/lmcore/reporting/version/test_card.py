@@ -149,3 +149,40 @@ def test_what_a_budget_left_is_said(report_of, report_data):
     sentence = "within 600 seconds of the models' time: 41 of 213 held-out documents"
     assert f"The gates judged {sentence}" in render_card(report_of(budget=sentence))
     assert "The gates judged" not in render_card(report_data)
+
+
+PRETRAINED = {
+    "name": "small",
+    "architecture": "LlamaForCausalLM",
+    "parameters": 1_000_000,
+    "source": f"owner/small@{'a' * 40}",
+    "license": "Apache-2.0",
+    "origin": "somebody | <b>else</b>",
+    "known_until": "2024-12-31",
+    "weights": "f" * 64,
+}
+
+
+def test_what_it_was_made_from_and_what_that_may_have_read_is_said_plainly(report_of):
+    text = render_card(report_of(pretrained=PRETRAINED))
+    headings, kinds, _ = parsed(text.split("---", 2)[2])
+    assert "Pretrained model" in headings
+    assert not kinds & ACTIVE
+    assert "small was trained on text that is not recorded here: it may have read any text" in text
+    assert "no text later than 2024-12-31" in text
+    assert "knows nothing beyond its training text" not in text
+    assert "started from small" in text
+    card = ModelCard(text)
+    assert card.data.base_model == "owner/small"
+    assert (card.data.license, card.data.license_name) == ("other", "cc-pdm-1.0-and-apache-2.0")
+    unknown = render_card(
+        report_of(pretrained={**PRETRAINED, "known_until": None, "source": "x/y"})
+    )
+    assert "Until when the text goes that it has read is not known." in unknown
+    assert ModelCard(unknown).data.get("base_model") is None
+
+
+def test_a_model_from_random_weights_has_no_such_words(report_data):
+    text = render_card(report_data)
+    assert "Pretrained" not in text
+    assert "knows nothing beyond its training text" in text
