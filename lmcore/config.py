@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from lmcore.artifacts import digest
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
@@ -23,7 +23,7 @@ from lmcore.errors import ConfigError
 from lmcore.evaluation.bias.words import WORDS
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.drift.config import MonitorConfig
-from lmcore.model.config import AnyModelConfig, ModelConfig
+from lmcore.model.config import AnyModelConfig, ModelConfig, PretrainedConfig
 from lmcore.settings import MODEL_NAME, Section, explain, short
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.task import LANGUAGE_MODELLING, TASKS, TaskName
@@ -31,6 +31,7 @@ from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 
 # Sections and keys that shape neither a model nor its verdict.
 _NOT_OF_THE_MODEL = ("schedule", "promote", "monitor", "timeline")
+_MODEL: TypeAdapter[AnyModelConfig] = TypeAdapter(AnyModelConfig)
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*?/,#-]{1,100}")
 
 
@@ -99,6 +100,37 @@ class RunConfig(Section):
     schedule: ScheduleConfig | None = None
     monitor: MonitorConfig = Field(default_factory=MonitorConfig.default)
     timeline: TimelineConfig | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _training_suits_the_model(cls, values: object) -> object:
+        """Write out the defaults of `training` that the model wants otherwise."""
+        given = dict(values) if isinstance(values, Mapping) else {}
+        of_model, own = given.get("model"), given.get("training") or {}
+        if not (isinstance(of_model, Mapping) and isinstance(own, Mapping)):
+            return values
+        try:
+            model = _MODEL.validate_python(of_model)
+        except ValidationError:
+            return values  # the section's own check says what is wrong
+        defaults = dict(model.training_defaults)
+        if not defaults:
+            return values
+        told = {key: value for key, value in own.items() if value is not None}
+        processes = told.get("processes", 1)
+        if isinstance(processes, int) and processes > 0:
+            defaults["batch_size"] = -(-defaults["batch_size"] // processes) * processes
+        return {**given, "training": {**defaults, **told}}
+
+    @model_validator(mode="after")
+    def _steps_fit_the_context(self) -> RunConfig:
+        length = self.training.sequence_length
+        if isinstance(self.model, PretrainedConfig) and length > self.model.context:
+            raise ValueError(
+                f"training.sequence_length={length}, but model.context={self.model.context} is all"
+                " that is read together; lower the one, or raise the other"
+            )
+        return self
 
     @model_validator(mode="after")
     def _task_fits(self) -> RunConfig:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -51,6 +51,11 @@ class ModelConfig(Section):
     dropout: Dropout | None = Field(
         None, description="Locked dropout; null: chosen from the epochs that will be seen."
     )
+
+    @property
+    def training_defaults(self) -> Mapping[str, Any]:
+        """Keys of the section `training` whose defaults suit this model better than its own."""
+        return {}
 
     @property
     def carries_state(self) -> bool:
@@ -133,6 +138,22 @@ class PretrainedConfig(Section):
     def dropout(self) -> float:
         """None is dropped: little of it learns."""
         return 0.0
+
+    @property
+    def training_defaults(self) -> Mapping[str, Any]:
+        """See `ModelConfig`; weights that have learnt already want small steps.
+
+        Nothing decays: the rule for random weights would draw finished ones to zero.
+        """
+        return {
+            "batch_size": 2,
+            "sequence_length": min(512, self.context),
+            "learning_rate": 3e-4 if self.adapt == "lora" else 3e-5,
+            "warmup_steps": 20,
+            "weight_decay": 0.0,
+            "evaluations": 4,
+            "checkpoint_seconds": 120.0,
+        }
 
     @property
     def carries_state(self) -> bool:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from lmcore.config import parse_config
+from lmcore.config import RunConfig, parse_config
 from lmcore.config_file import default_config_path, load_config
 from lmcore.errors import ConfigError
+from lmcore.training.config import TrainingConfig
 
 MINIMAL: dict[str, Any] = {"name": "m", "sources": [{"path": "a.txt", "license": "CC0-1.0"}]}
 
@@ -105,3 +106,41 @@ TASK = {
 def test_a_task_that_cannot_be_is_refused(change: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_config({**TASK, **change}, where="test")
+
+
+def pretrained(training: dict[str, Any] | None = None, **model: Any) -> RunConfig:
+    values = {**MINIMAL, "model": {"pretrained": "somewhere", **model}}
+    return parse_config({**values, "training": training or {}}, where="test")
+
+
+def test_a_model_that_exists_is_trained_gently_unless_told_otherwise() -> None:
+    plain = parse_config(MINIMAL, where="test").training
+    assert plain == TrainingConfig()
+    lora, full = pretrained().training, pretrained(adapt="full").training
+    assert (lora.batch_size, lora.sequence_length, lora.weight_decay) == (2, 512, 0.0)
+    assert 1e-4 <= lora.learning_rate <= 5e-4
+    assert 2e-5 <= full.learning_rate <= 5e-5
+    told = {"learning_rate": 0.01, "batch_size": 6, "weight_decay": None, "max_steps": 9}
+    own = pretrained(told).training
+    assert (own.learning_rate, own.batch_size, own.max_steps) == (0.01, 6, 9)
+    # The rule for random weights would draw finished ones to zero.
+    assert own.weight_decay == 0.0
+    shared = pretrained({"launcher": "torchrun", "processes": 3}).training
+    assert shared.batch_size == 3
+    # Written out, they are what a run records and a reproduction reads.
+    again = RunConfig.model_validate(yaml.safe_load(pretrained().to_yaml()))
+    assert again == pretrained()
+
+
+def test_steps_read_no_more_than_the_context() -> None:
+    assert pretrained(context=256).training.sequence_length == 256
+    with pytest.raises(
+        ConfigError, match=r"training\.sequence_length=600, but model\.context=512 is all"
+    ):
+        pretrained({"sequence_length": 600}, context=512)
+
+
+@pytest.mark.parametrize("model", [7, "x", ["pretrained"], {"pretrained": 7}, None])
+def test_a_wrong_model_stays_one_sentence(model: Any) -> None:
+    with pytest.raises(ConfigError, match="model"):
+        parse_config({**MINIMAL, "model": model, "training": 3}, where="test")
