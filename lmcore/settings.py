@@ -29,8 +29,8 @@ def explain(error: ValidationError, root: type[BaseModel]) -> str:
     key = ".".join(location)
     value = first["input"]
     if first["type"] == "extra_forbidden":
-        known = _known_keys(root, first["loc"][:-1])  # tags say which of several sections
-        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+        known, others = _known_keys(root, first["loc"][:-1])
+        near = difflib.get_close_matches(location[-1], [*known, *others], n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
         sentence = f"unknown key {key!r}; {hint}"
     elif first["type"] == "missing":
@@ -51,19 +51,25 @@ def short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _known_keys(root: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+def _known_keys(
+    root: type[BaseModel], location: Sequence[int | str]
+) -> tuple[list[str], list[str]]:
+    """Keys of a section, and those of the sections that could stand in its place."""
     model: Any = root
     annotation: Any = root
+    others: list[str] = []
     for part in location:
         if isinstance(part, int) or model is None:
             continue
         if (tagged := _tagged(annotation, part)) is not None:
+            others = [key for option in _options(annotation) for key in option.model_fields]
             model = annotation = tagged
             continue
+        others = []
         field = model.model_fields.get(part)
         annotation = field.annotation if field else None
         model = _model_of(field.annotation) if field else None
-    return list(model.model_fields) if model else []
+    return list(model.model_fields) if model else [], others
 
 
 def _without_tags(root: type[BaseModel], location: Sequence[int | str]) -> list[int | str]:
@@ -90,6 +96,13 @@ def _tagged(annotation: Any, tag: int | str) -> type[BaseModel] | None:
         if (found := _tagged(option, tag)) is not None:
             return found
     return None
+
+
+def _options(annotation: Any) -> list[type[BaseModel]]:
+    """All sections that an annotation offers."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _options(part)]
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:

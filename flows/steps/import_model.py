@@ -26,17 +26,31 @@ def spdx_name(license_: str) -> str | None:
     return None if expression == UNKNOWN else expression
 
 
+def model_to_start_from(config: RunConfig) -> PretrainedConfig | None:
+    """The section that names a model that exists, its licence spelled as SPDX does.
+
+    Raises:
+        ConfigError: If the licence is none that SPDX knows.
+    """
+    if not isinstance(config.model, PretrainedConfig):
+        return None
+    license_ = normal_license(config.model.license, key="model.license")
+    return config.model.model_copy(update={"license": license_})
+
+
 def import_model(config: RunConfig, home: Home) -> Base | None:
     """Check and import the model that a configuration names, once; None where it names none.
 
     Raises:
         SourceError: If there is no such model, or none that can be gone on from.
+        ConfigError: If its licence is none, or the extra is missing.
         IntegrityError: If its tokenizer is none that text can be read with.
     """
-    if not isinstance(config.model, PretrainedConfig):
+    chosen = model_to_start_from(config)
+    if chosen is None:
         return None
     store = ContentStore(home.content)
-    base = import_base(store, config.model, spdx=spdx_name)
+    base = import_base(store, chosen, spdx=spdx_name)
     # Before a corpus is read: a tokenizer that cannot be used is a reason to stop now.
     borrow_tokenizer(store, base.path, base.key)
     record = base.record()

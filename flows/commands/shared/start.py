@@ -20,12 +20,13 @@ def look_at_start(config: RunConfig) -> tuple[dict[str, Any] | None, list[str]]:
     """
     if not isinstance(config.model, PretrainedConfig):
         return None, []
-    from flows.steps.import_model import spdx_name
+    from flows.steps.import_model import model_to_start_from, spdx_name
     from lmcore.model.pretrained.inspection import inspect_model
     from lmcore.model.pretrained.places import find_place
 
     try:
-        found = inspect_model(find_place(config.model), config.model, spdx=spdx_name)
+        chosen = model_to_start_from(config) or config.model
+        found = inspect_model(find_place(chosen), chosen, spdx=spdx_name)
     except UserError as error:
         return {"place": config.model.pretrained}, [str(error)]
     told = {

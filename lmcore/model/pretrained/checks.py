@@ -207,6 +207,6 @@ def unreadable(where: Path, error: Exception) -> SourceError:
     )
 
 
-def first_line(error: Exception) -> str:
-    """What is said of an error in a sentence."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+def first_line(error: BaseException) -> str:
+    """The beginning of what an error says, on one line."""
+    return " ".join(str(error)[:2_000].split())[:300] or type(error).__name__

@@ -41,7 +41,8 @@ def library() -> Iterator[Any]:
         ) from error
     verbosity = logging.get_verbosity()
     bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
+    # What is wrong is raised; beside that it would log what a stranger's file says, at any length.
+    logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():

@@ -18,7 +18,7 @@ from lmcore.model.pretrained.checks import first_line, read_json
 from lmcore.model.pretrained.library import library
 from lmcore.model.pretrained.places import Place
 
-_TOKENIZER_BYTES = 256 << 20
+_TOKENIZER_BYTES = 128 << 20
 #: An instruct model's own end token ends a turn; these end a text.
 _END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
 
@@ -39,7 +39,10 @@ def folder_tokenizer(place: Place) -> tokenizers.Tokenizer:
         raise SourceError(f"{path}: {path.stat().st_size:,} bytes; no tokenizer is so large")
     try:
         return tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # the library raises bare Exception for what it cannot parse
+    except BaseException as error:
+        # The library raises bare Exception, and where it panics something that is not even that.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise SourceError(
             f"{path}: not a tokenizer that can be read ({first_line(error)}); restore the file"
         ) from error

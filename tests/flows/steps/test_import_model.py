@@ -11,7 +11,7 @@ from pretrained_models import write_library_folder
 from flows.home.folders import make_home
 from flows.steps.import_model import import_model, spdx_name
 from lmcore.config import RunConfig, parse_config
-from lmcore.errors import UserError
+from lmcore.errors import ConfigError, UserError
 
 
 def config(**model: object) -> RunConfig:
@@ -41,6 +41,15 @@ def test_a_word_for_a_licence_is_one_or_none() -> None:
     assert spdx_name("mit") == "MIT"
     for none in ("", "unknown", "other", "llama3.1", "see below"):
         assert spdx_name(none) is None
+
+
+def test_a_licence_is_spelled_as_spdx_does_or_refused(tmp_path: Path) -> None:
+    folder, home = write_library_folder(tmp_path / "model"), make_home(tmp_path / "home")
+    base = import_model(config(pretrained=str(folder), license="apache-2.0"), home)
+    assert base is not None
+    assert base.record().license == "Apache-2.0"
+    with pytest.raises(ConfigError, match=r"^model\.license: 'apache' is not an SPDX"):
+        import_model(config(pretrained=str(folder), license="apache"), home)
 
 
 def test_a_tokenizer_that_cannot_be_used_stops_before_text_is_read(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_values_out_of_range_are_refused(key: str, value: object) -> None:
         ({"pretrained": "x", "adpat": "lora"}, "unknown key 'model.adpat'; did you mean 'adapt'?"),
         ({"pretrained": "x", "pattern": "LA"}, "pattern is for a model from random weights"),
         ({"adapt": "lora"}, "adapt is for a model that exists; name one as pretrained"),
+        ({"pretraned": "x"}, "unknown key 'model.pretraned'; did you mean 'pretrained'?"),
         ({"patern": "LA"}, "unknown key 'model.patern'; did you mean 'pattern'?"),
         ({"pretrained": "x", "context": 3}, "model.context=3: expected greater than or equal"),
         ({"pretrained": None}, "model.pretrained=None: expected a valid string"),
