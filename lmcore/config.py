@@ -155,6 +155,11 @@ class RunConfig(Section):
             raise ValueError(f"base={short(self.base)}: expected the name of a registered model")
         if self.base == self.name:
             raise ValueError(f"base={self.base!r} is the model itself; give the task another name")
+        if self.base is not None and isinstance(self.model, PretrainedConfig):
+            raise ValueError(
+                f"base={self.base!r} and model.pretrained={short(self.model.pretrained)}: a task"
+                " starts from one model; set base to null, or leave model out"
+            )
         for index, source in enumerate(self.sources):
             if source.target_field is None and source.format != "parallel":
                 raise ValueError(

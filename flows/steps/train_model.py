@@ -14,7 +14,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.gates.data_sufficiency import SHARES
-from lmcore.tasks.base_model import BaseModel
+from lmcore.tasks.base_model import BaseModel, TaskStart
 from lmcore.tasks.task import TASKS
 from lmcore.tasks.training import TaskPlans, train_task
 from lmcore.training.attempt import Attempt
@@ -131,7 +131,7 @@ def trained(
         model=config.model,
         training=training,
         options=config.fine_tuning,
-        base=base,
+        start=TaskStart(base=base, pretrained=start.pretrained),
         replay=replay,
     )
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -16,6 +17,33 @@ LETTERS = {
     "R": "gated linear recurrence",
     "A": "sliding-window causal attention",
 }
+
+
+# Locked dropout of a task, where none is configured: a narrow model learns nothing through more.
+_TASK_DROPOUT, _NARROW_TASK_DROPOUT, _NARROW = 0.2, 0.1, 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskHabits:
+    """How a model of some shape is made to learn a task.
+
+    Attributes:
+        dropout: Rate in training.
+        adaptation_share: Share of a classifier's training in which the language model reads the
+            task's own text first, where none is configured.
+        trained_rate: Factor of the configured learning rate where weights have learnt before.
+        by_depth: Whether layers that have learnt before are freed one by one from the top, each
+            slower than the one above it.
+        head_rate: Factor of the learning rate for what is new on top of such a model.
+        grows: Whether it can be given a token more than its tokenizer has.
+    """
+
+    dropout: float
+    adaptation_share: float
+    trained_rate: float
+    by_depth: bool
+    head_rate: float
+    grows: bool
 
 
 class ModelConfig(Section):
@@ -61,6 +89,35 @@ class ModelConfig(Section):
     def carries_state(self) -> bool:
         """Whether a training step goes on from the state that the one before it left."""
         return True
+
+    @property
+    def habits(self) -> TaskHabits:
+        """How it learns a task: bent and not broken, as its rate is that of random weights."""
+        narrow = self.d_model < _NARROW
+        dropout = _NARROW_TASK_DROPOUT if narrow else _TASK_DROPOUT
+        return TaskHabits(
+            dropout=dropout if self.dropout is None else self.dropout,
+            adaptation_share=0.4,
+            trained_rate=0.25,
+            by_depth=True,
+            head_rate=1.0,
+            grows=True,
+        )
+
+    def with_dropout(self, dropout: float | None) -> Self:
+        """The same shape with another dropout, which has no weights."""
+        return self.model_copy(update={"dropout": dropout})
+
+    def over_pairs(self, tokens: int, *, copies: bool) -> Self:
+        """The same shape, made to write a text behind another one.
+
+        Args:
+            tokens: That attention must reach over; no weight depends on it.
+            copies: Whether it may copy tokens of the first text.
+        """
+        return self.model_copy(
+            update={"window": max(self.window, tokens), "pointer": self.pointer or copies}
+        )
 
     @model_validator(mode="before")
     @classmethod
@@ -159,6 +216,26 @@ class PretrainedConfig(Section):
     def carries_state(self) -> bool:
         """A training step does not go on from the state of the one before: it reads a window."""
         return False
+
+    @property
+    def habits(self) -> TaskHabits:
+        """How it learns a task: it knows the language, and its rate is meant for what it knows."""
+        return TaskHabits(
+            dropout=self.dropout,
+            adaptation_share=0.0,
+            trained_rate=1.0,
+            by_depth=False,
+            head_rate=10.0,
+            grows=False,
+        )
+
+    def with_dropout(self, dropout: float | None) -> Self:
+        """The same: it has none."""
+        return self
+
+    def over_pairs(self, tokens: int, *, copies: bool) -> Self:
+        """The same: it sees all of a window, and copies by itself."""
+        return self
 
 
 def _kind_of_model(value: object) -> str:

@@ -61,6 +61,28 @@ def new_model(
     return model.to(device)
 
 
+def base_of(folder: Path) -> Path | None:
+    """The folder of the base that a stored model began with; None where it began with none.
+
+    Raises:
+        IntegrityError: If the model's record cannot be read, or its base is not here.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        base = json.loads(path.read_text(encoding="utf-8")).get("base")
+        key = None if base is None else str(base["key"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(
+            f"{path}: not the record of a model ({type(error).__name__}); nothing was loaded."
+            " Restore the folder or train again"
+        ) from error
+    if key is None:
+        return None
+    from lmcore.model.pretrained import shelf
+
+    return shelf.find(key)
+
+
 def untrained(record: Mapping[str, Any]) -> LanguageModel:
     """A model as its record describes it, whose weights are still to be put in.
 

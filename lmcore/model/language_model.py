@@ -58,12 +58,15 @@ class Reading:
         chunk_tokens: Tokens of a lane at once.
         short_lanes: Texts of a few dozen tokens side by side; 0: as `lanes`.
         written_lanes: Texts that it writes side by side; 0: as `lanes`.
+        tokens_at_once: Tokens of whole texts side by side, padding included, where a lane costs
+            what it is long; 0: lanes alone count.
     """
 
     lanes: int = 32
     chunk_tokens: int = 128
     short_lanes: int = 0
     written_lanes: int = 0
+    tokens_at_once: int = 0
 
     @property
     def short(self) -> int:

@@ -1,4 +1,4 @@
-"""The registered language model that a task starts from, as files."""
+"""The language model that a task starts from, as files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.model.pretrained.base import Base
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,19 @@ class BaseModel:
             "manifest": self.key,
             "licenses": dict(self.licenses),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStart:
+    """What a task begins with; random weights where it is neither.
+
+    Attributes:
+        base: A registered language model.
+        pretrained: An imported model, of which nothing is registered for this.
+    """
+
+    base: BaseModel | None = None
+    pretrained: Base | None = None
 
 
 def adopt_tokenizer(store: ContentStore, base: BaseModel) -> TokenizerHandle:

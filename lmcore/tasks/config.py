@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from lmcore.model.config import AnyModelConfig
 from lmcore.settings import Section
 from lmcore.tasks.task import Task
 
@@ -15,25 +16,25 @@ class FineTuningConfig(Section):
     max_target_tokens: int = Field(
         128, ge=4, le=1 << 12, description="Longer translations and summaries are not written."
     )
-    adaptation_share: float = Field(
-        0.4,
+    adaptation_share: float | None = Field(
+        None,
         ge=0,
         le=0.9,
         description="Sentiment: share of the training in which the language model reads the task's"
-        " own text, before its labels; 0: none.",
+        " own text, before its labels; 0: none; null: 0.4, and 0 for a model that exists.",
     )
     unfreezing_share: float = Field(
         0.3,
         ge=0,
         le=1,
         description="Sentiment: share of the classifier's training in which its layers are freed"
-        " one by one, from the top.",
+        " one by one, from the top; a model that exists learns as a whole.",
     )
     layer_decay: float = Field(
         1.5,
         ge=1,
         le=100,
-        description="Sentiment: so much slower learns a layer than the one above it.",
+        description="Sentiment: so much slower learns a layer than the one above it; likewise.",
     )
     word_counts: bool = Field(
         True,
@@ -49,7 +50,7 @@ class FineTuningConfig(Section):
     copying: bool | None = Field(
         None,
         description="Translation and summarization: a pointer that copies tokens of the source"
-        " (`model.pointer`); null: for summaries.",
+        " (`model.pointer`); null: for summaries. A model that exists has none.",
     )
     beam_size: int = Field(4, ge=1, le=64, description="Hypotheses that are kept open.")
     length_penalty: float = Field(
@@ -58,6 +59,11 @@ class FineTuningConfig(Section):
     no_repeat_ngram_size: int | None = Field(
         None, ge=0, le=64, description="null: 3 for summaries, else off."
     )
+
+    def adaptation(self, shape: AnyModelConfig) -> float:
+        """Share of the training in which a classifier's language model reads the task's text."""
+        own = self.adaptation_share
+        return shape.habits.adaptation_share if own is None else own
 
     def copies(self, task: Task) -> bool:
         """Whether the model gets a pointer for the task."""

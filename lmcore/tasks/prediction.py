@@ -235,7 +235,7 @@ class Predictor:
         found = beam_search(self.model, prompts, config)
         # The separator is no text; a model that learnt anything never writes it.
         return [
-            self.tokenizer.decode(t for t in best[0].tokens if t < record.separator).strip()
+            self.tokenizer.decode(t for t in best[0].tokens if t != record.separator).strip()
             for best in found
         ]
 

@@ -19,9 +19,11 @@ from typing import Any
 
 from lmcore.artifacts import code_digest
 from lmcore.data.tokens.corpus import Corpus
-from lmcore.model.config import AnyModelConfig, PretrainedConfig
-from lmcore.model.factory import load_model
-from lmcore.tasks.base_model import BaseModel
+from lmcore.model.config import AnyModelConfig
+from lmcore.model.factory import base_of, load_model
+from lmcore.model.pretrained import shelf
+from lmcore.model.pretrained.base import Base
+from lmcore.tasks.base_model import BaseModel, TaskStart
 from lmcore.tasks.config import FineTuningConfig
 from lmcore.tasks.learning.stage import Stage
 from lmcore.tasks.task import Task
@@ -41,9 +43,9 @@ CODE_MODULES = (
     "lmcore.training",
 )
 ADAPTATION = "adaptation"
-# `training.learning_rate` is meant for random weights. A model that starts from trained ones bends
-# them, and the full rate would wipe them out.
-_ADAPTED_RATE = 0.25
+
+
+RANDOM = TaskStart()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +65,19 @@ def model_shape(model: AnyModelConfig, base: BaseModel | None) -> AnyModelConfig
     """The shape to train: the base model's, or the configured one where there is no base."""
     if base is None:
         return model
-    shape = load_model(base.weights).shape
-    if isinstance(shape, PretrainedConfig):
-        return shape
-    return shape.model_copy(update={"dropout": model.dropout})
+    return load_model(base.weights).shape.with_dropout(model.dropout)
+
+
+def pretrained_of(start: TaskStart) -> Base | None:
+    """The imported model that everything begins with; None: there is none.
+
+    Raises:
+        IntegrityError: If it is not here, or damaged.
+    """
+    if start.base is None:
+        return start.pretrained
+    folder = base_of(start.base.weights)
+    return None if folder is None else shelf.verified(folder)
 
 
 def train_task(
@@ -77,19 +88,19 @@ def train_task(
     model: AnyModelConfig,
     training: TrainingConfig,
     options: FineTuningConfig,
-    base: BaseModel | None,
+    start: TaskStart = RANDOM,
     replay: TaskPlans | None = None,
 ) -> Checkpoint:
     """Train a task, or return the checkpoint that these inputs made before.
 
     Args:
         attempt: Where it is done and who attends it; events say in which stage they happen.
-        corpus: Documents with targets; the tokenizer is the base model's where there is one.
+        corpus: Documents with targets; the tokenizer is that of the model that it starts from.
         task: Which one.
-        model: Shape where there is no base.
+        model: Shape where there is no registered base.
         training: Budget of all stages together, and optimization.
         options: Settings of the task.
-        base: The language model to start from; None: random weights.
+        start: What it begins with.
         replay: Plans to follow instead of probing this machine.
 
     Raises:
@@ -97,11 +108,13 @@ def train_task(
         TrainingInterrupted: If asked to stop; the same call goes on.
         TrainingError: If the loss diverges twice.
     """
+    base, pretrained = start.base, pretrained_of(start)
     shape = model_shape(model, base)
     initial, first = base.weights if base else None, None
-    remaining = training
-    if task.chooses_label and options.adaptation_share > 0:
-        own, remaining = shared(training, options.adaptation_share, started=base is not None)
+    remaining, slower = training, shape.habits.trained_rate
+    share = options.adaptation(shape)
+    if task.chooses_label and share > 0:
+        own, remaining = shared(training, share, rate=1.0 if base is None else slower)
         first = train(
             replace(attempt, on_event=_in_stage(attempt.on_event, ADAPTATION)),
             corpus,
@@ -109,10 +122,11 @@ def train_task(
             training=own,
             replay=replay.adaptation if replay else None,
             initial=initial,
+            base=pretrained,
         )
         initial = first.path / "best"
     if task.chooses_label and initial is not None:
-        rate = remaining.learning_rate * _ADAPTED_RATE
+        rate = remaining.learning_rate * slower
         remaining = remaining.model_copy(update={"learning_rate": rate})
     inputs = {
         "task": task.name,
@@ -128,6 +142,8 @@ def train_task(
         "code": code_digest(*CODE_MODULES),
         "nonce": attempt.nonce,
     }
+    if pretrained is not None:
+        inputs["pretrained"] = pretrained.key
     folder = attempt.work_dir / attempt.store.key(Checkpoint.kind, inputs)[:32]
 
     def make(output: Path) -> Mapping[str, Any]:
@@ -138,6 +154,7 @@ def train_task(
             training=remaining,
             options=options,
             initial=initial,
+            pretrained=pretrained.path if pretrained else None,
         )
         summary = follow(
             output,
@@ -165,14 +182,14 @@ def train_task(
 
 
 def shared(
-    training: TrainingConfig, share: float, *, started: bool
+    training: TrainingConfig, share: float, *, rate: float
 ) -> tuple[TrainingConfig, TrainingConfig]:
     """The training of the language model on the task's text, and that of the task.
 
     Args:
         training: Bounds both together.
         share: Of the first.
-        started: Whether the first starts from a trained model.
+        rate: Factor of the first one's learning rate.
     """
     values = training.model_dump()
     parts = []
@@ -184,8 +201,7 @@ def shared(
         if values["max_steps"] is not None:
             bounds["max_steps"] = max(1, round(values["max_steps"] * part))
         parts.append({**values, **bounds})
-    if started:
-        parts[0]["learning_rate"] = training.learning_rate * _ADAPTED_RATE
+    parts[0]["learning_rate"] = training.learning_rate * rate
     first, second = (TrainingConfig.model_validate(part) for part in parts)
     return first, second
 

@@ -97,6 +97,7 @@ TASK = {
         ({"sources": [{"path": "x.csv", "target_field": "text"}]}, "is the text itself"),
         ({"base": "tone"}, "the model itself"),
         ({"base": "no/name"}, "expected the name of a registered model"),
+        ({"model": {"pretrained": "tiny"}}, "a task starts from one model; set base to null"),
         ({"data": {"unit": "paragraph"}}, "an example of a task is a record"),
         ({"training": {"launcher": "torchrun"}}, "trained in one process"),
         ({"task": "language_modelling"}, "base is for tasks"),

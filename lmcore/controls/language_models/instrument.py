@@ -115,7 +115,7 @@ class Lossy:
     def __init__(self, inner: Tokenizer) -> None:
         self._inner = inner
         self.kind, self.vocab_size, self.end_id = inner.kind, inner.vocab_size, inner.end_id
-        self.pieces = inner.pieces
+        self.pieces, self.unspelled = inner.pieces, inner.unspelled
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text without its letters `a`."""

@@ -202,6 +202,5 @@ def trained(
         model=model,
         training=TrainingConfig(**{"seed": bench.seed, **TRAINING, **training}),
         options=FineTuningConfig(adaptation_share=0.0, word_counts=word_counts),
-        base=None,
     )
     return Trained(corpus=corpus, checkpoint=checkpoint)

@@ -52,6 +52,7 @@ class BorrowedTokenizer:
     Attributes:
         kind: `pretrained`.
         pieces: Byte string of each id; empty for special tokens and ids without a token.
+        unspelled: Ids of special tokens, and ids without a token; not the end token's.
         may_lose: Names of the steps after which a text may be another one, and what the
             vocabulary lacks.
 
@@ -73,6 +74,7 @@ class BorrowedTokenizer:
         self._source, self._backend = source, form.backend
         self._unknown = {form.unknown_id} - {end_id}
         self._silent = {i for i, piece in enumerate(form.pieces) if not piece} - self._unknown
+        self.unspelled = tuple(sorted(self._silent - {end_id}))
         # A space that the encoder puts before a text is no part of it.
         self._prefix = form.spaced or any(
             self._bytes(ids) == b" " + mark for mark, ids in self._probed()

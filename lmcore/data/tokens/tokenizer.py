@@ -61,12 +61,15 @@ class Tokenizer(Protocol):
         end_id: Separates documents and stands for no text; the last id of all kinds but
             `pretrained`, which may have it anywhere.
         pieces: Byte string of each id, shape [vocab_size]; empty for the end token.
+        unspelled: Ids beside the end token that no text yields, ascending; only `pretrained` has
+            some, which may stand between texts.
     """
 
     kind: str
     vocab_size: int
     end_id: int
     pieces: tuple[bytes, ...]
+    unspelled: tuple[int, ...]
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text, never the end token.

@@ -50,6 +50,8 @@ class TableTokenizer:
         pieces: Byte string of each id but the end token's.
     """
 
+    unspelled: tuple[int, ...] = ()
+
     def __init__(self, kind: str, pieces: Sequence[bytes]) -> None:
         self.kind = kind
         self.pieces = (*pieces, b"")

@@ -111,7 +111,12 @@ class PretrainedLM(LanguageModel):
         chunk = min(_CHUNK, self.context)
         at_once = _TOKENS_AT_ONCE.get(self.device.type, _TOKENS_AT_ONCE["cpu"])
         written = _WRITTEN_LANES.get(self.device.type, _WRITTEN_LANES["cpu"])
-        return Reading(lanes=max(1, at_once // chunk), chunk_tokens=chunk, written_lanes=written)
+        return Reading(
+            lanes=max(1, at_once // chunk),
+            chunk_tokens=chunk,
+            written_lanes=written,
+            tokens_at_once=at_once,
+        )
 
     @property
     def lent(self) -> frozenset[str]:

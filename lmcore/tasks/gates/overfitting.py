@@ -16,7 +16,7 @@ from lmcore.evaluation.statistics.intervals import FloatArray, Sample
 from lmcore.evaluation.statistics.measured import Measured
 from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.labels import Labels
-from lmcore.tasks.learning.examples import by_length
+from lmcore.tasks.learning.examples import side_by_side
 from lmcore.tasks.measures.metrics import LOSS, TARGET_LOSS, accuracy, mean_of, measured
 from lmcore.tasks.prediction import Predictor
 
@@ -100,9 +100,9 @@ def label_nats(table: FloatArray, truth: Sequence[int]) -> FloatArray:
 def target_loss(predictor: Predictor, documents: Sequence[Document]) -> Measured:
     """Nats and tokens of each document's target."""
     assert isinstance(predictor.model, LanguageModel)
-    examples, together = predictor.pairs(documents), predictor.model.reading.lanes
+    examples, reading = predictor.pairs(documents), predictor.model.reading
     nats, tokens = np.zeros(len(examples)), np.zeros(len(examples))
-    for members in by_length([e.num_tokens for e in examples], together=together):
+    for members in side_by_side([e.num_tokens for e in examples], reading):
         found, weights = predictor.target_nats([examples[i] for i in members])
         nats[members] = (found * weights).sum(1).double().cpu().numpy()
         tokens[members] = weights.sum(1).double().cpu().numpy()

@@ -29,6 +29,8 @@ WRITTEN = "(written so far)"
 LAST, MEAN = "at the end", "on average"
 # A longer text is shown with one row for the whole answer.
 _MATRIX_WORDS = 30
+# Of all layers and heads: half a gigabyte.
+_MOST_SHARES = 1 << 27
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,10 @@ def attention_maps(
 def attention_map(
     predictor: Predictor, text: str, answer: str, *, kind: str
 ) -> AttentionMap | None:
-    """What a trained task looks at in one text; None where it has no attention or no text.
+    """What a trained task looks at in one text; None where there is nothing to tell.
+
+    That is where it has no attention, where there is no text, and where the text is so long that
+    the shares of all layers and heads would fill the memory.
 
     Args:
         predictor: The trained task.
@@ -173,11 +178,16 @@ def _of_text(
 
 @torch.no_grad()
 def _mean_shares(model: LanguageModel, inputs: IntArray) -> FloatArray | None:
-    """Over layers and heads, [T, T]."""
-    layers = model.attention_weights(to_tensor(inputs, model.device))
-    if not layers:
+    """Over layers and heads, [T, T]; None without attention, or where a text is too long."""
+    tokens = to_tensor(inputs, model.device)
+    # What two tokens say tells how many layers and heads there are.
+    heads = sum(layer.shape[1] for layer in model.attention_weights(tokens[:, :2]))
+    if not heads or heads * tokens.shape[1] ** 2 > _MOST_SHARES:
         return None
-    found: FloatArray = torch.stack(layers).mean(dim=(0, 2))[0].double().cpu().numpy()
+    layers = [layer[0].mean(0) for layer in model.attention_weights(tokens)]
+    if len(layers[0]) < tokens.shape[1]:  # the text does not fit into one window
+        return None
+    found: FloatArray = torch.stack(layers).mean(0).double().cpu().numpy()
     return found
 
 

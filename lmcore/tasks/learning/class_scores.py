@@ -9,7 +9,7 @@ import torch
 
 from lmcore.evaluation.statistics.intervals import FloatArray
 from lmcore.tasks.learning.classifier import TextClassifier
-from lmcore.tasks.learning.examples import Example, by_length
+from lmcore.tasks.learning.examples import Example, side_by_side
 from lmcore.tasks.learning.objectives import classifier_inputs
 from lmcore.training.step import to_tensor
 
@@ -35,8 +35,8 @@ def of_examples(
     """What a score says of each text, as if it were alone, float64 [N, C]."""
     device = next(model.parameters()).device
     result = np.zeros((len(examples), model.num_labels), dtype=np.float64)
-    lanes = model.language_model.reading.lanes
-    for members in by_length([len(e.source) for e in examples], together=lanes):
+    lengths = [len(e.source) + 1 for e in examples]
+    for members in side_by_side(lengths, model.language_model.reading):
         inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)
         found = score(to_tensor(inputs, device), torch.from_numpy(present).to(device))
         result[members] = found.double().cpu().numpy()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lmcore.data.documents import Document
 from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.model.language_model import Reading
 
 Ids = npt.NDArray[np.int32]
 IntArray = npt.NDArray[np.int64]
@@ -147,11 +148,37 @@ def padded(rows: Sequence[npt.NDArray[np.integer]], *, end_id: int) -> IntArray:
     return result
 
 
-def by_length(lengths: Sequence[int], *, together: int) -> Iterator[list[int]]:
-    """All places, gathered by length, at most so many together."""
-    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
-    for start in range(0, len(order), together):
-        yield order[start : start + together]
+def by_length(
+    lengths: Sequence[int], *, together: int, most_tokens: int | None = None
+) -> Iterator[list[int]]:
+    """All places, gathered by length.
+
+    Args:
+        lengths: Tokens of each.
+        together: Most places in a group.
+        most_tokens: Most tokens in a group of several, padding included; None: no limit.
+    """
+    group: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        wide = most_tokens is not None and (len(group) + 1) * lengths[place] > most_tokens
+        if group and (len(group) == together or wide):
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group
+
+
+def side_by_side(lengths: Sequence[int], reading: Reading) -> Iterator[list[int]]:
+    """All places, gathered as suits a model that reads each text as a whole.
+
+    Args:
+        lengths: Tokens of each.
+        reading: How the model is best fed.
+    """
+    if not reading.tokens_at_once:
+        return by_length(lengths, together=reading.lanes)
+    return by_length(lengths, together=len(lengths) or 1, most_tokens=reading.tokens_at_once)
 
 
 def notes_on_lengths(lengths: Mapping[str, Sequence[int]], *, unit: str) -> dict[str, str]:

@@ -35,6 +35,8 @@ LOOK_KEY = "tune_loss_nats"
 # Examples of one look at the tune split, at most.
 _LOOK_EXAMPLES = 2_000
 _LOOK_LANES = 64
+# Padding included: what a model a hundred times larger holds of them stays below a gigabyte.
+_LOOK_TOKENS = 1 << 14
 # Words are counted in so many tokens at most: some 300 MB of features.
 _COUNTED_TOKENS = 1 << 24
 
@@ -44,10 +46,12 @@ class LayerRates:
     """How fast the layers of a trained model may change; by default all alike and from the start.
 
     Attributes:
+        head: Factor of the rate for the head.
         decay: A layer's rate over that of the one below.
         unfreezing_share: Of the steps, in which layers are freed.
     """
 
+    head: float = 1.0
     decay: float = 1.0
     unfreezing_share: float = 0.0
 
@@ -113,7 +117,9 @@ class Classification:
             for parameter in parameters:
                 parameter.requires_grad_(step >= depth * wait)
         for group in optimizer.param_groups:
-            group["lr"] = rate * self._rates.decay ** -group["depth"]
+            depth = group["depth"]
+            own = self._rates.decay**-depth if depth else self._rates.head
+            group["lr"] = rate * own
 
     def batch(self, step: int, *, steps: int) -> Batch:
         """See `Objective`."""
@@ -126,7 +132,8 @@ class Classification:
 
     def look(self, plan: Plan) -> Iterable[Batch]:
         """All of the tune split, or its first 2,000 examples."""
-        for members in by_length([len(e.source) for e in self._tune], together=_LOOK_LANES):
+        lengths = [len(e.source) + 1 for e in self._tune]
+        for members in by_length(lengths, together=_LOOK_LANES, most_tokens=_LOOK_TOKENS):
             yield self._batch([self._tune[i] for i in members], self._tune_labels[members])
 
     @torch.no_grad()
@@ -204,8 +211,9 @@ class SourceToTarget(TokenLoss):
         tune: Examples of the tune split.
         order: Of the train examples.
         end_id: Token that starts and ends a stream.
-        separator: Token between source and target, the last of the vocabulary.
+        separator: Token between source and target.
         source_loss: Weight of predicting the source at the first step.
+        num_outcomes: Tokens of the model.
     """
 
     carries_state = False
@@ -220,11 +228,12 @@ class SourceToTarget(TokenLoss):
         end_id: int,
         separator: int,
         source_loss: float,
+        num_outcomes: int,
     ) -> None:
         self._train, self._order = train, order
         self._tune = list(tune[:_LOOK_EXAMPLES])
         self._end, self._separator = end_id, separator
-        self.num_outcomes = separator + 1
+        self.num_outcomes = num_outcomes
         self._source_loss = source_loss
 
     def batch(self, step: int, *, steps: int) -> Batch:
@@ -234,7 +243,8 @@ class SourceToTarget(TokenLoss):
 
     def look(self, plan: Plan) -> Iterable[Batch]:
         """All of the tune split, or its first 2,000 examples."""
-        for members in by_length([e.num_tokens for e in self._tune], together=_LOOK_LANES):
+        lengths = [e.num_tokens for e in self._tune]
+        for members in by_length(lengths, together=_LOOK_LANES, most_tokens=_LOOK_TOKENS):
             yield self._batch([self._tune[i] for i in members], 0.0)
 
     def _batch(self, examples: Sequence[Example], source_weight: float) -> Batch:

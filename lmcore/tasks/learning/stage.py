@@ -22,7 +22,7 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.batches import Layout, merge
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import SourceError
-from lmcore.model.config import AnyModelConfig, PretrainedConfig
+from lmcore.model.config import AnyModelConfig
 from lmcore.model.factory import load_model, new_model, save_model
 from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.config import FineTuningConfig
@@ -38,15 +38,13 @@ from lmcore.tasks.learning.objectives import (
     SourceToTarget,
     count_words,
 )
+from lmcore.tasks.learning.separator import find_separator
 from lmcore.tasks.learning.word_counts import WordCounts
 from lmcore.tasks.record import TaskRecord
 from lmcore.tasks.task import Task
 from lmcore.training.checkpoint import Consumed
 from lmcore.training.config import TrainingConfig
 from lmcore.training.run import Subject
-
-# Locked dropout, where the configuration names none: a narrow model learns nothing through more.
-_DROPOUT, _NARROW_DROPOUT, _NARROW = 0.2, 0.1, 128
 
 
 @dataclass(kw_only=True)
@@ -59,10 +57,12 @@ class Stage:
         shape: Of the model; where text is written, attention is made to reach over both sides.
         training: Budget and optimization of this stage.
         options: Settings of the task.
-        initial: Weights to start from; None: random ones.
+        initial: Weights to start from; None: random ones, or those of an imported model.
+        pretrained: Folder of the imported model that everything begins with; None: there is none.
 
     Raises:
         SourceError: If a document has no target, or labels are no classes.
+        ConfigError: If nothing can stand between source and target.
     """
 
     corpus: Corpus
@@ -71,6 +71,7 @@ class Stage:
     training: TrainingConfig
     options: FineTuningConfig
     initial: Path | None
+    pretrained: Path | None = None
 
     def __post_init__(self) -> None:
         self.started = time.perf_counter()
@@ -86,14 +87,16 @@ class Stage:
             self.train_labels = self.labels.index(d.target for d in train)
             self.tune_labels = self.labels.index(d.target for d in tune)
         self.train, self.tune = self._encoded(train), self._encoded(tune)
-        if self.task.writes_text and not isinstance(self.shape, PretrainedConfig):
+        grows = self.shape.habits.grows or not self.task.writes_text
+        self.separator = find_separator(self.corpus.loaded, grows=grows)
+        if self.task.writes_text:
             # Attention must reach from the last word of the target to the first of the source, in
             # twice what was ever seen; no weight depends on it.
             most = self.options.max_source_tokens + self.options.max_target_tokens + 2
             seen = max(e.num_tokens for e in (*self.train, *self.tune))
-            window = max(self.shape.window, min(most, 2 * seen))
-            pointer = self.shape.pointer or self.options.copies(self.task)
-            self.shape = self.shape.model_copy(update={"window": window, "pointer": pointer})
+            self.shape = self.shape.over_pairs(
+                min(most, 2 * seen), copies=self.options.copies(self.task)
+            )
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """How many examples there are by split, how long they are, and how many were cut."""
@@ -123,9 +126,10 @@ class Stage:
         )
 
     @property
-    def separator(self) -> int:
-        """The token between source and target: behind those of the tokenizer."""
-        return self.corpus.loaded.vocab_size
+    def vocab_size(self) -> int:
+        """Tokens of the model; the separator may stand behind those of the tokenizer."""
+        own = self.corpus.loaded.vocab_size
+        return max(own, self.separator + 1) if self.task.writes_text else own
 
     def subject(self) -> Subject:
         """Everything that the training loop asks for."""
@@ -164,16 +168,13 @@ class Stage:
                 end_id=self.corpus.loaded.end_id,
                 separator=self.separator,
                 source_loss=self.options.source_loss,
+                num_outcomes=self.vocab_size,
             )
-        dropout = self.shape.dropout
-        if dropout is None:
-            assert not isinstance(self.shape, PretrainedConfig)
-            dropout = _NARROW_DROPOUT if self.shape.d_model < _NARROW else _DROPOUT
         return Subject(
             objective=objective,
             layout=layout,
             tune_tokens=sum(example.num_tokens for example in self.tune),
-            dropout=dropout,
+            dropout=self.shape.habits.dropout,
             new_model=self._new_model,
             save=self._save,
             consumed=lambda steps: self._consumed(order, steps, lengths),
@@ -181,6 +182,9 @@ class Stage:
         )
 
     def _layer_rates(self) -> LayerRates:
+        habits = self.shape.habits
+        if not habits.by_depth:
+            return LayerRates(head=habits.head_rate)
         if self.initial is None:  # random layers have nothing to be kept
             return LayerRates()
         return LayerRates(
@@ -188,18 +192,18 @@ class Stage:
         )
 
     def _new_model(self, dropout: float, device: str) -> nn.Module:
-        with_separator = self.labels is None
         made = new_model(
             self.shape,
             dropout=dropout,
-            vocab_size=self.corpus.loaded.vocab_size + with_separator,
+            vocab_size=self.vocab_size,
             end_id=self.corpus.loaded.end_id,
             seed=self.training.seed,
             device=device,
+            base=self.pretrained,
         )
         if self.initial is not None:
             made.take_over(load_model(self.initial, device))
-        elif with_separator:
+        elif self.labels is None:
             made.expect(self._target_counts(made.vocab_size))
         if self.labels is None:
             return made

@@ -110,7 +110,6 @@ class Bench:
             model=config.model,
             training=config.training,
             options=options.pop("settings", config.fine_tuning),
-            base=None,
             **options,
         )
 

@@ -59,12 +59,12 @@ def test_a_budget_is_shared_between_the_stages(
 ) -> None:
     training = TrainingConfig.model_validate({**bound, "learning_rate": 0.008, "seed": 3})
     (name,) = bound
-    parts = shared(training, 0.4, started=False)
+    parts = shared(training, 0.4, rate=1.0)
     assert [getattr(part, name) for part in parts] == pytest.approx([first, second])
     for part in parts:
         assert part.model_copy(update={name: getattr(training, name)}) == training
     # Weights that know something already are bent, not wiped out.
-    slow, whole = shared(training, 0.4, started=True)
+    slow, whole = shared(training, 0.4, rate=0.25)
     assert (slow.learning_rate, whole.learning_rate) == (0.002, 0.008)
 
 

@@ -82,6 +82,7 @@ def translation(examples: list[Example]) -> SourceToTarget:
         end_id=9,
         separator=10,
         source_loss=0.4,
+        num_outcomes=11,
     )
 
 
@@ -166,6 +167,7 @@ def test_the_source_counts_less_and_less_and_nothing_in_the_second_half(example:
         end_id=9,
         separator=10,
         source_loss=0.4,
+        num_outcomes=11,
     )
     found = []
     for step in (0, 25, 50, 99):
@@ -188,6 +190,7 @@ def test_a_writers_look_is_nats_of_a_token_of_the_target(example: Make) -> None:
         end_id=9,
         separator=10,
         source_loss=0.4,
+        num_outcomes=11,
     )
     shape = ModelConfig(pattern="L", d_model=16, num_heads=2, head_dim=8, embedding_dim=8)
     model = new_model(shape, vocab_size=11, end_id=9, seed=0, device="cpu")
