@@ -224,11 +224,18 @@ def _stages(limits: GatesConfig, speeds: Speeds, sizes: Sizes) -> list[Stage]:
         ("bias_lm", "bias_words", limits.bias_lm.min_words),
         ("", "probe_pairs", 0),
     ]
-    stages = [Stage(gate=gate, part=part, least=least) for gate, part, least in wanted]
+    # With too little text for its windows no budget would let a gate tell, and it says so itself.
+    hopeless = {gate for gate, part, least in wanted if part in (held_out, learnt) and not least}
+    stages = [
+        Stage(gate=gate, part=part, least=least)
+        for gate, part, least in wanted
+        if gate not in hopeless
+    ]
     return sorted(stages, key=lambda stage: stage.gate not in limits.required)
 
 
 def _holding(windows: int, tokens: Sequence[float]) -> int:
-    """How many documents hold so many windows, or all of them."""
+    """How many documents hold so many windows; 0 where all of them hold fewer."""
     each = (max(0, int((size - PREFIX_TOKENS) // SUFFIX_TOKENS)) for size in tokens)
-    return min(len(tokens), bisect.bisect_left(list(itertools.accumulate(each)), windows) + 1)
+    sums = list(itertools.accumulate(each))
+    return bisect.bisect_left(sums, windows) + 1 if sums and sums[-1] >= windows else 0

@@ -126,3 +126,10 @@ def test_without_canaries_nothing_is_ranked():
     plan = plan_evaluation(gates(10_000), SPEEDS, replace(SIZES, canaries=(0, 0)))
     assert plan.amounts["canary_references"].most == 0
     assert plan.lacking("exposure") is None
+
+
+def test_no_budget_is_asked_for_windows_that_no_text_holds():
+    plan = plan_evaluation(gates(1), SPEEDS, replace(SIZES, validation=[2_500] * 26))
+    assert plan.lacking("regurgitation") is None
+    assert not [stage for stage in plan.stages if stage.gate == "regurgitation"]
+    assert plan.amounts["free_samples"].most == 500
