@@ -23,7 +23,7 @@ from lmcore.evaluation.gates.asking import Judge, ask
 from lmcore.evaluation.gates.bias_lm import bias_lm
 from lmcore.evaluation.gates.champion import Margin
 from lmcore.evaluation.gates.champion import champion as judge_champion
-from lmcore.evaluation.gates.competence import competence, ngram_bars
+from lmcore.evaluation.gates.competence import beginning_bar, competence, ngram_bars
 from lmcore.evaluation.gates.contamination import contamination
 from lmcore.evaluation.gates.data_sufficiency import data_sufficiency
 from lmcore.evaluation.gates.exposure import exposure
@@ -52,6 +52,7 @@ from lmcore.evaluation.report import (
 from lmcore.evaluation.samples import NUM_SAMPLES, draw_samples
 from lmcore.evaluation.scores.published import contract_metrics
 from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, measured_bits
+from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.filtering import Forbidden
 
@@ -144,6 +145,7 @@ def evaluate_model(
                 validation=evidence.validation,
                 train=evidence.train,
                 baselines=evidence.baselines,
+                untouched=_among(evidence.untouched, evidence.validation),
                 facts=challenge.checkpoint.summary,
                 resampling=Resampling(seed=seed, resamples=gates.evaluation.resamples),
             )
@@ -231,7 +233,10 @@ def judge(
         "pii": lambda required: pii(_measured(evidence.pii), limits=gates.pii, required=required),
         "competence": lambda required: competence(
             measured_bits(evidence.validation),
-            ngram_bars(evidence.baselines, order=gates.competence.baseline_order),
+            [
+                *ngram_bars(evidence.baselines, order=gates.competence.baseline_order),
+                *beginning_bar(_among(evidence.untouched, evidence.validation)),
+            ],
             least_gain=-gates.competence.max_difference_bits_per_byte,
             required=required,
             resampling=resampling,
@@ -283,3 +288,8 @@ def _measured(evidence: PiiEvidence | None) -> PiiEvidence:
     if evidence is None:
         raise EmptyEvaluationError("nothing was measured")
     return evidence
+
+
+def _among(table: ScoreTable | None, others: ScoreTable) -> ScoreTable | None:
+    """The rows of a table that are documents of another."""
+    return None if table is None else table.select(table.isin(frozenset(map(str, others.id))))

@@ -25,6 +25,7 @@ from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import NotFiniteError
 from lmcore.evaluation.baselines.baselines import ORDERS, fit_baselines
+from lmcore.evaluation.baselines.untouched import score_untouched
 from lmcore.evaluation.bias.evidence import BiasEvidence, measure_bias
 from lmcore.evaluation.bias.probes import run_probes
 from lmcore.evaluation.budget.plan import AS_CONFIGURED, EvaluationPlan
@@ -73,6 +74,7 @@ class Evidence:
         final: Its last weights on `compared`; None where they are the best.
         reference: The overfitting gate's reference on `compared` and `train`.
         baselines: The n-grams by order on the documents of `validation`.
+        untouched: What the candidate began with, on `compared`; None: random weights.
         champion: The champion on `compared`; None where there is none.
         champion_table: Its scores; None where it could not be scored either.
         texts: Some of the scored documents, for probes and prompts.
@@ -90,6 +92,7 @@ class Evidence:
     final: ScoreTable | None
     reference: Reference
     baselines: Mapping[int, ScoreTable]
+    untouched: ScoreTable | None = None
     champion: Incumbent | None
     champion_table: ScoreTable | None
     texts: Sequence[Document]
@@ -106,6 +109,7 @@ class Evidence:
             "train": self.train,
             "final": self.final,
             "champion": self.champion_table,
+            "untouched": self.untouched,
             "reference-train": self.reference.train,
             "reference-validation": self.reference.validation,
             **{f"kn{order}": table for order, table in self.baselines.items()},
@@ -174,6 +178,17 @@ class Collector:
             with self.part("score_final"):
                 last = load_model(self.challenge.last)
                 final = self._score("final", last, self.corpus.loaded, scored)
+        with self.part("untouched"):
+            beginning = score_untouched(
+                store,
+                model,
+                ids=scored,
+                of={
+                    "documents": self.corpus.documents.key,
+                    "tokenizer": self.corpus.tokenizer.key,
+                },
+                score=lambda model: self._score("untouched", model, self.corpus.loaded, scored),
+            )
         with self.part("reference"):
             reference = score_reference(
                 self.corpus.documents,
@@ -212,6 +227,7 @@ class Collector:
             final=final,
             reference=reference,
             baselines={order: _rows(baseline.scores(order), chosen) for order in ORDERS},
+            untouched=beginning,
             champion=champion,
             champion_table=champion_table,
             texts=list(itertools.islice(self._validation(scored), TEXT_DOCUMENTS)),

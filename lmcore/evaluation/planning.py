@@ -88,7 +88,12 @@ def planned_evaluation(
         return plan_evaluation(
             gates,
             speeds,
-            _Counting(corpus=corpus, challenge=challenge, gates=gates).sizes(order),
+            _Counting(
+                corpus=corpus,
+                challenge=challenge,
+                gates=gates,
+                began_with=candidate.model.began_with,
+            ).sizes(order),
             probe_seconds=time.perf_counter() - started,
         )
 
@@ -133,6 +138,7 @@ class _Counting:
     corpus: Corpus
     challenge: Challenge
     gates: GatesConfig
+    began_with: str | None = None
 
     def sizes(self, order: Sequence[tuple[str, int]]) -> Sizes:
         """All of it.
@@ -153,7 +159,11 @@ class _Counting:
                 ranges=self.challenge.checkpoint.consumed().ranges,
                 max_bytes=min(limits.max_train_bytes, held_out),
             ),
-            readers=1 + (self.challenge.last is not None) + len(self.challenge.parts),
+            readers=1
+            + (self.challenge.last is not None)
+            + len(self.challenge.parts)
+            # That it was scored before is not relied on.
+            + (self.began_with is not None),
             instrument=(PROBE_DOCUMENTS, PROBE_TOKENS),
             samples=(NUM_SAMPLES, SAMPLE_TOKENS + _PROMPT_TOKENS),
             elicited=(NUM_ELICITED, EGRESS_TOKENS + _PROMPT_TOKENS),

@@ -83,6 +83,14 @@ def base_of(folder: Path) -> Path | None:
     return shelf.find(key)
 
 
+def untouched(model: LanguageModel) -> LanguageModel | None:
+    """The model that another began with, before it learnt anything; None: random weights."""
+    if model.began_with is None:
+        return None
+    record = model.record()
+    return untrained({**record, "config": {**record["config"], "adapt": "full"}}).eval()
+
+
 def untrained(record: Mapping[str, Any]) -> LanguageModel:
     """A model as its record describes it, whose weights are still to be put in.
 

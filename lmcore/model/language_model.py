@@ -137,6 +137,11 @@ class LanguageModel(nn.Module, ABC):
             ConfigError: If their shapes do not fit.
         """
 
+    @property
+    def began_with(self) -> str | None:
+        """Hash of the model that it began with and of how that is read; None: random weights."""
+        return None
+
     @abstractmethod
     def depths(self) -> list[list[nn.Parameter]]:
         """What can learn, by layers from the top down."""

@@ -5,7 +5,8 @@ language model is an interpolated Kneser-Ney byte n-gram (order 5 by default); t
 classifier the most frequent class, of a translator a word-for-word dictionary, of a summarizer a
 sentence at random.  PASS: surely better than the bar.  A second kind of bar may be ahead, but not
 surely by more than is allowed (TF-IDF with logistic regression, for classifiers); further ones
-are reported.
+are reported.  A language model that began with one that exists has a second bar of the first kind:
+that model, untouched.
 It catches a model that was registered but has learnt nothing worth its cost.
 Source: the n-gram of Chen and Goodman, TR-10-98 (1998); pairing as in Miller,
 arXiv:2411.00640, section 4.
@@ -19,9 +20,10 @@ from typing import Any
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.baselines.baselines import ORDERS
-from lmcore.evaluation.gates.result import GateResult, judge_gain, needs
+from lmcore.evaluation.gates.result import GateResult, Outcome, judge_gain, needs, worst
 from lmcore.evaluation.scores.scoring import measured_bits
 from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.evaluation.statistics.measured import Measured
 from lmcore.evaluation.statistics.power import to_clear
 from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
@@ -38,6 +40,7 @@ class Bar:
         name: For people, after "of".
         measured: The deciding metric on the same documents.
         must_be_beaten: Whether the model has to be surely better.
+        least_gain: By how much, in units of the metric; None: as the gate is told.
         may_be_ahead: How far it may surely be ahead; None: it is only reported.
     """
 
@@ -45,6 +48,7 @@ class Bar:
     name: str
     measured: Measured
     must_be_beaten: bool = False
+    least_gain: float | None = None
     may_be_ahead: float | None = None
 
 
@@ -72,6 +76,21 @@ def ngram_bars(scores: Mapping[int, ScoreTable], *, order: int) -> list[Bar]:
     ]
 
 
+def beginning_bar(scores: ScoreTable | None) -> list[Bar]:
+    """The model that a language model began with; none where that is random weights."""
+    if scores is None:
+        return []
+    return [
+        Bar(
+            key="untouched",
+            name="the model that it began with, untouched",
+            measured=measured_bits(scores),
+            must_be_beaten=True,
+            least_gain=0.0,
+        )
+    ]
+
+
 def competence(
     model: Measured,
     bars: Sequence[Bar],
@@ -84,7 +103,7 @@ def competence(
 
     Args:
         model: The deciding metric of the model on validation.
-        bars: One of them has to be beaten.
+        bars: At least one of them has to be beaten.
         least_gain: By how much, in units of the metric.
         required: Whether promotion needs this gate.
         resampling: Of the bootstrap.
@@ -99,16 +118,20 @@ def competence(
         key: found if metric.higher_is_better else found.negated()
         for key, found in differences.items()
     }
-    bar = next(bar for bar in bars if bar.must_be_beaten)
-    gain, decisive = gains[bar.key], differences[bar.key]
-    outcome = judge_gain(gain, least_gain)
-    reason = (
-        f"{metric.heading} is {model.shown()} against {bar.measured.shown()} of {bar.name}, on the"
-        f" same {gain.n} documents; "
-    ) + {
-        "PASS": f"better by at least {metric.shown(gain.lower)}",
-        "FAIL": f"not better: {metric.shown(gain.upper, sign='+')} at the very best",
-    }.get(outcome, f"too close to call (95 % bounds {metric.bounds(decisive)})")
+    asked = {
+        bar.key: least_gain if bar.least_gain is None else bar.least_gain
+        for bar in bars
+        if bar.must_be_beaten
+    }
+    outcomes = {key: judge_gain(gains[key], least) for key, least in asked.items()}
+    outcome = worst(list(outcomes.values()))
+    bar = next(bar for bar in bars if outcomes.get(bar.key) == outcome)
+    gain, decisive, least_gain = gains[bar.key], differences[bar.key], asked[bar.key]
+    reason = f"{metric.heading} is {model.shown()} against " + ", and against ".join(
+        _beside(other, outcomes[other.key], gains[other.key], differences[other.key])
+        for other in bars
+        if other.key in outcomes
+    )
     chances: dict[str, Mapping[str, Any]] = {}
     for other in (bar for bar in bars if bar.may_be_ahead is not None):
         assert other.may_be_ahead is not None
@@ -147,3 +170,12 @@ def competence(
             ),
         },
     )
+
+
+def _beside(bar: Bar, outcome: Outcome, gain: Interval, difference: Interval) -> str:
+    metric = bar.measured.metric
+    verdict = {
+        "PASS": f"better by at least {metric.shown(gain.lower)}",
+        "FAIL": f"not better: {metric.shown(gain.upper, sign='+')} at the very best",
+    }.get(outcome, f"too close to call (95 % bounds {metric.bounds(difference)})")
+    return f"{bar.measured.shown()} of {bar.name}, on the same {gain.n} documents; {verdict}"

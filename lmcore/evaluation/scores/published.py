@@ -20,6 +20,7 @@ def contract_metrics(
     validation: ScoreTable,
     train: ScoreTable,
     baselines: Mapping[int, ScoreTable],
+    untouched: ScoreTable | None = None,
     facts: Mapping[str, Any],
     resampling: Resampling,
 ) -> dict[str, dict[str, Any]]:
@@ -31,6 +32,7 @@ def contract_metrics(
         validation: Scores of the model on validation.
         train: On consumed train text.
         baselines: Of the n-grams, by order, on the same validation documents.
+        untouched: Of the model that it began with, likewise; None: random weights.
         facts: Summary of the checkpoint: params, train_tokens_per_second, steps.
         resampling: Of the bootstrap.
 
@@ -43,6 +45,7 @@ def contract_metrics(
         "train_bits_per_byte": train,
         "anchor_bits_per_byte": validation.select(validation.anchor),
         **{f"baseline_kn{k}_bits_per_byte": table for k, table in baselines.items()},
+        **({} if untouched is None else {"untouched_bits_per_byte": untouched}),
     }
     metrics = {
         name: _entry(_interval(table, resampling=resampling), table, "bits/byte")

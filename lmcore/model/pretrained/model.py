@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from lmcore.artifacts import digest
 from lmcore.errors import ConfigError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.language_model import Features, LanguageModel, Reading, learnt, restore
@@ -127,6 +128,11 @@ class PretrainedLM(LanguageModel):
     def shape(self) -> PretrainedConfig:
         """See `LanguageModel`."""
         return self.config
+
+    @property
+    def began_with(self) -> str:
+        """See `LanguageModel`."""
+        return digest([self.base.key, self.context, self.end_id])
 
     def take_over(self, source: LanguageModel) -> None:
         """See `LanguageModel`; both must begin with the same bytes."""

@@ -5,7 +5,7 @@ import pytest
 
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.evaluation.gates.competence import competence, ngram_bars
+from lmcore.evaluation.gates.competence import beginning_bar, competence, ngram_bars
 from lmcore.evaluation.scores.scoring import measured_bits
 from lmcore.evaluation.statistics.measured import AlignmentError
 from lmcore.evaluation.statistics.resampling import Resampling
@@ -78,3 +78,41 @@ def test_few_documents_do_not_pass_by_chance_and_say_what_would_tell(scores, cou
         assert (need["what"], need["have"]) == ("documents", count)
         assert need["count"] > count
     assert all("needs" not in r.evidence for r in found if r.outcome != "INCONCLUSIVE")
+
+
+def beside(scores, model, ngram, untouched):
+    return competence(
+        measured_bits(scores(model)),
+        [*ngram_bars({5: scores(ngram)}, order=5), *beginning_bar(scores(untouched))],
+        least_gain=-LIMITS.max_difference_bits_per_byte,
+        required=True,
+        resampling=Resampling(resamples=2000),
+    )
+
+
+@pytest.mark.parametrize(
+    ("gain", "over_untouched", "outcome", "bar"),
+    [
+        (0.5, 0.1, "PASS", "kn5"),
+        (0.5, -0.1, "FAIL", "untouched"),
+        (0.5, 0.0, "FAIL", "untouched"),
+        (-0.5, 0.1, "FAIL", "kn5"),
+    ],
+)
+def test_what_began_with_a_model_must_beat_it_too(scores, gain, over_untouched, outcome, bar):
+    found = beside(scores, BAR - gain, BAR, BAR - gain + over_untouched)
+    assert (found.outcome, found.evidence["bar"]) == (outcome, bar)
+    assert "5-gram" in found.reason
+    assert "of the model that it began with, untouched" in found.reason
+    assert found.evidence["differences"]["untouched"]["value"] == pytest.approx(-over_untouched)
+
+
+def test_noise_beside_the_untouched_model_is_inconclusive_and_says_what_would_tell(scores):
+    noise = np.random.default_rng(1).normal(0, 0.3, 25)
+    found = beside(scores, BAR - 1.0, BAR, BAR - 1.0 + noise - noise.mean() + 0.01)
+    assert (found.outcome, found.evidence["bar"]) == ("INCONCLUSIVE", "untouched")
+    assert found.evidence["needs"]
+
+
+def test_random_weights_have_no_second_bar():
+    assert beginning_bar(None) == []
