@@ -82,6 +82,7 @@ class CompetenceLimits(Section):
     baseline_order: BaselineOrder
     # Above zero, a model worse than the baseline would be called competent.
     max_difference_bits_per_byte: float = Field(ge=-8, le=0)
+    min_later_documents: int = Field(ge=10, description="Fewer carry no interval worth the name.")
 
 
 class ChampionLimits(Section):

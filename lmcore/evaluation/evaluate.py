@@ -15,15 +15,18 @@ from lmcore.artifacts import ContentStore, atomic_write, code_digest
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import EmptyEvaluationError
+from lmcore.evaluation.beside import (
+    among,
+    champion_beside,
+    competence_beside,
+    later_tables,
+)
 from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.budget.plan import PLAN_FILE
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.evidence import Collector, Evidence, Progress
 from lmcore.evaluation.gates.asking import Judge, ask
 from lmcore.evaluation.gates.bias_lm import bias_lm
-from lmcore.evaluation.gates.champion import Margin
-from lmcore.evaluation.gates.champion import champion as judge_champion
-from lmcore.evaluation.gates.competence import beginning_bar, competence, ngram_bars
 from lmcore.evaluation.gates.contamination import contamination
 from lmcore.evaluation.gates.data_sufficiency import data_sufficiency
 from lmcore.evaluation.gates.exposure import exposure
@@ -51,8 +54,7 @@ from lmcore.evaluation.report import (
 )
 from lmcore.evaluation.samples import NUM_SAMPLES, draw_samples
 from lmcore.evaluation.scores.published import contract_metrics
-from lmcore.evaluation.scores.scoring import BITS_PER_BYTE, measured_bits
-from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.scores.scoring import BITS_PER_BYTE
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.filtering import Forbidden
 
@@ -145,7 +147,8 @@ def evaluate_model(
                 validation=evidence.validation,
                 train=evidence.train,
                 baselines=evidence.baselines,
-                untouched=_among(evidence.untouched, evidence.validation),
+                untouched=among(evidence.untouched, evidence.validation),
+                later=later_tables(evidence),
                 facts=challenge.checkpoint.summary,
                 resampling=Resampling(seed=seed, resamples=gates.evaluation.resamples),
             )
@@ -231,24 +234,8 @@ def judge(
             corpus.documents.summary, required=required, ownership=ownership
         ),
         "pii": lambda required: pii(_measured(evidence.pii), limits=gates.pii, required=required),
-        "competence": lambda required: competence(
-            measured_bits(evidence.validation),
-            [
-                *ngram_bars(evidence.baselines, order=gates.competence.baseline_order),
-                *beginning_bar(_among(evidence.untouched, evidence.validation)),
-            ],
-            least_gain=-gates.competence.max_difference_bits_per_byte,
-            required=required,
-            resampling=resampling,
-        ),
-        "champion": lambda required: judge_champion(
-            measured_bits(compared),
-            evidence.champion,
-            anchor=compared.anchor,
-            margin=Margin.of(gates, BITS_PER_BYTE),
-            required=required,
-            resampling=resampling,
-        ),
+        "competence": lambda required: competence_beside(evidence, gates, required, resampling),
+        "champion": lambda required: champion_beside(evidence, gates, required, resampling),
         "overfitting": lambda required: overfitting(
             fit_of_language(
                 compared,
@@ -288,8 +275,3 @@ def _measured(evidence: PiiEvidence | None) -> PiiEvidence:
     if evidence is None:
         raise EmptyEvaluationError("nothing was measured")
     return evidence
-
-
-def _among(table: ScoreTable | None, others: ScoreTable) -> ScoreTable | None:
-    """The rows of a table that are documents of another."""
-    return None if table is None else table.select(table.isin(frozenset(map(str, others.id))))

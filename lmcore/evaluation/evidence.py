@@ -45,6 +45,7 @@ from lmcore.evaluation.memory.suffix_array import train_index
 from lmcore.evaluation.pii.evidence import NUM_ELICITED, PiiEvidence, measure_pii
 from lmcore.evaluation.scores.scoring import OnScored, score_documents
 from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.unread import Unread
 from lmcore.model.factory import load_model
 from lmcore.model.language_model import LanguageModel
 
@@ -74,6 +75,8 @@ class Evidence:
         final: Its last weights on `compared`; None where they are the best.
         reference: The overfitting gate's reference on `compared` and `train`.
         baselines: The n-grams by order on the documents of `validation`.
+        unread: Held-out text that what the candidate began with cannot have read; None: random
+            weights.
         untouched: What the candidate began with, on `compared`; None: random weights.
         champion: The champion on `compared`; None where there is none.
         champion_table: Its scores; None where it could not be scored either.
@@ -93,6 +96,7 @@ class Evidence:
     reference: Reference
     baselines: Mapping[int, ScoreTable]
     untouched: ScoreTable | None = None
+    unread: Unread | None = None
     champion: Incumbent | None
     champion_table: ScoreTable | None
     texts: Sequence[Document]
@@ -228,6 +232,7 @@ class Collector:
             reference=reference,
             baselines={order: _rows(baseline.scores(order), chosen) for order in ORDERS},
             untouched=beginning,
+            unread=self._unread(model),
             champion=champion,
             champion_table=champion_table,
             texts=list(itertools.islice(self._validation(scored), TEXT_DOCUMENTS)),
@@ -307,6 +312,12 @@ class Collector:
             most_pairs=self.plan.limit("probe_pairs"),
         )
         return replace(found, probes=probes)
+
+    def _unread(self, model: LanguageModel) -> Unread | None:
+        if model.began_with is None:
+            return None
+        rows = self.corpus.documents.iter_rows("validation")
+        return Unread.of(rows, known_until=model.known_until)
 
     def _validation(self, ids: frozenset[str]) -> Iterator[Document]:
         return (d for d in self.corpus.documents.iter_documents("validation") if d.id in ids)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import torch
@@ -140,6 +141,11 @@ class LanguageModel(nn.Module, ABC):
     @property
     def began_with(self) -> str | None:
         """Hash of the model that it began with and of how that is read; None: random weights."""
+        return None
+
+    @property
+    def known_until(self) -> date | None:
+        """Last day of the text that the model it began with has read; None: not known, or none."""
         return None
 
     @abstractmethod

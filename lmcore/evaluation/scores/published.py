@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lmcore.evaluation.scores.table import ScoreTable
@@ -21,6 +22,7 @@ def contract_metrics(
     train: ScoreTable,
     baselines: Mapping[int, ScoreTable],
     untouched: ScoreTable | None = None,
+    later: Mapping[str, ScoreTable] = MappingProxyType({}),
     facts: Mapping[str, Any],
     resampling: Resampling,
 ) -> dict[str, dict[str, Any]]:
@@ -33,6 +35,7 @@ def contract_metrics(
         train: On consumed train text.
         baselines: Of the n-grams, by order, on the same validation documents.
         untouched: Of the model that it began with, likewise; None: random weights.
+        later: On text later than all that the model it began with has read, by whose they are.
         facts: Summary of the checkpoint: params, train_tokens_per_second, steps.
         resampling: Of the bootstrap.
 
@@ -45,6 +48,7 @@ def contract_metrics(
         "train_bits_per_byte": train,
         "anchor_bits_per_byte": validation.select(validation.anchor),
         **{f"baseline_kn{k}_bits_per_byte": table for k, table in baselines.items()},
+        **{f"{name}_later_bits_per_byte": table for name, table in later.items()},
         **({} if untouched is None else {"untouched_bits_per_byte": untouched}),
     }
     metrics = {

@@ -7,6 +7,7 @@ is never in the library's training mode, whose dropout would follow no seed of o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 import torch
@@ -133,6 +134,11 @@ class PretrainedLM(LanguageModel):
     def began_with(self) -> str:
         """See `LanguageModel`."""
         return digest([self.base.key, self.context, self.end_id])
+
+    @property
+    def known_until(self) -> date | None:
+        """See `LanguageModel`."""
+        return self.base.record().known_until
 
     def take_over(self, source: LanguageModel) -> None:
         """See `LanguageModel`; both must begin with the same bytes."""
