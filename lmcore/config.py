@@ -113,7 +113,8 @@ class RunConfig(Section):
             model = _MODEL.validate_python(of_model)
         except ValidationError:
             return values  # the section's own check says what is wrong
-        defaults = dict(model.training_defaults)
+        of_task = given.get("task", LANGUAGE_MODELLING.name) != LANGUAGE_MODELLING.name
+        defaults = dict(model.task_training_defaults if of_task else model.training_defaults)
         if not defaults:
             return values
         told = {key: value for key, value in own.items() if value is not None}

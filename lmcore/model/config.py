@@ -21,6 +21,10 @@ LETTERS = {
 
 # Locked dropout of a task, where none is configured: a narrow model learns nothing through more.
 _TASK_DROPOUT, _NARROW_TASK_DROPOUT, _NARROW = 0.2, 0.1, 128
+# The default learning rate of random weights.
+_RANDOM_RATE = 4e-3
+# Of a large model in a step of a task: its layers keep some two megabytes a token for the gradient.
+_TASK_TOKENS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +35,13 @@ class TaskHabits:
         dropout: Rate in training.
         adaptation_share: Share of a classifier's training in which the language model reads the
             task's own text first, where none is configured.
-        trained_rate: Factor of the configured learning rate where weights have learnt before.
+        trained_rate: Factor of a learning rate that is meant for random weights, where weights
+            have learnt before.
         by_depth: Whether layers that have learnt before are freed one by one from the top, each
             slower than the one above it.
         head_rate: Factor of the learning rate for what is new on top of such a model.
         grows: Whether it can be given a token more than its tokenizer has.
+        tokens_at_once: Tokens whose gradient is found at once, padding included; 0: all of a step.
     """
 
     dropout: float
@@ -44,6 +50,7 @@ class TaskHabits:
     by_depth: bool
     head_rate: float
     grows: bool
+    tokens_at_once: int = 0
 
 
 class ModelConfig(Section):
@@ -83,6 +90,11 @@ class ModelConfig(Section):
     @property
     def training_defaults(self) -> Mapping[str, Any]:
         """Keys of the section `training` whose defaults suit this model better than its own."""
+        return {}
+
+    @property
+    def task_training_defaults(self) -> Mapping[str, Any]:
+        """The same for a task."""
         return {}
 
     @property
@@ -213,6 +225,15 @@ class PretrainedConfig(Section):
         }
 
     @property
+    def task_training_defaults(self) -> Mapping[str, Any]:
+        """The same for a task, whose lanes are examples."""
+        return {
+            **self.training_defaults,
+            "batch_size": 16,
+            "sequence_length": min(64, self.context),
+        }
+
+    @property
     def carries_state(self) -> bool:
         """A training step does not go on from the state of the one before: it reads a window."""
         return False
@@ -223,10 +244,11 @@ class PretrainedConfig(Section):
         return TaskHabits(
             dropout=self.dropout,
             adaptation_share=0.0,
-            trained_rate=1.0,
+            trained_rate=self.training_defaults["learning_rate"] / _RANDOM_RATE,
             by_depth=False,
             head_rate=10.0,
             grows=False,
+            tokens_at_once=_TASK_TOKENS,
         )
 
     def with_dropout(self, dropout: float | None) -> Self:

@@ -111,7 +111,9 @@ def train_task(
     base, pretrained = start.base, pretrained_of(start)
     shape = model_shape(model, base)
     initial, first = base.weights if base else None, None
-    remaining, slower = training, shape.habits.trained_rate
+    # Beside a base `training` speaks of random weights, beside an imported model of that one.
+    of_its_own = base is None and pretrained is not None
+    remaining, slower = training, 1.0 if of_its_own else shape.habits.trained_rate
     share = options.adaptation(shape)
     if task.chooses_label and share > 0:
         own, remaining = shared(training, share, rate=1.0 if base is None else slower)
@@ -125,7 +127,7 @@ def train_task(
             base=pretrained,
         )
         initial = first.path / "best"
-    if task.chooses_label and initial is not None:
+    if initial is not None and (task.chooses_label or pretrained is not None):
         rate = remaining.learning_rate * slower
         remaining = remaining.model_copy(update={"learning_rate": rate})
     inputs = {

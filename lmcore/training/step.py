@@ -90,18 +90,33 @@ def backward_step(
     """
     device = next(losses.parameters()).device
     losses.zero_grad(set_to_none=True)
-    with autocast(device.type, precision):
-        sum_nll, sum_weight, after = losses(
-            to_tensor(batch.inputs, device),
-            to_tensor(batch.targets, device),
-            state=None if batch.fresh else state,
-            rng=rng,
-            weights=None if batch.weights is None else torch.from_numpy(batch.weights).to(device),
-        )
-    mean = sum_nll / sum_weight
-    mean.backward()
+    parts = batch.parts()
+    assert len(parts) == 1 or batch.fresh, "lanes that are read in parts carry no state"
+    nats = weight = 0.0
+    for part in parts:
+        with autocast(device.type, precision):
+            sum_nll, sum_weight, after = losses(
+                to_tensor(part.inputs, device),
+                to_tensor(part.targets, device),
+                state=None if part.fresh else state,
+                rng=rng,
+                weights=None if part.weights is None else torch.from_numpy(part.weights).to(device),
+            )
+        if len(parts) == 1:
+            mean = sum_nll / sum_weight
+            mean.backward()
+            loss = mean.item()
+        else:
+            sum_nll.backward()
+            nats, weight = nats + sum_nll.item(), weight + sum_weight.item()
+    if len(parts) > 1:
+        # The mean over all tokens, whichever part they are in.
+        loss, after = nats / weight, None
+        for parameter in losses.parameters():
+            if parameter.grad is not None:
+                parameter.grad /= weight
     norm = nn.utils.clip_grad_norm_(losses.parameters(), gradient_clip)
-    loss_nats, grad_norm = world.means(mean.item(), norm.item())
+    loss_nats, grad_norm = world.means(loss, norm.item())
     return StepResult(loss_nats=loss_nats, grad_norm=grad_norm, state=after)
 
 

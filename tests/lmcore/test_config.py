@@ -133,6 +133,16 @@ def test_a_model_that_exists_is_trained_gently_unless_told_otherwise() -> None:
     assert again == pretrained()
 
 
+def test_a_task_from_a_model_that_exists_has_lanes_of_examples() -> None:
+    values = {**TASK, "base": None, "model": {"pretrained": "somewhere"}}
+    task = parse_config(values, where="test").training
+    assert (task.batch_size, task.learning_rate) == (16, pretrained().training.learning_rate)
+    told = parse_config({**values, "training": {"batch_size": 5}}, where="test").training
+    assert told.batch_size == 5
+    # One from random weights, and one from a registered model, is trained as ever.
+    assert parse_config(TASK, where="test").training == TrainingConfig()
+
+
 def test_steps_read_no_more_than_the_context() -> None:
     assert pretrained(context=256).training.sequence_length == 256
     with pytest.raises(

@@ -102,6 +102,16 @@ def test_a_preset_for_large_models_bounds_what_the_gates_ask(tmp_path: Path) -> 
     assert load_config(write(tmp_path, {**values, **none})).gates.evaluation.budget_seconds is None
 
 
+def test_the_preset_of_a_model_that_exists_suits_tasks_too(tmp_path: Path) -> None:
+    values = {**MINIMAL, "preset": "pretrained-cpu", "model": {"pretrained": "somewhere"}}
+    of_text = load_config(write(tmp_path, values)).training
+    assert (of_text.batch_size, of_text.budget_seconds) == (2, 1200)
+    source = {**MINIMAL["sources"][0], "target_field": "label"}
+    task = {**values, "task": "sentiment", "sources": [source]}
+    of_task = load_config(write(tmp_path, task)).training
+    assert (of_task.batch_size, of_task.budget_seconds) == (16, 1200)
+
+
 def test_a_preset_can_be_chosen_on_the_command_line(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, MINIMAL), overrides=["preset=cpu-hour"])
     assert config.training.budget_seconds == 3600

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,12 +41,30 @@ class Batch:
         targets: int64 [B, T], the token after each input; [B] for one answer a lane.
         fresh: Whether every lane starts a block, so that the state must be a fresh one.
         weights: Of the targets, float32 [B, T], 0 for padding; None is 1 each.
+        lanes_at_once: Lanes whose gradient is found at once, so that memory is bounded; 0: all.
     """
 
     inputs: Tokens
     targets: Tokens
     fresh: bool
     weights: npt.NDArray[np.float32] | None = None
+    lanes_at_once: int = 0
+
+    def parts(self) -> list[Batch]:
+        """The lanes that go through the model together, one batch each."""
+        size, lanes = self.lanes_at_once, len(self.inputs)
+        if not 0 < size < lanes:
+            return [self]
+        return [
+            replace(
+                self,
+                inputs=self.inputs[start : start + size],
+                targets=self.targets[start : start + size],
+                weights=None if self.weights is None else self.weights[start : start + size],
+                lanes_at_once=0,
+            )
+            for start in range(0, lanes, size)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from lmcore.data.documents import Document
+from lmcore.data.tokens.batches import Batch
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.model.language_model import Reading
 
@@ -97,11 +98,19 @@ class ExampleOrder:
         batch_size: Examples of a step, at most as many as there are.
         seed: Of the run.
         fingerprint: Of the data.
+        tokens_at_once: Whose gradient is found at once, padding included; 0: those of a step.
     """
 
     def __init__(
-        self, lengths: Sequence[int], *, batch_size: int, seed: int, fingerprint: str
+        self,
+        lengths: Sequence[int],
+        *,
+        batch_size: int,
+        seed: int,
+        fingerprint: str,
+        tokens_at_once: int = 0,
     ) -> None:
+        self._tokens_at_once = tokens_at_once
         self._lengths = np.asarray(lengths, dtype=np.int64)
         self.batch_size = min(batch_size, len(self._lengths))
         self._seed, self._fingerprint = seed, fingerprint
@@ -119,6 +128,13 @@ class ExampleOrder:
         if epoch != self._epoch:
             self._batches, self._epoch = self._cut(epoch), epoch
         return self._batches[inside]
+
+    def in_parts(self, batch: Batch) -> Batch:
+        """The batch of a step, as it goes through the model."""
+        if not self._tokens_at_once:
+            return batch
+        lanes = max(1, self._tokens_at_once // batch.inputs.shape[1])
+        return replace(batch, lanes_at_once=lanes)
 
     def _cut(self, epoch: int) -> list[IntArray]:
         text = f"examples/{self._seed}/{epoch}/{self._fingerprint}"

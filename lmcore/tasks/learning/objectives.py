@@ -25,9 +25,7 @@ from lmcore.tasks.learning.examples import Example, ExampleOrder, by_length, pad
 from lmcore.tasks.learning.word_counts import WordCounts
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.objective import TokenLoss
-from lmcore.training.optimizer import (
-    make_grouped_optimizer,
-)
+from lmcore.training.optimizer import make_grouped_optimizer
 from lmcore.training.plan import Plan
 from lmcore.training.step import to_tensor
 
@@ -128,7 +126,8 @@ class Classification:
 
     def _batch(self, examples: Sequence[Example], labels: np.ndarray) -> Batch:
         inputs, present = classifier_inputs(examples, end_id=self._end)
-        return Batch(inputs=inputs, targets=labels, fresh=True, weights=present)
+        batch = Batch(inputs=inputs, targets=labels, fresh=True, weights=present)
+        return self._order.in_parts(batch)
 
     def look(self, plan: Plan) -> Iterable[Batch]:
         """All of the tune split, or its first 2,000 examples."""
@@ -248,12 +247,8 @@ class SourceToTarget(TokenLoss):
             yield self._batch([self._tune[i] for i in members], 0.0)
 
     def _batch(self, examples: Sequence[Example], source_weight: float) -> Batch:
-        return stream_batch(
-            examples,
-            end_id=self._end,
-            separator=self._separator,
-            source_weight=source_weight,
-        )
+        ends = {"end_id": self._end, "separator": self._separator}
+        return self._order.in_parts(stream_batch(examples, **ends, source_weight=source_weight))
 
     @torch.no_grad()
     def measure(self, model: nn.Module, batches: Iterable[Batch], *, world: World = ALONE) -> float:

@@ -139,6 +139,7 @@ class Stage:
             batch_size=self.training.batch_size,
             seed=self.training.seed,
             fingerprint=self.corpus.train_stream.fingerprint,
+            tokens_at_once=self.shape.habits.tokens_at_once,
         )
         mean = max(1, round(sum(lengths) / len(lengths)))
         layout = Layout(
@@ -182,9 +183,8 @@ class Stage:
         )
 
     def _layer_rates(self) -> LayerRates:
-        habits = self.shape.habits
-        if not habits.by_depth:
-            return LayerRates(head=habits.head_rate)
+        if not self.shape.habits.by_depth:
+            return LayerRates(head=self.shape.habits.head_rate)
         if self.initial is None:  # random layers have nothing to be kept
             return LayerRates()
         return LayerRates(

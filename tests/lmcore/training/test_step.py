@@ -1,6 +1,7 @@
 """One step and one look: losses, gradients and bits against what they are by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,20 @@ def test_what_has_no_weight_counts_nothing() -> None:
     weighted = step(model, batch(weights=weights))
     assert weighted.loss_nats == pytest.approx(short.loss_nats, rel=1e-5)
     torch.testing.assert_close(gradient(model), wanted)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 7])
+def test_a_step_in_parts_is_that_of_the_whole(lanes: int) -> None:
+    weights = np.ones((3, 12))
+    weights[1, 4:] = 0
+    whole = batch(weights=weights)
+    model = noisy_model()
+    expected = step(model, whole, gradient_clip=0.1)
+    wanted = gradient(model)
+    found = step(model, replace(whole, lanes_at_once=lanes), gradient_clip=0.1)
+    assert found.loss_nats == pytest.approx(expected.loss_nats, rel=1e-5)
+    assert found.grad_norm == pytest.approx(expected.grad_norm, rel=1e-4)
+    torch.testing.assert_close(gradient(model), wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_a_fresh_batch_forgets_and_another_goes_on() -> None:

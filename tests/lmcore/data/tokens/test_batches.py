@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.data.tokens.batches import (
+    Batch,
     BatchOrder,
     consumed_documents,
     evaluation_batches,
@@ -170,3 +171,20 @@ def test_a_sequence_about_as_long_as_a_block_is_still_read(length: int) -> None:
     layout = plan_layout(1_000_000, batch_size=1, sequence_length=length)
     assert layout.block_tokens == length
     assert layout.num_blocks * layout.block_tokens <= 1_000_000
+
+
+@pytest.mark.parametrize(("lanes", "sizes"), [(0, [5]), (2, [2, 2, 1]), (5, [5]), (9, [5])])
+def test_parts_of_a_batch_are_its_lanes_in_order(lanes: int, sizes: list[int]) -> None:
+    tokens = np.arange(15).reshape(5, 3)
+    weights = tokens.astype(np.float32)
+    batch = Batch(
+        inputs=tokens, targets=tokens[:, 0], fresh=True, weights=weights, lanes_at_once=lanes
+    )
+    parts = batch.parts()
+    assert [len(part.inputs) for part in parts] == sizes
+    assert np.concatenate([part.inputs for part in parts]).tolist() == tokens.tolist()
+    assert np.concatenate([part.targets for part in parts]).tolist() == tokens[:, 0].tolist()
+    assert np.concatenate([part.weights for part in parts if part.weights is not None]).shape == (
+        5,
+        3,
+    )

@@ -1,12 +1,22 @@
 """Documents become tokens, and every one is read once an epoch."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.controls.bench import make_document
+from lmcore.data.tokens.batches import Batch
 from lmcore.data.tokens.vocabularies import ByteTokenizer
-from lmcore.tasks.learning.examples import ExampleOrder, by_length, encode, notes_on_lengths, padded
+from lmcore.model.language_model import Reading
+from lmcore.tasks.learning.examples import (
+    ExampleOrder,
+    by_length,
+    encode,
+    notes_on_lengths,
+    padded,
+    side_by_side,
+)
 
 
 def test_every_example_is_read_once_an_epoch_in_an_order_that_the_step_decides() -> None:
@@ -85,3 +95,31 @@ def test_all_places_are_gathered_once_by_length(lengths: list[int], together: in
 def test_lengths_are_told_by_median_quantile_and_maximum() -> None:
     found = notes_on_lengths({"source": range(1, 102), "target": []}, unit="tokens")
     assert found == {"source": "median 51, 95 % up to 96, longest 101 tokens"}
+
+
+@given(
+    lengths=st.lists(st.integers(1, 50), max_size=40),
+    together=st.integers(1, 9),
+    most=st.integers(1, 120),
+)
+def test_groups_are_bounded_in_padded_tokens(lengths: list[int], together: int, most: int) -> None:
+    groups = list(by_length(lengths, together=together, most_tokens=most))
+    assert sorted(place for group in groups for place in group) == list(range(len(lengths)))
+    for group in groups:
+        assert len(group) <= together
+        assert len(group) == 1 or len(group) * max(lengths[place] for place in group) <= most
+
+
+def test_a_model_that_reads_whole_texts_gets_as_many_as_fit() -> None:
+    lengths = [4] * 10 + [100]
+    whole = Reading(lanes=1, chunk_tokens=20, tokens_at_once=20)
+    assert [len(group) for group in side_by_side(lengths, whole)] == [5, 5, 1]
+    assert [len(group) for group in side_by_side(lengths, Reading(lanes=8))] == [8, 3]
+    assert list(side_by_side([], whole)) == []
+
+
+@pytest.mark.parametrize(("tokens", "lanes"), [(0, 0), (12, 3), (4, 1), (2, 1)])
+def test_a_step_goes_through_the_model_in_parts(tokens: int, lanes: int) -> None:
+    order = ExampleOrder([4] * 6, batch_size=6, seed=0, fingerprint="", tokens_at_once=tokens)
+    inputs = np.zeros((6, 4), dtype=np.int64)
+    assert order.in_parts(Batch(inputs=inputs, targets=inputs, fresh=True)).lanes_at_once == lanes
