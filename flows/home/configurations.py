@@ -11,7 +11,7 @@ from lmcore.config import RunConfig
 from lmcore.config_file import default_config_path, load_config
 from lmcore.errors import UserError
 from lmcore.model.config import PretrainedConfig
-from lmcore.model.pretrained.places import asks_the_hub
+from lmcore.model.pretrained.places import asks_the_hub, find_place
 
 
 def names_the_hub(config: RunConfig) -> bool:
@@ -19,6 +19,16 @@ def names_the_hub(config: RunConfig) -> bool:
     if isinstance(config.model, PretrainedConfig) and asks_the_hub(config.model):
         return True
     return any(s.dataset is not None and not Path(s.dataset).is_dir() for s in config.sources)
+
+
+def glance_at_model(config: RunConfig) -> None:
+    """See whether the model to start from is there, without reading or fetching it.
+
+    Raises:
+        SourceError: If it is not.
+    """
+    if isinstance(config.model, PretrainedConfig) and not asks_the_hub(config.model):
+        find_place(config.model)
 
 
 def read_config(

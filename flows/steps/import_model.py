@@ -55,10 +55,10 @@ def import_model(config: RunConfig, home: Home) -> Base | None:
     borrow_tokenizer(store, base.path, base.key)
     record = base.record()
     logger.info(
-        "import: %s, %s, %.0f M weights, from %s",
+        "import: %s, %s, %s weights, from %s",
         record.name,
         record.architecture,
-        record.parameters / 1e6,
+        f"{record.parameters:,}",
         record.source,
     )
     return base

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.home.configurations import names_the_hub, read_config
+from flows.home.configurations import glance_at_model, names_the_hub, read_config
 from flows.home.environment import allow_hub, current
 from flows.home.signals import polite_signals
 from flows.notices.webhook import notify
@@ -37,11 +37,12 @@ def beside_prefect(
     Import what is heavy inside, and then wait for the server.
 
     Raises:
-        UserError: If the configuration is wrong, or a source is not there.
+        UserError: If it is wrong, or a source or the model to start from is not there.
     """
     config = configuration(config_file, overrides)
     try:
         glance_at_sources(config.sources)
+        glance_at_model(config)
     except SourceError as error:
         # No flow run has started that would tell people.
         notify("failed", model=config.name, reason=str(error))

@@ -3,10 +3,15 @@ from typing import Any
 
 import pytest
 
-from flows.home.configurations import load_configs, names_the_hub, read_config
+from flows.home.configurations import (
+    glance_at_model,
+    load_configs,
+    names_the_hub,
+    read_config,
+)
 from flows.home.folders import Home, make_home
 from lmcore.config import RunConfig, parse_config
-from lmcore.errors import UserError
+from lmcore.errors import SourceError, UserError
 
 
 def config(*sources: dict[str, Any]) -> RunConfig:
@@ -28,6 +33,23 @@ def test_a_data_set_of_the_hub_needs_the_network_and_a_folder_does_not(tmp_path:
     assert not names_the_hub(config({"path": "texts"}))
     assert not names_the_hub(config({"dataset": str(tmp_path)}))
     assert names_the_hub(config({"path": "texts"}, {"dataset": "somebody/tales"}))
+
+
+def test_a_model_to_start_from_is_looked_for_and_never_fetched(tmp_path: Path) -> None:
+    def starting(place: str) -> RunConfig:
+        values = {"name": "m", "sources": [{"path": "t"}], "model": {"pretrained": place}}
+        return parse_config(values, where="test")
+
+    pinned = starting(f"owner/name@{'0' * 40}")
+    assert names_the_hub(pinned)
+    glance_at_model(pinned)
+    glance_at_model(config({"path": "texts"}))
+    for nowhere in (str(tmp_path / "nowhere"), "owner/name", "package:no_such_package"):
+        assert not names_the_hub(starting(nowhere))
+        with pytest.raises(SourceError, match=r"^model\.pretrained="):
+            glance_at_model(starting(nowhere))
+    (tmp_path / "config.json").write_text("{}")
+    glance_at_model(starting(str(tmp_path)))
 
 
 def test_none_given_is_the_installed_default(home: Home) -> None:
