@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from lmcore.settings import Section
 
+Pooling = Literal["wide", "standard"]
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 LETTERS = {
@@ -41,6 +42,7 @@ class TaskHabits:
             slower than the one above it.
         head_rate: Factor of the learning rate for what is new on top of such a model.
         grows: Whether it can be given a token more than its tokenizer has.
+        pooling: What a classifier reads of a text's states (`lmcore.tasks.learning.pooling`).
         tokens_at_once: Tokens whose gradient is found at once, padding included; 0: all of a step.
     """
 
@@ -50,6 +52,7 @@ class TaskHabits:
     by_depth: bool
     head_rate: float
     grows: bool
+    pooling: Pooling
     tokens_at_once: int = 0
 
 
@@ -114,6 +117,7 @@ class ModelConfig(Section):
             by_depth=True,
             head_rate=1.0,
             grows=True,
+            pooling="wide",
         )
 
     def with_dropout(self, dropout: float | None) -> Self:
@@ -248,6 +252,7 @@ class PretrainedConfig(Section):
             by_depth=False,
             head_rate=10.0,
             grows=False,
+            pooling="standard",
             tokens_at_once=_TASK_TOKENS,
         )
 

@@ -30,7 +30,7 @@ from lmcore.tasks.learning.class_scores import class_logits, of_examples
 from lmcore.tasks.learning.classifier import TextClassifier, load_classifier
 from lmcore.tasks.learning.examples import Example, by_length, encode
 from lmcore.tasks.learning.familiarity import Familiarity
-from lmcore.tasks.learning.objectives import stream_batch, stream_nats
+from lmcore.tasks.learning.streams import stream_batch, stream_nats
 from lmcore.tasks.record import TaskRecord, read_record
 
 FloatArray = npt.NDArray[np.float64]

@@ -20,7 +20,8 @@ from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.judging.evidence import chosen_samples
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.learning.examples import Example, IntArray
-from lmcore.tasks.learning.objectives import classifier_inputs, stream_batch
+from lmcore.tasks.learning.objectives import classifier_inputs
+from lmcore.tasks.learning.streams import stream_batch
 from lmcore.tasks.prediction import Predictor
 from lmcore.training.step import to_tensor
 

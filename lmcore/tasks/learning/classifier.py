@@ -1,9 +1,7 @@
 """A classifier on top of the language model: pooled top states, two small layers.
 
-The states of all positions are pooled as [last, mean, max] (Howard and Ruder 2018,
-arXiv:1801.06146), so that a word far from the end is not lost in the last state alone.  Beside
-them stands the mean of the embeddings, a bag of words: little labelled text teaches which words
-matter long before it teaches how they interact.  Counted words (`WordCounts`) add their own score.
+How they are pooled, `lmcore.tasks.learning.pooling` says.  Counted words (`WordCounts`) add their
+own score.
 
 Legend: B lanes, T tokens, e width of the features, C classes.
 """
@@ -11,6 +9,7 @@ Legend: B lanes, T tokens, e width of the features, C classes.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from torch.nn import functional
 
 from lmcore.artifacts import atomic_write
 from lmcore.errors import IntegrityError
+from lmcore.model.config import Pooling
 from lmcore.model.factory import untrained
 from lmcore.model.language_model import (
     CONFIG_FILE,
@@ -30,6 +30,7 @@ from lmcore.model.language_model import (
     restore,
 )
 from lmcore.model.state import State
+from lmcore.tasks.learning.pooling import Standardised, last_and_mean, make_norm, pooled
 from lmcore.tasks.learning.word_counts import WordCounts
 
 HEAD_WIDTH = 64
@@ -42,6 +43,7 @@ class TextClassifier(nn.Module):
         language_model: Reads the text; its own head is not used.
         num_labels: C.
         word_counts: Counted words that have a say too.
+        pooling: What is read of the states; None: what suits the model.
     """
 
     def __init__(
@@ -49,12 +51,13 @@ class TextClassifier(nn.Module):
         language_model: LanguageModel,
         num_labels: int,
         word_counts: WordCounts | None = None,
+        pooling: Pooling | None = None,
     ) -> None:
         super().__init__()
         self.language_model = language_model
         self.num_labels = num_labels
-        width = 3 * language_model.feature_width + language_model.token_vectors.shape[1]
-        self.norm = nn.LayerNorm(width)
+        self.pooling = pooling or language_model.shape.habits.pooling
+        self.norm, width = make_norm(self.pooling, language_model)
         self.hidden = nn.Linear(width, HEAD_WIDTH)
         self.out = nn.Linear(HEAD_WIDTH, num_labels)
         # From zero a narrow model takes hundreds of steps to leave the plateau of a guess.
@@ -82,23 +85,30 @@ class TextClassifier(nn.Module):
         Returns:
             Logits [B, C], float32.
         """
-        read, _ = self.language_model.features(tokens, rng=rng)
-        features = read.vectors.float()
-        count = present.sum(1, keepdim=True)
-        place = (count - 1).long()[..., None].expand(-1, -1, features.shape[2])
-        last = features.gather(1, place)[:, 0]
-        mean = (features * present[..., None]).sum(1) / count
-        top = features.masked_fill(present[..., None] == 0, -torch.inf).amax(1)
-        embedded = self.language_model.embedded(tokens)
-        embedded = functional.layer_norm(embedded, embedded.shape[-1:]).float()
-        bag = (embedded * present[..., None]).sum(1) / count
-        x = self._dropped(self.norm(torch.cat([last, mean, top, bag], dim=1)), rng)
+        x = self._dropped(self.norm(self._pooled(tokens, present, rng)), rng)
         x = self._dropped(functional.relu(self.hidden(x)), rng)
         logits: Tensor = self.out(x).float()
         if self.word_counts is None:
             return logits
         counted: Tensor = self.word_counts(tokens, present, held_out=held_out)
         return logits + counted
+
+    def _pooled(self, tokens: Tensor, present: Tensor, rng: torch.Generator | None) -> Tensor:
+        read, _ = self.language_model.features(tokens, rng=rng)
+        features = read.vectors.float()
+        if self.pooling == "standard":
+            return last_and_mean(features, present)
+        return pooled(self.language_model, tokens, features, present)
+
+    @torch.no_grad()
+    def measure(self, texts: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Let training texts say how large what is pooled is, where that matters.
+
+        Args:
+            texts: Batches of tokens and presence, as `forward` takes them.
+        """
+        if isinstance(self.norm, Standardised):
+            self.norm.fit(self._pooled(tokens, present, None) for tokens, present in texts)
 
     @torch.no_grad()
     def scale(self, *, network: float, words: float) -> None:
@@ -163,6 +173,7 @@ def save_classifier(model: TextClassifier, folder: Path) -> None:
         "schema_version": 1,
         "kind": "classifier",
         "num_labels": model.num_labels,
+        "pooling": model.pooling,
         "word_counts": None if model.word_counts is None else len(model.word_counts.keys),
     }
     atomic_write(folder / CONFIG_FILE, json.dumps(record, indent=1))
@@ -183,7 +194,8 @@ def load_classifier(folder: Path, device: torch.device | str = "cpu") -> TextCla
             inner = untrained(record)
             labels, size = int(record["num_labels"]), record["word_counts"]
             counts = None if size is None else WordCounts(labels, inner.vocab_size, int(size))
-            model = TextClassifier(inner, labels, counts)
+            # Earlier versions do not say it.
+            model = TextClassifier(inner, labels, counts, record.get("pooling", "wide"))
         path = folder / WEIGHTS_FILE
         restore(model, load_file(path))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

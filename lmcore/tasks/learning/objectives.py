@@ -22,6 +22,7 @@ from lmcore.data.tokens.batches import Batch
 from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.learning.classifier import ClassifierLoss, TextClassifier
 from lmcore.tasks.learning.examples import Example, ExampleOrder, by_length, padded
+from lmcore.tasks.learning.streams import stream_batch, stream_nats
 from lmcore.tasks.learning.word_counts import WordCounts
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.objective import TokenLoss
@@ -35,6 +36,8 @@ _LOOK_EXAMPLES = 2_000
 _LOOK_LANES = 64
 # Padding included: what a model a hundred times larger holds of them stays below a gigabyte.
 _LOOK_TOKENS = 1 << 14
+# Texts whose states are measured: 256 sentences, and some where texts are long.
+_MEASURED_TOKENS, _MEASURED_AT_ONCE, _LEAST_MEASURED = 1 << 13, 1 << 11, 16
 # Words are counted in so many tokens at most: some 300 MB of features.
 _COUNTED_TOKENS = 1 << 24
 
@@ -163,6 +166,26 @@ def classifier_inputs(examples: Sequence[Example], *, end_id: int) -> tuple[np.n
     return padded(rows, end_id=end_id), present
 
 
+def texts_to_measure(
+    examples: Sequence[Example], *, end_id: int, device: str
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Some texts of the train split in small batches: what is pooled of them is measured.
+
+    Args:
+        examples: Of the train split.
+        end_id: Token that each text is read behind.
+        device: Where they go.
+    """
+    mean = 1 + sum(len(example.source) for example in examples) / len(examples)
+    # Evenly spaced, as examples may be sorted by their class.
+    kept = min(len(examples), max(_LEAST_MEASURED, int(_MEASURED_TOKENS / mean)))
+    some = [examples[i] for i in np.linspace(0, len(examples) - 1, kept).astype(np.int64)]
+    lengths = [len(example.source) + 1 for example in some]
+    for members in by_length(lengths, together=_LOOK_LANES, most_tokens=_MEASURED_AT_ONCE):
+        inputs, present = classifier_inputs([some[i] for i in members], end_id=end_id)
+        yield torch.from_numpy(inputs).to(device), torch.from_numpy(present).to(device)
+
+
 def count_words(
     examples: Sequence[Example],
     labels: Sequence[int],
@@ -259,42 +282,3 @@ class SourceToTarget(TokenLoss):
             nats, weights = stream_nats(model, batch)
             total, weight = total + float((nats * weights).sum()), weight + float(weights.sum())
         return total / max(1.0, weight)
-
-
-def stream_nats(model: LanguageModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Nats and weight of each token of a batch, [B, T] each; without gradient."""
-    device = model.device
-    assert batch.weights is not None
-    with torch.no_grad():
-        features, _ = model.features(to_tensor(batch.inputs, device))
-        nats = model.target_nll(features, to_tensor(batch.targets, device))
-    return nats, torch.from_numpy(batch.weights).to(device)
-
-
-def stream_batch(
-    examples: Sequence[Example], *, end_id: int, separator: int, source_weight: float
-) -> Batch:
-    """Streams `<end> source <sep> target <end>` side by side, padded behind.
-
-    The end behind a target that was cut counts nothing: it would teach to stop there.
-    """
-    rows, weights = [], []
-    for example in examples:
-        rows.append(
-            np.concatenate([[end_id], example.source, [separator], example.target, [end_id]])
-        )
-        weight = np.ones(len(rows[-1]) - 1, dtype=np.float32)
-        weight[: len(example.source) + 1] = source_weight
-        if example.target_truncated:
-            weight[-1] = 0.0
-        weights.append(weight)
-    together = np.zeros((len(rows), max(map(len, weights))), dtype=np.float32)
-    for lane, weight in enumerate(weights):
-        together[lane, : len(weight)] = weight
-    return Batch(
-        # The last end token is a target only; as an input it would start a document.
-        inputs=padded([row[:-1] for row in rows], end_id=end_id),
-        targets=padded([row[1:] for row in rows], end_id=end_id),
-        fresh=True,
-        weights=together,
-    )

@@ -37,6 +37,7 @@ from lmcore.tasks.learning.objectives import (
     LayerRates,
     SourceToTarget,
     count_words,
+    texts_to_measure,
 )
 from lmcore.tasks.learning.separator import find_separator
 from lmcore.tasks.learning.word_counts import WordCounts
@@ -211,8 +212,10 @@ class Stage:
             torch.manual_seed(self.training.seed)
             # Each model has a trust of its own.
             counts = copy.deepcopy(self._word_counts) if self.options.word_counts else None
-            classifier = TextClassifier(made, len(self.labels), counts)
-        return classifier.to(device)
+            classifier = TextClassifier(made, len(self.labels), counts).to(device)
+        end_id = self.corpus.loaded.end_id  # each time anew, with the threads of that time
+        classifier.measure(texts_to_measure(self.train, end_id=end_id, device=device))
+        return classifier
 
     @cached_property  # the probe makes a model too
     def _word_counts(self) -> WordCounts:
@@ -258,10 +261,8 @@ class Stage:
 
     def _consumed(self, order: ExampleOrder, steps: int, lengths: Sequence[int]) -> Consumed:
         stream = self.corpus.train_stream
-        whole = steps >= order.steps_per_epoch
-        if whole:
-            read = set(range(len(lengths)))
-        else:
+        read = set(range(len(lengths)))
+        if steps < order.steps_per_epoch:
             read = {int(i) for step in range(steps) for i in order.members(step)}
         starts = np.concatenate([[0], stream.doc_ends[:-1]])
         ranges = [(int(starts[i]), int(stream.doc_ends[i])) for i in sorted(read)]

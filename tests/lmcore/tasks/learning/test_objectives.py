@@ -19,28 +19,12 @@ from lmcore.tasks.learning.objectives import (
     SourceToTarget,
     classifier_inputs,
     count_words,
-    stream_batch,
-    stream_nats,
+    texts_to_measure,
 )
+from lmcore.tasks.learning.streams import stream_nats
 from lmcore.training.plan import Plan
 
 Make = Callable[..., Example]
-
-
-def test_a_stream_counts_the_target_and_no_padding(example: Make) -> None:
-    batch = stream_batch(
-        [example([1, 2], [3]), example([4], [5, 6], cut=True)],
-        end_id=9,
-        separator=10,
-        source_weight=0.25,
-    )
-    assert batch.inputs.tolist() == [[9, 1, 2, 10, 3], [9, 4, 10, 5, 6]]
-    assert batch.targets.tolist() == [[1, 2, 10, 3, 9], [4, 10, 5, 6, 9]]
-    assert batch.weights is not None
-    # The end behind a target that was cut counts nothing.
-    assert batch.weights.tolist() == [[0.25, 0.25, 0.25, 1, 1], [0.25, 0.25, 1, 1, 0]]
-    alone = stream_batch([example([1], [2])], end_id=9, separator=10, source_weight=0.0)
-    assert alone.inputs.tolist() == [[9, 1, 10, 2]]
 
 
 def test_of_too_much_text_every_class_is_counted(
@@ -126,6 +110,33 @@ def test_a_look_leaves_out_what_has_no_known_class(
         wanted = float(sum(by_hand)) / 2
     assert objective.measure(model, batches) == pytest.approx(wanted, rel=1e-5)
     assert objective.measure(model, []) == 0
+
+
+def test_texts_are_measured_evenly_and_in_small_batches(
+    example: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objectives, "_MEASURED_TOKENS", 60)
+    monkeypatch.setattr(objectives, "_MEASURED_AT_ONCE", 12)
+    examples = [example([n // 10] * 2) for n in range(90)]
+    batches = list(texts_to_measure(examples, end_id=9, device="cpu"))
+    assert {tokens.shape[1] for tokens, _ in batches} == {3}
+    assert max(tokens.numel() for tokens, _ in batches) == 12
+    found = torch.cat([tokens[:, 1] for tokens, _ in batches])
+    assert len(found) == 20
+    assert set(found.tolist()) == set(range(9))
+    few = list(texts_to_measure(examples[:3], end_id=9, device="cpu"))
+    assert sum(len(tokens) for tokens, _ in few) == 3
+
+
+def test_a_head_may_learn_faster_than_what_is_below(
+    example: Make, classifier: Callable[..., TextClassifier]
+) -> None:
+    model = classifier()
+    objective = classification([example([1]), example([2])], tune_labels=[0, 1], head=10.0)
+    optimizer = objective.optimizer(model, weight_decay=0.0)
+    objective.set_rates(model, optimizer, rate=0.5, step=0, steps=60)
+    rates = {group["depth"]: group["lr"] for group in optimizer.param_groups}
+    assert rates == {0: 5.0, 1: 0.5, 2: 0.5, 3: 0.5}
 
 
 def test_layers_are_freed_from_the_top_and_the_lower_ones_learn_slower(
