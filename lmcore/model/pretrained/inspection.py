@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from lmcore.errors import ConfigError, SourceError
 from lmcore.model.config import PretrainedConfig
+from lmcore.model.pretrained.base import LIBRARY_CONFIG_FILE
 from lmcore.model.pretrained.checks import (
     check_layers,
     checked_config,
@@ -190,11 +192,13 @@ def _gguf_settings(place: Place, folder: Path, name: str) -> Any:
 
 
 def _folder_settings(place: Place, config: Mapping[str, Any]) -> Any:
-    with library():
-        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
+    # By way of a file, as they are read ever after: infinity, say, is written in a way of its own.
+    with library() as transformers, tempfile.TemporaryDirectory(prefix="config-") as folder:
+        (Path(folder) / LIBRARY_CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
         try:
-            return CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
+            return transformers.AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
         except Exception as error:  # the library raises what its parts raise
             raise unreadable(place.files["config.json"], error) from error
 

@@ -173,6 +173,20 @@ def test_parts_are_joined_byte_for_byte(tmp_path: Path) -> None:
     assert joined.record().weights_sha256 == whole.record().weights_sha256
 
 
+def test_names_and_masks_of_older_files_are_understood(tmp_path: Path) -> None:
+    folder = write_library_folder(tmp_path / "model", "gpt2")
+    weights = load_file(folder / "model.safetensors")
+    older = {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
+    assert older.keys() != weights.keys()
+    older["h.0.attn.bias"] = torch.ones(1, 1, 64, 64, dtype=torch.uint8).tril()
+    save_file(older, folder / "model.safetensors", metadata={"format": "pt"})
+    base = imported(tmp_path / "store", folder)
+    with library(), torch.no_grad():
+        before = library_model("gpt2", 300)(IDS).logits
+        after = load_inner(base.path)(IDS).logits  # type: ignore[operator]
+    torch.testing.assert_close(after, before)
+
+
 def test_its_own_word_for_its_licence_where_nobody_gave_one(tmp_path: Path) -> None:
     folder = write_library_folder(tmp_path / "model")
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# Small\n")
