@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from flows.home.environment import Home
 from flows.registry.connection import missing, pages
+from flows.registry.metric_queue import first_line
 from flows.registry.registered_base import (
     KIND,
     KIND_TAG,
@@ -161,9 +162,17 @@ class Bases:
             # The lock of who makes a content folder.
             lock = folder.with_name(f".{folder.name}.lock")
             folder.parent.mkdir(parents=True, exist_ok=True)
-            self._stored.fetch(
-                known.source, _contents(known.manifest_sha256), target=folder, lock=lock
-            )
+            contents = _contents(known.manifest_sha256)
+            try:
+                self._stored.fetch(known.source, contents, target=folder, lock=lock)
+            except (IntegrityError, MlflowException, OSError) as error:
+                reason = first_line(error).partition("; nothing was loaded")[0]
+                raise IntegrityError(
+                    f"the pretrained model {wanted.key[:12]} that {whom} was made from is not in"
+                    f" this home, and {known.designation} of the registry cannot be used"
+                    f" ({reason}); nothing was loaded. Restore its files, or run the pipeline that"
+                    " imports this model"
+                ) from error
         base = shelf.verified(folder)
         check_base(base, wanted)
         shelf.use(self._home.content)

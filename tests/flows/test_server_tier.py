@@ -26,6 +26,7 @@ from flows.registry.history import history, read_history
 from flows.registry.models import Registry
 from flows.registry.tracking import open_run
 from flows.registry.versions import Version
+from lmcore.errors import IntegrityError
 from lmcore.version_folder import VersionFolder
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -284,6 +285,36 @@ def test_a_registration_survives_a_database_that_goes_away(
     assert [v.number for v in registry.versions("outage")] == [version.number]
     assert registry.aliases("outage") == {"challenger": version.number}
     registry.open(version)
+
+
+def test_a_pretrained_model_reaches_a_machine_that_never_had_it(
+    registry: Registry,
+    tier: Any,
+    register_in: Callable[..., Version],
+    fine_tuned_in: Callable[..., VersionFolder],
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("transformers")
+    from pretrained_models import make_base
+
+    base = make_base(registry.home.content, license="Apache-2.0")
+    registered = registry.bases.register(base)
+    assert registry.bases.register(base) == registered
+    version = register_in(registry, fine_tuned_in(tmp_path, base), name="tuned", run_key="tuned")
+    assert "base-llama" not in registry.models()
+    home = make_home(tmp_path / "other", environ=tier.client_settings())
+    other = Registry(home, lock=file_lock(home.locks))
+    folder = other.open(other.version("tuned", version.number))
+    fetched = home.content / base.path.relative_to(registry.home.content)
+    assert base.open(fetched).key == base.key
+    assert folder.load_model().num_parameters > 0
+    # What was registered within a day may still be named by a version of another machine.
+    assert registry.bases.may_be_awaited(registered)
+    registry.bases.remove(registered)
+    assert registry.bases.all() == []
+    shutil.rmtree(fetched)
+    with pytest.raises(IntegrityError, match="the registry does not hold it either"):
+        other.open(other.version("tuned", version.number))
 
 
 def test_a_store_that_takes_nothing_makes_no_version(
