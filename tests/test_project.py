@@ -68,6 +68,7 @@ ABOUT_SEVERAL = {
     "tests/flows/test_examples.py": "what README and docs tell to type",
     "tests/flows/test_old_home.py": "a home of the last release",
     "tests/flows/test_ownership.py": "a story over many commands",
+    "tests/flows/test_pretrained_ownership.py": "a story over many commands",
     "tests/flows/test_pretrained.py": "a model that exists, from init to an answer",
     "tests/flows/test_server_tier.py": "PostgreSQL, S3, MLflow, Prefect and a worker",
     "tests/flows/test_tasks.py": "a task from its base model to its answers",
