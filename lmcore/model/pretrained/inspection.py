@@ -7,6 +7,7 @@ another; or one sentence.  A look before a run asks no more than this.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import tempfile
@@ -92,6 +93,8 @@ def inspect_model(
         SourceError: If it cannot be gone on from.
         ConfigError: If the extra is missing.
     """
+    if config.adapt == "lora":
+        _require("peft", what="model.adapt: lora")
     kept: Mapping[str, Any] | None = None
     tensors: Mapping[str, StoredTensor] = {}
     head: GgufHead | None = None
@@ -159,14 +162,8 @@ def alone(place: Place) -> Iterator[tuple[Path, str]]:
 
 def _checked_head(place: Place) -> GgufHead:
     path = place.files[place.name]
+    _require("gguf", what="a GGUF file")
     with library():
-        try:
-            import gguf  # noqa: F401  (the extra brings it)
-        except ImportError as error:
-            raise ConfigError(
-                f"{path}: a GGUF file needs the extra `pretrained`, which is not whole ({error});"
-                " give `pip install 'lmcore[pretrained]'`"
-            ) from error
         from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
     head = read_head(path)
     # The library has names of its own for some, with other signs between their words.
@@ -179,6 +176,19 @@ def _checked_head(place: Place) -> GgufHead:
     layers = head.facts.get(f"{head.architecture}.block_count", 0)
     check_layers(path, {"num_layers": int(layers)}, num_tensors=len(head.sizes))
     return head
+
+
+def _require(package: str, *, what: str) -> None:
+    """Say now and not after an hour that a part of the extra is missing."""
+    try:
+        found = importlib.util.find_spec(package) is not None
+    except ValueError:
+        found = False
+    if not found:
+        raise ConfigError(
+            f"{what} needs {package}, which is not installed; give `pip install"
+            " 'lmcore[pretrained]'`"
+        )
 
 
 def _gguf_settings(place: Place, folder: Path, name: str) -> Any:

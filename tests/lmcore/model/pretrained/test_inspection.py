@@ -1,6 +1,7 @@
 """What a model is can be told without its weights, in memory and time that its files bound."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 pytest.importorskip("transformers")
 from pretrained_models import KINDS, write_gguf_file, write_library_folder
 
-from lmcore.errors import SourceError
+from lmcore.errors import ConfigError, SourceError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.pretrained import inspection as module
 from lmcore.model.pretrained.inspection import Inspected, alone, inspect_model, most_tokens
@@ -94,6 +95,20 @@ def test_a_configuration_without_limits_is_refused_at_once(tmp_path: Path) -> No
         with pytest.raises(SourceError) as caught:
             inspected(folder)
         assert "\n" not in str(caught.value)
+
+
+def test_a_part_of_the_extra_that_is_missing_is_named_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_library_folder(tmp_path / "model")
+    path = write_gguf_file(tmp_path / "small.gguf")
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(ConfigError, match=r"lora needs peft, .* `pip install 'lmcore\[pretrained"):
+        inspected(folder)
+    assert inspected(folder, adapt="full").parameters > 0
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(ConfigError, match="a GGUF file needs gguf"):
+        inspected(path, adapt="full")
 
 
 def test_a_layer_that_slides_bounds_what_is_read_together() -> None:
