@@ -5,6 +5,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 
 from lmcore.errors import SourceError
 from lmcore.model.config import PretrainedConfig
@@ -19,7 +20,7 @@ def test_the_revision_is_what_is_asked_for_and_no_code_is(
     asked: dict[str, Any] = {}
 
     def download(repository: str, **options: Any) -> str:
-        asked.update(options, repository=repository)
+        asked.update(options, repository=repository, bars=not are_progress_bars_disabled())
         (tmp_path / "config.json").write_text("{}")
         return str(tmp_path)
 
@@ -28,6 +29,8 @@ def test_the_revision_is_what_is_asked_for_and_no_code_is(
     assert (place.folder, place.source) == (tmp_path, f"owner/name@{REVISION}")
     assert place.title == "owner/name"
     assert (asked["repository"], asked["revision"]) == ("owner/name", REVISION)
+    assert not asked["bars"]
+    assert not are_progress_bars_disabled()
     assert not [p for p in asked["allow_patterns"] if p.endswith((".py", ".bin", ".pt", "*"))]
 
 
