@@ -1,11 +1,15 @@
 """What a model is can be told without its weights, in memory and time that its files bound."""
 
+import contextlib
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("transformers")
 from pretrained_models import KINDS, write_gguf_file, write_library_folder
@@ -118,3 +122,33 @@ def test_a_layer_that_slides_bounds_what_is_read_together() -> None:
     assert most_tokens(MistralConfig(max_position_embeddings=512, sliding_window=128)) == 128
     assert most_tokens(Qwen2Config(max_position_embeddings=512, sliding_window=128)) == 512
     assert most_tokens(MambaConfig()) is None
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_library_folder(tmp_path_factory.mktemp("sound"))
+    write_gguf_file(folder / "small.gguf")
+    return folder
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_damage_of_any_kind_is_refused_or_survived(
+    sound: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    name = data.draw(
+        st.sampled_from(["config.json", "tokenizer.json", "model.safetensors", "small.gguf"])
+    )
+    shutil.copytree(sound, tmp_path / "copy", dirs_exist_ok=True)
+    path = tmp_path / "copy" / name
+    content = path.read_bytes()
+    place = data.draw(st.integers(0, min(len(content), 8_000) - 1))
+    length = data.draw(st.sampled_from([0, 1, 8, len(content)]))
+    path.write_bytes(content[:place] + data.draw(st.binary(max_size=8)) + content[place + length :])
+    with contextlib.suppress(SourceError):
+        found = inspected(path if name.endswith(".gguf") else path.parent)
+        assert found.parameters > 0
