@@ -8,6 +8,7 @@ from flows.registry.models import Registry
 from flows.registry.removals import record_removals
 from flows.registry.versions import Version
 from flows.steps.begin_run import begin_run, check_task
+from flows.steps.evaluate_model import current_base
 from flows.steps.ingest_documents import fingerprint
 from lmcore.config import RunConfig, parse_config
 from lmcore.data.copies.removal import Removal
@@ -30,6 +31,18 @@ def test_a_name_stands_for_one_task_for_ever(
     with pytest.raises(UserError, match=r"name='speeches' is a model for language_modelling"):
         check_task(config, registry)
     check_task(task_config(name="tone"), registry)
+
+
+def test_a_pretrained_model_keeps_its_name_and_is_no_base_of_a_task(registry: Registry) -> None:
+    pytest.importorskip("transformers")
+    from pretrained_models import make_base
+
+    registry.bases.register(make_base(registry.home.content))
+    with pytest.raises(UserError, match="'base-llama' is the registered name of a pretrained"):
+        check_task(task_config(name="base-llama"), registry)
+    config = task_config(base="base-llama")
+    with pytest.raises(NotFoundError, match=r"base: model 'base-llama' does not exist"):
+        current_base(registry, config)
 
 
 def test_the_same_request_is_the_same_run(
