@@ -74,6 +74,7 @@ ABOUT_SEVERAL = {
     "tests/flows/test_tasks.py": "a task from its base model to its answers",
     "tests/lmcore/data/test_scale.py": "real corpora through all of ingest",
     "tests/lmcore/evaluation/gates/test_any_metric.py": "what every gate promises of any metric",
+    "tests/lmcore/evaluation/test_pretrained.py": "a model that began with one that exists, judged",
     "tests/lmcore/model/test_every_kind.py": "what every kind of language model promises",
     "tests/lmcore/tasks/test_pretrained_tasks.py": "tasks that start from a model that exists",
     "tests/lmcore/reporting/dashboard/test_browser.py": "the page in a browser",

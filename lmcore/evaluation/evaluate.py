@@ -15,16 +15,11 @@ from lmcore.artifacts import ContentStore, atomic_write, code_digest
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import EmptyEvaluationError
-from lmcore.evaluation.beside import (
-    among,
-    champion_beside,
-    competence_beside,
-    later_tables,
-)
+from lmcore.evaluation.beside import champion_beside, competence_beside, shown_beside
 from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.budget.plan import PLAN_FILE
 from lmcore.evaluation.config import GateName, GatesConfig
-from lmcore.evaluation.evidence import Collector, Evidence, Progress
+from lmcore.evaluation.evidence import Collector, Progress
 from lmcore.evaluation.gates.asking import Judge, ask
 from lmcore.evaluation.gates.bias_lm import bias_lm
 from lmcore.evaluation.gates.contamination import contamination
@@ -41,6 +36,7 @@ from lmcore.evaluation.gates.standing import (
     shipped_record,
     standings,
 )
+from lmcore.evaluation.gathered import Evidence
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.ownership import Ownership, examine_ownership
 from lmcore.evaluation.pii.evidence import PiiEvidence
@@ -147,8 +143,7 @@ def evaluate_model(
                 validation=evidence.validation,
                 train=evidence.train,
                 baselines=evidence.baselines,
-                untouched=among(evidence.untouched, evidence.validation),
-                later=later_tables(evidence),
+                beside=shown_beside(evidence),
                 facts=challenge.checkpoint.summary,
                 resampling=Resampling(seed=seed, resamples=gates.evaluation.resamples),
             )

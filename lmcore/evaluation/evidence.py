@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -31,18 +31,19 @@ from lmcore.evaluation.bias.probes import run_probes
 from lmcore.evaluation.budget.plan import AS_CONFIGURED, EvaluationPlan
 from lmcore.evaluation.chosen import ChosenDocuments, chosen_documents
 from lmcore.evaluation.config import BiasLimits, EvaluationLimits
-from lmcore.evaluation.gates.champion import Incumbent, scored_incumbent
+from lmcore.evaluation.gates.champion import scored_incumbent
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint
 from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
+from lmcore.evaluation.gathered import Evidence, Memorisation
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.memory.consumed_text import sample_consumed
 from lmcore.evaluation.memory.contamination import Contamination, measure_contamination
-from lmcore.evaluation.memory.difficulty_reference import Reference, score_reference
+from lmcore.evaluation.memory.difficulty_reference import score_reference
 from lmcore.evaluation.memory.exposure import NUM_REFERENCES, Exposure, measure_exposure
-from lmcore.evaluation.memory.membership import Membership, SideNotes, membership_of
+from lmcore.evaluation.memory.membership import SideNotes, membership_of
 from lmcore.evaluation.memory.regurgitation import Regurgitation, free_samples, verbatim
 from lmcore.evaluation.memory.suffix_array import train_index
-from lmcore.evaluation.pii.evidence import NUM_ELICITED, PiiEvidence, measure_pii
+from lmcore.evaluation.pii.evidence import NUM_ELICITED, measure_pii
 from lmcore.evaluation.scores.scoring import OnScored, score_documents
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.unread import Unread
@@ -50,75 +51,6 @@ from lmcore.model.factory import load_model
 from lmcore.model.language_model import LanguageModel
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Memorisation:
-    """What the model remembers of text that it consumed; each part is the evidence of one gate."""
-
-    membership: Membership
-    regurgitation: Regurgitation
-    exposure: Exposure | None
-    contamination: Contamination
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What was scored.
-
-    Attributes:
-        model: The candidate's best weights, in evaluation mode.
-        validation: The candidate on the documents that metrics are over.
-        compared: The candidate on all that was scored: beside these, where validation was
-            sampled, further fresh and anchor documents for the champion gate.
-        train: The candidate on consumed train text.
-        final: Its last weights on `compared`; None where they are the best.
-        reference: The overfitting gate's reference on `compared` and `train`.
-        baselines: The n-grams by order on the documents of `validation`.
-        unread: Held-out text that what the candidate began with cannot have read; None: random
-            weights.
-        untouched: What the candidate began with, on `compared`; None: random weights.
-        champion: The champion on `compared`; None where there is none.
-        champion_table: Its scores; None where it could not be scored either.
-        texts: Some of the scored documents, for probes and prompts.
-        curve: Models on ever more text and the candidate; None where no others were trained.
-        pii: What masking finds, and what the model gives away; None: not measured.
-        bias: How words lean in the train text and in the model; None: not measured.
-        memorisation: What the model remembers, and what validation gives away.
-        plan: How much was asked of the models.
-    """
-
-    model: LanguageModel
-    validation: ScoreTable
-    compared: ScoreTable
-    train: ScoreTable
-    final: ScoreTable | None
-    reference: Reference
-    baselines: Mapping[int, ScoreTable]
-    untouched: ScoreTable | None = None
-    unread: Unread | None = None
-    champion: Incumbent | None
-    champion_table: ScoreTable | None
-    texts: Sequence[Document]
-    curve: Sequence[CurvePoint] | None = None
-    pii: PiiEvidence | None = None
-    bias: BiasEvidence | None = None
-    memorisation: Memorisation
-    plan: EvaluationPlan = AS_CONFIGURED
-
-    def tables(self) -> dict[str, ScoreTable]:
-        """Every table under the name of its file."""
-        found = {
-            "validation": self.compared,
-            "train": self.train,
-            "final": self.final,
-            "champion": self.champion_table,
-            "untouched": self.untouched,
-            "reference-train": self.reference.train,
-            "reference-validation": self.reference.validation,
-            **{f"kn{order}": table for order, table in self.baselines.items()},
-        }
-        return {name: table for name, table in found.items() if table is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,22 +109,9 @@ class Collector:
             )
             sample = sample.cut() if chosen.limited else sample
             train = sample.scored_by(model, on_scored=seen.of_sample(sample))
-        final = None
-        if self.challenge.last is not None:
-            with self.part("score_final"):
-                last = load_model(self.challenge.last)
-                final = self._score("final", last, self.corpus.loaded, scored)
+        final = self._final(scored)
         with self.part("untouched"):
-            beginning = score_untouched(
-                store,
-                model,
-                ids=scored,
-                of={
-                    "documents": self.corpus.documents.key,
-                    "tokenizer": self.corpus.tokenizer.key,
-                },
-                score=lambda model: self._score("untouched", model, self.corpus.loaded, scored),
-            )
+            beginning = self._untouched(store, model, compared)
         with self.part("reference"):
             reference = score_reference(
                 self.corpus.documents,
@@ -210,6 +129,7 @@ class Collector:
             champion, champion_table = scored_incumbent(
                 self.challenge.champion,
                 lambda model, tokenizer: self._score("champion", model, tokenizer, scored),
+                lambda: self.corpus.documents.iter_rows("validation"),
             )
         with self.part("pii"):
             personal = measure_pii(
@@ -241,6 +161,26 @@ class Collector:
             bias=bias,
             memorisation=memorisation,
             plan=self.plan,
+        )
+
+    # Each further model is let go of before the next one is loaded.
+
+    def _final(self, ids: frozenset[str]) -> ScoreTable | None:
+        if self.challenge.last is None:
+            return None
+        with self.part("score_final"):
+            return self._score("final", load_model(self.challenge.last), self.corpus.loaded, ids)
+
+    def _untouched(
+        self, store: ContentStore, model: LanguageModel, compared: ScoreTable
+    ) -> ScoreTable | None:
+        of = {"documents": self.corpus.documents.key, "tokenizer": self.corpus.tokenizer.key}
+        return score_untouched(
+            store,
+            model,
+            beside=compared,
+            of=of,
+            score=lambda model, some: self._score("untouched", model, self.corpus.loaded, some),
         )
 
     def _regurgitation(

@@ -209,6 +209,31 @@ def make_base(root: Path, kind: str = "llama", *, seed: int = 0, **facts: Any) -
     return ContentStore(root).build(Base, {"kind": kind, "seed": seed, **facts}, make)
 
 
+def base_of(root: Path, model: Any, **facts: Any) -> Base:
+    """What a model from a base has become, as a base of its own.
+
+    Args:
+        root: Of the content store.
+        model: A `PretrainedLM` all of whose weights learnt.
+        facts: Fields of its record that differ.
+    """
+
+    def make(folder: Path) -> dict[str, Any]:
+        with library():
+            model.inner.save_pretrained(folder)
+        (folder / "generation_config.json").unlink(missing_ok=True)
+        cut = (model.base.path / "tokenizer.json").read_bytes()
+        (folder / "tokenizer.json").write_bytes(cut)
+        weights = sha256_file(folder / "model.safetensors")
+        known = model.base.record().model_dump()
+        hashes = {"files": {"model.safetensors": weights}, "weights_sha256": weights}
+        record = BaseRecord.model_validate({**known, **hashes, **facts})
+        (folder / BASE_FILE).write_text(record.model_dump_json(), encoding="utf-8")
+        return {"name": record.name}
+
+    return ContentStore(root).build(Base, {"of": model.base.key, **facts}, make)
+
+
 def write_fine_tuned(base: Base, folder: Path, *, seed: int = 0) -> Path:
     """A stored model that was made from a base: small matrices beside its weights."""
     from lmcore.model.config import PretrainedConfig

@@ -22,9 +22,9 @@ wrong, McNemar's exact test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +41,7 @@ from lmcore.evaluation.statistics.measured import AlignmentError, BoolArray, Mea
 from lmcore.evaluation.statistics.metric import Metric
 from lmcore.evaluation.statistics.power import Need, to_clear
 from lmcore.evaluation.statistics.resampling import STANDARD, Resampling
+from lmcore.evaluation.unread import OF_CHAMPION, Unread
 from lmcore.model.factory import load_model
 from lmcore.model.language_model import LanguageModel
 
@@ -59,6 +60,7 @@ class Incumbent:
         train_ids: Documents that it was trained or tuned on.
         known_ids: All documents of the data that it was made from, whatever their split.
         removed: How many of the documents that it was trained or tuned on were removed since.
+        unread: Held-out text that the model it began with cannot have met; None: random weights.
     """
 
     version: int
@@ -67,6 +69,7 @@ class Incumbent:
     train_ids: AbstractSet[str] = frozenset()
     known_ids: AbstractSet[str] = frozenset()
     removed: int = 0
+    unread: Unread | None = None
 
 
 def measure_incumbent(
@@ -100,6 +103,7 @@ def measure_incumbent(
 def scored_incumbent(
     given: ChampionInput | None,
     score: Callable[[LanguageModel, Tokenizer], ScoreTable],
+    rows: Callable[[], Iterable[Mapping[str, Any]]] = tuple,
 ) -> tuple[Incumbent | None, ScoreTable | None]:
     """The champion among language models, scored now and with its own tokenizer.
 
@@ -108,20 +112,28 @@ def scored_incumbent(
     Args:
         given: Its files; None where there is no champion yet.
         score: What a model says of the challenger's documents.
+        rows: Of these documents, with their dates.
 
     Returns:
         Its side of the comparison, and its scores where there are any.
     """
     tables: list[ScoreTable] = []
+    unread: list[Unread] = []
 
     def measure(version: ChampionInput) -> Measured:
         model, tokenizer = load_model(version.weights), load_tokenizer(version.tokenizer)
         if tokenizer.vocab_size != model.vocab_size:
             raise IntegrityError(f"{model.vocab_size} outputs, but {tokenizer.vocab_size} tokens")
+        if model.began_with is not None:
+            until = model.known_until
+            unread.append(Unread.of(rows(), known_until=until, who=OF_CHAMPION))
         tables.append(score(model, tokenizer))
         return measured_bits(tables[0])
 
-    return measure_incumbent(given, measure), tables[0] if tables else None
+    found = measure_incumbent(given, measure)
+    if found is not None and unread:
+        found = replace(found, unread=unread[0])
+    return found, tables[0] if tables else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,8 +21,7 @@ def contract_metrics(
     validation: ScoreTable,
     train: ScoreTable,
     baselines: Mapping[int, ScoreTable],
-    untouched: ScoreTable | None = None,
-    later: Mapping[str, ScoreTable] = MappingProxyType({}),
+    beside: Mapping[str, ScoreTable] = MappingProxyType({}),
     facts: Mapping[str, Any],
     resampling: Resampling,
 ) -> dict[str, dict[str, Any]]:
@@ -34,8 +33,7 @@ def contract_metrics(
         validation: Scores of the model on validation.
         train: On consumed train text.
         baselines: Of the n-grams, by order, on the same validation documents.
-        untouched: Of the model that it began with, likewise; None: random weights.
-        later: On text later than all that the model it began with has read, by whose they are.
+        beside: Further tables of bits per byte, by the names of their metrics.
         facts: Summary of the checkpoint: params, train_tokens_per_second, steps.
         resampling: Of the bootstrap.
 
@@ -48,8 +46,7 @@ def contract_metrics(
         "train_bits_per_byte": train,
         "anchor_bits_per_byte": validation.select(validation.anchor),
         **{f"baseline_kn{k}_bits_per_byte": table for k, table in baselines.items()},
-        **{f"{name}_later_bits_per_byte": table for name, table in later.items()},
-        **({} if untouched is None else {"untouched_bits_per_byte": untouched}),
+        **beside,
     }
     metrics = {
         name: _entry(_interval(table, resampling=resampling), table, "bits/byte")

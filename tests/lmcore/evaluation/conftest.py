@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document, DocumentSet, RowWriter
 from lmcore.data.text.privacy import SpanHashes
+from lmcore.data.tokens.borrowing import borrow_tokenizer
 from lmcore.data.tokens.corpus import make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.evaluation.config import GatesConfig
@@ -30,7 +31,9 @@ from lmcore.evaluation.evaluate import evaluate_model
 from lmcore.evaluation.inputs import Challenge, ChampionInput
 from lmcore.evaluation.report import EvalReport
 from lmcore.evaluation.scores.table import ScoreTable
-from lmcore.model.config import ModelConfig
+from lmcore.model.config import AnyModelConfig, ModelConfig, PretrainedConfig
+from lmcore.model.pretrained import shelf
+from lmcore.model.pretrained.base import Base
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
@@ -126,6 +129,8 @@ class World:
         counts: Documents by split; every second one of validation may be an anchor.
         borrowed: A tokenizer that came with another model; None: one is fitted.
         written: How each text is written.
+        base: A pretrained model to go on from, and how; its tokenizer is used.
+        dates: Of the documents of validation, in order; None: they have none.
         training: Settings of the training that differ.
     """
 
@@ -138,6 +143,8 @@ class World:
         anchors: bool = False,
         borrowed: Tokenizer | None = None,
         written: Callable[[str], str] = str,
+        base: tuple[Base, PretrainedConfig] | None = None,
+        dates: Sequence[str | None] | None = None,
         **training: Any,
     ) -> None:
         rng = random.Random(seed)
@@ -149,17 +156,25 @@ class World:
                     written(make_text(rng)),
                     split=split,
                     anchor=anchors and split == "validation" and i % 2 == 0,
+                    date=dates[i] if dates and split == "validation" else None,
                 )
                 for split, count in counts.items()
                 for i in range(count)
             ]
         )
-        if borrowed is not None:
+        self.base = base[0] if base else None
+        if self.base is not None:
+            tokenizer = borrow_tokenizer(self.store, self.base.path, self.base.key)
+        elif borrowed is not None:
             tokenizer = borrow(self.store, borrowed)
         else:
             tokenizer = fit_tokenizer(self.store, documents, config=TokenizerConfig(vocab_size=300))
         self.corpus = make_corpus(self.store, documents, tokenizer)
-        self.model = ModelConfig(pattern="LA", d_model=32, head_dim=16, window=16, dropout=0.25)
+        self.model: AnyModelConfig = ModelConfig(
+            pattern="LA", d_model=32, head_dim=16, window=16, dropout=0.25
+        )
+        if base is not None:
+            self.model = base[1]
         self.root = root
         self.checkpoint = self.train(**training)
 
@@ -174,7 +189,7 @@ class World:
             size = sum(document.num_bytes for document in documents)
             return {"licenses": {"CC0-1.0": size}, "blocked_licenses": [], "pii": "mask"}
 
-        inputs = {"texts": [[d.split, d.text, d.anchor] for d in documents]}
+        inputs = {"texts": [[d.split, d.text, d.anchor, d.date] for d in documents]}
         return self.store.build(DocumentSet, inputs, make)
 
     def train(self, **options: Any) -> Checkpoint:
@@ -193,6 +208,7 @@ class World:
             self.corpus,
             model=self.model,
             training=TrainingConfig(**values),
+            base=self.base,
         )
 
     def evaluate(
@@ -234,3 +250,32 @@ def easy(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world whose model is a sound first version."""
     counts = {"train": 60, "tune": 6, "validation": 24}
     return World(tmp_path_factory.mktemp("easy"), counts, anchors=True, max_steps=26)
+
+
+#: Last day of what the base of `begun` has read, and the dates of its held-out documents.
+KNOWN_UNTIL = "2024-12-31"
+DATES = [None, KNOWN_UNTIL, *["2025-01-01", "2025-06-30"] * 11]
+COUNTS = {"train": 60, "tune": 6, "validation": 24}
+
+
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world whose model was made from a pretrained one, and has learnt something."""
+    pytest.importorskip("transformers")
+    from pretrained_models import base_of, make_base
+
+    root = tmp_path_factory.mktemp("begun")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf, "_roots", [root])
+        # A base that knows a little of the language.
+        lora = PretrainedConfig(pretrained="tiny", rank=8, context=64)
+        full = lora.model_copy(update={"adapt": "full"})
+        taught = World(root, COUNTS, base=(make_base(root), full), max_steps=20)
+        base = base_of(root, taught.checkpoint.load("best"), known_until=KNOWN_UNTIL)
+        yield World(root, COUNTS, base=(base, lora), dates=DATES, anchors=True, max_steps=40)
+
+
+@pytest.fixture(scope="session")
+def beside(begun: World) -> World:
+    """A world of the same documents whose model began with random weights."""
+    return World(begun.root, COUNTS, dates=DATES, anchors=True, max_steps=26)
