@@ -47,7 +47,7 @@ def library_config(kind: str, vocab_size: int) -> Any:
     if kind == "qwen3":
         return transformers.Qwen3Config(**common, **narrow, head_dim=8)
     if kind == "gemma2":
-        return transformers.Gemma2Config(**common, **narrow, head_dim=8, sliding_window=MOST_TOKENS)
+        return transformers.Gemma2Config(**common, **narrow, head_dim=8, sliding_window=6)
     if kind == "gpt2":
         return transformers.GPT2Config(
             **common,

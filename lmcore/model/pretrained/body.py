@@ -7,7 +7,7 @@ Most decoders take a mask and positions: then all segments of a lane are read as
 where a token sees those of its own segment before it and positions restart.  Others (recurrent
 ones such as Mamba, or with biases by distance) take neither: then segments of one length are read
 side by side, each from nothing.  Which it is, a few tokens decide when the model is loaded, by what
-comes out and not by its name.
+comes out and not by its name (`lmcore.model.pretrained.ways`).
 
 Legend: B lanes, G lanes of a group, T tokens of a row, P places kept, d width.
 """
@@ -25,6 +25,8 @@ from torch import Tensor, nn
 
 from lmcore.model.pretrained.cache import CacheState
 from lmcore.model.pretrained.library import fresh_cache, library
+from lmcore.model.pretrained.masks import in_form, visible
+from lmcore.model.pretrained.ways import form_of_masks, steps_truly
 from lmcore.model.pretrained.windows import IntArray, Segment
 
 
@@ -46,9 +48,13 @@ class Body:
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
-        with library():  # which remarks on kernels that are not there
-            self.packs = _tried(self._packs_truly)
-            self.steps = self.packs or _tried(self._steps_truly)
+        self.form = form_of_masks(self)
+        self.steps = self.packs or steps_truly(self)
+
+    @property
+    def packs(self) -> bool:
+        """Whether several texts in one row are what each is alone."""
+        return self.form is not None
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -94,14 +100,14 @@ class Body:
             past_places = max(past)
             state = before if len(groups) == 1 else before.select(members)
             state = state.with_places(past_places)
-            mask = _mask(owners, torch.tensor(past), past_places)
+            seen = visible(owners, torch.tensor(past), past_places)
             cache = self._cache()
             if past_places:
                 state.into(cache)
-            vectors = self._states(
+            vectors = self.states(
                 ids.to(device),
                 cache,
-                attention_mask=self._as_mask(mask, device),
+                attention_mask=self._mask(seen, device),
                 position_ids=positions.to(device),
             )
             new = torch.from_numpy(np.stack([row[3] for row in rows]))
@@ -132,7 +138,7 @@ class Body:
             if goes_on:
                 state = before.select([segment.lane for segment, _ in members])
                 state.with_places(size or state.num_places).into(cache)
-            vectors = self._states(ids, cache)
+            vectors = self.states(ids, cache)
             held = [
                 np.concatenate([_held(before, segment), tokens]) if goes_on else tokens
                 for segment, tokens in members
@@ -156,13 +162,16 @@ class Body:
         """Where the layers put what they keep; nowhere where something learns."""
         return None if torch.is_grad_enabled() else fresh_cache(self.inner)
 
-    def _states(self, ids: Tensor, cache: Any, **options: Any) -> Tensor:
+    def states(self, ids: Tensor, cache: Any, **options: Any) -> Tensor:
         """Last states [G, T, d]; the cache is filled, if there is one."""
         read = self.inner.base_model(
             input_ids=ids, cache=cache, use_cache=cache is not None, **options
         )
         found: Tensor = read.last_hidden_state
         return found
+
+    def _mask(self, seen: Tensor | None, device: torch.device) -> Any:
+        return in_form(self.inner, self.form or "alike", seen, device)
 
     def attention(self, tokens: Tensor, *, end_id: int) -> list[Tensor]:
         """What each attention layer reads of tokens [B, T] of one window, [B, H, T, T] each."""
@@ -176,86 +185,13 @@ class Body:
             self.inner.set_attn_implementation("eager")
             try:
                 if self.packs:
-                    mask = _mask(owners, torch.zeros(len(owners), dtype=torch.long), 0)
-                    options["attention_mask"] = self._as_mask(mask, tokens.device)
+                    seen = visible(owners, torch.zeros(len(owners), dtype=torch.long), 0)
+                    options["attention_mask"] = self._mask(seen, tokens.device)
                     options["position_ids"] = positions.to(tokens.device)
                 read = self.inner.base_model(output_attentions=True, **options)
             finally:
                 self.inner.set_attn_implementation(chosen)
         return [shares for shares in getattr(read, "attentions", None) or () if shares is not None]
-
-    def _as_mask(self, visible: Tensor | None, device: torch.device) -> Tensor | None:
-        """What may be seen, in the form that the attention in use takes."""
-        if visible is None:
-            return None
-        visible = visible[:, None].to(device)
-        if self.inner.config._attn_implementation == "sdpa":
-            return visible
-        hidden = torch.zeros(visible.shape, device=device)
-        return hidden.masked_fill(~visible, torch.finfo(hidden.dtype).min)
-
-    # -- which way is true -----------------------------------------------------------------------
-
-    @torch.no_grad()
-    def _packs_truly(self) -> bool:
-        """Whether two texts in one row are what each is alone, and a row can be gone on with."""
-        ids = _some_tokens(self.inner)
-        whole = self._states(ids, fresh_cache(self.inner))
-        behind = self._states(ids[:, 3:], fresh_cache(self.inner))
-        owners = torch.tensor([[0, 0, 0, 1, 1, 1]])
-        mask = self._as_mask(_mask(owners, torch.zeros(1, dtype=torch.long), 0), ids.device)
-        positions = torch.tensor([[0, 1, 2, 0, 1, 2]], device=ids.device)
-        cache = fresh_cache(self.inner)
-        packed = self._states(ids, cache, attention_mask=mask, position_ids=positions)
-        parts = [whole[:, :3], behind]
-        if not _close(packed, torch.cat(parts, dim=1)):
-            return False
-        cache = fresh_cache(self.inner)
-        self._states(ids[:, :3], cache)
-        mask = self._as_mask(_mask(owners[:, :3], torch.tensor([3]), 3), ids.device)
-        if mask is None:
-            mask = self._as_mask(torch.ones(1, 3, 6, dtype=torch.bool).tril(3), ids.device)
-        options = {"attention_mask": mask, "position_ids": torch.arange(3, 6)[None]}
-        return _close(self._states(ids[:, 3:], cache, **options), whole[:, 3:])
-
-    @torch.no_grad()
-    def _steps_truly(self) -> bool:
-        """Whether a token after what was kept is what it is in the whole."""
-        ids = _some_tokens(self.inner)
-        whole = self._states(ids, fresh_cache(self.inner))
-        cache = fresh_cache(self.inner)
-        self._states(ids[:, :4], cache)
-        found = [self._states(ids[:, place : place + 1], cache) for place in (4, 5)]
-        return _close(torch.cat(found, dim=1), whole[:, 4:])
-
-
-@torch.no_grad()
-def causal(inner: Any) -> bool:
-    """Whether earlier tokens are read alike whatever comes later."""
-    ids = _some_tokens(inner)
-    other = torch.cat([ids[:, :3], ids[:, 3:].flip(1)], dim=1)
-    with library():
-        one, two = (inner.base_model(input_ids=x).last_hidden_state for x in (ids, other))
-    return _close(one[:, :3], two[:, :3]) and not _close(one[:, 3:], two[:, 3:])
-
-
-def _close(one: Tensor, other: Tensor) -> bool:
-    """Whether two readings are the same but for rounding."""
-    size = other.abs().amax().clamp(min=1e-6)
-    return bool(((one - other).abs() <= 1e-3 * size).all())
-
-
-def _tried(question: Any) -> bool:
-    """The answer; no where the model cannot even be asked so."""
-    try:
-        return bool(question())
-    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError):
-        return False
-
-
-def _some_tokens(inner: Any) -> Tensor:
-    vocab_size = len(inner.get_input_embeddings().weight)
-    return (torch.arange(1, 7, device=_device(inner)) % vocab_size)[None]
 
 
 def _device(inner: nn.Module) -> torch.device:
@@ -276,26 +212,6 @@ def _row(segments: Sequence[Segment]) -> tuple[IntArray, IntArray, IntArray, Int
         [np.arange(size) >= s.repeated for size, s in zip(sizes, segments, strict=True)]
     )
     return tokens, owners, positions, np.flatnonzero(new)
-
-
-def _mask(owners: Tensor, past: Tensor, places: int) -> Tensor | None:
-    """What each token may see, bool [G, T, P + T]; None where plain causality says it all.
-
-    Args:
-        owners: Segment of each token, [G, T]; 0 goes on from what was kept.
-        past: Places kept that belong to segment 0, right-aligned, [G].
-        places: P.
-    """
-    length = owners.shape[1]
-    one = bool((owners == owners[:, :1]).all())
-    if one and not places:
-        return None
-    if one and length == 1 and bool((past == places).all()):
-        return None
-    kept = torch.arange(places) >= places - past[:, None]
-    keys = torch.cat([torch.where(kept, 0, -1), owners], dim=1)
-    causal = torch.ones(length, places + length, dtype=torch.bool).tril(places)
-    return (owners[:, :, None] == keys[:, None, :]) & causal
 
 
 def _from_nothing(segment: Segment, before: CacheState) -> Segment:

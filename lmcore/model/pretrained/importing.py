@@ -27,11 +27,12 @@ from lmcore.model.pretrained.base import (
     Base,
     BaseRecord,
 )
-from lmcore.model.pretrained.body import causal
+from lmcore.model.pretrained.body import Body
 from lmcore.model.pretrained.checks import first_line, unreadable
 from lmcore.model.pretrained.inspection import Inspected, alone, inspect_model
 from lmcore.model.pretrained.library import library, load_inner
 from lmcore.model.pretrained.places import Place, find_place
+from lmcore.model.pretrained.ways import causal, misread
 from lmcore.model.pretrained.weights import join
 
 #: Of the folder that is written. What is made from a base names it by key and does not hold it, so
@@ -154,6 +155,18 @@ def _try(inner: Any, where: Path) -> None:
         raise SourceError(
             f"{where}: {type(inner).__name__} lets a token see later ones, so it is no decoder;"
             " choose a causal language model"
+        )
+    try:
+        wrong = misread(Body(inner))
+    except Exception as error:  # as above
+        raise SourceError(
+            f"{where}: {type(inner).__name__} cannot be read in parts, each document alone"
+            f" ({type(error).__name__}: {first_line(error)}); choose another model"
+        ) from error
+    if wrong:
+        raise SourceError(
+            f"{where}: {type(inner).__name__} {wrong} is not what it is when each document is read"
+            " alone; choose another model"
         )
 
 

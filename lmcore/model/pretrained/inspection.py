@@ -253,12 +253,10 @@ def _check_tables(place: Place, described: nn.Module) -> None:
 def most_tokens(settings: Any) -> int | None:
     """Most tokens that a model was made to read together; None: without a limit.
 
-    Where a layer sees the last few tokens only, no more than these: in a window of that length
-    every layer sees all of it.
+    Where layers see chunks of a few tokens only, no more than these: in a window of that length
+    every layer sees all of it. A sliding window is minded where a row is read.
     """
     found = [getattr(settings, name, None) for name in _LENGTHS]
-    if getattr(settings, "use_sliding_window", True):
-        found += [getattr(settings, "sliding_window", None)]
     found += [getattr(settings, "attention_chunk_size", None)]
     sizes = [int(size) for size in found if isinstance(size, int) and size > 0]
     return min(sizes) if sizes else None

@@ -21,6 +21,7 @@ from torch.nn import functional
 from lmcore.errors import ConfigError, IntegrityError
 
 #: Modules whose weights a Mamba block reads without calling them: nothing learns beside them.
+_RECURRENT = ("mamba", "falconh1mixer")
 _NEVER_CALLED = ("dt_proj", "out_proj", "conv1d")
 
 
@@ -101,7 +102,28 @@ class _Found:
 
 
 class _PassThrough(nn.Module):
-    """Stands for the body of a model: what it is given is what it found."""
+    """Stands for the body of a model: what it is given is what it found.
+
+    Some heads ask the body, or its decoder, for a number of theirs.
+
+    Args:
+        body: That it stands for; none of its weights are here.
+    """
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["_body"] = body
+
+    @property
+    def decoder(self) -> _PassThrough:
+        """Itself: a few models call this part of their body by themselves."""
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        """As the body has it."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.__dict__["_body"], name)
 
     def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> _Found:
         """The given vectors as last states."""
@@ -113,7 +135,7 @@ def head_of(inner: Any) -> Any:
     head = copy.copy(inner)
     head.__dict__ = dict(inner.__dict__)
     head._modules = dict(inner._modules)
-    head._modules[inner.base_model_prefix] = _PassThrough()
+    head._modules[inner.base_model_prefix] = _PassThrough(inner.base_model)
     return head
 
 
@@ -145,14 +167,19 @@ def add_lora(inner: Any, *, rank: int, seed: int) -> None:
         import peft
 
         transposed = transformers.pytorch_utils.Conv1D
-        recurrent = "mamba" in str(inner.config.model_type)
+        never = {
+            f"{name}.{part}"
+            for name, module in inner.named_modules()
+            if any(kind in type(module).__name__.lower() for kind in _RECURRENT)
+            for part in _NEVER_CALLED
+        }
         head = inner.get_output_embeddings()
         chosen = {
             name: module
             for name, module in inner.named_modules()
             if isinstance(module, nn.Linear | transposed)
             and module is not head
-            and not (recurrent and name.rpartition(".")[2] in _NEVER_CALLED)
+            and name not in never
         }
         if not chosen:
             raise ConfigError(
