@@ -31,7 +31,7 @@ class Versions:
     def version(self, name: str, which: str) -> Any:
         return SimpleNamespace(model=name, number=int(which), task=self.task)
 
-    def open(self, version: Any) -> Any:
+    def read(self, version: Any) -> Any:
         return SimpleNamespace(evaluation=self.root / str(version.number))
 
 

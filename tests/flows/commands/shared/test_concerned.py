@@ -15,7 +15,8 @@ def match(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def shown(capsys: pytest.CaptureFixture[str], **answer: Any) -> list[str]:
-    show({"documents": [document(1)], "versions": [], "problems": [], **answer})
+    nothing: dict[str, Any] = {"versions": [], "unrecorded": [], "problems": []}
+    show({"documents": [document(1)], **nothing, **answer})
     return capsys.readouterr().out.splitlines()
 
 
@@ -50,3 +51,10 @@ def test_long_lists_are_cut_and_counted(capsys: pytest.CaptureFixture[str]) -> N
     assert lines[0].endswith("letter 4.txt (040404040404) ...")
     assert len([line for line in lines if line.startswith("    train")]) == 10
     assert lines[-1] == "    and 1,002 more"
+
+
+def test_what_cannot_be_known_is_said_of_what_began_with_another_model(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = {"sentence": "Version 1 began with small, whose text is not recorded here."}
+    assert shown(capsys, unrecorded=[row])[-1] == f"  {row['sentence']}"
