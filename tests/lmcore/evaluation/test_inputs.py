@@ -65,6 +65,7 @@ def test_every_model_of_a_challenge_is_named(documents):
         "champion": None,
         "parts": [],
         "unaided": None,
+        "made_from": None,
     }
     part = PartModel(share=0.25, train_bytes=10, checkpoint=checkpoint("small"))
     whole = Challenge(
