@@ -13,7 +13,8 @@ from lmcore.tasks.task import task_named
 
 #: Metrics that are shown, where a run has them; the JSON answer has all.
 _SHOWN = (
-    *("val_bits_per_byte", "baseline_kn6_bits_per_byte", "champion_bits_per_byte"),
+    *("val_bits_per_byte", "untouched_bits_per_byte", "baseline_kn6_bits_per_byte"),
+    *("champion_bits_per_byte", "val_later_bits_per_byte", "untouched_later_bits_per_byte"),
     *("accuracy", "baseline_accuracy", "baseline_majority_accuracy", "champion_accuracy"),
     *("macro_f1", "baseline_macro_f1", "calibration_error"),
     *("bleu", "baseline_bleu", "champion_bleu", "chrf", "baseline_chrf"),

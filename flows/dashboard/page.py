@@ -132,6 +132,7 @@ def _version(version: Version) -> VersionEntry:
         created=version.created,
         outcome=version.outcome,
         verdict=version.verdict,
+        begun_with=version.tags.get("pretrained") or version.tags.get("base") or "",
         aliases=version.aliases,
         quarantined=version.quarantined,
         metrics=version.metrics,

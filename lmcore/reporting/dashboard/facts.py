@@ -41,6 +41,7 @@ class VersionEntry(Fact):
         created: Time in UTC.
         outcome: promoted, registered or rejected.
         verdict: One sentence about the gates.
+        begun_with: What it started from: a pretrained model, or a version; empty: random weights.
         aliases: champion, previous, challenger.
         quarantined: Why it was taken out of use, else None.
         metrics: By name.
@@ -56,6 +57,7 @@ class VersionEntry(Fact):
     created: datetime
     outcome: Text
     verdict: Text = ""
+    begun_with: Text = ""
     aliases: Texts = ()
     quarantined: MaybeText = None
     metrics: Named[Estimate] = Field(default_factory=dict)

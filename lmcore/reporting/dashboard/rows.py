@@ -32,6 +32,7 @@ class VersionRow:
     outcome: str
     kind: str
     aliases: str
+    begun_with: str
     value: str
     interval: str
     documents: str
@@ -71,6 +72,7 @@ def version_row(version: VersionEntry, history: ModelHistory, page: PipelineData
         outcome=one_line(version.outcome, 40),
         kind=OUTCOME_KINDS.get(version.outcome, "idle"),
         aliases=", ".join(aliases),
+        begun_with=one_line(version.begun_with, 60),
         value=known.shown if known else "",
         interval=known.bounds if known else "",
         documents=documents(volume.documents) if volume.documents is not None else "",

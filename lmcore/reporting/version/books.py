@@ -85,6 +85,16 @@ def what_is_not_recorded(data: ReportData) -> str:
         if model.known_until
         else "Until when the text goes that it has read is not known."
     )
+    held_out, later = (
+        data.metrics[name].n if name in data.metrics else None
+        for name in ("val_bits_per_byte", "val_later_bits_per_byte")
+    )
+    if model.known_until and held_out is not None:
+        until += (
+            f" Of the {number(held_out, unit='count')} held-out documents"
+            f" {number(later, unit='count') if later else 'none'}"
+            f" {'are' if (later or 0) > 1 else 'is'} later."
+        )
     return (
         f"{one_line(model.name)} was trained on text that is not recorded here: it may have read"
         f" any text that this version is judged on, and any that was forgotten. {until}"

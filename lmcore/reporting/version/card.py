@@ -117,7 +117,7 @@ def _metadata(data: ReportData) -> str:
 
 
 def _evaluated(name: str) -> bool:
-    return not name.startswith(("baseline_", "champion_")) and name not in (
+    return not name.startswith(("baseline_", "champion_", "untouched_")) and name not in (
         "params",
         "train_tokens_per_second",
     )

@@ -20,6 +20,7 @@ _LABELS = {
     "anchor_bits_per_byte": "Held-out text, frozen part",
     "fresh_bits_per_byte": "Held-out text, new documents",
     "champion_bits_per_byte": "Champion",
+    "untouched_bits_per_byte": "Pretrained model, untouched",
     "val_loss_nats_per_token": "Loss on held-out text",
     "train_tokens_per_second": "Training speed",
     "params": "Parameters",
@@ -50,6 +51,8 @@ _LABELS = {
     },
 }
 _BITS = "_bits_per_byte"
+#: On text later than all that the pretrained model behind a version has read.
+_LATER = "_later_bits_per_byte"
 #: Of the baselines of tasks, as their metrics are named.
 _BASELINES = ("majority", "copy", "lead1", "lead3")
 _PARTS = {
@@ -86,6 +89,8 @@ def label(name: str) -> str:
     """What people call a metric."""
     if name in _LABELS:
         return _LABELS[name]
+    if name.endswith(_LATER):
+        return f"{label(name.removesuffix(_LATER) + _BITS)}, later documents"
     if name.startswith("baseline_kn") and name.endswith("_bits_per_byte"):
         order = name.removeprefix("baseline_kn").removesuffix("_bits_per_byte")
         return f"Byte {one_line(order)}-gram, Kneser-Ney"
@@ -114,18 +119,33 @@ def metric_table(data: ReportData) -> Table | None:
 def comparisons(data: ReportData) -> list[Comparison]:
     """This version beside its baselines and the champion, metric by metric."""
     champion = f"Champion, version {data.champion}" if data.champion else "Champion"
-    names = ["val_bits_per_byte", "champion_bits_per_byte"]
-    names += sorted(n for n in data.metrics if n.startswith("baseline_") and n.endswith(_BITS))
-    names += _PARTS
-    titles = {**_PARTS, "val_bits_per_byte": "This version", "champion_bits_per_byte": champion}
+    base = one_line(data.pretrained.name, 60)
+    titles = {
+        **_PARTS,
+        "val_bits_per_byte": "This version",
+        "untouched_bits_per_byte": f"{base or 'Pretrained model'}, untouched",
+        "champion_bits_per_byte": champion,
+    }
+    baselines = sorted(n for n in data.metrics if n.startswith("baseline_") and n.endswith(_BITS))
+    models = ["val_bits_per_byte", "untouched_bits_per_byte", "champion_bits_per_byte"]
+    models += [name for name in baselines if not name.endswith(_LATER)]
+    pairs = [(name, name.removesuffix(_BITS) + _LATER) for name in models]
+    on_all = [(name, data.metrics.get(name)) for name in [*models, *_PARTS]]
+    on_later = [(name, data.metrics.get(later)) for name, later in pairs]
+    day = one_line(data.pretrained.known_until, 20)
+    since = f"text later than {day}" if day else "text that is later than a pretrained model's"
+    # One axis, so that the two can be read against each other.
+    scale = _axis([metric for _, metric in on_all + on_later])
     found = [
         _comparison(
-            "Bits per byte",
+            title,
             "lower is better",
-            [
-                (titles.get(name, label(name)), _role(name), data.metrics.get(name))
-                for name in names
-            ],
+            [(titles.get(name, label(name)), _role(name), metric) for name, metric in entries],
+            scale,
+        )
+        for title, entries in (
+            ("Bits per byte", on_all),
+            (f"Bits per byte on {since}", on_later),
         )
     ]
     for name, metric in data.metrics.items():
@@ -136,7 +156,8 @@ def comparisons(data: ReportData) -> list[Comparison]:
         beside.append((champion, "champion", data.metrics.get(f"champion_{name}")))
         if any(other for _, _, other in beside):
             entries = [("This version", "self", metric), *beside]
-            found.append(_comparison(label(name), "higher is better", entries))
+            scale = _axis([metric for *_, metric in entries])
+            found.append(_comparison(label(name), "higher is better", entries, scale))
     return [comparison for comparison in found if comparison.rows]
 
 
@@ -144,19 +165,22 @@ def _role(name: str) -> str:
     if name == "val_bits_per_byte":
         return "self"
     first = name.split("_", 1)[0]
-    return first if first in ("baseline", "champion") else "part"
+    return first if first in ("baseline", "champion", "untouched") else "part"
+
+
+def _axis(metrics: Sequence[Estimate | None]) -> Axis:
+    values = [v for metric in metrics if metric is not None for v in metric.known]
+    return axis(values, padding=0.06) if values else Axis(low=0, high=1)
 
 
 def _comparison(
-    title: str, better: str, entries: Sequence[tuple[str, str, Estimate | None]]
+    title: str, better: str, entries: Sequence[tuple[str, str, Estimate | None]], scale: Axis
 ) -> Comparison:
     known = [
         (name, role, metric)
         for name, role, metric in entries
         if metric is not None and metric.value is not None
     ]
-    values = [value for _, _, metric in known for value in metric.known]
-    scale = axis(values, padding=0.06) if values else Axis(low=0, high=1)
     rows = []
     for name, role, metric in known:
         bounds = f", interval {metric.bounds}" if metric.bounds else ""

@@ -85,3 +85,17 @@ def test_a_pretrained_model_is_told_by_what_is_known_of_it(report_of):
     assert found == {"Model": "small", "Licence": "MIT", "Has read text until": "not known"}
     assert books.pretrained(report_of()) == []
     assert books.what_is_not_recorded(report_of()) == ""
+
+
+def test_how_many_held_out_documents_are_later_is_said(report_of, report_values):
+    def told(known_until="2024-11-30", **later):
+        metrics = {**report_values["metrics"], **later}
+        pretrained = {"name": "small", "known_until": known_until}
+        return books.what_is_not_recorded(report_of(metrics=metrics, pretrained=pretrained))
+
+    later = {"val_later_bits_per_byte": {"value": 1.0, "unit": "bits/byte", "n": 22}}
+    assert told(**later).endswith("Of the 25 held-out documents 22 are later.")
+    assert told().endswith("Of the 25 held-out documents none is later.")
+    one = {"val_later_bits_per_byte": {"value": 1.0, "unit": "bits/byte", "n": 1}}
+    assert told(**one).endswith("Of the 25 held-out documents 1 is later.")
+    assert "held-out documents" not in told(known_until="", **later)
