@@ -138,13 +138,10 @@ class ModelConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _of_this_kind(cls, given: object) -> object:
-        if isinstance(given, Mapping):
-            known = set(PretrainedConfig.model_fields) - set(cls.model_fields)
-            if foreign := sorted(known & set(given)):
-                raise ValueError(
-                    f"{foreign[0]} is for a model that exists; name one as pretrained, or leave it"
-                    " out"
-                )
+        if foreign := _foreign(given, own=cls, other=PretrainedConfig):
+            raise ValueError(
+                f"{foreign} is for a model that exists; name one as pretrained, or leave it out"
+            )
         return given
 
     @model_validator(mode="after")
@@ -198,13 +195,11 @@ class PretrainedConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _of_this_kind(cls, given: object) -> object:
-        if isinstance(given, Mapping):
-            known = set(ModelConfig.model_fields) - set(cls.model_fields)
-            if foreign := sorted(known & set(given)):
-                raise ValueError(
-                    f"{foreign[0]} is for a model from random weights, and pretrained names one"
-                    " that exists; leave out one of the two"
-                )
+        if foreign := _foreign(given, own=cls, other=ModelConfig):
+            raise ValueError(
+                f"{foreign} is for a model from random weights, and pretrained names one that"
+                " exists; leave out one of the two"
+            )
         return given
 
     @property
@@ -263,6 +258,13 @@ class PretrainedConfig(Section):
     def over_pairs(self, tokens: int, *, copies: bool) -> Self:
         """The same: it sees all of a window, and copies by itself."""
         return self
+
+
+def _foreign(given: object, *, own: type[Section], other: type[Section]) -> str | None:
+    """The first key that only the other kind of model has; None where there is none."""
+    if not isinstance(given, Mapping):
+        return None
+    return min((set(other.model_fields) - set(own.model_fields)) & set(given), default=None)
 
 
 def _kind_of_model(value: object) -> str:
