@@ -67,20 +67,11 @@ def base_of(folder: Path) -> Path | None:
     Raises:
         IntegrityError: If the model's record cannot be read, or its base is not here.
     """
-    path = folder / CONFIG_FILE
-    try:
-        base = json.loads(path.read_text(encoding="utf-8")).get("base")
-        key = None if base is None else str(base["key"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(
-            f"{path}: not the record of a model ({type(error).__name__}); nothing was loaded."
-            " Restore the folder or train again"
-        ) from error
-    if key is None:
-        return None
     from lmcore.model.pretrained import shelf
+    from lmcore.model.pretrained.base import reference_of
 
-    return shelf.find(key)
+    reference = reference_of(folder)
+    return None if reference is None else shelf.find(reference.key)
 
 
 def untouched(model: LanguageModel) -> LanguageModel | None:
