@@ -26,7 +26,7 @@ from lmcore.data.documents import Document, DocumentSet, RowWriter
 from lmcore.data.tokens.batches import plan_layout
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import write_shards
-from lmcore.data.tokens.tokenizer import TokenizerHandle, fit_tokenizer
+from lmcore.data.tokens.tokenizer import Tokenizer, TokenizerHandle, fit_tokenizer
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.memory.consumed_text import ConsumedSample, sample_consumed
 from lmcore.evaluation.memory.difficulty_reference import Reference, score_reference
@@ -34,6 +34,7 @@ from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.config import ModelConfig
+from lmcore.model.factory import new_model
 from lmcore.model.language_model import LanguageModel
 from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
@@ -136,6 +137,17 @@ class World(Corpus):
     def targets(self) -> Sequence[Document]:
         """The validation documents."""
         return list(self.documents.iter_documents("validation"))
+
+    def untrained(self, tokenizer: Tokenizer | None = None) -> LanguageModel:
+        """Weights as they are drawn, for a tokenizer; None: the world's."""
+        tokenizer = tokenizer or self.loaded
+        return new_model(
+            self.model,
+            vocab_size=tokenizer.vocab_size,
+            end_id=tokenizer.end_id,
+            seed=self.seed,
+            device="cpu",
+        ).eval()
 
     def train(self, model: ModelConfig | None = None, **options: Any) -> Checkpoint:
         """Train a model on this corpus.

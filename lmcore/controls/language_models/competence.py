@@ -14,7 +14,6 @@ from lmcore.evaluation.baselines.baselines import fit_baselines, validation_ids
 from lmcore.evaluation.gates.competence import beginning_bar, competence, ngram_bars
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.evaluation.scores.scoring import measured_bits
-from lmcore.model.factory import new_model
 from lmcore.model.language_model import LanguageModel
 
 # Of the random products: as LoRA has them, and how large beside the weights.
@@ -55,15 +54,7 @@ def judge(
 
 def untrained(bench: ControlBench) -> GateResult:
     """Weights as they are drawn."""
-    tokenizer = bench.sound.loaded
-    model = new_model(
-        bench.sound.model,
-        vocab_size=tokenizer.vocab_size,
-        end_id=tokenizer.end_id,
-        seed=bench.seed,
-        device="cpu",
-    )
-    return judge(bench, model.eval())
+    return judge(bench, bench.sound.untrained())
 
 
 def shuffled_tokens(bench: ControlBench) -> GateResult:

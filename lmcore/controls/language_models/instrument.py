@@ -35,7 +35,6 @@ from lmcore.data.tokens.tokenizer import Tokenizer, fit_tokenizer
 from lmcore.data.tokens.vocabularies import LIBRARY_FILE
 from lmcore.evaluation.gates.instrument import instrument, probe_language_model
 from lmcore.evaluation.gates.result import GateResult
-from lmcore.model.factory import new_model
 from lmcore.model.language_model import LanguageModel
 from lmcore.model.recurrent.attention import AttentionMixer
 from lmcore.model.recurrent.boundaries import Boundaries
@@ -213,13 +212,7 @@ def tokenizer_of_validation(bench: ControlBench) -> GateResult:
         config=TokenizerConfig(vocab_size=bench.sound.loaded.vocab_size),
     )
     tokenizer = other.load()
-    model = new_model(
-        bench.sound.model,
-        vocab_size=tokenizer.vocab_size,
-        end_id=tokenizer.end_id,
-        seed=bench.seed,
-        device="cpu",
-    ).eval()
+    model = bench.sound.untrained(tokenizer)
     return judge(bench, model=model, tokenizer=tokenizer, facts=other.summary)
 
 
@@ -244,13 +237,7 @@ def borrowed(bench: ControlBench, *, lowering: bool) -> GateResult:
         steps = [{"type": "NFKC"}, {"type": "Lowercase"}]
         record["normalizer"] = {"type": "Sequence", "normalizers": steps}
     tokenizer = BorrowedTokenizer(json.dumps(record), vocab_size=len(pieces) + 1, end_id=0)
-    model = new_model(
-        bench.sound.model,
-        vocab_size=tokenizer.vocab_size,
-        end_id=tokenizer.end_id,
-        seed=bench.seed,
-        device="cpu",
-    ).eval()
+    model = bench.sound.untrained(tokenizer)
     facts = {"split": BASE_SPLIT, "fitted_on": "another model"}
     return judge(bench, model=model, tokenizer=tokenizer, facts=facts)
 
