@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +28,7 @@ from typing import Any
 import yaml
 
 from benchmarks.pipeline import lmcore
-from benchmarks.recording import parser, record, workspace
+from benchmarks.recording import in_child, parser, record, workspace
 
 KNOWN_UNTIL = "2024-11-30"
 PASSAGE_BYTES = 1_500
@@ -129,26 +127,17 @@ def scored(documents: Sequence[Any], versions: Sequence[int]) -> dict[str, Any]:
     from flows.home.environment import current
     from flows.registry.models import Registry
     from lmcore.evaluation.scores.scoring import measured_bits, score_documents
-    from lmcore.model.factory import new_model
-    from lmcore.model.pretrained import shelf
+    from lmcore.model.factory import untouched
 
     registry = Registry(current())
     scratch, tuned = (registry.open(registry.version(_NAME, number)) for number in versions)
     fine = tuned.load_model()
     cut = {"scratch": scratch.load_tokenizer(), "fine_tuned": tuned.load_tokenizer()}
     cut["untouched"] = cut["fine_tuned"]
-    base = shelf.find(tuned.lineage()["start"]["pretrained"]["key"])
     models = {
         "scratch": scratch.load_model(),
         "fine_tuned": fine,
-        "untouched": new_model(
-            fine.shape,
-            vocab_size=fine.vocab_size,
-            end_id=fine.end_id,
-            seed=0,
-            device="cpu",
-            base=base,
-        ).eval(),
+        "untouched": untouched(fine),
     }
     later = [d for d in documents if str(d.date) > KNOWN_UNTIL]
     parts: dict[str, Sequence[Any]] = {
@@ -197,12 +186,12 @@ def main() -> None:
     """Measure and write `benchmarks/results/pretrained.json`."""
     options = parser(__doc__)
     options.add_argument("--seconds", type=float, default=1200.0, help="of training, a side")
-    options.add_argument("--gates", type=float, default=300.0, help="of judging, a side")
+    options.add_argument("--gates", type=float, default=900.0, help="of judging, a side")
     options.add_argument("--documents", type=int, default=0, help="score so many; 0: all held out")
-    options.add_argument("--score", help="what a process of its own is given")
+    options.add_argument("--point", help="what a process of its own is given")
     given = options.parse_args()
-    if given.score:
-        print(json.dumps(_score_here(json.loads(given.score))))
+    if given.point:
+        print(json.dumps(_score_here(json.loads(given.point))))
         return
     seconds, most = (20.0, 2) if given.quick else (given.seconds, given.documents)
     with workspace("pretrained") as folder:
@@ -210,7 +199,8 @@ def main() -> None:
         results: dict[str, Any] = {"training_seconds": seconds}
         for side, own in (("scratch", _SCRATCH), ("fine_tuned", _PRETRAINED)):
             results[side] = trained(home, own, seconds=seconds, gates=given.gates)
-        results["rollback"] = rolled_back(home)
+        if all(results[side]["outcome"] == "promoted" for side in ("scratch", "fine_tuned")):
+            results["rollback"] = rolled_back(home)
         versions = [results[side]["version"] for side in ("scratch", "fine_tuned")]
         shown = lmcore(home, "lineage", str(versions[1]), "--json")[1]
         point = {
@@ -218,21 +208,8 @@ def main() -> None:
             "versions": versions,
             "most": most,
         }
-        results["scores"] = _in_home(home, point)
+        results["scores"] = in_child("benchmarks.pretrained", point, home=home)
     record("pretrained", results, given)
-
-
-def _in_home(home: Path, point: dict[str, Any]) -> Any:
-    import subprocess
-
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.pretrained", "--score", json.dumps(point)],
-        env={**os.environ, "LMCORE_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

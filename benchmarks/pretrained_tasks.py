@@ -23,8 +23,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +35,7 @@ import yaml
 from benchmarks.corpora import shared_data
 from benchmarks.machine import describe
 from benchmarks.pipeline import lmcore
-from benchmarks.recording import RESULTS, parser, record, workspace
+from benchmarks.recording import RESULTS, in_child, parser, record, workspace
 from benchmarks.tasks import rt_sources, scitldr
 
 Config = dict[str, Any]
@@ -131,7 +129,7 @@ def run(part: Part, home: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         "untouched": min(part.untouched, 4) if given["quick"] else part.untouched,
         "most": _QUICK["validation"] if given["quick"] else 0,
     }
-    scores = _in_home(home, point)
+    scores = in_child("benchmarks.pretrained_tasks", point, home=home)
     return {
         "aim": part.aim,
         "training_seconds": training["budget_seconds"],
@@ -283,18 +281,10 @@ def _first_sentence(text: str) -> str:
 
 def _untouched(folder: Any) -> Any:
     """The model that a version began with, as it came."""
-    from lmcore.model.factory import base_of, new_model
+    from lmcore.model.factory import untouched
 
-    shape = folder.load_predictor().model
-    shape = getattr(shape, "language_model", shape)
-    return new_model(
-        shape.shape,
-        vocab_size=shape.vocab_size,
-        end_id=shape.end_id,
-        seed=0,
-        device="cpu",
-        base=base_of(folder.path / "model"),
-    ).eval()
+    model = folder.load_predictor().model
+    return untouched(getattr(model, "language_model", model))
 
 
 def _nats(folder: Any, prompts: Sequence[str], ending: str) -> list[float]:
@@ -339,17 +329,6 @@ def _opened(point: dict[str, Any]) -> tuple[Any, list[Any]]:
     return folder, held_out[: point["most"] or None]
 
 
-def _in_home(home: Path, point: Mapping[str, Any]) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.pretrained_tasks", "--score", json.dumps(point)],
-        env={**os.environ, "LMCORE_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 PARTS: Mapping[str, Part] = {
     "rt_polarity": Part(
         aim="at least 85 %, and surely more than the counted words, in 30 minutes of training",
@@ -376,10 +355,10 @@ def main() -> None:
     options.add_argument("--scale", type=float, default=1.0, help="factor of every budget")
     options.add_argument("--gates", type=float, default=900.0, help="seconds of judging a part")
     options.add_argument("--model", default=MODEL, help="the model to start from")
-    options.add_argument("--score", help="what a process of its own is given")
+    options.add_argument("--point", help="what a process of its own is given")
     given = options.parse_args()
-    if given.score:
-        point = json.loads(given.score)
+    if given.point:
+        point = json.loads(given.point)
         print(json.dumps(_OF_NAME[point["part"]](point)))
         return
     if not shared_data().is_dir():

@@ -47,15 +47,24 @@ def workspace(name: str) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=f"lmcore-bench-{name}-")
 
 
-def in_child(module: str, point: Mapping[str, Any], *, threads: int | None = None) -> Any:
+def in_child(
+    module: str,
+    point: Mapping[str, Any],
+    *,
+    threads: int | None = None,
+    home: Path | None = None,
+) -> Any:
     """Run `python -m module --point JSON` in a fresh process; returns the JSON that it prints last.
 
     Args:
         module: Name of the module.
         point: What to measure.
         threads: Cores that it may use; None: all of this process.
+        home: Its LMCORE_HOME; None: that of this process.
     """
     environment = dict(os.environ)
+    if home is not None:
+        environment["LMCORE_HOME"] = str(home)
     before = os.sched_getaffinity(0)
     cores = sorted(before)[:threads]
     environment["OMP_NUM_THREADS"] = environment["MKL_NUM_THREADS"] = str(len(cores))
