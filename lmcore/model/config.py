@@ -216,7 +216,7 @@ class PretrainedConfig(Section):
         return {
             "batch_size": 2,
             "sequence_length": min(512, self.context),
-            "learning_rate": 3e-4 if self.adapt == "lora" else 3e-5,
+            "learning_rate": 1e-3 if self.adapt == "lora" else 3e-5,
             "warmup_steps": 20,
             "weight_decay": 0.0,
             "evaluations": 4,
@@ -225,9 +225,10 @@ class PretrainedConfig(Section):
 
     @property
     def task_training_defaults(self) -> Mapping[str, Any]:
-        """The same for a task, whose lanes are examples."""
+        """The same for a task, whose lanes are examples: fewer tokens a step, so smaller steps."""
         return {
             **self.training_defaults,
+            "learning_rate": 3e-4 if self.adapt == "lora" else 3e-5,
             "batch_size": 16,
             "sequence_length": min(64, self.context),
         }
@@ -243,7 +244,7 @@ class PretrainedConfig(Section):
         return TaskHabits(
             dropout=self.dropout,
             adaptation_share=0.0,
-            trained_rate=self.training_defaults["learning_rate"] / _RANDOM_RATE,
+            trained_rate=self.task_training_defaults["learning_rate"] / _RANDOM_RATE,
             by_depth=False,
             head_rate=10.0,
             grows=False,
