@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -90,13 +91,10 @@ def trained(home: Path, own: dict[str, Any], *, seconds: float, gates: float) ->
 
 
 def rolled_back(home: Path) -> dict[str, Any]:
-    """How long it takes to bring the earlier champion back, and the later one again."""
-    found = {}
-    for name in ("back_seconds", "forward_seconds"):
-        found[name] = round(lmcore(home, "rollback", "--reason", "a benchmark")[0], 2)
-        status = json.loads(lmcore(home, "status", "--json")[1])
-        found[name.replace("seconds", "champion")] = status["models"][0]["champion"]
-    return found
+    """How long it takes to bring the earlier champion back."""
+    seconds = lmcore(home, "rollback", "--reason", "a benchmark")[0]
+    status = json.loads(lmcore(home, "status", "--json")[1])
+    return {"seconds": round(seconds, 2), "champion": status["models"][0]["champion"]}
 
 
 def passages(document: Any) -> list[Any]:
@@ -199,6 +197,7 @@ def main() -> None:
         results: dict[str, Any] = {"training_seconds": seconds}
         for side, own in (("scratch", _SCRATCH), ("fine_tuned", _PRETRAINED)):
             results[side] = trained(home, own, seconds=seconds, gates=given.gates)
+            print(side, json.dumps(results[side]), file=sys.stderr, flush=True)
         if all(results[side]["outcome"] == "promoted" for side in ("scratch", "fine_tuned")):
             results["rollback"] = rolled_back(home)
         versions = [results[side]["version"] for side in ("scratch", "fine_tuned")]
