@@ -5,6 +5,7 @@ In: a process whose LMCORE_HOME is that of the run.  Out: versions and held-out 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,20 +29,27 @@ def told(answer: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@functools.cache
+def _home() -> Any:
+    """The home of this process; it must be prepared before anything imports MLflow, and once."""
+    from flows.home.environment import prepare
+
+    return prepare()
+
+
 def opened(model: str, number: int) -> Any:
     """The verified folder of a version."""
-    from flows.home.environment import prepare
+    home = _home()
     from flows.registry.models import Registry
 
-    registry = Registry(prepare())
+    registry = Registry(home)
     return registry.open(registry.version(model, number))
 
 
 def held_out(key: str) -> list[Any]:
     """The held-out documents of a set."""
-    from flows.home.environment import prepare
     from lmcore.artifacts import ContentStore
     from lmcore.data.documents import DocumentSet
 
-    path = ContentStore(prepare().content).path(DocumentSet.kind, key)
+    path = ContentStore(_home().content).path(DocumentSet.kind, key)
     return list(DocumentSet.open(path).iter_documents("validation"))
