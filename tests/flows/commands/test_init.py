@@ -91,9 +91,9 @@ def test_a_folder_of_books(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("task", ["language_modelling", "sentiment"])
+@pytest.mark.parametrize(("task", "rate"), [("language_modelling", 0.001), ("sentiment", 0.0003)])
 def test_a_model_to_start_from_is_named_and_learns_as_one_that_exists(
-    tmp_path: Path, task: str
+    tmp_path: Path, task: str, rate: float
 ) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "rows.csv").write_text(
@@ -109,7 +109,7 @@ def test_a_model_to_start_from_is_named_and_learns_as_one_that_exists(
         assert config.model.pretrained == read_as
         assert (config.model.adapt, config.model.license) == ("lora", "unknown")
         assert config.training.sequence_length <= config.model.context
-        assert config.training.learning_rate < 0.001
+        assert config.training.learning_rate == rate
         assert config.task == task
     assert "known_until" in out.read_text(encoding="utf-8")
     assert str(tmp_path) not in out.read_text(encoding="utf-8").replace("package", "")
