@@ -118,7 +118,8 @@ def test_a_model_that_exists_is_trained_gently_unless_told_otherwise() -> None:
     plain = parse_config(MINIMAL, where="test").training
     assert plain == TrainingConfig()
     lora, full = pretrained().training, pretrained(adapt="full").training
-    assert (lora.batch_size, lora.sequence_length, lora.weight_decay) == (2, 512, 0.0)
+    assert (lora.batch_size, lora.sequence_length, lora.weight_decay) == (1, 512, 0.0)
+    assert full.batch_size == 2
     assert 5e-4 <= lora.learning_rate <= 2e-3
     assert 2e-5 <= full.learning_rate <= 5e-5
     told = {"learning_rate": 0.01, "batch_size": 6, "weight_decay": None, "max_steps": 9}

@@ -105,7 +105,7 @@ def test_a_preset_for_large_models_bounds_what_the_gates_ask(tmp_path: Path) -> 
 def test_the_preset_of_a_model_that_exists_suits_tasks_too(tmp_path: Path) -> None:
     values = {**MINIMAL, "preset": "pretrained-cpu", "model": {"pretrained": "somewhere"}}
     of_text = load_config(write(tmp_path, values)).training
-    assert (of_text.batch_size, of_text.budget_seconds) == (2, 1200)
+    assert (of_text.batch_size, of_text.budget_seconds) == (1, 1200)
     source = {**MINIMAL["sources"][0], "target_field": "label"}
     task = {**values, "task": "sentiment", "sources": [source]}
     of_task = load_config(write(tmp_path, task)).training
