@@ -45,6 +45,8 @@ COMMANDS = {
         "generate": "Continue a text, or several at once, with a registered model.",
         "predict": "Label, translate or summarize a text, or each line of a file.",
         "score": "Measure how well a model predicts a file, in bits per byte.",
+        "serve": "Answer over HTTP with the champions, following every promotion.",
+        "export": "Write a version as a folder that `transformers` loads.",
     },
     "Account for": {
         "lineage": "Show what a version was made of: documents, sources, licences.",

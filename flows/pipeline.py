@@ -25,8 +25,10 @@ from flows.home.environment import Home, current
 from flows.home.locks import using_content
 from flows.home.schedules import described
 from flows.home.signals import still_polite
+from flows.home.traces import traced
 from flows.notices.failures import announce_failure
 from flows.notices.webhook import notify
+from flows.registry.figures import with_bounds
 from flows.registry.last_run import remember_run
 from flows.registry.models import Registry
 from flows.registry.run_result import Outcome, RunResult
@@ -70,8 +72,10 @@ def retrain(config: RunConfig, force: bool = False) -> RunResult:
     pipeline = _Pipeline(config, home)
     guard = FileLock(home.locks / f"run-{config.name}.lock", timeout=0)
     try:
-        with guard, still_polite(), using_content(home.locks):
+        with guard, still_polite(), using_content(home.locks), traced("retrain") as span:
+            pipeline.watch.span = span
             result = pipeline.run(force=force)
+            span.note(model=result.model, outcome=result.outcome)
     except Timeout:
         result = pipeline.result(
             "skipped",
@@ -197,7 +201,7 @@ class _Pipeline:
         )
         with watch.step("evaluate"):
             report = tasks.evaluate(run, corpus=corpus, challenge=challenge)
-        tracked.log_metrics({name: metric["value"] for name, metric in report.metrics().items()})
+        tracked.log_metrics(with_bounds(report.metrics()))
         return Candidate(
             run=run,
             corpus=corpus,

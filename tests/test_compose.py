@@ -4,6 +4,7 @@ Containers cannot be started here; their scripts run for real in flows/test_serv
 """
 
 import importlib.metadata
+import json
 import re
 import stat
 import subprocess
@@ -22,7 +23,7 @@ DOCKERFILES = [ROOT / "deploy" / "Dockerfile", ROOT / "mlflow" / "Dockerfile"]
 
 
 def pinned(version: str) -> bool:
-    return re.fullmatch(r"\d+\.\d+(\.\d+)?(-[a-z-]+)?", version) is not None
+    return re.fullmatch(r"v?\d+\.\d+(\.\d+)?(-[a-z-]+)?", version) is not None
 
 
 def lock() -> dict[str, str]:
@@ -129,13 +130,13 @@ def test_the_order_has_no_circle() -> None:
 
 def test_only_pages_are_published_and_only_on_loopback() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"prefect-server", "mlflow", "dashboard"}
+    assert set(published) == {"prefect-server", "mlflow", "dashboard", "serve", "grafana"}
     for ports in published.values():
         assert all(port.startswith("127.0.0.1:") for port in ports)
     assert COMPOSE["networks"]["backend"]["internal"] is True
     for name in ("postgres", "object-store", "backup", "restore"):
         assert SERVICES[name]["networks"] == ["backend"]
-    for name in ("worker", "dashboard"):
+    for name in ("worker", "dashboard", "serve", "prometheus", "grafana"):
         assert SERVICES[name]["networks"] == ["front"]
 
 
@@ -150,6 +151,7 @@ def test_secrets_are_files_and_given_to_those_who_need_them() -> None:
     assert holders["postgres_password"] == {"postgres"}
     assert holders["object_store_secret"] == {"object-store", "mlflow", "backup", "restore"}
     assert holders["mlflow_session_key"] == {"mlflow"}
+    assert holders["serve_key"] == {"serve", "prometheus"}
     for service in SERVICES.values():
         for key, value in service.get("environment", {}).items():
             secret = re.search("PASSWORD|SECRET|TOKEN|AUTH|KEY", key)
@@ -206,3 +208,36 @@ def test_scripts_stop_at_the_first_error_and_can_be_run(path: Path) -> None:
     subprocess.run(["/bin/sh", "-n", str(path)], check=True)
     # `export X=$(...)` hides that the command failed.
     assert not re.search(r"export \w+=\"?\$\(", text)
+
+
+def test_what_grafana_draws_is_measured() -> None:
+    """Every metric that an expression names is one that the code exposes."""
+    names = re.compile(r"\blmcore_[a-z_]+")
+    drawn = json.loads((ROOT / "deploy" / "grafana" / "lmcore.json").read_text())
+    asked = {
+        name
+        for panel in drawn["panels"]
+        for target in panel.get("targets", ())
+        for name in names.findall(target["expr"])
+    }
+    sources = (
+        ROOT / "lmcore" / "reporting" / "dashboard" / "measures.py",
+        ROOT / "flows" / "serving" / "measures.py",
+    )
+    exposed = {name for path in sources for name in names.findall(path.read_text())}
+    suffix = re.compile("_(total|bucket|sum|count)$")
+    assert asked
+    assert {suffix.sub("", name) for name in asked} <= exposed
+    places = [panel["gridPos"] for panel in drawn["panels"]]
+    assert all(place["x"] + place["w"] <= 24 for place in places)
+
+
+def test_prometheus_asks_those_who_measure() -> None:
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    assert set(jobs) == {"serve", "pipelines"}
+    for job in jobs.values():
+        ((target,),) = [static["targets"] for static in job["static_configs"]]
+        name, _, port = target.partition(":")
+        assert str(SERVICES[name]["healthcheck"]["test"]).count(f":{port}/")
+    assert jobs["serve"]["authorization"]["credentials_file"] == "/run/secrets/serve_key"

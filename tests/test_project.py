@@ -57,7 +57,13 @@ def test_no_module_hides_a_standard_one() -> None:
 TESTED_ELSEWHERE = {
     "lmcore/controls/language_models/": "controls are tests; lmcore/controls/test_catalogue.py",
     "lmcore/controls/tasks/": "controls are tests; lmcore/controls/test_catalogue.py",
+    "lmcore/model/exporting.py": "lmcore/model/recurrent/test_exporting.py and pretrained's use it",
     "lmcore/training/attempt.py": "a value; lmcore/training/test_train.py and test_loop.py use it",
+    "lmcore/engine/ask.py": "words; lmcore/engine/test_engine.py says them",
+    "flows/commands/serve.py": "flows/serving/test_serve.py starts it",
+    "flows/serving/limits.py": "values; flows/serving/test_app.py and test_access.py reach them",
+    "flows/serving/loaded.py": "flows/serving/test_desk.py loads versions",
+    "flows/serving/schema.py": "flows/serving/test_app.py reads the description",
     "flows/failures.py": "an address of the last release; flows/test_old_home.py resolves it",
     "flows/steps/run.py": "a value; flows/steps/test_begin_run.py builds it",
 }
@@ -65,6 +71,8 @@ TESTED_ELSEWHERE = {
 ABOUT_SEVERAL = {
     "tests/benchmarks/test_arithmetic.py": "the benchmarks' own sums",
     "tests/benchmarks/test_scoring.py": "the benchmarks' own scoring",
+    "tests/flows/serving/test_clients.py": "clients that people use",
+    "tests/flows/serving/test_hostile.py": "whatever is sent",
     "tests/flows/test_examples.py": "what README and docs tell to type",
     "tests/flows/test_old_home.py": "a home of the last release",
     "tests/flows/test_ownership.py": "a story over many commands",
@@ -123,7 +131,7 @@ def test_every_package_and_its_data_are_installed(tmp_path: Path) -> None:
         cwd=ROOT,
         check=True,
     )
-    kinds = ("*.py", "*.j2", "*.json", "*.yaml", "py.typed")
+    kinds = ("*.py", "*.j2", "*.in", "*.json", "*.yaml", "py.typed")
     wanted = {
         Path(place) / path.relative_to(ROOT)
         for place, top in (("", "lmcore"), ("", "flows"), ("lmcore", "configs"))

@@ -37,11 +37,13 @@ def _text(answer: Values) -> None:
         ("prefect", "flow runs, schedules, events"),
         ("mlflow", "metrics, versions"),
         ("dashboard", "all models"),
+        ("serve", "the champions answer"),
     ):
         text.line(f"  {name:<10} {answer[name]:<28} {what}")
     text.line()
     text.line(f"  log in     user {answer['user']}, password {answer['password']}")
     text.line(f"             in Prefect as {answer['user']}:{answer['password']}")
+    text.line("             to serve with the password as the key")
     text.line(f"  logs       {answer['logs']}")
     text.line()
     for model in answer["models"]:

@@ -26,6 +26,7 @@ from flows.registry.versions import Version
 from lmcore.artifacts import atomic_write
 from lmcore.errors import UserError
 from lmcore.reporting.dashboard.facts import ModelHistory, PipelineData, VersionEntry
+from lmcore.reporting.dashboard.measures import exposition
 from lmcore.reporting.dashboard.page import render_dashboard
 from lmcore.reporting.values import finite
 from lmcore.tasks.task import LANGUAGE_MODELLING, task_named
@@ -79,23 +80,37 @@ def build(
         mlflow_url: Address of MLflow's pages; default that of the tracking server, if there is one.
         prefect_url: Address of Prefect's pages; default that of the user's server, if there is one.
     """
+    return render_dashboard(
+        gather(home, models=models, mlflow_url=mlflow_url, prefect_url=prefect_url)
+    )
+
+
+def gather(
+    home: Home,
+    *,
+    models: list[str] | None = None,
+    mlflow_url: str | None = None,
+    prefect_url: str | None = None,
+) -> PipelineData:
+    """What the page and the measures are made from; arguments as of `build`."""
     registry = Registry(home)
     names = registry.models() if models is None else models
-    return render_dashboard(
-        PipelineData(
-            created=datetime.now(UTC),
-            models=[_history(registry, name) for name in names],
-            mlflow_url=_web(mlflow_url or home.tracking_uri),
-            prefect_url=_web(prefect_url or (home.prefect_api_url or "").removesuffix("/api")),
-            price_per_hour=_price(),
-        )
+    return PipelineData(
+        created=datetime.now(UTC),
+        models=[_history(registry, name) for name in names],
+        mlflow_url=_web(mlflow_url or home.tracking_uri),
+        prefect_url=_web(prefect_url or (home.prefect_api_url or "").removesuffix("/api")),
+        price_per_hour=_price(),
     )
 
 
 def refresh(home: Home) -> None:
-    """Rebuild the page after a run; whatever goes wrong is logged and fails nothing."""
+    """Rebuild page and measures after a run; whatever goes wrong is logged and fails nothing."""
     try:
-        atomic_write(home.dashboard, build(home))
+        data = gather(home)
+        atomic_write(home.dashboard, render_dashboard(data))
+        home.measures.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(home.measures, exposition(data))
         if url := _web(os.environ.get(URL_VARIABLE, "")):
             from prefect.artifacts import create_link_artifact
 

@@ -2,7 +2,8 @@
 
 In: a listening socket that it inherits (its descriptor as the argument), or none, for a port of its
 own that is printed; LMCORE_MLFLOW_PAGES and LMCORE_PREFECT_PAGES, addresses to link to.  Out: the
-page at `/`, drawn again when the registry has changed.  It only reads, answers to names of this
+page at `/`, drawn again when the registry has changed, and the same as measures for Prometheus at
+`/metrics`.  It only reads, answers to names of this
 machine alone (so that no web page reaches it through a name of its own), and ends when its standard
 input does: whatever kills the parent leaves no server behind.
 """
@@ -14,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +31,22 @@ _FRAMES = "frame-ancestors 'none'"
 
 
 class Page:
-    """The page as it was last drawn; drawn again when `stamp` says something else."""
+    """A text as it was last drawn; drawn again when `stamp` says something else."""
 
     def __init__(self, draw: Callable[[], str], stamp: Callable[[], object]) -> None:
         self._draw = draw
         self._stamp = stamp
         self._lock = threading.Lock()
         self._seen: object = None
-        self._html = ""
+        self._text = ""
 
-    def html(self) -> str:
-        """The present page; one request at a time draws it, the others wait for that one."""
+    def text(self) -> str:
+        """The present text; one request at a time draws it, the others wait for that one."""
         with self._lock:
             stamp = self._stamp()
-            if not self._html or stamp != self._seen:
-                self._html, self._seen = self._draw(), stamp
-            return self._html
+            if not self._text or stamp != self._seen:
+                self._text, self._seen = self._draw(), stamp
+            return self._text
 
 
 def registry_stamp(home: Home) -> object:
@@ -66,6 +67,7 @@ def create_app(
     home: Home,
     *,
     host: str = "127.0.0.1",
+    names: Sequence[str] = (),
     mlflow_url: str | None = None,
     prefect_url: str | None = None,
 ) -> Any:
@@ -74,6 +76,7 @@ def create_app(
     Args:
         home: A prepared home.
         host: Further name under which it may be asked for.
+        names: More of these.
         mlflow_url: As of `flows.dashboard.page.build`.
         prefect_url: As of `flows.dashboard.page.build`.
     """
@@ -81,16 +84,18 @@ def create_app(
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.requests import Request
-    from starlette.responses import HTMLResponse
+    from starlette.responses import HTMLResponse, PlainTextResponse
     from starlette.routing import Route
 
-    from flows.dashboard.page import build
+    from flows.dashboard.page import build, gather
+    from lmcore.reporting.dashboard.measures import exposition
     from lmcore.reporting.dashboard.page import CONTENT_SECURITY_POLICY
 
     page = Page(
         lambda: build(home, mlflow_url=mlflow_url, prefect_url=prefect_url),
         lambda: registry_stamp(home),
     )
+    measures = Page(lambda: exposition(gather(home)), lambda: registry_stamp(home))
     headers = {
         "Content-Security-Policy": f"{CONTENT_SECURITY_POLICY}; {_FRAMES}",
         "X-Content-Type-Options": "nosniff",
@@ -101,15 +106,20 @@ def create_app(
     }
 
     def show(request: Request) -> HTMLResponse:
-        return HTMLResponse(page.html(), headers=headers)
+        return HTMLResponse(page.text(), headers=headers)
 
     def health(request: Request) -> HTMLResponse:
         return HTMLResponse("ok", headers=headers)
 
+    def metrics(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(measures.text(), headers=headers)
+
     return Starlette(
-        routes=[Route("/", show), Route("/health", health)],
+        routes=[Route("/", show), Route("/metrics", metrics), Route("/health", health)],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", host])
+            Middleware(
+                TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", host, *names]
+            )
         ],
     )
 
@@ -123,13 +133,20 @@ def site() -> Any:
     )
 
 
-def serve(descriptor: int | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
+def serve(
+    descriptor: int | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    names: Sequence[str] = (),
+) -> None:
     """Serve until standard input ends.
 
     Args:
         descriptor: Of an inherited listening socket; None: listen on `host` and `port`.
         host: Address to listen on.
         port: Port; 0 takes a free one.
+        names: Further names under which it may be asked for.
     """
     import uvicorn
 
@@ -144,6 +161,7 @@ def serve(descriptor: int | None = None, *, host: str = "127.0.0.1", port: int =
     app = create_app(
         home,
         host=host,
+        names=names,
         mlflow_url=os.environ.get(MLFLOW_PAGES),
         prefect_url=os.environ.get(PREFECT_PAGES),
     )

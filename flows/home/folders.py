@@ -88,6 +88,11 @@ class Home:
         return self.root / "dashboard.html"
 
     @property
+    def measures(self) -> Path:
+        """Figures of all models, written after each run; a node exporter reads the folder."""
+        return self.root / "measures" / "lmcore.prom"
+
+    @property
     def prefect(self) -> Path:
         """PREFECT_HOME: database, results and server log."""
         return self.root / "prefect"

@@ -47,6 +47,7 @@ class Publication:
         dashboard_url: The dashboard.
         user: Name for all three.
         password: Drawn at random for each start.
+        serve_url: Where the champions answer; the password is the key.
     """
 
     pid: int
@@ -55,6 +56,7 @@ class Publication:
     dashboard_url: str
     user: str
     password: str
+    serve_url: str = ""
 
     @property
     def login(self) -> str:

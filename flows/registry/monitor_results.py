@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.home.folders import Home
+from flows.registry.figures import with_bounds
 from flows.registry.runs import tag_values
 from flows.registry.tracking import open_run
 
@@ -67,8 +68,5 @@ def _figures(answer: Mapping[str, Any]) -> dict[str, float]:
         if compared is None:
             continue
         figures |= {f"{side}_{name}": compared[side]["value"] for side in ("fresh", "reference")}
-        figures |= {
-            f"difference_{name}{suffix}": compared["difference"][bound]
-            for suffix, bound in (("", "value"), ("_lower", "lower"), ("_upper", "upper"))
-        }
+        figures |= with_bounds({f"difference_{name}": compared["difference"]})
     return figures

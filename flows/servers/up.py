@@ -1,6 +1,6 @@
 """`lmcore up`: Prefect, MLflow, the schedules and the dashboard of one home, until it is stopped.
 
-In: configurations.  Out: four child processes on loopback, one login for all of them, and a file
+In: configurations.  Out: five child processes on loopback, one login for all of them, and a file
 by which every other command of this home finds them.
 
 The servers work on the databases that `lmcore run` uses, so whatever ran before is there.  They are
@@ -70,6 +70,7 @@ class _Running:
             "prefect": self.publication.prefect_url,
             "mlflow": self.publication.mlflow_url,
             "dashboard": self.publication.dashboard_url,
+            "serve": self.publication.serve_url,
             "user": self.publication.user,
             "password": self.publication.password,
             "pid": self.publication.pid,
@@ -176,7 +177,7 @@ def _start_locks(home: Home) -> Iterator[None]:
 def _services(
     home: Home, host: str, configs: Sequence[RunConfig]
 ) -> tuple[Publication, list[Service]]:
-    listeners = {name: listen(host) for name in ("prefect", "mlflow", "dashboard")}
+    listeners = {name: listen(host) for name in ("prefect", "mlflow", "dashboard", "serve")}
     shown = f"[{host}]" if ":" in host else host
     authority = {n: f"{shown}:{s.getsockname()[1]}" for n, s in listeners.items()}
     publication = Publication(
@@ -184,6 +185,7 @@ def _services(
         prefect_api_url=f"http://{authority['prefect']}/api",
         mlflow_url=f"http://{authority['mlflow']}",
         dashboard_url=f"http://{authority['dashboard']}",
+        serve_url=f"http://{authority['serve']}/v1",
         user=_USER,
         password=secrets.token_urlsafe(24),
     )
@@ -234,6 +236,18 @@ def _services(
                 PREFECT_PAGES: publication.prefect_url,
             },
             ready=_answers(f"{publication.dashboard_url}/health"),
+        ),
+        service(
+            "serve",
+            [sys.executable, "-P", "-m", "flows.serving.serve", "{fd}"],
+            environ={
+                **publication.settings(),
+                # It only reads, and the tables take a tenth of the memory of a client.
+                "MLFLOW_TRACKING_URI": home.tracking_uri,
+                "LMCORE_SERVE_KEY": publication.password,
+            },
+            ready=_answers(publication.serve_url.removesuffix("/v1") + "/health"),
+            stop_seconds=30.0,  # requests under way are answered
         ),
         service(
             "runner",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from flows.home.signals import stop_requested
+from flows.home.traces import Span, traced
 
 
 class RunStopped(KeyboardInterrupt):
@@ -17,11 +18,19 @@ class RunStopped(KeyboardInterrupt):
 
 @dataclass
 class Stopwatch:
-    """Seconds by step, for the report and for `--json`."""
+    """Seconds by step, for the report, for `--json` and as spans of the run's.
+
+    Attributes:
+        seconds: Wall clock of each step.
+        started: Of `time.perf_counter`.
+        cores_before: Processor time when it was started.
+        span: Of the run.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
     cores_before: float = field(default_factory=lambda: sum(os.times()[:4]))
+    span: Span = field(default_factory=Span)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -30,7 +39,8 @@ class Stopwatch:
             raise RunStopped(f"stopped before the step {name}; finished steps are kept")
         start = time.perf_counter()
         try:
-            yield
+            with traced(name, within=self.span):
+                yield
         finally:
             self.seconds[name] = round(time.perf_counter() - start, 3)
 

@@ -121,6 +121,14 @@ class LanguageModel(nn.Module, ABC):
         return Reading()
 
     @property
+    def rows_apart(self) -> bool:
+        """Whether one token in each of many lanes is read as it would be in a lane alone.
+
+        To the last bit, but for what the number of lanes changes in a product of matrices.
+        """
+        return True
+
+    @property
     def lent(self) -> frozenset[str]:
         """Names of weights that belong to another model: they never learn and are not stored."""
         return frozenset()

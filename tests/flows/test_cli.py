@@ -193,7 +193,7 @@ def completed(cwd: Path, words: str) -> list[str]:
 
 def test_a_shell_completes_names_and_options(tmp_path: Path) -> None:
     assert completed(tmp_path, "lmcore pro") == ["promote"]
-    assert completed(tmp_path, "lmcore s") == ["sweep", "status", "show", "score", "seen"]
+    assert completed(tmp_path, "lmcore s") == ["sweep", "status", "show", "score", "serve", "seen"]
     assert len(completed(tmp_path, "lmcore ")) == len(cli.commands)
     assert completed(tmp_path, "lmcore promote --o") == ["--override"]
 

@@ -42,6 +42,7 @@ NOT_RUN = {
     "make bench": "takes hours",
     "make up": f"{_SERVES}; up-servers needs Docker",
     "lmcore up": _SERVES,
+    "lmcore serve": "serves until Ctrl-C; flows/serving/test_serve.py starts and ends it",
     "lmcore run": _TRAINS,
     "lmcore timeline": "takes minutes; flows/test_timeline.py walks a smaller one",
     "lmcore predict --model tone": "needs a classifier; flows/test_tasks.py trains and asks it",
@@ -50,7 +51,7 @@ NOT_RUN = {
     'eval "$(scripts/server_env)"': _TIER,
     "docker ": _DOCKER,
     ".venv/bin/mlflow models serve": "serves; flows/registry/test_version_files.py asks it",
-    "curl ": "asks that server; flows/registry/test_version_files.py does",
+    "curl ": "asks a server; flows/serving and flows/registry/test_version_files.py do",
 }
 
 

@@ -24,7 +24,7 @@ from lmcore.evaluation.memory.regurgitation import free_samples
 from lmcore.evaluation.scores.scoring import score_each
 from lmcore.model.generation import inference
 from lmcore.model.language_model import LanguageModel
-from lmcore.model.sampling import GenerationConfig, draw
+from lmcore.model.sampling import Choice, GenerationConfig, draw
 
 # Chunks of one document: where windows overlap, those behind the first cost more.
 _CHUNKS = 3
@@ -58,9 +58,9 @@ def measure_speeds(
     model = candidate.model
     score, bytes_per_token = _scoring(candidate, texts)
     lanes = model.reading.written
-    config = GenerationConfig(max_tokens=1)
+    choices = [Choice(config=GenerationConfig(max_tokens=1), chance=0.5)] * lanes
     rng = torch.Generator().manual_seed(0)
-    scores = torch.zeros(model.vocab_size).normal_(generator=rng)
+    scores = torch.zeros(lanes, model.vocab_size).normal_(generator=rng)
     other = None
     if champion is not None:
         tokens_a_second, size = _scoring(champion, texts)
@@ -70,7 +70,7 @@ def measure_speeds(
         step=_steps(model, lanes=1),
         write=_steps(model, lanes=lanes),
         lanes=lanes,
-        draw=typical_seconds(lambda: draw(scores, config, rng=rng)),
+        draw=typical_seconds(lambda: draw(scores, choices)) / lanes,
         bytes_per_token=bytes_per_token,
         champion=other,
     )

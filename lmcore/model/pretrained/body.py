@@ -75,12 +75,41 @@ class Body:
         """
         if torch.is_grad_enabled() or not before.kept:
             lanes = [[_from_nothing(s, before) for s in segments] for segments in lanes]
+        elif self.steps and all(len(s) == 1 and s[0].num_new == 1 for s in lanes):
+            lanes, before = self._begun(lanes, before)
         read = self._packed(lanes, windows, before) if self.packs else self._apart(lanes, before)
         if len(read) == 1:
             return read[0].vectors, read[0].state
         order = np.argsort([lane for part in read for lane in part.lanes], kind="stable").tolist()
         state = read[0].state.beside([part.state for part in read[1:]])
         return torch.cat([part.vectors for part in read])[order], state.select(order)
+
+    def _begun(
+        self, lanes: Sequence[Sequence[Segment]], before: CacheState
+    ) -> tuple[Sequence[Sequence[Segment]], CacheState]:
+        """One new token in each lane: what a new window repeats is read first, each lane alone.
+
+        So that token is one in each of all lanes, and what a lane reads does not depend, to the
+        last bit, on which others begin a window with it.
+        """
+        anew = [lane for lane, (segment,) in enumerate(lanes) if segment.repeated]
+        if not anew:
+            return lanes, before
+        states = []
+        for lane in anew:
+            (segment,) = lanes[lane]
+            again = segment.tokens[:-1]
+            first = replace(segment, lane=0, column=0, tokens=again, repeated=0)
+            states.append(self.read([[first]], [again], CacheState.fresh(1))[1])
+        others = [lane for lane in range(len(lanes)) if lane not in anew]
+        if others:
+            states.insert(0, before.select(others))
+        order = np.argsort([*others, *anew], kind="stable").tolist()
+        begun = [
+            [replace(s, tokens=s.tokens[-1:], repeated=0, past=s.repeated) if s.repeated else s]
+            for (s,) in lanes
+        ]
+        return begun, states[0].beside(states[1:]).select(order)
 
     def _packed(
         self, lanes: Sequence[Sequence[Segment]], windows: Sequence[IntArray], before: CacheState

@@ -23,6 +23,8 @@ from lmcore.errors import ConfigError, IntegrityError
 #: Modules whose weights a Mamba block reads without calling them: nothing learns beside them.
 _RECURRENT = ("mamba", "falconh1mixer")
 _NEVER_CALLED = ("dt_proj", "out_proj", "conv1d")
+#: Name of an attention that takes masks of true and false, as the library's `sdpa` does.
+ROWS_APART = "lmcore_rows_apart"
 
 
 @contextlib.contextmanager
@@ -84,8 +86,60 @@ def load_inner(folder: Path) -> nn.Module:
             f"{folder}: weights and configuration do not fit (the first: {wrong[0]}); nothing was"
             " loaded. Delete the folder to have it imported again"
         )
+    if inner.config._attn_implementation == "sdpa":
+        inner.set_attn_implementation(_rows_apart())
     model: nn.Module = inner.eval()
     return model
+
+
+@functools.cache
+def _rows_apart() -> str:
+    """The name of the library's fused attention, for one token in each of many rows row by row.
+
+    Rows know texts of different lengths, and what stands before the shorter ones is hidden by a
+    mask.  Hidden places change in which order the others are summed, and so the last bits: what a
+    row reads would depend on who else is in the batch.  What a single token sees are the last
+    places of its row; alone with these, each row is what it is without the others.
+    """
+    from transformers import AttentionInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+    def attend(
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        **options: Any,
+    ) -> tuple[Tensor, None]:
+        rows, places = query.shape[0], key.shape[2]
+        if rows == 1 or query.shape[2] > 1 or not _tells(attention_mask):
+            found: Tensor = sdpa_attention_forward(
+                module, query, key, value, attention_mask, **options
+            )[0]
+            return found, None
+        counts = [places] * rows
+        if attention_mask is not None:
+            counts = attention_mask[:, 0, 0].sum(1).tolist()
+        parts = []
+        for row, seen in enumerate(counts):
+            own = slice(row, row + 1), slice(None), slice(places - seen, places)
+            parts.append(
+                sdpa_attention_forward(
+                    module, query[row : row + 1], key[own], value[own], None, **options
+                )[0]
+            )
+        return torch.cat(parts), None
+
+    AttentionInterface.register(ROWS_APART, attend)
+    AttentionMaskInterface.register(ROWS_APART, sdpa_mask)
+    return ROWS_APART
+
+
+def _tells(attention_mask: Tensor | None) -> bool:
+    """Whether a mask says which places are seen, or that all are."""
+    return attention_mask is None or attention_mask.dtype == torch.bool
 
 
 class _Found:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from lmcore.model.pretrained.library import ROWS_APART
+
 #: Of each layer the same; the same and within the sliding window; or by the type of a layer.
 Form = Literal["alike", "sliding", "by layer"]
 FORMS: tuple[Form, ...] = ("alike", "sliding", "by layer")
@@ -56,7 +58,7 @@ def in_form(inner: Any, form: Form, seen: Tensor | None, device: torch.device) -
 def _in_type(inner: Any, seen: Tensor, device: torch.device) -> Tensor:
     """As true and false, or as what is added to scores, for each head alike."""
     seen = seen[:, None].to(device)
-    if inner.config._attn_implementation == "sdpa":
+    if inner.config._attn_implementation in ("sdpa", ROWS_APART):
         return seen
     hidden = torch.zeros(seen.shape, device=device)
     return hidden.masked_fill(~seen, torch.finfo(hidden.dtype).min)

@@ -22,7 +22,7 @@ from lmcore.model.language_model import Features, LanguageModel, Reading, learnt
 from lmcore.model.pretrained.base import Base
 from lmcore.model.pretrained.body import Body
 from lmcore.model.pretrained.cache import CacheState
-from lmcore.model.pretrained.library import add_lora, head_of, load_inner
+from lmcore.model.pretrained.library import ROWS_APART, add_lora, head_of, load_inner
 from lmcore.model.pretrained.windows import cut
 from lmcore.model.state import State
 
@@ -119,6 +119,18 @@ class PretrainedLM(LanguageModel):
             written_lanes=written,
             tokens_at_once=at_once,
         )
+
+    @property
+    def rows_apart(self) -> bool:
+        """See `LanguageModel`: where attention is row by row, or nothing grows with a text."""
+        if self.body.packs:
+            return bool(self.inner.config._attn_implementation == ROWS_APART)
+        if not self.body.steps:
+            return False
+        with torch.inference_mode():
+            _, state = self.features(torch.tensor([[self.end_id]]))
+        assert isinstance(state, CacheState)
+        return not state.grows
 
     @property
     def lent(self) -> frozenset[str]:

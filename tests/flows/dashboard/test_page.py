@@ -69,7 +69,7 @@ def test_the_command_writes_the_page(two_versions, home, monkeypatch, tmp_path):
 
 
 def test_a_page_that_cannot_be_drawn_fails_no_run(home, monkeypatch, caplog):
-    monkeypatch.setattr(dashboard, "build", lambda home: 1 / 0)
+    monkeypatch.setattr(dashboard, "render_dashboard", lambda data: 1 / 0)
     dashboard.refresh(home)
     assert "the dashboard was not rebuilt: ZeroDivisionError" in caplog.text
     assert not home.dashboard.exists()

@@ -26,12 +26,15 @@ def test_the_server_sends_the_page_with_its_policy(two_versions, home):
     assert client.get("/", headers={"host": "evil.example"}).status_code == 400
     two_versions.set_version_tag("speeches", 2, "quarantined", "wrong about budgets")
     assert "wrong about budgets" in client.get("/").text
+    measures = client.get("/metrics")
+    assert measures.headers["content-type"].startswith("text/plain")
+    assert 'lmcore_versions{model="speeches"} 2.0' in measures.text
 
 
 def test_the_page_is_drawn_again_only_after_a_change():
     stamps, drawn = iter("aab"), []
     page = Page(lambda: f"page {drawn.append(1) or len(drawn)}", lambda: next(stamps))
-    assert [page.html() for _ in range(3)] == ["page 1", "page 1", "page 2"]
+    assert [page.text() for _ in range(3)] == ["page 1", "page 1", "page 2"]
 
 
 @pytest.mark.integration

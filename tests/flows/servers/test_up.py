@@ -246,7 +246,13 @@ def test_everything_answers_and_asks_for_the_login(up: Up, day: Day) -> None:
     search = answer["mlflow"] + "/api/2.0/mlflow/registered-models/search"
     assert up.status(search, login=True, Host="evil.example") == 403
     assert up.status(answer["dashboard"] + "/%2e%2e/splits.sqlite", login=True) == 404
-    for name in ("prefect", "mlflow", "dashboard"):
+    assert up.status(answer["dashboard"] + "/metrics", login=True) == 200
+    # Clients of language models send a key, which is the password.
+    models, key = answer["serve"] + "/models", f"Bearer {answer['password']}"
+    assert up.status(models, login=False) == 401
+    assert up.status(models, login=False, Authorization=key) == 200
+    assert up.status(models, login=False, Authorization=key, Host="evil.example") == 421
+    for name in ("prefect", "mlflow", "dashboard", "serve"):
         assert answer[name].startswith("http://127.0.0.1:")
 
 
@@ -372,7 +378,7 @@ def test_a_killed_one_leaves_no_process_behind(up: Up) -> None:
         pytest.skip("the other one still runs")
     second = begin(up.shell)
     children = list(second.answer["processes"].values())
-    assert len(children) == 4
+    assert len(children) == 5
     assert all(alive(pid) for pid in children)
     second.process.kill()
     second.process.communicate()

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lmcore.model.continuation import Continuation
 from lmcore.model.filtering import FRAGMENT_CHARACTERS, Forbidden
-from lmcore.model.generation import GenerationConfig, _Lane
+from lmcore.model.sampling import GenerationConfig
 
 SECRET = "qzvkm tpxrd bhlwj aaaab cdefg"
 
@@ -17,20 +18,16 @@ class Bytes:
 
 def emitted(text, prompt="", stop=(), secrets=(SECRET,)):
     """What leaves when a model writes `text` byte by byte."""
-    import torch
-
     config = GenerationConfig(
         max_tokens=len(text.encode()) + 1,
         temperature=0.0,
         stop=stop,
         forbidden=Forbidden.of(secrets),
     )
-    lane = _Lane(Bytes, config, seed=0, prompt=prompt)
+    lane = Continuation(Bytes, config, seed=0, prompt=prompt)
     pieces = []
     for token in [*text.encode(), 256]:
-        logits = torch.zeros(257)
-        logits[token] = 1.0
-        pieces.append(lane.advance(logits)[1])
+        pieces.append(lane.take(token))
         if lane.finish:
             break
     return "".join(pieces), lane.finish

@@ -9,42 +9,58 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.errors import ConfigError
-from lmcore.model.sampling import GenerationConfig, draw, filter_logits, penalise
+from lmcore.model.sampling import Choice, GenerationConfig, draw, penalised, shortlists
 
 LOG = torch.tensor([0.5, 0.25, 0.15, 0.1]).log()
 
 
+def probabilities(logits: torch.Tensor, **settings: Any) -> dict[int, float]:
+    """Probability of each token that can be drawn."""
+    config = GenerationConfig(**{"top_p": 1.0, "temperature": 1.0, **settings})
+    (shortlist,) = shortlists(logits[None], [config])
+    tokens = range(len(logits)) if shortlist.tokens is None else shortlist.tokens.tolist()
+    parts = torch.diff(shortlist.sums, prepend=torch.zeros(1, dtype=torch.float64))
+    return dict(zip(tokens, (parts / shortlist.sums[-1]).tolist(), strict=True))
+
+
 def test_filters_by_hand() -> None:
     def kept(**settings: Any) -> list[int]:
-        result = filter_logits(LOG, GenerationConfig(**{"top_p": 1.0, **settings}))
-        return torch.isfinite(result).nonzero().ravel().tolist()
+        return sorted(probabilities(LOG, **settings))
 
     assert kept() == [0, 1, 2, 3]
     assert kept(top_k=2) == [0, 1]
-    assert kept(top_p=0.6, temperature=1.0) == [0, 1]
+    assert kept(top_p=0.6) == [0, 1]
     assert kept(top_p=1e-9) == [0]
     assert kept(top_k=99) == [0, 1, 2, 3]
+    # Of the two likeliest the first has two thirds.
+    assert kept(top_k=2, top_p=0.6) == [0]
+    assert probabilities(LOG, top_k=2) == pytest.approx({0: 2 / 3, 1: 1 / 3})
 
 
 def test_temperature_and_penalty_by_hand() -> None:
-    config = GenerationConfig(temperature=0.5, top_p=1.0)
-    assert torch.allclose(
-        filter_logits(LOG, config).softmax(0),
-        torch.tensor([0.25, 0.0625, 0.0225, 0.01]) / 0.345,
-    )
-    config = GenerationConfig(temperature=1.0, top_p=1.0, repetition_penalty=2.0)
-    logits = torch.tensor([3.0, -1.0, 2.0])
-    assert filter_logits(logits, config, recent=torch.tensor([0, 1])).tolist() == [1.5, -2.0, 2.0]
+    expected = dict(enumerate(x / 0.345 for x in (0.25, 0.0625, 0.0225, 0.01)))
+    assert probabilities(LOG, temperature=0.5) == pytest.approx(expected)
+    config = GenerationConfig(repetition_penalty=2.0)
+    logits = torch.tensor([[3.0, -1.0, 2.0], [3.0, -1.0, 2.0]])
+    choices = [Choice(config=config, recent=[0, 1]), Choice(config=config)]
+    assert penalised(logits, choices).tolist() == [[1.5, -2.0, 2.0], [3.0, -1.0, 2.0]]
 
 
-def test_draws_follow_the_distribution() -> None:
-    rng = torch.Generator().manual_seed(0)
+@pytest.mark.parametrize("settings", [{}, {"top_k": 4}, {"top_p": 0.9999}])
+def test_a_chance_draws_the_token_whose_part_holds_it(settings: dict[str, Any]) -> None:
+    config = GenerationConfig(**{"temperature": 1.0, "top_p": 1.0, **settings})
+    chances = [(i + 0.5) / 2000 for i in range(2000)]
+    drawn = draw(LOG.expand(2000, 4), [Choice(config=config, chance=c) for c in chances])
+    assert [drawn.count(token) for token in range(4)] == [1000, 500, 300, 200]
+
+
+def test_the_ends_of_the_chance_are_the_ends_of_the_list() -> None:
     config = GenerationConfig(temperature=1.0, top_p=1.0)
-    counts = torch.zeros(4)
-    for _ in range(2000):
-        counts[draw(LOG, config, rng=rng)] += 1
-    assert (counts / 2000 - LOG.exp()).abs().max() < 0.04
-    assert draw(LOG, GenerationConfig(temperature=0.0), rng=rng) == 0
+    last = [Choice(config=config, chance=math.nextafter(1.0, 0.0))]
+    # What cannot be drawn is not, at either end.
+    logits = torch.tensor([[-torch.inf, 1.0, -torch.inf]])
+    assert draw(logits, [Choice(config=config, chance=0.0)]) == [1]
+    assert draw(logits, last) == [1]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +83,9 @@ def test_values_out_of_range_are_named(field: str, value: object) -> None:
 
 
 def test_equally_likely_tokens_at_the_bound_of_top_k_all_stay() -> None:
-    result = filter_logits(torch.tensor([2.0, 1.0, 1.0, 0.0]), GenerationConfig(top_k=2, top_p=1.0))
-    assert torch.isfinite(result).tolist() == [True, True, True, False]
+    assert sorted(probabilities(torch.tensor([2.0, 1.0, 1.0, 0.0]), top_k=2)) == [0, 1, 2]
+    # Also where more of them are equally likely than are ordered at first.
+    assert len(probabilities(torch.zeros(3000), top_k=2)) == 3000
 
 
 @given(st.lists(st.floats(-4, 4), min_size=1, max_size=8), st.floats(0.01, 1.0))
@@ -77,7 +94,8 @@ def test_top_p_keeps_the_fewest_likeliest_tokens_that_reach_it(
     values: list[float], top_p: float
 ) -> None:
     logits = torch.tensor(values, dtype=torch.float64)
-    kept = torch.isfinite(filter_logits(logits, GenerationConfig(temperature=1.0, top_p=top_p)))
+    kept = torch.zeros(len(values), dtype=torch.bool)
+    kept[list(probabilities(logits, top_p=top_p))] = True
     probability = logits.softmax(0)
     assert float(probability[kept].sum()) >= top_p - 1e-9
     # Without the least likely of them it would not be reached; the first always stays.
@@ -87,23 +105,43 @@ def test_top_p_keeps_the_fewest_likeliest_tokens_that_reach_it(
         assert probability[kept].min() >= probability[~kept].max()
 
 
-def test_recent_tokens_become_less_likely_whatever_their_sign() -> None:
-    logits = torch.tensor([4.0, -1.0, 0.0, 2.0])
-    assert penalise(logits, 2.0, recent=torch.tensor([0, 1, 2])).tolist() == [2.0, -2.0, 0.0, 2.0]
-    for penalty, recent in ((1.0, torch.tensor([0])), (2.0, None), (2.0, torch.tensor([]).long())):
-        assert torch.equal(penalise(logits, penalty, recent=recent), logits)
-    assert logits.tolist() == [4.0, -1.0, 0.0, 2.0]
+def test_a_nucleus_beyond_the_shortlist_is_found_whole() -> None:
+    flat = torch.zeros(5000)
+    assert len(probabilities(flat, top_p=0.4999)) == 2500
+    assert len(probabilities(flat, top_p=0.4999, top_k=4000)) == 2500
+    assert len(probabilities(torch.arange(5000.0) / 5000, top_k=3000)) == 3000
+
+
+@given(st.integers(0, 2**32), st.integers(2, 33), st.sampled_from([5, 300, 2000]))
+@settings(deadline=None, max_examples=40)
+def test_what_is_drawn_does_not_depend_on_who_is_drawn_for_beside(
+    seed: int, lanes: int, vocab_size: int
+) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    logits = torch.randn(lanes, vocab_size, generator=rng) * 4
+    ways: list[dict[str, Any]] = [
+        {},
+        {"temperature": 0.0},
+        {"top_p": 0.3},
+        {"top_p": 1.0},
+        {"top_k": 3},
+        {"top_k": 1500, "top_p": 0.999, "temperature": 3.0},
+        {"repetition_penalty": 1.3},
+    ]
+    choices = [
+        Choice(
+            config=GenerationConfig(**ways[row % len(ways)]),
+            chance=torch.rand((), generator=rng).item(),
+            recent=[0, 3],
+        )
+        for row in range(lanes)
+    ]
+    together = draw(logits, choices)
+    assert together == [draw(logits[i : i + 1], choices[i : i + 1])[0] for i in range(lanes)]
 
 
 def test_the_likeliest_token_is_taken_after_the_penalty() -> None:
-    rng = torch.Generator().manual_seed(0)
     config = GenerationConfig(temperature=0.0, repetition_penalty=2.0)
-    logits = torch.tensor([3.0, 2.0, 1.0])
-    assert draw(logits, config, rng=rng) == 0
-    assert draw(logits, config, rng=rng, recent=torch.tensor([0])) == 1
-
-
-def test_what_the_filters_took_away_is_never_drawn() -> None:
-    rng = torch.Generator().manual_seed(0)
-    config = GenerationConfig(temperature=5.0, top_k=2, top_p=1.0)
-    assert {draw(LOG, config, rng=rng) for _ in range(200)} == {0, 1}
+    logits = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
+    assert draw(logits, [Choice(config=config), Choice(config=config, recent=[0])]) == [0, 1]
+    assert logits.tolist() == [[3.0, 2.0, 1.0]] * 2

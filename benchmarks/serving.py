@@ -1,0 +1,336 @@
+"""`lmcore serve` beside `mlflow models serve` of the same version, and `generate` in process.
+
+    python -m benchmarks.serving                     about 15 minutes on two cores
+    python -m benchmarks.serving --home PATH         with the champion of a home that exists
+    python -m benchmarks.serving --requests 1000     a shorter look at memory
+
+The version is the champion of the default `lmcore run`.  Each client asks for 64 tokens after a
+prompt of some 200 bytes, one request after the other on one connection, each with another seed; the
+clients are threads of one process beside the server.  Tokens are counted by encoding what came
+back, on both sides alike.  Memory is `VmRSS` of the serving process; MLflow's is that of all its
+processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pipeline import lmcore, spread
+from benchmarks.recording import ROOT, in_child, parser, record, workspace
+
+TOKENS = 64
+CLIENTS = 32
+EACH = 8
+PROMPT = (
+    "Fellow citizens of the Senate and of the House of Representatives: the year that has passed"
+    " since you were last in this place has been one of peace abroad and of honest labor at home,"
+    " and the"
+)
+Ask = Callable[[http.client.HTTPConnection, int], str]
+
+
+@contextlib.contextmanager
+def served(home: Path) -> Iterator[tuple[int, int, float]]:
+    """`lmcore serve`: port, process and seconds until it is ready."""
+    start = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "serve", "--no-key", "--port", "0", "--json"],
+        env={**os.environ, "LMCORE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        answer = json.loads(process.stdout.readline())
+        port = int(answer["url"].rpartition(":")[2])
+        _wait(port, "/ready")
+        try:
+            yield port, process.pid, time.perf_counter() - start
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+@contextlib.contextmanager
+def served_by_mlflow(home: Path, name: str) -> Iterator[tuple[int, int, float]]:
+    """`mlflow models serve`: port, process and seconds until it answers its ping."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
+    command += ["-m", f"models:/{name}@champion", "--host", "127.0.0.1", "--port", str(port)]
+    environ = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
+        "LMCORE_HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        cwd=home,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait(port, "/ping")
+        yield port, process.pid, time.perf_counter() - start
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait(port: int, path: str) -> None:
+    for _ in range(6000):
+        with contextlib.suppress(OSError):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request("GET", path)
+            if connection.getresponse().status == 200:
+                return
+        time.sleep(0.02)
+    raise SystemExit(f"nothing answers on port {port}")
+
+
+def ours(name: str) -> Ask:
+    """Ask `lmcore serve`."""
+
+    def ask(connection: http.client.HTTPConnection, seed: int) -> str:
+        asked = {"model": name, "prompt": PROMPT, "max_tokens": TOKENS, "seed": seed}
+        asked |= {"temperature": 0.8, "top_p": 0.95}
+        found = _post(connection, "/v1/completions", asked)
+        return str(found["choices"][0]["text"])
+
+    return ask
+
+
+def mlflows(connection: http.client.HTTPConnection, seed: int) -> str:
+    """Ask `mlflow models serve`."""
+    params = {"max_tokens": TOKENS, "seed": seed, "temperature": 0.8, "top_p": 0.95}
+    rows = {"columns": ["prompt"], "data": [[PROMPT]]}
+    found = _post(connection, "/invocations", {"dataframe_split": rows, "params": params})
+    return str(found["predictions"][0]["text"])
+
+
+def _post(connection: http.client.HTTPConnection, path: str, asked: Any) -> Any:
+    connection.request("POST", path, json.dumps(asked), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != 200:
+        raise SystemExit(f"{path} answered {answer.status}: {body[:300]!r}")
+    return json.loads(body)
+
+
+def load(port: int, ask: Ask, *, clients: int, each: int) -> dict[str, Any]:
+    """So many clients at once: texts, seconds of all, and of each request."""
+    latencies: list[float] = []
+    texts: list[str] = []
+
+    def one(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        for turn in range(each):
+            start = time.perf_counter()
+            texts.append(ask(connection, number * each + turn))
+            latencies.append(time.perf_counter() - start)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(clients)]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - start
+    if len(texts) != clients * each:
+        raise SystemExit("a client failed")
+    ordered = sorted(latencies)
+    return {
+        "texts": texts,
+        "seconds": seconds,
+        "p50": statistics.median(ordered),
+        "p99": ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))],
+    }
+
+
+def measured(port: int, ask: Ask, encode: Callable[[str], int], *, each: int) -> dict[str, Any]:
+    """32 clients at once, and one alone."""
+    load(port, ask, clients=4, each=1)
+    found = {}
+    for label, clients, turns in (("clients_32", CLIENTS, each), ("one_client", 1, 4 * each)):
+        runs = [load(port, ask, clients=clients, each=turns) for _ in range(3)]
+        rates = [sum(map(encode, run["texts"])) / run["seconds"] for run in runs]
+        found[label] = {
+            "tokens_per_second": round(statistics.median(rates), 1),
+            "least": round(min(rates), 1),
+            "most": round(max(rates), 1),
+            "p50_seconds": round(statistics.median(run["p50"] for run in runs), 4),
+            "p99_seconds": round(statistics.median(run["p99"] for run in runs), 4),
+        }
+    return found
+
+
+def first_token(port: int, name: str, *, repeats: int) -> dict[str, float]:
+    """Milliseconds from a request to the first event of its stream, one client."""
+
+    def once() -> float:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        asked = {"model": name, "prompt": PROMPT, "max_tokens": 8, "stream": True, "seed": 1}
+        start = time.perf_counter()
+        connection.request("POST", "/v1/completions", json.dumps(asked))
+        connection.getresponse().fp.readline()
+        seconds = time.perf_counter() - start
+        connection.close()
+        return 1000 * seconds
+
+    once()
+    return spread(once, repeats)
+
+
+def resident_megabytes(pid: int) -> float:
+    """Memory of a process and of all that it started, 10^6 bytes."""
+    total, left = 0, [pid]
+    while left:
+        one = left.pop()
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{one}/status").read_text()
+            total += int(status.split("VmRSS:")[1].split()[0]) * 1024
+            for task in Path(f"/proc/{one}/task").iterdir():
+                left += [int(child) for child in (task / "children").read_text().split()]
+    return round(total / 1e6, 1)
+
+
+def soak(port: int, pid: int, name: str, *, requests: int) -> dict[str, Any]:
+    """Memory after 1,000 requests and after all of them."""
+
+    def ask(connection: http.client.HTTPConnection, seed: int) -> str:
+        asked = {
+            "model": name,
+            "prompt": PROMPT[: seed % 200],
+            "max_tokens": seed % 4,
+            "seed": seed,
+        }
+        return str(_post(connection, "/v1/completions", asked)["id"])
+
+    few = min(1000, requests // 2)
+    load(port, ask, clients=8, each=few // 8)
+    before = resident_megabytes(pid)
+    start = time.perf_counter()
+    load(port, ask, clients=8, each=(requests - few) // 8)
+    return {
+        "requests": requests,
+        "megabytes_after_1000": before,
+        "megabytes_at_the_end": resident_megabytes(pid),
+        "requests_per_second": round((requests - few) / (time.perf_counter() - start), 1),
+    }
+
+
+def in_process(point: dict[str, Any]) -> dict[str, Any]:
+    """Tokens a second of `generate`, as one client would ask it; and the tokens of texts."""
+    from benchmarks.registered import opened
+    from lmcore.model.generation import GenerationConfig, generate
+
+    folder = opened(point["model"], point["version"])
+    tokenizer, model = folder.load_tokenizer(), folder.load_model()
+
+    def texts() -> list[str]:
+        return [
+            generate(
+                model,
+                tokenizer,
+                PROMPT,
+                GenerationConfig(max_tokens=TOKENS, temperature=0.8, top_p=0.95, seed=seed),
+            ).text
+            for seed in range(point["each"])
+        ]
+
+    texts()
+    rates = []
+    for _ in range(3):
+        start = time.perf_counter()
+        drawn = texts()
+        seconds = time.perf_counter() - start
+        rates.append(sum(len(tokenizer.encode(text)) for text in drawn) / seconds)
+    return {"tokens_per_second": round(statistics.median(rates), 1)}
+
+
+def main() -> None:
+    """Measure and write `benchmarks/results/serving.json`."""
+    options = parser(__doc__)
+    options.add_argument("--home", type=Path, help="of a champion that exists")
+    options.add_argument("--requests", type=int, default=100_000, help="to look at memory with")
+    options.add_argument("--point", help="what a process of its own is given")
+    given = options.parse_args()
+    if given.point:
+        print(json.dumps(in_process(json.loads(given.point))))
+        return
+    each, requests, repeats = (1, 64, 2) if given.quick else (EACH, given.requests, 5)
+    with workspace("serving") as folder:
+        home = given.home or Path(folder) / "home"
+        if given.home is None:
+            few = ["--set", "training.budget_seconds=10"] if given.quick else []
+            lmcore(home, "run", *few, "--json")
+        (model,) = json.loads(lmcore(home, "status", "--json")[1])["models"]
+        name, number = model["model"], model["champion"] or model["challenger"] or 1
+        if model["champion"] is None:
+            lmcore(home, "promote", "1", "--override", "--reason", "a benchmark")
+        encode = _encoder(home, name, number)
+        results: dict[str, Any] = {"version": number}
+        with served(home) as (port, pid, _):
+            results["lmcore_serve"] = {
+                "megabytes": resident_megabytes(pid),
+                **measured(port, ours(name), encode, each=each),
+                "first_token_milliseconds": first_token(port, name, repeats=4 * repeats),
+                "memory": soak(port, pid, name, requests=requests),
+            }
+        with served_by_mlflow(home, name) as (port, pid, seconds):
+            results["mlflow_models_serve"] = {
+                "ready_seconds": round(seconds, 2),
+                "megabytes": resident_megabytes(pid),
+                **measured(port, mlflows, encode, each=max(1, each // 4)),
+            }
+
+        def ready() -> float:
+            with served(home) as (_, _, seconds):
+                return seconds
+
+        results["lmcore_serve"]["ready_seconds"] = spread(ready, repeats)
+        point = {"model": name, "version": number, "each": 4 * each}
+        results["generate"] = in_child("benchmarks.serving", point, home=home)
+    mine, other = results["lmcore_serve"], results["mlflow_models_serve"]
+    results["ratios"] = {
+        "clients_32_to_mlflow": _ratio(mine["clients_32"], other["clients_32"]),
+        "one_client_to_mlflow": _ratio(mine["one_client"], other["one_client"]),
+        "one_client_to_generate": _ratio(mine["one_client"], results["generate"]),
+        "p99_to_p50_of_32": round(
+            mine["clients_32"]["p99_seconds"] / mine["clients_32"]["p50_seconds"], 2
+        ),
+    }
+    record("serving", results, given)
+
+
+def _ratio(one: dict[str, float], other: dict[str, float]) -> float:
+    return round(one["tokens_per_second"] / other["tokens_per_second"], 2)
+
+
+def _encoder(home: Path, name: str, number: int) -> Callable[[str], int]:
+    os.environ["LMCORE_HOME"] = str(home)
+    from benchmarks.registered import opened
+
+    tokenizer = opened(name, number).load_tokenizer()
+    return lambda text: len(tokenizer.encode(text))
+
+
+if __name__ == "__main__":
+    main()

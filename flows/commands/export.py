@@ -1,0 +1,47 @@
+"""`lmcore export`: a version for programs that know nothing of lmcore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flows.commands.shared import options, text
+from flows.commands.shared.command import Answer, Values, command
+
+
+@command(
+    "lmcore export champion --out exported",
+    "lmcore export 3 --model stories --out exported --json",
+)
+@click.argument("version")
+@click.option("--out", type=options.PATH, required=True, metavar="FOLDER", help="A new folder.")
+@click.option("--format", "kind", type=click.Choice(["hf"]), default="hf", help="hf: transformers.")
+@options.model
+def export(version: str, out: Path, kind: str, model: str | None) -> Answer:
+    """Write a version as a folder that `transformers` loads.
+
+    A model from random weights brings its own code (trust_remote_code=True); one that was gone on
+    from is whole, in the form of its architecture.
+    """
+    from flows.commands.shared.models import open_model
+    from flows.home.environment import current
+    from lmcore.version_export import export_version
+
+    found, folder = open_model(version, model, task=False)
+    path = current().resolve(out)
+    files = export_version(folder, path)
+    values = {
+        "model": found.model,
+        "version": found.number,
+        "format": kind,
+        "path": str(path),
+        "files": files,
+        "bytes": sum((path / name).stat().st_size for name in files),
+    }
+    return Answer(values=values, text=_text)
+
+
+def _text(answer: Values) -> None:
+    text.line(answer["path"])
+    text.line(f"  {len(answer['files'])} files, {answer['bytes']:,} bytes")

@@ -1,0 +1,1 @@
+"""`lmcore serve`: champions behind the HTTP interface that clients of language models speak."""

@@ -1,0 +1,376 @@
+"""A completion request, answered by an engine, in the form of OpenAI's reference.
+
+In: a checked request and the version that answers it.  Out: one JSON object, or events as the text
+is drawn.  Pieces come from the engine's thread; here they cross into the server's event loop.
+
+Where the version masks personal data in what it learns from, a prompt is masked the same way before
+it is read, as it would otherwise be read as something that the model has never seen; `echo` shows
+what was read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flows.serving.limits import Limits
+from flows.serving.loaded import Loaded
+from flows.serving.protocol import CompletionRequest
+from flows.serving.refusal import RefusalError
+from lmcore.engine.ask import Ask, BusyError, End, Piece, Told
+from lmcore.model.sampling import GenerationConfig
+
+_LARGEST_SEED = 1 << 63
+#: A nucleus of nothing means the likeliest token.
+_LEAST_TOP_P = 1e-9
+_FINISH: dict[End, str] = {
+    "end": "stop",
+    "stop": "stop",
+    "length": "length",
+    "late": "length",
+    "filtered": "content_filter",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One prompt as it is read.
+
+    Attributes:
+        text: As text.
+        ids: As tokens, without the end token before them.
+    """
+
+    text: str
+    ids: Sequence[int]
+
+
+def read_prompts(request: CompletionRequest, loaded: Loaded, limits: Limits) -> list[Prompt]:
+    """The prompts of a request, within the limits; tokenizing takes time.
+
+    Raises:
+        RefusalError: If there are too many, they are too long, or hold no token of this model.
+    """
+    given = request.prompts()
+    if not given or len(given) * (request.n or 1) > limits.prompts:
+        raise RefusalError(
+            400 if not given else 413,
+            f"{len(given)} prompts with {request.n or 1} answers each; expected 1 to"
+            f" {limits.prompts} answers in a request",
+            param="prompt",
+        )
+    answers = len(given) * (request.n or 1)
+    wanted = _max_tokens(request)
+    if wanted > limits.max_tokens or wanted * answers > limits.answer_tokens:
+        raise RefusalError(
+            400,
+            f"max_tokens={wanted} for {answers} answers; at most {limits.max_tokens} for one and"
+            f" {limits.answer_tokens} in a request",
+            param="max_tokens",
+        )
+    found: list[Prompt] = []
+    total = 0
+    for prompt in given:
+        if isinstance(prompt, str):
+            text = loaded.masking.apply(prompt)
+            found.append(Prompt(text=text, ids=loaded.tokenizer.encode(text)))
+        else:
+            found.append(_of_ids(prompt, loaded))
+        total += len(found[-1].ids)
+        if total > limits.prompt_tokens:
+            raise RefusalError(
+                413,
+                f"the prompts have more than {limits.prompt_tokens} tokens; ask in parts",
+                param="prompt",
+                code="context_length_exceeded",
+            )
+    return found
+
+
+def _of_ids(ids: Sequence[int], loaded: Loaded) -> Prompt:
+    size = len(loaded.tokenizer.pieces)
+    if wrong := [token for token in ids if token >= size]:
+        raise RefusalError(
+            400, f"prompt: token {wrong[0]} is not one of {size} of this model", param="prompt"
+        )
+    return Prompt(text=loaded.tokenizer.decode(list(ids)), ids=ids)
+
+
+def _max_tokens(request: CompletionRequest) -> int:
+    return 16 if request.max_tokens is None else request.max_tokens
+
+
+@dataclass(kw_only=True)
+class _Choice:
+    """One answer as it grows."""
+
+    index: int
+    prompt: Prompt
+    ask: Ask
+    pieces: list[Piece] = field(default_factory=list)
+    end: End | None = None
+    tokens: int = 0
+    offset: int = 0
+    begun: bool = False
+
+
+class Completion:
+    """A request under way.
+
+    Args:
+        request: What is asked.
+        loaded: Who answers.
+        prompts: Of `read_prompts`.
+        limits: Of what is asked.
+
+    Make it in the event loop that waits for it.
+    """
+
+    def __init__(
+        self,
+        request: CompletionRequest,
+        loaded: Loaded,
+        prompts: Sequence[Prompt],
+        limits: Limits,
+    ) -> None:
+        self._request, self._loaded = request, loaded
+        self._id = f"cmpl-{secrets.token_hex(12)}"
+        self._created = int(time.time())
+        self._loop = asyncio.get_running_loop()
+        self._news: asyncio.Queue[tuple[_Choice, Piece]] = asyncio.Queue()
+        seed = secrets.randbits(62) if request.seed is None else request.seed % _LARGEST_SEED
+        deadline = time.monotonic() + limits.seconds
+        self._choices: list[_Choice] = []
+        for prompt in prompts:
+            for _ in range(request.n or 1):
+                index = len(self._choices)
+                ask = self._ask(prompt, (seed + index) % _LARGEST_SEED, index, deadline)
+                self._choices.append(_Choice(index=index, prompt=prompt, ask=ask))
+        self.prompt_tokens = sum(len(prompt.ids) for prompt in prompts)
+
+    def _ask(self, prompt: Prompt, seed: int, index: int, deadline: float) -> Ask:
+        request = self._request
+
+        def deliver(piece: Piece) -> None:
+            # A loop that was closed has nobody waiting.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(
+                    self._news.put_nowait, (self._choices[index], piece)
+                )
+
+        top_p = 1.0 if request.top_p is None else max(request.top_p, _LEAST_TOP_P)
+        return Ask(
+            prompt=prompt.ids,
+            before=prompt.text,
+            config=GenerationConfig(
+                max_tokens=_max_tokens(request),
+                temperature=1.0 if request.temperature is None else request.temperature,
+                top_p=top_p,
+                stop=request.stops,
+                forbidden=self._loaded.forbidden,
+                seed=seed,
+            ),
+            deliver=deliver if request.stream else _Collected(deliver),
+            likeliest=request.logprobs,
+            tell_prompt=bool(request.echo) and request.logprobs is not None,
+            deadline=deadline,
+        )
+
+    def begin(self) -> None:
+        """Hand all prompts to the engine.
+
+        Raises:
+            RefusalError: If too many wait.
+            ClosedError: If the version was replaced meanwhile.
+        """
+        assert self._loaded.engine is not None
+        begun: list[_Choice] = []
+        try:
+            for choice in self._choices:
+                self._loaded.engine.submit(choice.ask)
+                begun.append(choice)
+        except BusyError as error:
+            self.cancel()
+            raise RefusalError(
+                429,
+                f"{error}; try again in a second",
+                code="rate_limit_exceeded",
+                retry_after=1,
+            ) from error
+        except BaseException:
+            self.cancel()
+            raise
+
+    def cancel(self) -> None:
+        """Nobody waits any more."""
+        for choice in self._choices:
+            choice.ask.cancel()
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens drawn so far."""
+        return sum(choice.tokens for choice in self._choices)
+
+    @property
+    def first_token_seconds(self) -> float | None:
+        """From the request to its first token; None: none was drawn."""
+        found = [c.ask.first_at - c.ask.asked_at for c in self._choices if c.ask.first_at]
+        return min(found, default=None)
+
+    async def _pieces(self) -> AsyncIterator[tuple[_Choice, Piece]]:
+        """All pieces of all answers, until each has ended."""
+        left = len(self._choices)
+        while left:
+            choice, piece = await self._news.get()
+            if not piece.of_prompt:
+                choice.tokens += sum(
+                    token.token != self._loaded.tokenizer.end_id for token in piece.tokens
+                )
+            if piece.end is not None:
+                choice.end = piece.end
+                left -= 1
+                self._check(choice)
+            yield choice, piece
+
+    def _check(self, choice: _Choice) -> None:
+        if choice.end == "failed":
+            raise RefusalError(500, "the model failed; the request was not answered")
+        if choice.end == "cancelled":
+            raise RefusalError(503, "the server is stopping", retry_after=5)
+        if choice.end == "late" and choice.ask.first_at is None:
+            raise RefusalError(
+                429,
+                "nothing could be drawn in time, as too much was asked; try again",
+                code="rate_limit_exceeded",
+                retry_after=5,
+            )
+
+    # -- in one piece ----------------------------------------------------------------------------
+
+    async def answer(self) -> dict[str, Any]:
+        """The whole answer."""
+        async for choice, piece in self._pieces():
+            choice.pieces.append(piece)
+        echo = self._request.echo
+        return self._object(
+            [
+                self._choice(choice, choice.pieces, before=choice.prompt.text if echo else "")
+                for choice in self._choices
+            ],
+            usage=self._usage(),
+        )
+
+    # -- as it is drawn --------------------------------------------------------------------------
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """Server-sent events; the last says `[DONE]`."""
+        request = self._request
+        try:
+            async for choice, piece in self._pieces():
+                if piece.of_prompt:
+                    choice.pieces.append(piece)
+                    continue
+                echoes = request.echo and not choice.begun
+                pieces, choice.pieces, choice.begun = [*choice.pieces, piece], [], True
+                before = choice.prompt.text if echoes else ""
+                yield _event(self._object([self._choice(choice, pieces, before=before)]))
+            if request.stream_options is not None and request.stream_options.include_usage:
+                yield _event(self._object([], usage=self._usage()))
+            yield b"data: [DONE]\n\n"
+        except RefusalError as refusal:
+            yield _event(refusal.body())
+        finally:
+            self.cancel()
+
+    # -- objects ---------------------------------------------------------------------------------
+
+    def _object(
+        self, choices: list[dict[str, Any]], *, usage: dict[str, int] | None = None
+    ) -> dict[str, Any]:
+        found = {
+            "id": self._id,
+            "object": "text_completion",
+            "created": self._created,
+            "model": self._request.model,
+            "system_fingerprint": self._loaded.fingerprint,
+            "choices": choices,
+        }
+        return found if usage is None else {**found, "usage": usage}
+
+    def _usage(self) -> dict[str, int]:
+        read, drawn = self.prompt_tokens, self.completion_tokens
+        return {
+            "prompt_tokens": read,
+            "completion_tokens": drawn,
+            "total_tokens": read + drawn,
+        }
+
+    def _choice(self, choice: _Choice, pieces: Sequence[Piece], *, before: str) -> dict[str, Any]:
+        end = pieces[-1].end
+        return {
+            "index": choice.index,
+            "text": before + "".join(piece.text for piece in pieces),
+            "logprobs": None if self._request.logprobs is None else self._logprobs(choice, pieces),
+            "finish_reason": None if end is None else _FINISH.get(end, "stop"),
+        }
+
+    def _logprobs(self, choice: _Choice, pieces: Sequence[Piece]) -> dict[str, Any]:
+        """Each token with its log-probability before any filter, and the likeliest in its place."""
+        end_id = self._loaded.tokenizer.end_id
+        told = [t for piece in pieces for t in piece.tokens if t.token != end_id]
+        if choice.offset == 0 and not self._request.echo:
+            choice.offset = len(choice.prompt.text)
+        texts = [self._text(token.token) for token in told]
+        offsets = []
+        for text in texts:
+            offsets.append(choice.offset)
+            choice.offset += len(text)
+        return {
+            "tokens": texts,
+            "token_logprobs": [token.log_probability for token in told],
+            "top_logprobs": [
+                {self._text(other): value for other, value in reversed(token.likeliest)} or None
+                for token in told
+            ],
+            "text_offset": offsets,
+        }
+
+    def _text(self, token: int) -> str:
+        """A token as text; bytes that are none alone are shown as OpenAI does."""
+        if token == self._loaded.tokenizer.end_id:
+            return "<|endoftext|>"
+        piece = self._loaded.tokenizer.pieces[token]
+        try:
+            return piece.decode("utf-8")
+        except UnicodeDecodeError:
+            return "bytes:" + "".join(f"\\x{byte:02x}" for byte in piece)
+
+
+class _Collected:
+    """Hands on what was collected when an answer ends: nobody looks before."""
+
+    def __init__(self, deliver: Any) -> None:
+        self._deliver = deliver
+        self._text: list[str] = []
+        self._tokens: list[Told] = []
+        self._of_prompt: list[Told] = []
+
+    def __call__(self, piece: Piece) -> None:
+        (self._of_prompt if piece.of_prompt else self._tokens).extend(piece.tokens)
+        self._text.append(piece.text)
+        if piece.end is None:
+            return
+        if self._of_prompt:
+            self._deliver(Piece(tokens=tuple(self._of_prompt), of_prompt=True))
+        text = "".join(self._text)
+        self._deliver(Piece(text=text, tokens=tuple(self._tokens), end=piece.end))
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(value, ensure_ascii=False, allow_nan=False)}\n\n".encode()

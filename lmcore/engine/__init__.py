@@ -1,0 +1,1 @@
+"""Answering many requests at once with one language model, in one batch that never stops."""

@@ -1,0 +1,272 @@
+"""One model answers whoever asks: a thread that never waits for one request to end.
+
+In: requests, from any thread.  Out: their pieces, as they are drawn.
+
+Between two tokens of the running batch new requests have their prompts read, a chunk at a time, so
+that a long prompt does not make others wait for its end; those that are over leave their row.
+What is answered is a function of the request alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from lmcore.engine.ask import Ask, BusyError, ClosedError, End, Piece
+from lmcore.engine.lanes import Lane, RunningBatch, tell
+from lmcore.model.continuation import Continuation, TextCodec
+from lmcore.model.generation import inference
+from lmcore.model.language_model import Features, LanguageModel
+
+logger = logging.getLogger(__name__)
+
+_CHUNK_TOKENS = 256
+# Rows of logits that are held at a time while a prompt is told.
+_TOLD_AT_ONCE = 64
+_IDLE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """How busy an engine is.
+
+    Attributes:
+        running: Requests in the batch.
+        waiting: Requests that wait for a row, the one whose prompt is being read included.
+        drawn: Tokens drawn since it began.
+        read: Tokens of prompts read since it began.
+    """
+
+    running: int
+    waiting: int
+    drawn: int
+    read: int
+
+
+class Engine:
+    """Answers requests with one model until it is closed.
+
+    Args:
+        model: In evaluation mode; nobody else may use it.
+        codec: Its tokenizer.
+        most_lanes: Requests that are answered together.
+        most_waiting: Requests that may wait.
+        on_step: Told after each token of the batch how many rows took part.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        codec: TextCodec,
+        *,
+        most_lanes: int = 32,
+        most_waiting: int = 256,
+        on_step: Callable[[int], None] = lambda lanes: None,
+    ) -> None:
+        self._model, self._codec = model, codec
+        self._most_waiting, self._on_step = most_waiting, on_step
+        self._waiting: deque[Ask] = deque()
+        self._news = threading.Condition()
+        self._closing = self._hurry = False
+        self._reading: Iterator[Lane | None] | None = None
+        self._read_for: Ask | None = None
+        self._drawn = self._read = self._running = 0
+        with inference(model):
+            self._batch = RunningBatch(model, most=min(most_lanes, model.reading.written))
+        self._thread = threading.Thread(target=self._run, name="lmcore-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes that the batch may have."""
+        return self._batch.sizes
+
+    def submit(self, ask: Ask) -> None:
+        """Have a request answered; its pieces come in the engine's thread.
+
+        Raises:
+            BusyError: If too many wait.
+            ClosedError: If the engine was closed.
+        """
+        with self._news:
+            if self._closing:
+                raise ClosedError("this version is not in use any more")
+            if len(self._waiting) >= self._most_waiting:
+                raise BusyError(f"{len(self._waiting)} requests wait already")
+            self._waiting.append(ask)
+            self._news.notify()
+
+    def load(self) -> Load:
+        """How busy it is."""
+        with self._news:
+            return Load(
+                running=self._running,
+                waiting=len(self._waiting) + (self._read_for is not None),
+                drawn=self._drawn,
+                read=self._read,
+            )
+
+    def close(self, *, wait: bool = True, hurry: bool = False) -> None:
+        """Take no more requests, end with the last one that was taken, and forget the model.
+
+        Args:
+            wait: Return when that is done.
+            hurry: End those in progress now, as cancelled.
+        """
+        with self._news:
+            self._closing, self._hurry = True, self._hurry or hurry
+            self._news.notify()
+        if wait:
+            self._thread.join()
+
+    @property
+    def closed(self) -> bool:
+        """Whether its last request was answered after it was closed."""
+        return not self._thread.is_alive()
+
+    # -- the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            with inference(self._model):
+                while self._goes_on():
+                    try:
+                        self._turn()
+                    except Exception:  # one broken request must not end all later ones
+                        logger.exception("the model failed; its requests in progress are ended")
+                        self._give_up()
+        finally:
+            with self._news:
+                self._closing = True
+            self._give_up("cancelled")
+            del self._model, self._batch
+
+    def _goes_on(self) -> bool:
+        """Wait for something to do; False when the last is done and none may come."""
+        with self._news:
+            self._running = len(self._batch.lanes)
+            while not (self._running or self._waiting or self._read_for):
+                if self._closing:
+                    return False
+                self._news.wait(_IDLE_SECONDS)
+        if self._hurry:
+            self._give_up("cancelled")
+        return True
+
+    def _turn(self) -> None:
+        """One token of the batch, and one chunk of a prompt that waits."""
+        self._drop()
+        self._admit()
+        if not self._batch.lanes:
+            return
+        over = []
+        told = self._batch.step()
+        now = time.monotonic()
+        self._drawn += len(told)
+        for lane, text, token in told:
+            ask, end = lane.ask, lane.text.finish
+            ask.first_at = ask.first_at or now
+            ask.deliver(Piece(text=text, tokens=(token,), end=end))
+            if end:
+                over.append(lane)
+        for lane in over:
+            self._batch.leave(lane)
+        self._batch.read()
+        self._on_step(len(told))
+
+    def _drop(self) -> None:
+        """End what nobody waits for, or what took too long."""
+        now = time.monotonic()
+        for lane in self._batch.lanes:
+            if end := lane.ask.over(now):
+                self._batch.leave(lane)
+                lane.ask.deliver(Piece(end=end))
+        with self._news:
+            ends = [(ask, ask.over(now)) for ask in self._waiting]
+            if any(end for _, end in ends):
+                self._waiting = deque(ask for ask, end in ends if not end)
+        for ask, end in ends:
+            if end:
+                ask.deliver(Piece(end=end))
+        if self._read_for is not None and (end := self._read_for.over(now)):
+            self._read_for.deliver(Piece(end=end))
+            self._read_for = self._reading = None
+
+    def _admit(self) -> None:
+        """Read prompts: all while nothing runs, else one chunk, so that nobody stands still."""
+        joining: list[Lane] = []
+        while len(joining) < self._batch.free:
+            if self._reading is None and not self._next():
+                break
+            assert self._reading is not None
+            try:
+                lane = next(self._reading)
+            except StopIteration:
+                self._read_for = self._reading = None
+                continue
+            if lane is not None:
+                joining.append(lane)
+                self._read_for = self._reading = None
+            elif self._batch.lanes:
+                break
+        if joining:
+            self._batch.join(joining)
+
+    def _next(self) -> bool:
+        """Begin with the prompt that waits longest; False where none does."""
+        with self._news:
+            if not self._waiting:
+                return False
+            self._read_for = self._waiting.popleft()
+        self._reading = self._prompt(self._read_for)
+        return True
+
+    def _prompt(self, ask: Ask) -> Iterator[Lane | None]:
+        """Read a prompt alone, chunk by chunk; last comes its lane, if any is to be drawn."""
+        model = self._model
+        ids = torch.tensor([[model.end_id, *ask.prompt]])
+        state, features = model.fresh_state(1), None
+        for start in range(0, ids.shape[1], _CHUNK_TOKENS):
+            chunk = ids[:, start : start + _CHUNK_TOKENS]
+            features, state = model.features(chunk.to(model.device), state)
+            self._read += chunk.shape[1]
+            if ask.tell_prompt:
+                self._tell_prompt(ask, features, start, chunk.shape[1])
+            if start + _CHUNK_TOKENS < ids.shape[1]:
+                yield None
+        assert features is not None
+        text = Continuation(self._codec, ask.config, seed=ask.config.seed, prompt=ask.before)
+        if text.finish is not None:
+            ask.deliver(Piece(end=text.finish))
+            return
+        yield Lane(ask, text, state, model.logits(features.last()).cpu())
+
+    def _tell_prompt(self, ask: Ask, features: Features, start: int, length: int) -> None:
+        targets = list(ask.prompt[start : start + length])
+        for first in range(0, len(targets), _TOLD_AT_ONCE):
+            some = targets[first : first + _TOLD_AT_ONCE]
+            logits = self._model.logits(features.at(first, first + len(some)))[0].cpu()
+            told = tell(logits, some, ask.likeliest)
+            ask.deliver(Piece(tokens=tuple(told), of_prompt=True))
+
+    def _give_up(self, end: End = "failed") -> None:
+        """End all requests in progress."""
+        asks = [lane.ask for lane in self._batch.lanes]
+        self._batch.clear()
+        if self._read_for is not None:
+            asks.append(self._read_for)
+            self._read_for = self._reading = None
+        if end == "cancelled":
+            with self._news:
+                asks += self._waiting
+                self._waiting.clear()
+        for ask in asks:
+            with contextlib.suppress(Exception):
+                ask.deliver(Piece(end=end))

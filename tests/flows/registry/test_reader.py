@@ -1,0 +1,103 @@
+"""What a server reads of the registry without MLflow is what MLflow's client says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.home.environment import Home
+from flows.registry.models import Registry
+from flows.registry.reader import ClientReader, EmbeddedReader, reader
+from lmcore.errors import IntegrityError, NotFoundError
+
+NAME = "speeches"
+
+
+def test_it_says_what_the_client_says(home_of_four: Home) -> None:
+    registry = Registry(home_of_four)
+    registry.set_alias(NAME, "champion", 2)
+    registry.set_version_tag(NAME, 3, "quarantined", "it lied")
+    found = reader(home_of_four)
+    assert isinstance(found, EmbeddedReader)
+    assert found.models() == registry.models() == [NAME]
+    for which in (1, 2, 3, 4, "champion", "challenger"):
+        assert found.version(NAME, which) == registry.version(NAME, which)
+    for which in (2, "champion"):
+        version = found.version(NAME, which)
+        assert found.open(version) == registry.open(version)
+    asked = ClientReader(home_of_four)
+    assert asked.version(NAME, "champion") == found.version(NAME, "champion")
+    assert asked.models() == found.models()
+
+
+def test_its_stamp_changes_with_the_registry(home_of_four: Home) -> None:
+    found = EmbeddedReader(home_of_four)
+    before = found.stamp()
+    assert found.stamp() == before
+    Registry(home_of_four).set_alias(NAME, "champion", 2)
+    assert found.stamp() != before
+
+
+def test_models_that_others_are_made_from_are_none(home_of_four: Home) -> None:
+    registry = Registry(home_of_four)
+    registry._client.create_registered_model("base-small", tags={"kind": "base"})
+    assert EmbeddedReader(home_of_four).models() == registry.models() == [NAME]
+
+
+def test_what_is_not_there_is_named(home_of_four: Home, tmp_path: Path) -> None:
+    found = EmbeddedReader(home_of_four)
+    for name, which, words in (
+        ("others", 1, "'others' does not exist"),
+        (NAME, 9, "has no version 9"),
+        (NAME, "champion", "no alias 'champion'"),
+    ):
+        with pytest.raises(NotFoundError, match=words):
+            found.version(name, which)
+    home_of_four.mlflow_database.unlink()
+    with pytest.raises(NotFoundError, match="no model is registered"):
+        found.models()
+
+
+def test_a_damaged_database_is_named(home_of_four: Home) -> None:
+    home_of_four.mlflow_database.write_bytes(b"no database" * 1000)
+    found = EmbeddedReader.__new__(EmbeddedReader)
+    found._home = home_of_four
+    with pytest.raises(IntegrityError, match="not a registry that can be read"):
+        found.models()
+
+
+def test_damaged_files_are_not_opened(home_of_four: Home) -> None:
+    found = EmbeddedReader(home_of_four)
+    version = found.version(NAME, 2)
+    weights = found.open(version).path / "model" / "model.safetensors"
+    saved = weights.read_bytes()
+    try:
+        weights.write_bytes(b"other")
+        with pytest.raises(IntegrityError):
+            found.open(version)
+    finally:
+        weights.write_bytes(saved)
+
+
+def test_it_needs_no_mlflow(home_of_four: Home) -> None:
+    code = (
+        "import sys; from flows.home.environment import prepare; home = prepare();"
+        " from flows.registry.reader import reader; found = reader(home);"
+        f" print(found.open(found.version('{NAME}', 2)).path);"
+        " print([name for name in ('mlflow', 'pandas', 'prefect') if name in sys.modules])"
+    )
+    # Registering leaves the address of another test's store in the environment.
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**kept, "LMCORE_HOME": str(home_of_four.root)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
