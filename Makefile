@@ -26,16 +26,17 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Peers are compared with where a checkout of them is given; in full this takes over seven hours,
-# five of them in the tasks:
+# Peers are compared with where a checkout of them is given; in full this takes some eleven hours,
+# seven of them in the tasks:
 #   make bench NANOGPT=/path/to/nanoGPT WORD_LANGUAGE_MODEL=/path/to/examples/word_language_model
 NANOGPT ?=
 WORD_LANGUAGE_MODEL ?=
 WITH_NANOGPT := $(if $(NANOGPT),--nanogpt $(NANOGPT))
 WITH_WORDS := $(if $(WORD_LANGUAGE_MODEL),--word-language-model $(WORD_LANGUAGE_MODEL))
 
-# Minutes on two cores, in brackets with the peers: 10, 12, 5, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1.
-bench: $(STAMP)
+# Minutes on two cores, in brackets with the peers: 10, 12, 5, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
+# 15, and of the two about pretrained models 85 and 135.
+bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.operation
 	$(BIN)/python -m benchmarks.tokenizing
@@ -47,6 +48,9 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.gpu
 	$(BIN)/python -m benchmarks.tasks
 	$(BIN)/python -m benchmarks.personal
+	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.pretrained
+	$(BIN)/python -m benchmarks.pretrained_tasks
 
 # The server tier in containers: docs/server.md.
 up-servers:
