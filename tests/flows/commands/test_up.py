@@ -34,6 +34,7 @@ def test_people_see_where_everything_is_and_what_will_run(
             "prefect": "http://127.0.0.1:1",
             "mlflow": "http://127.0.0.1:2",
             "dashboard": "http://127.0.0.1:3",
+            "serve": "http://127.0.0.1:4/v1",
             "user": "lmcore",
             "password": "secret",
             "logs": "home/logs",
@@ -43,13 +44,15 @@ def test_people_see_where_everything_is_and_what_will_run(
     )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "READY after 5.5 s"
-    assert [line.split()[:2] for line in lines[1:4]] == [
+    assert [line.split()[:2] for line in lines[1:5]] == [
         ["prefect", "http://127.0.0.1:1"],
         ["mlflow", "http://127.0.0.1:2"],
         ["dashboard", "http://127.0.0.1:3"],
+        ["serve", "http://127.0.0.1:4/v1"],
     ]
     assert "  log in     user lmcore, password secret" in lines
     assert "             in Prefect as lmcore:secret" in lines
+    assert "             to serve with the password as the key" in lines
     assert "  logs       home/logs" in lines
     assert [" ".join(line.split()) for line in lines[-4:-2]] == [
         "letters 0 3 * * 1 (UTC), new text every 10 minutes",
