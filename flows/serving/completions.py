@@ -24,6 +24,7 @@ from flows.serving.loaded import Loaded
 from flows.serving.protocol import CompletionRequest
 from flows.serving.refusal import RefusalError
 from lmcore.engine.ask import Ask, BusyError, End, Piece, Told
+from lmcore.errors import LmcoreError
 from lmcore.model.sampling import GenerationConfig
 
 _LARGEST_SEED = 1 << 63
@@ -190,22 +191,19 @@ class Completion:
             ClosedError: If the version was replaced meanwhile.
         """
         assert self._loaded.engine is not None
-        begun: list[_Choice] = []
         try:
             for choice in self._choices:
                 self._loaded.engine.submit(choice.ask)
-                begun.append(choice)
-        except BusyError as error:
+        except LmcoreError as error:
             self.cancel()
+            if not isinstance(error, BusyError):
+                raise
             raise RefusalError(
                 429,
                 f"{error}; try again in a second",
                 code="rate_limit_exceeded",
                 retry_after=1,
             ) from error
-        except BaseException:
-            self.cancel()
-            raise
 
     def cancel(self) -> None:
         """Nobody waits any more."""

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flows.registry.reader import RegistryReader
 from flows.registry.versions import Version
@@ -45,14 +45,12 @@ class _Place:
         loaded: What answers; None: nothing could be loaded yet.
         problem: Why what the alias means is not what answers; empty: it is.
         refused: Manifest that could not be loaded, and when it may be tried again.
-        loads: How often another version took over.
     """
 
     model: str
     loaded: Loaded | None = None
     problem: str = ""
     refused: tuple[str, float] = ("", 0.0)
-    loads: int = field(default=0)
 
 
 class Desk:
@@ -287,7 +285,6 @@ class Desk:
     def _switch(self, place: _Place, fresh: Loaded | None) -> None:
         with self._lock:
             old, place.loaded = place.loaded, fresh
-            place.loads += fresh is not None
         if old is not None:
             old.close(wait=False)
 
@@ -329,13 +326,3 @@ class Desk:
 
 def _same(one: Version, other: Version) -> bool:
     return (one.number, one.manifest_sha256) == (other.number, other.manifest_sha256)
-
-
-@contextlib.contextmanager
-def opened(desk: Desk) -> Iterator[Desk]:
-    """A desk that is open for a while."""
-    desk.open()
-    try:
-        yield desk
-    finally:
-        desk.close(hurry=True)

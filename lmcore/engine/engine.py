@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 _CHUNK_TOKENS = 256
 # Rows of logits that are held at a time while a prompt is told.
 _TOLD_AT_ONCE = 64
-_IDLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +39,10 @@ class Load:
     Attributes:
         running: Requests in the batch.
         waiting: Requests that wait for a row, the one whose prompt is being read included.
-        drawn: Tokens drawn since it began.
-        read: Tokens of prompts read since it began.
     """
 
     running: int
     waiting: int
-    drawn: int
-    read: int
 
 
 class Engine:
@@ -77,7 +72,7 @@ class Engine:
         self._closing = self._hurry = False
         self._reading: Iterator[Lane | None] | None = None
         self._read_for: Ask | None = None
-        self._drawn = self._read = self._running = 0
+        self._running = 0
         with inference(model):
             self._batch = RunningBatch(model, most=min(most_lanes, model.reading.written))
         self._thread = threading.Thread(target=self._run, name="lmcore-engine", daemon=True)
@@ -109,8 +104,6 @@ class Engine:
             return Load(
                 running=self._running,
                 waiting=len(self._waiting) + (self._read_for is not None),
-                drawn=self._drawn,
-                read=self._read,
             )
 
     def close(self, *, wait: bool = True, hurry: bool = False) -> None:
@@ -155,7 +148,7 @@ class Engine:
             while not (self._running or self._waiting or self._read_for):
                 if self._closing:
                     return False
-                self._news.wait(_IDLE_SECONDS)
+                self._news.wait()
         if self._hurry:
             self._give_up("cancelled")
         return True
@@ -166,18 +159,17 @@ class Engine:
         self._admit()
         if not self._batch.lanes:
             return
-        over = []
         told = self._batch.step()
         now = time.monotonic()
-        self._drawn += len(told)
+        for lane, _, _ in told:
+            if lane.text.finish:
+                self._batch.leave(lane)
+        # Who is told the end finds the row free.
+        self._running = len(self._batch.lanes)
         for lane, text, token in told:
-            ask, end = lane.ask, lane.text.finish
+            ask = lane.ask
             ask.first_at = ask.first_at or now
-            ask.deliver(Piece(text=text, tokens=(token,), end=end))
-            if end:
-                over.append(lane)
-        for lane in over:
-            self._batch.leave(lane)
+            ask.deliver(Piece(text=text, tokens=(token,), end=lane.text.finish))
         self._batch.read()
         self._on_step(len(told))
 
@@ -236,7 +228,6 @@ class Engine:
         for start in range(0, ids.shape[1], _CHUNK_TOKENS):
             chunk = ids[:, start : start + _CHUNK_TOKENS]
             features, state = model.features(chunk.to(model.device), state)
-            self._read += chunk.shape[1]
             if ask.tell_prompt:
                 self._tell_prompt(ask, features, start, chunk.shape[1])
             if start + _CHUNK_TOKENS < ids.shape[1]:

@@ -37,10 +37,14 @@ class Lane:
         text: Its continuation.
         state: After its prompt, one lane.
         logits: Of its first token, [1, V].
+
+    Attributes:
+        token: That was drawn last.
     """
 
     def __init__(self, ask: Ask, text: Continuation, state: State, logits: Tensor) -> None:
         self.ask, self.text, self.state, self.logits = ask, text, state, logits
+        self.token = -1
 
 
 class RunningBatch:
@@ -59,7 +63,6 @@ class RunningBatch:
         self._rows: list[Lane | None] = []
         self._state: State | None = None
         self._logits: Tensor | None = None
-        self._drawn: dict[int, int] = {}
 
     @property
     def lanes(self) -> list[Lane]:
@@ -111,9 +114,9 @@ class RunningBatch:
         drawn = advance([lane.text for lane in lanes], logits)
         found = []
         for place, (lane, (token, piece)) in enumerate(zip(lanes, drawn, strict=True)):
+            lane.token = token
             told = tell(logits[place : place + 1], [token], lane.ask.likeliest)[0]
             found.append((lane, piece, told))
-        self._drawn = {id(lane): token for lane, (token, _) in zip(lanes, drawn, strict=True)}
         return found
 
     def read(self) -> None:
@@ -121,7 +124,7 @@ class RunningBatch:
         if not self._rows:
             return
         assert self._state is not None
-        drawn = [None if lane is None else self._drawn[id(lane)] for lane in self._rows]
+        drawn = [None if lane is None else lane.token for lane in self._rows]
         # Any token but the end of a text, with which a row would begin anew beside the others.
         some = next(token for token in drawn if token is not None)
         tokens = [some if token is None else token for token in drawn]
