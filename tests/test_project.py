@@ -63,6 +63,7 @@ TESTED_ELSEWHERE = {
     "flows/commands/serve.py": "flows/serving/test_serve.py starts it",
     "flows/serving/limits.py": "values; flows/serving/test_app.py and test_access.py reach them",
     "flows/serving/loaded.py": "flows/serving/test_desk.py loads versions",
+    "flows/serving/request_count.py": "flows/serving/test_app.py counts requests",
     "flows/serving/schema.py": "flows/serving/test_app.py reads the description",
     "flows/failures.py": "an address of the last release; flows/test_old_home.py resolves it",
     "flows/steps/run.py": "a value; flows/steps/test_begin_run.py builds it",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from flows.home import traces
 from flows.serving.access import App, Gate, Keys
 from flows.serving.completions import Completion, read_prompts
 from flows.serving.desk import Desk
@@ -27,6 +25,7 @@ from flows.serving.loaded import Loaded
 from flows.serving.measures import Measures
 from flows.serving.protocol import ChatRequest, CompletionRequest, PredictRequest, read
 from flows.serving.refusal import RefusalError, parse
+from flows.serving.request_count import UNKNOWN, RequestCount
 from flows.serving.schema import described
 from lmcore import __version__
 from lmcore.engine.ask import ClosedError
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_UNKNOWN = "unknown"
 _TRIES = 5
 _PREDICTIONS = 4
 #: Characters or tokens of prompts that are read in the event loop.
@@ -107,7 +105,7 @@ def create_app(
         keys=keys,
         hosts=hosts,
         limits=limits,
-        refused=lambda status: measures.requests.labels(_UNKNOWN, "refused", status).inc(),
+        refused=lambda status: measures.requests.labels(UNKNOWN, "refused", status).inc(),
     )
 
 
@@ -158,7 +156,7 @@ class _Routes:
 
     async def completions(self, request: Request) -> JSONResponse | StreamingResponse:
         """Continue a text."""
-        count = _Count(self._measures, "completions", request)
+        count = RequestCount(self._measures, "completions", request)
         try:
             asked = read(CompletionRequest, parse(await request.body()))
             loaded, completion = await self._begin(asked, count)
@@ -193,7 +191,9 @@ class _Routes:
             count.drawn(completion)
             count.end(status)
 
-    async def _begin(self, asked: CompletionRequest, count: _Count) -> tuple[Loaded, Completion]:
+    async def _begin(
+        self, asked: CompletionRequest, count: RequestCount
+    ) -> tuple[Loaded, Completion]:
         """Hand a request to the version that is in use now."""
         for _ in range(_TRIES):
             loaded = await self._take(asked.model)
@@ -224,7 +224,7 @@ class _Routes:
             return await asyncio.to_thread(self._desk.take, name)
         return self._desk.take(name)
 
-    async def _streamed(self, completion: Completion, count: _Count) -> AsyncIterator[bytes]:
+    async def _streamed(self, completion: Completion, count: RequestCount) -> AsyncIterator[bytes]:
         status = 499
         try:
             async for event in completion.events():
@@ -263,7 +263,7 @@ class _Routes:
 
     async def predict(self, request: Request) -> JSONResponse:
         """Label, translate or summarize texts."""
-        count = _Count(self._measures, "predict", request)
+        count = RequestCount(self._measures, "predict", request)
         status = 500
         try:
             asked = read(PredictRequest, parse(await request.body()))
@@ -306,58 +306,6 @@ class _Routes:
             ],
         }
         return JSONResponse(values, headers=_headers(loaded))
-
-
-class _Count:
-    """What is measured of one request.
-
-    Args:
-        measures: Where.
-        endpoint: Of the route.
-        request: May name the span that it is a part of.
-
-    Attributes:
-        model: Which one answers; unknown until it is found.
-        answering: Span of the model's part.
-    """
-
-    def __init__(self, measures: Measures, endpoint: str, request: Request) -> None:
-        self._measures, self._endpoint, self.model = measures, endpoint, _UNKNOWN
-        self._start, self._ended = time.perf_counter(), False
-        self._span = traces.begin(endpoint, carrier=request.headers)
-        self.answering = traces.Span()
-
-    def begun(self, loaded: Loaded) -> None:
-        """It is handed to a version."""
-        self._span.note(model=self.model, version=loaded.version.number)
-        self.answering = self._span.child("model")
-
-    def tokens(self, kind: str, number: int) -> None:
-        """Tokens read or drawn."""
-        self._measures.tokens.labels(self.model, kind).inc(number)
-
-    def drawn(self, completion: Completion) -> None:
-        """What a completion read and drew."""
-        self.tokens("prompt", completion.prompt_tokens)
-        self.tokens("completion", completion.completion_tokens)
-        self.answering.note(
-            prompt_tokens=completion.prompt_tokens, completion_tokens=completion.completion_tokens
-        )
-        if (first := completion.first_token_seconds) is not None:
-            self.answering.note(first_token_seconds=first)
-            self._measures.first_token_seconds.labels(self.model).observe(first)
-
-    def end(self, status: int) -> None:
-        """It is answered; counts once."""
-        if self._ended:
-            return
-        self._ended = True
-        self.answering.end()
-        self._span.note(status=status)
-        self._span.end(failed=str(status) if status >= 500 else "")
-        self._measures.requests.labels(self.model, self._endpoint, status).inc()
-        took = time.perf_counter() - self._start
-        self._measures.seconds.labels(self.model, self._endpoint).observe(took)
 
 
 async def _gone(request: Request) -> None:
