@@ -1,6 +1,8 @@
 """`lmcore monitor`: has the text moved away from what the champion learnt?  A Prefect flow.
 
     sources -> documents -> those that the champion does not know -> scores -> drift
+    requests that were kept -> scores beside beginnings of held-out documents -> drift
+    feedback on a task's answers -> how often it is right in use -> drift
 
 The documents are prepared by the steps of the pipeline, in the same content store, so the next
 retraining finds them ready.  The answer goes into MLflow (`flows.registry.monitor_results`) and
@@ -11,7 +13,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
@@ -34,14 +38,53 @@ from flows.steps import tasks
 from flows.steps.run_page import flow_run_id
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
-from lmcore.errors import NotFoundError, UserError
-from lmcore.evaluation.drift.monitor import Monitoring, Watched, monitor_documents
+from lmcore.data.requests.lines import Asked, Feedback
+from lmcore.data.requests.parts import ASKED, FEEDBACK, read_lines
+from lmcore.errors import NotFoundError
+from lmcore.evaluation.drift.in_use import RightInUse, drift_of_requests, right_in_use
+from lmcore.evaluation.drift.monitor import Watched, monitor_documents
 from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.tasks.task import TASKS
 
 logger = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
+#: What is told of a task, which reads no documents here.
+_NOTHING: Answer = {
+    **dict.fromkeys(
+        ("documents", "bits_per_byte", "tokens_per_byte", "unseen_words", "lengths", "requests")
+    ),
+    "unit": "bits/byte",
+    "check": None,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InUse:
+    """What was kept of the requests to a model.
+
+    Attributes:
+        asked: Requests, oldest first.
+        feedback: What people said of answers, oldest first.
+    """
+
+    asked: tuple[Asked, ...]
+    feedback: tuple[Feedback, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> InUse:
+        """From the folder of a model; empty where nothing was kept."""
+
+        def damaged(path: Path) -> None:
+            logger.warning("%s is damaged, so its requests are not counted", path)
+
+        asked = read_lines(folder / ASKED, on_damaged=damaged)
+        feedback = read_lines(folder / FEEDBACK, on_damaged=damaged)
+        return cls(
+            asked=tuple(line for line in asked if isinstance(line, Asked)),
+            feedback=tuple(line for line in feedback if isinstance(line, Feedback)),
+        )
 
 
 @flow(name="monitor", flow_run_name="monitor {config.name}", persist_result=False)
@@ -56,22 +99,21 @@ def monitor(config: RunConfig) -> Answer:
 
     Raises:
         NotFoundError: If there is no champion.
-        UserError: If it is no language model.
     """
     home = current()
-    if not TASKS[config.task].is_language_model:
-        raise UserError(
-            f"task={config.task}: drift is measured in bits per byte, so monitor the language model"
-            " that it starts from"
-        )
     registry = Registry(home)
     champion = _champion(registry, config.name)
-    removals = current_removals(registry).for_model(config.name)
-    with using_content(home.locks):
-        found = tasks.fingerprint(config)
-        documents = tasks.ingest(config, found=found, home=home, removals=removals)
-        measured = measure_drift(config, documents, champion, registry)
-    answer = _keep(_answer(config, champion, measured), home)
+    use = InUse.read(home.requests / config.name)
+    if TASKS[config.task].is_language_model:
+        removals = current_removals(registry).for_model(config.name)
+        with using_content(home.locks):
+            found = tasks.fingerprint(config)
+            documents = tasks.ingest(config, found=found, home=home, removals=removals)
+            measured = measure_drift(config, documents, champion, registry, use)
+    else:
+        measured = {**_NOTHING, "limit": config.monitor.max_increase_bits_per_byte}
+    right = right_in_use(use.feedback, _accuracy(champion), limits=config.monitor)
+    answer = _keep(_answer(config, champion, measured, right, use), home)
     state: State[Answer] = Completed(
         name=answer["outcome"].capitalize(), message=answer["reason"], data=answer
     )
@@ -96,9 +138,9 @@ def _champion(registry: Registry, name: str) -> Version:
     timeout_seconds=6 * 3600,
 )
 def measure_drift(
-    config: RunConfig, documents: DocumentSet, champion: Version, registry: Registry
-) -> Monitoring:
-    """Score what is fresh with the champion; its files are verified before."""
+    config: RunConfig, documents: DocumentSet, champion: Version, registry: Registry, use: InUse
+) -> dict[str, Any]:
+    """Score what is fresh, and what is asked, with the champion; its files are verified before."""
     folder = registry.open(champion)
     watched = Watched(
         model=folder.load_model(),
@@ -113,17 +155,51 @@ def measure_drift(
         f"{documents.summary['documents']:,}",
         found.drift.outcome,
     )
-    return found
+    asked = None
+    if use.asked:
+        held = {str(identity) for identity in watched.reference.id}
+        asked = drift_of_requests(
+            watched.model,
+            watched.tokenizer,
+            use.asked,
+            [d.text for d in documents.iter_documents() if d.id in held],
+            limits=config.monitor,
+            seed=config.training.seed,
+        )
+    return {**found.to_json(), "requests": None if asked is None else asked.to_json()}
 
 
-def _answer(config: RunConfig, champion: Version, found: Monitoring) -> Answer:
+def _accuracy(champion: Version) -> Interval | None:
+    """Of a classifier on its held-out documents."""
+    stored = champion.metrics.get("accuracy")
+    if not isinstance(stored, Mapping) or stored.get("lower") is None:
+        return None
+    value, lower, upper = (float(stored[key]) for key in ("value", "lower", "upper"))
+    return Interval(value=value, lower=lower, upper=upper, n=int(stored.get("n") or 0))
+
+
+def _answer(
+    config: RunConfig,
+    champion: Version,
+    measured: Mapping[str, Any],
+    right: RightInUse,
+    use: InUse,
+) -> Answer:
+    """Of all that was looked at, what has drifted speaks first."""
     as_of = config.data.as_of
+    told = [measured] if measured["documents"] is not None else []
+    told += [measured["requests"]] if measured["requests"] is not None else []
+    told += [right.to_json()] if use.feedback or not told else []
+    first = next((one for one in told if one["outcome"] == "DRIFTED"), told[0])
     return {
         "model": config.name,
         "champion": champion.number,
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "as_of": as_of.isoformat() if as_of else None,
-        **found.to_json(),
+        **measured,
+        "outcome": first["outcome"],
+        "reason": first["reason"],
+        "feedback": right.to_json() if use.feedback else None,
         "prefect_flow_run_id": flow_run_id(),
     }
 
@@ -142,9 +218,9 @@ def _keep(answer: Answer, home: Home) -> Answer:
             {
                 "version": answer["champion"],
                 "reason": answer["reason"],
-                "difference": answer["bits_per_byte"]["difference"],
+                "difference": (answer["bits_per_byte"] or {}).get("difference"),
                 "limit": answer["limit"],
-                "fresh_documents": answer["documents"]["fresh"],
+                "fresh_documents": (answer["documents"] or {}).get("fresh", 0),
                 "as_of": answer["as_of"],
             },
         )
@@ -166,4 +242,7 @@ def drift_markdown(answer: Mapping[str, Any]) -> str:
                 for side in ("fresh", "reference", "difference")
             )
             rows.append(f"| {label} | {' | '.join(cells)} |")
+    for name in ("requests", "feedback"):
+        if (found := answer.get(name)) is not None:
+            rows.append(f"\n{name}: **{found['outcome']}** {found['reason']}")
     return f"**{answer['outcome']}** {answer['reason']}\n\n" + "\n".join(rows) + "\n"

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import json
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,13 +24,14 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Completed
 
 from flows.home.environment import Home, current
-from flows.notices.events import emit_arrived
+from flows.notices.events import SILENCE, emit_arrived
 from lmcore.artifacts import atomic_write
 from lmcore.config import RunConfig
+from lmcore.data.requests.parts import ASKED, FEEDBACK, expire, parts
 from lmcore.data.sources.located import fingerprint_sources, glance_at_sources
 from lmcore.tasks.task import TASKS
 
@@ -53,7 +55,10 @@ def watch(config: RunConfig) -> Finding:
     Args:
         config: The pipeline's configuration.
     """
-    finding = look(current(), config, busy=_retraining(config.name))
+    home = current()
+    finding = look(home, config, busy=_retraining(config.name))
+    if finding != "arrived":
+        look_at_use(home, config)
     state: State[Any] = Completed(
         name=finding.capitalize(), message=_MEANING[finding], data=finding
     )
@@ -91,6 +96,28 @@ def look(home: Home, config: RunConfig, *, busy: bool) -> Finding:
     return "known"
 
 
+def look_at_use(home: Home, config: RunConfig) -> bool:
+    """Once a day, see whether what is asked has moved away; returns whether that was looked at.
+
+    Args:
+        home: A prepared home; it remembers when that was.
+        config: The pipeline's configuration.
+    """
+    if not config.serve.records:
+        return False
+    folders = [home.requests / config.name / kind for kind in (ASKED, FEEDBACK)]
+    for folder in folders:
+        expire(folder, keep_days=config.serve.keep_days)
+    newest = [path.name for folder in folders for path in parts(folder)[-1:]]
+    memory = home.up / "watch" / f"{config.name}.use.json"
+    seen, today = _read(memory), datetime.now(UTC).date().isoformat()
+    if not newest or seen.get("day") == today or seen.get("newest") == newest:
+        return False
+    _write(memory, {"day": today, "newest": newest})
+    _monitor(home, config)
+    return True
+
+
 def _trained_on(home: Home, config: RunConfig, sources: str) -> bool:
     """Whether a finished run has read this very text."""
     from flows.registry.models import Registry
@@ -103,10 +130,10 @@ def _trained_on(home: Home, config: RunConfig, sources: str) -> bool:
 
 
 def _monitor(home: Home, config: RunConfig) -> None:
-    """Measure whether the champion drifts on the new text; retraining does not depend on it."""
+    """Measure whether the champion drifts; retraining does not depend on it."""
     from flows.registry.models import Registry
 
-    if not TASKS[config.task].is_language_model:
+    if not (TASKS[config.task].is_language_model or config.serve.records):
         return
     champion = Registry(home).aliases(config.name).get("champion")
     if champion is None or importlib.util.find_spec(_MONITOR) is None:
@@ -129,7 +156,18 @@ def _retraining(model: str) -> bool:
             ),
         )
     # A run that waits has not got its name yet.
-    return any((run.parameters.get("config") or {}).get("name") == model for run in found)
+    mine = [r for r in found if (r.parameters.get("config") or {}).get("name") == model]
+    return any(_works(run) for run in mine)
+
+
+def _works(run: FlowRun) -> bool:
+    """Whether a run is more than a state that a killed process has left behind.
+
+    One that is Running and silent is marked by the server (flows/servers/automations.py).
+    """
+    if run.state is None or run.state.type is StateType.RUNNING:
+        return True
+    return datetime.now(UTC) - run.state.timestamp < SILENCE
 
 
 def _read(memory: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator, model
 
 from lmcore.artifacts import digest
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
+from lmcore.data.requests.config import ServeConfig
 from lmcore.data.text.person_names import names_digest
 from lmcore.errors import ConfigError
 from lmcore.evaluation.bias.words import WORDS
@@ -30,7 +31,7 @@ from lmcore.tasks.task import LANGUAGE_MODELLING, TASKS, TaskName
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 
 # Sections and keys that shape neither a model nor its verdict.
-_NOT_OF_THE_MODEL = ("schedule", "promote", "monitor", "timeline")
+_NOT_OF_THE_MODEL = ("schedule", "promote", "monitor", "serve", "timeline")
 _MODEL: TypeAdapter[AnyModelConfig] = TypeAdapter(AnyModelConfig)
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*?/,#-]{1,100}")
 
@@ -99,6 +100,7 @@ class RunConfig(Section):
     promote: bool = Field(True, description="false: register only.")
     schedule: ScheduleConfig | None = None
     monitor: MonitorConfig = Field(default_factory=MonitorConfig.default)
+    serve: ServeConfig = Field(default_factory=ServeConfig)
     timeline: TimelineConfig | None = None
 
     @model_validator(mode="before")
@@ -162,12 +164,14 @@ class RunConfig(Section):
                 " starts from one model; set base to null, or leave model out"
             )
         for index, source in enumerate(self.sources):
-            if source.target_field is None and source.format != "parallel":
+            if source.format == "parallel" or source.requests is not None:
+                continue
+            if source.target_field is None:
                 raise ValueError(
                     f"sources.{index}.target_field is missing; task {self.task} needs the column"
                     f" of the {task.target}"
                 )
-            if source.target_field == source.text_field and source.format != "parallel":
+            if source.target_field == source.text_field:
                 raise ValueError(
                     f"sources.{index}.target_field={source.target_field!r} is the text itself; name"
                     f" the column of the {task.target}"

@@ -20,7 +20,8 @@ def monitor(config_file: Path | None, overrides: tuple[str, ...]) -> Answer:
     """Tell whether fresh text has moved away from what was learnt.
 
     The champion of the configuration's model is held against documents of its sources that it
-    does not know: DRIFTED, STABLE or INCONCLUSIVE.
+    does not know, and against what it was asked where that is kept; a task against what people
+    said of its answers: DRIFTED, STABLE or INCONCLUSIVE.
     """
     from flows.commands.shared.configuration import beside_prefect
 
@@ -42,7 +43,11 @@ def _text(answer: Values) -> None:
         _COLORS.get(outcome, "yellow"),
     )
     text.line(f"  {answer['reason']}")
-    found = answer["documents"]
+    for name, label in (("requests", "asked"), ("feedback", "feedback")):
+        if answer[name] is not None and answer[name]["reason"] != answer["reason"]:
+            text.line(f"  {label}: {answer[name]['outcome']}. {answer[name]['reason']}")
+    if (found := answer["documents"]) is None:
+        return
     day = f" up to {answer['as_of']}" if answer["as_of"] else ""
     text.line(
         f"  documents{day}: {found['fresh']:,} fresh, {found['known']:,} known,"

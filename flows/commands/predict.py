@@ -35,13 +35,7 @@ def predict(text: str | None, file: Path | None, version: str, model: str | None
         "model": found.model,
         "version": found.number,
         "predictions": [
-            {
-                "input": answer.input.encode("utf-8", "replace").decode(),
-                "output": answer.output,
-                "probabilities": answer.probabilities,
-                "truncated": answer.truncated,
-                "note": answer.note or None,
-            }
+            {**answer.to_json(), "input": answer.input.encode("utf-8", "replace").decode()}
             for answer in answers
         ],
     }

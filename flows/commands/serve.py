@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,7 +32,20 @@ from flows.commands.shared.command import Answer, Values, command
 @click.option(
     "--keys", type=options.PATH, metavar="FOLDER", help="Keys of clients, one file for each."
 )
-@click.option("--no-key", is_flag=True, help="Answer everybody; on a loopback address alone.")
+@click.option(
+    "--config",
+    "configs",
+    multiple=True,
+    type=options.PATH,
+    metavar="FILE",
+    help="Configuration that says what is kept of requests (serve.record); repeatable.",
+)
+@click.option(
+    "--shadow", metavar="ALIAS", help="Versions that answer nobody and read along: challenger."
+)
+@click.option(
+    "--no-key", "without_key", is_flag=True, help="Answer everybody; on a loopback address alone."
+)
 @click.option("--wait", is_flag=True, help="Start also where nothing is promoted yet.")
 @click.option(
     "--allow-host",
@@ -41,16 +54,7 @@ from flows.commands.shared.command import Answer, Values, command
     metavar="NAME",
     help="A name under which the server may be asked; repeatable.",
 )
-def serve(
-    models: tuple[str, ...],
-    host: str,
-    port: int,
-    alias: str,
-    keys: Path | None,
-    no_key: bool,
-    wait: bool,
-    allowed_hosts: tuple[str, ...],
-) -> Answer:
+def serve(**asked: Any) -> Answer:
     """Answer over HTTP with the champions, following every promotion.
 
     It speaks as OpenAI's completions do, and answers with the version that is in use when a request
@@ -59,18 +63,7 @@ def serve(
     from flows.serving.serve import Asked
     from flows.serving.serve import serve as start
 
-    values, stay = start(
-        Asked(
-            models=models,
-            host=host,
-            port=port,
-            alias=alias,
-            keys=keys,
-            without_key=no_key,
-            allowed_hosts=allowed_hosts,
-            wait=wait,
-        )
-    )
+    values, stay = start(Asked(**asked))
     return Answer(values=values, text=_text, stay=stay)
 
 
@@ -80,6 +73,8 @@ def _text(answer: Values) -> None:
     text.line(f"  {answer['url']}/v1")
     for one in answer["models"]:
         text.line(f"  {one['model']:<24} version {one['version']} ({one['task']})")
+    for name in answer["recorded"]:
+        text.line(f"  a share of what {name} is asked is kept, personal data masked")
     for problem in answer["problems"]:
         text.line(f"  {problem}")
     text.line()

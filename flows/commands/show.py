@@ -8,6 +8,7 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from flows.commands.shared.reading_along import read_beside, sentence
 from flows.commands.shared.unrecorded import described
 
 
@@ -39,6 +40,7 @@ def show(version: str, model: str | None) -> Answer:
                 for source in folder.sources()
             ],
         },
+        "shadow": read_beside(registry.home, found),
         "mlflow_run_id": found.run_id,
         "prefect_flow_run_id": found.flow_run_id,
         "report": str(folder.report),
@@ -62,6 +64,11 @@ def _text(answer: Values) -> None:
         ("metric", "value [95 % bounds]", "n"),
     )
     text.line()
+    if answer["shadow"]:
+        text.line("as it read along, beside who answered")
+        for one in answer["shadow"]:
+            text.line(f"  {sentence(one)}")
+        text.line()
     text.line("sources")
     for source in answer["lineage"]["sources"]:
         text.line(

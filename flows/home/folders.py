@@ -93,6 +93,11 @@ class Home:
         return self.root / "measures" / "lmcore.prom"
 
     @property
+    def requests(self) -> Path:
+        """What was asked of models in use, where that is kept, by model."""
+        return self.root / "requests"
+
+    @property
     def prefect(self) -> Path:
         """PREFECT_HOME: database, results and server log."""
         return self.root / "prefect"

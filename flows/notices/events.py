@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from flows.notices.webhook import notify
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 ARRIVED = "lmcore.data.arrived"
 DRIFTED = "lmcore.data.drifted"
+#: How long a flow run may say nothing before it counts as killed.
+SILENCE = timedelta(minutes=10)
 
 
 def resource_id(model: str) -> str:

@@ -61,8 +61,13 @@ def monitor_results(home: Home, model: str) -> list[dict[str, Any]]:
 def _figures(answer: Mapping[str, Any]) -> dict[str, float]:
     figures = {
         "limit_bits_per_byte": float(answer["limit"]),
-        "fresh_documents": float(answer["documents"]["fresh"]),
     }
+    if answer["documents"] is not None:
+        figures["fresh_documents"] = float(answer["documents"]["fresh"])
+    if (asked := answer.get("requests")) is not None and asked["bits_per_byte"] is not None:
+        figures |= with_bounds({"requests_bits_per_byte": asked["bits_per_byte"]["difference"]})
+    if (said := answer.get("feedback")) is not None and said["in_use"] is not None:
+        figures |= with_bounds({"right_in_use": said["in_use"]})
     for name in ("bits_per_byte", "tokens_per_byte", "unseen_words"):
         compared = answer[name]
         if compared is None:

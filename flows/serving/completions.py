@@ -2,10 +2,6 @@
 
 In: a checked request and the version that answers it.  Out: one JSON object, or events as the text
 is drawn.  Pieces come from the engine's thread; here they cross into the server's event loop.
-
-Where the version masks personal data in what it learns from, a prompt is masked the same way before
-it is read, as it would otherwise be read as something that the model has never seen; `echo` shows
-what was read.
 """
 
 from __future__ import annotations
@@ -21,6 +17,7 @@ from typing import Any
 
 from flows.serving.limits import Limits
 from flows.serving.loaded import Loaded
+from flows.serving.prompts import Prompt, max_tokens
 from flows.serving.protocol import CompletionRequest
 from flows.serving.refusal import RefusalError
 from lmcore.engine.ask import Ask, BusyError, End, Piece, Told
@@ -39,74 +36,6 @@ _FINISH: dict[End, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prompt:
-    """One prompt as it is read.
-
-    Attributes:
-        text: As text.
-        ids: As tokens, without the end token before them.
-    """
-
-    text: str
-    ids: Sequence[int]
-
-
-def read_prompts(request: CompletionRequest, loaded: Loaded, limits: Limits) -> list[Prompt]:
-    """The prompts of a request, within the limits; tokenizing takes time.
-
-    Raises:
-        RefusalError: If there are too many, they are too long, or hold no token of this model.
-    """
-    given = request.prompts()
-    if not given or len(given) * (request.n or 1) > limits.prompts:
-        raise RefusalError(
-            400 if not given else 413,
-            f"{len(given)} prompts with {request.n or 1} answers each; expected 1 to"
-            f" {limits.prompts} answers in a request",
-            param="prompt",
-        )
-    answers = len(given) * (request.n or 1)
-    wanted = _max_tokens(request)
-    if wanted > limits.max_tokens or wanted * answers > limits.answer_tokens:
-        raise RefusalError(
-            400,
-            f"max_tokens={wanted} for {answers} answers; at most {limits.max_tokens} for one and"
-            f" {limits.answer_tokens} in a request",
-            param="max_tokens",
-        )
-    found: list[Prompt] = []
-    total = 0
-    for prompt in given:
-        if isinstance(prompt, str):
-            text = loaded.masking.apply(prompt)
-            found.append(Prompt(text=text, ids=loaded.tokenizer.encode(text)))
-        else:
-            found.append(_of_ids(prompt, loaded))
-        total += len(found[-1].ids)
-        if total > limits.prompt_tokens:
-            raise RefusalError(
-                413,
-                f"the prompts have more than {limits.prompt_tokens} tokens; ask in parts",
-                param="prompt",
-                code="context_length_exceeded",
-            )
-    return found
-
-
-def _of_ids(ids: Sequence[int], loaded: Loaded) -> Prompt:
-    size = len(loaded.tokenizer.pieces)
-    if wrong := [token for token in ids if token >= size]:
-        raise RefusalError(
-            400, f"prompt: token {wrong[0]} is not one of {size} of this model", param="prompt"
-        )
-    return Prompt(text=loaded.tokenizer.decode(list(ids)), ids=ids)
-
-
-def _max_tokens(request: CompletionRequest) -> int:
-    return 16 if request.max_tokens is None else request.max_tokens
-
-
 @dataclass(kw_only=True)
 class _Choice:
     """One answer as it grows."""
@@ -119,6 +48,7 @@ class _Choice:
     tokens: int = 0
     offset: int = 0
     begun: bool = False
+    said: list[str] = field(default_factory=list)
 
 
 class Completion:
@@ -129,6 +59,9 @@ class Completion:
         loaded: Who answers.
         prompts: Of `read_prompts`.
         limits: Of what is asked.
+
+    Attributes:
+        id: Of the answer.
 
     Make it in the event loop that waits for it.
     """
@@ -141,7 +74,7 @@ class Completion:
         limits: Limits,
     ) -> None:
         self._request, self._loaded = request, loaded
-        self._id = f"cmpl-{secrets.token_hex(12)}"
+        self.id = f"cmpl-{secrets.token_hex(12)}"
         self._created = int(time.time())
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Queue[tuple[_Choice, Piece]] = asyncio.Queue()
@@ -170,7 +103,7 @@ class Completion:
             prompt=prompt.ids,
             before=prompt.text,
             config=GenerationConfig(
-                max_tokens=_max_tokens(request),
+                max_tokens=max_tokens(request),
                 temperature=1.0 if request.temperature is None else request.temperature,
                 top_p=top_p,
                 stop=request.stops,
@@ -211,6 +144,16 @@ class Completion:
             choice.ask.cancel()
 
     @property
+    def texts(self) -> list[str]:
+        """The prompt of each answer, as it was read."""
+        return [choice.prompt.text for choice in self._choices]
+
+    @property
+    def outputs(self) -> list[str]:
+        """What was drawn for each answer so far."""
+        return ["".join(choice.said) for choice in self._choices]
+
+    @property
     def completion_tokens(self) -> int:
         """Tokens drawn so far."""
         return sum(choice.tokens for choice in self._choices)
@@ -227,6 +170,7 @@ class Completion:
         while left:
             choice, piece = await self._news.get()
             if not piece.of_prompt:
+                choice.said.append(piece.text)
                 choice.tokens += sum(
                     token.token != self._loaded.tokenizer.end_id for token in piece.tokens
                 )
@@ -292,7 +236,7 @@ class Completion:
         self, choices: list[dict[str, Any]], *, usage: dict[str, int] | None = None
     ) -> dict[str, Any]:
         found = {
-            "id": self._id,
+            "id": self.id,
             "object": "text_completion",
             "created": self._created,
             "model": self._request.model,

@@ -18,6 +18,7 @@ from lmcore.model.sampling import GenerationConfig
 from lmcore.version_folder import VersionFolder
 
 if TYPE_CHECKING:
+    from lmcore.data.text.masking import DocumentMasking
     from lmcore.tasks.prediction import Prediction, Predictor
 
 _SMOKE_TOKENS = 4
@@ -34,6 +35,10 @@ class Loaded:
         tokenizer: The engine's.
         predictor: Of a task.
         limits: Of what is asked.
+
+    Attributes:
+        labels: Of a classifier.
+        masking: That its training text went through.
     """
 
     def __init__(
@@ -53,10 +58,16 @@ class Loaded:
         self._answering = threading.Lock()
         self._asked = 0
         self._counting = threading.Lock()
+        self.labels: tuple[str, ...] = ()
+        self.masking: DocumentMasking
         if tokenizer is not None:
             self.tokenizer = tokenizer
             self.forbidden = folder.forbidden()
             self.masking = folder.load_masking()
+        elif predictor is not None:
+            self.labels = tuple(predictor.record.labels)
+            assert predictor.masking is not None
+            self.masking = predictor.masking
 
     @classmethod
     def load(

@@ -128,6 +128,46 @@ class PredictRequest(_Request):
         return [self.input] if isinstance(self.input, str) else list(self.input)
 
 
+class FeedbackRequest(_Request):
+    """What somebody says of an answer."""
+
+    id: str | None = Field(
+        None, max_length=100, description="Of the answer; null: input and output are told here."
+    )
+    index: int = Field(0, ge=0, lt=1 << 16, description="Which answer of its request.")
+    rating: Literal["up", "down"] | None = Field(None, description="A thumb.")
+    label: str | None = Field(
+        None, min_length=1, max_length=1000, description="The right one, of a classifier."
+    )
+    correction: str | None = Field(
+        None, min_length=1, max_length=1 << 16, description="What should have been written."
+    )
+    input: str | None = Field(None, max_length=1 << 17, description="What was asked.")
+    output: str | None = Field(None, max_length=1 << 17, description="What was answered.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        said = [self.rating, self.label, self.correction]
+        if not any(said):
+            raise ValueError("rating: say rating, label or correction")
+        if self.label is not None and self.correction is not None:
+            raise ValueError("label: a label and a correction; an answer has one of them")
+        if self.rating == "up" and (self.label or self.correction) is not None:
+            raise ValueError("rating: up, and another answer; say which one is right")
+        if self.id is None and self.input is None:
+            raise ValueError("id: name the answer by its id, or tell input and output")
+        if self.id is not None and (self.input is not None or self.output is not None):
+            raise ValueError("input: the answer is known by its id; leave input and output out")
+        if self.id is None and self.rating is not None and self.output is None:
+            raise ValueError("output: a rating is of an answer; tell what it was")
+        return self
+
+    @property
+    def accepted(self) -> str | None:
+        """The right answer, where another one was told."""
+        return self.label if self.label is not None else self.correction
+
+
 def read(kind: type[Asked], values: Mapping[str, Any]) -> Asked:
     """A request of a kind.
 

@@ -29,6 +29,7 @@ _WHEN = {
     400: "The request is wrong.",
     401: "No key, or one that is not known.",
     404: "No such model or version.",
+    409: "Said before.",
     413: "Too much at once.",
     429: "Too much at the same time; see Retry-After.",
     503: "Nothing answers yet.",

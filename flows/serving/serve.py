@@ -7,6 +7,7 @@ are answered, and new ones are refused by a closed port.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -19,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.home.environment import Home, current
+from flows.home.configurations import read_config
+from flows.home.environment import current
 from flows.registry.reader import reader
 from flows.serving.access import LOOPBACK, Keys
-from flows.serving.app import create_app
-from flows.serving.desk import Desk
 from flows.serving.limits import Limits
-from flows.serving.measures import Measures
+from flows.serving.wiring import Wired
+from lmcore.data.requests.config import ServeConfig
 from lmcore.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class Asked:
         without_key: Whether that was said.
         allowed_hosts: Names that the server may be asked under.
         wait: Whether it starts where nothing can be loaded yet.
+        configs: Configurations that say what is kept of the requests to their models.
+        shadow: Alias of versions that read along; None: none does.
     """
 
     models: Sequence[str] = ()
@@ -56,6 +59,8 @@ class Asked:
     without_key: bool = False
     allowed_hosts: Sequence[str] = ()
     wait: bool = False
+    configs: Sequence[Path] = ()
+    shadow: str | None = None
 
 
 def serve(
@@ -73,23 +78,36 @@ def serve(
     started = time.monotonic()
     limits = limits or Limits()
     home = current()
+    configs = [read_config(home, file) for file in asked.configs]
+    if asked.shadow is not None and not any(config.serve.records for config in configs):
+        raise UserError(
+            f"--shadow {asked.shadow}: it reads what is sampled, and nothing is; give a"
+            " configuration with `serve: {record: sampled}` by --config."
+        )
     keys = _keys(asked, home.resolve)
     listener = _listen(asked.host, asked.port)
-    desk, measures = _desk(home, asked, limits)
+    wired = Wired(
+        reader(home),
+        limits=limits,
+        models=asked.models,
+        alias=asked.alias,
+        requests=home.requests,
+        settings={config.name: config.serve for config in configs},
+        shadow=asked.shadow,
+    )
     try:
-        desk.open(wait=asked.wait)
-        hosts = [*asked.allowed_hosts, asked.host]
-        app = create_app(desk, measures, keys=keys, hosts=hosts, limits=limits)
+        wired.open(wait=asked.wait)
+        app = wired.app(keys=keys, hosts=[*asked.allowed_hosts, asked.host])
     except BaseException:
         listener.close()
-        desk.close(hurry=True)
+        wired.close()
         raise
     address = _address(asked.host, listener.getsockname()[1])
 
     def stay() -> None:
         with listener:
             _answer(app, listener, limits)
-        desk.close(hurry=True)
+        wired.close()
         logger.info("the last request is answered; the server ends")
 
     values = {
@@ -101,28 +119,17 @@ def serve(
                 "version": loaded.version.number,
                 "fingerprint": loaded.fingerprint,
             }
-            for name, loaded in desk.in_use().items()
+            for name, loaded in wired.desk.in_use().items()
         ],
         "alias": asked.alias,
         "keys": keys is not None,
-        "problems": desk.problems(),
+        "recorded": sorted(config.name for config in configs if config.serve.records),
+        "shadow": asked.shadow,
+        "problems": wired.desk.problems(),
         "pid": os.getpid(),
         "seconds": round(time.monotonic() - started, 2),
     }
     return values, stay
-
-
-def _desk(home: Home, asked: Asked, limits: Limits) -> tuple[Desk, Measures]:
-    measures = Measures(lambda: desk.present())
-    desk = Desk(
-        reader(home),
-        models=asked.models,
-        alias=asked.alias,
-        limits=limits,
-        loads=lambda model, outcome: measures.loads.labels(model, outcome).inc(),
-        on_step=lambda model, lanes: measures.lanes.labels(model).observe(lanes),
-    )
-    return desk, measures
 
 
 def attend(descriptor: int, key: str) -> None:
@@ -133,9 +140,13 @@ def attend(descriptor: int, key: str) -> None:
         key: Of the only client.
     """
     limits, home = Limits(), current()
-    desk, measures = _desk(home, Asked(), limits)
-    desk.open(wait=True)
-    app = create_app(desk, measures, keys=Keys.of({"up": key}), limits=limits)
+    settings = {
+        str(config["name"]): ServeConfig.model_validate(config["serve"])
+        for config in json.loads((home.up / "configs.json").read_text(encoding="utf-8"))
+    }
+    wired = Wired(reader(home), limits=limits, requests=home.requests, settings=settings)
+    wired.open(wait=True)
+    app = wired.app(keys=Keys.of({"up": key}))
 
     def end_with_parent() -> None:
         while os.read(0, 4096):
@@ -144,7 +155,7 @@ def attend(descriptor: int, key: str) -> None:
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     _answer(app, socket.socket(fileno=descriptor), limits)
-    desk.close(hurry=True)
+    wired.close()
 
 
 def _keys(asked: Asked, resolve: Callable[[Path], Path]) -> Keys | None:

@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lmcore.data.language_codes import KNOWN, counts_as
-from lmcore.settings import Section
+from lmcore.settings import MODEL_NAME, Section
 
 SourceFormat = Literal[
     "auto", "text", "lines", "markdown", "jsonl", "json", "yaml", "csv", "tsv", "parquet", "xlsx",
     "html", "pdf", "docx", "odt", "epub", "rtf", "mail", "mbox", "subtitles", "chat", "parallel",
 ]  # fmt: skip
+_PLACES = ("path", "package", "dataset", "requests")
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
@@ -24,7 +25,10 @@ def _is_text_encoding(name: str) -> bool:
 
 
 class SourceConfig(Section):
-    """One place that text comes from. Exactly one of `path`, `package`, `dataset` is set."""
+    """One place that text comes from.
+
+    Exactly one of `path`, `package`, `dataset`, `requests` is set.
+    """
 
     path: str | None = Field(None, description="File, folder or glob; relative to the config file.")
     target_path: str | None = Field(
@@ -33,6 +37,14 @@ class SourceConfig(Section):
     package: str | None = Field(None, description="Installed Python package that carries text.")
     dataset: str | None = Field(
         None, description="Hugging Face dataset id, or a folder with a data set."
+    )
+    requests: str | None = Field(
+        None,
+        pattern=f"^{MODEL_NAME}$",
+        description="Registered model; the answers to it that people approved or corrected.",
+    )
+    consent: str = Field(
+        "", description="On what grounds requests may be learnt from, in words; requests only."
     )
     dataset_split: str = Field("train", description="Split of the Hugging Face data set.")
     files: str | None = Field(None, description="Glob inside a folder, archive or package.")
@@ -78,13 +90,33 @@ class SourceConfig(Section):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        places = [name for name in ("path", "package", "dataset") if getattr(self, name)]
+        places = [name for name in _PLACES if getattr(self, name)]
         if len(places) != 1:
             found = " and ".join(places) or "none"
-            raise ValueError(f"expected exactly one of path, package, dataset; found {found}")
+            raise ValueError(f"expected exactly one of {', '.join(_PLACES)}; found {found}")
+        if bool(self.consent.strip()) != (self.requests is not None):
+            raise ValueError(
+                "requests needs consent, and consent needs requests: say on what grounds what"
+                " people wrote may be learnt from"
+            )
+        if self.requests is not None and self.format != "auto":
+            raise ValueError("requests have a form of their own; leave format out")
         if (self.format == "parallel") != (self.target_path is not None):
             raise ValueError("format parallel needs target_path, and target_path needs it")
         return self
+
+    @property
+    def place(self) -> str:
+        """Where it is, as its section says."""
+        return self.path or self.package or self.dataset or f"requests of {self.requests}"
+
+    @property
+    def told_origin(self) -> str:
+        """Where the text came from; of requests with the consent to it."""
+        if self.requests is None:
+            return self.origin
+        asked = self.origin or f"answers of {self.requests} that its users approved or corrected"
+        return f"{asked}; consent: {self.consent}"
 
     @field_validator("encoding")
     @classmethod

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,16 @@ class Prediction:
     truncated: bool
     note: str = ""
     tokens: int = field(default=0, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `lmcore predict --json` and the server print it."""
+        return {
+            "input": self.input,
+            "output": self.output,
+            "probabilities": self.probabilities,
+            "truncated": self.truncated,
+            "note": self.note or None,
+        }
 
 
 class Predictor:

@@ -7,12 +7,16 @@ import pytest
 
 from flows import monitor_drift
 from flows.home.environment import Home
-from flows.monitor_drift import drift_markdown
+from flows.monitor_drift import InUse, drift_markdown
 from flows.registry.models import Registry
 from flows.registry.monitor_results import monitor_results
+from flows.registry.promotion import promote
 from flows.registry.versions import Version
 from lmcore.config import RunConfig, parse_config
-from lmcore.errors import NotFoundError, UserError
+from lmcore.data.requests.lines import Feedback
+from lmcore.data.requests.parts import FEEDBACK, PartWriter
+from lmcore.errors import NotFoundError
+from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.version_folder import VersionFolder
 
 
@@ -97,10 +101,57 @@ def monitor(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[[RunConfig]
     return monitor_drift.monitor.fn
 
 
-def test_only_a_language_model_is_monitored(monitor: Callable[[RunConfig], Any]) -> None:
+def test_a_task_is_held_against_what_people_said(
+    monitor: Callable[[RunConfig], Any],
+    home: Home,
+    registry: Registry,
+    register: Callable[..., Version],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(monitor_drift, "create_markdown_artifact", lambda *a, **k: None)
+    told: list[Any] = []
+    monkeypatch.setattr(monitor_drift, "emit_drift", lambda model, payload: told.append(payload))
+    version = register()
+    promote(
+        registry, "speeches", version.number, expected_champion=None, who="ada", reason="better",
+        smoke=lambda version: None,
+    )  # fmt: skip
+    monkeypatch.setattr(
+        monitor_drift, "_accuracy", lambda version: Interval(value=0.9, lower=0.88, upper=0.92, n=9)
+    )
     source = {"path": "rows.tsv", "target_field": "label", "license": "CC0-1.0"}
-    with pytest.raises(UserError, match="task=sentiment: drift is measured in bits per byte"):
-        monitor(config(task="sentiment", base=None, sources=[source]))
+    of_task = config(task="sentiment", base=None, sources=[source])
+    nothing = monitor(of_task).data
+    assert (nothing["outcome"], nothing["feedback"], nothing["documents"]) == (
+        "INCONCLUSIVE",
+        None,
+        None,
+    )
+    writer = PartWriter(home.requests / "speeches" / FEEDBACK)
+    for number in range(60):
+        right = number % 2 == 0
+        writer.add(
+            Feedback(
+                id=str(number),
+                index=0,
+                at="2026-11-28T10:00:00+00:00",
+                client="shop",
+                version=1,
+                task="sentiment",
+                text=f"text {number}",
+                output="good",
+                rating="up" if right else "down",
+                accepted="good" if right else None,
+            )
+        )
+    writer.seal()
+    found = monitor(of_task).data
+    assert found["outcome"] == "DRIFTED"
+    assert found["feedback"]["in_use"]["value"] == 0.5
+    assert "50.0% of 60 answers were called right" in found["reason"]
+    assert len(told) == 1
+    kept = monitor_results(home, "speeches")
+    assert [one["outcome"] for one in kept] == ["INCONCLUSIVE", "DRIFTED"]
 
 
 def test_without_a_champion_it_is_said_how_to_have_one(
@@ -119,4 +170,6 @@ def test_the_champion_is_verified_before_it_scores_anything(
     (registry.open(version).path / "model" / "model.safetensors").write_bytes(b"other")
     documents: Any = None
     with pytest.raises(Exception, match=r"model\.safetensors.*nothing was loaded"):
-        monitor_drift.measure_drift.fn(config(), documents, version, registry)
+        monitor_drift.measure_drift.fn(
+            config(), documents, version, registry, InUse(asked=(), feedback=())
+        )

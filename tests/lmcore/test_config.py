@@ -35,7 +35,10 @@ def write(folder: Path, text: str | dict[str, Any]) -> Path:
         ({"data": {"validation_fraction": 1.5}}, "data.validation_fraction=1.5"),
         ({"data": {"unit": "page"}}, "data.unit='page'"),
         ({"sources": []}, "sources"),
-        ({"sources": [{"license": "MIT"}]}, "exactly one of path, package, dataset; found none"),
+        (
+            {"sources": [{"license": "MIT"}]},
+            "exactly one of path, package, dataset, requests; found none",
+        ),
         ({"sources": [{"path": "a", "package": "b"}]}, "found path and package"),
         ({"name": "../x"}, "name='../x'"),
         ({"name": None}, "name=None"),

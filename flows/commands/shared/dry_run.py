@@ -70,7 +70,7 @@ def dry_run(config: RunConfig, home: Home) -> Answer:
         "seconds": seconds,
         "stops": stops,
     }
-    places = [source.path or source.package or source.dataset or "" for source in config.sources]
+    places = [source.place for source in config.sources]
     return Answer(
         values=values,
         text=functools.partial(_text, places=places),

@@ -4,11 +4,12 @@ In: ids of documents and the removals in force.  Out: the folders that were dele
 folders never change, so one that holds removed text is deleted as a whole, and with it everything
 that was made from it (shards, tokenizers, checkpoints, evaluations, indices): a folder's
 manifest names what it was made of.  What is deleted is made again, without the text, when it is
-needed.  Work that a killed run left (staged text among it) goes too.
+needed.  Work that a killed run left (staged text among it) goes too, and so do requests with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from flows.home.locks import BusyError
 from lmcore.artifacts import fsync_directory, strings_in
 from lmcore.data.copies.removal import Removals
 from lmcore.data.documents import DocumentSet
+from lmcore.data.requests.lines import Beside, Feedback, Line
+from lmcore.data.requests.parts import strike
+from lmcore.data.text.cleaning import UnusableTextError, clean, document_id
 
 _LOCK_SECONDS = 2.0
 
@@ -59,6 +63,8 @@ def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset
                 f"{path}: another process is making it; the document is removed from every later"
                 " model, but this folder still holds it. Stop that run, and give the command again"
             )
+    for folder in home.requests.glob("*/*"):
+        strike(folder, lambda line: _tells(line, removals))
     # Versions before they were registered: reports with samples. Resume points hold no text.
     for path in home.work.glob("version-*"):
         delete(path, lock=None)
@@ -67,6 +73,22 @@ def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset
         if parent.is_dir():
             fsync_directory(parent)
     return deleted
+
+
+def _tells(line: Line, removals: Removals) -> bool:
+    """Whether something that was asked or answered is what must be forgotten."""
+    if isinstance(line, Beside):
+        return False
+    told = [line.text]
+    if isinstance(line, Feedback):
+        told += [more for more in (line.output, line.accepted) if more is not None]
+        told += [line.text + more for more in told[1:]]
+    for text in told:
+        with contextlib.suppress(UnusableTextError):
+            text = clean(text).text
+        if removals.match(document_id(text), text) is not None:
+            return True
+    return False
 
 
 def _holds(path: Path, removals: Removals, known: AbstractSet[str]) -> bool:

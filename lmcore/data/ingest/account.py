@@ -105,7 +105,7 @@ def describe_sources(
     return [
         {
             "license": license_,
-            "origin": source.config.origin,
+            "origin": source.config.told_origin,
             "settings": source_inputs(source),
             "unit": unit,
             "files": [

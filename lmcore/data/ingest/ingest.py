@@ -111,7 +111,7 @@ def ingest(
             **job.run(ledger_path),
             "blocked_licenses": blocked,
             "blocked_origins": sorted(
-                {s.origin for s in sources if blocked_origin(s.origin, policy=policy)}
+                {s.told_origin for s in sources if blocked_origin(s.told_origin, policy=policy)}
             ),
             "removals": len(removals),
         }
@@ -177,7 +177,7 @@ class _Ingestion:
                     row["name"],
                     source,
                     self._licenses[source],
-                    self._sources[source].config.origin,
+                    self._sources[source].config.told_origin,
                     row["num_bytes"],
                     place.side,
                     in_anchor,

@@ -125,7 +125,7 @@ class Tally:
 
     def nothing_left(self, sources: Sequence[SourceConfig]) -> str:
         """Why there is no document at all, in one sentence."""
-        places = ", ".join(s.path or s.package or s.dataset or "" for s in sources[:3])
+        places = ", ".join(s.place for s in sources[:3])
         problems = []
         if self._first_bad is not None:
             item = self._first_bad

@@ -105,7 +105,7 @@ class ReadingPass:
         for left in source.skipped:
             self._watch(index, left)
         config, limit = source.config, self._data.max_quarantine_share
-        place = f"sources[{index}] ({config.path or config.package or config.dataset})"
+        place = f"sources[{index}] ({config.place})"
         self.refusals.append(readability.refusal(place=place, limit=limit))
 
     def _quarantine(self, item: BadInput, readability: Readability) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from lmcore.data.config import SourceConfig
+from lmcore.data.requests.parts import FEEDBACK, parts
 from lmcore.data.sources.kinds import has_no_text
 from lmcore.data.sources.records import LeftOut
 from lmcore.data.sources.walk import walk
@@ -46,6 +47,8 @@ def find_files(
         return walk(Path(source.dataset)).files, [], []
     if source.package is not None:
         return _package_files(source, key=key), [], []
+    if source.requests is not None:
+        return _feedback_files(source.requests, key=key), [], []
     assert source.path is not None
     found, skipped = _path_files(source.path, source.files, key=f"{key}.path")
     targets: list[tuple[str, Path]] = []
@@ -146,6 +149,17 @@ def _package_files(source: SourceConfig, *, key: str) -> list[tuple[str, Path]]:
             " pattern"
         )
     return chosen
+
+
+def _feedback_files(model: str, *, key: str) -> list[tuple[str, Path]]:
+    """What was said of a model's answers; nothing yet is no error, as it grows with use."""
+    home = os.environ.get("LMCORE_HOME")
+    if not home:
+        raise SourceError(
+            f"{key}.requests: what is asked of {model} is kept below LMCORE_HOME, which is not set;"
+            " set it"
+        )
+    return [(path.name, path) for path in parts(Path(home) / "requests" / model / FEEDBACK)]
 
 
 def _module_files(name: str) -> dict[str, Path]:

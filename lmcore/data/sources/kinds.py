@@ -124,6 +124,7 @@ KINDS: dict[str, Kind] = {
         libraries=("pysubs2",),
     ),
     "chat": Kind(reader="chat.read_chat", shape="records"),
+    "requests": Kind(reader="requests.read_requests"),
 }
 _BY_ENDING = {ending: name for name, kind in KINDS.items() for ending in kind.endings}
 
@@ -180,6 +181,8 @@ _BEGINNINGS = (
 
 def kind_name(config: SourceConfig, name: str) -> str:
     """How a file of this name is read, before a look at what it holds."""
+    if config.requests is not None:
+        return "requests"
     if config.format != "auto":
         assert config.format != "parallel"
         return config.format

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lmcore.artifacts import digest, sha256_file
 from lmcore.data.config import SourceConfig
+from lmcore.data.requests.parts import is_damaged
 from lmcore.data.sources.find_files import find_files, printable
 from lmcore.data.sources.kinds import libraries_of
 from lmcore.data.sources.records import LeftOut
@@ -114,7 +115,8 @@ def glance_at_sources(sources: Sequence[SourceConfig]) -> str:
     """A digest of the names, sizes and times of change of every file: cheap, and no more.
 
     It differs wherever `fingerprint_sources` would, unless somebody sets times back, and also where
-    a file was only touched. A data set of the Hugging Face hub is not asked for.
+    a file was only touched. A data set of the Hugging Face hub is not asked for, and feedback
+    on answers starts nothing by itself, as it grows all the time.
 
     Raises:
         SourceError: If a path or package does not exist, or holds no file.
@@ -123,6 +125,8 @@ def glance_at_sources(sources: Sequence[SourceConfig]) -> str:
     for i, source in enumerate(sources):
         if source.dataset is not None and not Path(source.dataset).is_dir():
             seen.append(source.dataset)
+            continue
+        if source.requests is not None:
             continue
         found, targets, _ = find_files(source, key=f"sources[{i}]")
         seen.append([_glance(name, path) for name, path in (*found, *targets)])
@@ -150,6 +154,8 @@ def _locate(source: SourceConfig, *, key: str) -> LocatedSource:
     else:
         found, targets, skipped = find_files(source, key=key)
     files = tuple(_hashed(name, path) for name, path in found)
+    if source.requests is not None:
+        files = tuple(_as_named(file) for file in files)
     target_files = tuple(_hashed(name, path) for name, path in targets)
     return LocatedSource(
         config=source,
@@ -164,6 +170,13 @@ def _locate(source: SourceConfig, *, key: str) -> LocatedSource:
             ]
         ),
     )
+
+
+def _as_named(part: SourceFile) -> SourceFile:
+    """A sealed part, which says in its name what it holds."""
+    if part.problem or not is_damaged(part.name, part.sha256):
+        return part
+    return replace(part, problem="damaged: it does not hold what its name says")
 
 
 def _hashed(name: str, path: Path) -> SourceFile:

@@ -39,7 +39,7 @@ def recognise(stream: IO[bytes], *, name: str, config: SourceConfig, seekable: b
     else:
         stream = as_utf8(stream, encoding=config.encoding)
         problem = _problem(head, peek(stream), kind=KINDS[format_], config=config, name=name)
-        if config.format == "auto":
+        if config.format == "auto" and config.requests is None:
             format_ = _looked_at(format_, peek(stream))
     kind = KINDS[format_]
     if not problem and kind.needs_file and not seekable:

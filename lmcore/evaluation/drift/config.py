@@ -27,6 +27,9 @@ class MonitorConfig(Section):
     max_check_bytes: int = Field(ge=1_000, le=1 << 34)
     max_check_difference_bits_per_byte: float = Field(gt=0, le=1)
     max_vocabulary_bytes: int = Field(ge=1_000, le=1 << 34)
+    max_request_bytes: int = Field(ge=1_000, le=1 << 34)
+    max_accuracy_drop: float = Field(ge=0, le=1, description="Tolerated in use.")
+    min_feedback: int = Field(ge=2, le=1_000_000)
     resamples: int = Field(ge=1_000, le=1_000_000)
 
     @model_validator(mode="before")

@@ -71,6 +71,61 @@ class Drift:
     documents: int
     documents_needed: int | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """As `lmcore monitor --json` prints it, where it stands alone."""
+        return {
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "texts": self.documents,
+            "needed": self.documents_needed,
+            "bits_per_byte": None if self.compared is None else self.compared.to_json(),
+            "limit": self.limit,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What text is compared with what, for people.
+
+    Attributes:
+        one: A piece of it.
+        many: Several.
+        text: All of it.
+        reference: What it is compared with.
+        none: Why there may be none.
+        once: What counts once.
+    """
+
+    one: str
+    many: str
+    text: str
+    reference: str
+    none: str
+    once: str
+
+    def counted(self, count: int) -> str:
+        """So many pieces."""
+        return f"{count:,} {self.one if count == 1 else self.many}"
+
+    def too_few(self, count: int, least: int) -> str:
+        """That nothing can be said of so few."""
+        if not count:
+            return f"{self.none}; {least} are needed to tell."
+        return (
+            f"{self.counted(count)} {'is' if count == 1 else 'are'} too few to tell; at least"
+            f" {least} are needed ({self.once} count once)."
+        )
+
+
+FRESH = Words(
+    one="fresh document",
+    many="fresh documents",
+    text="fresh text",
+    reference="its own held-out ones",
+    none="No document has arrived since the champion's data",
+    once="near-copies",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arrivals:
@@ -133,15 +188,30 @@ def judge_drift(
         EmptyEvaluationError: If a score is not finite, or the reference has fewer than two
             clusters.
     """
-    limit, count = limits.max_increase_bits_per_byte, len(set(fresh.cluster))
+    count = len(set(fresh.cluster))
     compared = None
     if count >= 2:
         resampling = Resampling(seed=seed, resamples=limits.resamples)
         compared = compare_bits_per_byte(fresh, reference, resampling=resampling)
+    return judge_compared(compared, count=count, limits=limits)
+
+
+def judge_compared(
+    compared: Compared | None, *, count: int, limits: MonitorConfig, words: Words = FRESH
+) -> Drift:
+    """The answer to a difference in bits per byte.
+
+    Args:
+        compared: Of fresh text and its reference; None: there is too little to compare.
+        count: Independent pieces of fresh text.
+        limits: What is tolerated, and how many are enough.
+        words: For the sentence.
+    """
+    limit = limits.max_increase_bits_per_byte
     if compared is None or count < limits.min_documents:
         return Drift(
             outcome="INCONCLUSIVE",
-            reason=_too_few(count, limits.min_documents),
+            reason=words.too_few(count, limits.min_documents),
             compared=compared,
             limit=limit,
             documents=count,
@@ -159,7 +229,7 @@ def judge_drift(
         needed = documents_needed(compared, limit=limit)
     return Drift(
         outcome=outcome,
-        reason=_sentence(outcome, compared, limit=limit, count=count, needed=needed),
+        reason=_sentence(outcome, compared, words, limit=limit, count=count, needed=needed),
         compared=compared,
         limit=limit,
         documents=count,
@@ -231,38 +301,31 @@ def documents_needed(compared: Compared, *, limit: float) -> int | None:
     return max(count + 1, math.ceil(count * fresh**2 / room - 1e-9))
 
 
-def _too_few(count: int, least: int) -> str:
-    if not count:
-        return f"No document has arrived since the champion's data; {least} are needed to tell."
-    return (
-        f"{_documents(count)} {'is' if count == 1 else 'are'} too few to tell; at least {least} are"
-        " needed (near-copies count once)."
-    )
-
-
-def _documents(count: int) -> str:
-    return f"{count:,} fresh {'document' if count == 1 else 'documents'}"
-
-
 def _sentence(
-    outcome: DriftOutcome, compared: Compared, *, limit: float, count: int, needed: int | None
+    outcome: DriftOutcome,
+    compared: Compared,
+    words: Words,
+    *,
+    limit: float,
+    count: int,
+    needed: int | None,
 ) -> str:
     difference = compared.difference
     change = f"{abs(difference.value):.4f} bits per byte"
     change += " more" if difference.value >= 0 else " fewer"
     sentence = (
-        f"The champion needs {change} on {_documents(count)} than on its own held-out ones (95 %"
+        f"The champion needs {change} on {words.counted(count)} than on {words.reference} (95 %"
         f" bounds {difference.lower:+.4f} and {difference.upper:+.4f}; up to {limit:.4f} more are"
         " tolerated)"
     )
     if outcome == "DRIFTED":
         return f"{sentence}: the text has moved away from what it learnt."
     if outcome == "STABLE":
-        return f"{sentence}: it reads fresh text as well as before."
+        return f"{sentence}: it reads {words.text} as well as before."
     more = (
-        f"about {needed:,} fresh documents would decide"
+        f"about {needed:,} {words.many} would decide"
         if needed is not None
-        else "no number of fresh documents would decide, as its reference is too unsure so near the"
+        else f"no number of {words.many} would decide, as its reference is too unsure so near the"
         " limit"
     )
     return f"{sentence}: {more}."

@@ -22,10 +22,9 @@ from flows.registry.promotion import Promotion, promote
 from flows.registry.reader import EmbeddedReader
 from flows.registry.versions import Version
 from flows.serving.access import Keys
-from flows.serving.app import create_app
 from flows.serving.desk import Desk
 from flows.serving.limits import Limits
-from flows.serving.measures import Measures
+from flows.serving.wiring import Wired
 from lmcore.version_folder import VersionFolder
 
 NAME = "speeches"
@@ -105,21 +104,15 @@ class Served:
 
 @contextlib.contextmanager
 def serving(
-    home: Home, *, keys: Keys | None = None, limits: Limits | None = None, **of_desk: Any
+    home: Home, *, keys: Keys | None = None, limits: Limits | None = None, **settings: Any
 ) -> Iterator[Served]:
     """A server in a thread, on a port of its own."""
-    limits = limits or Limits()
-    measures = Measures(lambda: desk.present())
-    desk = Desk(
-        EmbeddedReader(home),
-        limits=limits,
-        loads=lambda model, outcome: measures.loads.labels(model, outcome).inc(),
-        on_step=lambda model, lanes: measures.lanes.labels(model).observe(lanes),
-        **of_desk,
+    wired = Wired(
+        EmbeddedReader(home), limits=limits or Limits(), requests=home.requests, **settings
     )
-    desk.open()
+    wired.open()
     listener = socket.create_server(("127.0.0.1", 0))
-    app = create_app(desk, measures, keys=keys, limits=limits)
+    app = wired.app(keys=keys)
     config = uvicorn.Config(app, log_level="critical", lifespan="off", server_header=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -128,11 +121,11 @@ def serving(
     try:
         with httpx.Client(base_url=url, timeout=WAIT_SECONDS, trust_env=False) as client:
             until(lambda: server.started)
-            yield Served(url, home, desk, client)
+            yield Served(url, home, wired.desk, client)
     finally:
         server.should_exit = True
         thread.join(WAIT_SECONDS)
-        desk.close(hurry=True)
+        wired.close()
 
 
 def until(holds: Callable[[], object]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,6 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from flows.registry.models import Registry
 from flows.serving.limits import Limits
 from flows.serving.loaded import Loaded
+from lmcore.data.config import DataConfig
+from lmcore.data.text.masking import DocumentMasking
 from lmcore.tasks.prediction import Prediction
 
 
@@ -131,6 +134,9 @@ def test_who_goes_away_frees_the_lane(serve_home: Any, served_home: Any, wait_un
 class Echo:
     """A task that answers with what it was asked."""
 
+    record = SimpleNamespace(labels=("A", "B"))
+    masking = DocumentMasking.of(DataConfig())
+
     def predict(self, texts: list[str]) -> list[Prediction]:
         return [
             Prediction(input=t, output=t.upper(), probabilities=None, truncated=False, tokens=1)
@@ -150,7 +156,9 @@ def test_a_task_answers_in_the_shape_of_predict(
         def predict(given: Any) -> httpx.Response:
             return served.client.post("/v1/predict", json={"model": "speeches", "input": given})
 
-        assert predict("a").json() == {
+        first = predict("a").json()
+        assert first.pop("id").startswith("pred-")
+        assert first == {
             "model": "speeches",
             "version": 1,
             "predictions": [

@@ -14,7 +14,7 @@ def test_a_source_is_in_exactly_one_place(place: str) -> None:
     for other in {"path", "package", "dataset"} - {place}:
         with pytest.raises(ValidationError, match=r"found (\w+) and (\w+)"):
             SourceConfig(**{place: "a", other: "b"})
-    with pytest.raises(ValidationError, match="exactly one of path, package, dataset; found none"):
+    with pytest.raises(ValidationError, match="of path, package, dataset, requests; found none"):
         SourceConfig(**{place: ""})
 
 

@@ -1,0 +1,1 @@
+"""What is asked of a model in use, and what people say of its answers, kept as text."""

@@ -1,0 +1,32 @@
+"""Configuration of serving: whether what is asked is kept, how much of it, and how long."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from lmcore.settings import Section
+
+
+class ServeConfig(Section):
+    """What `lmcore serve` keeps of the requests to this model; nothing unless it says so."""
+
+    record: Literal["off", "sampled"] = Field(
+        "off", description="sampled: a share of what is asked, and all feedback, is kept."
+    )
+    share: float = Field(0.05, gt=0.0, le=1.0, description="Of the requests.")
+    keep_days: int = Field(30, ge=1, le=3650, description="Then it is deleted.")
+    mask_pii: bool = Field(
+        True, description="Mask personal data before it is kept, also where data.pii is keep."
+    )
+
+    @field_validator("record", mode="before")
+    @classmethod
+    def _off(cls, record: Any) -> Any:
+        return "off" if record is False else record  # YAML reads a bare off as false
+
+    @property
+    def records(self) -> bool:
+        """Whether anything is kept."""
+        return self.record == "sampled"
