@@ -10,13 +10,13 @@ input does: whatever kills the parent leaves no server behind.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from flows.home.environment import Home, current
@@ -49,20 +49,6 @@ class Page:
             return self._text
 
 
-def registry_stamp(home: Home) -> object:
-    """Something that changes with the registry: its files, or the clock where it is a server."""
-    if not home.embedded:
-        return int(time.monotonic() / _POLL_SECONDS)
-    found = []
-    for suffix in ("", "-wal"):
-        try:
-            state = Path(f"{home.mlflow_database}{suffix}").stat()
-            found.append((state.st_mtime_ns, state.st_size))
-        except FileNotFoundError:
-            found.append((0, 0))
-    return tuple(found)
-
-
 def create_app(
     home: Home,
     *,
@@ -88,14 +74,13 @@ def create_app(
     from starlette.routing import Route
 
     from flows.dashboard.page import build, gather
+    from flows.registry.reader import registry_stamp
     from lmcore.reporting.dashboard.measures import exposition
     from lmcore.reporting.dashboard.page import CONTENT_SECURITY_POLICY
 
-    page = Page(
-        lambda: build(home, mlflow_url=mlflow_url, prefect_url=prefect_url),
-        lambda: registry_stamp(home),
-    )
-    measures = Page(lambda: exposition(gather(home)), lambda: registry_stamp(home))
+    stamp = functools.partial(registry_stamp, home, poll_seconds=_POLL_SECONDS)
+    page = Page(lambda: build(home, mlflow_url=mlflow_url, prefect_url=prefect_url), stamp)
+    measures = Page(lambda: exposition(gather(home)), stamp)
     headers = {
         "Content-Security-Policy": f"{CONTENT_SECURITY_POLICY}; {_FRAMES}",
         "X-Content-Type-Options": "nosniff",

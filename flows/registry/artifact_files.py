@@ -8,8 +8,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from flows.registry.metric_queue import first_line
+from flows.registry.versions import Version
+from lmcore.errors import IntegrityError
+from lmcore.version_folder import VersionFolder, open_version
 
 logger = logging.getLogger(__name__)
+
+#: A version's files in MLflow's model folder; what `loader_module` is given.
+VERSION_PLACE = "data/version"
 
 
 def is_local(location: str) -> bool:
@@ -36,6 +42,20 @@ def remove_artifacts(location: str) -> None:
         get_artifact_repository(location).delete_artifacts()  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever the store's driver raises
         logger.warning("files at %s are still there: %s", location, first_line(error))
+
+
+def open_registered(folder: Path, version: Version) -> VersionFolder:
+    """Verify the files of a version where they lie, against its registered manifest.
+
+    Raises:
+        IntegrityError: If they are missing or differ.
+    """
+    if not folder.is_dir():
+        raise IntegrityError(
+            f"{folder}: the files of version {version.number} of {version.model} are missing;"
+            " nothing was loaded. Restore them or use another version"
+        )
+    return open_version(folder, manifest_sha256=version.manifest_sha256)
 
 
 def path_of(location: str) -> Path:

@@ -20,15 +20,13 @@ from typing import Any, Protocol
 
 from flows.home.environment import Home
 from flows.home.relocation import relocate
-from flows.registry.artifact_files import is_local, path_of
+from flows.registry.artifact_files import VERSION_PLACE, is_local, open_registered, path_of
 from flows.registry.registered_base import KIND, KIND_TAG
 from flows.registry.versions import Version, describe
 from lmcore.errors import IntegrityError, NotFoundError
-from lmcore.version_folder import VersionFolder, open_version
+from lmcore.version_folder import VersionFolder
 
 _POLL_SECONDS = 2.0
-#: Of MLflow's model folder; what `flows.registry.version_files` stores there.
-_DATA = "data/version"
 _NAMES = """
 SELECT name FROM registered_models WHERE name NOT IN
   (SELECT name FROM registered_model_tags WHERE key = ? AND value = ?) ORDER BY name"""
@@ -70,6 +68,25 @@ def reader(home: Home) -> RegistryReader:
     return EmbeddedReader(home) if home.embedded else ClientReader(home)
 
 
+def registry_stamp(home: Home, *, poll_seconds: float = _POLL_SECONDS) -> object:
+    """Something that is another when the registry may have changed.
+
+    Args:
+        home: A prepared home.
+        poll_seconds: How often a server is asked; of the embedded default its files say it.
+    """
+    if not home.embedded:
+        return int(time.monotonic() / poll_seconds)
+    found = []
+    for suffix in ("", "-wal"):
+        try:
+            state = Path(f"{home.mlflow_database}{suffix}").stat()
+            found.append((state.st_ino, state.st_mtime_ns, state.st_size))
+        except FileNotFoundError:
+            found.append((0, 0, 0))
+    return tuple(found)
+
+
 class ClientReader:
     """Asks through MLflow's client.
 
@@ -80,11 +97,11 @@ class ClientReader:
     def __init__(self, home: Home) -> None:
         from flows.registry.models import Registry
 
-        self._registry = Registry(home)
+        self._home, self._registry = home, Registry(home)
 
     def stamp(self) -> object:
-        """See `RegistryReader`: a server is asked every two seconds."""
-        return int(time.monotonic() / _POLL_SECONDS)
+        """See `RegistryReader`."""
+        return registry_stamp(self._home)
 
     def models(self) -> list[str]:
         """See `RegistryReader`."""
@@ -112,15 +129,8 @@ class EmbeddedReader:
             relocate(home.mlflow_database, home.mlflow_artifacts)
 
     def stamp(self) -> object:
-        """See `RegistryReader`: the database's files."""
-        found = []
-        for suffix in ("", "-wal"):
-            try:
-                state = Path(f"{self._home.mlflow_database}{suffix}").stat()
-                found.append((state.st_ino, state.st_mtime_ns, state.st_size))
-            except FileNotFoundError:
-                found.append((0, 0, 0))
-        return tuple(found)
+        """See `RegistryReader`."""
+        return registry_stamp(self._home)
 
     def models(self) -> list[str]:
         """See `RegistryReader`."""
@@ -164,13 +174,7 @@ class EmbeddedReader:
         )
         if len(rows) != 1 or not is_local(str(rows[0][0])):
             return ClientReader(self._home).open(version)
-        path = path_of(str(rows[0][0])) / _DATA
-        if not path.is_dir():
-            raise IntegrityError(
-                f"{path}: the files of version {version.number} of {version.model} are missing;"
-                " nothing was loaded. Restore them or use another version"
-            )
-        folder = open_version(path, manifest_sha256=version.manifest_sha256)
+        folder = open_registered(path_of(str(rows[0][0])) / VERSION_PLACE, version)
         if (wanted := folder.base()) is not None:
             from lmcore.model.pretrained import shelf
             from lmcore.model.pretrained.base import check_base

@@ -16,15 +16,13 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
 from flows.home.environment import Home
+from flows.registry.artifact_files import VERSION_PLACE, open_registered
 from flows.registry.code_wheel import code_wheel
 from flows.registry.stored_models import Contents, StoredModels
 from flows.registry.versions import Version
-from lmcore.errors import IntegrityError
 from lmcore.serving import ANSWER_COLUMNS, PARAMETERS, input_column
 from lmcore.tasks.task import LANGUAGE_MODELLING
 from lmcore.version_folder import VersionFolder, open_version
-
-_DATA = "data/version"  # of MLflow's model folder; what `loader_module` is given
 
 
 class VersionFiles:
@@ -49,12 +47,7 @@ class VersionFiles:
         folder = self._stored.folder(
             version.source, _contents(version.manifest_sha256), cached=self._cached(version)
         )
-        if not folder.is_dir():
-            raise IntegrityError(
-                f"{folder}: the files of version {version.number} of {version.model} are missing;"
-                " nothing was loaded. Restore them or use another version"
-            )
-        return open_version(folder, manifest_sha256=version.manifest_sha256)
+        return open_registered(folder, version)
 
     def location(self, version: Version) -> str:
         """Where MLflow keeps the files of a version."""
@@ -113,7 +106,8 @@ class VersionFiles:
 
 def _contents(manifest_sha256: str) -> Contents:
     return Contents(
-        place=_DATA, verify=lambda folder: open_version(folder, manifest_sha256=manifest_sha256)
+        place=VERSION_PLACE,
+        verify=lambda folder: open_version(folder, manifest_sha256=manifest_sha256),
     )
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from flows.dashboard.server import Page, create_app, registry_stamp
-from flows.home.environment import make_home
+from flows.dashboard.server import Page, create_app
 from flows.registry.tracking import open_run
 
 ROOT = Path(__file__).parents[3]
@@ -66,22 +65,3 @@ def test_the_server_ends_with_its_parent(home):
         process.stdin.close()
         assert process.wait(timeout=60) == 0
         process.stdout.close()
-
-
-def test_the_stamp_changes_with_the_registry(home, tmp_path):
-    before = registry_stamp(home)
-    assert registry_stamp(home) == before
-    open_run(home, model="speeches", run_key="k", name="run").end("FINISHED")
-    assert registry_stamp(home) != before
-    empty = make_home(tmp_path / "empty")
-    assert registry_stamp(empty) == ((0, 0), (0, 0))
-
-
-def test_a_server_has_no_file_to_look_at_and_is_asked_by_the_clock(tmp_path, monkeypatch):
-    home = make_home(tmp_path / "home", environ={"MLFLOW_TRACKING_URI": "http://mlflow:5000"})
-    stamps = []
-    for seconds in (0.0, 14.9, 15.1, 31.0):
-        monkeypatch.setattr("time.monotonic", lambda seconds=seconds: seconds)
-        stamps.append(registry_stamp(home))
-    monkeypatch.undo()
-    assert stamps == [0, 0, 1, 2]

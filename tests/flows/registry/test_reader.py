@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.home.environment import Home
+from flows.home.environment import Home, make_home
 from flows.registry.models import Registry
-from flows.registry.reader import ClientReader, EmbeddedReader, reader
+from flows.registry.reader import ClientReader, EmbeddedReader, reader, registry_stamp
+from flows.registry.tracking import open_run
 from lmcore.errors import IntegrityError, NotFoundError
 
 NAME = "speeches"
@@ -101,3 +102,24 @@ def test_it_needs_no_mlflow(home_of_four: Home) -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_stamp_changes_with_the_registry(home: Home, tmp_path: Path) -> None:
+    before = registry_stamp(home)
+    assert registry_stamp(home) == before
+    open_run(home, model="speeches", run_key="k", name="run").end("FINISHED")
+    assert registry_stamp(home) != before
+    empty = make_home(tmp_path / "empty")
+    assert registry_stamp(empty) == ((0, 0, 0), (0, 0, 0))
+
+
+def test_a_server_has_no_file_to_look_at_and_is_asked_by_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make_home(tmp_path / "home", environ={"MLFLOW_TRACKING_URI": "http://mlflow:5000"})
+    stamps = []
+    for seconds in (0.0, 14.9, 15.1, 31.0):
+        monkeypatch.setattr("time.monotonic", lambda seconds=seconds: seconds)
+        stamps.append(registry_stamp(home, poll_seconds=15.0))
+    monkeypatch.undo()
+    assert stamps == [0, 0, 1, 2]
