@@ -175,7 +175,8 @@ def score_sentiment(point: dict[str, Any]) -> dict[str, Any]:
     counted = predictor.counted(examples)
     if counted is not None:
         beside("counted_words", accuracy(documents, counted, truth), ours)
-    some = documents[: point["untouched"]]
+    chosen = spaced(len(documents), point["untouched"])
+    some = [documents[i] for i in chosen]
     if len(some) > 1:
         endings = {"0": " bad", "1": " good"}
         nats = _nats(
@@ -183,17 +184,17 @@ def score_sentiment(point: dict[str, Any]) -> dict[str, Any]:
             [f"{d.text}\nOverall, the film is" for d in some],
             [endings[name] for name in names],
         )
-        guesses = accuracy(some, nats.argmin(1).tolist(), truth[: len(some)])
-        beside("untouched", guesses, ours.select(np.arange(len(some))))
+        guesses = accuracy(some, nats.argmin(1).tolist(), [truth[i] for i in chosen])
+        beside("untouched", guesses, ours.select(np.array(chosen)))
     return found
 
 
 def score_summaries(point: dict[str, Any]) -> dict[str, Any]:
     """ROUGE of the version, of first sentences, and of the model untouched; both ways."""
     predictor, documents = _opened(point)
-    references = _references()
+    known = _references()
     # Cleaning may change an abstract, and masking its names: its letters tell which one it is.
-    targets = [references.get(_letters(d.text), [str(d.target)]) for d in documents]
+    targets = [known.get(_letters(d.text), [str(d.target)]) for d in documents]
     started = time.perf_counter()
     written = [answer.output for answer in predictor.predict([d.text for d in documents])]
     seconds = time.perf_counter() - started
@@ -209,13 +210,19 @@ def score_summaries(point: dict[str, Any]) -> dict[str, Any]:
             for text, target in list(zip(written, targets, strict=True))[:5]
         ],
     }
-    count = point["untouched"]
-    if count > 1:
-        some = documents[:count]
+    chosen = spaced(len(documents), point["untouched"])
+    if len(chosen) > 1:
+        some = [documents[i] for i in chosen]
+        references = [targets[i] for i in chosen]
         continued = _continued(predictor, [f"{d.text}\n\nTL;DR:" for d in some])
-        found["untouched"] = {"documents": count, **_rouge(some, continued, targets[:count])}
-        found["version_on_the_same"] = _rouge(some, written[:count], targets[:count])
+        found["untouched"] = {"documents": len(some), **_rouge(some, continued, references)}
+        found["version_on_the_same"] = _rouge(some, [written[i] for i in chosen], references)
     return found
+
+
+def spaced(number: int, most: int) -> list[int]:
+    """So many places at most, evenly over all: documents are held by class, as their files are."""
+    return [i * number // most for i in range(most)] if number > most else list(range(number))
 
 
 def best_of(scores: Sequence[Sequence[float]]) -> list[float]:

@@ -9,12 +9,17 @@ prompt of some 200 bytes, one request after the other on one connection, each wi
 clients are threads of one process beside the server.  Tokens are counted by encoding what came
 back, on both sides alike.  Memory is `VmRSS` of the serving process; MLflow's is that of all its
 processes.
+
+Then a second version is trained, and the champion moves between the two by `lmcore promote` and
+`lmcore rollback` while clients ask: each answer must be, to the last byte, what the version that it
+names says to that request.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -24,6 +29,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -236,6 +242,61 @@ def soak(port: int, pid: int, name: str, *, requests: int) -> dict[str, Any]:
     }
 
 
+def moves(home: Path, port: int, name: str, *, requests: int, times: int) -> dict[str, Any]:
+    """So many requests while the champion moves so often: failures, and answers of no version.
+
+    Version 1 is the champion and version 2 passed, or is promoted by hand.
+    """
+
+    def ask(connection: http.client.HTTPConnection, model: str, seed: int) -> tuple[str, str]:
+        asked = {"model": model, "prompt": PROMPT[: 20 + seed % 50], "max_tokens": 8, "seed": seed}
+        connection.request("POST", "/v1/completions", json.dumps(asked))
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            return f"status {answer.status}", ""
+        text = json.loads(body)["choices"][0]["text"]
+        return answer.headers["X-Lmcore-Version"], text
+
+    seeds = range(50)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    known = {
+        (f"{name}:{number}", seed): ask(connection, f"{name}:{number}", seed)[1]
+        for number in (1, 2)
+        for seed in seeds
+    }
+    over, left = threading.Event(), itertools.count(1)
+    wrong: list[str] = []
+    by_version: Counter[str] = Counter()
+
+    def client(number: int) -> None:
+        own = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        while (turn := next(left)) <= requests or not over.is_set():
+            seed = turn % len(seeds)
+            version, text = ask(own, name, seed)
+            by_version[version] += 1
+            if known.get((version, seed)) != text:
+                wrong.append(version)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for turn in range(times):
+        command = ["rollback"] if turn % 2 else ["promote", "2", "--override"]
+        lmcore(home, *command, "--reason", "a benchmark")
+    over.set()
+    for thread in threads:
+        thread.join()
+    return {
+        "moves": times,
+        "requests": sum(by_version.values()),
+        "by_version": dict(by_version),
+        "failed_or_mixed": len(wrong),
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
 def in_process(point: dict[str, Any]) -> dict[str, Any]:
     """Tokens a second of `generate`, as one client would ask it; and the tokens of texts."""
     from benchmarks.registered import opened
@@ -300,6 +361,17 @@ def main() -> None:
                 "megabytes": resident_megabytes(pid),
                 **measured(port, mlflows, encode, each=max(1, each // 4)),
             }
+        more = ["--set", "training.seed=1", "--set", "promote=false", "--force"]
+        more += ["--set", f"training.budget_seconds={10 if given.quick else 30}"]
+        lmcore(home, "run", *more, "--json")
+        with served(home) as (port, _, _):
+            results["champion_moves"] = moves(
+                home,
+                port,
+                name,
+                requests=200 if given.quick else 10_000,
+                times=2 if given.quick else 20,
+            )
 
         def ready() -> float:
             with served(home) as (_, _, seconds):
