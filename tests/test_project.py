@@ -77,6 +77,7 @@ ABOUT_SEVERAL = {
     "tests/benchmarks/test_scoring.py": "the benchmarks' own scoring",
     "tests/flows/serving/test_clients.py": "clients that people use",
     "tests/flows/serving/test_hostile.py": "whatever is sent",
+    "tests/flows/serving/test_tools.py": "tools of others",
     "tests/flows/test_examples.py": "what README and docs tell to type",
     "tests/flows/test_old_home.py": "a home of the last release",
     "tests/flows/test_ownership.py": "a story over many commands",

@@ -265,14 +265,15 @@ class Completion:
     def _logprobs(self, choice: _Choice, pieces: Sequence[Piece]) -> dict[str, Any]:
         """Each token with its log-probability before any filter, and the likeliest in its place."""
         end_id = self._loaded.tokenizer.end_id
-        told = [t for piece in pieces for t in piece.tokens if t.token != end_id]
+        # The end is told too: who asks for one token behind a prompt counts on one.
+        told = [token for piece in pieces for token in piece.tokens]
         if choice.offset == 0 and not self._request.echo:
             choice.offset = len(choice.prompt.text)
         texts = [self._text(token.token) for token in told]
         offsets = []
-        for text in texts:
+        for token, text in zip(told, texts, strict=True):
             offsets.append(choice.offset)
-            choice.offset += len(text)
+            choice.offset += len(text) if token.token != end_id else 0
         return {
             "tokens": texts,
             "token_logprobs": [token.log_probability for token in told],

@@ -112,7 +112,7 @@ class Pointer(nn.Module):
         length, ring = tokens.shape[1], state.valid.shape[1]
         query, before, own = self.project(x).chunk(3, dim=-1)
         shifted = torch.cat([state.before[:, None].to(before.dtype), before[:, :-1]], dim=1)
-        starts = torch.diff(boundaries.documents, dim=1, prepend=tokens.new_zeros(len(tokens), 1))
+        starts = torch.diff(boundaries.documents, dim=1, prepend=torch.zeros_like(tokens[:, :1]))
         new = shifted * (starts == 0)[..., None].to(before.dtype) + own
         new = functional.rms_norm(new, (self.width,)) * self.key_gain
         query = functional.rms_norm(query, (self.width,)) * self.query_gain
