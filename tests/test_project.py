@@ -78,6 +78,7 @@ ABOUT_SEVERAL = {
     "tests/flows/serving/test_clients.py": "clients that people use",
     "tests/flows/serving/test_hostile.py": "whatever is sent",
     "tests/flows/serving/test_tools.py": "tools of others",
+    "tests/flows/servers/test_stranded.py": "runs whose runner was killed, on a real server",
     "tests/flows/test_examples.py": "what README and docs tell to type",
     "tests/flows/test_old_home.py": "a home of the last release",
     "tests/flows/test_ownership.py": "a story over many commands",

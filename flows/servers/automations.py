@@ -1,11 +1,16 @@
 """What Prefect's server does by itself: it notices runs that died, and has people told.
 
-In: a client of the server.  Out: two automations, replaced only where they differ.
+In: a client of the server.  Out: three automations, replaced only where they differ.
 
 A flow run sends a heartbeat every minute (flows/home/environment.py).  One whose process was killed
 together with its runner stays "Running" for ever, and holds the only place of its deployment; so a
 run that says nothing for ten minutes is marked Crashed.  That is three heartbeats even at Prefect's
 own default of 180 s, so a run that was started with other settings is not taken for dead.
+
+A run whose process was killed before its first heartbeat, in Pending or just Running, has none to
+miss; so the two states begin the same watch, of our own flows alone: another team's may wait in
+Pending for a machine as long as it likes.  The place of such a run is free earlier, when its lease
+of five minutes is not renewed (Prefect's own service).
 """
 
 from __future__ import annotations
@@ -19,8 +24,11 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
+from flows.notices.events import SILENCE
+
 HEARTBEAT = "prefect.flow-run.heartbeat"
-SILENCE = timedelta(minutes=10)
+#: As Prefect knows them: flows/pipeline.py, watch_sources.py, monitor_drift.py, timeline.py.
+OUR_FLOWS = ["retrain", "watch", "monitor", "timeline"]
 
 
 def zombies(
@@ -59,6 +67,53 @@ def zombies(
             )
         ],
     )
+
+
+def stranded(
+    *,
+    silence: timedelta = SILENCE,
+    runs: str = "*",
+    name: str = "lmcore: mark runs as crashed that never began",
+) -> AutomationCore:
+    """Mark runs of our flows as crashed that are Pending, or Running, and say nothing more.
+
+    Args:
+        silence: How long a run may take from one state to the next, or to its first heartbeat.
+        runs: Identifier of a flow run, or all.
+        name: Of the automation.
+    """
+    return AutomationCore(
+        name=name,
+        description=f"A run that says nothing for {silence} after it was taken has been killed.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.Pending", "prefect.flow-run.Running"},
+            expect={"prefect.flow-run.*"},
+            match={"prefect.resource.id": f"prefect.flow-run.{runs}"},
+            match_related={"prefect.resource.role": "flow", "prefect.resource.name": OUR_FLOWS},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=silence,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED,
+                name="Crashed",
+                message=f"nothing for {silence} after it was taken: its process has been killed",
+            )
+        ],
+    )
+
+
+def ensure_all(client: SyncPrefectClient, report: UUID) -> None:
+    """Have the server do all of it.
+
+    Args:
+        client: Of the server.
+        report: The deployment that tells people of crashes.
+    """
+    for wanted in (zombies(), stranded(), crashes(report)):
+        ensure(client, wanted)
 
 
 def crashes(report: UUID) -> AutomationCore:

@@ -37,7 +37,7 @@ def deploy(config_files: Sequence[Path], *, pool: str) -> dict[str, Any]:
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
-    from flows.servers.automations import crashes, ensure, zombies
+    from flows.servers.automations import ensure_all
     from flows.servers.deployments import REPORT, deployments
 
     with get_client(sync_client=True) as client:
@@ -53,6 +53,5 @@ def deploy(config_files: Sequence[Path], *, pool: str) -> dict[str, Any]:
             identity = deployment.apply()
             assert isinstance(identity, UUID)
             ids[deployment.full_name] = identity
-        ensure(client, zombies())
-        ensure(client, crashes(ids[f"{REPORT}/lmcore"]))
+        ensure_all(client, ids[f"{REPORT}/lmcore"])
     return {"server": home.prefect_api_url, "pool": pool, "deployments": list(ids)}

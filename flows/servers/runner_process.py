@@ -65,7 +65,7 @@ def _serve(home: Home, configs_file: Path) -> None:
     from prefect.client.orchestration import get_client
     from prefect.runner import Runner
 
-    from flows.servers.automations import crashes, ensure, zombies
+    from flows.servers.automations import ensure_all
     from flows.servers.deployments import REPORT, deployments
     from lmcore.config import parse_config
 
@@ -79,8 +79,7 @@ def _serve(home: Home, configs_file: Path) -> None:
         assert isinstance(identity, UUID)
         ids[deployment.full_name] = identity
     with get_client(sync_client=True) as client:
-        ensure(client, zombies())
-        ensure(client, crashes(ids[f"{REPORT}/lmcore"]))
+        ensure_all(client, ids[f"{REPORT}/lmcore"])
     put_right(list(ids.values()))
     (home.up / "runner.ready").write_text(str(os.getpid()))
     logger.info("serving %s", ", ".join(ids))

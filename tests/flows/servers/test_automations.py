@@ -4,7 +4,11 @@ from uuid import UUID, uuid4
 
 from prefect.events.schemas.automations import AutomationCore
 
-from flows.servers.automations import crashes, ensure, zombies
+from flows.monitor_drift import monitor
+from flows.pipeline import retrain
+from flows.servers.automations import crashes, ensure, ensure_all, stranded, zombies
+from flows.timeline import timeline
+from flows.watch_sources import watch
 
 
 class Server:
@@ -57,6 +61,27 @@ def test_one_run_alone_can_be_watched() -> None:
     [action] = values["actions"]
     assert action["state"] == "CRASHED"
     assert action["message"] == "no heartbeat for 0:00:10: its process has been killed"
+
+
+def test_a_run_that_never_began_is_watched_from_its_first_state() -> None:
+    values = stranded(silence=timedelta(seconds=10), runs="42").model_dump(mode="json")
+    trigger = values["trigger"]
+    assert set(trigger["after"]) == {"prefect.flow-run.Pending", "prefect.flow-run.Running"}
+    assert trigger["match"] == {"prefect.resource.id": "prefect.flow-run.42"}
+    assert set(trigger["match_related"]["prefect.resource.name"]) == {
+        flow.name for flow in (retrain, watch, monitor, timeline)
+    }
+    assert trigger["within"] == 10
+    assert values["actions"][0]["state"] == "CRASHED"
+
+
+def test_a_server_is_given_all_of_them_once() -> None:
+    server: Any = Server()
+    report = uuid4()
+    for _ in range(2):
+        ensure_all(server, report)
+    assert server.asked == ["create"] * 3
+    assert len({automation.name for automation in server.kept.values()}) == 3
 
 
 def test_a_crash_of_the_pipeline_alone_is_reported_with_its_run() -> None:
