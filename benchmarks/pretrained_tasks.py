@@ -132,9 +132,16 @@ def run(which: str, home: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         "wall_clock_seconds": round(time.perf_counter() - started, 1),
         **told(answer),
         "scores": scores,
-        "config": config,
+        "config": {**config, "sources": [_shown(source) for source in config["sources"]]},
         "machine": {**describe(), "cores_used": len(os.sched_getaffinity(0))},
     }
+
+
+def _shown(source: Config) -> Config:
+    """A source without the folder that the data lies in on this machine."""
+    path, data = Path(source["path"]), shared_data()
+    inside = path.is_absolute() and path.is_relative_to(data)
+    return {**source, "path": str(path.relative_to(data)) if inside else path.name}
 
 
 def _shorten(source: Config, folder: Path) -> None:
