@@ -46,7 +46,7 @@ COMMANDS = {
         "predict": "Label, translate or summarize a text, or each line of a file.",
         "score": "Measure how well a model predicts a file, in bits per byte.",
         "serve": "Answer over HTTP with the champions, following every promotion.",
-        "export": "Write a version as a folder that `transformers` loads.",
+        "export": "Write a version as a folder that other programs load.",
     },
     "Account for": {
         "lineage": "Show what a version was made of: documents, sources, licences.",

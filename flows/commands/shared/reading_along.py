@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.commands.shared import text
-from flows.home.folders import Home
-from flows.registry.versions import Version
+
+if TYPE_CHECKING:
+    from flows.home.folders import Home
+    from flows.registry.versions import Version
 
 
 def read_beside(home: Home, version: Version) -> list[dict[str, Any]]:

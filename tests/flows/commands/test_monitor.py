@@ -29,6 +29,8 @@ def answer(**changes: Any) -> dict[str, Any]:
         "tokens_per_byte": None,
         "unseen_words": None,
         "lengths": None,
+        "requests": None,
+        "feedback": None,
         **changes,
     }
 
@@ -56,6 +58,18 @@ def test_what_was_not_measured_is_not_shown(capsys: pytest.CaptureFixture[str]) 
         "INCONCLUSIVE: letters version 2",
         "  Fresh text costs 1.0 bits per byte more.",
         "  documents: 1,007 fresh, 80 known, 3 near-copies of these",
+    ]
+
+
+def test_what_is_asked_and_said_in_use_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"outcome": "STABLE", "reason": "95.0% of 200 answers were called right."}
+    asked = {"outcome": "DRIFTED", "reason": "Fresh text costs 1.0 bits per byte more."}
+    # What speaks already is not said twice; a task has no documents.
+    _text(answer(requests=asked, feedback=said, documents=None))
+    assert capsys.readouterr().out.splitlines() == [
+        "DRIFTED: letters version 2",
+        "  Fresh text costs 1.0 bits per byte more.",
+        "  feedback: STABLE. 95.0% of 200 answers were called right.",
     ]
 
 

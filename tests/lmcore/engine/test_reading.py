@@ -24,8 +24,15 @@ def test_bits_are_those_of_a_score_without_the_end() -> None:
     engine = Engine(model, codec)
     assert bits_of(engine, ids, text, seconds=60) == pytest.approx(nats / math.log(2), rel=1e-5)
     assert bits_of(engine, [], "", seconds=60) == 0
-    with pytest.raises(BusyError, match="late"):
-        bits_of(engine, ids, text, seconds=-1)
     engine.close()
     with pytest.raises(ClosedError):
         bits_of(engine, ids, text, seconds=60)
+
+
+def test_where_too_many_wait_nothing_is_read() -> None:
+    codec = ByteTokenizer()
+    model = language_model("scratch", vocab_size=codec.vocab_size, end_id=codec.end_id)
+    engine = Engine(model, codec, most_waiting=0)
+    with pytest.raises(BusyError, match="wait already"):
+        bits_of(engine, codec.encode("The"), "The", seconds=60)
+    engine.close()
