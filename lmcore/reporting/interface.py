@@ -73,5 +73,5 @@ def _type(schema: Mapping[str, Any]) -> str:
         return f"list of {_type(schema.get('items', {}))}"
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
-        return f"{kind} {low} to {high}"
-    return kind if low is None else f"{kind} from {low}"
+        return f"{kind} {low:g} to {high:g}"
+    return kind if low is None else f"{kind} from {low:g}"
