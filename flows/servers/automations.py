@@ -47,25 +47,13 @@ def zombies(
         runs: Identifier of a flow run, or all.
         name: Of the automation.
     """
-    return AutomationCore(
+    return _crashing(
+        {HEARTBEAT},
+        silence=silence,
+        runs=runs,
         name=name,
         description=f"A run that sends no heartbeat for {silence} has been killed.",
-        trigger=EventTrigger(
-            after={HEARTBEAT},
-            expect={"prefect.flow-run.*"},
-            match={"prefect.resource.id": f"prefect.flow-run.{runs}"},
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=silence,
-        ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED,
-                name="Crashed",
-                message=f"no heartbeat for {silence}: its process has been killed",
-            )
-        ],
+        message=f"no heartbeat for {silence}: its process has been killed",
     )
 
 
@@ -82,25 +70,43 @@ def stranded(
         runs: Identifier of a flow run, or all.
         name: Of the automation.
     """
-    return AutomationCore(
+    return _crashing(
+        {"prefect.flow-run.Pending", "prefect.flow-run.Running"},
+        silence=silence,
+        runs=runs,
         name=name,
         description=f"A run that says nothing for {silence} after it was taken has been killed.",
+        message=f"nothing for {silence} after it was taken: its process has been killed",
+        match_related={"prefect.resource.role": "flow", "prefect.resource.name": OUR_FLOWS},
+    )
+
+
+def _crashing(
+    after: set[str],
+    *,
+    silence: timedelta,
+    runs: str,
+    name: str,
+    description: str,
+    message: str,
+    **trigger: Any,
+) -> AutomationCore:
+    """Mark a flow run as crashed that says nothing so long after some event of its own."""
+    return AutomationCore(
+        name=name,
+        description=description,
         trigger=EventTrigger(
-            after={"prefect.flow-run.Pending", "prefect.flow-run.Running"},
+            after=after,
             expect={"prefect.flow-run.*"},
             match={"prefect.resource.id": f"prefect.flow-run.{runs}"},
-            match_related={"prefect.resource.role": "flow", "prefect.resource.name": OUR_FLOWS},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
             within=silence,
+            **trigger,
         ),
         actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED,
-                name="Crashed",
-                message=f"nothing for {silence} after it was taken: its process has been killed",
-            )
+            ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message),
         ],
     )
 

@@ -11,7 +11,6 @@ import contextlib
 import io
 import json
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,13 @@ def export_onnx(model: RecurrentAttentionLM, folder: Path) -> None:
     Raises:
         ConfigError: If the extra is missing.
     """
-    for needed in ("onnx", "onnxscript"):
-        with _wanted(needed):
-            __import__(needed)
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"{error.name} is not installed; install it with `pip install 'lmcore[onnx]'`"
+        ) from error
     step = _Step(model.to("cpu").eval())
     token = torch.full((_LANES, 1), model.end_id)
     # A tensor that stands in two places would be taken for one input.
@@ -96,13 +99,3 @@ def _described(
             for name, tensor in zip(names, state, strict=True)
         ],
     }
-
-
-@contextlib.contextmanager
-def _wanted(package: str) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise ConfigError(
-            f"{package} is not installed; install it with `pip install 'lmcore[onnx]'`"
-        ) from error
