@@ -217,11 +217,15 @@ def expire(folder: Path, *, keep_days: int, now: float | None = None) -> int:
 def strike(folder: Path, holds: Callable[[Line], bool]) -> int:
     """Take lines out of the sealed parts for good; returns how many.
 
-    A part that holds some is written anew under the name of what is left, with its time.
+    A part that holds some is written anew under the name of what is left, with its time; a damaged
+    one goes as a whole, as nobody reads it again and nobody knows what is in it.
     """
     struck = 0
     for path in parts(folder):
         kept = []
+        if is_damaged(path.name, sha256_file(path)):
+            path.unlink()
+            continue
         for raw in path.read_bytes().splitlines(keepends=True):
             try:
                 gone = holds(parsed(raw))

@@ -181,3 +181,14 @@ def test_lines_are_struck_for_good(tmp_path: Path) -> None:
     assert all(b"gone" not in path.read_bytes() for path in tmp_path.iterdir())
     assert {stat.S_IMODE(path.stat().st_mode) for path in parts(tmp_path)} == {0o600}
     assert strike(tmp_path, lambda line: False) == 0
+
+
+def test_damage_is_not_made_whole_by_striking(tmp_path: Path) -> None:
+    writer = PartWriter(tmp_path)
+    for text in ("gone", "stay"):
+        writer.add(asked(text))
+    sealed = writer.seal()
+    assert sealed is not None
+    sealed.write_bytes(sealed.read_bytes().replace(b"stay", b"lies"))
+    assert strike(tmp_path, lambda line: isinstance(line, Asked) and line.text == "gone") == 0
+    assert parts(tmp_path) == []
