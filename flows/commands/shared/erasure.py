@@ -20,10 +20,12 @@ from lmcore.artifacts import fsync_directory, strings_in
 from lmcore.data.copies.removal import Removals
 from lmcore.data.documents import DocumentSet
 from lmcore.data.requests.lines import Beside, Feedback, Line
-from lmcore.data.requests.parts import strike
+from lmcore.data.requests.parts import ASKED, FEEDBACK, seal_now, strike
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id
 
 _LOCK_SECONDS = 2.0
+# A server looks every two seconds.
+_SEAL_SECONDS = 15.0
 
 
 def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset()) -> list[Path]:
@@ -35,8 +37,8 @@ def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset
         known: Ids of documents that are known to fall under a removal.
 
     Raises:
-        BusyError: If another process is making one of the folders; what could be deleted is
-            gone, and the same call goes on.
+        BusyError: If another process is making one of the folders, or does not end a file of
+            requests; what could be deleted is gone, and the same call goes on.
     """
     folders = dict(content_folders(home))
     doomed = {
@@ -63,7 +65,13 @@ def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset
                 f"{path}: another process is making it; the document is removed from every later"
                 " model, but this folder still holds it. Stop that run, and give the command again"
             )
-    for folder in home.requests.glob("*/*"):
+    for folder in [*home.requests.glob(f"*/{ASKED}"), *home.requests.glob(f"*/{FEEDBACK}")]:
+        if not seal_now(folder, seconds=_SEAL_SECONDS):
+            raise BusyError(
+                f"{folder}: a server keeps what is asked there and does not end its file; the"
+                " document is removed from every later model, but that file may hold it. Stop the"
+                " server, and give the command again"
+            )
         strike(folder, lambda line: _tells(line, removals))
     # Versions before they were registered: reports with samples. Resume points hold no text.
     for path in home.work.glob("version-*"):

@@ -29,10 +29,13 @@ from lmcore.data.requests.lines import Line, parsed, written
 ASKED, FEEDBACK, SHADOW = "asked", "feedback", "shadow"
 _PART = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{16})\.jsonl")
 _OPEN = ".open-"
+#: Beside them while somebody waits for the one that is still written.
+_WANTED = ".seal-now"
 _TIME = "%Y%m%dT%H%M%SZ"
 _DAY_SECONDS = 86_400
 # A file that was just made may not be locked yet.
 _SETTLED_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
 
 
 class PartWriter:
@@ -96,9 +99,12 @@ class PartWriter:
                 os.fsync(self._stream.fileno())
 
     def seal_if_due(self) -> Path | None:
-        """Seal the part where it is large or old enough."""
+        """Seal the part where it is large or old enough, or somebody waits for it."""
+        if self._stream is None:
+            return None
         old = self._now() - self._begun >= self._seal_seconds
-        return self.seal() if self._stream and (old or self._bytes >= self._seal_bytes) else None
+        wanted = (self._folder / _WANTED).exists()
+        return self.seal() if old or wanted or self._bytes >= self._seal_bytes else None
 
     def seal(self) -> Path | None:
         """End the part, so that readers see it; None where there is none.
@@ -165,6 +171,24 @@ def recover(folder: Path, *, now: float | None = None) -> list[Path]:
             os.fsync(stream.fileno())
             found.append(_sealed(path, changed))
     return found
+
+
+def seal_now(folder: Path, *, seconds: float) -> bool:
+    """Have the part that is still written sealed, by whoever writes it; False: not in time."""
+    recover(folder)
+    waiting = list(folder.glob(f"{_OPEN}*"))
+    if not waiting:
+        return True
+    wanted, end = folder / _WANTED, time.monotonic() + seconds
+    try:
+        wanted.touch(mode=0o600)
+        while any(path.exists() for path in waiting):
+            if time.monotonic() > end:
+                return False
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        wanted.unlink(missing_ok=True)
+    return True
 
 
 def _sealed(path: Path, at: float) -> Path:

@@ -1,6 +1,7 @@
 """A content store in which two document sets were made into tokens, and tokens into a model."""
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,24 @@ from lmcore.artifacts import MANIFEST, ContentStore, Handle, Manifest
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import Document, DocumentSet, RowWriter
+from lmcore.data.requests.lines import Asked
+from lmcore.data.requests.parts import ASKED, PartWriter, read_lines
 
 LETTER = " ".join(f"a{number}" for number in range(300))
 COPY = f"{LETTER[:-60]} and then it ended in another way altogether"
 STRANGER = " ".join(f"b{number}" for number in range(300))
+
+
+def asked(text: str) -> Asked:
+    return Asked(
+        id="a",
+        index=0,
+        at="2026-03-01T00:00:00+00:00",
+        client="shop",
+        version=1,
+        task="language_modelling",
+        text=text,
+    )
 
 
 class Shards(Handle):
@@ -144,3 +159,30 @@ def test_a_folder_that_is_being_made_is_said_to_hold_it_still(
         erase(content.home, Removals.of([removal(LETTER)]))
     assert documents.path.exists()
     assert erase(content.home, Removals.of([removal(LETTER)])) == [documents.path]
+
+
+def test_what_a_server_has_not_ended_is_looked_through_too(
+    content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = content.home.requests / "letters" / ASKED
+    writer, over = PartWriter(folder), threading.Event()
+    for text in (LETTER, STRANGER):
+        writer.add(asked(text))
+
+    def serve() -> None:
+        while not over.wait(0.01):
+            writer.seal_if_due()
+
+    server = threading.Thread(target=serve)
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, "_SEAL_SECONDS", 0.0)
+        with pytest.raises(BusyError, match="does not end its file"):
+            erase(content.home, Removals.of([removal(LETTER)]))
+    server.start()
+    try:
+        erase(content.home, Removals.of([removal(LETTER)]))
+    finally:
+        over.set()
+        server.join()
+    assert [line.text for line in read_lines(folder) if isinstance(line, Asked)] == [STRANGER]
+    assert all(LETTER.encode() not in path.read_bytes() for path in folder.iterdir())

@@ -5,11 +5,12 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from lmcore.data.requests.lines import Asked
+from lmcore.data.requests.lines import Asked, written
 from lmcore.data.requests.parts import (
     PartWriter,
     expire,
@@ -17,6 +18,7 @@ from lmcore.data.requests.parts import (
     parts,
     read_lines,
     recover,
+    seal_now,
     strike,
 )
 
@@ -192,3 +194,26 @@ def test_damage_is_not_made_whole_by_striking(tmp_path: Path) -> None:
     sealed.write_bytes(sealed.read_bytes().replace(b"stay", b"lies"))
     assert strike(tmp_path, lambda line: isinstance(line, Asked) and line.text == "gone") == 0
     assert parts(tmp_path) == []
+
+
+def test_who_waits_for_a_part_that_is_written_has_it_sealed(tmp_path: Path) -> None:
+    assert seal_now(tmp_path / "none", seconds=0.0)
+    writer = PartWriter(tmp_path)
+    writer.add(asked("now"))
+    assert not seal_now(tmp_path, seconds=0.0)
+    assert writer.seal_if_due() is None
+    found: list[bool] = []
+    waiting = threading.Thread(target=lambda: found.append(seal_now(tmp_path, seconds=60.0)))
+    waiting.start()
+    while writer.seal_if_due() is None:
+        writer.flush()
+    waiting.join()
+    assert found == [True]
+    assert texts(tmp_path) == ["now"]
+    assert [path.name for path in tmp_path.iterdir()] == [path.name for path in parts(tmp_path)]
+
+
+def test_what_a_killed_server_left_needs_nobody_to_be_sealed(tmp_path: Path) -> None:
+    (tmp_path / ".open-killed").write_bytes(written(asked("whole")) + b'{"half": ')
+    assert seal_now(tmp_path, seconds=0.0)
+    assert texts(tmp_path) == ["whole"]
