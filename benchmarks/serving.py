@@ -10,6 +10,8 @@ clients are threads of one process beside the server.  Tokens are counted by enc
 back, on both sides alike.  Memory is `VmRSS` of the serving process; MLflow's is that of all its
 processes.
 
+A thousand hostile requests follow (`benchmarks.hostile`), beside an honest client.
+
 Then a second version is trained, and the champion moves between the two by `lmcore promote` and
 `lmcore rollback` while clients ask: each answer must be, to the last byte, what the version that it
 names says to that request.
@@ -34,6 +36,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.hostile import hostile
 from benchmarks.pipeline import lmcore, spread
 from benchmarks.recording import ROOT, in_child, parser, record, workspace
 
@@ -117,7 +120,7 @@ def ours(name: str) -> Ask:
     def ask(connection: http.client.HTTPConnection, seed: int) -> str:
         asked = {"model": name, "prompt": PROMPT, "max_tokens": TOKENS, "seed": seed}
         asked |= {"temperature": 0.8, "top_p": 0.95}
-        found = _post(connection, "/v1/completions", asked)
+        found = post(connection, "/v1/completions", asked)
         return str(found["choices"][0]["text"])
 
     return ask
@@ -127,11 +130,12 @@ def mlflows(connection: http.client.HTTPConnection, seed: int) -> str:
     """Ask `mlflow models serve`."""
     params = {"max_tokens": TOKENS, "seed": seed, "temperature": 0.8, "top_p": 0.95}
     rows = {"columns": ["prompt"], "data": [[PROMPT]]}
-    found = _post(connection, "/invocations", {"dataframe_split": rows, "params": params})
+    found = post(connection, "/invocations", {"dataframe_split": rows, "params": params})
     return str(found["predictions"][0]["text"])
 
 
-def _post(connection: http.client.HTTPConnection, path: str, asked: Any) -> Any:
+def post(connection: http.client.HTTPConnection, path: str, asked: Any) -> Any:
+    """What a server answers, which must be 200."""
     connection.request("POST", path, json.dumps(asked), {"Content-Type": "application/json"})
     answer = connection.getresponse()
     body = answer.read()
@@ -227,7 +231,7 @@ def soak(port: int, pid: int, name: str, *, requests: int) -> dict[str, Any]:
             "max_tokens": seed % 4,
             "seed": seed,
         }
-        return str(_post(connection, "/v1/completions", asked)["id"])
+        return str(post(connection, "/v1/completions", asked)["id"])
 
     few = min(1000, requests // 2)
     load(port, ask, clients=8, each=few // 8)
@@ -354,6 +358,7 @@ def main() -> None:
                 **measured(port, ours(name), encode, each=each),
                 "first_token_milliseconds": first_token(port, name, repeats=4 * repeats),
                 "memory": soak(port, pid, name, requests=requests),
+                "hostile": hostile(port, name, requests=100 if given.quick else 1000),
             }
         with served_by_mlflow(home, name) as (port, pid, seconds):
             results["mlflow_models_serve"] = {
