@@ -14,6 +14,7 @@ from typing import Any, Literal
 import tokenizers
 
 from lmcore.artifacts import atomic_write, fsync_directory
+from lmcore.data.tokens.conversation import Conversations
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.data.tokens.vocabularies import LIBRARY_FILE
 from lmcore.errors import UserError
@@ -21,6 +22,7 @@ from lmcore.model.exporting import export_file, export_graph, export_model
 from lmcore.version_folder import VersionFolder
 
 _END = "<|end|>"
+_GENERATION_FILE = "generation_config.json"
 
 
 Format = Literal["hf", "onnx", "gguf"]
@@ -91,5 +93,16 @@ def _write_tokenizer(tokenizer: Tokenizer, folder: Path, out: Path) -> None:
             single=f"{end} $A", special_tokens=[(end, tokenizer.end_id)]
         )
     settings |= {"bos_token": end, "eos_token": end}
+    if (talk := Conversations.of(tokenizer)) is not None:
+        settings |= {"chat_template": talk.template.template}
+        settings |= {"bos_token": talk.template.bos_token or end}
+        settings |= {"eos_token": talk.template.eos_token or end}
+        _end_turns(out / _GENERATION_FILE, [tokenizer.end_id, *sorted(talk.ends)])
     atomic_write(out / "tokenizer.json", source.to_str())
     atomic_write(out / "tokenizer_config.json", json.dumps(settings, indent=1))
+
+
+def _end_turns(path: Path, ends: list[int]) -> None:
+    """Have the library end an answer where a turn ends, and not only where a document does."""
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    atomic_write(path, json.dumps({**settings, "eos_token_id": ends}, indent=1))

@@ -84,8 +84,8 @@ def create_app(
     post(
         "/v1/chat/completions",
         tags=["answers"],
-        summary="Refused: no version has a chat template.",
-        **described(400, 404, request=ChatRequest),
+        summary="Answer a conversation, where the version came with a chat template.",
+        **described(400, 404, 413, 429, request=ChatRequest),
     )(routes.chat)
     post(
         "/v1/predict",

@@ -1,7 +1,8 @@
-"""A completion request, answered by an engine, in the form of OpenAI's reference.
+"""A request for text, answered by an engine.
 
 In: a checked request and the version that answers it.  Out: one JSON object, or events as the text
-is drawn.  Pieces come from the engine's thread; here they cross into the server's event loop.
+is drawn, in a form of `flows.serving.forms`.  Pieces come from the engine's thread; here they cross
+into the server's event loop.
 """
 
 from __future__ import annotations
@@ -12,43 +13,22 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from flows.serving.choice import Choice
+from flows.serving.forms import Form
 from flows.serving.limits import Limits
 from flows.serving.loaded import Loaded
-from flows.serving.prompts import Prompt, max_tokens
-from flows.serving.protocol import CompletionRequest
+from flows.serving.prompts import Prompt
+from flows.serving.protocol import Drawing
 from flows.serving.refusal import RefusalError
-from lmcore.engine.ask import Ask, BusyError, End, Piece, Told
+from lmcore.engine.ask import Ask, BusyError, Piece, Told
 from lmcore.errors import LmcoreError
 from lmcore.model.sampling import GenerationConfig
 
 _LARGEST_SEED = 1 << 63
 #: A nucleus of nothing means the likeliest token.
 _LEAST_TOP_P = 1e-9
-_FINISH: dict[End, str] = {
-    "end": "stop",
-    "stop": "stop",
-    "length": "length",
-    "late": "length",
-    "filtered": "content_filter",
-}
-
-
-@dataclass(kw_only=True)
-class _Choice:
-    """One answer as it grows."""
-
-    index: int
-    prompt: Prompt
-    ask: Ask
-    pieces: list[Piece] = field(default_factory=list)
-    end: End | None = None
-    tokens: int = 0
-    offset: int = 0
-    begun: bool = False
-    said: list[str] = field(default_factory=list)
 
 
 class Completion:
@@ -59,6 +39,7 @@ class Completion:
         loaded: Who answers.
         prompts: Of `read_prompts`.
         limits: Of what is asked.
+        form: How the answer looks.
 
     Attributes:
         id: Of the answer.
@@ -68,24 +49,25 @@ class Completion:
 
     def __init__(
         self,
-        request: CompletionRequest,
+        request: Drawing,
         loaded: Loaded,
         prompts: Sequence[Prompt],
         limits: Limits,
+        form: Form,
     ) -> None:
-        self._request, self._loaded = request, loaded
-        self.id = f"cmpl-{secrets.token_hex(12)}"
+        self._request, self._loaded, self._form = request, loaded, form
+        self.id = f"{form.begins}{secrets.token_hex(12)}"
         self._created = int(time.time())
         self._loop = asyncio.get_running_loop()
-        self._news: asyncio.Queue[tuple[_Choice, Piece]] = asyncio.Queue()
+        self._news: asyncio.Queue[tuple[Choice, Piece]] = asyncio.Queue()
         seed = secrets.randbits(62) if request.seed is None else request.seed % _LARGEST_SEED
         deadline = time.monotonic() + limits.seconds
-        self._choices: list[_Choice] = []
+        self._choices: list[Choice] = []
         for prompt in prompts:
-            for _ in range(request.n or 1):
+            for _ in range(request.answers):
                 index = len(self._choices)
                 ask = self._ask(prompt, (seed + index) % _LARGEST_SEED, index, deadline)
-                self._choices.append(_Choice(index=index, prompt=prompt, ask=ask))
+                self._choices.append(Choice(index=index, prompt=prompt, ask=ask))
         self.prompt_tokens = sum(len(prompt.ids) for prompt in prompts)
 
     def _ask(self, prompt: Prompt, seed: int, index: int, deadline: float) -> Ask:
@@ -102,17 +84,19 @@ class Completion:
         return Ask(
             prompt=prompt.ids,
             before=prompt.text,
+            begins=prompt.begins,
             config=GenerationConfig(
-                max_tokens=max_tokens(request),
+                max_tokens=request.most_tokens,
                 temperature=1.0 if request.temperature is None else request.temperature,
                 top_p=top_p,
                 stop=request.stops,
+                ends=prompt.ends,
                 forbidden=self._loaded.forbidden,
                 seed=seed,
             ),
             deliver=deliver if request.stream else _Collected(deliver),
-            likeliest=request.logprobs,
-            tell_prompt=bool(request.echo) and request.logprobs is not None,
+            likeliest=request.likeliest,
+            tell_prompt=request.echoes and request.likeliest is not None,
             deadline=deadline,
         )
 
@@ -145,8 +129,8 @@ class Completion:
 
     @property
     def texts(self) -> list[str]:
-        """The prompt of each answer, as it was read."""
-        return [choice.prompt.text for choice in self._choices]
+        """What a person wrote to have each answer, as it was read."""
+        return [choice.prompt.asked for choice in self._choices]
 
     @property
     def outputs(self) -> list[str]:
@@ -164,23 +148,22 @@ class Completion:
         found = [c.ask.first_at - c.ask.asked_at for c in self._choices if c.ask.first_at]
         return min(found, default=None)
 
-    async def _pieces(self) -> AsyncIterator[tuple[_Choice, Piece]]:
+    async def _pieces(self) -> AsyncIterator[tuple[Choice, Piece]]:
         """All pieces of all answers, until each has ended."""
         left = len(self._choices)
         while left:
             choice, piece = await self._news.get()
             if not piece.of_prompt:
                 choice.said.append(piece.text)
-                choice.tokens += sum(
-                    token.token != self._loaded.tokenizer.end_id for token in piece.tokens
-                )
+                ends = {self._loaded.tokenizer.end_id, *choice.prompt.ends}
+                choice.tokens += sum(token.token not in ends for token in piece.tokens)
             if piece.end is not None:
                 choice.end = piece.end
                 left -= 1
                 self._check(choice)
             yield choice, piece
 
-    def _check(self, choice: _Choice) -> None:
+    def _check(self, choice: Choice) -> None:
         if choice.end == "failed":
             raise RefusalError(500, "the model failed; the request was not answered")
         if choice.end == "cancelled":
@@ -199,12 +182,9 @@ class Completion:
         """The whole answer."""
         async for choice, piece in self._pieces():
             choice.pieces.append(piece)
-        echo = self._request.echo
         return self._object(
-            [
-                self._choice(choice, choice.pieces, before=choice.prompt.text if echo else "")
-                for choice in self._choices
-            ],
+            self._form.whole,
+            [self._form.choice(c, c.pieces, before=self._before(c)) for c in self._choices],
             usage=self._usage(),
         )
 
@@ -212,18 +192,18 @@ class Completion:
 
     async def events(self) -> AsyncIterator[bytes]:
         """Server-sent events; the last says `[DONE]`."""
-        request = self._request
+        name = self._form.part
         try:
             async for choice, piece in self._pieces():
                 if piece.of_prompt:
                     choice.pieces.append(piece)
                     continue
-                echoes = request.echo and not choice.begun
-                pieces, choice.pieces, choice.begun = [*choice.pieces, piece], [], True
-                before = choice.prompt.text if echoes else ""
-                yield _event(self._object([self._choice(choice, pieces, before=before)]))
-            if request.stream_options is not None and request.stream_options.include_usage:
-                yield _event(self._object([], usage=self._usage()))
+                pieces, choice.pieces = [*choice.pieces, piece], []
+                for part in self._form.parts(choice, pieces, before=self._before(choice)):
+                    yield _event(self._object(name, [part]))
+                choice.begun = True
+            if self._request.tells_usage:
+                yield _event(self._object(name, [], usage=self._usage()))
             yield b"data: [DONE]\n\n"
         except RefusalError as refusal:
             yield _event(refusal.body())
@@ -232,12 +212,16 @@ class Completion:
 
     # -- objects ---------------------------------------------------------------------------------
 
+    def _before(self, choice: Choice) -> str:
+        """What the first that is told of an answer begins with."""
+        return choice.prompt.text if self._request.echoes and not choice.begun else ""
+
     def _object(
-        self, choices: list[dict[str, Any]], *, usage: dict[str, int] | None = None
+        self, name: str, choices: list[dict[str, Any]], *, usage: dict[str, int] | None = None
     ) -> dict[str, Any]:
         found = {
             "id": self.id,
-            "object": "text_completion",
+            "object": name,
             "created": self._created,
             "model": self._request.model,
             "system_fingerprint": self._loaded.fingerprint,
@@ -252,47 +236,6 @@ class Completion:
             "completion_tokens": drawn,
             "total_tokens": read + drawn,
         }
-
-    def _choice(self, choice: _Choice, pieces: Sequence[Piece], *, before: str) -> dict[str, Any]:
-        end = pieces[-1].end
-        return {
-            "index": choice.index,
-            "text": before + "".join(piece.text for piece in pieces),
-            "logprobs": None if self._request.logprobs is None else self._logprobs(choice, pieces),
-            "finish_reason": None if end is None else _FINISH.get(end, "stop"),
-        }
-
-    def _logprobs(self, choice: _Choice, pieces: Sequence[Piece]) -> dict[str, Any]:
-        """Each token with its log-probability before any filter, and the likeliest in its place."""
-        end_id = self._loaded.tokenizer.end_id
-        # The end is told too: who asks for one token behind a prompt counts on one.
-        told = [token for piece in pieces for token in piece.tokens]
-        if choice.offset == 0 and not self._request.echo:
-            choice.offset = len(choice.prompt.text)
-        texts = [self._text(token.token) for token in told]
-        offsets = []
-        for token, text in zip(told, texts, strict=True):
-            offsets.append(choice.offset)
-            choice.offset += len(text) if token.token != end_id else 0
-        return {
-            "tokens": texts,
-            "token_logprobs": [token.log_probability for token in told],
-            "top_logprobs": [
-                {self._text(other): value for other, value in reversed(token.likeliest)} or None
-                for token in told
-            ],
-            "text_offset": offsets,
-        }
-
-    def _text(self, token: int) -> str:
-        """A token as text; bytes that are none alone are shown as OpenAI does."""
-        if token == self._loaded.tokenizer.end_id:
-            return "<|endoftext|>"
-        piece = self._loaded.tokenizer.pieces[token]
-        try:
-            return piece.decode("utf-8")
-        except UnicodeDecodeError:
-            return "bytes:" + "".join(f"\\x{byte:02x}" for byte in piece)
 
 
 class _Collected:

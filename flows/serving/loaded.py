@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.registry.versions import Version
 from flows.serving.limits import Limits
+from lmcore.data.tokens.conversation import Conversations
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.engine.ask import Ask, Piece
 from lmcore.engine.engine import Engine
@@ -39,6 +40,7 @@ class Loaded:
     Attributes:
         labels: Of a classifier.
         masking: That its training text went through.
+        conversations: How it is talked to; None: not at all.
     """
 
     def __init__(
@@ -60,9 +62,11 @@ class Loaded:
         self._counting = threading.Lock()
         self.labels: tuple[str, ...] = ()
         self.masking: DocumentMasking
+        self.conversations: Conversations | None = None
         if tokenizer is not None:
             self.tokenizer = tokenizer
             self.forbidden = folder.forbidden()
+            self.conversations = Conversations.of(tokenizer)
             self.masking = folder.load_masking()
         elif predictor is not None:
             self.labels = tuple(predictor.record.labels)
@@ -87,9 +91,10 @@ class Loaded:
             loaded = cls(version, folder, predictor=folder.load_predictor(), limits=limits)
             loaded.predict(["The"])
             return loaded
-        tokenizer = folder.load_tokenizer()
+        tokenizer, model = folder.load_tokenizer(), folder.load_model()
+        model.settle()
         engine = Engine(
-            folder.load_model(),
+            model,
             tokenizer,
             most_lanes=limits.lanes,
             most_waiting=limits.waiting,

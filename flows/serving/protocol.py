@@ -6,21 +6,19 @@ penalties of 0, no `suffix`, no `logit_bias`.  All else is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
-from flows.serving.refusal import RefusalError
-
 _LONGEST_STOP = 200
+#: Of an answer in a conversation, where nobody says how many.
+_CHAT_TOKENS = 512
 _TOKEN = Annotated[int, Field(ge=0, lt=1 << 31)]
 _STOP = Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_STOP)]
 
@@ -35,9 +33,6 @@ class _Request(BaseModel):
     )
 
 
-Asked = TypeVar("Asked", bound=_Request)
-
-
 class StreamOptions(BaseModel):
     """What a stream tells beside the text."""
 
@@ -47,17 +42,12 @@ class StreamOptions(BaseModel):
     include_obfuscation: bool | None = Field(None, description="Changes nothing.")
 
 
-class CompletionRequest(_Request):
-    """Continue one prompt or several."""
+class Drawing(_Request):
+    """How answers are drawn, whatever is asked."""
 
-    prompt: str | list[str] | list[_TOKEN] | list[list[_TOKEN]] | None = Field(
-        None, description="Text, texts, or ids of tokens; null: a document from its beginning."
-    )
-    max_tokens: int | None = Field(16, ge=0, description="Tokens of each answer, at most.")
     temperature: float | None = Field(1.0, ge=0, le=2, allow_inf_nan=False)
     top_p: float | None = Field(1.0, ge=0, le=1, allow_inf_nan=False)
     n: int | None = Field(1, ge=1, le=128, description="Answers to each prompt.")
-    best_of: int | None = Field(None, description="Only null or 1: nothing is drawn and discarded.")
     stop: _STOP | list[_STOP] | None = Field(None, description="An answer ends before any.")
     seed: int | None = Field(
         None,
@@ -67,22 +57,68 @@ class CompletionRequest(_Request):
     )
     stream: bool | None = Field(False, description="Server-sent events.")
     stream_options: StreamOptions | None = None
-    logprobs: int | None = Field(None, ge=0, le=5, description="Likeliest tokens to be told.")
-    echo: bool | None = Field(False, description="Begin the answer with the prompt.")
     user: str | None = Field(None, max_length=1000, description="Changes nothing.")
-    suffix: Literal[""] | None = Field(None, description="Only null.")
     presence_penalty: float | None = Field(0, ge=0, le=0, description="Only 0.")
     frequency_penalty: float | None = Field(0, ge=0, le=0, description="Only 0.")
     logit_bias: dict[str, float] | None = Field(None, max_length=0, description="Only empty.")
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
-        if self.best_of not in (None, 1):
-            raise ValueError("best_of: only 1; ask for n answers instead")
+    def _drawable(self) -> Self:
         if self.stream_options is not None and not self.stream:
             raise ValueError("stream_options: only where stream is true")
         if isinstance(self.stop, list) and len(self.stop) > 4:
             raise ValueError("stop: at most 4 texts")
+        return self
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts that end an answer."""
+        if self.stop is None:
+            return ()
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+
+    @property
+    def answers(self) -> int:
+        """To each prompt."""
+        return self.n or 1
+
+    @property
+    def tells_usage(self) -> bool:
+        """Whether a stream ends with the count of tokens."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def most_tokens(self) -> int:
+        """Of each answer."""
+        raise NotImplementedError
+
+    @property
+    def likeliest(self) -> int | None:
+        """Likeliest tokens to be told in the place of each; None: no log-probabilities at all."""
+        raise NotImplementedError
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the answer begins with the prompt."""
+        return False
+
+
+class CompletionRequest(Drawing):
+    """Continue one prompt or several."""
+
+    prompt: str | list[str] | list[_TOKEN] | list[list[_TOKEN]] | None = Field(
+        None, description="Text, texts, or ids of tokens; null: a document from its beginning."
+    )
+    max_tokens: int | None = Field(16, ge=0, description="Tokens of each answer, at most.")
+    best_of: int | None = Field(None, description="Only null or 1: nothing is drawn and discarded.")
+    logprobs: int | None = Field(None, ge=0, le=5, description="Likeliest tokens to be told.")
+    echo: bool | None = Field(False, description="Begin the answer with the prompt.")
+    suffix: Literal[""] | None = Field(None, description="Only null.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.best_of not in (None, 1):
+            raise ValueError("best_of: only 1; ask for n answers instead")
         return self
 
     def prompts(self) -> list[str] | list[list[int]]:
@@ -102,19 +138,95 @@ class CompletionRequest(_Request):
         return sum(map(len, self.prompts()))
 
     @property
-    def stops(self) -> tuple[str, ...]:
-        """Texts that end an answer."""
-        if self.stop is None:
-            return ()
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+    def most_tokens(self) -> int:
+        """Of each answer."""
+        return 16 if self.max_tokens is None else self.max_tokens
+
+    @property
+    def likeliest(self) -> int | None:
+        """Likeliest tokens to be told in the place of each."""
+        return self.logprobs
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the answer begins with the prompt."""
+        return bool(self.echo)
 
 
-class ChatRequest(_Request):
-    """A conversation to be continued; only `model` is read, as no version has a chat template."""
+class TextPart(BaseModel):
+    """A part of what was said."""
 
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    messages: list[dict[str, Any]] = Field(min_length=1)
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    """What one side said."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart] = Field(description="A text, or parts that are joined.")
+    name: str | None = Field(None, max_length=200, description="Changes nothing.")
+
+    @property
+    def text(self) -> str:
+        """What was said."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
+
+
+class ResponseFormat(BaseModel):
+    """What an answer looks like."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    type: Literal["text"]
+
+
+class ChatRequest(Drawing):
+    """Answer a conversation."""
+
+    messages: list[Message] = Field(min_length=1, max_length=1000)
+    max_completion_tokens: int | None = Field(
+        None, ge=1, description=f"Tokens of each answer, at most; null: {_CHAT_TOKENS}."
+    )
+    max_tokens: int | None = Field(None, ge=1, description="The older name of the same.")
+    logprobs: bool | None = Field(False, description="Whether log-probabilities are told.")
+    top_logprobs: int | None = Field(None, ge=0, le=20, description="Likeliest tokens to be told.")
+    response_format: ResponseFormat | None = Field(None, description="Only text.")
+    store: Literal[False] | None = Field(None, description="Only false.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs: only where logprobs is true")
+        if None not in (self.max_tokens, self.max_completion_tokens):
+            raise ValueError("max_tokens: say it or max_completion_tokens, not both")
+        return self
+
+    def said(self) -> list[dict[str, str]]:
+        """Role and content of each message, as chat templates know them."""
+        roles = {"developer": "system"}
+        return [{"role": roles.get(m.role, m.role), "content": m.text} for m in self.messages]
+
+    @property
+    def size(self) -> int:
+        """Characters of all messages."""
+        return sum(len(message.text) for message in self.messages)
+
+    @property
+    def most_tokens(self) -> int:
+        """Of each answer."""
+        return self.max_completion_tokens or self.max_tokens or _CHAT_TOKENS
+
+    @property
+    def likeliest(self) -> int | None:
+        """Likeliest tokens to be told in the place of each."""
+        return (self.top_logprobs or 0) if self.logprobs else None
 
 
 class PredictRequest(_Request):
@@ -166,34 +278,3 @@ class FeedbackRequest(_Request):
     def accepted(self) -> str | None:
         """The right answer, where another one was told."""
         return self.label if self.label is not None else self.correction
-
-
-def read(kind: type[Asked], values: Mapping[str, Any]) -> Asked:
-    """A request of a kind.
-
-    Raises:
-        RefusalError: If a key is unknown, missing or of the wrong type.
-    """
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        key, said = _first(error)
-        if key in kind.model_fields or key is None:
-            raise RefusalError(400, said, param=key) from error
-        raise RefusalError(
-            400, f"{key}: unknown; expected one of {', '.join(kind.model_fields)}", param=key
-        ) from error
-
-
-def _first(error: ValidationError) -> tuple[str | None, str]:
-    """The key that is wrong, and one sentence; of a union the part that came nearest."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    keys = [str(one["loc"][0]) for one in found if one["loc"]]
-    if not keys:
-        said = str(found[0]["msg"]).removeprefix("Value error, ")
-        key = said.partition(":")[0]
-        return (key if key.isidentifier() else None), said
-    of_key = [one for one in found if one["loc"] and str(one["loc"][0]) == keys[0]]
-    deepest = max(of_key, key=lambda one: len(one["loc"]))
-    ways = sorted({str(one["msg"]) for one in of_key if len(one["loc"]) == len(deepest["loc"])})
-    return keys[0], f"{keys[0]}: {'; or '.join(ways)}"

@@ -1,4 +1,4 @@
-"""Refusals in the form that clients of language models expect, and reading a body as JSON.
+"""Refusals in the form that clients of language models expect, and reading a body.
 
 Error objects and codes are those of OpenAI's reference: `{"error": {message, type, param, code}}`.
 """
@@ -6,7 +6,12 @@ Error objects and codes are those of OpenAI's reference: `{"error": {message, ty
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+Asked = TypeVar("Asked", bound=BaseModel)
 
 _TYPES = {
     400: "invalid_request_error",
@@ -110,3 +115,34 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _kind(value: object) -> str:
     kinds = {str: "text", list: "list", bool: "truth value", type(None): "null"}
     return kinds.get(type(value), "number")
+
+
+def read(kind: type[Asked], values: Mapping[str, Any]) -> Asked:
+    """A request of a kind.
+
+    Raises:
+        RefusalError: If a key is unknown, missing or of the wrong type.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        key, said = _first(error)
+        if key in kind.model_fields or key is None:
+            raise RefusalError(400, said, param=key) from error
+        raise RefusalError(
+            400, f"{key}: unknown; expected one of {', '.join(kind.model_fields)}", param=key
+        ) from error
+
+
+def _first(error: ValidationError) -> tuple[str | None, str]:
+    """The key that is wrong, and one sentence; of a union the part that came nearest."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    keys = [str(one["loc"][0]) for one in found if one["loc"]]
+    if not keys:
+        said = str(found[0]["msg"]).removeprefix("Value error, ")
+        key = said.partition(":")[0]
+        return (key if key.isidentifier() else None), said
+    of_key = [one for one in found if one["loc"] and str(one["loc"][0]) == keys[0]]
+    deepest = max(of_key, key=lambda one: len(one["loc"]))
+    ways = sorted({str(one["msg"]) for one in of_key if len(one["loc"]) == len(deepest["loc"])})
+    return keys[0], f"{keys[0]}: {'; or '.join(ways)}"

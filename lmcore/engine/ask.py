@@ -67,12 +67,13 @@ class Ask:
 
     Attributes:
         prompt: Ids, without the end token that every document starts with.
+        begins: Whether that token is read before them; a conversation has its own beginning.
         before: The prompt as text; a forbidden text may begin in it.
         config: How it is drawn; `seed` is its own.
         deliver: Given each piece, in the engine's thread; must return at once.
         likeliest: How many of the likeliest tokens are told for each one; None: no log-probability
             is told.
-        tell_prompt: Whether the prompt's tokens are told too.
+        tell_prompt: Whether the prompt's tokens are told too, where it begins a document.
         deadline: Of `time.monotonic`; it ends `late` then.
         asked_at: Of `time.monotonic`.
         first_at: When its first token was drawn; None before.
@@ -82,6 +83,7 @@ class Ask:
     before: str
     config: GenerationConfig
     deliver: Callable[[Piece], None]
+    begins: bool = True
     likeliest: int | None = None
     tell_prompt: bool = False
     deadline: float = float("inf")

@@ -223,12 +223,13 @@ class Engine:
     def _prompt(self, ask: Ask) -> Iterator[Lane | None]:
         """Read a prompt alone, chunk by chunk; last comes its lane, if any is to be drawn."""
         model = self._model
-        ids = torch.tensor([[model.end_id, *ask.prompt]])
+        ids = torch.tensor([[*([model.end_id] if ask.begins else []), *ask.prompt]])
         state, features = model.fresh_state(1), None
+        read = model.features if ask.begins else model.converse
         for start in range(0, ids.shape[1], _CHUNK_TOKENS):
             chunk = ids[:, start : start + _CHUNK_TOKENS]
-            features, state = model.features(chunk.to(model.device), state)
-            if ask.tell_prompt:
+            features, state = read(chunk.to(model.device), state)
+            if ask.tell_prompt and ask.begins:
                 self._tell_prompt(ask, features, start, chunk.shape[1])
             if start + _CHUNK_TOKENS < ids.shape[1]:
                 yield None

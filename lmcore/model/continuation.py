@@ -86,7 +86,7 @@ class Continuation:
 
     def take(self, token: int) -> str:
         """Go on with a token; returns the text that is now certain."""
-        if token == self._codec.end_id:
+        if token == self._codec.end_id or token in self._config.ends:
             self.finish = "end"
             return self._emit(self._decoder.decode(b"", final=True))
         self._recent.append(token)

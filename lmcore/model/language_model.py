@@ -146,6 +146,12 @@ class LanguageModel(nn.Module, ABC):
             ConfigError: If their shapes do not fit.
         """
 
+    def settle(self) -> None:
+        """Become as fast as can be at answering: nothing learns any more, and nothing is stored.
+
+        What it says differs in rounding alone.
+        """
+
     @property
     def began_with(self) -> str | None:
         """Hash of the model that it began with and of how that is read; None: random weights."""
@@ -189,6 +195,14 @@ class LanguageModel(nn.Module, ABC):
             state: What was read before; None is the fresh state.
             rng: Source of dropout in training; None switches dropout off.
         """
+
+    def converse(self, tokens: Tensor, state: State | None = None) -> tuple[Features, State]:
+        """As `features`, of tokens that are one text whatever they are.
+
+        An end token among them ends a turn and starts no document.  A model that knows no turns
+        reads them as it reads all else.
+        """
+        return self.features(tokens, state)
 
     @abstractmethod
     def logits(self, features: Features) -> Tensor:

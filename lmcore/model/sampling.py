@@ -34,6 +34,7 @@ class GenerationConfig:
         repetition_penalty: Divides positive and multiplies negative logits of tokens
             among the last 64 of the continuation (Keskar et al. 2019, CTRL); 1 is off.
         stop: End before any of these strings appears.
+        ends: Ids that end it as the end token does; those that end a turn of a conversation.
         forbidden: End before any part of these texts appears; a version's canaries.
         seed: Seed of the run's own generator.
 
@@ -47,6 +48,7 @@ class GenerationConfig:
     top_p: float = 0.95
     repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
+    ends: frozenset[int] = frozenset()
     forbidden: Forbidden | None = None
     seed: int = 0
 

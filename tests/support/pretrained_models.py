@@ -104,12 +104,13 @@ def write_library_folder(folder: Path, kind: str = "llama", *, seed: int = 0) ->
     return folder
 
 
-def write_gguf_file(path: Path, *, seed: int = 0, **facts: Any) -> Path:
+def write_gguf_file(path: Path, *, seed: int = 0, chat: str = "", **facts: Any) -> Path:
     """A tiny Llama as a GGUF file, as llama.cpp would write it.
 
     Args:
         path: Of the file.
         seed: Of its weights.
+        chat: Its chat template.
         facts: Numbers of the head that are not what they should be, such as `block_count`.
     """
     import gguf
@@ -142,6 +143,8 @@ def write_gguf_file(path: Path, *, seed: int = 0, **facts: Any) -> Path:
     writer.add_token_merges([" ".join(pair) for pair in merges])
     writer.add_eos_token_id(0)
     writer.add_bos_token_id(0)
+    if chat:
+        writer.add_chat_template(chat)
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
     for name, tensor in _gguf_tensors(model).items():
         if part := next((part for part in heads if part in name), None):

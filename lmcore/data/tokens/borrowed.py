@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.artifacts import atomic_write
+from lmcore.chat_template import ChatTemplate
 from lmcore.data.tokens.borrowed_form import MOST_BYTES, read_form, sheltered
 from lmcore.data.tokens.vocabularies import (
     LIBRARY_FILE,
@@ -48,6 +49,7 @@ class BorrowedTokenizer:
         source: Text of its `tokenizer.json`.
         vocab_size: Ids that the model knows.
         end_id: The token that separates documents.
+        chat: How the model wants to be talked to; None: not at all.
 
     Attributes:
         kind: `pretrained`.
@@ -55,12 +57,15 @@ class BorrowedTokenizer:
         unspelled: Ids of special tokens, and ids without a token; not the end token's.
         may_lose: Names of the steps after which a text may be another one, and what the
             vocabulary lacks.
+        special: Tokens that no text yields, by the names that they came with.
 
     Raises:
         IntegrityError: If the text is no tokenizer, or does not fit the model.
     """
 
-    def __init__(self, source: str, *, vocab_size: int, end_id: int) -> None:
+    def __init__(
+        self, source: str, *, vocab_size: int, end_id: int, chat: ChatTemplate | None = None
+    ) -> None:
         try:
             form = read_form(source, vocab_size=vocab_size, end_id=end_id)
         except Exception as error:  # the library raises bare Exception for what it cannot parse
@@ -70,7 +75,7 @@ class BorrowedTokenizer:
             ) from error
         self.kind = KIND
         self.vocab_size, self.end_id, self.pieces = vocab_size, end_id, form.pieces
-        self.may_lose = form.may_lose
+        self.may_lose, self.special, self.chat = form.may_lose, form.special, chat
         self._source, self._backend = source, form.backend
         self._unknown = {form.unknown_id} - {end_id}
         self._silent = {i for i, piece in enumerate(form.pieces) if not piece} - self._unknown
@@ -112,12 +117,14 @@ class BorrowedTokenizer:
 
     def save(self, folder: Path) -> None:
         """Write JSON files, the model's own among them as it came; see `Tokenizer`."""
-        record = {
+        record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "kind": self.kind,
             "vocab_size": self.vocab_size,
             "end_id": self.end_id,
         }
+        if self.chat is not None:
+            record["chat"] = self.chat.model_dump(mode="json")
         atomic_write(folder / VOCABULARY_FILE, json.dumps(record, indent=1))
         atomic_write(folder / LIBRARY_FILE, self._source)
 
@@ -179,12 +186,13 @@ def read_borrowed(folder: Path, record: Mapping[str, Any]) -> BorrowedTokenizer:
             raise ValueError(f"{path.stat().st_size:,} bytes; expected at most {MOST_BYTES:,}")
         source = path.read_text(encoding="utf-8")
         vocab_size, end_id = int(record["vocab_size"]), int(record["end_id"])
+        chat = ChatTemplate.model_validate(record["chat"]) if record.get("chat") else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
             f"{path}: not a tokenizer that can be read ({_short(error)}); nothing was loaded."
             " Restore the file"
         ) from error
-    return BorrowedTokenizer(source, vocab_size=vocab_size, end_id=end_id)
+    return BorrowedTokenizer(source, vocab_size=vocab_size, end_id=end_id, chat=chat)
 
 
 def _groups(parts: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:

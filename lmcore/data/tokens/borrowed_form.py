@@ -51,6 +51,21 @@ Step = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpecialToken:
+    """A token that no text yields.
+
+    Attributes:
+        id: Its id.
+        takes_left: Whether it swallows white space before it.
+        takes_right: Whether it swallows white space behind it.
+    """
+
+    id: int
+    takes_left: bool = False
+    takes_right: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class BorrowedForm:
     """What a `tokenizer.json` says, fit for any text.
 
@@ -59,6 +74,7 @@ class BorrowedForm:
         pieces: Byte string of each id, [V]; empty for special tokens and ids without a token.
         unknown_id: What stands for text that cannot be spelled; None where nothing does.
         spaced: Whether decoding puts a space between tokens, as between words.
+        special: Tokens that no text yields, by the names that they came with.
         trims: Whether an added token takes white space beside it away.
         may_lose: Names of the steps after which a text may be another one.
     """
@@ -67,6 +83,7 @@ class BorrowedForm:
     pieces: tuple[bytes, ...]
     unknown_id: int | None
     spaced: bool
+    special: Mapping[str, SpecialToken]
     trims: bool
     may_lose: tuple[str, ...]
 
@@ -94,6 +111,13 @@ def read_form(source: str, *, vocab_size: int, end_id: int) -> BorrowedForm:
     _bounded(normalizers)
     added = [(int(a["id"]), str(a["content"]), a) for a in record.get("added_tokens") or ()]
     silent = {i for i, _, entry in added if entry.get("special")} | {end_id}
+    special = {
+        name: SpecialToken(
+            id=i, takes_left=bool(entry.get("lstrip")), takes_right=bool(entry.get("rstrip"))
+        )
+        for i, name, entry in added
+        if i in silent
+    }
     decoders = list(_flat(record.get("decoder")))
     spell = _speller(decoders)
     tokens = _tokens(model)
@@ -131,6 +155,7 @@ def read_form(source: str, *, vocab_size: int, end_id: int) -> BorrowedForm:
         pieces=tuple(pieces),
         unknown_id=unknown_id,
         spaced=_by_words({step["type"] for step in decoders}),
+        special=special,
         trims=any(entry.get("lstrip") or entry.get("rstrip") for _, _, entry in added),
         may_lose=(
             *_may_lose(normalizers, list(_flat(record.get("pre_tokenizer"))), spell),

@@ -31,7 +31,7 @@ def borrow_tokenizer(store: ContentStore, base_folder: Path, base_key: str) -> T
 
     Args:
         store: Where it is kept.
-        base_folder: Holds `tokenizer.json`, and `base.json` with `vocab_size` and `end_id`.
+        base_folder: Holds `tokenizer.json`, and `base.json` with `vocab_size`, `end_id` and `chat`.
         base_key: Of that folder.
 
     Raises:

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lmcore.artifacts import Handle, Manifest
+from lmcore.chat_template import ChatTemplate
 from lmcore.errors import IntegrityError
 from lmcore.settings import Section
 
@@ -47,6 +48,7 @@ class BaseRecord(Section):
         license: SPDX expression, or `unknown`.
         origin: Where it came from, in words.
         card: Its own description (README.md), at most 64 kB; empty where there is none.
+        chat: How it wants to be talked to; None: not at all.
     """
 
     schema_version: int = 1
@@ -64,6 +66,7 @@ class BaseRecord(Section):
     license: str = "unknown"
     origin: str = ""
     card: str = ""
+    chat: ChatTemplate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

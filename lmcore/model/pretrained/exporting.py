@@ -10,10 +10,9 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from lmcore.model.pretrained.library import library
+from lmcore.model.pretrained.library import fold_lora, library
 from lmcore.model.pretrained.model import PretrainedLM
 
 
@@ -25,17 +24,8 @@ def export_pretrained(model: PretrainedLM, folder: Path) -> None:
         whole.save_pretrained(folder, safe_serialization=True)
 
 
-@torch.no_grad()
 def merged(inner: nn.Module) -> Any:
     """A copy in which small matrices are part of those beside which they learnt."""
-    whole: Any = copy.deepcopy(inner)
-    with library():
-        from peft.tuners.tuners_utils import BaseTunerLayer
-
-        beside = [n for n, part in whole.named_modules() if isinstance(part, BaseTunerLayer)]
-        for name in beside:
-            part = whole.get_submodule(name)
-            part.merge()
-            parent, _, leaf = name.rpartition(".")
-            setattr(whole.get_submodule(parent), leaf, part.get_base_layer())
+    whole = copy.deepcopy(inner)
+    fold_lora(whole)
     return whole

@@ -37,7 +37,7 @@ from lmcore.model.pretrained.weights import join
 
 #: Of the folder that is written. What is made from a base names it by key and does not hold it, so
 #: the key changes with this form and not with every line of the code that writes it.
-_FORM = 1
+_FORM = 2
 
 
 def import_base(
@@ -87,6 +87,7 @@ def import_base(
             license=found.license,
             origin=config.origin,
             card=found.card,
+            chat=found.chat,
         )
         atomic_write(folder / BASE_FILE, record.model_dump_json(indent=1))
         return {

@@ -21,9 +21,11 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from lmcore.chat_template import ChatTemplate
 from lmcore.errors import ConfigError, SourceError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.pretrained.base import LIBRARY_CONFIG_FILE
+from lmcore.model.pretrained.chat_file import chat_template
 from lmcore.model.pretrained.checks import (
     check_layers,
     checked_config,
@@ -62,6 +64,7 @@ class Inspected:
         most_tokens: Most tokens that it was made to read together; None: without a limit.
         license: As configured, else as its own description says, else `unknown`.
         card: Its own description.
+        chat: How it wants to be talked to; None: not at all.
     """
 
     place: Place
@@ -77,6 +80,7 @@ class Inspected:
     most_tokens: int | None
     license: str
     card: str
+    chat: ChatTemplate | None
 
 
 def inspect_model(
@@ -148,6 +152,7 @@ def inspect_model(
         most_tokens=most_tokens(settings),
         license=config.license if config.license != "unknown" else spdx(said[:200]) or "unknown",
         card=card,
+        chat=chat_template(place, head, cut),
     )
 
 

@@ -252,6 +252,20 @@ def add_lora(inner: Any, *, rank: int, seed: int) -> None:
             peft.inject_adapter_in_model(options, inner)
 
 
+@torch.no_grad()
+def fold_lora(inner: Any) -> None:
+    """Add small matrices to those beside which they learnt, and take them away."""
+    with library():
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        beside = [n for n, part in inner.named_modules() if isinstance(part, BaseTunerLayer)]
+        for name in beside:
+            part = inner.get_submodule(name)
+            part.merge()
+            parent, _, leaf = name.rpartition(".")
+            setattr(inner.get_submodule(parent), leaf, part.get_base_layer())
+
+
 @functools.cache
 def _beside() -> type[nn.Module]:
     """The library's small matrices beside a matrix, multiplied in fewer passes over the texts.

@@ -22,7 +22,7 @@ from lmcore.model.language_model import Features, LanguageModel, Reading, learnt
 from lmcore.model.pretrained.base import Base
 from lmcore.model.pretrained.body import Body
 from lmcore.model.pretrained.cache import CacheState
-from lmcore.model.pretrained.library import ROWS_APART, add_lora, head_of, load_inner
+from lmcore.model.pretrained.library import ROWS_APART, add_lora, fold_lora, head_of, load_inner
 from lmcore.model.pretrained.windows import cut
 from lmcore.model.state import State
 
@@ -35,6 +35,8 @@ _CHUNK = 512
 # second in 4 lanes on two cores, and 250 in 32.
 _WRITTEN_LANES = {"cpu": 32, "cuda": 256}
 KIND = "pretrained"
+# The id of no token.
+_NONE = -1
 
 
 class PretrainedLM(LanguageModel):
@@ -164,6 +166,11 @@ class PretrainedLM(LanguageModel):
             )
         restore(self, learnt(source))
 
+    def settle(self) -> None:
+        """See `LanguageModel`: small matrices become part of those beside which they learnt."""
+        self.inner.requires_grad_(False)
+        fold_lora(self.inner)
+
     def depths(self) -> list[list[nn.Parameter]]:
         """Blocks from the top down, what stands above all in the first; then the rest."""
         lists = [list(m) for m in self.inner.modules() if isinstance(m, nn.ModuleList)]
@@ -197,6 +204,13 @@ class PretrainedLM(LanguageModel):
         self, tokens: Tensor, state: State | None = None, *, rng: torch.Generator | None = None
     ) -> tuple[Features, State]:
         """See `LanguageModel`; nothing is dropped."""
+        return self._read(tokens, state, end_id=self.end_id)
+
+    def converse(self, tokens: Tensor, state: State | None = None) -> tuple[Features, State]:
+        """See `LanguageModel`."""
+        return self._read(tokens, state, end_id=_NONE)
+
+    def _read(self, tokens: Tensor, state: State | None, *, end_id: int) -> tuple[Features, State]:
         before = CacheState.fresh(len(tokens)) if state is None else state
         assert isinstance(before, CacheState)
         rows, held = tokens.cpu().numpy(), before.window.numpy()
@@ -207,7 +221,7 @@ class PretrainedLM(LanguageModel):
                     row,
                     held[lane, held.shape[1] - filled[lane] :],
                     lane=lane,
-                    end_id=self.end_id,
+                    end_id=end_id,
                     context=self.context,
                 )
                 for lane, row in enumerate(rows)

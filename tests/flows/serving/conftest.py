@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,12 @@ class Served:
 
 @contextlib.contextmanager
 def serving(
-    home: Home, *, keys: Keys | None = None, limits: Limits | None = None, **settings: Any
+    home: Home,
+    *,
+    keys: Keys | None = None,
+    limits: Limits | None = None,
+    hosts: Sequence[str] = (),
+    **settings: Any,
 ) -> Iterator[Served]:
     """A server in a thread, on a port of its own."""
     wired = Wired(
@@ -112,7 +117,7 @@ def serving(
     )
     wired.open()
     listener = socket.create_server(("127.0.0.1", 0))
-    app = wired.app(keys=keys)
+    app = wired.app(keys=keys, hosts=hosts)
     config = uvicorn.Config(app, log_level="critical", lifespan="off", server_header=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -141,7 +146,7 @@ def wait_until() -> Callable[[Callable[[], object]], None]:
     return until
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve_home() -> Callable[..., contextlib.AbstractContextManager[Served]]:
     return serving
 

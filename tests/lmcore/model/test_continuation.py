@@ -47,3 +47,10 @@ def test_lanes_advance_together() -> None:
     logits[0, ord("x")] = logits[1, CODEC.end_id] = 1.0
     assert advance(lanes, logits) == [(ord("x"), "x"), (CODEC.end_id, "")]
     assert [lane.finish for lane in lanes] == [None, "end"]
+
+
+def test_what_ends_a_turn_ends_it_as_the_end_token_does() -> None:
+    config = GenerationConfig(ends=frozenset({ord("!")}))
+    text = Continuation(CODEC, config, seed=0, prompt="")
+    assert [text.take(ord(letter)) for letter in "ab!"] == ["a", "b", ""]
+    assert (text.finish, text.tokens) == ("end", 2)

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("transformers")
 import torch
-from pretrained_models import VOCAB_SIZE, make_base
+from pretrained_models import MOST_TOKENS, VOCAB_SIZE, make_base
 
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.config import ModelConfig, PretrainedConfig
@@ -182,3 +182,32 @@ def test_what_learns_is_told_block_by_block_from_the_top(content: Path) -> None:
     whole = begun(make_base(content), adapt="full")
     told = [id(p) for block in whole.depths() for p in block]
     assert sorted(told) == sorted(id(p) for p in whole.parameters())
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "mamba"])
+def test_settled_it_says_the_same_without_small_matrices(content: Path, kind: str) -> None:
+    model = begun(make_base(content, kind))
+    one_step(model)
+    with torch.no_grad():
+        before = model(TOKENS)[0]
+        model.settle()
+        after = model(TOKENS)[0]
+    torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
+    assert not [name for name, _ in model.named_parameters() if "lora" in name]
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_turns_of_a_conversation_are_one_text(content: Path) -> None:
+    import transformers
+
+    base = make_base(content)
+    model = begun(base, context=MOST_TOKENS)
+    whole = transformers.AutoModelForCausalLM.from_pretrained(base.path).eval()
+    with torch.no_grad():
+        expected = whole(TOKENS).logits
+        features, state = model.converse(TOKENS[:, :7])
+        rest, _ = model.converse(TOKENS[:, 7:], state)
+        found = torch.cat([model.logits(features), model.logits(rest)], 1)
+        alone = model(TOKENS)[0]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(alone[:, 5:], expected[:, 5:], atol=1e-2)
