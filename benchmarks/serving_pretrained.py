@@ -23,7 +23,7 @@ import yaml
 
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import NOT_RUN, parser, record, workspace
-from benchmarks.registered import SMOLLM2
+from benchmarks.registered import MESSAGES, SMOLLM2
 from benchmarks.serving import TOKENS, Ask, load, post, resident_megabytes, served
 
 PROMPT = (
@@ -32,6 +32,7 @@ PROMPT = (
     " home, and the"
 )
 CLIENTS = (1, 8)
+_NAME = "messages"
 _LLAMA = """
 import json, sys, time
 from llama_cpp import Llama, __version__
@@ -97,7 +98,9 @@ def main() -> None:
     with workspace("serving-pretrained") as folder:
         home, file = Path(folder) / "home", Path(folder) / "config.yaml"
         config = {
-            "name": "messages",
+            "name": _NAME,
+            "sources": [{**MESSAGES, "files": "data/speeches/20*.txt"}],
+            "data": {"unit": "file", "validation_fraction": 0.2},
             "preset": "pretrained-cpu",
             "model": {**SMOLLM2, "pretrained": given.model},
             "training": {"seed": 0, "budget_seconds": 5.0},
@@ -111,9 +114,9 @@ def main() -> None:
         results: dict[str, Any] = {"model": given.model, "precision": "float32"}
         with served(home) as (port, pid, seconds):
             mine: dict[str, Any] = {"ready_seconds": round(seconds, 2)}
-            load(port, ours("messages"), clients=2, each=1)
+            load(port, ours(_NAME), clients=2, each=1)
             for clients in CLIENTS:
-                runs = [load(port, ours("messages"), clients=clients, each=each) for _ in range(3)]
+                runs = [load(port, ours(_NAME), clients=clients, each=each) for _ in range(3)]
                 found = [sum(map(int, run["texts"])) / run["seconds"] for run in runs]
                 mine[f"clients_{clients}"] = rates(found)
             results["lmcore_serve"] = {**mine, "megabytes": resident_megabytes(pid)}
