@@ -30,7 +30,7 @@ import yaml
 
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import in_child, parser, record, workspace
-from benchmarks.registered import MESSAGES, KNOWN_UNTIL, SMOLLM2, held_out, opened, told
+from benchmarks.registered import KNOWN_UNTIL, MESSAGES, SMOLLM2, held_out, opened, told
 
 PASSAGE_BYTES = 1_500
 _NAME = "annual-messages"
