@@ -11,6 +11,7 @@ change of any of these runs it again.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import multiprocessing
@@ -188,15 +189,25 @@ def _inputs(task: Task, gates: GatesConfig) -> Mapping[str, Any]:
         "seed": task.seed,
         "version": gate_version(control.gate, gates),
         "evaluation": gates.evaluation.model_dump(mode="json"),
-        "code": digest(meanings(closure(*_control_modules(control)))),
+        "code": digest(meanings(closure(*control_modules(control)))),
     }
 
 
-def _control_modules(control: Control) -> set[str]:
-    # `by_seed` wraps the case; the case's own module is what a change would be in.
-    cells = (control.run, *(c.cell_contents for c in control.run.__closure__ or ()))
-    found = {getattr(cell, "__module__", "") for cell in cells}
+def control_modules(control: Control) -> set[str]:
+    """Modules that the case of a control is written in."""
+    found = {getattr(part, "__module__", "") for part in _inside(control.run)}
     return {m for m in found if isinstance(m, str) and m.startswith(f"{__package__}.")}
+
+
+def _inside(run: Any) -> Iterator[Any]:
+    # `by_seed` wraps the case; the case's own module is what a change would be in.
+    if isinstance(run, functools.partial):
+        yield from _inside(run.func)
+        return
+    yield run
+    for cell in getattr(run, "__closure__", None) or ():
+        if callable(cell.cell_contents) and cell.cell_contents is not run:
+            yield from _inside(cell.cell_contents)
 
 
 def _run_here(

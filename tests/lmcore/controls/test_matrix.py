@@ -7,7 +7,13 @@ import pytest
 from lmcore.controls import matrix
 from lmcore.controls.catalogue import controls
 from lmcore.controls.control import Control, by_seed
-from lmcore.controls.matrix import counted, estimated_seconds, planned, run_matrix
+from lmcore.controls.matrix import (
+    control_modules,
+    counted,
+    estimated_seconds,
+    planned,
+    run_matrix,
+)
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.result import GateResult
@@ -127,3 +133,10 @@ def test_a_process_that_ends_early_is_an_error(tmp_path, monkeypatch):
     tasks = planned(controls("competence")[:1], seeds=2)
     with pytest.raises(matrix.ControlWorkerError, match="2 results missing"):
         run(tasks, tmp_path, processes=2)
+
+
+@pytest.mark.parametrize("control", controls(), ids=lambda c: f"{c.gate}: {c.name}")
+def test_every_control_says_which_code_it_is(control):
+    modules = control_modules(control)
+    assert {m for m in modules if m.rpartition(".")[0] != "lmcore.controls"}, modules
+    assert planned([control], seeds=1)
