@@ -27,8 +27,9 @@ from lmcore.yaml_file import shipped
 FOLDER = "wheels"
 #: What `lmcore.serving` imports, as distributions; pinned to what is installed here.
 LIBRARIES = (
-    *("filelock", "numpy", "pandas", "phonenumbers", "pyarrow", "pydantic", "python-stdnum"),
-    *("pyyaml", "regex", "safetensors", "scikit-learn", "scipy", "tokenizers", "torch"),
+    *("filelock", "jinja2", "numpy", "pandas", "phonenumbers", "pyarrow", "pydantic"),
+    *("python-stdnum", "pyyaml", "regex", "safetensors", "scikit-learn", "scipy", "tokenizers"),
+    "torch",
 )
 #: What it imports for a version that was made from a pretrained model, and what these need of each
 #: other; a GGUF file is read at the import of such a model alone.
