@@ -16,6 +16,7 @@ class Choice:
         index: Among those of its request.
         prompt: What it answers.
         ask: What the engine was asked.
+        ends: Ids of the tokens that end it and are no part of what is said.
         pieces: That came and were not told yet.
         end: Why it ended; None: it goes on.
         tokens: Drawn so far, those that end it not counted.
@@ -27,6 +28,7 @@ class Choice:
     index: int
     prompt: Prompt
     ask: Ask
+    ends: frozenset[int]
     pieces: list[Piece] = field(default_factory=list)
     end: End | None = None
     tokens: int = 0

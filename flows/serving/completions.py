@@ -64,10 +64,11 @@ class Completion:
         deadline = time.monotonic() + limits.seconds
         self._choices: list[Choice] = []
         for prompt in prompts:
+            ends = prompt.ends | {loaded.tokenizer.end_id}
             for _ in range(request.answers):
                 index = len(self._choices)
                 ask = self._ask(prompt, (seed + index) % _LARGEST_SEED, index, deadline)
-                self._choices.append(Choice(index=index, prompt=prompt, ask=ask))
+                self._choices.append(Choice(index=index, prompt=prompt, ask=ask, ends=ends))
         self.prompt_tokens = sum(len(prompt.ids) for prompt in prompts)
 
     def _ask(self, prompt: Prompt, seed: int, index: int, deadline: float) -> Ask:
@@ -155,8 +156,7 @@ class Completion:
             choice, piece = await self._news.get()
             if not piece.of_prompt:
                 choice.said.append(piece.text)
-                ends = {self._loaded.tokenizer.end_id, *choice.prompt.ends}
-                choice.tokens += sum(token.token not in ends for token in piece.tokens)
+                choice.tokens += sum(token.token not in choice.ends for token in piece.tokens)
             if piece.end is not None:
                 choice.end = piece.end
                 left -= 1

@@ -155,8 +155,7 @@ class ChatForm:
 
     def _spoken(self, choice: Choice, pieces: Sequence[Piece]) -> list[Told]:
         """Tokens of the answer; what ends a turn is no part of what is said."""
-        ends = {self._tokenizer.end_id, *choice.prompt.ends}
-        return [token for token in _told(pieces) if token.token not in ends]
+        return [token for token in _told(pieces) if token.token not in choice.ends]
 
     def _one(self, told: Told) -> dict[str, Any]:
         """A token with its log-probability before any filter, and the likeliest in its place."""

@@ -6,6 +6,7 @@ penalties of 0, no `suffix`, no `logit_bias`.  All else is refused by name.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -42,7 +43,7 @@ class StreamOptions(BaseModel):
     include_obfuscation: bool | None = Field(None, description="Changes nothing.")
 
 
-class Drawing(_Request):
+class Drawing(_Request, ABC):
     """How answers are drawn, whatever is asked."""
 
     temperature: float | None = Field(1.0, ge=0, le=2, allow_inf_nan=False)
@@ -88,14 +89,14 @@ class Drawing(_Request):
         return self.stream_options is not None and self.stream_options.include_usage
 
     @property
+    @abstractmethod
     def most_tokens(self) -> int:
         """Of each answer."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def likeliest(self) -> int | None:
         """Likeliest tokens to be told in the place of each; None: no log-probabilities at all."""
-        raise NotImplementedError
 
     @property
     def echoes(self) -> bool:
