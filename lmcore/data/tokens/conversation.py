@@ -69,7 +69,7 @@ class Conversations:
             messages: `role` and `content` of each.
 
         Raises:
-            UserError: If the template does not take it.
+            UserError: If the template does not take it, or makes nothing of it.
         """
         mark = _unused([message["content"] for message in messages])
         marked = [
@@ -87,6 +87,8 @@ class Conversations:
                 written = written.rstrip()
             ids += self._tokenizer.encode(written.replace(mark, "")) if written else []
             ids += [self._special[name].id for name in parts[place + 1 : place + 2]]
+        if not ids:
+            raise UserError("the model's chat template writes nothing for this conversation")
         return Conversation(text=text.replace(mark, ""), ids=ids)
 
 

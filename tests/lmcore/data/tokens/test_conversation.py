@@ -112,3 +112,9 @@ def test_a_text_of_every_mark_is_refused() -> None:
     every = "".join(map(chr, range(0xE000, 0xF900)))
     with pytest.raises(UserError, match="private use area"):
         conversations(library.byte_level()).read([{"role": "user", "content": every}])
+
+
+def test_a_conversation_of_which_nothing_is_made_is_refused() -> None:
+    silent = "{% for m in messages if m.role == 'tool' %}{{ m.content }}{% endfor %}"
+    with pytest.raises(UserError, match="writes nothing"):
+        conversations(library.byte_level(), silent).read(ASKED)
