@@ -95,10 +95,19 @@ class Up:
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "Authorization": self.authorization},
         )
-        # On a busy machine a request can wait for the database for longer than a minute.
-        with urllib.request.urlopen(request, timeout=180) as answer:
-            content = answer.read()
-        return json.loads(content) if content else None
+        deadline = time.monotonic() + 180
+        while True:
+            try:
+                # On a busy machine a request can wait for the database for longer than a minute,
+                with urllib.request.urlopen(request, timeout=180) as answer:
+                    content = answer.read()
+                return json.loads(content) if content else None
+            except urllib.error.HTTPError as error:
+                # and be told to come again: the database was locked, nothing was written.
+                with error:
+                    if error.code != 503 or time.monotonic() > deadline:
+                        raise
+                time.sleep(1)
 
     def runs(self, deployment: str) -> list[dict[str, Any]]:
         return list(
