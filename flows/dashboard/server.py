@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flows.home.environment import Home, current
+from flows.home.listening import listen
 
 _POLL_SECONDS = 15.0
 _GRACE_SECONDS = 5.0
@@ -139,7 +140,7 @@ def serve(
 
     home = prepare()
     if descriptor is None:
-        listener = socket.create_server((host, port))
+        listener = listen(host, port)
         print(f"http://{host}:{listener.getsockname()[1]}/", flush=True)  # noqa: T201
     else:
         listener = socket.socket(fileno=descriptor)

@@ -227,9 +227,3 @@ def _cut(log: Path) -> None:
         if log.stat().st_size > _LOG_BYTES:
             shutil.copyfile(log, log.with_name(f"{log.name}.1"))
             os.truncate(log, 0)
-
-
-def listen(host: str) -> socket.socket:
-    """A listening socket on a free port of a loopback address."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, 0), family=family, backlog=128)

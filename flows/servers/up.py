@@ -32,11 +32,12 @@ from flows.dashboard.server import MLFLOW_PAGES, PREFECT_PAGES
 from flows.home.configurations import load_configs, names_the_hub
 from flows.home.environment import Home, current
 from flows.home.folders import PROJECT
+from flows.home.listening import listen
 from flows.home.publication import Publication, exclusive_use, publish, withdraw
 from flows.home.relocation import relocate
 from flows.home.schedules import described
 from flows.servers.prefect_server import PREFECT_APP
-from flows.servers.supervisor import Service, ServiceError, Supervisor, listen
+from flows.servers.supervisor import Service, ServiceError, Supervisor
 from lmcore.artifacts import atomic_write
 from lmcore.config import RunConfig
 from lmcore.errors import UserError

@@ -22,6 +22,7 @@ from typing import Any
 
 from flows.home.configurations import read_config
 from flows.home.environment import current
+from flows.home.listening import listen
 from flows.registry.reader import reader
 from flows.serving.access import LOOPBACK, Keys
 from flows.serving.limits import Limits
@@ -176,9 +177,8 @@ def _keys(asked: Asked, resolve: Callable[[Path], Path]) -> Keys | None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=1024)
+        return listen(host, port)
     except OSError as error:
         raise UserError(
             f"{host} port {port} cannot be listened on ({error}); choose others with --host and"

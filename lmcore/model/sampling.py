@@ -18,8 +18,9 @@ from torch import Tensor
 from lmcore.errors import ConfigError
 from lmcore.model.filtering import Forbidden
 
-# Tokens that are ordered first; where they do not reach top-p or top-k, all of them are.
-_SHORTLIST = 1024
+# Tokens that are ordered first; where they do not reach top-p or top-k, so many times more are.
+_SHORTLIST = 128
+_LONGER = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,21 +85,31 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Shortlist:
-    """What can be drawn for one lane.
+    """What can be drawn for some lanes.
 
     Attributes:
-        tokens: Ids [K], likeliest first where a filter ordered them; None: all ids in order.
-        sums: Running sums of their probabilities, float64 [K]; the last is the whole.
+        lanes: Which lanes [G].
+        tokens: Ids [G, K], likeliest first; None: all ids in order.
+        sums: Running sums of their probabilities, float64 [G, K].
+        kept: How many of them can be drawn, the first ones, int64 [G].
     """
 
+    lanes: list[int]
     tokens: Tensor | None
     sums: Tensor
+    kept: Tensor
 
-    def pick(self, chance: float) -> int:
-        """The token whose part of the whole holds `chance` (inverse transform sampling)."""
-        wanted = self.sums[-1] * chance
-        place = min(int(torch.searchsorted(self.sums, wanted, right=True)), self.sums.shape[0] - 1)
-        return place if self.tokens is None else int(self.tokens[place])
+    def pick(self, chances: Sequence[float]) -> list[int]:
+        """Of each lane the token whose part of the whole holds its chance.
+
+        That is inverse transform sampling.
+        """
+        last = self.kept[:, None] - 1
+        wanted = self.sums.gather(1, last) * torch.tensor(chances, dtype=torch.float64)[:, None]
+        places = torch.searchsorted(self.sums, wanted, right=True).minimum(last)
+        tokens = places if self.tokens is None else self.tokens.gather(1, places)
+        found: list[int] = tokens[:, 0].tolist()
+        return found
 
 
 def draw(logits: Tensor, choices: Sequence[Choice]) -> list[int]:
@@ -109,45 +120,51 @@ def draw(logits: Tensor, choices: Sequence[Choice]) -> list[int]:
         choices: Of each lane.
     """
     logits = penalised(logits, choices)
-    greedy = [row for row, choice in enumerate(choices) if choice.config.temperature == 0.0]
-    drawn = [row for row, choice in enumerate(choices) if choice.config.temperature > 0.0]
+    greedy = [lane for lane, choice in enumerate(choices) if choice.config.temperature == 0.0]
+    drawn = [lane for lane, choice in enumerate(choices) if choice.config.temperature > 0.0]
     found = dict(zip(greedy, logits[greedy].argmax(1).tolist(), strict=True)) if greedy else {}
     if drawn:
-        lists = shortlists(logits[drawn], [choices[row].config for row in drawn])
-        for row, shortlist in zip(drawn, lists, strict=True):
-            found[row] = shortlist.pick(choices[row].chance)
-    return [found[row] for row in range(len(choices))]
+        theirs = [choices[lane] for lane in drawn]
+        some = logits[drawn] if greedy else logits
+        for shortlist in shortlists(some, [choice.config for choice in theirs]):
+            tokens = shortlist.pick([theirs[lane].chance for lane in shortlist.lanes])
+            found.update(zip((drawn[lane] for lane in shortlist.lanes), tokens, strict=True))
+    return [found[lane] for lane in range(len(choices))]
 
 
 def shortlists(logits: Tensor, configs: Sequence[GenerationConfig]) -> list[Shortlist]:
-    """What temperature, top-k and top-p leave of the scores [M, V], lane by lane."""
+    """What temperature, top-k and top-p leave of the scores [M, V] of all lanes."""
     vocab_size = logits.shape[1]
     temperatures = [config.temperature for config in configs]
     scores = logits.double() / torch.tensor(temperatures, dtype=torch.float64)[:, None]
-    cut = [row for row, config in enumerate(configs) if _is_cut(config, vocab_size)]
-    whole = [row for row, config in enumerate(configs) if not _is_cut(config, vocab_size)]
-    found: dict[int, Shortlist] = {}
+    probabilities = scores.softmax(1)
+    whole = [lane for lane, config in enumerate(configs) if not _is_cut(config, vocab_size)]
+    found = []
     if whole:
-        sums = scores[whole].softmax(1).cumsum(1)
-        found |= {
-            row: Shortlist(tokens=None, sums=own) for row, own in zip(whole, sums, strict=True)
-        }
+        sums = probabilities[whole].cumsum(1)
+        kept = torch.full((len(whole),), vocab_size)
+        found.append(Shortlist(lanes=whole, tokens=None, sums=sums, kept=kept))
+    left = [lane for lane, config in enumerate(configs) if _is_cut(config, vocab_size)]
     size = min(_SHORTLIST, vocab_size)
-    while cut:
-        some = scores[cut]
-        values, tokens = some.topk(size, dim=1)
-        normal = some.logsumexp(1)
-        longer = []
-        for place, row in enumerate(cut):
-            shortlist = _cut(
-                values[place], tokens[place], normal[place], configs[row], vocab_size=vocab_size
+    while left:
+        some = probabilities if len(left) == len(configs) else probabilities[left]
+        shortlist, enough = _cut(some, left, [configs[lane] for lane in left], size=size)
+        if all(enough):
+            return [*found, shortlist]
+        held = [place for place, reaches in enumerate(enough) if reaches]
+        if held:
+            assert shortlist.tokens is not None
+            found.append(
+                Shortlist(
+                    lanes=[left[place] for place in held],
+                    tokens=shortlist.tokens[held],
+                    sums=shortlist.sums[held],
+                    kept=shortlist.kept[held],
+                )
             )
-            if shortlist is None:
-                longer.append(row)
-            else:
-                found[row] = shortlist
-        cut, size = longer, vocab_size
-    return [found[row] for row in range(len(configs))]
+        left = [lane for lane, reaches in zip(left, enough, strict=True) if not reaches]
+        size = min(size * _LONGER, vocab_size)
+    return found
 
 
 def _is_cut(config: GenerationConfig, vocab_size: int) -> bool:
@@ -155,42 +172,43 @@ def _is_cut(config: GenerationConfig, vocab_size: int) -> bool:
 
 
 def _cut(
-    values: Tensor,
-    tokens: Tensor,
-    normal: Tensor,
-    config: GenerationConfig,
+    probabilities: Tensor,
+    lanes: list[int],
+    configs: Sequence[GenerationConfig],
     *,
-    vocab_size: int,
-) -> Shortlist | None:
-    """The tokens that stay, from the likeliest ones in order; None where more of them are needed.
+    size: int,
+) -> tuple[Shortlist, list[bool]]:
+    """The tokens that stay, from the likeliest ones in order, and whether these are enough.
 
     Args:
-        values: Scores of the likeliest tokens in falling order, [K].
-        tokens: Their ids [K].
-        normal: Logarithm of the sum over all tokens' exponents of scores.
-        config: What to keep.
-        vocab_size: V.
+        probabilities: Of all tokens, [G, V].
+        lanes: Which lanes they are of.
+        configs: What to keep, [G].
+        size: How many tokens are ordered.
     """
-    listed = len(values)
-    kept = listed
-    if 0 < config.top_k < vocab_size:
-        if config.top_k > listed:
-            return None
+    vocab_size = probabilities.shape[1]
+    everything = size == vocab_size
+    values, tokens = probabilities.topk(size, dim=1)
+    sums = values.cumsum(1)
+    most = [config.top_k if 0 < config.top_k < vocab_size else 0 for config in configs]
+    enough = torch.ones(len(lanes), dtype=torch.bool)
+    kept, total = torch.full((len(lanes), 1), size), torch.ones(len(lanes), 1, dtype=torch.float64)
+    if any(most):
+        limits = torch.tensor(most)[:, None]
         # Equally likely ones at the bound all stay.
-        kept = int((values >= values[config.top_k - 1]).sum())
-        if kept == listed < vocab_size:
-            return None
-        values = values[:kept]
-        normal = values.logsumexp(0)
-    probabilities = (values - normal).exp()
-    sums = probabilities.cumsum(0)
-    if config.top_p < 1.0:
-        # A token is dropped if those before it reach top_p already; the first always stays.
-        within = max(1, int((sums - probabilities < config.top_p).sum()))
-        if within == kept == listed < vocab_size and float(sums[-1]) < config.top_p:
-            return None
-        kept = within
-    return Shortlist(tokens=tokens[:kept], sums=sums[:kept])
+        bound = values.gather(1, (limits - 1).clamp(0, size - 1))
+        counts = (values >= bound).sum(1, keepdim=True)
+        limited = limits > 0
+        kept = torch.where(limited, counts, kept)
+        total = torch.where(limited, sums.gather(1, kept - 1), total)
+        enough = ~(limited & ((limits > size) | (counts == size)))[:, 0] | everything
+    # A token is dropped if those before it reach top_p already; the first always stays.
+    parts = [config.top_p if config.top_p < 1.0 else float("inf") for config in configs]
+    reach = torch.tensor(parts, dtype=torch.float64)[:, None] * total
+    within = (sums - values < reach).sum(1, keepdim=True).clamp(min=1).minimum(kept)
+    if not everything:
+        enough &= ((within < size) | (sums[:, -1:] >= reach))[:, 0]
+    return Shortlist(lanes=lanes, tokens=tokens, sums=sums, kept=within[:, 0]), enough.tolist()
 
 
 def penalised(logits: Tensor, choices: Sequence[Choice]) -> Tensor:

@@ -221,20 +221,8 @@ def add_lora(inner: Any, *, rank: int, seed: int) -> None:
         import peft
 
         transposed = transformers.pytorch_utils.Conv1D
-        never = {
-            f"{name}.{part}"
-            for name, module in inner.named_modules()
-            if any(kind in type(module).__name__.lower() for kind in _RECURRENT)
-            for part in _NEVER_CALLED
-        }
         head = inner.get_output_embeddings()
-        chosen = {
-            name: module
-            for name, module in inner.named_modules()
-            if isinstance(module, nn.Linear | transposed)
-            and module is not head
-            and name not in never
-        }
+        chosen = {name: part for name, part in _multiplying(inner).items() if part is not head}
         if not chosen:
             raise ConfigError(
                 "model.adapt: lora finds no matrix in this model to learn beside; set it to full"
@@ -250,6 +238,32 @@ def add_lora(inner: Any, *, rank: int, seed: int) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             peft.inject_adapter_in_model(options, inner)
+
+
+def _multiplying(inner: Any) -> dict[str, Any]:
+    """Parts of the library's model that are called to multiply by a matrix, by name."""
+    with library() as transformers:
+        transposed = transformers.pytorch_utils.Conv1D
+    never = {
+        f"{name}.{part}"
+        for name, module in inner.named_modules()
+        if any(kind in type(module).__name__.lower() for kind in _RECURRENT)
+        for part in _NEVER_CALLED
+    }
+    return {
+        name: module
+        for name, module in inner.named_modules()
+        if isinstance(module, nn.Linear | transposed) and name not in never
+    }
+
+
+def matrices(inner: Any) -> dict[str, tuple[Tensor, Tensor | None]]:
+    """Weights [out, in] and biases of those parts whose product is the plain one, by name."""
+    return {
+        name: (part.weight if type(part) is nn.Linear else part.weight.t(), part.bias)
+        for name, part in _multiplying(inner).items()
+        if type(part) is nn.Linear or not isinstance(part, nn.Linear)
+    }
 
 
 @torch.no_grad()

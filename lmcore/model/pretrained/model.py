@@ -19,10 +19,18 @@ from lmcore.artifacts import digest
 from lmcore.errors import ConfigError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.language_model import Features, LanguageModel, Reading, learnt, restore
+from lmcore.model.packed import pack
 from lmcore.model.pretrained.base import Base
 from lmcore.model.pretrained.body import Body
 from lmcore.model.pretrained.cache import CacheState
-from lmcore.model.pretrained.library import ROWS_APART, add_lora, fold_lora, head_of, load_inner
+from lmcore.model.pretrained.library import (
+    ROWS_APART,
+    add_lora,
+    fold_lora,
+    head_of,
+    load_inner,
+    matrices,
+)
 from lmcore.model.pretrained.windows import cut
 from lmcore.model.state import State
 
@@ -37,6 +45,8 @@ _WRITTEN_LANES = {"cpu": 32, "cuda": 256}
 KIND = "pretrained"
 # The id of no token.
 _NONE = -1
+# Tokens that tell whether a model says the same as before.
+_TRIED = 8
 
 
 class PretrainedLM(LanguageModel):
@@ -170,6 +180,16 @@ class PretrainedLM(LanguageModel):
         """See `LanguageModel`: small matrices become part of those beside which they learnt."""
         self.inner.requires_grad_(False)
         fold_lora(self.inner)
+        tokens = torch.tensor([[self.end_id, *range(_TRIED)]]) % self.vocab_size
+
+        def answer() -> Tensor:
+            # It was made of the parts that stood here before.
+            self.__dict__.pop("_head_of", None)
+            logits: Tensor = self(tokens.to(self.device))[0]
+            return logits
+
+        pack(self.inner, matrices(self.inner), answer=answer)
+        self.__dict__.pop("_head_of", None)
 
     def depths(self) -> list[list[nn.Parameter]]:
         """Blocks from the top down, what stands above all in the first; then the rest."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmcore.model.config import ModelConfig
+from lmcore.model.packed import PackedLinear, can_pack
 from lmcore.model.recurrent.attention import AttentionMixer
 from lmcore.model.recurrent.boundaries import Boundaries, gate_columns
 from lmcore.model.recurrent.recurrence import RecurrenceMixer
@@ -53,6 +54,15 @@ class LstmMixer(nn.Module):
         nn.init.zeros_(hidden_bias)
         with torch.no_grad():
             input_bias.chunk(4)[1].fill_(1.0)  # the forget gate: remember by default
+        self.step: PackedLinear | None = None
+
+    def settle(self) -> None:
+        """Have both matrices of a step read in one product; nothing learns any more."""
+        input_weight, hidden_weight, input_bias, hidden_bias = self.lstm.parameters()
+        if can_pack(input_weight):
+            with torch.no_grad():
+                both = torch.cat([input_weight, hidden_weight], dim=1)
+                self.step = PackedLinear(both, input_bias + hidden_bias)
 
     def fresh_state(self, batch_size: int, *, device: torch.device) -> LstmState:
         """Zeros."""
@@ -68,7 +78,13 @@ class LstmMixer(nn.Module):
         hidden, cell = state.hidden * carried, state.cell * carried
         if x.shape[1] == 1 and not torch.is_grad_enabled():
             # The fused layer repacks its weights on each call: six times the cost of one step.
-            hidden, cell = torch.lstm_cell(x[:, 0], (hidden, cell), *self.lstm.parameters())
+            if self.step is None:
+                hidden, cell = torch.lstm_cell(x[:, 0], (hidden, cell), *self.lstm.parameters())
+            else:
+                gates = self.step(torch.cat([x[:, 0], hidden], dim=1))
+                enter, keep, new, leave = gates.chunk(4, dim=1)
+                cell = keep.sigmoid() * cell + enter.sigmoid() * new.tanh()
+                hidden = leave.sigmoid() * cell.tanh()
             return hidden[:, None], LstmState(hidden=hidden, cell=cell)
         hidden, cell = hidden[None], cell[None]
         if boundaries.splice is None:

@@ -22,10 +22,11 @@ from torch.nn import functional
 from lmcore.errors import ConfigError
 from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import Features, LanguageModel, Reading
+from lmcore.model.packed import PackedLinear, can_pack, pack
 from lmcore.model.recurrent.attention_map import read_attention
 from lmcore.model.recurrent.boundaries import find_boundaries
 from lmcore.model.recurrent.head import default_cutoffs, expected, scores, target_nll
-from lmcore.model.recurrent.layers import MIXERS, Mixer, Mlp, locked_dropout
+from lmcore.model.recurrent.layers import MIXERS, LstmMixer, Mixer, Mlp, locked_dropout
 from lmcore.model.recurrent.pointer import Copies, Pointer, mixed_nll, mixed_scores
 from lmcore.model.recurrent.states import LayerState, LayerStates, PointerState
 from lmcore.model.recurrent.transfer import copy_weights, shape_of
@@ -120,6 +121,7 @@ class RecurrentAttentionLM(LanguageModel):
         # Of the tokens and of the classes.
         self.head_bias = nn.Parameter(torch.zeros(vocab_size + len(self.cutoffs)))
         self.pointer = Pointer(config) if config.pointer else None
+        self.packed_head: PackedLinear | None = None
 
     @property
     def head_weight(self) -> Tensor:
@@ -154,6 +156,22 @@ class RecurrentAttentionLM(LanguageModel):
                 " of the same shape"
             )
         copy_weights(source, self)
+
+    def settle(self) -> None:
+        """See `LanguageModel`: matrices are laid out for steps of few lanes."""
+        self.requires_grad_(False)
+        for mixer in self.mixers:
+            if isinstance(mixer, LstmMixer):
+                mixer.settle()
+        if self.classes is None and can_pack(self.head_weight):
+            self.packed_head = PackedLinear(self.head_weight, self.head_bias)
+        plain = {
+            name: (part.weight, part.bias)
+            for name, part in self.named_modules()
+            if type(part) is nn.Linear and part is not self.head
+        }
+        tokens = torch.tensor([[self.end_id]], device=self.device)
+        pack(self, plain, answer=lambda: self.features(tokens)[0].vectors)
 
     def depths(self) -> list[list[nn.Parameter]]:
         """Each block, the embedding."""
@@ -241,13 +259,16 @@ class RecurrentAttentionLM(LanguageModel):
     def logits(self, features: Features) -> Tensor:
         """See `LanguageModel`."""
         copies = _copies(features)
-        anew = scores(
-            features.vectors,
-            self.head_weight,
-            classes=self.classes,
-            cutoffs=self.cutoffs,
-            bias=self.head_bias,
-        )
+        if self.packed_head is not None:
+            anew = self.packed_head(features.vectors)
+        else:
+            anew = scores(
+                features.vectors,
+                self.head_weight,
+                classes=self.classes,
+                cutoffs=self.cutoffs,
+                bias=self.head_bias,
+            )
         return anew if copies is None else mixed_scores(anew, copies)
 
     def target_nll(self, features: Features, targets: Tensor) -> Tensor:

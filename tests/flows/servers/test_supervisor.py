@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows.servers.supervisor import Service, ServiceError, Supervisor, listen
+from flows.servers.supervisor import Service, ServiceError, Supervisor
 
 ROOT = Path(__file__).parents[3]
 # Writes its number, serves nobody, and ends with its standard input.
@@ -147,14 +147,3 @@ def test_a_long_log_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (tmp_path / "child.log").read_text() == ""
     assert (tmp_path / "child.log.1").read_text() == "x" * 20
     supervisor.stop()
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_sockets_are_bound_to_loopback_alone(host: str) -> None:
-    try:
-        listener = listen(host)
-    except OSError:
-        pytest.skip(f"no {host} here")
-    with listener:
-        assert listener.getsockname()[0] == host
-        assert listener.getsockname()[1] > 0

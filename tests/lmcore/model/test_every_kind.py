@@ -100,6 +100,22 @@ def test_prefill_then_step_by_step_equals_parallel(kind: str, data: st.DataObjec
 
 
 @every_kind
+@torch.inference_mode()
+def test_settled_it_says_the_same(kind: str) -> None:
+    # Large enough for its matrices to be laid out anew.
+    wide = {"d_model": 128, "embedding_dim": 128} if kind == "scratch" else {}
+    model = language_model(kind, **wide)
+    tokens = random_tokens(model, (3, 2 * CONTEXT), seed=1, ends=0.1)
+    before, state = model(tokens)
+    following, _ = model(tokens[:, :1], state)
+    model.settle()
+    after, state = model(tokens)
+    torch.testing.assert_close(after, before, **CLOSE)
+    torch.testing.assert_close(model(tokens[:, :1], state)[0], following, **CLOSE)
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+@every_kind
 @given(data=st.data())
 @settings(deadline=None, max_examples=15)
 @torch.no_grad()

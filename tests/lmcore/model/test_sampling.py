@@ -18,9 +18,11 @@ def probabilities(logits: torch.Tensor, **settings: Any) -> dict[int, float]:
     """Probability of each token that can be drawn."""
     config = GenerationConfig(**{"top_p": 1.0, "temperature": 1.0, **settings})
     (shortlist,) = shortlists(logits[None], [config])
-    tokens = range(len(logits)) if shortlist.tokens is None else shortlist.tokens.tolist()
-    parts = torch.diff(shortlist.sums, prepend=torch.zeros(1, dtype=torch.float64))
-    return dict(zip(tokens, (parts / shortlist.sums[-1]).tolist(), strict=True))
+    count = int(shortlist.kept[0])
+    ids = range(len(logits)) if shortlist.tokens is None else shortlist.tokens[0].tolist()
+    sums = shortlist.sums[0, :count]
+    parts = torch.diff(sums, prepend=torch.zeros(1, dtype=torch.float64))
+    return dict(zip(ids[:count], (parts / sums[-1]).tolist(), strict=True))
 
 
 def test_filters_by_hand() -> None:
