@@ -238,7 +238,7 @@ class Engine:
         if text.finish is not None:
             ask.deliver(Piece(end=text.finish))
             return
-        yield Lane(ask, text, state, model.logits(features.last()).cpu())
+        yield Lane(ask, text, model.stepping(state), model.logits(features.last()).cpu())
 
     def _tell_prompt(self, ask: Ask, features: Features, start: int, length: int) -> None:
         targets = list(ask.prompt[start : start + length])

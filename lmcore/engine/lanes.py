@@ -205,9 +205,9 @@ def agreeing_sizes(model: LanguageModel, *, most: int) -> tuple[int, ...]:
     texts = len(_TRIED_TOKENS)
     prompts = [torch.randint(model.vocab_size, (n,), generator=rng) for n in _TRIED_TOKENS]
     read = State.concatenate([prefill(model, [prompt.tolist()])[1] for prompt in prompts])
-    state = read.select([row % texts for row in range(most)])
+    state = model.stepping(read.select([row % texts for row in range(most)]))
     tokens = torch.randint(model.vocab_size, (most, 1), generator=rng).to(model.device)
-    first, after = model(tokens, state)
+    first, after = model(tokens, state.select(range(most)))
     second, _ = model(tokens, after)
 
     def agrees(rows: list[int]) -> bool:

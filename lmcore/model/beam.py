@@ -164,6 +164,7 @@ def beam_search_from(
     totals = torch.zeros(len(active), 1, dtype=torch.float64, device=logits.device)
     tokens = torch.zeros(len(active), 1, 0, dtype=torch.long, device=logits.device)
     with inference(model):
+        state = model.stepping(state)
         for drawn in range(1, config.max_tokens + 1):
             scores = _next_scores(logits, tokens, config, end=end)
             totals, parents, new = _extend(totals, scores, width=config.beam_size)

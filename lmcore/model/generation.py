@@ -82,6 +82,7 @@ def _together(
     with inference(model):
         if active:
             logits, state = prefill(model, [tokenizer.encode(prompts[index]) for index in active])
+            state = model.stepping(state)
         while active:
             drawn = advance([lanes[index] for index in active], logits)
             for index, (_, piece) in zip(active, drawn, strict=True):
@@ -124,6 +125,7 @@ def _stream(
     one_core = model.num_parameters < _ONE_CORE_PARAMETERS
     with _inference(one_core=one_core):
         logits, state = prefill(model, [tokenizer.encode(prompt)])
+        state = model.stepping(state)
     while lane.finish is None:
         # Entered anew for each token: the mode must not leak into the caller between pieces.
         with _inference(one_core=one_core):

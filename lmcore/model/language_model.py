@@ -184,6 +184,14 @@ class LanguageModel(nn.Module, ABC):
     def fresh_state(self, batch_size: int) -> State:
         """State before any text, for so many lanes."""
 
+    def stepping(self, state: State) -> State:
+        """The same state for reading one token at a time, without gradient.
+
+        What is read from it is used up: the model may write the token into it.  Copy what is to be
+        read from twice (`State.select`).
+        """
+        return state
+
     @abstractmethod
     def features(
         self, tokens: Tensor, state: State | None = None, *, rng: torch.Generator | None = None

@@ -39,7 +39,7 @@ from lmcore.model.language_model import LanguageModel
 from lmcore.model.recurrent.attention import AttentionMixer
 from lmcore.model.recurrent.boundaries import Boundaries
 from lmcore.model.recurrent.model import RecurrentAttentionLM
-from lmcore.model.recurrent.states import AttentionState, LayerState
+from lmcore.model.recurrent.states import LayerState
 
 _TEXTS = 8
 _END = "<|end|>"
@@ -50,7 +50,7 @@ class Unmasked(AttentionMixer):
 
     def forward(
         self, x: Tensor, state: LayerState, boundaries: Boundaries
-    ) -> tuple[Tensor, AttentionState]:
+    ) -> tuple[Tensor, LayerState]:
         """Plain softmax attention over the chunk, without a mask."""
         _, after = super().forward(x, state, boundaries)
         lanes, length, _ = x.shape

@@ -231,7 +231,7 @@ def _stepwise(model: LanguageModel, texts: Sequence[IntArray], *, together: bool
     """
     end, found = model.end_id, []
     for group in [list(texts)] if together else [[ids] for ids in texts]:
-        state, nats = model.fresh_state(len(group)), [0.0] * len(group)
+        state, nats = model.stepping(model.fresh_state(len(group))), [0.0] * len(group)
         given = [np.concatenate([[end], ids, [end]]) for ids in group]
         for place in range(max(map(len, given)) - 1):
             now = [[ids[place] if place < len(ids) else end] for ids in given]

@@ -135,7 +135,7 @@ def free_samples(model: LanguageModel, *, count: int, num_tokens: int, seed: int
     with torch.autocast(device.type, enabled=False):
         for start in range(0, count, model.reading.written):
             rows = found[start : start + model.reading.written]
-            state = model.fresh_state(len(rows))
+            state = model.stepping(model.fresh_state(len(rows)))
             token = torch.full((len(rows), 1), model.end_id, device=device)
             for place in range(num_tokens):
                 logits, state = model(token, state)

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from lmcore.model.config import ModelConfig
 from lmcore.model.recurrent.boundaries import Boundaries
-from lmcore.model.recurrent.states import AttentionState, LayerState
+from lmcore.model.recurrent.states import AttentionRing, AttentionState, LayerState
 
 _ROTARY_BASE = 10_000.0
 # Queries that attend in one call at least; fewer would not keep a core busy.
@@ -52,8 +52,10 @@ class AttentionMixer(nn.Module):
 
     def forward(
         self, x: Tensor, state: LayerState, boundaries: Boundaries
-    ) -> tuple[Tensor, AttentionState]:
+    ) -> tuple[Tensor, LayerState]:
         """See `Mixer`."""
+        if isinstance(state, AttentionRing):
+            return self._step(x, state, boundaries)
         assert isinstance(state, AttentionState)
         num_lanes, length, _ = x.shape
         ring = state.valid.shape[1]
@@ -80,6 +82,39 @@ class AttentionMixer(nn.Module):
             valid=current[:, -self.window :],
         )
         return self.out(y), after.with_places(self.window)
+
+    def stepping(self, state: LayerState) -> AttentionRing:
+        """See `Mixer`."""
+        assert isinstance(state, AttentionState)
+        state = state.with_places(self.window)
+        turn = _rotation(self.window, self.head_dim, device=state.keys.device)
+        return AttentionRing(
+            keys=functional.pad(_rotate(state.keys, turn), (0, 0, 0, 1)),
+            values=functional.pad(state.values, (0, 0, 0, 1)),
+            valid=functional.pad(state.valid, (0, 1)),
+            read=torch.full((len(state.valid),), self.window, device=state.valid.device),
+        )
+
+    def _step(
+        self, x: Tensor, ring: AttentionRing, boundaries: Boundaries
+    ) -> tuple[Tensor, AttentionRing]:
+        """One token: written over the oldest, with nothing moved and nothing rotated again."""
+        query, key, value = self._project(x)
+        cos, sin = _angles(ring.read, self.head_dim)
+        lanes = torch.arange(len(x), device=x.device)
+        slots = ring.read % ring.valid.shape[1]
+        ring.keys[lanes, :, slots] = _turned(key, cos, sin)[:, :, 0].float()
+        ring.values[lanes, :, slots] = value[:, :, 0].float()
+        valid = ring.valid & (boundaries.carried > 0)
+        valid[lanes, slots] = True
+        y = _attend(
+            _turned(query, cos, sin),
+            ring.keys.to(query.dtype),
+            ring.values.to(query.dtype),
+            valid[:, None],
+        )
+        y = y.transpose(1, 2).reshape(len(x), 1, -1)
+        return self.out(y), ring._replace(valid=valid, read=ring.read + 1)
 
     def weights(self, x: Tensor, boundaries: Boundaries) -> Tensor:
         """How much each token of a chunk reads of each, from the fresh state.
@@ -170,8 +205,21 @@ def near(window: int, length: int, *, device: torch.device) -> Tensor:
 
 def _rotate(x: Tensor, turn: Tensor) -> Tensor:
     """Rotate pairs of features [B, H, L, D] by their position's angles."""
+    return _turned(x, turn[:, 0], turn[:, 1])
+
+
+def _angles(numbers: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
+    """Cosine and sine for the tokens of these numbers [B], [B, 1, 1, head_dim / 2] each.
+
+    In float64 the angle of any token of a text is exact to the last bit that a cosine has.
+    """
+    exponent = torch.arange(0, head_dim, 2, device=numbers.device, dtype=torch.float64) / head_dim
+    angle = numbers[:, None, None, None] * _ROTARY_BASE**-exponent
+    return angle.cos().float(), angle.sin().float()
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.float().chunk(2, dim=-1)
-    cos, sin = turn[:, 0], turn[:, 1]
     rotated = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
     return rotated.to(x.dtype)
 

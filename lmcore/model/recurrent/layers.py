@@ -32,6 +32,10 @@ class Mixer(Protocol):
         """State before any text."""
         ...
 
+    def stepping(self, state: LayerState) -> LayerState:
+        """The same state for reading one token at a time, which may be written into it."""
+        ...
+
     def __call__(
         self, x: Tensor, state: LayerState, boundaries: Boundaries
     ) -> tuple[Tensor, LayerState]:
@@ -68,6 +72,10 @@ class LstmMixer(nn.Module):
         """Zeros."""
         zeros = torch.zeros(batch_size, self.hidden_size, device=device)
         return LstmState(hidden=zeros, cell=zeros)
+
+    def stepping(self, state: LayerState) -> LayerState:
+        """See `Mixer`."""
+        return state
 
     def forward(
         self, x: Tensor, state: LayerState, boundaries: Boundaries

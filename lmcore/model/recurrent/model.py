@@ -28,7 +28,7 @@ from lmcore.model.recurrent.boundaries import find_boundaries
 from lmcore.model.recurrent.head import default_cutoffs, expected, scores, target_nll
 from lmcore.model.recurrent.layers import MIXERS, LstmMixer, Mixer, Mlp, locked_dropout
 from lmcore.model.recurrent.pointer import Copies, Pointer, mixed_nll, mixed_scores
-from lmcore.model.recurrent.states import LayerState, LayerStates, PointerState
+from lmcore.model.recurrent.states import LayerState, LayerStates, PointerRing, PointerState
 from lmcore.model.recurrent.transfer import copy_weights, shape_of
 from lmcore.model.state import State
 
@@ -215,10 +215,24 @@ class RecurrentAttentionLM(LanguageModel):
         return self._fresh(batch_size)
 
     def _fresh(self, batch_size: int) -> LayerStates:
-        parts = [*self._mixers(), *([self.pointer] if self.pointer is not None else [])]
-        return LayerStates(
-            layers=tuple(part.fresh_state(batch_size, device=self.device) for part in parts)
-        )
+        found: list[LayerState] = [
+            mixer.fresh_state(batch_size, device=self.device) for mixer in self._mixers()
+        ]
+        if self.pointer is not None:
+            found.append(self.pointer.fresh_state(batch_size, device=self.device))
+        return LayerStates(layers=tuple(found))
+
+    def stepping(self, state: State) -> State:
+        """See `LanguageModel`: places are overwritten where all were moved."""
+        assert isinstance(state, LayerStates)
+        found = [
+            mixer.stepping(own) for mixer, own in zip(self._mixers(), state.layers, strict=False)
+        ]
+        if self.pointer is not None:
+            places = state.layers[-1]
+            assert isinstance(places, PointerState)
+            found.append(self.pointer.stepping(places))
+        return LayerStates(layers=tuple(found))
 
     def features(
         self, tokens: Tensor, state: State | None = None, *, rng: torch.Generator | None = None
@@ -250,7 +264,7 @@ class RecurrentAttentionLM(LanguageModel):
         copies = None
         if self.pointer is not None:
             places = state.layers[-1]
-            assert isinstance(places, PointerState)
+            assert isinstance(places, PointerState | PointerRing)
             copies, places = self.pointer(x, tokens, places, boundaries)
             after.append(places)
         vectors = locked_dropout(self.narrow(x), rate=self.dropout, rng=rng)

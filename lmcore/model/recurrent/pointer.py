@@ -26,7 +26,7 @@ from torch.nn import functional
 from lmcore.model.config import ModelConfig
 from lmcore.model.recurrent.attention import near
 from lmcore.model.recurrent.boundaries import Boundaries
-from lmcore.model.recurrent.states import PointerState
+from lmcore.model.recurrent.states import PointerRing, PointerState
 
 # Score of a place that cannot be seen: its share is exactly zero, and unlike with minus infinity
 # the gradient of a row without any place is a number.
@@ -96,8 +96,12 @@ class Pointer(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, tokens: Tensor, state: PointerState, boundaries: Boundaries
-    ) -> tuple[Copies, PointerState]:
+        self,
+        x: Tensor,
+        tokens: Tensor,
+        state: PointerState | PointerRing,
+        boundaries: Boundaries,
+    ) -> tuple[Copies, PointerState | PointerRing]:
         """Read a chunk.
 
         Args:
@@ -109,13 +113,14 @@ class Pointer(nn.Module):
         Returns:
             Scores, and the state after the chunk.
         """
+        if isinstance(state, PointerRing):
+            return self._step(x, tokens, state, boundaries)
         length, ring = tokens.shape[1], state.valid.shape[1]
         query, before, own = self.project(x).chunk(3, dim=-1)
         shifted = torch.cat([state.before[:, None].to(before.dtype), before[:, :-1]], dim=1)
         starts = torch.diff(boundaries.documents, dim=1, prepend=torch.zeros_like(tokens[:, :1]))
-        new = shifted * (starts == 0)[..., None].to(before.dtype) + own
-        new = functional.rms_norm(new, (self.width,)) * self.key_gain
-        query = functional.rms_norm(query, (self.width,)) * self.query_gain
+        new = self._key(shifted * (starts == 0)[..., None].to(before.dtype) + own)
+        query = self._query(query)
         keys = torch.cat([state.keys.to(new.dtype), new], dim=1)
         standing = torch.cat([state.tokens, tokens], dim=1)
         # Starts since the ring was filled, so the ring belongs to count 0.
@@ -124,13 +129,7 @@ class Pointer(nn.Module):
         same = counts[:, ring:, None] == counts[:, None, :]
         within = near(self.window, length, device=x.device)[:, self.window - ring :]
         visible = within & same & filled[:, None, :]
-        scores = (query @ keys.transpose(1, 2)).float() * self.width**-0.5
-        copies = Copies(
-            scores=scores.masked_fill(~visible, _NEVER),
-            # The bias apart: it is large, and bfloat16 would round the sum.
-            anew=functional.linear(x, self.anew.weight)[..., 0].float() + self.anew.bias,
-            tokens=standing,
-        )
+        copies = self._copies(x, query, keys, visible, standing)
         current = filled & (counts == counts[:, -1:])
         after = PointerState(
             keys=keys[:, -self.window :].float(),
@@ -139,6 +138,52 @@ class Pointer(nn.Module):
             valid=current[:, -self.window :],
         )
         return copies, after.with_places(self.window)
+
+    def stepping(self, state: PointerState) -> PointerRing:
+        """The same state for reading one token at a time."""
+        state = state.with_places(self.window)
+        return PointerRing(
+            keys=functional.pad(state.keys, (0, 0, 0, 1)),
+            tokens=functional.pad(state.tokens, (0, 1)),
+            before=state.before,
+            valid=functional.pad(state.valid, (0, 1)),
+            read=torch.full((len(state.valid),), self.window, device=state.valid.device),
+        )
+
+    def _step(
+        self, x: Tensor, tokens: Tensor, ring: PointerRing, boundaries: Boundaries
+    ) -> tuple[Copies, PointerRing]:
+        """One token, written over the oldest."""
+        query, before, own = self.project(x).chunk(3, dim=-1)
+        carried = ring.before.to(before.dtype) * boundaries.carried.to(before.dtype)
+        lanes = torch.arange(len(x), device=x.device)
+        slots = ring.read % ring.valid.shape[1]
+        ring.keys[lanes, slots] = self._key(carried + own[:, 0]).float()
+        ring.tokens[lanes, slots] = tokens[:, 0]
+        valid = ring.valid & (boundaries.carried > 0)
+        valid[lanes, slots] = True
+        keys = ring.keys.to(query.dtype)
+        copies = self._copies(x, self._query(query), keys, valid[:, None], ring.tokens)
+        after = ring._replace(before=before[:, -1].float(), valid=valid, read=ring.read + 1)
+        return copies, after
+
+    def _key(self, x: Tensor) -> Tensor:
+        return functional.rms_norm(x, (self.width,)) * self.key_gain
+
+    def _query(self, x: Tensor) -> Tensor:
+        return functional.rms_norm(x, (self.width,)) * self.query_gain
+
+    def _copies(
+        self, x: Tensor, query: Tensor, keys: Tensor, visible: Tensor, standing: Tensor
+    ) -> Copies:
+        """Scores of places [B, J] with these keys [B, J, D], seen where `visible` [B, T, J]."""
+        scores = (query @ keys.transpose(1, 2)).float() * self.width**-0.5
+        return Copies(
+            scores=scores.masked_fill(~visible, _NEVER),
+            # The bias apart: it is large, and bfloat16 would round the sum.
+            anew=functional.linear(x, self.anew.weight)[..., 0].float() + self.anew.bias,
+            tokens=standing,
+        )
 
 
 def mixed_nll(nll: Tensor, targets: Tensor, copies: Copies) -> Tensor:

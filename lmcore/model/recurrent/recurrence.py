@@ -114,6 +114,10 @@ class RecurrenceMixer(nn.Module):
             recent=torch.zeros(batch_size, _TAPS - 1, self.width, device=device),
         )
 
+    def stepping(self, state: LayerState) -> LayerState:
+        """See `lmcore.model.recurrent.layers.Mixer`."""
+        return state
+
     def forward(
         self, x: Tensor, state: LayerState, boundaries: Boundaries
     ) -> tuple[Tensor, RecurrenceState]:

@@ -104,7 +104,44 @@ class PointerState(NamedTuple):
         )
 
 
-LayerState: TypeAlias = LstmState | AttentionState | RecurrenceState | PointerState
+class AttentionRing(NamedTuple):
+    """`AttentionState` for reading one token at a time: that token is written into it.
+
+    Attributes:
+        keys: Normalised, and rotated by their number, [B, H, window + 1, head_dim].
+        values: [B, H, window + 1, head_dim].
+        valid: Whether the slot holds a token of the document in progress, bool [B, window + 1].
+        read: Number of the next token, whose slot is the remainder by the number of slots, int64
+            [B].
+    """
+
+    keys: Tensor
+    values: Tensor
+    valid: Tensor
+    read: Tensor
+
+
+class PointerRing(NamedTuple):
+    """`PointerState` for reading one token at a time; see `AttentionRing`.
+
+    Attributes:
+        keys: Normalised, [B, window + 1, D].
+        tokens: What stands there, int64 [B, window + 1].
+        before: What the last token adds to the key of the next one, [B, D].
+        valid: Whether the slot holds a token of the document in progress, bool [B, window + 1].
+        read: Number of the next token, int64 [B].
+    """
+
+    keys: Tensor
+    tokens: Tensor
+    before: Tensor
+    valid: Tensor
+    read: Tensor
+
+
+LayerState: TypeAlias = (
+    LstmState | AttentionState | AttentionRing | RecurrenceState | PointerState | PointerRing
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,6 +100,32 @@ def test_prefill_then_step_by_step_equals_parallel(kind: str, data: st.DataObjec
 
 
 @every_kind
+@given(data=st.data())
+@settings(deadline=None, max_examples=20)
+@torch.inference_mode()
+def test_single_tokens_read_in_their_own_form_are_read_the_same(
+    kind: str, data: st.DataObject
+) -> None:
+    model = any_model(kind, data)
+    tokens = any_tokens(model, data)
+    whole, _ = model(tokens)
+    start = data.draw(st.integers(0, tokens.shape[1] - 1), label="prefill")
+    before = model(tokens[:, :start])[1] if start else model.fresh_state(len(tokens))
+    kept = before.map(torch.clone)
+    state = model.stepping(before)
+    for position in range(start, tokens.shape[1]):
+        logits, state = model(tokens[:, position : position + 1], state)
+        torch.testing.assert_close(logits[:, 0], whole[:, position], **CLOSE)
+        if data.draw(st.booleans(), label="lanes change places"):
+            order = torch.arange(len(tokens)).roll(1)
+            state, tokens, whole = state.select(order), tokens[order], whole[order]
+            kept, before = kept.select(order), before.select(order)
+    # The state that it was made of is as it was.
+    for one, other in zip(before.tensors(), kept.tensors(), strict=True):
+        assert torch.equal(one, other)
+
+
+@every_kind
 @torch.inference_mode()
 def test_settled_it_says_the_same(kind: str) -> None:
     # Large enough for its matrices to be laid out anew.
