@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 # Rows that the layout is chosen for; others are read in the same layout.
-_ROWS = 4
+_ROWS = 16
 # Numbers of the smallest matrix for which a call of oneDNN costs less than it saves.
 _LEAST = 1 << 14
 # What may change in what comes out, beside its largest number: rounding.
