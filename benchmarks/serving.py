@@ -315,7 +315,13 @@ def in_process(point: dict[str, Any]) -> dict[str, Any]:
                 model,
                 tokenizer,
                 PROMPT,
-                GenerationConfig(max_tokens=TOKENS, temperature=0.8, top_p=0.95, seed=seed),
+                GenerationConfig(
+                    max_tokens=TOKENS,
+                    temperature=0.8,
+                    top_p=0.95,
+                    forbidden=folder.forbidden(),
+                    seed=seed,
+                ),
             ).text
             for seed in range(point["each"])
         ]

@@ -99,8 +99,8 @@ def main() -> None:
         home, file = Path(folder) / "home", Path(folder) / "config.yaml"
         config = {
             "name": _NAME,
-            "sources": [{**MESSAGES, "files": "data/speeches/20*.txt"}],
-            "data": {"unit": "file", "validation_fraction": 0.2},
+            "sources": [{**MESSAGES, "files": "data/speeches/201*.txt"}],
+            "data": {"unit": "paragraph", "validation_fraction": 0.2},
             "preset": "pretrained-cpu",
             "model": {**SMOLLM2, "pretrained": given.model},
             "training": {"seed": 0, "budget_seconds": 5.0},

@@ -24,7 +24,7 @@ from flows.serving.protocol import Drawing
 from flows.serving.refusal import RefusalError
 from lmcore.engine.ask import Ask, BusyError, Piece, Told
 from lmcore.errors import LmcoreError
-from lmcore.model.sampling import GenerationConfig
+from lmcore.model.sampling import COLDEST, GenerationConfig
 
 _LARGEST_SEED = 1 << 63
 #: A nucleus of nothing means the likeliest token.
@@ -81,6 +81,7 @@ class Completion:
                     self._news.put_nowait, (self._choices[index], piece)
                 )
 
+        temperature = 1.0 if request.temperature is None else request.temperature
         top_p = 1.0 if request.top_p is None else max(request.top_p, _LEAST_TOP_P)
         return Ask(
             prompt=prompt.ids,
@@ -88,7 +89,7 @@ class Completion:
             begins=prompt.begins,
             config=GenerationConfig(
                 max_tokens=request.most_tokens,
-                temperature=1.0 if request.temperature is None else request.temperature,
+                temperature=temperature if temperature >= COLDEST else 0.0,
                 top_p=top_p,
                 stop=request.stops,
                 ends=prompt.ends,

@@ -15,6 +15,7 @@ from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.engine.ask import Ask, Piece
 from lmcore.engine.engine import Engine
 from lmcore.errors import IntegrityError
+from lmcore.model.language_model import LanguageModel
 from lmcore.model.sampling import GenerationConfig
 from lmcore.version_folder import VersionFolder
 
@@ -91,10 +92,15 @@ class Loaded:
             loaded = cls(version, folder, predictor=folder.load_predictor(), limits=limits)
             loaded.predict(["The"])
             return loaded
-        tokenizer, model = folder.load_tokenizer(), folder.load_model()
-        model.settle()
+        tokenizer = folder.load_tokenizer()
+
+        def settled() -> LanguageModel:
+            model = folder.load_model()
+            model.settle()
+            return model
+
         engine = Engine(
-            model,
+            settled,
             tokenizer,
             most_lanes=limits.lanes,
             most_waiting=limits.waiting,

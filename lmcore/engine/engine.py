@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import torch
@@ -48,24 +49,34 @@ class Load:
 class Engine:
     """Answers requests with one model until it is closed.
 
+    The model is made and used in one thread: each thread that multiplies keeps a team of others for
+    it, and where there are more of these than cores, they sleep between any two products; a step of
+    135 million weights on two cores takes half as long again then.
+
     Args:
-        model: In evaluation mode; nobody else may use it.
+        make_model: Gives one in evaluation mode, which nobody else may use.
         codec: Its tokenizer.
         most_lanes: Requests that are answered together.
         most_waiting: Requests that may wait.
         on_step: Told after each token of the batch how many rows took part.
+
+    Raises:
+        Exception: What making the model raises.
     """
+
+    _model: LanguageModel
+    _batch: RunningBatch
 
     def __init__(
         self,
-        model: LanguageModel,
+        make_model: Callable[[], LanguageModel],
         codec: TextCodec,
         *,
         most_lanes: int = 32,
         most_waiting: int = 256,
         on_step: Callable[[int], None] = lambda lanes: None,
     ) -> None:
-        self._model, self._codec = model, codec
+        self._codec = codec
         self._most_waiting, self._on_step = most_waiting, on_step
         self._waiting: deque[Ask] = deque()
         self._news = threading.Condition()
@@ -73,10 +84,15 @@ class Engine:
         self._reading: Iterator[Lane | None] | None = None
         self._read_for: Ask | None = None
         self._running = 0
-        with inference(model):
-            self._batch = RunningBatch(model, most=min(most_lanes, model.reading.written))
-        self._thread = threading.Thread(target=self._run, name="lmcore-engine", daemon=True)
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._work,
+            args=(make_model, most_lanes, ready),
+            name="lmcore-engine",
+            daemon=True,
+        )
         self._thread.start()
+        ready.result()
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -94,7 +110,11 @@ class Engine:
             if self._closing:
                 raise ClosedError("this version is not in use any more")
             if len(self._waiting) >= self._most_waiting:
-                raise BusyError(f"{len(self._waiting)} requests wait already")
+                now = time.monotonic()
+                # Those that nobody waits for any more leave at the next token.
+                waiting = sum(other.over(now) is None for other in self._waiting)
+                if waiting >= self._most_waiting:
+                    raise BusyError(f"{waiting} requests wait already")
             self._waiting.append(ask)
             self._news.notify()
 
@@ -125,6 +145,20 @@ class Engine:
         return not self._thread.is_alive()
 
     # -- the thread ----------------------------------------------------------------------------
+
+    def _work(
+        self, make_model: Callable[[], LanguageModel], most_lanes: int, ready: Future[None]
+    ) -> None:
+        try:
+            model = self._model = make_model()
+            with inference(model):
+                self._batch = RunningBatch(model, most=min(most_lanes, model.reading.written))
+        except BaseException as error:
+            ready.set_exception(error)
+            return
+        del model
+        ready.set_result(None)
+        self._run()
 
     def _run(self) -> None:
         try:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 # Rows that the layout is chosen for; others are read in the same layout.
 _ROWS = 16
@@ -37,8 +38,31 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out]."""
-        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+        rows = x.numel() // x.shape[-1]
+        computed = padded(rows)
+        if computed == rows:
+            return self._product(x)
+        more = functional.pad(x.reshape(rows, -1), (0, 0, 0, computed - rows))
+        return self._product(more)[:rows].view(*x.shape[:-1], -1)
+
+    def _product(self, x: Tensor) -> Tensor:
+        y: Tensor = torch.ops.mkldnn._linear_pointwise.default(
+            x, self.packed, self.bias, "none", [], ""
+        )
         return y
+
+
+def padded(rows: int) -> int:
+    """Rows that a product is computed with.
+
+    oneDNN writes a kernel for each number of rows and keeps a thousand of them: prompts of all
+    lengths would cost 150 MB.  A power of two for few; for many an eighth of one more.
+    """
+    largest = 1 << max(0, rows - 1).bit_length()
+    if rows <= 8:
+        return largest
+    step = max(8, largest // 16)
+    return -(-rows // step) * step
 
 
 def can_pack(weight: Tensor) -> bool:

@@ -12,12 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from lmcore.errors import ConfigError
 from lmcore.model.filtering import Forbidden
 
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+#: Scores divided by less would overflow; there the likeliest token is as good as certain.
+COLDEST = 1e-6
 # Tokens that are ordered first; where they do not reach top-p or top-k, so many times more are.
 _SHORTLIST = 128
 _LONGER = 8
@@ -29,7 +35,7 @@ class GenerationConfig:
 
     Attributes:
         max_tokens: Largest number of new tokens.
-        temperature: Divides the logits; 0 takes the likeliest token.
+        temperature: Divides the logits, at least a millionth; 0 takes the likeliest token.
         top_k: Keep the k likeliest tokens; 0 keeps all.
         top_p: Keep the smallest set of likeliest tokens with this probability; 1 keeps all.
         repetition_penalty: Divides positive and multiplies negative logits of tokens
@@ -56,7 +62,10 @@ class GenerationConfig:
     def __post_init__(self) -> None:
         checks = {
             "max_tokens": (self.max_tokens >= 0, ">= 0"),
-            "temperature": (0.0 <= self.temperature < 1e6, "a number >= 0"),
+            "temperature": (
+                self.temperature == 0.0 or COLDEST <= self.temperature < 1e6,
+                f"0, or a number of at least {COLDEST:g}",
+            ),
             "top_k": (self.top_k >= 0, ">= 0"),
             "top_p": (0.0 < self.top_p <= 1.0, "in (0, 1]"),
             "repetition_penalty": (0.0 < self.repetition_penalty < 1e6, "a number > 0"),
@@ -91,25 +100,33 @@ class Shortlist:
         lanes: Which lanes [G].
         tokens: Ids [G, K], likeliest first; None: all ids in order.
         sums: Running sums of their probabilities, float64 [G, K].
-        kept: How many of them can be drawn, the first ones, int64 [G].
+        kept: How many of them can be drawn, the first ones, [G].
     """
 
     lanes: list[int]
-    tokens: Tensor | None
-    sums: Tensor
-    kept: Tensor
+    tokens: IntArray | None
+    sums: FloatArray
+    kept: IntArray
 
     def pick(self, chances: Sequence[float]) -> list[int]:
         """Of each lane the token whose part of the whole holds its chance.
 
         That is inverse transform sampling.
         """
-        last = self.kept[:, None] - 1
-        wanted = self.sums.gather(1, last) * torch.tensor(chances, dtype=torch.float64)[:, None]
-        places = torch.searchsorted(self.sums, wanted, right=True).minimum(last)
-        tokens = places if self.tokens is None else self.tokens.gather(1, places)
-        found: list[int] = tokens[:, 0].tolist()
+        lanes, last = np.arange(len(self.lanes)), self.kept - 1
+        wanted = self.sums[lanes, last] * np.array(chances)
+        places = np.minimum((self.sums <= wanted[:, None]).sum(1), last)
+        found: list[int] = (places if self.tokens is None else self.tokens[lanes, places]).tolist()
         return found
+
+    def only(self, places: list[int]) -> Shortlist:
+        """That of some of the lanes."""
+        return Shortlist(
+            lanes=[self.lanes[place] for place in places],
+            tokens=None if self.tokens is None else self.tokens[places],
+            sums=self.sums[places],
+            kept=self.kept[places],
+        )
 
 
 def draw(logits: Tensor, choices: Sequence[Choice]) -> list[int]:
@@ -133,36 +150,31 @@ def draw(logits: Tensor, choices: Sequence[Choice]) -> list[int]:
 
 
 def shortlists(logits: Tensor, configs: Sequence[GenerationConfig]) -> list[Shortlist]:
-    """What temperature, top-k and top-p leave of the scores [M, V] of all lanes."""
+    """What temperature, top-k and top-p leave of the scores [M, V] of all lanes.
+
+    Arrays are numpy's: a call costs a third of torch's, and there are dozens for each token.
+    """
     vocab_size = logits.shape[1]
-    temperatures = [config.temperature for config in configs]
-    scores = logits.double() / torch.tensor(temperatures, dtype=torch.float64)[:, None]
-    probabilities = scores.softmax(1)
-    whole = [lane for lane, config in enumerate(configs) if not _is_cut(config, vocab_size)]
+    scores = logits.double().numpy() / np.array([[config.temperature] for config in configs])
+    probabilities = np.exp(scores - scores.max(1, keepdims=True))
+    probabilities /= probabilities.sum(1, keepdims=True)
+    cut = [_is_cut(config, vocab_size) for config in configs]
+    whole = [lane for lane, shortened in enumerate(cut) if not shortened]
     found = []
     if whole:
         sums = probabilities[whole].cumsum(1)
-        kept = torch.full((len(whole),), vocab_size)
+        kept = np.full(len(whole), vocab_size)
         found.append(Shortlist(lanes=whole, tokens=None, sums=sums, kept=kept))
-    left = [lane for lane, config in enumerate(configs) if _is_cut(config, vocab_size)]
+    left = [lane for lane, shortened in enumerate(cut) if shortened]
     size = min(_SHORTLIST, vocab_size)
     while left:
         some = probabilities if len(left) == len(configs) else probabilities[left]
         shortlist, enough = _cut(some, left, [configs[lane] for lane in left], size=size)
         if all(enough):
             return [*found, shortlist]
-        held = [place for place, reaches in enumerate(enough) if reaches]
-        if held:
-            assert shortlist.tokens is not None
-            found.append(
-                Shortlist(
-                    lanes=[left[place] for place in held],
-                    tokens=shortlist.tokens[held],
-                    sums=shortlist.sums[held],
-                    kept=shortlist.kept[held],
-                )
-            )
-        left = [lane for lane, reaches in zip(left, enough, strict=True) if not reaches]
+        if any(enough):
+            found.append(shortlist.only([place for place, holds in enumerate(enough) if holds]))
+        left = [lane for lane, holds in zip(left, enough, strict=True) if not holds]
         size = min(size * _LONGER, vocab_size)
     return found
 
@@ -172,7 +184,7 @@ def _is_cut(config: GenerationConfig, vocab_size: int) -> bool:
 
 
 def _cut(
-    probabilities: Tensor,
+    probabilities: FloatArray,
     lanes: list[int],
     configs: Sequence[GenerationConfig],
     *,
@@ -188,27 +200,27 @@ def _cut(
     """
     vocab_size = probabilities.shape[1]
     everything = size == vocab_size
-    values, tokens = probabilities.topk(size, dim=1)
+    likeliest = torch.from_numpy(probabilities).topk(size, dim=1)
+    values, tokens = likeliest.values.numpy(), likeliest.indices.numpy()
     sums = values.cumsum(1)
-    most = [config.top_k if 0 < config.top_k < vocab_size else 0 for config in configs]
-    enough = torch.ones(len(lanes), dtype=torch.bool)
-    kept, total = torch.full((len(lanes), 1), size), torch.ones(len(lanes), 1, dtype=torch.float64)
-    if any(most):
-        limits = torch.tensor(most)[:, None]
+    rows = np.arange(len(lanes))
+    kept, total = np.full(len(lanes), size), np.ones(len(lanes))
+    enough = np.ones(len(lanes), dtype=bool)
+    most = np.array([c.top_k if 0 < c.top_k < vocab_size else 0 for c in configs])
+    limited = most > 0
+    if limited.any():
         # Equally likely ones at the bound all stay.
-        bound = values.gather(1, (limits - 1).clamp(0, size - 1))
-        counts = (values >= bound).sum(1, keepdim=True)
-        limited = limits > 0
-        kept = torch.where(limited, counts, kept)
-        total = torch.where(limited, sums.gather(1, kept - 1), total)
-        enough = ~(limited & ((limits > size) | (counts == size)))[:, 0] | everything
+        bound = values[rows, (most - 1).clip(0, size - 1)]
+        kept = np.where(limited, (values >= bound[:, None]).sum(1), kept)
+        total = np.where(limited, sums[rows, kept - 1], total)
+        if not everything:
+            enough = ~(limited & ((most > size) | (kept == size)))
     # A token is dropped if those before it reach top_p already; the first always stays.
-    parts = [config.top_p if config.top_p < 1.0 else float("inf") for config in configs]
-    reach = torch.tensor(parts, dtype=torch.float64)[:, None] * total
-    within = (sums - values < reach).sum(1, keepdim=True).clamp(min=1).minimum(kept)
+    reach = np.array([c.top_p if c.top_p < 1.0 else np.inf for c in configs]) * total
+    within = (sums - values < reach[:, None]).sum(1).clip(1, kept)
     if not everything:
-        enough &= ((within < size) | (sums[:, -1:] >= reach))[:, 0]
-    return Shortlist(lanes=lanes, tokens=tokens, sums=sums, kept=within[:, 0]), enough.tolist()
+        enough &= (within < size) | (sums[:, -1] >= reach)
+    return Shortlist(lanes=lanes, tokens=tokens, sums=sums, kept=within), enough.tolist()
 
 
 def penalised(logits: Tensor, choices: Sequence[Choice]) -> Tensor:

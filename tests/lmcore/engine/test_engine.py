@@ -99,7 +99,7 @@ def small(seed: int = 0, **shape: Any) -> LanguageModel:
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    made = Engine(small(), CODEC, most_lanes=8, most_waiting=4)
+    made = Engine(small, CODEC, most_lanes=8, most_waiting=4)
     yield made
     made.close(hurry=True)
 
@@ -136,7 +136,7 @@ def test_an_answer_does_not_depend_on_who_else_is_asking(kind: str, seed: int) -
     model = small() if scratch else language_model(kind, end_id=0)
     many = 32 if scratch else 16
     asked = [{**request(rng), "codec": codec} for _ in range(many)]
-    engine = Engine(model, codec)
+    engine = Engine(lambda: model, codec)
     try:
         alone = [Answer(**asked[i]) for i in range(0, many, 8)]
         for answer in alone:
@@ -227,7 +227,7 @@ def test_what_takes_too_long_is_ended(engine: Engine) -> None:
 
 
 def test_closing_ends_with_the_last_request_that_was_taken() -> None:
-    engine = Engine(small(), CODEC)
+    engine = Engine(small, CODEC)
     answers = [Answer("abc", max_tokens=50, seed=seed) for seed in range(5)]
     for answer in answers:
         engine.submit(answer.ask)
@@ -239,7 +239,7 @@ def test_closing_ends_with_the_last_request_that_was_taken() -> None:
 
 
 def test_closing_in_a_hurry_ends_all() -> None:
-    engine = Engine(small(), CODEC, most_lanes=2)
+    engine = Engine(small, CODEC, most_lanes=2)
     answers = [Answer("abc", max_tokens=10**6, seed=seed, top_p=1.0) for seed in range(4)]
     for answer in answers:
         engine.submit(answer.ask)
@@ -250,7 +250,7 @@ def test_closing_in_a_hurry_ends_all() -> None:
 def test_a_model_that_fails_ends_the_request_and_not_the_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    engine = Engine(small(1), CODEC)
+    engine = Engine(lambda: small(1), CODEC)
     first = Answer("abc", max_tokens=10**6, top_p=1.0)
     with monkeypatch.context() as broken:
         broken.setattr(RunningBatch, "read", lambda self: 1 / 0)

@@ -21,7 +21,7 @@ def test_bits_are_those_of_a_score_without_the_end() -> None:
     ids = codec.encode(text)
     counted = np.arange(len(ids) + 1) < len(ids)
     nats = score_tokens(model, [np.asarray(ids)], counted=[counted])[0]
-    engine = Engine(model, codec)
+    engine = Engine(lambda: model, codec)
     assert bits_of(engine, ids, text, seconds=60) == pytest.approx(nats / math.log(2), rel=1e-5)
     assert bits_of(engine, [], "", seconds=60) == 0
     engine.close()
@@ -32,7 +32,7 @@ def test_bits_are_those_of_a_score_without_the_end() -> None:
 def test_where_too_many_wait_nothing_is_read() -> None:
     codec = ByteTokenizer()
     model = language_model("scratch", vocab_size=codec.vocab_size, end_id=codec.end_id)
-    engine = Engine(model, codec, most_waiting=0)
+    engine = Engine(lambda: model, codec, most_waiting=0)
     with pytest.raises(BusyError, match="wait already"):
         bits_of(engine, codec.encode("The"), "The", seconds=60)
     engine.close()

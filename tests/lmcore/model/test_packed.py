@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lmcore.model.packed import PackedLinear, can_pack, pack
+from lmcore.model.packed import PackedLinear, can_pack, pack, padded
 
 LARGE = (256, 128)
 
@@ -19,6 +19,25 @@ def test_a_packed_product_is_the_plain_one(rows: tuple[int, ...], with_bias: boo
     with torch.inference_mode():
         found = PackedLinear(weight, bias)(x)
     torch.testing.assert_close(found, nn.functional.linear(x, weight, bias), atol=1e-4, rtol=1e-4)
+
+
+def test_few_numbers_of_rows_are_computed_with() -> None:
+    assert [padded(n) for n in (1, 2, 3, 4, 5, 8, 9, 16, 17, 33)] == [
+        1,
+        2,
+        4,
+        4,
+        8,
+        8,
+        16,
+        16,
+        24,
+        40,
+    ]
+    # What a batch may have stays as it is: free rows would only cost.
+    assert all(padded(n) == n for n in (1, 2, 4, 8, 16, 32, 64, 512, 4096))
+    assert all(n <= padded(n) <= max(8, n * 9 / 8 + 7) for n in range(1, 3000))
+    assert len({padded(n) for n in range(1, 2049)}) < 60
 
 
 def test_small_matrices_and_other_types_stay() -> None:

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ def probabilities(logits: torch.Tensor, **settings: Any) -> dict[int, float]:
     count = int(shortlist.kept[0])
     ids = range(len(logits)) if shortlist.tokens is None else shortlist.tokens[0].tolist()
     sums = shortlist.sums[0, :count]
-    parts = torch.diff(sums, prepend=torch.zeros(1, dtype=torch.float64))
+    parts = np.diff(sums, prepend=0.0)
     return dict(zip(ids[:count], (parts / sums[-1]).tolist(), strict=True))
 
 
@@ -71,6 +72,7 @@ def test_the_ends_of_the_chance_are_the_ends_of_the_list() -> None:
         ("max_tokens", -1),
         ("temperature", -0.1),
         ("temperature", math.nan),
+        ("temperature", 1e-320),
         ("top_p", 0.0),
         ("top_p", 1.5),
         ("top_k", -2),
