@@ -22,12 +22,13 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 
 from flows.home.artifact_keys import artifact_key
 from flows.home.environment import current
 from flows.home.folders import Home
 from flows.home.locks import using_content
+from flows.home.signals import still_polite
 from flows.notices.events import emit_drift
 from flows.registry.models import Registry
 from flows.registry.monitor_results import log_monitoring
@@ -36,6 +37,7 @@ from flows.registry.removals import current_removals
 from flows.registry.versions import Version
 from flows.steps import tasks
 from flows.steps.run_page import flow_run_id
+from flows.steps.stopwatch import RunStopped
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.requests.lines import Asked, Feedback
@@ -106,10 +108,15 @@ def monitor(config: RunConfig) -> Answer:
     use = InUse.read(home.requests / config.name)
     if TASKS[config.task].is_language_model:
         removals = current_removals(registry).for_model(config.name)
-        with using_content(home.locks):
-            found = tasks.fingerprint(config)
-            documents = tasks.ingest(config, found=found, home=home, removals=removals)
-            measured = measure_drift(config, documents, champion, registry, use)
+        try:
+            with using_content(home.locks), still_polite():
+                found = tasks.fingerprint(config)
+                documents = tasks.ingest(config, found=found, home=home, removals=removals)
+                measured = tasks.result_of(
+                    measure_drift(config, documents, champion, registry, use, return_state=True)
+                )
+        except RunStopped as stop:
+            return Cancelled(message=f"{stop}.")  # type: ignore[return-value]
     else:
         measured = {**_NOTHING, "limit": config.monitor.max_increase_bits_per_byte}
     right = right_in_use(use.feedback, _accuracy(champion), limits=config.monitor)
@@ -131,13 +138,7 @@ def _champion(registry: Registry, name: str) -> Version:
     return registry.version(name, number)
 
 
-@task(
-    name="measure-drift",
-    task_run_name="measure drift of {config.name}",
-    cache_policy=NO_CACHE,
-    timeout_seconds=6 * 3600,
-)
-def measure_drift(
+def _measure_drift(
     config: RunConfig, documents: DocumentSet, champion: Version, registry: Registry, use: InUse
 ) -> dict[str, Any]:
     """Score what is fresh, and what is asked, with the champion; its files are verified before."""
@@ -167,6 +168,14 @@ def measure_drift(
             seed=config.training.seed,
         )
     return {**found.to_json(), "requests": None if asked is None else asked.to_json()}
+
+
+measure_drift = task(
+    name="measure-drift",
+    task_run_name="measure drift of {config.name}",
+    cache_policy=NO_CACHE,
+    timeout_seconds=6 * 3600,
+)(tasks.left_at_once(_measure_drift, "measure-drift"))
 
 
 def _accuracy(champion: Version) -> Interval | None:

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from filelock import FileLock, Timeout
 from prefect import flow
@@ -51,8 +51,6 @@ from lmcore.model.config import PretrainedConfig
 from lmcore.model.pretrained.base import Base
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.trials.parts import PartModel
-
-T = TypeVar("T")
 
 
 @flow(
@@ -188,9 +186,7 @@ class _Pipeline:
             )
         tracked.use_content(corpus.tokenizer.key, corpus.shards.key)
         with watch.step("train"):
-            checkpoint = _result(
-                tasks.train(run, corpus=corpus, start=start, tracked=tracked, return_state=True)
-            )
+            checkpoint = tasks.train(run, corpus=corpus, start=start, tracked=tracked)
         tracked.use_content(checkpoint.key)
         champion = current_champion(self.registry, config.name, run.removals)
         challenge = Challenge(
@@ -218,7 +214,7 @@ class _Pipeline:
         if not config.gates.data_sufficiency.enabled or not run.task.is_language_model:
             return []
         with self.watch.step("train_parts"):
-            return _result(tasks.train_parts(run, corpus=corpus, whole=whole, return_state=True))
+            return tasks.train_parts(run, corpus=corpus, whole=whole)
 
     def _decided(self, candidate: Candidate, tracked: TrackedRun) -> tuple[Version, Decision]:
         """A version of the candidate, and what became of it."""
@@ -288,14 +284,6 @@ class _Pipeline:
     def _remember(self, result: RunResult) -> None:
         remember_run(self.registry, result, schedule=described(self.config))
         refresh(self.home)
-
-
-def _result(state: State[T]) -> T:
-    """What a step of training gave, unless it was stopped."""
-    if state.is_cancelled():
-        raise RunStopped(state.message or "training stopped")
-    found: T = state.result()
-    return found
 
 
 def _log_dataset(tracked: TrackedRun, run: Run, documents: DocumentSet) -> None:

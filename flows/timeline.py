@@ -73,7 +73,12 @@ def _one_day(config: RunConfig, day: date, registry: Registry) -> Answer | str:
     started = time.perf_counter()
     until = config.model_copy(update={"data": config.data.model_copy(update={"as_of": day})})
     before = registry.aliases(config.name).get("champion")
-    found = monitor(until) if before is not None else None
+    found: Answer | None = None
+    if before is not None:
+        monitored: State[Answer] = monitor(until, return_state=True)
+        if monitored.is_cancelled():
+            return monitored.message or "stopped"
+        found = monitored.result(raise_on_failure=True)
     state: State[RunResult] = retrain(until, return_state=True)
     if state.is_cancelled():
         return state.message or "stopped"

@@ -24,13 +24,17 @@ def monitor(config_file: Path | None, overrides: tuple[str, ...]) -> Answer:
     said of its answers: DRIFTED, STABLE or INCONCLUSIVE.
     """
     from flows.commands.shared.configuration import beside_prefect
+    from flows.home.signals import StoppedError
 
     with beside_prefect(config_file, overrides) as (config, server):
         # Heavy imports, while the server comes up.
         from flows.monitor_drift import monitor as look_for_drift
 
         server.wait()
-        found = look_for_drift(config, return_state=True).result(raise_on_failure=True)
+        state = look_for_drift(config, return_state=True)
+    if state.is_cancelled():
+        raise StoppedError(state.message or "stopped")
+    found = state.result(raise_on_failure=True)
     assert isinstance(found, dict)
     return Answer(values=found, text=_text)
 

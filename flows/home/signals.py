@@ -1,7 +1,14 @@
-"""Ctrl-C and SIGTERM: the first one saves and stops, the second one stops at once."""
+"""Ctrl-C, SIGTERM, a closed terminal: the first ends what runs within seconds, the second at once.
+
+What a step makes is whole or nothing (a content folder, a row of a database), so the first signal
+leaves it at once, from wherever the program is (`interruptible`).  A training loses what it did not
+save, so it asks (`stop_requested`) and saves.  What is neither, such as registering, is short and
+ends first.
+"""
 
 from __future__ import annotations
 
+import _thread
 import logging
 import signal
 import threading
@@ -13,13 +20,22 @@ from lmcore.errors import LmcoreError
 
 logger = logging.getLogger(__name__)
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Between two attempts to leave a step: an exception that comes up inside a finalizer is lost.
+_AGAIN_SECONDS = 1.0
 _stop = threading.Event()
 _polite = False
+# Of the step that can be left, set when it is; None: there is none.
+_left: threading.Event | None = None
+_again = False
 
 
 class StoppedError(LmcoreError):
     """The user stopped the run; what was done is saved."""
+
+
+class StepInterrupted(KeyboardInterrupt):
+    """The user asked to stop, and a step was left at once; nothing of it is kept."""
 
 
 def stop_requested() -> bool:
@@ -30,8 +46,9 @@ def stop_requested() -> bool:
 @contextmanager
 def polite_signals() -> Iterator[None]:
     """Handle signals politely inside; in another thread than the main one, do nothing."""
-    global _polite
+    global _polite, _again
     _stop.clear()
+    _again = False
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -57,11 +74,51 @@ def still_polite() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, a stop is obeyed at once: what is done there is kept whole or not at all.
+
+    Without `polite_signals`, and in another thread than the main one, nothing changes.
+
+    Raises:
+        StepInterrupted: If the user asks to stop, or has asked before.
+    """
+    global _left
+    if not _polite or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    left = _left = threading.Event()
+    try:
+        if _stop.is_set():
+            raise StepInterrupted
+        yield
+    finally:
+        _left = None
+        left.set()
+
+
 def _handle(number: int, frame: FrameType | None) -> None:
-    if _stop.is_set():
-        raise KeyboardInterrupt
-    _stop.set()
-    logger.warning("stopping: saving the state first (again to stop at once)")
+    global _again
+    repeated, _again = _again, False
+    if not repeated:
+        if _stop.is_set():
+            raise KeyboardInterrupt
+        _stop.set()
+        what = "stopping" if _left else "stopping: saving the state first"
+        logger.warning("%s (again to stop at once)", what)
+        if _left:
+            arguments = signal.Signals(number), _left
+            threading.Thread(target=_insist, args=arguments, daemon=True).start()
+    if _left:
+        raise StepInterrupted
+
+
+def _insist(number: signal.Signals, left: threading.Event) -> None:
+    """Ask again until the step is left."""
+    global _again
+    while not left.wait(_AGAIN_SECONDS):
+        _again = True
+        _thread.interrupt_main(number)
 
 
 @contextmanager

@@ -44,6 +44,7 @@ from lmcore.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _USER = "lmcore"
 _READY_SECONDS = 180.0
 _PROBE_SECONDS = 2.0
@@ -347,14 +348,14 @@ def _basic(publication: Publication) -> str:
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[None]:
-    """Inside, the first Ctrl-C or SIGTERM asks to stop, the second one not to wait."""
+    """Inside, the first Ctrl-C, SIGTERM or SIGHUP asks to stop, the second one not to wait."""
     _stop.clear()
     _again.clear()
 
     def handle(number: int, frame: FrameType | None) -> None:
         (_again if _stop.is_set() else _stop).set()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
         yield
     finally:

@@ -321,7 +321,7 @@ def stopped(
     """What a run answers that was stopped twice, once with each signal; promotion is off."""
     shell = begun(new_shell(tmp_path_factory.mktemp("stopped") / "work"))
     command = ("run", "--config", "config.yaml", "--set", "promote=false")
-    for count, number in enumerate((signal.SIGINT, signal.SIGTERM), start=1):
+    for count, number in enumerate((signal.SIGHUP, signal.SIGTERM), start=1):
         process = shell.start(*command)
         wait_for(lambda: in_training(shell.home), process)
         process.send_signal(number)

@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 # and for Prefect's server, which the first run starts and the session's end stops.
 _SESSION = """
 import contextlib, io, json, sys
-from flows.cli import main
+from flows.cli import answer
 from flows.commands.shared import configuration
 start, started = configuration.PrefectServer, []
 def server(home):
@@ -28,10 +28,7 @@ with contextlib.ExitStack() as kept:
         sys.argv = ["lmcore", *json.loads(line)]
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                main()
-            except SystemExit as stop:
-                code = stop.code
+            code = answer()
         print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
 """
 

@@ -1,26 +1,35 @@
+import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from flows.home.signals import polite_signals, still_polite, stop_requested
+from flows.home.signals import (
+    StepInterrupted,
+    interruptible,
+    polite_signals,
+    still_polite,
+    stop_requested,
+)
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+EACH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """Handlers are as they were, and no later test is asked to stop."""
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
     yield
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [signal.getsignal(number) for number in numbers] == before
     with polite_signals():  # forgets that anything was asked
         pass
     assert not stop_requested()
 
 
-@BOTH
+@EACH
 def test_the_first_signal_asks_and_the_second_stops_at_once(
     number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -42,7 +51,7 @@ def test_what_was_asked_of_an_earlier_run_is_forgotten() -> None:
         assert not stop_requested()
 
 
-@BOTH
+@EACH
 def test_a_library_that_takes_the_signals_meanwhile_is_overruled(number: int) -> None:
     taken: list[int] = []
     with polite_signals():
@@ -79,3 +88,53 @@ def test_another_thread_than_the_main_one_is_left_alone() -> None:
     thread.start()
     thread.join()
     assert during == [before]
+
+
+@EACH
+def test_a_step_that_keeps_nothing_is_left_at_once(
+    number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[int] = []
+
+    def step() -> None:
+        with interruptible():
+            signal.raise_signal(number)
+            done.append(1)
+
+    with polite_signals():
+        with pytest.raises(StepInterrupted):
+            step()
+        assert done == []
+        assert stop_requested()
+        assert "stopping (again to stop at once)" in caplog.text
+        # Whoever comes to the next step after that does not begin with it.
+        with pytest.raises(StepInterrupted):
+            step()
+        assert done == []
+        # Outside, the second signal is a second one.
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+
+
+def test_a_stop_that_a_finalizer_swallowed_comes_again() -> None:
+    class Swallows:
+        def __del__(self) -> None:
+            with contextlib.suppress(StepInterrupted):
+                signal.raise_signal(signal.SIGTERM)
+
+    def step() -> None:
+        with interruptible():
+            Swallows()
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                time.sleep(0.01)
+
+    with polite_signals(), pytest.raises(StepInterrupted):
+        step()
+
+
+def test_what_is_asked_by_nobody_is_left_by_nobody() -> None:
+    with interruptible():
+        assert not stop_requested()
+    with polite_signals(), interruptible():
+        assert not stop_requested()
