@@ -40,6 +40,7 @@ class Completion:
         prompts: Of `read_prompts`.
         limits: Of what is asked.
         form: How the answer looks.
+        client: Who asks.
 
     Attributes:
         id: Of the answer.
@@ -54,7 +55,9 @@ class Completion:
         prompts: Sequence[Prompt],
         limits: Limits,
         form: Form,
+        client: str,
     ) -> None:
+        self._client = client
         self._request, self._loaded, self._form = request, loaded, form
         self.id = f"{form.begins}{secrets.token_hex(12)}"
         self._created = int(time.time())
@@ -99,6 +102,7 @@ class Completion:
             deliver=deliver if request.stream else _Collected(deliver),
             likeliest=request.likeliest,
             tell_prompt=request.echoes and request.likeliest is not None,
+            shared_with=self._client,
             deadline=deadline,
         )
 

@@ -69,7 +69,7 @@ class Texts:
         count = RequestCount(self._measures, route, request)
         try:
             asked = read(kind, parse(await request.body()))
-            loaded, completion = await self._begin(asked, count, form)
+            loaded, completion = await self._begin(asked, count, form, client_of(request))
         except RefusalError as refusal:
             count.end(refusal.status)
             raise
@@ -107,6 +107,7 @@ class Texts:
         asked: CompletionRequest | ChatRequest,
         count: RequestCount,
         form: type[TextForm | ChatForm],
+        client: str,
     ) -> tuple[Loaded, Completion]:
         """Hand a request to the version that is in use now."""
         for _ in range(_TRIES):
@@ -123,7 +124,9 @@ class Texts:
             # A thread for a few words would take longer than reading them.
             few = asked.size <= _READ_AT_ONCE
             prompts = reading() if few else await asyncio.to_thread(reading)
-            completion = Completion(asked, loaded, prompts, self._limits, form(asked, loaded))
+            completion = Completion(
+                asked, loaded, prompts, self._limits, form(asked, loaded), client
+            )
             try:
                 completion.begin()
             except ClosedError:  # it was replaced in between

@@ -74,6 +74,7 @@ class Ask:
         likeliest: How many of the likeliest tokens are told for each one; None: no log-probability
             is told.
         tell_prompt: Whether the prompt's tokens are told too, where it begins a document.
+        shared_with: Who may learn from its speed that a prompt was read before: those of one name.
         deadline: Of `time.monotonic`; it ends `late` then.
         asked_at: Of `time.monotonic`.
         first_at: When its first token was drawn; None before.
@@ -86,6 +87,7 @@ class Ask:
     begins: bool = True
     likeliest: int | None = None
     tell_prompt: bool = False
+    shared_with: str = ""
     deadline: float = float("inf")
     asked_at: float = field(default_factory=time.monotonic)
     first_at: float | None = None

@@ -22,6 +22,7 @@ import torch
 
 from lmcore.engine.ask import Ask, BusyError, ClosedError, End, Piece
 from lmcore.engine.lanes import Lane, RunningBatch, tell
+from lmcore.engine.read_before import Beginning, ReadBefore
 from lmcore.model.continuation import Continuation, TextCodec
 from lmcore.model.generation import inference
 from lmcore.model.language_model import Features, LanguageModel
@@ -58,6 +59,7 @@ class Engine:
         codec: Its tokenizer.
         most_lanes: Requests that are answered together.
         most_waiting: Requests that may wait.
+        most_kept_bytes: Of what is kept of prompts (`lmcore.engine.read_before`).
         on_step: Told after each token of the batch how many rows took part.
 
     Raises:
@@ -74,9 +76,11 @@ class Engine:
         *,
         most_lanes: int = 32,
         most_waiting: int = 256,
+        most_kept_bytes: int = 32 << 20,
         on_step: Callable[[int], None] = lambda lanes: None,
     ) -> None:
         self._codec = codec
+        self._read_before = ReadBefore(chunk_tokens=_CHUNK_TOKENS, most_bytes=most_kept_bytes)
         self._most_waiting, self._on_step = most_waiting, on_step
         self._waiting: deque[Ask] = deque()
         self._news = threading.Condition()
@@ -257,22 +261,32 @@ class Engine:
     def _prompt(self, ask: Ask) -> Iterator[Lane | None]:
         """Read a prompt alone, chunk by chunk; last comes its lane, if any is to be drawn."""
         model = self._model
-        ids = torch.tensor([[*([model.end_id] if ask.begins else []), *ask.prompt]])
-        state, features = model.fresh_state(1), None
+        ids = [*([model.end_id] if ask.begins else []), *ask.prompt]
         read = model.features if ask.begins else model.converse
-        for start in range(0, ids.shape[1], _CHUNK_TOKENS):
-            chunk = ids[:, start : start + _CHUNK_TOKENS]
-            features, state = read(chunk.to(model.device), state)
+        state, logits, first = model.fresh_state(1), None, 0
+        # A conversation reads its tokens otherwise than a document.
+        shared = f"{ask.begins} {ask.shared_with}"
+        names = [] if ask.tell_prompt else self._read_before.names(ids, shared_with=shared)
+        if found := self._read_before.longest(names):
+            state, logits, first = found.state, found.logits, found.tokens
+        for start in range(first, len(ids), _CHUNK_TOKENS):
+            chunk = ids[start : start + _CHUNK_TOKENS]
+            features, state = read(torch.tensor([chunk], device=model.device), state)
             if ask.tell_prompt and ask.begins:
-                self._tell_prompt(ask, features, start, chunk.shape[1])
-            if start + _CHUNK_TOKENS < ids.shape[1]:
+                self._tell_prompt(ask, features, start, len(chunk))
+            end = start + len(chunk)
+            logits = model.logits(features.last()).cpu() if end == len(ids) else None
+            if names:
+                beginning = Beginning(tokens=end, state=state, logits=logits)
+                self._read_before.keep(names[start // _CHUNK_TOKENS], beginning)
+            if end < len(ids):
                 yield None
-        assert features is not None
+        assert logits is not None
         text = Continuation(self._codec, ask.config, seed=ask.config.seed, prompt=ask.before)
         if text.finish is not None:
             ask.deliver(Piece(end=text.finish))
             return
-        yield Lane(ask, text, model.stepping(state), model.logits(features.last()).cpu())
+        yield Lane(ask, text, model.stepping(state), logits)
 
     def _tell_prompt(self, ask: Ask, features: Features, start: int, length: int) -> None:
         targets = list(ask.prompt[start : start + length])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from flows.home.folders import Home
-from flows.home.signals import StoppedError, stop_requested
+from flows.home.signals import StepInterrupted, StoppedError, interruptible
 from flows.steps.import_model import import_model
 from flows.steps.ingest_documents import fingerprint, ingest_documents
 from flows.steps.tokenize_documents import tokenize_documents
@@ -37,21 +37,17 @@ def prepare_text(config: RunConfig, home: Home) -> Prepared:
 
     Raises:
         UserError: If a source or the model is wrong.
-        StoppedError: If the user stopped between two steps.
+        StoppedError: If the user stopped it.
     """
-    base = import_model(config, home)
-    _ask()
-    found = fingerprint(config)
-    _ask()
-    documents = ingest_documents(config, found, home)
-    _ask()
-    begun = from_scratch("a trial, of which nothing is registered")
-    start = replace(begun, pretrained=base)
-    corpus = tokenize_documents(config, documents, home, start)
-    _ask()
+    try:
+        with interruptible():
+            base = import_model(config, home)
+            documents = ingest_documents(config, fingerprint(config), home)
+            begun = from_scratch("a trial, of which nothing is registered")
+            start = replace(begun, pretrained=base)
+            corpus = tokenize_documents(config, documents, home, start)
+    except StepInterrupted as stop:
+        raise StoppedError(
+            "stopped; finished steps are kept, and the same command goes on"
+        ) from stop
     return Prepared(corpus=corpus, base=base)
-
-
-def _ask() -> None:
-    if stop_requested():
-        raise StoppedError("stopped; finished steps are kept, and the same command goes on")

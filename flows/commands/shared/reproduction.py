@@ -32,7 +32,7 @@ from flows.home.configurations import names_the_hub
 from flows.home.environment import allow_hub
 from flows.home.folders import Home
 from flows.home.locks import BusyError
-from flows.home.signals import StoppedError, polite_signals, stop_requested
+from flows.home.signals import StepInterrupted, StoppedError, interruptible, polite_signals
 from flows.registry.document_matches import removed_documents
 from flows.registry.models import Registry
 from flows.registry.removals import current_removals
@@ -52,7 +52,7 @@ from lmcore.errors import ConfigError, IntegrityError, SourceError
 from lmcore.model.pretrained.base import Base
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.training import TaskPlans
-from lmcore.training.events import TrainingEvent, TrainingInterrupted
+from lmcore.training.events import TrainingEvent
 from lmcore.training.plan import Plan
 from lmcore.training.start import Start, from_scratch
 from lmcore.version_folder import VersionFolder
@@ -82,15 +82,16 @@ def rebuild(folder: VersionFolder, *, registry: Registry, model: str) -> Rebuilt
     """
     with polite_signals(), _scratch(registry.home, folder) as scratch:
         try:
-            job = _Reproduction(
-                folder,
-                registry=registry,
-                model=model,
-                scratch=scratch,
-                removals=current_removals(registry).for_model(model),
-            )
-            return Rebuilt(weights=job.rebuild(), mismatches=job.mismatches)
-        except TrainingInterrupted as stop:
+            with interruptible():
+                job = _Reproduction(
+                    folder,
+                    registry=registry,
+                    model=model,
+                    scratch=scratch,
+                    removals=current_removals(registry).for_model(model),
+                )
+                return Rebuilt(weights=job.rebuild(), mismatches=job.mismatches)
+        except StepInterrupted as stop:
             raise StoppedError("stopped by the user; nothing is left behind") from stop
 
 
@@ -158,10 +159,8 @@ class _Reproduction:
         documents = self._documents(config)
         if documents is None:
             return ""
-        self._ask()
         corpus = tokenize_documents(config, documents, self.home, start, base)
         self._compare_tokenizer(corpus.tokenizer)
-        self._ask()
         checkpoint = trained(
             config,
             corpus,
@@ -288,7 +287,6 @@ class _Reproduction:
                 ]
             rows = list(self.folder.documents())
             write_recorded_sides(self.home.splits, rows)
-            self._ask()
             documents = ingest(
                 self.store,
                 sources=config.sources,
@@ -297,7 +295,6 @@ class _Reproduction:
                 ledger_path=self.home.splits,
                 removals=self.removals,
                 fingerprint=found,
-                progress=lambda part, done: self._ask(),
             )
         except SourceError as error:
             self.mismatches.append(f"sources: {error}")
@@ -325,11 +322,6 @@ class _Reproduction:
             recorded = self.folder.manifest.files.get(f"tokenizer/{path.name}")
             if recorded is not None and recorded[1] != sha256_file(path):
                 self.mismatches.append(f"tokenizer: {path.name} is not that of the version")
-
-    def _ask(self) -> None:
-        """Stop here if the user asked for it."""
-        if stop_requested():
-            raise StoppedError("stopped by the user; nothing is left behind")
 
 
 def _show(event: TrainingEvent) -> None:

@@ -42,6 +42,7 @@ class Answer:
         deadline: float = float("inf"),
         likeliest: int | None = None,
         tell_prompt: bool = False,
+        shared_with: str = "",
         **settings: Any,
     ) -> None:
         self.pieces: list[Piece] = []
@@ -56,6 +57,7 @@ class Answer:
             deadline=deadline,
             likeliest=likeliest,
             tell_prompt=tell_prompt,
+            shared_with=shared_with,
         )
 
     def _take(self, piece: Piece) -> None:
@@ -260,3 +262,41 @@ def test_a_model_that_fails_ends_the_request_and_not_the_engine(
     engine.submit(second.ask)
     assert second.wait().end in ("length", "end")
     engine.close()
+
+
+def test_a_prompt_that_was_read_is_not_read_again_and_answered_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = small()
+    read: list[int] = []
+    features = model.features
+
+    def counted(tokens: torch.Tensor, *given: Any, **options: Any) -> Any:
+        if tokens.shape[1] > 1:
+            read.append(tokens.shape[1])
+        return features(tokens, *given, **options)
+
+    engine = Engine(small, CODEC)
+    monkeypatch.setattr(model, "features", counted)
+    try:
+
+        def ask(prompt: str, **options: Any) -> list[Any]:
+            answer = Answer(prompt=prompt, max_tokens=12, **options)
+            engine.submit(answer.ask)
+            return [piece.text for piece in answer.wait().pieces]
+
+        long = "a b c " * 60
+        first = ask(long)
+        assert read == [256, 105]
+        assert ask(long) == first
+        assert read == [256, 105]
+        # One that begins like it is read from where they part, at the end of a chunk.
+        ask(long + "and more")
+        assert read == [256, 105, 113]
+        ask(long, shared_with="another")
+        assert read == [256, 105, 113, 256, 105]
+        # Each token of a prompt that is to be told has to be read.
+        ask(long, likeliest=0, tell_prompt=True)
+        assert read[5:] == [256, 105]
+    finally:
+        engine.close(hurry=True)
