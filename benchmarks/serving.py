@@ -5,10 +5,11 @@
     python -m benchmarks.serving --requests 1000     a shorter look at memory
 
 The version is the champion of the default `lmcore run`.  Each client asks for 64 tokens after a
-prompt of some 200 bytes, one request after the other on one connection, each with another seed; the
-clients are threads of one process beside the server.  Tokens are counted by encoding what came
-back, on both sides alike.  Memory is `VmRSS` of the serving process; MLflow's is that of all its
-processes.
+prompt of some 200 bytes, one request after the other on one connection, each with another seed and
+another number before the prompt (on our side once more with one prompt for all, which is read
+once).  The clients are threads of one process beside the server.  Tokens are counted by encoding
+what came back, on both sides alike.  Memory is `VmRSS` of the serving process; MLflow's is that of
+all its processes.
 
 A thousand hostile requests follow (`benchmarks.hostile`), beside an honest client.
 
@@ -32,7 +33,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ TOKENS = 64
 CLIENTS = 32
 EACH = 8
 PROMPT = (
-    "Fellow citizens of the Senate and of the House of Representatives: the year that has passed"
-    " since you were last in this place has been one of peace abroad and of honest labor at home,"
+    "{}. Fellow citizens of the Senate and of the House of Representatives: the year that has"
+    " passed since you were last in this place has been one of peace abroad and of honest labor at home,"
     " and the"
 )
 Ask = Callable[[http.client.HTTPConnection, int], str]
@@ -114,11 +115,12 @@ def _wait(port: int, path: str) -> None:
     raise SystemExit(f"nothing answers on port {port}")
 
 
-def ours(name: str) -> Ask:
-    """Ask `lmcore serve`."""
+def ours(name: str, *, one_prompt: bool = False) -> Ask:
+    """Ask `lmcore serve`; each request with another prompt, or all with one."""
 
     def ask(connection: http.client.HTTPConnection, seed: int) -> str:
-        asked = {"model": name, "prompt": PROMPT, "max_tokens": TOKENS, "seed": seed}
+        prompt = PROMPT.format(0 if one_prompt else seed)
+        asked = {"model": name, "prompt": prompt, "max_tokens": TOKENS, "seed": seed}
         asked |= {"temperature": 0.8, "top_p": 0.95}
         found = post(connection, "/v1/completions", asked)
         return str(found["choices"][0]["text"])
@@ -129,7 +131,7 @@ def ours(name: str) -> Ask:
 def mlflows(connection: http.client.HTTPConnection, seed: int) -> str:
     """Ask `mlflow models serve`."""
     params = {"max_tokens": TOKENS, "seed": seed, "temperature": 0.8, "top_p": 0.95}
-    rows = {"columns": ["prompt"], "data": [[PROMPT]]}
+    rows = {"columns": ["prompt"], "data": [[PROMPT.format(seed)]]}
     found = post(connection, "/invocations", {"dataframe_split": rows, "params": params})
     return str(found["predictions"][0]["text"])
 
@@ -174,11 +176,15 @@ def load(port: int, ask: Ask, *, clients: int, each: int) -> dict[str, Any]:
     }
 
 
-def measured(port: int, ask: Ask, encode: Callable[[str], int], *, each: int) -> dict[str, Any]:
-    """32 clients at once, and one alone."""
-    load(port, ask, clients=4, each=1)
+def measured(
+    port: int, asks: Mapping[str, Ask], encode: Callable[[str], int], *, each: int
+) -> dict[str, Any]:
+    """32 clients at once, and one alone, in each way of asking; its name is part of the key."""
     found = {}
-    for label, clients, turns in (("clients_32", CLIENTS, each), ("one_client", 1, 4 * each)):
+    ways = [("clients_32", CLIENTS, each), ("one_client", 1, 4 * each)]
+    for (name, ask), (way, clients, turns) in itertools.product(asks.items(), ways):
+        load(port, ask, clients=4, each=1)
+        label = f"{way}{name}"
         runs = [load(port, ask, clients=clients, each=turns) for _ in range(3)]
         rates = [sum(map(encode, run["texts"])) / run["seconds"] for run in runs]
         found[label] = {
@@ -193,10 +199,12 @@ def measured(port: int, ask: Ask, encode: Callable[[str], int], *, each: int) ->
 
 def first_token(port: int, name: str, *, repeats: int) -> dict[str, float]:
     """Milliseconds from a request to the first event of its stream, one client."""
+    numbers = itertools.count(1_000_000)
 
     def once() -> float:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        asked = {"model": name, "prompt": PROMPT, "max_tokens": 8, "stream": True, "seed": 1}
+        prompt = PROMPT.format(next(numbers))
+        asked = {"model": name, "prompt": prompt, "max_tokens": 8, "stream": True, "seed": 1}
         start = time.perf_counter()
         connection.request("POST", "/v1/completions", json.dumps(asked))
         connection.getresponse().fp.readline()
@@ -314,7 +322,7 @@ def in_process(point: dict[str, Any]) -> dict[str, Any]:
             generate(
                 model,
                 tokenizer,
-                PROMPT,
+                PROMPT.format(seed),
                 GenerationConfig(
                     max_tokens=TOKENS,
                     temperature=0.8,
@@ -361,7 +369,12 @@ def main() -> None:
         with served(home) as (port, pid, _):
             results["lmcore_serve"] = {
                 "megabytes": resident_megabytes(pid),
-                **measured(port, ours(name), encode, each=each),
+                **measured(
+                    port,
+                    {"": ours(name), "_one_prompt": ours(name, one_prompt=True)},
+                    encode,
+                    each=each,
+                ),
                 "first_token_milliseconds": first_token(port, name, repeats=4 * repeats),
                 "memory": soak(port, pid, name, requests=requests),
                 "hostile": hostile(port, name, requests=100 if given.quick else 1000),
@@ -370,7 +383,7 @@ def main() -> None:
             results["mlflow_models_serve"] = {
                 "ready_seconds": round(seconds, 2),
                 "megabytes": resident_megabytes(pid),
-                **measured(port, mlflows, encode, each=max(1, each // 4)),
+                **measured(port, {"": mlflows}, encode, each=max(1, each // 4)),
             }
         more = ["--set", "training.seed=1", "--set", "promote=false", "--force"]
         more += ["--set", f"training.budget_seconds={10 if given.quick else 30}"]
