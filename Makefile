@@ -29,14 +29,18 @@ check: $(STAMP)
 
 # Peers are compared with where a checkout of them is given; in full this takes some eleven hours,
 # seven of them in the tasks:
-#   make bench NANOGPT=/path/to/nanoGPT WORD_LANGUAGE_MODEL=/path/to/examples/word_language_model
+#   make bench NANOGPT=/path/to/nanoGPT WORD_LANGUAGE_MODEL=/path/to/examples/word_language_model \
+#     LLAMA=/path/to/bin/python
 NANOGPT ?=
 WORD_LANGUAGE_MODEL ?=
 WITH_NANOGPT := $(if $(NANOGPT),--nanogpt $(NANOGPT))
 WITH_WORDS := $(if $(WORD_LANGUAGE_MODEL),--word-language-model $(WORD_LANGUAGE_MODEL))
+# The Python of an environment with llama-cpp-python.
+LLAMA ?=
+WITH_LLAMA := $(if $(LLAMA),--llama $(LLAMA))
 
 # Minutes on two cores, in brackets with the peers: 10, 12, 5, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
-# 15, and of the two about pretrained models 85 and 135.
+# 15, and of those about pretrained models 7, 85 and 135.
 bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.operation
@@ -50,6 +54,7 @@ bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.tasks
 	$(BIN)/python -m benchmarks.personal
 	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.serving_pretrained $(WITH_LLAMA)
 	$(BIN)/python -m benchmarks.pretrained
 	$(BIN)/python -m benchmarks.pretrained_tasks
 

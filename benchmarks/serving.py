@@ -46,8 +46,8 @@ CLIENTS = 32
 EACH = 8
 PROMPT = (
     "{}. Fellow citizens of the Senate and of the House of Representatives: the year that has"
-    " passed since you were last in this place has been one of peace abroad and of honest labor at home,"
-    " and the"
+    " passed since you were last in this place has been one of peace abroad and of honest labor at"
+    " home, and the"
 )
 Ask = Callable[[http.client.HTTPConnection, int], str]
 
@@ -254,7 +254,9 @@ def soak(port: int, pid: int, name: str, *, requests: int) -> dict[str, Any]:
     }
 
 
-def moves(home: Path, port: int, name: str, *, requests: int, times: int) -> dict[str, Any]:
+def moves(
+    home: Path, port: int, name: str, versions: tuple[int, int], *, requests: int, times: int
+) -> dict[str, Any]:
     """So many requests while the champion moves so often: failures, and answers of no version.
 
     Version 1 is the champion and version 2 passed, or is promoted by hand.
@@ -274,7 +276,7 @@ def moves(home: Path, port: int, name: str, *, requests: int, times: int) -> dic
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     known = {
         (f"{name}:{number}", seed): ask(connection, f"{name}:{number}", seed)[1]
-        for number in (1, 2)
+        for number in versions
         for seed in seeds
     }
     over, left = threading.Event(), itertools.count(1)
@@ -295,7 +297,7 @@ def moves(home: Path, port: int, name: str, *, requests: int, times: int) -> dic
     for thread in threads:
         thread.start()
     for turn in range(times):
-        command = ["rollback"] if turn % 2 else ["promote", "2", "--override"]
+        command = ["rollback"] if turn % 2 else ["promote", str(versions[1]), "--override"]
         lmcore(home, *command, "--reason", "a benchmark")
     over.set()
     for thread in threads:
@@ -387,12 +389,13 @@ def main() -> None:
             }
         more = ["--set", "training.seed=1", "--set", "promote=false", "--force"]
         more += ["--set", f"training.budget_seconds={10 if given.quick else 30}"]
-        lmcore(home, "run", *more, "--json")
+        other = json.loads(lmcore(home, "run", *more, "--json")[1])["version"]
         with served(home) as (port, _, _):
             results["champion_moves"] = moves(
                 home,
                 port,
                 name,
+                (number, other),
                 requests=200 if given.quick else 10_000,
                 times=2 if given.quick else 20,
             )

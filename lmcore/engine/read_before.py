@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lmcore.model.state import State
@@ -76,6 +77,8 @@ class ReadBefore:
 
     def keep(self, name: bytes, beginning: Beginning) -> None:
         """Keep one; those that were not asked for longest go."""
+        # Without what it is a view into, which would be kept and not counted.
+        beginning = replace(beginning, state=beginning.state.map(torch.clone))
         before = self._kept.pop(name, None)
         self.nbytes += beginning.nbytes - (before.nbytes if before else 0)
         self._kept[name] = beginning

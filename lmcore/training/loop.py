@@ -17,12 +17,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from lmcore.data.tokens.batches import Batch
 from lmcore.errors import TrainingError
 from lmcore.model.language_model import LanguageModel, learnt, restore
 from lmcore.model.state import State
@@ -65,6 +66,10 @@ class Trained:
     log: str
 
 
+class _LeftError(Exception):
+    """A look was left in the middle."""
+
+
 class TrainingLoop:
     """One run.
 
@@ -75,7 +80,7 @@ class TrainingLoop:
         objective: Batches, loss, and what a look at the tune split measures.
         folder: Holds the resume points.
         on_event: Is told what happens.
-        should_stop: Asked before each step; true saves and raises `TrainingInterrupted`.
+        should_stop: Asked before each step and each batch of a look; true saves and raises `TrainingInterrupted`.
         world: The ranks; the last two are rank 0's.
     """
 
@@ -114,18 +119,23 @@ class TrainingLoop:
         if point := self._load():
             self._restore(point)
             self._tell("resume", f"goes on after step {point.progress.step}")
-        while self.progress.step < self.plan.steps and not self.progress.stopped_early:
-            if self.world.agree(self._should_stop()):
+        while True:
+            if self._stops():
                 self._save()
                 raise TrainingInterrupted(self.progress.step, self.plan.steps, self.folder)
-            self._advance()
+            if self._owes_a_look():
+                self._look()
+            elif self.progress.step < self.plan.steps and not self.progress.stopped_early:
+                self._advance()
+            else:
+                break
         self._save()
         best = self.best or learnt(self.model)
         self._tell("done", f"trained {self.progress.step} steps")
         return Trained(model=self.model, best=best, progress=self.progress, log=self.log)
 
     def _advance(self) -> None:
-        """One step and what falls due after it."""
+        """One step; a look that falls due after it is owed."""
         plan = self.plan
         started = time.perf_counter()
         step = self.progress.step
@@ -168,8 +178,6 @@ class TrainingLoop:
         self.progress = self.progress.after_step(result.loss_nats, seconds=elapsed)
         if self.progress.step % plan.log_every == 0 or self.progress.step == plan.steps:
             self._log_step(result, rate)
-        if plan.evaluates_after(self.progress.step):
-            self._evaluate()
         self._spend(time.perf_counter() - started - elapsed)
         if self.progress.step % plan.checkpoint_every == 0 and self.progress.step < plan.steps:
             self._save()
@@ -199,9 +207,34 @@ class TrainingLoop:
             {"diverged_at": step + 1},
         )
 
-    def _evaluate(self) -> None:
-        plan = self.plan
-        value = self.objective.measure(self.model, self.objective.look(plan), world=self.world)
+    def _stops(self) -> bool:
+        """Whether all ranks are asked to stop."""
+        return bool(self.world.agree(self._should_stop()))
+
+    def _owes_a_look(self) -> bool:
+        """Whether the tune split is to be looked at now; one that was left is owed again."""
+        progress = self.progress
+        return progress.looked_step < progress.step and self.plan.evaluates_after(progress.step)
+
+    def _look(self) -> None:
+        """Look at the tune split, unless asked to stop meanwhile."""
+        started = time.perf_counter()
+
+        def asked(batches: Iterable[Batch]) -> Iterator[Batch]:
+            for batch in batches:
+                if self._stops():
+                    raise _LeftError
+                yield batch
+
+        try:
+            look = asked(self.objective.look(self.plan))
+            value = self.objective.measure(self.model, look, world=self.world)
+        except _LeftError:
+            return
+        self._note_look(value)
+        self._spend(time.perf_counter() - started)
+
+    def _note_look(self, value: float) -> None:
         key = self.objective.look_key
         step = self.progress.step
         self.progress = self.progress.after_look(value, patience=self.training.patience)

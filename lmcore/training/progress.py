@@ -23,6 +23,7 @@ class Progress(Section):
         step_seconds: The part of it spent in training steps.
         interval_nats: Sum of the step losses since the last line of the log.
         interval_steps: Number of them.
+        looked_step: Step of the last look at the tune split, -1 before the first.
         best_step: Step of the best look at the tune split, -1 before the first.
         best_bits_per_byte: Its value.
         last_bits_per_byte: Value of the last look.
@@ -38,6 +39,7 @@ class Progress(Section):
     step_seconds: float = 0.0
     interval_nats: float = 0.0
     interval_steps: int = 0
+    looked_step: int = -1
     best_step: int = -1
     best_bits_per_byte: float | None = None
     last_bits_per_byte: float | None = None
@@ -73,6 +75,7 @@ class Progress(Section):
         clearly = finite and bits_per_byte < best - _MIN_GAIN
         looks = 0 if clearly else self.looks_without_gain + 1
         after = self.changed(
+            looked_step=self.step,
             last_bits_per_byte=bits_per_byte if finite else None,
             looks_without_gain=looks,
             stopped_early=looks >= patience,

@@ -22,6 +22,7 @@ from lmcore.training.attempt import Attempt
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.config import TrainingConfig
 from lmcore.training.events import TrainingInterrupted
+from lmcore.training.loop import TrainingLoop
 from lmcore.training.train import train
 
 TRAIN = [f"{n} green bottles hanging on the wall, {n} green bottles. " * 3 for n in range(60)]
@@ -104,8 +105,16 @@ class Bench:
 
     def interrupted(self, *, after: int, **changes: Any) -> TrainingInterrupted:
         """Stop a training after so many steps; what it raises says where its state is."""
-        calls = iter(range(1000))
-        return self.interrupted_when(lambda: next(calls) >= after, **changes)
+        begun: list[int] = []
+        advance = TrainingLoop._advance
+
+        def counted(loop: TrainingLoop) -> None:
+            begun.append(loop.progress.step)
+            advance(loop)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TrainingLoop, "_advance", counted)
+            return self.interrupted_when(lambda: len(begun) >= after, **changes)
 
     def interrupted_when(
         self, should_stop: Callable[[], bool], **changes: Any

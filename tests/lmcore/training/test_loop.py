@@ -8,7 +8,9 @@ import pytest
 from lmcore.errors import TrainingError
 from lmcore.training import loop as loop_module
 from lmcore.training import objective as objective_module
-from lmcore.training.events import TrainingEvent, TrainingInterrupted
+from lmcore.training.events import TrainingEvent
+from lmcore.training.objective import NextToken
+from lmcore.training.plan import Plan
 from lmcore.training.step import StepResult
 
 STEPS = 12
@@ -36,16 +38,37 @@ def test_log_has_a_line_a_step_with_units(bench: Any) -> None:
 @pytest.mark.parametrize("stop_at", [0, 1, 5, 11])
 def test_stopping_saves_and_the_same_call_goes_on_bit_for_bit(bench: Any, stop_at: int) -> None:
     whole = bench.train("whole")
-    calls = iter(range(1000))
-    with pytest.raises(TrainingInterrupted, match=f"after step {stop_at} of {STEPS}") as caught:
-        bench.train("parts", should_stop=lambda: next(calls) >= stop_at)
-    assert caught.value.where.is_dir()
+    stop = bench.interrupted(after=stop_at, work="parts")
+    assert str(stop).startswith(f"training stopped on request after step {stop_at} of {STEPS}")
+    assert stop.where.is_dir()
     events: list[TrainingEvent] = []
     resumed = bench.train("parts", on_event=events.append)
     assert [event.step for event in events if event.kind == "resume"] == [stop_at]
     assert bench.weights(resumed) == bench.weights(whole)
     assert bench.timeless(resumed) == bench.timeless(whole)
-    assert not caught.value.where.exists()
+    assert not stop.where.exists()
+
+
+def test_a_look_is_left_at_its_next_batch_and_taken_again(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bench.train("whole")
+    looking: list[int] = []
+    look = NextToken.look
+
+    def begun(self: NextToken, plan: Plan) -> Any:
+        looking.append(1)
+        return look(self, plan)
+
+    monkeypatch.setattr(NextToken, "look", begun)
+    told: list[TrainingEvent] = []
+    stop = bench.interrupted_when(lambda: len(looking) == 2, work="parts", on_event=told.append)
+    # Of the two looks that had begun one was finished.
+    assert [event.kind for event in told].count("evaluation") == 1
+    assert whole.plan().evaluates_after(stop.step)
+    resumed = bench.train("parts")
+    assert bench.weights(resumed) == bench.weights(whole)
+    assert bench.timeless(resumed) == bench.timeless(whole)
 
 
 def test_a_damaged_resume_point_falls_back_to_the_one_before(bench: Any) -> None:
