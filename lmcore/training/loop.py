@@ -80,7 +80,8 @@ class TrainingLoop:
         objective: Batches, loss, and what a look at the tune split measures.
         folder: Holds the resume points.
         on_event: Is told what happens.
-        should_stop: Asked before each step and each batch of a look; true saves and raises `TrainingInterrupted`.
+        should_stop: Asked before each step and each batch of a look; true saves and raises
+            `TrainingInterrupted`.
         world: The ranks; the last two are rank 0's.
     """
 
