@@ -7,9 +7,9 @@
 The version is the champion of the default `lmcore run`.  Each client asks for 64 tokens after a
 prompt of some 200 bytes, one request after the other on one connection, each with another seed and
 another number before the prompt (on our side once more with one prompt for all, which is read
-once).  The clients are threads of one process beside the server.  Tokens are counted by encoding
-what came back, on both sides alike.  Memory is `VmRSS` of the serving process; MLflow's is that of
-all its processes.
+once).  The clients are threads of one process beside the servers, which are asked in turns.  Tokens
+are counted by encoding what came back, on both sides alike.  Memory is `VmRSS` of the serving
+process; MLflow's is that of all its processes.
 
 A thousand hostile requests follow (`benchmarks.hostile`), beside an honest client.
 
@@ -32,10 +32,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.hostile import hostile
 from benchmarks.pipeline import lmcore, spread
@@ -49,7 +49,16 @@ PROMPT = (
     " passed since you were last in this place has been one of peace abroad and of honest labor at"
     " home, and the"
 )
+_TURNS = 5
 Ask = Callable[[http.client.HTTPConnection, int], str]
+
+
+class Side(NamedTuple):
+    """Who is asked: at which port, how, and how often by each of 32 clients."""
+
+    port: int
+    ask: Ask
+    each: int
 
 
 @contextlib.contextmanager
@@ -177,24 +186,41 @@ def load(port: int, ask: Ask, *, clients: int, each: int) -> dict[str, Any]:
 
 
 def measured(
-    port: int, asks: Mapping[str, Ask], encode: Callable[[str], int], *, each: int
-) -> dict[str, Any]:
-    """32 clients at once, and one alone, in each way of asking; its name is part of the key."""
-    found = {}
-    ways = [("clients_32", CLIENTS, each), ("one_client", 1, 4 * each)]
-    for (name, ask), (way, clients, turns) in itertools.product(asks.items(), ways):
-        load(port, ask, clients=4, each=1)
-        label = f"{way}{name}"
-        runs = [load(port, ask, clients=clients, each=turns) for _ in range(3)]
-        rates = [sum(map(encode, run["texts"])) / run["seconds"] for run in runs]
-        found[label] = {
+    sides: Mapping[str, Side], encode: Callable[[str], int], *, generate: Callable[[], float]
+) -> tuple[dict[str, dict[str, Any]], float]:
+    """32 clients at once, and one alone, of each side in turns: machines change their speed.
+
+    Args:
+        sides: By name.
+        encode: Tokens of a text.
+        generate: Tokens a second in process, asked once a turn.
+
+    Returns:
+        Of each side by name, and the median of `generate`.
+    """
+    runs: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    alone = []
+    for side in sides.values():
+        load(side.port, side.ask, clients=4, each=1)
+    for _ in range(_TURNS):
+        for name, side in sides.items():
+            for way, clients, each in (
+                ("clients_32", CLIENTS, side.each),
+                ("one_client", 1, 4 * side.each),
+            ):
+                runs[name, way].append(load(side.port, side.ask, clients=clients, each=each))
+        alone.append(generate())
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for (name, way), loads in runs.items():
+        rates = [sum(map(encode, run["texts"])) / run["seconds"] for run in loads]
+        found[name][way] = {
             "tokens_per_second": round(statistics.median(rates), 1),
             "least": round(min(rates), 1),
             "most": round(max(rates), 1),
-            "p50_seconds": round(statistics.median(run["p50"] for run in runs), 4),
-            "p99_seconds": round(statistics.median(run["p99"] for run in runs), 4),
+            "p50_seconds": round(statistics.median(run["p50"] for run in loads), 4),
+            "p99_seconds": round(statistics.median(run["p99"] for run in loads), 4),
         }
-    return found
+    return found, statistics.median(alone)
 
 
 def first_token(port: int, name: str, *, repeats: int) -> dict[str, float]:
@@ -368,24 +394,37 @@ def main() -> None:
             lmcore(home, "promote", "1", "--override", "--reason", "a benchmark")
         encode = _encoder(home, name, number)
         results: dict[str, Any] = {"version": number}
+        point = {"model": name, "version": number, "each": 2 * each}
+
+        def generate() -> float:
+            found = in_child("benchmarks.serving", point, home=home)
+            return float(found["tokens_per_second"])
+
+        with (
+            served(home) as (port, pid, _),
+            served_by_mlflow(home, name) as (other_port, other_pid, seconds),
+        ):
+            memory = resident_megabytes(pid), resident_megabytes(other_pid)
+            few = max(1, each // 4)
+            sides = {
+                "lmcore_serve": Side(port, ours(name), each),
+                "one_prompt": Side(port, ours(name, one_prompt=True), each),
+                "mlflow_models_serve": Side(other_port, mlflows, few),
+            }
+            found, alone = measured(sides, encode, generate=generate)
+        results["lmcore_serve"] = {"megabytes": memory[0], **found["lmcore_serve"]}
+        results["lmcore_serve"]["one_prompt"] = found["one_prompt"]
+        results["mlflow_models_serve"] = {
+            "ready_seconds": round(seconds, 2),
+            "megabytes": memory[1],
+            **found["mlflow_models_serve"],
+        }
+        results["generate"] = {"tokens_per_second": alone}
         with served(home) as (port, pid, _):
-            results["lmcore_serve"] = {
-                "megabytes": resident_megabytes(pid),
-                **measured(
-                    port,
-                    {"": ours(name), "_one_prompt": ours(name, one_prompt=True)},
-                    encode,
-                    each=each,
-                ),
+            results["lmcore_serve"] |= {
                 "first_token_milliseconds": first_token(port, name, repeats=4 * repeats),
                 "memory": soak(port, pid, name, requests=requests),
                 "hostile": hostile(port, name, requests=100 if given.quick else 1000),
-            }
-        with served_by_mlflow(home, name) as (port, pid, seconds):
-            results["mlflow_models_serve"] = {
-                "ready_seconds": round(seconds, 2),
-                "megabytes": resident_megabytes(pid),
-                **measured(port, {"": mlflows}, encode, each=max(1, each // 4)),
             }
         more = ["--set", "training.seed=1", "--set", "promote=false", "--force"]
         more += ["--set", f"training.budget_seconds={10 if given.quick else 30}"]
@@ -405,8 +444,6 @@ def main() -> None:
                 return seconds
 
         results["lmcore_serve"]["ready_seconds"] = spread(ready, repeats)
-        point = {"model": name, "version": number, "each": 4 * each}
-        results["generate"] = in_child("benchmarks.serving", point, home=home)
     mine, other = results["lmcore_serve"], results["mlflow_models_serve"]
     results["ratios"] = {
         "clients_32_to_mlflow": _ratio(mine["clients_32"], other["clients_32"]),
