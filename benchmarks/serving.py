@@ -285,7 +285,7 @@ def moves(
 ) -> dict[str, Any]:
     """So many requests while the champion moves so often: failures, and answers of no version.
 
-    Version 1 is the champion and version 2 passed, or is promoted by hand.
+    The first version is the champion, the second one passed or is promoted by hand.
     """
 
     def ask(connection: http.client.HTTPConnection, model: str, seed: int) -> tuple[str, str]:

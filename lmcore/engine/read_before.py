@@ -76,7 +76,9 @@ class ReadBefore:
         return None
 
     def keep(self, name: bytes, beginning: Beginning) -> None:
-        """Keep one; those that were not asked for longest go."""
+        """Keep one, unless it is larger than all may be; those not asked for longest go."""
+        if beginning.nbytes > self._most:
+            return
         # Without what it is a view into, which would be kept and not counted.
         beginning = replace(beginning, state=beginning.state.map(torch.clone))
         before = self._kept.pop(name, None)

@@ -52,7 +52,7 @@ from lmcore.errors import ConfigError, IntegrityError, SourceError
 from lmcore.model.pretrained.base import Base
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.training import TaskPlans
-from lmcore.training.events import TrainingEvent
+from lmcore.training.events import TrainingEvent, TrainingInterrupted
 from lmcore.training.plan import Plan
 from lmcore.training.start import Start, from_scratch
 from lmcore.version_folder import VersionFolder
@@ -91,7 +91,7 @@ def rebuild(folder: VersionFolder, *, registry: Registry, model: str) -> Rebuilt
                     removals=current_removals(registry).for_model(model),
                 )
                 return Rebuilt(weights=job.rebuild(), mismatches=job.mismatches)
-        except StepInterrupted as stop:
+        except (StepInterrupted, TrainingInterrupted) as stop:
             raise StoppedError("stopped by the user; nothing is left behind") from stop
 
 

@@ -59,7 +59,12 @@ def test_what_was_not_asked_for_longest_goes_first() -> None:
 
 
 def test_what_is_larger_than_all_is_not_kept() -> None:
-    kept = ReadBefore(chunk_tokens=4, most_bytes=1)
-    (name,) = kept.names([1], shared_with="")
-    kept.keep(name, beginning(1, whole=True))
-    assert (kept.longest([name]), kept.nbytes) == (None, 0)
+    small = beginning(1, whole=False)
+    kept = ReadBefore(chunk_tokens=1, most_bytes=small.nbytes)
+    first, second = kept.names([1, 2], shared_with="")
+    kept.keep(first, small)
+    kept.keep(second, beginning(2, whole=True))
+    assert kept.longest([second]) is None
+    # Nor did it drive out what is kept.
+    assert kept.longest([first, second]) is not None
+    assert kept.nbytes == small.nbytes
