@@ -112,9 +112,7 @@ def monitor(config: RunConfig) -> Answer:
             with using_content(home.locks), still_polite():
                 found = tasks.fingerprint(config)
                 documents = tasks.ingest(config, found=found, home=home, removals=removals)
-                measured = tasks.result_of(
-                    measure_drift(config, documents, champion, registry, use, return_state=True)
-                )
+                measured = measure_drift(config, documents, champion, registry, use)
         except RunStopped as stop:
             return Cancelled(message=f"{stop}.")  # type: ignore[return-value]
     else:
@@ -170,12 +168,14 @@ def _measure_drift(
     return {**found.to_json(), "requests": None if asked is None else asked.to_json()}
 
 
-measure_drift = task(
-    name="measure-drift",
-    task_run_name="measure drift of {config.name}",
-    cache_policy=NO_CACHE,
-    timeout_seconds=6 * 3600,
-)(tasks.left_at_once(_measure_drift, "measure-drift"))
+measure_drift = tasks.Step(
+    task(
+        name="measure-drift",
+        task_run_name="measure drift of {config.name}",
+        cache_policy=NO_CACHE,
+        timeout_seconds=6 * 3600,
+    )(tasks.left_at_once(_measure_drift, "measure-drift"))
+)
 
 
 def _accuracy(champion: Version) -> Interval | None:

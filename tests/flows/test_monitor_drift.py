@@ -170,6 +170,6 @@ def test_the_champion_is_verified_before_it_scores_anything(
     (registry.open(version).path / "model" / "model.safetensors").write_bytes(b"other")
     documents: Any = None
     with pytest.raises(Exception, match=r"model\.safetensors.*nothing was loaded"):
-        monitor_drift.measure_drift.fn(
+        monitor_drift.measure_drift.task.fn(
             config(), documents, version, registry, InUse(asked=(), feedback=())
         )

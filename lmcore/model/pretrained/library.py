@@ -25,8 +25,6 @@ _RECURRENT = ("mamba", "falconh1mixer")
 _NEVER_CALLED = ("dt_proj", "out_proj", "conv1d")
 #: Name of an attention that takes masks of true and false, as the library's `sdpa` does.
 ROWS_APART = "lmcore_rows_apart"
-# What some layers hand to it that is no mask.
-_BESIDE_SCORES = ("position_bias", "softcap")
 
 
 @contextlib.contextmanager
@@ -116,8 +114,7 @@ def _rows_apart() -> str:
         **options: Any,
     ) -> tuple[Tensor, None]:
         rows, places = query.shape[0], key.shape[2]
-        more = any(options.get(name) is not None for name in _BESIDE_SCORES)
-        if rows == 1 or query.shape[2] > 1 or more or not _tells(attention_mask):
+        if rows == 1 or query.shape[2] > 1 or not _tells(attention_mask):
             found: Tensor = sdpa_attention_forward(
                 module, query, key, value, attention_mask, **options
             )[0]
@@ -126,18 +123,14 @@ def _rows_apart() -> str:
         if attention_mask is not None:
             counts = attention_mask[:, 0, 0].sum(1).tolist()
         parts = []
-        grouped = query.shape[1] != key.shape[1]
-        for own, keys, values, seen in zip(
-            *(torch.split(given, 1) for given in (query, key, value)), counts, strict=True
-        ):
-            if seen < places:
-                keys, values = keys[:, :, places - seen :], values[:, :, places - seen :]
+        for row, seen in enumerate(counts):
+            own = slice(row, row + 1), slice(None), slice(places - seen, places)
             parts.append(
-                functional.scaled_dot_product_attention(
-                    own, keys, values, scale=options.get("scaling"), enable_gqa=grouped
-                )
+                sdpa_attention_forward(
+                    module, query[row : row + 1], key[own], value[own], None, **options
+                )[0]
             )
-        return torch.cat(parts).transpose(1, 2), None
+        return torch.cat(parts), None
 
     AttentionInterface.register(ROWS_APART, attend)
     AttentionMaskInterface.register(ROWS_APART, sdpa_mask)
