@@ -62,7 +62,7 @@ class TerminalBar:
         """Move the bar; messages are printed above it."""
         self._note = _numbers(event) or self._note
         self._bar.update(self._task, total=event.steps, completed=event.step, note=self._note)
-        if event.kind in ("recovery", "resume") and event.message:
+        if event.kind in ("recovery", "resume", "revision") and event.message:
             self._bar.console.print(f"  {event.message}")
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class PlainLines:
 
     def show(self, event: TrainingEvent) -> None:
         """Log the event if it says something new."""
-        if event.kind in ("plan", "resume", "recovery"):
+        if event.kind in ("plan", "resume", "recovery", "revision"):
             logger.info("train: %s", event.message)
         elif event.kind == "step" and event.step * _LINES >= self._next * max(event.steps, 1):
             self._next = event.step * _LINES // max(event.steps, 1) + 1

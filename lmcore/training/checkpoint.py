@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lmcore.artifacts import Handle
+from lmcore.artifacts import Handle, atomic_write
 from lmcore.data.tokens.batches import consumed_documents
 from lmcore.data.tokens.shards import ShardSet
 from lmcore.errors import IntegrityError
@@ -72,6 +72,11 @@ class Checkpoint(Handle):
     def consumed_documents(self, shards: ShardSet, which: Which = "best") -> npt.NDArray[np.bool_]:
         """Which documents of the train split were read at least in part, bool [documents]."""
         return consumed_documents(shards.stream("train"), self.consumed(which).ranges)
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Record a plan in a folder, whole or not at all."""
+    atomic_write(folder / PLAN_FILE, plan.model_dump_json(indent=1))
 
 
 def read_plan(path: Path) -> Plan:

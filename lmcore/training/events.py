@@ -13,7 +13,9 @@ from typing import Literal, TypeAlias
 
 from lmcore.errors import LmcoreError
 
-EventKind = Literal["plan", "resume", "step", "evaluation", "checkpoint", "recovery", "done"]
+EventKind = Literal[
+    "plan", "resume", "step", "evaluation", "checkpoint", "revision", "recovery", "done"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class TrainingInterrupted(LmcoreError):  # noqa: N818 - being asked to stop is n
 
     Args:
         step: Steps done.
-        steps: Steps planned.
+        steps: Steps planned; 0 where there is no plan yet.
         where: Folder of the resume points.
     """
 
@@ -53,5 +55,7 @@ class TrainingInterrupted(LmcoreError):  # noqa: N818 - being asked to stop is n
         super().__init__(
             f"training stopped on request after step {step} of {steps}; the state is saved in"
             f" {where}, and the same command goes on from there"
+            if steps
+            else "training stopped on request before its first step; the same command begins it"
         )
         self.step, self.steps, self.where = step, steps, where

@@ -18,6 +18,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,15 +28,18 @@ from lmcore.data.tokens.batches import Batch
 from lmcore.errors import TrainingError
 from lmcore.model.language_model import LanguageModel, learnt, restore
 from lmcore.model.state import State
+from lmcore.training.checkpoint import write_plan
 from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.events import EventKind, Listener, TrainingEvent, TrainingInterrupted
+from lmcore.training.leaving import PATIENCE_SECONDS, LeftError, leaving
 from lmcore.training.objective import Objective
 from lmcore.training.optimizer import (
     learning_rate,
     load_optimizer_tensors,
     optimizer_tensors,
 )
+from lmcore.training.pace import is_due, revised
 from lmcore.training.plan import Plan
 from lmcore.training.progress import Progress
 from lmcore.training.resume import ResumePoint, ResumeStore
@@ -55,19 +59,17 @@ class Trained:
 
     Attributes:
         model: The model after the last step.
+        plan: As it was in the end.
         best: Weights of the best look at the tune split, or the last ones without looks.
         progress: Where the run ended.
         log: JSON lines.
     """
 
     model: nn.Module
+    plan: Plan
     best: Mapping[str, Tensor]
     progress: Progress
     log: str
-
-
-class _LeftError(Exception):
-    """A look was left in the middle."""
 
 
 class TrainingLoop:
@@ -78,10 +80,10 @@ class TrainingLoop:
         training: Clip, decay, patience.
         new_model: Makes the untrained model, always the same.
         objective: Batches, loss, and what a look at the tune split measures.
-        folder: Holds the resume points.
+        folder: Holds the resume points, and the plan when it is revised.
         on_event: Is told what happens.
-        should_stop: Asked before each step and each batch of a look; true saves and raises
-            `TrainingInterrupted`.
+        should_stop: Asked before each step, each batch of a look and each layer of a slow step;
+            true saves and raises `TrainingInterrupted`.
         world: The ranks; the last two are rank 0's.
     """
 
@@ -97,6 +99,7 @@ class TrainingLoop:
         should_stop: Callable[[], bool] | None = None,
         world: World = ALONE,
     ) -> None:
+        started = time.perf_counter()
         self.world = world
         self.plan, self.training, self.objective, self.folder = plan, training, objective, folder
         self._new_model = new_model
@@ -109,6 +112,7 @@ class TrainingLoop:
         self.progress = Progress()
         self.log = ""
         self._start_over()
+        self._spend(time.perf_counter() - started)
 
     def run(self) -> Trained:
         """Train to the end of the plan, from the newest resume point if there is one.
@@ -126,46 +130,55 @@ class TrainingLoop:
                 raise TrainingInterrupted(self.progress.step, self.plan.steps, self.folder)
             if self._owes_a_look():
                 self._look()
+            elif is_due(self.plan, self.progress.step) and not self.progress.stopped_early:
+                self._revise()
             elif self.progress.step < self.plan.steps and not self.progress.stopped_early:
-                self._advance()
+                with suppress(LeftError):
+                    self._advance()
             else:
                 break
         self._save()
         best = self.best or learnt(self.model)
         self._tell("done", f"trained {self.progress.step} steps")
-        return Trained(model=self.model, best=best, progress=self.progress, log=self.log)
+        return Trained(
+            model=self.model, plan=self.plan, best=best, progress=self.progress, log=self.log
+        )
 
     def _advance(self) -> None:
         """One step; a look that falls due after it is owed."""
         plan = self.plan
         started = time.perf_counter()
         step = self.progress.step
+        position, scheduled = plan.position(step), plan.scheduled_steps
         rate = learning_rate(
-            step,
-            steps=plan.steps,
+            position,
+            steps=scheduled,
             warmup_steps=plan.warmup_steps,
             peak=plan.learning_rate,
             decay_steps=plan.decay_steps,
         ) / (1 << self.progress.recoveries)
-        batch = self.world.share(self.objective.batch(step, steps=plan.steps))
-        self.objective.set_rates(self.model, self.optimizer, rate=rate, step=step, steps=plan.steps)
-        result = backward_step(
-            self._losses,
-            batch,
-            self.state,
-            precision=plan.precision,
-            gradient_clip=self.training.gradient_clip,
-            rng=dropout_rng(
-                seed=plan.seed,
-                step=step,
-                device=plan.device,
-                num_lanes=plan.batch_size,
+        batch = self.world.share(self.objective.batch(step, share=position / scheduled))
+        self.objective.set_rates(self.model, self.optimizer, rate=rate, share=position / scheduled)
+        with ExitStack() as inside:
+            if self.world.size == 1 and plan.step_seconds > PATIENCE_SECONDS:
+                inside.enter_context(leaving(self.model, self._should_stop))
+            result = backward_step(
+                self._losses,
+                batch,
+                self.state,
+                precision=plan.precision,
+                gradient_clip=self.training.gradient_clip,
+                rng=dropout_rng(
+                    seed=plan.seed,
+                    step=step,
+                    device=plan.device,
+                    num_lanes=plan.batch_size,
+                    world=self.world,
+                )
+                if plan.dropout
+                else None,
                 world=self.world,
             )
-            if plan.dropout
-            else None,
-            world=self.world,
-        )
         if self.progress.diverged(
             result.loss_nats,
             grad_norm=result.grad_norm,
@@ -177,11 +190,35 @@ class TrainingLoop:
         self.state = result.state if self.objective.carries_state else None
         elapsed = time.perf_counter() - started
         self.progress = self.progress.after_step(result.loss_nats, seconds=elapsed)
+        for revision in plan.revisions:
+            # When its first step is done: a replay, which decides nothing, has the same log.
+            if revision.after == step and revision.steps != revision.before:
+                self._log({"kind": "revision", "step": step, "steps": revision.steps})
         if self.progress.step % plan.log_every == 0 or self.progress.step == plan.steps:
             self._log_step(result, rate)
         self._spend(time.perf_counter() - started - elapsed)
         if self.progress.step % plan.checkpoint_every == 0 and self.progress.step < plan.steps:
             self._save()
+
+    def _revise(self) -> None:
+        """Have the plan say how many steps the budget has room for now."""
+        before = self.plan
+        plan = revised(before, self.progress)
+        # Rank 0's clock counts for all.
+        steps = int(self.world.agree(plan.steps))
+        revision = plan.revisions[-1].model_copy(update={"steps": steps})
+        revisions = (*before.revisions, revision)
+        self.plan = plan.model_copy(update={"steps": steps, "revisions": revisions})
+        if self.world.leads:
+            write_plan(self.folder, self.plan)
+        if steps == before.steps:
+            return
+        became = "slower" if steps < before.steps else "faster again"
+        self._tell(
+            "revision",
+            f"the machine became {became}: {steps} steps instead of {before.steps}, to end within"
+            f" {before.budget_seconds:g} s",
+        )
 
     def _spend(self, seconds: float) -> None:
         self.progress = self.progress.changed(seconds=self.progress.seconds + seconds)
@@ -224,13 +261,13 @@ class TrainingLoop:
         def asked(batches: Iterable[Batch]) -> Iterator[Batch]:
             for batch in batches:
                 if self._stops():
-                    raise _LeftError
+                    raise LeftError
                 yield batch
 
         try:
             look = asked(self.objective.look(self.plan))
             value = self.objective.measure(self.model, look, world=self.world)
-        except _LeftError:
+        except LeftError:
             return
         self._note_look(value)
         self._spend(time.perf_counter() - started)

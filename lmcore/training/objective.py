@@ -56,17 +56,16 @@ class Objective(Protocol):
         optimizer: torch.optim.Optimizer,
         *,
         rate: float,
-        step: int,
-        steps: int,
+        share: float,
     ) -> None:
         """Prepare a step, before its gradient: the schedule says `rate`; what may learn, and how.
 
-        Must depend on the arguments alone.
+        `share` of the schedule lies behind it. Must depend on the arguments alone.
         """
         ...
 
-    def batch(self, step: int, *, steps: int) -> Batch:
-        """What a step reads, of a run of so many steps."""
+    def batch(self, step: int, *, share: float) -> Batch:
+        """What a step reads, when this share of the schedule lies behind."""
         ...
 
     def measure(self, model: nn.Module, batches: Iterable[Batch], *, world: World = ALONE) -> float:
@@ -96,8 +95,7 @@ class TokenLoss:
         optimizer: torch.optim.Optimizer,
         *,
         rate: float,
-        step: int,
-        steps: int,
+        share: float,
     ) -> None:
         """One rate for all weights."""
         set_learning_rate(optimizer, rate)
@@ -125,7 +123,7 @@ class NextToken(TokenLoss):
         """Tokens."""
         return len(self.piece_bytes)
 
-    def batch(self, step: int, *, steps: int) -> Batch:
+    def batch(self, step: int, *, share: float) -> Batch:
         """See `Objective`."""
         return self.order.batch(step)
 

@@ -41,7 +41,7 @@ def make_grouped_optimizer(
 
 
 def learning_rate(
-    step: int, *, steps: int, warmup_steps: int, peak: float, decay_steps: int | None = None
+    step: float, *, steps: int, warmup_steps: int, peak: float, decay_steps: int | None = None
 ) -> float:
     """Linear warm-up to the peak, which is held where asked for, then linear to zero.
 
@@ -50,8 +50,8 @@ def learning_rate(
     (a trapezoid; Haegele et al. 2024, arXiv:2405.18392).
 
     Args:
-        step: Step to be taken, counted from 0.
-        steps: Steps planned.
+        step: Step to be taken, counted from 0; of a revised plan its position.
+        steps: Steps of the schedule.
         warmup_steps: Length of the warm-up, less than `steps`.
         peak: Largest learning rate.
         decay_steps: Length of the way to zero at the end; None: all after the warm-up.

@@ -3,11 +3,17 @@
 A wall-clock budget is turned into a number of steps by a timed probe. The plan is
 written before the first step, so a run that is killed, resumed or replayed elsewhere does
 exactly the same steps, whatever the clock says then.
+
+A machine that becomes slower would break the promise of a budget, so the plan is revised at a few
+points of its schedule (`lmcore.training.pace`). A revision is recorded before the first step that
+follows it, once for each point, so it is followed like all else.
 """
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from lmcore.data.tokens.batches import Layout
 from lmcore.settings import Section
@@ -16,6 +22,8 @@ from lmcore.training.config import Precision, TrainingConfig
 # Forward only in float32 is about a third of a training step, so this is 5 % of the time.
 _EVALUATION_SHARE = 0.15
 _MIN_EVALUATION_STEPS = 4
+# Of a budget, for all looks together, where it is so short that the least of them are much.
+_MOST_EVALUATION_SHARE = 0.25
 _LOG_LINES = 400
 # Locked dropout by the epochs that will be seen: text repeated up to four times is worth almost
 # as much as fresh text (Muennighoff et al. 2023, arXiv:2305.16264); beyond, regularise.
@@ -31,8 +39,39 @@ _DECAY_SHARE = 0.5
 _MOST_WEIGHT_DECAY = 1.0
 
 
+class Revision(Section):
+    """Another number of steps, from a point of the run on.
+
+    Attributes:
+        after: Steps done when it was decided.
+        before: Steps planned until then.
+        steps: Steps planned from then on; the same where the clock asked for no change.
+        seconds: Of the budget that were spent by then.
+        step_seconds: The part of them spent in training steps.
+    """
+
+    after: int = Field(ge=0)
+    before: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    seconds: float
+    step_seconds: float
+
+    @model_validator(mode="after")
+    def _ahead(self) -> Self:
+        if self.after >= min(self.before, self.steps):
+            raise ValueError(
+                f"after={self.after}, expected fewer than before={self.before} and"
+                f" steps={self.steps}"
+            )
+        return self
+
+
 class Plan(Section):
-    """A run, resolved."""
+    """A run, resolved.
+
+    The schedule (learning rate, looks) is that of the steps as first planned. A run with revisions
+    goes through the rest of it at another speed: `position` says where it is.
+    """
 
     schema_version: int = 1
     seed: int
@@ -57,11 +96,48 @@ class Plan(Section):
     checkpoint_every: int = Field(description="Steps between resume points.")
     log_every: int = Field(description="Steps between lines of the log.")
     tokens_per_second: float = Field(description="Measured by the probe.")
+    budget_seconds: float | None = Field(None, description="Promised; null: nothing is.")
+    planning_seconds: float = Field(0.0, description="Of the budget, spent on the plan.")
+    revisions: tuple[Revision, ...] = Field((), description="In the order of their steps.")
+
+    @model_validator(mode="after")
+    def _revised(self) -> Self:
+        steps, after = self.scheduled_steps, 0
+        for revision in self.revisions:
+            if revision.before != steps or revision.after < after:
+                raise ValueError(f"a revision after step {revision.after} does not follow")
+            steps, after = revision.steps, revision.after
+        if steps != self.steps:
+            raise ValueError(f"steps={self.steps}, expected {steps} of the last revision")
+        return self
+
+    @property
+    def scheduled_steps(self) -> int:
+        """Steps as first planned, which the schedule is for."""
+        return self.revisions[0].before if self.revisions else self.steps
+
+    @property
+    def step_seconds(self) -> float:
+        """Of one step, as the probe found it."""
+        return self.tokens_per_step / self.tokens_per_second
+
+    def position(self, step: int) -> float:
+        """Where in the schedule the run is when so many steps are done, in its steps."""
+        if step >= self.steps:
+            return float(self.scheduled_steps)
+        position = float(step)
+        for revision in reversed(self.revisions):
+            if position > revision.after:
+                left = (revision.before - revision.after) / (revision.steps - revision.after)
+                position = revision.after + (position - revision.after) * left
+        return position
 
     def evaluates_after(self, step: int) -> bool:
         """Whether the tune split is looked at when so many steps are done."""
-        marks = {-(-self.steps * i // self.evaluations) for i in range(1, self.evaluations + 1)}
-        return self.evaluation_tokens > 0 and step in marks
+        steps = self.scheduled_steps
+        marks = {-(-steps * i // self.evaluations) for i in range(1, self.evaluations + 1)}
+        before, now = self.position(step - 1), self.position(step)
+        return self.evaluation_tokens > 0 and any(before < mark <= now for mark in marks)
 
 
 class Machine(Section):
@@ -105,12 +181,15 @@ def make_plan(
         dropout: Configured dropout; None chooses by the epochs that will be seen.
         machine: What computes the steps, and how fast.
     """
+    evaluations = training.evaluations
     if training.max_steps is not None:
         steps = training.max_steps
     elif training.max_epochs is not None:
         steps = max(1, round(training.max_epochs * layout.steps_per_epoch))
     else:
-        steps = _steps_in_budget(training, layout=layout, tune_tokens=tune_tokens, machine=machine)
+        steps, evaluations = _within_budget(
+            training, layout=layout, tune_tokens=tune_tokens, machine=machine
+        )
     epochs = steps * layout.tokens_per_step / layout.stream_tokens
     if dropout is None:
         dropout = next((rate for up_to, rate in _DROPOUT_BY_EPOCHS if epochs < up_to), None)
@@ -137,13 +216,15 @@ def make_plan(
         device=machine.device,
         threads=machine.threads,
         processes=machine.processes,
-        evaluations=min(training.evaluations, steps),
+        evaluations=min(evaluations, steps),
         evaluation_tokens=_evaluation_tokens(
-            steps, layout=layout, tune_tokens=tune_tokens, evaluations=training.evaluations
+            steps, layout=layout, tune_tokens=tune_tokens, evaluations=evaluations
         ),
         checkpoint_every=max(1, min(steps, round(training.checkpoint_seconds / machine.step))),
         log_every=-(-steps // _LOG_LINES),
         tokens_per_second=layout.tokens_per_step / machine.step,
+        budget_seconds=training.budget_seconds,
+        planning_seconds=machine.elapsed,
     )
 
 
@@ -171,18 +252,24 @@ def _evaluation_tokens(steps: int, *, layout: Layout, tune_tokens: int, evaluati
     return min(tune_tokens, max(share, _MIN_EVALUATION_STEPS * layout.tokens_per_step))
 
 
-def _steps_in_budget(
+def _within_budget(
     training: TrainingConfig, *, layout: Layout, tune_tokens: int, machine: Machine
-) -> int:
+) -> tuple[int, int]:
+    """Steps and looks at the tune split; fewer looks than configured where they would take most."""
     assert training.budget_seconds is not None
     # One save more for the results at the end.
     remaining = training.budget_seconds - machine.elapsed - machine.save
     saves = max(0.0, remaining) / training.checkpoint_seconds * machine.save
+    least = min(tune_tokens, _MIN_EVALUATION_STEPS * layout.tokens_per_step)
+    shortest = least / layout.tokens_per_step * machine.evaluation_step
+    evaluations = training.evaluations
+    if evaluations * shortest > _MOST_EVALUATION_SHARE * remaining:
+        evaluations = max(1, int(_MOST_EVALUATION_SHARE * remaining / shortest))
     steps = max(1, int((remaining - saves) / machine.step))
     for _ in range(2):  # the looks take from the steps, and their length depends on them
         tokens = _evaluation_tokens(
-            steps, layout=layout, tune_tokens=tune_tokens, evaluations=training.evaluations
+            steps, layout=layout, tune_tokens=tune_tokens, evaluations=evaluations
         )
-        looks = training.evaluations * tokens / layout.tokens_per_step * machine.evaluation_step
+        looks = evaluations * tokens / layout.tokens_per_step * machine.evaluation_step
         steps = max(1, int((remaining - saves - looks) / machine.step))
-    return steps
+    return steps, evaluations

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -27,6 +29,7 @@ from lmcore.model.language_model import learnt
 from lmcore.model.state import State
 from lmcore.training.config import Precision, TrainingConfig
 from lmcore.training.distributed import ALONE, World
+from lmcore.training.leaving import LeftError, leaving
 from lmcore.training.objective import Objective
 from lmcore.training.optimizer import optimizer_tensors
 from lmcore.training.plan import Machine
@@ -36,10 +39,16 @@ from lmcore.training.step import StepResult, backward_step, dropout_rng
 
 logger = logging.getLogger(__name__)
 
-# Of a run of so many steps; whatever is trained only later in a run takes time here as well.
-_STEPS = 1 << 20
+# The beginning of a run: whatever is trained only later takes time here as well.
+_SHARE = 0.0
 _WARMUP_STEPS = 2
 _MIN_STEPS = 3
+# Of a budget.
+_MOST_SHARE = 0.1
+# Steps of the shortest look at a choice on a machine in trouble.
+_FEWEST = 2
+# Of a step, where there is no time to see: two thirds of one are its gradient.
+_FORWARD_SHARE = 1 / 3
 # Batches of a task differ in length: so many tell how long one is on average.
 _AHEAD = 32
 # bfloat16 costs digits, so it has to pay.
@@ -54,6 +63,7 @@ def probe(
     training: TrainingConfig,
     folder: Path,
     seconds: float,
+    should_stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
 ) -> Machine:
     """Time training steps, forward passes and a save; each as a median of seconds.
@@ -62,12 +72,28 @@ def probe(
         make_model: Makes a model to be thrown away.
         objective: Real batches and their loss.
         num_lanes: Of a batch.
-        training: Precision (or `auto`), clip and decay.
+        training: Precision (or `auto`), clip and decay; of a budget at most a tenth is taken where
+            that can be: what would take longer is not tried, and the first choice stands.
         folder: Where a resume point is written and removed again.
         seconds: About how long the training steps may be timed.
+        should_stop: Rank 0's; asked before each step, and before each layer where there is one
+            rank.
         world: The ranks; each calls this and gets the same answer.
+
+    Raises:
+        LeftError: If asked to stop.
     """
+    began = time.perf_counter()
+    most = math.inf if training.budget_seconds is None else _MOST_SHARE * training.budget_seconds
     model = make_model()
+
+    def fits(again: float) -> bool:
+        """Whether there is time for something of so many seconds."""
+        return bool(world.agree(time.perf_counter() - began + again < most))
+
+    def stops() -> None:
+        if world.agree(should_stop()):
+            raise LeftError
 
     def timed(precision: Precision, share: float) -> float:
         return _time_steps(
@@ -77,24 +103,37 @@ def probe(
             training=training,
             precision=precision,
             seconds=share * seconds,
+            stops=stops,
             world=world,
         )
 
     threads = torch.get_num_threads()
-    try:
-        precision, step = _choose_precision(training, timed)
-        if training.budget_seconds is not None and threads > 1:
+    with ExitStack() as inside:
+        inside.callback(torch.set_num_threads, threads)
+        if world.size == 1:
+            inside.enter_context(leaving(model, should_stop))
+        precision, step = _choose_precision(training, timed, fits)
+        if training.budget_seconds is not None and threads > 1 and fits(_FEWEST * step):
             # Threads that share busy cores wait for each other: one may be several times faster.
             torch.set_num_threads(1)
-            if timed(precision, 0.2) > _WORTH_IT * step:
+            alone = timed(precision, 0.2)
+            if alone > _WORTH_IT * step:
                 torch.set_num_threads(threads)
+            else:
+                step = alone
+        if fits(_FEWEST * step):
+            step = timed(precision, 0.4)
         return Machine(
             precision=precision,
             device=next(model.parameters()).device.type,
             processes=world.size,
             threads=torch.get_num_threads(),
-            step=timed(precision, 0.4),
-            evaluation_step=_time_forward(model, objective=objective, world=world),
+            step=step,
+            evaluation_step=(
+                _time_forward(model, objective=objective, stops=stops, world=world)
+                if fits(step)
+                else _FORWARD_SHARE * step
+            ),
             save=_time_save(
                 model,
                 objective=objective,
@@ -104,17 +143,19 @@ def probe(
                 world=world,
             ),
         )
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _choose_precision(
-    training: TrainingConfig, timed: Callable[[Precision, float], float]
+    training: TrainingConfig,
+    timed: Callable[[Precision, float], float],
+    fits: Callable[[float], bool],
 ) -> tuple[Precision, float]:
     """The configured precision, or the faster one that works, and seconds of a step in it."""
     if training.precision != "auto":
         return training.precision, timed(training.precision, 0.2)
     exact = timed("float32", 0.2)
+    if not fits(_FEWEST * exact):
+        return "float32", exact
     try:
         mixed = timed("bfloat16", 0.2)
     except RuntimeError as error:
@@ -131,6 +172,7 @@ def _time_steps(
     training: TrainingConfig,
     precision: Precision,
     seconds: float,
+    stops: Callable[[], None],
     world: World,
 ) -> float:
     """Seconds of a step of average size; on a machine in trouble few steps have to do."""
@@ -138,8 +180,9 @@ def _time_steps(
     optimizer = objective.optimizer(model, weight_decay=training.weight_decay or 0.0)
     state = None
     times: list[float] = []
-    sizes = [objective.batch(step, steps=_STEPS).inputs.size for step in range(_AHEAD)]
+    sizes = [objective.batch(step, share=_SHARE).inputs.size for step in range(_AHEAD)]
     for step in itertools.count():
+        stops()
         start = time.perf_counter()
         result = _step(
             losses,
@@ -160,7 +203,7 @@ def _time_steps(
             first = 1
         else:
             continue
-        own = [objective.batch(n, steps=_STEPS).inputs.size for n in range(first, len(times))]
+        own = [objective.batch(n, share=_SHARE).inputs.size for n in range(first, len(times))]
         return typical_seconds(times[first:], own) * statistics.fmean(sizes)
     raise AssertionError
 
@@ -197,7 +240,7 @@ def _step(
 ) -> StepResult:
     return backward_step(
         losses,
-        world.share(objective.batch(step, steps=_STEPS)),
+        world.share(objective.batch(step, share=_SHARE)),
         state,
         precision=precision,
         gradient_clip=training.gradient_clip,
@@ -212,11 +255,14 @@ def _step(
     )
 
 
-def _time_forward(model: nn.Module, *, objective: Objective, world: World) -> float:
+def _time_forward(
+    model: nn.Module, *, objective: Objective, stops: Callable[[], None], world: World
+) -> float:
     times: list[float] = []
     for step in range(_MIN_STEPS):
+        stops()
         start = time.perf_counter()
-        objective.measure(model, [objective.batch(step, steps=_STEPS)], world=world)
+        objective.measure(model, [objective.batch(step, share=_SHARE)], world=world)
         times.append(world.agree(time.perf_counter() - start))
     return statistics.median(times)
 

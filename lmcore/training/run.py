@@ -1,7 +1,8 @@
 """Plan, train and publish: what every kind of training has in common.
 
 In: a `Subject`, which knows its data, its model and its loss. Out: the folder of a checkpoint and
-its summary. The plan is recorded before the first step; the same call goes on from there.
+its summary. The plan is recorded before the first step, and each revision of it before a step that
+follows it; the same call goes on from there.
 """
 
 from __future__ import annotations
@@ -23,10 +24,18 @@ from lmcore.artifacts import atomic_write, sha256_file
 from lmcore.data.tokens.batches import Layout
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.language_model import WEIGHTS_FILE, restore
-from lmcore.training.checkpoint import CONSUMED_FILE, LOG_FILE, PLAN_FILE, Consumed, read_plan
+from lmcore.training.checkpoint import (
+    CONSUMED_FILE,
+    LOG_FILE,
+    PLAN_FILE,
+    Consumed,
+    read_plan,
+    write_plan,
+)
 from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import ALONE, World
-from lmcore.training.events import Listener, TrainingEvent
+from lmcore.training.events import Listener, TrainingEvent, TrainingInterrupted
+from lmcore.training.leaving import LeftError
 from lmcore.training.loop import POINTS_FOLDER, Trained, TrainingLoop
 from lmcore.training.objective import Objective
 from lmcore.training.plan import Plan, make_plan
@@ -90,11 +99,18 @@ def follow(
     Returns:
         The summary; empty on the other ranks.
     """
-    run = _Run(subject, training=training, folder=folder, on_event=on_event, world=world)
+    run = _Run(
+        subject,
+        training=training,
+        folder=folder,
+        on_event=on_event,
+        should_stop=should_stop,
+        world=world,
+    )
     plan = run.plan(replay)
     with _threads(plan.threads):
-        trained = run.loop(plan, should_stop).run()
-    return run.publish(output, plan, trained) if world.leads else {}
+        trained = run.loop(plan).run()
+    return run.publish(output, trained) if world.leads else {}
 
 
 class _Run:
@@ -107,9 +123,11 @@ class _Run:
         training: TrainingConfig,
         folder: Path,
         on_event: Listener | None,
+        should_stop: Callable[[], bool] | None,
         world: World,
     ) -> None:
         self.world = world
+        self.should_stop = should_stop or (lambda: False)
         self.subject, self.training, self.folder = subject, training, folder
         self.on_event = on_event or (lambda _: None)
         folder.mkdir(parents=True, exist_ok=True)
@@ -144,7 +162,7 @@ class _Run:
             return None
 
     def _record(self, plan: Plan) -> None:
-        atomic_write(self.folder / PLAN_FILE, plan.model_dump_json(indent=1))
+        write_plan(self.folder, plan)
         where = f"{plan.threads} threads"
         if plan.processes > 1:
             where = f"{plan.processes} processes of {where}"
@@ -164,15 +182,19 @@ class _Run:
         budget = training.budget_seconds or 0.0
         shortest, longest = _PROBE_SECONDS
         seconds = min(longest, max(shortest, _PROBE_SHARE * budget))
-        machine = probe(
-            lambda: subject.new_model(subject.dropout or 0.0, device),
-            objective=subject.objective,
-            num_lanes=subject.layout.batch_size,
-            training=training,
-            folder=self.folder / "probe",
-            seconds=seconds if training.budget_seconds else shortest,
-            world=self.world,
-        )
+        try:
+            machine = probe(
+                lambda: subject.new_model(subject.dropout or 0.0, device),
+                objective=subject.objective,
+                num_lanes=subject.layout.batch_size,
+                training=training,
+                folder=self.folder / "probe",
+                seconds=seconds if training.budget_seconds else shortest,
+                should_stop=self.should_stop,
+                world=self.world,
+            )
+        except LeftError:
+            raise TrainingInterrupted(0, 0, self.folder) from None
         return make_plan(
             training,
             layout=subject.layout,
@@ -181,7 +203,7 @@ class _Run:
             machine=machine.model_copy(update={"elapsed": time.perf_counter() - subject.started}),
         )
 
-    def loop(self, plan: Plan, should_stop: Callable[[], bool] | None) -> TrainingLoop:
+    def loop(self, plan: Plan) -> TrainingLoop:
         return TrainingLoop(
             plan=plan,
             training=self.training,
@@ -189,20 +211,20 @@ class _Run:
             objective=self.subject.objective,
             folder=self.folder,
             on_event=self.on_event,
-            should_stop=should_stop,
+            should_stop=self.should_stop,
             world=self.world,
         )
 
-    def publish(self, output: Path, plan: Plan, trained: Trained) -> Mapping[str, Any]:
+    def publish(self, output: Path, trained: Trained) -> Mapping[str, Any]:
         """Fill the checkpoint's folder; returns its summary."""
-        progress, key = trained.progress, self.subject.objective.look_key
+        progress, plan, key = trained.progress, trained.plan, self.subject.objective.look_key
         for name in ("final", "best"):
             if name == "best":
                 restore(trained.model, trained.best)
             (output / name).mkdir()
             self.subject.save(trained.model, output / name)
         atomic_write(output / LOG_FILE, trained.log)
-        atomic_write(output / PLAN_FILE, plan.model_dump_json(indent=1))
+        write_plan(output, plan)
         best_step = progress.best_step if progress.best_step >= 0 else progress.step
         consumed = {
             name: self.subject.consumed(steps).model_dump(mode="json")

@@ -108,21 +108,20 @@ class Classification:
         optimizer: torch.optim.Optimizer,
         *,
         rate: float,
-        step: int,
-        steps: int,
+        share: float,
     ) -> None:
         """Each layer its rate; those that are not free yet get no gradient."""
         layers = _classifier(model).depths()
-        wait = self._rates.unfreezing_share * steps / max(1, len(layers) - 1)
+        wait = self._rates.unfreezing_share / max(1, len(layers) - 1)
         for depth, parameters in enumerate(layers):
             for parameter in parameters:
-                parameter.requires_grad_(step >= depth * wait)
+                parameter.requires_grad_(share >= depth * wait)
         for group in optimizer.param_groups:
             depth = group["depth"]
             own = self._rates.decay**-depth if depth else self._rates.head
             group["lr"] = rate * own
 
-    def batch(self, step: int, *, steps: int) -> Batch:
+    def batch(self, step: int, *, share: float) -> Batch:
         """See `Objective`."""
         members = self._order.members(step)
         return self._batch([self._train[i] for i in members], self._labels[members])
@@ -258,9 +257,9 @@ class SourceToTarget(TokenLoss):
         self.num_outcomes = num_outcomes
         self._source_loss = source_loss
 
-    def batch(self, step: int, *, steps: int) -> Batch:
+    def batch(self, step: int, *, share: float) -> Batch:
         """See `Objective`."""
-        weight = self._source_loss * max(0.0, 1.0 - 2.0 * step / steps)
+        weight = self._source_loss * max(0.0, 1.0 - 2.0 * share)
         return self._batch([self._train[i] for i in self._order.members(step)], weight)
 
     def look(self, plan: Plan) -> Iterable[Batch]:

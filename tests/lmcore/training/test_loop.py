@@ -11,6 +11,7 @@ from lmcore.training import objective as objective_module
 from lmcore.training.events import TrainingEvent
 from lmcore.training.objective import NextToken
 from lmcore.training.plan import Plan
+from lmcore.training.progress import Progress
 from lmcore.training.step import StepResult
 
 STEPS = 12
@@ -35,7 +36,15 @@ def test_log_has_a_line_a_step_with_units(bench: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("stop_at", [0, 1, 5, 11])
+def test_a_stop_before_the_first_step_keeps_the_plan(bench: Any) -> None:
+    told: list[TrainingEvent] = []
+    stop = bench.interrupted_when(lambda: bool(told), on_event=told.append)
+    assert str(stop).startswith(f"training stopped on request after step 0 of {STEPS}")
+    assert (stop.where / "plan.json").exists()
+    assert bench.weights(bench.train()) == bench.weights(bench.train("whole"))
+
+
+@pytest.mark.parametrize("stop_at", [1, 5, 11])
 def test_stopping_saves_and_the_same_call_goes_on_bit_for_bit(bench: Any, stop_at: int) -> None:
     whole = bench.train("whole")
     stop = bench.interrupted(after=stop_at, work="parts")
@@ -47,6 +56,79 @@ def test_stopping_saves_and_the_same_call_goes_on_bit_for_bit(bench: Any, stop_a
     assert bench.weights(resumed) == bench.weights(whole)
     assert bench.timeless(resumed) == bench.timeless(whole)
     assert not stop.where.exists()
+
+
+def test_a_slow_step_is_left_before_its_next_layer_and_taken_again(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bench.train("whole")
+    slow = whole.plan().model_copy(update={"tokens_per_second": 1.0})
+    begun: list[int] = []
+    real = loop_module.backward_step
+
+    def step(*args: Any, **kwargs: Any) -> StepResult:
+        begun.append(1)
+        result = real(*args, **kwargs)
+        assert len(begun) < 6, "the step went on to its end"
+        return result
+
+    monkeypatch.setattr(loop_module, "backward_step", step)
+    stop = bench.interrupted_when(lambda: len(begun) == 6, replay=slow)
+    assert stop.step == 5
+    monkeypatch.undo()
+    resumed = bench.train(replay=slow)
+    assert bench.weights(resumed) == bench.weights(whole)
+    assert bench.timeless(resumed) == bench.timeless(whole)
+
+
+def slower(monkeypatch: pytest.MonkeyPatch, *, after: int, factor: float) -> None:
+    """Let the clock of the loop say that steps take longer, from one on."""
+    counted = Progress.after_step
+
+    def after_step(self: Progress, loss_nats: float, *, seconds: float) -> Progress:
+        seconds = 1.0 if self.step < after else factor
+        return counted(self, loss_nats, seconds=seconds)
+
+    monkeypatch.setattr(Progress, "after_step", after_step)
+
+
+def test_a_plan_that_is_revised_is_recorded_resumed_and_replayed(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench.train("first", max_steps=40).plan()
+    promised = first.model_copy(update={"budget_seconds": 40.0, "checkpoint_every": 7})
+    slower(monkeypatch, after=20, factor=2.0)
+    told: list[TrainingEvent] = []
+    whole = bench.train("whole", replay=promised, on_event=told.append)
+    plan = whole.plan()
+    assert plan.scheduled_steps == 40
+    assert plan.steps == whole.summary["steps"] == pytest.approx(30, abs=2)
+    assert plan.revisions[0].steps == 40
+    messages = [event.message for event in told if event.kind == "revision"]
+    assert messages[0].startswith("the machine became slower: ")
+    assert "instead of 40, to end within 40 s" in messages[0]
+    lines = whole.log()
+    first_change = next(revision for revision in plan.revisions if revision.steps < 40)
+    assert first_change.after in (23, 24)
+    change = {"kind": "revision", "step": first_change.after, "steps": first_change.steps}
+    assert next(line for line in lines if line["kind"] == "revision") == change
+    rates = [line["learning_rate"] for line in lines if line["kind"] == "step"]
+    assert len(rates) == plan.steps
+    assert rates[-1] < 0.1 * max(rates)
+    # Stopped after the first revision that counts: what the clock says then changes nothing.
+    stop = bench.interrupted(after=26, work="parts", replay=promised)
+    assert (stop.where / "plan.json").read_text().count('"after"') > 9
+    monkeypatch.undo()
+    slower(monkeypatch, after=26, factor=2.0)
+    resumed = bench.train("parts", replay=promised)
+    assert bench.weights(resumed) == bench.weights(whole)
+    assert bench.timeless(resumed) == bench.timeless(whole)
+    monkeypatch.undo()
+    # Whoever replays the finished plan asks no clock at all.
+    again = bench.train("again", replay=plan)
+    assert again.plan() == plan
+    assert bench.weights(again) == bench.weights(whole)
+    assert bench.timeless(again) == bench.timeless(whole)
 
 
 def test_a_look_is_left_at_its_next_batch_and_taken_again(

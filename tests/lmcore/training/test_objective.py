@@ -24,13 +24,13 @@ def objective(shared_bench: Any) -> NextToken:
     )
 
 
-def test_a_step_reads_what_the_order_says_whatever_the_length_of_the_run(
+def test_a_step_reads_what_the_order_says_whatever_lies_behind(
     objective: NextToken,
 ) -> None:
     for step in (0, 7, 1000):
         wanted = objective.order.batch(step)
-        for steps in (1001, 2002):
-            found = objective.batch(step, steps=steps)
+        for share in (0.0, 0.9):
+            found = objective.batch(step, share=share)
             assert found.inputs.tolist() == wanted.inputs.tolist()
             assert found.targets.tolist() == wanted.targets.tolist()
             assert found.fresh == wanted.fresh
@@ -69,7 +69,7 @@ def test_all_weights_learn_at_one_rate_and_only_matrices_decay(
 ) -> None:
     model = bench.train(max_steps=1).load()
     optimizer = objective.optimizer(model, weight_decay=0.3)
-    objective.set_rates(model, optimizer, rate=0.02, step=5, steps=9)
+    objective.set_rates(model, optimizer, rate=0.02, share=5 / 9)
     assert {group["lr"] for group in optimizer.param_groups} == {0.02}
     decays = {
         id(parameter): group["weight_decay"]

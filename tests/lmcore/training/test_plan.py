@@ -1,9 +1,13 @@
+import itertools
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lmcore.data.tokens.batches import plan_layout
 from lmcore.training.config import TrainingConfig
 from lmcore.training.optimizer import learning_rate
-from lmcore.training.plan import Machine, Plan, make_plan, weight_decay
+from lmcore.training.plan import Machine, Plan, Revision, make_plan, weight_decay
 
 LAYOUT = plan_layout(1_000_000, batch_size=32, sequence_length=128)
 MACHINE = Machine(
@@ -41,6 +45,20 @@ def test_a_budget_covers_steps_looks_saves_and_the_planning(
 
 def test_a_budget_shorter_than_the_planning_is_one_step() -> None:
     assert plan_for(budget_seconds=1.0).steps == 1
+
+
+def test_a_short_budget_is_not_spent_on_looks() -> None:
+    slow = MACHINE.model_copy(update={"step": 1.0, "evaluation_step": 0.3, "elapsed": 1.0})
+    plan = make_plan(
+        TrainingConfig(budget_seconds=20.0),
+        layout=LAYOUT,
+        tune_tokens=100_000,
+        dropout=None,
+        machine=slow,
+    )
+    # Eight looks of 1.2 s would be half of it.
+    assert plan.evaluations == 3
+    assert plan.steps == 15
 
 
 def test_steps_and_epochs_are_exact() -> None:
@@ -118,3 +136,73 @@ def test_a_training_that_goes_on_holds_its_peak_for_half_of_the_steps() -> None:
         )
     ]
     assert shrunk[1] == pytest.approx(shrunk[0], rel=0.02)
+
+
+def revised_plan(*, after: int = 40, steps: int = 60) -> Plan:
+    revision = Revision(after=after, before=100, steps=steps, seconds=9.0, step_seconds=8.0)
+    values = plan_for(max_steps=100).model_dump()
+    return Plan.model_validate({**values, "steps": steps, "revisions": [revision.model_dump()]})
+
+
+def test_a_revised_plan_goes_through_the_rest_of_its_schedule_at_another_speed() -> None:
+    plan = revised_plan()
+    # Sixty steps of the schedule are left at step 40, and twenty to do them in.
+    assert [plan.position(step) for step in (0, 39, 40, 41, 50, 60)] == [0, 39, 40, 43, 70, 100]
+    marks = [step for step in range(1, 61) if plan.evaluates_after(step)]
+    # At 13, 25, 38, 50, 63, 75, 88 and 100 of the schedule.
+    assert marks == [13, 25, 38, 44, 48, 52, 56, 60]
+    rates = [
+        learning_rate(plan.position(step), steps=plan.scheduled_steps, warmup_steps=10, peak=0.9)
+        for step in range(60)
+    ]
+    assert rates[40] == pytest.approx(0.6)
+    assert rates[50] == pytest.approx(0.3)
+    assert rates[59] == pytest.approx(0.03)
+
+
+def test_a_second_revision_changes_the_speed_again() -> None:
+    once = revised_plan()
+    second = Revision(after=50, before=60, steps=65, seconds=12.0, step_seconds=10.0)
+    plan = Plan.model_validate(
+        {**once.model_dump(), "steps": 65, "revisions": [once.revisions[0], second]}
+    )
+    assert [plan.position(step) for step in (40, 50, 65)] == [40, 70, 100]
+    assert plan.position(53) == pytest.approx(76)
+    assert sum(plan.evaluates_after(step) for step in range(66)) == plan.evaluations
+
+
+@settings(deadline=None)
+@given(data=st.data(), steps=st.integers(1, 500))
+def test_whatever_is_revised_the_schedule_is_gone_through_once(
+    data: st.DataObject, steps: int
+) -> None:
+    values = plan_for(max_steps=steps).model_dump()
+    revisions: list[Revision] = []
+    after, now = 0, steps
+    for _ in range(data.draw(st.integers(0, 5))):
+        if after >= now - 1:
+            break
+        after = data.draw(st.integers(after, now - 1))
+        wanted = data.draw(st.integers(after + 1, steps))
+        kept = {"seconds": 0.0, "step_seconds": 0.0}
+        revisions.append(Revision(after=after, before=now, steps=wanted, **kept))
+        now = wanted
+    plan = Plan.model_validate({**values, "steps": now, "revisions": revisions})
+    positions = [plan.position(step) for step in range(now + 1)]
+    assert positions[0] == 0.0
+    assert positions[-1] == steps == plan.scheduled_steps
+    assert all(a < b for a, b in itertools.pairwise(positions))
+    # A look at every mark, several marks of one step being one look.
+    looks = sum(plan.evaluates_after(step) for step in range(now + 1))
+    assert looks <= plan.evaluations
+    assert plan.evaluates_after(now)
+
+
+def test_revisions_that_do_not_follow_are_no_plan() -> None:
+    values = revised_plan().model_dump()
+    with pytest.raises(ValueError, match="steps=61, expected 60 of the last revision"):
+        Plan.model_validate({**values, "steps": 61})
+    with pytest.raises(ValueError, match="does not follow"):
+        Plan.model_validate({**values, "revisions": values["revisions"] * 2})
+    with pytest.raises(ValueError, match="after=60"):
+        Revision(after=60, before=100, steps=60, seconds=0.0, step_seconds=0.0)

@@ -58,6 +58,7 @@ def test_a_budget_takes_the_faster_number_of_threads(
         return seconds_of_one if torch.get_num_threads() == 1 else 0.1
 
     monkeypatch.setattr(probe_module, "_time_steps", timed)
+    monkeypatch.setattr(probe_module, "_MOST_SHARE", 1.0)
     torch.set_num_threads(2)
     assert bench.train(**bound).plan().threads == expected
     assert torch.get_num_threads() == 2
@@ -76,3 +77,41 @@ def test_a_typical_step_is_one_of_the_steps_and_scales_with_the_clock(
     assert found in [seconds / size for seconds, size in steps]
     faster = probe_module.typical_seconds([factor * seconds for seconds in times], sizes)
     assert faster == pytest.approx(factor * found)
+
+
+def test_a_machine_in_trouble_is_asked_about_the_first_choice_alone(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def timed(*_: Any, **kwargs: Any) -> float:
+        asked.append(kwargs["precision"])
+        return 4.0
+
+    monkeypatch.setattr(probe_module, "_time_steps", timed)
+    torch.set_num_threads(2)
+    plan = bench.train(budget_seconds=60.0, checkpoint_seconds=100.0, precision="auto").plan()
+    assert asked == ["float32"]
+    assert (plan.precision, plan.threads) == ("float32", 2)
+    assert plan.steps == 14
+
+
+def test_a_stop_in_the_probe_ends_it_before_the_next_layer(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    real = probe_module.backward_step
+
+    def step(*args: Any, **kwargs: Any) -> StepResult:
+        begun.append(1)
+        result = real(*args, **kwargs)
+        assert len(begun) == 1, "the step went on to its end"
+        return result
+
+    monkeypatch.setattr(probe_module, "backward_step", step)
+    stop = bench.interrupted_when(lambda: len(begun) == 2)
+    assert (stop.step, stop.steps) == (0, 0)
+    assert "before its first step" in str(stop)
+    assert not (stop.where / "plan.json").exists()
+    monkeypatch.undo()
+    assert bench.weights(bench.train()) == bench.weights(bench.train("whole"))

@@ -86,11 +86,11 @@ def test_a_batch_has_the_class_of_each_of_its_texts(example: Make) -> None:
     found = [
         (int(text[1]), int(label))
         for step in range(3)
-        for batch in (objective.batch(step, steps=9),)
+        for batch in (objective.batch(step, share=step / 9),)
         for text, label in zip(batch.inputs, batch.targets, strict=True)
     ]
     assert sorted(found) == [(n, n % 2) for n in range(6)]
-    assert objective.batch(0, steps=9).fresh
+    assert objective.batch(0, share=0.0).fresh
     assert objective.num_outcomes == 2
 
 
@@ -134,7 +134,7 @@ def test_a_head_may_learn_faster_than_what_is_below(
     model = classifier()
     objective = classification([example([1]), example([2])], tune_labels=[0, 1], head=10.0)
     optimizer = objective.optimizer(model, weight_decay=0.0)
-    objective.set_rates(model, optimizer, rate=0.5, step=0, steps=60)
+    objective.set_rates(model, optimizer, rate=0.5, share=0.0)
     rates = {group["depth"]: group["lr"] for group in optimizer.param_groups}
     assert rates == {0: 5.0, 1: 0.5, 2: 0.5, 3: 0.5}
 
@@ -151,7 +151,7 @@ def test_layers_are_freed_from_the_top_and_the_lower_ones_learn_slower(
     # Head, two blocks, embedding: one more of them every sixth of the run, up to its half.
     assert len(depths) == 4
     for step, free in ((0, 1), (9, 1), (10, 2), (19, 2), (20, 3), (30, 4), (59, 4)):
-        objective.set_rates(model, optimizer, rate=0.8, step=step, steps=60)
+        objective.set_rates(model, optimizer, rate=0.8, share=step / 60)
         learns = [{p.requires_grad for p in layer} for layer in depths]
         assert learns == [{depth < free} for depth in range(4)], step
         rates = {group["depth"]: group["lr"] for group in optimizer.param_groups}
@@ -164,7 +164,7 @@ def test_by_default_all_layers_learn_alike_and_from_the_start(
     model = classifier()
     objective = classification([example([1]), example([2])], tune_labels=[0, 1])
     optimizer = objective.optimizer(model, weight_decay=0.1)
-    objective.set_rates(model, optimizer, rate=0.8, step=0, steps=60)
+    objective.set_rates(model, optimizer, rate=0.8, share=0.0)
     assert {group["lr"] for group in optimizer.param_groups} == {0.8}
     assert all(parameter.requires_grad for parameter in model.parameters())
 
@@ -182,7 +182,7 @@ def test_the_source_counts_less_and_less_and_nothing_in_the_second_half(example:
     )
     found = []
     for step in (0, 25, 50, 99):
-        weights = objective.batch(step, steps=100).weights
+        weights = objective.batch(step, share=step / 100).weights
         assert weights is not None
         found.append({round(float(w), 3) for w in weights.flat} - {1.0, 0.0})
     assert found == [{0.4}, {0.2}, set(), set()]

@@ -105,9 +105,14 @@ def test_every_part_is_trained_as_long_as_the_whole_and_from_random_weights(text
 
 
 def test_parts_are_trained_once_and_go_on_after_a_stop(text: Text) -> None:
+    planned: list[TrainingEvent] = []
     asked = iter(range(1000))
     with pytest.raises(TrainingInterrupted):
-        text.parts(0.5, should_stop=lambda: next(asked) >= 2)
+        text.parts(
+            0.5,
+            should_stop=lambda: bool(planned) and next(asked) >= 2,
+            on_event=planned.append,
+        )
     events: list[TrainingEvent] = []
     (part,) = text.parts(0.5, on_event=events.append)
     assert (events[0].kind, events[0].step) == ("resume", 2)

@@ -104,9 +104,14 @@ def test_another_rate_follows_the_plan_that_it_is_given(bench: Any) -> None:
 def test_a_stopped_run_goes_on_where_it_was(bench: Any) -> None:
     whole = run(bench)
     other = replace(bench, root=bench.root / "other")
+    planned: list[TrainingEvent] = []
     asked = iter(range(100))
     with pytest.raises(TrainingInterrupted):
-        run(other, should_stop=lambda: next(asked) >= 9)
+        run(
+            other,
+            should_stop=lambda: bool(planned) and next(asked) >= 9,
+            on_event=planned.append,
+        )
     events: list[TrainingEvent] = []
     resumed = run(other, on_event=events.append)
     assert [event.step for event in events if event.kind == "resume"] == [9]

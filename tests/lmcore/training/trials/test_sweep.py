@@ -11,7 +11,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.errors import SourceError, TrainingError
 from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
-from lmcore.training.events import TrainingInterrupted
+from lmcore.training.events import TrainingEvent, TrainingInterrupted
 from lmcore.training.plan import Plan
 from lmcore.training.trials import short_runs as module
 from lmcore.training.trials.short_runs import SweepRun
@@ -110,15 +110,16 @@ def test_finished_runs_are_used_again(bench: Any, monkeypatch: pytest.MonkeyPatc
 
 def test_a_stopped_sweep_goes_on_where_it_was(bench: Any) -> None:
     whole = run_sweep(bench, rates=2)
-    asked = []
+    planned: list[TrainingEvent] = []
+    asked = iter(range(1000))
 
     def should_stop() -> bool:
-        asked.append(1)
-        return len(asked) == 30  # in the second run
+        """After some steps of the second run."""
+        return sum(event.kind == "plan" for event in planned) == 2 and next(asked) >= 5
 
     other = type(bench)(root=bench.root / "other", corpus=bench.corpus)
     with pytest.raises(TrainingInterrupted):
-        run_sweep(other, rates=2, should_stop=should_stop)
+        run_sweep(other, rates=2, should_stop=should_stop, on_event=planned.append)
     resumed: list[str] = []
     result = run_sweep(
         other,
