@@ -4,10 +4,8 @@ A step names its output by the hash of what makes it (inputs, config section,
 digest of its code).  `ContentStore.build` returns the finished folder if it is
 there and verifies, else makes it in a temporary sibling, writes `manifest.json`
 last and renames.  So a crash leaves either a whole folder or none, and two runs
-of the same thing meet in the same folder.
-
-Files are written the only way that survives a power cut: temporary file in the
-same directory, flush, fsync, `os.replace`, fsync of the directory.
+of the same thing meet in the same folder.  A finished folder that is damaged is
+set aside and made again.
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ import importlib.util
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +24,24 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from filelock import FileLock
 
+from lmcore.durable import atomic_write, fsync_directory, storing
 from lmcore.errors import IntegrityError
+from lmcore.mending import note_mending, set_aside
+
+__all__ = [
+    "MANIFEST",
+    "ContentStore",
+    "Handle",
+    "Manifest",
+    "atomic_write",
+    "canonical_json",
+    "code_digest",
+    "digest",
+    "fsync_directory",
+    "open_verified",
+    "sha256_file",
+    "strings_in",
+]
 
 MANIFEST = "manifest.json"
 _CHUNK_BYTES = 1 << 20
@@ -90,38 +104,6 @@ def strings_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from strings_in(item)
-
-
-def fsync_directory(path: Path) -> None:
-    """Make renames inside `path` durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def atomic_write(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never a mix.
-
-    A failed fsync is not retried: the kernel may have dropped the pages
-    (Rebello et al., USENIX ATC 2020), so the temporary file is discarded.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    payload = data.encode() if isinstance(data, str) else data
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(descriptor, mode)
-            stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    fsync_directory(path.parent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +216,10 @@ class Manifest:
 
 
 def _remedy(folder: Path) -> str:
-    return f"nothing was loaded. Delete {folder} to have it rebuilt, or restore it"
+    return (
+        f"nothing was loaded from {folder}. `lmcore run` with the same configuration mends what"
+        " can be made again; or restore it, or use another version"
+    )
 
 
 def open_verified(folder: Path, *, kind: str | None = None) -> Manifest:
@@ -299,26 +284,38 @@ class ContentStore:
     ) -> H:
         """Return the finished folder for `inputs`, making it first where it does not exist.
 
+        A finished folder that is damaged is set aside and made again.
+
         Args:
             handle: Class of the result; its `kind` is part of the key.
             inputs: JSON values that determine the content completely.
             make: Fills the (empty) folder that it is given; returns the summary.
 
         Raises:
-            IntegrityError: If the folder exists but is damaged.
+            StorageError: If the disk is full or fails.
         """
         key = self.key(handle.kind, inputs)
         final = self.path(handle.kind, key)
         final.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(final.parent / f".{final.name}.lock"):
-            if final.exists():
-                return handle.open(final)
+        with storing(final), FileLock(final.parent / f".{final.name}.lock"):
+            if final.exists() and (found := self._sound(handle, final)) is not None:
+                return found
             with self._workspace(final) as temporary:
                 summary = make(temporary) or {}
                 Manifest.write(temporary, kind=handle.kind, inputs=inputs, summary=summary, key=key)
                 os.replace(temporary, final)
             fsync_directory(final.parent)
         return handle(key=key, path=final, summary=Manifest.read(final).summary)
+
+    def _sound(self, handle: type[H], final: Path) -> H | None:
+        """The finished folder; None where it was damaged, and its place is free now."""
+        try:
+            return handle.open(final)
+        except IntegrityError as error:
+            kept = set_aside(self.root, final)
+            remedy = f"it is made again; what it was is in {kept}"
+            note_mending(self.root, final, problem=str(error), remedy=remedy)
+            return None
 
     @contextlib.contextmanager
     def _workspace(self, final: Path) -> Iterator[Path]:

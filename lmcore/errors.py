@@ -6,6 +6,7 @@
     │   ├── SourceError         a source of text that cannot be used at all
     │   ├── IntegrityError      a file of ours is not what its manifest says
     │   └── NotFoundError       a model, version or document that does not exist
+    ├── StorageError            a disk is full or fails
     ├── TrainingError           the loss diverged, or a resume is impossible
     ├── EmptyEvaluationError    a metric was asked for without data
     │   └── NotFiniteError      a measured value is NaN or infinite
@@ -41,6 +42,13 @@ class IntegrityError(UserError):
 
 class NotFoundError(UserError):
     """The named model, version or document does not exist."""
+
+
+class StorageError(LmcoreError, OSError):
+    """A disk is full, fails, or cannot be written; what was stored before is whole.
+
+    Whoever goes on without what could not be stored catches it as an `OSError`.
+    """
 
 
 class TrainingError(LmcoreError):

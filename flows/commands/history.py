@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+
+if TYPE_CHECKING:
+    from lmcore.mending import Mending
 
 _COLUMNS = ("at", "action", "model", "from", "to", "who", "reason")
 
@@ -11,14 +16,33 @@ _COLUMNS = ("at", "action", "model", "from", "to", "who", "reason")
 @command("lmcore history --model annual-messages")
 @options.model
 def history(model: str | None) -> Answer:
-    """List every promotion, refusal and rollback: who, when, why."""
+    """List every promotion, refusal and rollback: who, when, why.
+
+    What was found damaged in the home and mended stands among them; it belongs to no model.
+    """
     from flows.commands.shared.models import all_settled
     from flows.registry.history import history as read_history
+    from lmcore.mending import mendings
 
     registry, names = all_settled(model)
     events = [event.to_json() for name in names for event in read_history(registry, name)]
+    home = registry.home
+    events += [_mended(found) for root in (home.root, home.content) for found in mendings(root)]
     events.sort(key=lambda event: str(event["at"]))
     return Answer(values={"events": events}, text=_text)
+
+
+def _mended(found: Mending) -> dict[str, Any]:
+    return {
+        "at": found.at,
+        "action": "mend",
+        "model": "",
+        "from": None,
+        "to": None,
+        "who": "lmcore",
+        "reason": f"{found.what}: {found.remedy} ({found.problem})",
+        "verdict": None,
+    }
 
 
 def _text(answer: Values) -> None:

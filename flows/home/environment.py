@@ -13,6 +13,7 @@ against the folder where the command was given: `Home.started_in`, `Home.resolve
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import tempfile
@@ -74,7 +75,16 @@ def prepare(root: Path | None = None) -> Home:
     tempfile.tempdir = None
     os.chdir(home.empty)
     _prepared = home
+    # What this process wrote to the registry, or had a server write, is kept a second time.
+    atexit.register(_keep_registry, home)
     return home
+
+
+def _keep_registry(home: Home) -> None:
+    if home.mlflow_database.exists():
+        from flows.home.registry_database import keep
+
+        keep(home)
 
 
 def current() -> Home:

@@ -6,10 +6,8 @@ In: a prepared home.  Out: a client of its embedded database, or of the server t
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
@@ -17,9 +15,11 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from flows.home.environment import Home
-from flows.home.relocation import relocate
+from flows.home.registry_database import ready
 from flows.registry.metric_queue import first_line
-from lmcore.errors import IntegrityError, LmcoreError
+from lmcore.durable import storing
+from lmcore.errors import LmcoreError
+from lmcore.kept_database import being_made
 
 # MLflow's pages then open with runs and curves, not with traces of language-model calls.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -37,43 +37,32 @@ def connect(home: Home) -> MlflowClient:
     """The MLflow client of this home; the embedded database is created on first use.
 
     Raises:
-        IntegrityError: If the embedded database is damaged.
+        IntegrityError: If the embedded database is damaged or lost, and cannot be put right.
+        StorageError: If the disk of the embedded database is full or fails.
         TrackingError: If the store does not answer.
     """
     with _clients_lock:
         if home.tracking_uri not in _clients:
-            if home.embedded:
-                _check_database(home.mlflow_database)
             # Two processes that create or upgrade one database at the same time break it.
-            with FileLock(home.locks / "mlflow-start.lock"):
-                if home.embedded and home.mlflow_database.exists():
-                    relocate(home.mlflow_database, home.mlflow_artifacts)
+            with FileLock(home.locks / "mlflow-start.lock"), contextlib.ExitStack() as making:
+                if home.embedded:
+                    ready(home)
+                    making.enter_context(being_made(home.mlflow_database))
                 try:
                     client = MlflowClient(
                         tracking_uri=home.tracking_uri, registry_uri=home.tracking_uri
                     )
                     client.search_registered_models(max_results=1)
                 except Exception as error:
+                    if home.embedded:
+                        with storing(home.mlflow_database):
+                            raise
                     raise TrackingError(
                         f"MLflow at {home.tracking_uri} does not answer ({first_line(error)});"
                         " start it, or unset MLFLOW_TRACKING_URI."
                     ) from error
             _clients[home.tracking_uri] = client
         return _clients[home.tracking_uri]
-
-
-def _check_database(path: Path) -> None:
-    # MLflow would try for minutes to open what can never be opened.
-    if not path.exists():
-        return
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
-            database.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise IntegrityError(
-            f"{path}: not a database that can be opened ({error}); it holds every version and"
-            " its history: restore it from a copy, or set LMCORE_HOME to another folder."
-        ) from error
 
 
 def experiment(home: Home, model: str) -> str:

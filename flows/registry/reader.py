@@ -18,8 +18,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from filelock import FileLock
+
 from flows.home.environment import Home
-from flows.home.relocation import relocate
+from flows.home.registry_database import ready
 from flows.registry.artifact_files import VERSION_PLACE, is_local, open_registered, path_of
 from flows.registry.registered_base import KIND, KIND_TAG
 from flows.registry.versions import Version, describe
@@ -125,8 +127,8 @@ class EmbeddedReader:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        if home.mlflow_database.exists():
-            relocate(home.mlflow_database, home.mlflow_artifacts)
+        with FileLock(home.locks / "mlflow-start.lock"):
+            ready(home)
 
     def stamp(self) -> object:
         """See `RegistryReader`."""

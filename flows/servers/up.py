@@ -34,13 +34,14 @@ from flows.home.environment import Home, current
 from flows.home.folders import PROJECT
 from flows.home.listening import listen
 from flows.home.publication import Publication, exclusive_use, publish, withdraw
-from flows.home.relocation import relocate
+from flows.home.registry_database import ready
 from flows.home.schedules import described
 from flows.servers.prefect_server import PREFECT_APP
 from flows.servers.supervisor import Service, ServiceError, Supervisor
 from lmcore.artifacts import atomic_write
 from lmcore.config import RunConfig
 from lmcore.errors import UserError
+from lmcore.kept_database import being_made
 
 logger = logging.getLogger(__name__)
 
@@ -141,9 +142,8 @@ def _start(
     _store_configs(home, configs)
     publication, services = _services(home, address, configs)
     supervisor = Supervisor(services)
-    with _start_locks(home):
-        if home.mlflow_database.exists():  # it names absolute paths, and the home may have moved
-            relocate(home.mlflow_database, home.mlflow_artifacts)
+    with _start_locks(home), being_made(home.mlflow_database):
+        ready(home)
         supervisor.start(timeout_seconds=_READY_SECONDS, should_stop=_stop.is_set)
     stack.callback(supervisor.stop, hurry=_again.is_set)
     publish(home.root, publication)

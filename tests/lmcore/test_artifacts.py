@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -19,13 +18,13 @@ from lmcore.artifacts import (
     ContentStore,
     Handle,
     Manifest,
-    atomic_write,
     canonical_json,
     code_digest,
     digest,
     open_verified,
 )
 from lmcore.errors import IntegrityError
+from lmcore.mending import mendings
 
 
 class Note(Handle):
@@ -127,7 +126,24 @@ def test_any_damage_is_named_and_nothing_is_loaded(
     note = store.build(Note, {"text": "x"}, write_note("hello"))
     damage(note.path / "sub" / "note.txt")
     with pytest.raises(IntegrityError, match=r"note\.txt|extra\.pkl"):
-        store.build(Note, {"text": "x"}, write_note("hello"))
+        Note.open(note.path)
+
+
+@pytest.mark.parametrize("file", ["sub/note.txt", "manifest.json"])
+def test_what_is_damaged_is_set_aside_made_again_and_written_down(
+    tmp_path: Path, file: str
+) -> None:
+    store = ContentStore(tmp_path / "store")
+    note = store.build(Note, {"text": "x"}, write_note("hello"))
+    damage_truncate(note.path / file)
+    again = store.build(Note, {"text": "x"}, write_note("hello"))
+    assert (again.path / "sub" / "note.txt").read_text() == "hello"
+    assert Note.open(again.path) == again
+    (written,) = mendings(store.root)
+    assert written.what == str(note.path)
+    assert file in written.problem
+    (aside,) = (store.root / "damaged").iterdir()
+    assert str(aside) in written.remedy
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"kind": "note"}', "\x00"])
@@ -142,24 +158,6 @@ def test_a_folder_of_another_kind_is_refused(tmp_path: Path) -> None:
     note = ContentStore(tmp_path).build(Note, {"text": "x"}, write_note("x"))
     with pytest.raises(IntegrityError, match="'note' where 'letter'"):
         open_verified(note.path, kind="letter")
-
-
-def test_atomic_write_keeps_the_old_file_when_the_disk_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = tmp_path / "file.json"
-    atomic_write(target, "old")
-    for name in ("fsync", "replace"):
-        with monkeypatch.context() as patch:
-
-            def fail(*_: object) -> None:
-                raise OSError(28, "No space left on device")
-
-            patch.setattr(os, name, fail)
-            with pytest.raises(OSError, match="No space"):
-                atomic_write(target, "new")
-        assert target.read_text() == "old"
-        assert [p.name for p in tmp_path.iterdir()] == ["file.json"]
 
 
 json_values = st.recursive(

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from flows.home.folders import Home
 from lmcore.artifacts import Manifest
 from lmcore.errors import IntegrityError
+from lmcore.mending import DAMAGED
 
 
 def content_folders(home: Home) -> Iterator[tuple[Path, Manifest | None]]:
@@ -19,7 +20,7 @@ def content_folders(home: Home) -> Iterator[tuple[Path, Manifest | None]]:
     for path in sorted(home.content.glob("*/*")):
         if path.is_dir() and not path.name.startswith("."):
             try:
-                manifest = Manifest.read(path)
+                manifest = None if path.parent.name == DAMAGED else Manifest.read(path)
             except IntegrityError:
                 manifest = None
             yield path, manifest

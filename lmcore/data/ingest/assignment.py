@@ -48,8 +48,16 @@ class Assignment:
     copies: int
 
 
-def assign(staging: Staging, *, data: DataConfig, ledger_path: Path) -> Assignment:
+def assign(
+    staging: Staging, *, data: DataConfig, ledger_path: Path, expected: bool = False
+) -> Assignment:
     """Decide the side of every staged text and append the new ones to the ledger.
+
+    Args:
+        staging: What was read.
+        data: How it is split.
+        ledger_path: The ledger.
+        expected: Whether there must be one: documents were split before.
 
     Raises:
         SourceError: If there are too few texts for train, tune and validation, or one cluster is so
@@ -57,7 +65,7 @@ def assign(staging: Staging, *, data: DataConfig, ledger_path: Path) -> Assignme
         IntegrityError: If the ledger cannot be used.
     """
     work = staging.work
-    with attached_ledger(work, ledger_path):
+    with attached_ledger(work, ledger_path, expected=expected):
         work.execute(
             "UPDATE current SET known = 1, anchors = d.anchors"
             " FROM ledger.document d WHERE d.id = current.id"

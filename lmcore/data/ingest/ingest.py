@@ -108,7 +108,7 @@ def ingest(
             folder, located, licenses=licenses, data=data, removals=removals, progress=progress
         )
         return {
-            **job.run(ledger_path),
+            **job.run(ledger_path, expected=_split_before(store)),
             "blocked_licenses": blocked,
             "blocked_origins": sorted(
                 {s.told_origin for s in sources if blocked_origin(s.told_origin, policy=policy)}
@@ -117,6 +117,12 @@ def ingest(
         }
 
     return store.build(DocumentSet, inputs, make)
+
+
+def _split_before(store: ContentStore) -> bool:
+    """Whether a document set is there already, so that a ledger must be, too."""
+    folders = (store.root / DocumentSet.kind).glob("*")
+    return any(not folder.name.startswith(".") for folder in folders)
 
 
 class _Ingestion:
@@ -141,7 +147,7 @@ class _Ingestion:
             folder, sources, data=data, removals=removals, progress=progress
         )
 
-    def run(self, ledger_path: Path) -> dict[str, Any]:
+    def run(self, ledger_path: Path, *, expected: bool) -> dict[str, Any]:
         work = self._folder / "work"
         work.mkdir()
         staging = Staging(work, near_duplicates=self._data.near_duplicates)
@@ -153,7 +159,9 @@ class _Ingestion:
             if refusal := next(filter(None, reading.refusals), ""):
                 raise SourceError(refusal)
             self._progress("split", staging.num_rows)
-            assignment = assign(staging, data=self._data, ledger_path=ledger_path)
+            assignment = assign(
+                staging, data=self._data, ledger_path=ledger_path, expected=expected
+            )
             return self._write(staging, assignment)
         finally:
             staging.close()

@@ -27,7 +27,9 @@ from typing import Any
 from filelock import FileLock
 
 from lmcore.data.config import DataConfig
+from lmcore.durable import storing
 from lmcore.errors import IntegrityError
+from lmcore.kept_database import KeptDatabase, damage
 
 SPLIT_KEY = b"lmcore split v1"
 ANCHOR_KEY = b"lmcore anchor v1"
@@ -86,21 +88,37 @@ def split_anchors(anchors: bytes) -> list[bytes]:
 
 
 @contextmanager
-def attached_ledger(work: sqlite3.Connection, path: Path) -> Iterator[None]:
+def attached_ledger(
+    work: sqlite3.Connection, path: Path, *, expected: bool = False
+) -> Iterator[None]:
     """Attach the split ledger as schema `ledger`, alone and in one durable transaction.
 
+    Args:
+        work: Where it is attached.
+        path: The ledger; a damaged or lost one is put back as it was last written.
+        expected: Whether it must be there: documents were split before.
+
     Raises:
-        IntegrityError: If the file is no split ledger, or one of another version.
+        IntegrityError: If the file is no split ledger, or one of another version, or it is lost.
+        StorageError: If its disk is full or fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(path.name + ".lock")):
+    kept = KeptDatabase(
+        path,
+        root=path.parent,
+        holds="the side of every document that was ever split",
+        remedy="restore it from a backup, or set LMCORE_HOME to another folder: with a split that"
+        " is made anew, models would be judged on text that others were trained on",
+    )
+    with storing(path), FileLock(path.with_name(path.name + ".lock")):
+        kept.ready(used=expected)
         try:
             work.execute("ATTACH DATABASE ? AS ledger", (str(path),))
             _prepare(work, path)
         except sqlite3.DatabaseError as error:
             raise IntegrityError(
-                f"{path}: not a readable split ledger ({error}); restore it from a backup, or"
-                " delete it to have the split made anew"
+                f"{path}: not a readable split ledger ({damage(error, path)}); restore it from a"
+                " backup, or set LMCORE_HOME to another folder"
             ) from error
         try:
             yield
@@ -112,6 +130,7 @@ def attached_ledger(work: sqlite3.Connection, path: Path) -> Iterator[None]:
             # A statement that an error left open keeps the schema; closing `work` releases it.
             with suppress(sqlite3.OperationalError):
                 work.execute("DETACH DATABASE ledger")
+        kept.keep()
 
 
 def _prepare(work: sqlite3.Connection, path: Path) -> None:
@@ -127,7 +146,7 @@ def _prepare(work: sqlite3.Connection, path: Path) -> None:
     if version != _SCHEMA_VERSION:
         raise IntegrityError(
             f"{path}: split ledger of version {version}, expected {_SCHEMA_VERSION}; use the"
-            " program that wrote it, or delete it to have the split made anew"
+            " program that wrote it, or set LMCORE_HOME to another folder"
         )
 
 

@@ -1,6 +1,7 @@
 """Sides: a pure function of the id, and a ledger that only grows."""
 
 import hashlib
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from lmcore.data.ingest.split import (
     write_recorded_sides,
 )
 from lmcore.errors import IntegrityError
+from lmcore.mending import mendings
 
 Write = Callable[..., dict[str, Any]]
 RunIngest = Callable[..., DocumentSet]
@@ -96,9 +98,43 @@ def test_a_damaged_ledger_is_refused_and_not_overwritten(
         connection.execute("PRAGMA user_version = 99")
         connection.close()
     before = path.read_bytes()
-    with pytest.raises(IntegrityError, match="split ledger"):
+    with pytest.raises(IntegrityError, match=r"split\.sqlite: .*LMCORE_HOME"):
         run_ingest(write_lines("a.txt", _texts(50)))
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("loss", ["missing", "empty", "header", "row"])
+def test_a_lost_or_damaged_ledger_is_put_back_and_no_document_changes_sides(
+    run_ingest: RunIngest, write_lines: Write, tmp_path: Path, loss: str
+) -> None:
+    path = tmp_path / "home" / "split.sqlite"
+    first = run_ingest(write_lines("a.txt", _texts(60)))
+    sound = path.read_bytes()
+    place = 1 if loss == "header" else sound.index(bytes.fromhex(next(first.iter_rows())["id"]))
+    if loss == "missing":
+        path.unlink()
+    elif loss == "empty":
+        path.write_bytes(b"")
+    else:
+        path.write_bytes(sound[:place] + bytes([sound[place] ^ 4]) + sound[place + 1 :])
+    later = run_ingest(write_lines("a.txt", _texts(90)), validation_fraction=0.6)
+    sides = {document.id: document.cluster for document in later.iter_documents()}
+    assert all(sides[document.id] == document.cluster for document in first.iter_documents())
+    assert later.account()["split"]["known_documents"] == 60
+    (mending,) = mendings(path.parent)
+    assert mending.what == str(path)
+
+
+def test_a_ledger_that_is_gone_with_its_copy_is_not_made_anew(
+    run_ingest: RunIngest, write_lines: Write, tmp_path: Path
+) -> None:
+    path = tmp_path / "home" / "split.sqlite"
+    run_ingest(write_lines("a.txt", _texts(60)))
+    path.unlink()
+    shutil.rmtree(path.parent / "kept")
+    with pytest.raises(IntegrityError, match=r"split\.sqlite: it is missing.*restore it"):
+        run_ingest(write_lines("a.txt", _texts(90)))
+    assert not path.exists()
 
 
 def test_recorded_sides_are_kept_whatever_the_fractions_are_now(

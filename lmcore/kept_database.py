@@ -1,0 +1,262 @@
+"""An SQLite database that decisions rest on: kept a second time, found sound, put back.
+
+In: a database that one program writes in SQLite's usual way (with a rollback journal).  Out: the
+database as it was last written, or one sentence why not.
+
+A flipped bit in a table is invisible to SQLite, and would be a wrong decision.  So whenever
+somebody has finished writing, the database is kept a second time under a name that tells its
+content: `kept/NAME-COUNT-SHA256.db`.  SQLite counts its transactions in the file's header; as long
+as the count is that of the kept file, the content must be too, and where it is not, the kept file
+takes its place and nothing is lost.  After further transactions (of a process that was killed)
+SQLite's own check of all pages is what there is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lmcore.durable import atomic_write, fsync_directory, number_in, storage_error
+from lmcore.errors import IntegrityError, LmcoreError
+from lmcore.mending import note_mending, set_aside
+
+#: Where SQLite's header counts transactions, and where it says which of them wrote the header.
+_COUNT, _WRITTEN = slice(24, 28), slice(92, 96)
+_HEADER_BYTES = 100
+#: Keeping a larger one twice would cost each command seconds.
+_KEPT_BYTES = 256 << 20
+_WAIT_SECONDS = 60.0
+_SIDECARS = ("-journal", "-wal", "-shm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A second copy of the database.
+
+    Attributes:
+        path: The file.
+        count: SQLite's count of transactions.
+        sha256: Of the content.
+    """
+
+    path: Path
+    count: int
+    sha256: str
+
+    def content(self) -> bytes | None:
+        """What it holds; None where it is damaged itself."""
+        content = self.path.read_bytes()
+        return content if hashlib.sha256(content).hexdigest() == self.sha256 else None
+
+    @property
+    def at(self) -> str:
+        """When it was kept, ISO 8601 in UTC."""
+        made = datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+        return made.isoformat(timespec="seconds")
+
+
+class KeptDatabase:
+    """A database and what is kept of it.
+
+    Args:
+        path: The database.
+        root: Where damaged files are set aside, and what was mended is written down.
+        holds: What is in it, for a sentence.
+        remedy: What a person can do who has no copy of it.
+    """
+
+    def __init__(self, path: Path, *, root: Path, holds: str, remedy: str) -> None:
+        self.path, self._root = path, root
+        self._holds, self._remedy = holds, remedy
+        self._folder = path.parent / "kept"
+        self._name = re.compile(rf"{re.escape(path.stem)}-(\d{{10}})-([0-9a-f]{{64}})\.db")
+
+    def ready(
+        self, *, used: bool, alone: Callable[[], AbstractContextManager[None]] | None = None
+    ) -> None:
+        """See to it that the database is what was last written; the caller is the only one to ask.
+
+        Args:
+            used: Whether there must be one, although none is kept.
+            alone: Entered before it is replaced; raises where another process works with it.
+
+        Raises:
+            IntegrityError: If it is damaged or missing and cannot be put right.
+            StorageError: If its disk fails.
+        """
+        kept = self._newest()
+        if (problem := self._problem(kept, used=used)) is not None:
+            self._mend(kept, problem, alone or contextlib.nullcontext)
+
+    def keep(self) -> None:
+        """Keep the database a second time, where it has changed since that was last done.
+
+        Nothing here may stop somebody who has done their work: what goes wrong is left to the next.
+        """
+        with contextlib.suppress(OSError, sqlite3.Error):
+            if not 0 < self.path.stat().st_size <= _KEPT_BYTES:
+                return
+            kept = self._newest()
+            with opened(self.path) as database:
+                # As SQLite reads it: a transaction of another process may be half written.
+                content = database.serialize()
+            if kept is None or kept.count != _number(content, _COUNT):
+                self._keep(content)
+
+    def _newest(self) -> Kept | None:
+        found = [
+            Kept(path=file, count=int(match[1]), sha256=match[2])
+            for file in self._folder.glob("*.db")
+            if (match := self._name.fullmatch(file.name))
+        ]
+        return max(found, key=lambda kept: kept.path.stat().st_mtime_ns, default=None)
+
+    def _keep(self, content: bytes) -> None:
+        count, sha256 = _number(content, _COUNT), hashlib.sha256(content).hexdigest()
+        new = self._folder / f"{self.path.stem}-{count:010d}-{sha256}.db"
+        atomic_write(new, content)
+        for old in self._folder.glob("*.db"):
+            if old != new and self._name.fullmatch(old.name):
+                old.unlink(missing_ok=True)
+
+    def _problem(self, kept: Kept | None, *, used: bool) -> str | None:
+        """What is wrong; None: nothing, and it is kept as it is."""
+        path = self.path
+        if not path.exists() or path.stat().st_size == 0:
+            lost = "it is empty" if path.exists() else "it is missing"
+            return lost if used or kept is not None else None
+        try:
+            with opened(path) as database:
+                database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                content = database.serialize() if path.stat().st_size <= _KEPT_BYTES else b""
+                if kept is not None and content and _number(content, _COUNT) == kept.count:
+                    same = hashlib.sha256(content).hexdigest() == kept.sha256
+                    return None if same else "its content is not what was last written"
+                if (found := check_pages(database)) is not None:
+                    return found
+            if content:
+                self._keep(content)
+            return None
+        except sqlite3.DatabaseError as error:
+            return damage(error, path)
+
+    def _mend(
+        self, kept: Kept | None, problem: str, alone: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        path = self.path
+        content = None if kept is None else kept.content()
+        if kept is None or content is None:
+            raise IntegrityError(
+                f"{path}: {problem}; it holds {self._holds}, and no sound copy of it is in"
+                f" {self._folder}: {self._remedy}."
+            )
+        there = path.is_file() and path.stat().st_size > 0
+        if there and not self._is_all_kept(kept):
+            raise IntegrityError(
+                f"{path}: {problem}, and it was written to after {kept.at}, when it was last kept;"
+                f" restore a newer backup, or go on from then with `cp {kept.path} {path}`."
+            )
+        with alone():
+            if path.exists():
+                set_aside(self._root, path)
+            remove_database(path)
+            atomic_write(path, content)
+        remedy = (
+            f"what was last written to it is in its place again, kept at {kept.at}"
+            if there
+            else f"it is in its place again as it was kept at {kept.at}"
+        )
+        note_mending(self._root, path, problem=problem, remedy=remedy)
+
+    def _is_all_kept(self, kept: Kept) -> bool:
+        """Whether the damaged database has no transaction that the kept one lacks."""
+        with self.path.open("rb") as stream:
+            header = stream.read(_HEADER_BYTES)
+        return kept.count in (_number(header, _COUNT), _number(header, _WRITTEN))
+
+
+def _number(header: bytes, place: slice) -> int:
+    return int.from_bytes(header[place], "big")
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a database that exists; what was left half written is rolled back."""
+    address = f"{path.as_uri()}?mode=rw"
+    with contextlib.closing(
+        sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS)
+    ) as connection:
+        yield connection
+
+
+def check_pages(database: sqlite3.Connection) -> str | None:
+    """What SQLite finds wrong with the pages of a database; None: nothing."""
+    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    return None if found == "ok" else str(found)
+
+
+def damage(error: sqlite3.DatabaseError, path: Path) -> str:
+    """What SQLite says of a database that cannot be read.
+
+    Raises:
+        StorageError: If it is the disk that fails.
+        LmcoreError: If another process works with it.
+    """
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise LmcoreError(
+            f"{path}: another process has worked with it for {_WAIT_SECONDS:.0f} s; try again"
+            " when it has finished."
+        ) from error
+    # A header can be damaged so that SQLite takes it for one that is short or must not be written.
+    looks_so = code == sqlite3.SQLITE_IOERR_SHORT_READ or (
+        code & 0xFF == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK)
+    )
+    if not looks_so and (number := number_in(str(error))) is not None:
+        raise storage_error(path, number) from error
+    return str(error)
+
+
+def remove_database(path: Path) -> None:
+    """Delete a database with what SQLite keeps beside it."""
+    for suffix in ("", *_SIDECARS):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def being_made(database: Path) -> Iterator[None]:
+    """Say that a database is being made, where it is; a kill in between leaves none.
+
+    Libraries make a database by many transactions, and cannot go on from the middle.  The caller
+    holds a lock that keeps others from making it too.
+    """
+    drop_unfinished(database)
+    if database.exists() and database.stat().st_size:
+        yield
+        return
+    mark = _mark(database)
+    mark.touch()
+    fsync_directory(mark.parent)
+    yield
+    mark.unlink()
+
+
+def _mark(database: Path) -> Path:
+    return database.with_name(f".{database.name}.unfinished")
+
+
+def drop_unfinished(database: Path) -> None:
+    """Remove what was being made when a process was killed: nobody has used it."""
+    mark = _mark(database)
+    if mark.exists():
+        remove_database(database)
+        fsync_directory(database.parent)
+        mark.unlink()
