@@ -65,7 +65,13 @@ def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
         ("a: &x [1]\nb:\n  - *x\n", "line 3: YAML aliases are not supported"),
         ("a: 1\nb: 'open\n", "not valid YAML at line"),
         ("a: 1\n---\nb: 2\n", "not valid YAML"),
-        ("a: 2024-02-30", "not valid YAML (ValueError)"),
+        ('a: 1\nb: !!int ""', "line 2: '' is no int"),
+        ("a: !!timestamp x", "line 1: 'x' is no timestamp"),
+        ("a: !!map x", "none of its kind"),
+        ("a: " + "1:" * 100_000 + "1.5", "line 1: a number of 200,003 characters"),
+        ("a: " + "1" * 5000, "line 1: a number of 5,000 characters"),
+        ('a:\n  - b: "\\ud800"', "a.0.b='\\ud800' holds the character U+D800"),
+        ('"\\0": 1', "a key='\\x00' holds the character U+0000"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, text: str, expected: str) -> None:
@@ -152,3 +158,11 @@ def test_values_are_beside_the_package_in_a_checkout_and_inside_it_when_installe
     monkeypatch.setattr(yaml_file, "_PACKAGE", installed)
     # Another distribution may have a package of that name; a file that ours lacks is missing.
     assert shipped("none.yaml") == installed / "configs" / "none.yaml"
+
+
+def test_values_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "a: [1, 2, 3]")
+    assert read_yaml(path) == {"a": [1, 2, 3]}
+    monkeypatch.setattr("lmcore.yaml_file.MAX_VALUES", 5)
+    with pytest.raises(ConfigError, match="more than 5 values"):
+        read_yaml(path)

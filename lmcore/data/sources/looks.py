@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lmcore.data.config import SourceConfig
-from lmcore.data.sources.archives import READ_ERRORS, container
+from lmcore.data.sources.archives import container, why_unreadable
 from lmcore.data.sources.dates import iso_date
 from lmcore.data.sources.encodings import (
     Misread,
@@ -89,8 +89,8 @@ def look(path: Path, *, name: str) -> Look:
                     first = found
                 if not packed or not found.problem:
                     break
-    except READ_ERRORS as error:
-        return Look(format="", problem=f"damaged: {error or type(error).__name__}")
+    except Exception as error:
+        return Look(format="", problem=why_unreadable(error))
     if first is None:
         return Look(format="", problem="an archive without any text")
     return first

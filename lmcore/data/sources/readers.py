@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import IO
 
 from lmcore.data.config import DataConfig, SourceConfig
-from lmcore.data.sources.archives import READ_ERRORS, BombError, container, open_members
+from lmcore.data.sources.archives import READ_ERRORS, container, open_members, why_unreadable
+from lmcore.data.sources.bombs import BombError
 from lmcore.data.sources.encodings import Misread, as_utf8, marked_encoding, peek, unmarked_utf16
 from lmcore.data.sources.find_files import NOT_CHOSEN, printable
 from lmcore.data.sources.formats.text import cut_records
@@ -108,7 +109,7 @@ def _read_file(
     while True:
         try:
             found = next(members, None)
-        except READ_ERRORS as error:
+        except Exception as error:  # see `why_unreadable`
             yield _unreadable(file.name, error)
             return
         if found is None:
@@ -133,7 +134,7 @@ def _read_file(
         while True:
             try:
                 record = next(records, None)
-            except READ_ERRORS as error:
+            except Exception as error:  # see `why_unreadable`
                 yield _unreadable(file.name if isinstance(error, BombError) else name, error)
                 if isinstance(error, BombError):
                     return
@@ -148,10 +149,11 @@ def _read_table(file: SourceFile, config: SourceConfig, *, data: DataConfig) -> 
 
 
 def _unreadable(name: str, error: Exception) -> BadInput:
-    reason = str(error) or type(error).__name__
-    bomb = isinstance(error, BombError)
     return BadInput(
-        file=name, position=0, reason=reason if bomb else f"damaged: {reason}", condemns_file=bomb
+        file=name,
+        position=0,
+        reason=why_unreadable(error),
+        condemns_file=isinstance(error, BombError),
     )
 
 

@@ -26,6 +26,10 @@ from lmcore.yaml_file import parse_yaml
 MAX_YAML_BYTES = 16 << 20
 #: Levels of lists and objects; a parser's path grows with each of them.
 MAX_DEPTH = 200
+#: Of one value of a JSON file, in memory.
+MAX_VALUE_BYTES = 256 << 20
+#: That a number, a key or a bracket takes there.
+_PART_BYTES = 64
 _SPACE = b" \t\r\n"
 
 
@@ -79,7 +83,8 @@ def json_rows(stream: IO[bytes], *, records: str | None) -> Iterator[Any]:
     import ijson
 
     try:
-        events = _bounded(ijson.basic_parse(stream, use_float=True, multiple_values=True))
+        fed = _Fed(stream)
+        events = _bounded(ijson.basic_parse(fed, use_float=True, multiple_values=True), fed)
         if records is not None:
             if _enter(events, records.removesuffix("[]").split(".")):
                 yield from _items(events)
@@ -97,9 +102,27 @@ def json_rows(stream: IO[bytes], *, records: str | None) -> Iterator[Any]:
 Event = tuple[str, Any]
 
 
-def _bounded(events: Iterable[Event]) -> Iterator[Event]:
+class _Fed:
+    """A stream that is read for one token no further than a token may be long."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._waiting = 0
+
+    def read(self, size: int) -> bytes:
+        self._waiting += size
+        if self._waiting > MAX_VALUE_BYTES:
+            raise ValueError(f"a text or number longer than {MAX_VALUE_BYTES >> 20} MiB")
+        return self._stream.read(size)
+
+    def taken(self) -> None:
+        self._waiting = 0
+
+
+def _bounded(events: Iterable[Event], fed: _Fed) -> Iterator[Event]:
     depth = 0
     for event in events:
+        fed.taken()
         depth += (event[0].startswith("start_")) - event[0].startswith("end_")
         if depth > MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
@@ -118,7 +141,7 @@ def _enter(events: Iterator[Event], keys: Sequence[str]) -> bool:
             event = next(events)
             if found == key:
                 break
-            _value(event, events)
+            _skip(event, events)
     return event is not None and event[0] == "start_array"
 
 
@@ -134,12 +157,27 @@ def _value(event: Event, events: Iterator[Event]) -> Any:
     from ijson import ObjectBuilder
 
     builder = ObjectBuilder()
-    depth = 0
+    depth = size = 0
     while True:
         builder.event(*event)
+        size += _PART_BYTES + (len(event[1]) if isinstance(event[1], str) else 0)
+        if size > MAX_VALUE_BYTES:
+            raise ValueError(
+                f"a record that takes more than {MAX_VALUE_BYTES >> 20} MiB of memory; where"
+                " records are in a list inside it, records: names the path to that list"
+            )
         depth += event[0].startswith("start_") - event[0].startswith("end_")
         if depth == 0:
             return builder.value
+        event = next(events)
+
+
+def _skip(event: Event, events: Iterator[Event]) -> None:
+    depth = 0
+    while True:
+        depth += event[0].startswith("start_") - event[0].startswith("end_")
+        if depth == 0:
+            return
         event = next(events)
 
 

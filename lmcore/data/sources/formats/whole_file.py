@@ -13,7 +13,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from lmcore.data.sources.archives import FREE_BYTES, MAX_RATIO, READ_ERRORS, BombError
+from lmcore.data.sources.archives import READ_ERRORS
+from lmcore.data.sources.bombs import BombError, allowed_bytes
 from lmcore.data.sources.reading import Reading
 from lmcore.data.sources.records import Piece
 from lmcore.errors import SourceError, UserError
@@ -73,5 +74,5 @@ def _check_archive(raw: bytes) -> None:
     """
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
-    if unpacked > MAX_UNPACKED_BYTES or unpacked > max(FREE_BYTES, MAX_RATIO * len(raw)):
+    if unpacked > MAX_UNPACKED_BYTES or unpacked > allowed_bytes(len(raw)):
         raise BombError(f"unpacks to {unpacked:,} bytes, as a decompression bomb does")

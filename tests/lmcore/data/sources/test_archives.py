@@ -18,15 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.data.config import DataConfig, SourceConfig
-from lmcore.data.sources.archives import (
-    FREE_BYTES,
-    MAX_RATIO,
-    BombError,
-    Meter,
-    _ZstdFrames,
-    container,
-    content_name,
-)
+from lmcore.data.sources.archives import _ZstdFrames, container, content_name
+from lmcore.data.sources.bombs import FREE_BYTES
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.readers import read_source
 from lmcore.data.sources.records import BadInput, LeftOut, Opened, Record
@@ -141,15 +134,6 @@ def test_zip_members_that_leave_the_archive_are_refused(tmp_path: Path) -> None:
     assert len(bad(items)) == 4
 
 
-def test_the_meter_allows_the_ratio_and_no_more() -> None:
-    consumed = FREE_BYTES // MAX_RATIO * 2
-    meter = Meter(lambda: consumed)
-    meter.add(consumed * MAX_RATIO)
-    with pytest.raises(BombError, match="200 times"):
-        meter.add(1)
-    Meter(lambda: 1).add(FREE_BYTES)
-
-
 @pytest.mark.parametrize(
     ("name", "kind", "inner"),
     [
@@ -166,17 +150,6 @@ def test_packing_is_known_by_name(name: str, kind: str, inner: str) -> None:
     assert content_name(name) == inner
 
 
-def test_a_lying_or_gigantic_tar_header_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.tar"
-    header = tarfile.TarInfo("x")
-    header.type = tarfile.XHDTYPE
-    header.size = 1 << 31
-    path.write_bytes(header.tobuf(tarfile.USTAR_FORMAT) + b"0" * 5120)
-    ((name, reason),) = bad(read(path)).items()
-    assert name == "a.tar"
-    assert "header" in reason
-
-
 @settings(deadline=None, max_examples=150)
 @given(st.sampled_from(["zip", "tar", "tar.gz", "tar.zst"]), st.integers(0, 2**32))
 def test_damaged_archives_are_bad_input_and_nothing_worse(
@@ -190,6 +163,30 @@ def test_damaged_archives_are_bad_input_and_nothing_worse(
     path.write_bytes(data[: rng.randint(1, len(data))] if rng.random() < 0.3 else data)
     items = read(path)
     assert all(isinstance(item, Record | BadInput | LeftOut | Opened) for item in items)
+
+
+def test_methods_of_a_zip_that_are_unpacked_at_one_go_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "text")
+        archive.writestr("b.txt", "A" * 9999, zipfile.ZIP_BZIP2)
+        archive.writestr("c.txt", "A" * 9999, zipfile.ZIP_LZMA)
+    items = read(path)
+    assert list(texts(items)) == ["a.zip/a.txt"]
+    assert list(bad(items)) == ["a.zip/b.txt", "a.zip/c.txt"]
+
+
+def test_what_no_reader_thought_of_costs_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surprised(stream: Any, reading: Any) -> Any:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr("lmcore.data.sources.formats.objects.read_jsonl", surprised)
+    path = _pack(tmp_path / "a.zip", "zip")
+    items = read(path)
+    assert bad(items) == {"a.zip/c.jsonl": "cannot be read: KeyError: 'surprise'"}
+    assert len(texts(items)) == 2
 
 
 def _bomb(path: Path, kind: str, size: int) -> None:
@@ -240,8 +237,8 @@ def test_a_bomb_stops_at_the_cap_in_bounded_memory(
     assert num_bytes <= FREE_BYTES + (2 << 20)
     assert grown_kib < 40 << 10
     assert second.startswith("True unpacks to more than 200 times")
-    monkeypatch.setattr("lmcore.data.sources.archives.FREE_BYTES", 1 << 20)
-    monkeypatch.setattr("lmcore.data.sources.archives.MAX_RATIO", 20)
+    monkeypatch.setattr("lmcore.data.sources.bombs.FREE_BYTES", 1 << 20)
+    monkeypatch.setattr("lmcore.data.sources.bombs.MAX_RATIO", 20)
     with pytest.raises(SourceError, match=r"no document is left.*decompression bomb"):
         run_ingest({"path": str(path)})
     other = tmp_path / "good.txt"

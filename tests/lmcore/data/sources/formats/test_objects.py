@@ -76,3 +76,23 @@ def test_yaml_documents_are_parted_and_aliases_refused(put: Put, read: Read) -> 
     items = read(put("a.yaml", "rows:\n- text: one\n- 5\n"), records="rows")
     assert [type(item) for item in items] == [Record, BadInput]
     assert read(put("b.yaml", b"text: \xff"))[0].reason.startswith("invalid UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('[{"text": "a"}, {"text": "b", "more": [' + "1," * 9000 + "1]}]", "takes more than"),
+        ('[{"text": "a"}, {"text": "' + "b" * 300_000 + '"}]', "a text or number longer than"),
+        ('[{"text": "a"}, ' + "9" * 300_000 + "]", "a text or number longer than"),
+    ],
+)
+def test_a_value_without_end_is_told_and_what_stands_before_it_is_kept(
+    put: Put, read: Read, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
+) -> None:
+    monkeypatch.setattr("lmcore.data.sources.formats.objects.MAX_VALUE_BYTES", 200_000)
+    first, bad = read(put("a.json", text))
+    assert first.text == "a"
+    assert isinstance(bad, BadInput)
+    assert reason in bad.reason
+    inside = put("b.json", '{"skipped": [' + "1," * 9000 + '1], "rows": [{"text": "c"}]}')
+    assert [item.text for item in read(inside, records="rows")] == ["c"]
