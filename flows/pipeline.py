@@ -35,7 +35,7 @@ from flows.registry.run_result import Outcome, RunResult
 from flows.registry.tracking import TrackedRun, open_run
 from flows.registry.versions import COST_TAG, Version, to_tag
 from flows.steps import tasks
-from flows.steps.begin_run import begin_run, check_task
+from flows.steps.begin_run import begin_run, check_task, usable
 from flows.steps.evaluate_model import current_champion, newest_unaided
 from flows.steps.promote_version import Decision
 from flows.steps.register_version import Candidate
@@ -110,7 +110,7 @@ class _Pipeline:
                 pretrained=pretrained,
             )
         earlier = self._finished(run.key)
-        if earlier and not force:
+        if earlier and not force and usable(self.registry, earlier):
             return self._nothing_new(earlier[-1])
         if earlier:
             run = replace(run, key=replace(run.key, nonce=len(earlier)))

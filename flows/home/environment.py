@@ -185,4 +185,4 @@ def allow_hub() -> None:
 
 
 def _prefect_database(home: Home) -> str:
-    return f"sqlite+aiosqlite:///{home.prefect / 'prefect.db'}"
+    return f"sqlite+aiosqlite:///{home.prefect_database}"

@@ -103,6 +103,11 @@ class Home:
         return self.root / "prefect"
 
     @property
+    def prefect_database(self) -> Path:
+        """SQLite store of Prefect's server, where that is the home's own."""
+        return self.prefect / "prefect.db"
+
+    @property
     def logs(self) -> Path:
         """What the servers of `lmcore up` print."""
         return self.root / "logs"

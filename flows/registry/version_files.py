@@ -16,10 +16,12 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
 from flows.home.environment import Home
-from flows.registry.artifact_files import VERSION_PLACE, open_registered
+from flows.registry.artifact_files import VERSION_PLACE, is_local, open_registered
 from flows.registry.code_wheel import code_wheel
+from flows.registry.mending import VersionKeeper
 from flows.registry.stored_models import Contents, StoredModels
 from flows.registry.versions import Version
+from lmcore.errors import IntegrityError
 from lmcore.serving import ANSWER_COLUMNS, PARAMETERS, input_column
 from lmcore.tasks.task import LANGUAGE_MODELLING
 from lmcore.version_folder import VersionFolder, open_version
@@ -35,11 +37,13 @@ class VersionFiles:
 
     def __init__(self, home: Home, stored: StoredModels) -> None:
         self._home, self._stored = home, stored
+        self._keeper = VersionKeeper(home)
 
     def open(self, version: Version) -> VersionFolder:
         """Verify the files of a version against its registered manifest.
 
-        In the embedded default they are used where they lie; from a server they are fetched once.
+        In the embedded default they are used where they lie, and mended where they are damaged and
+        the home holds their content elsewhere; from a server they are fetched once.
 
         Raises:
             IntegrityError: If they are missing or differ.
@@ -47,7 +51,12 @@ class VersionFiles:
         folder = self._stored.folder(
             version.source, _contents(version.manifest_sha256), cached=self._cached(version)
         )
-        return open_registered(folder, version)
+        try:
+            return open_registered(folder, version)
+        except IntegrityError:
+            if folder == self._cached(version) or not self._keeper.mend(version, folder):
+                raise
+            return open_registered(folder, version)
 
     def location(self, version: Version) -> str:
         """Where MLflow keeps the files of a version."""
@@ -90,14 +99,20 @@ class VersionFiles:
                 )
             wheel.write(saved)
 
-        return self._stored.store(fill, _contents(folder.manifest_sha256), name=name, run_id=run_id)
+        source = self._stored.store(
+            fill, _contents(folder.manifest_sha256), name=name, run_id=run_id
+        )
+        if self._home.embedded or is_local(self._stored.location(source)):
+            self._keeper.keep(folder)
+        return source
 
     def num_bytes(self, version: Version) -> int:
         """Bytes of a version's files, where they lie on this machine."""
         return self._stored.num_bytes(version.source)
 
     def forget(self, version: Version) -> None:
-        """Delete what was fetched of a version."""
+        """Delete what was fetched and kept of a version."""
+        self._keeper.forget(version)
         shutil.rmtree(self._cached(version), ignore_errors=True)
 
     def _cached(self, version: Version) -> Path:

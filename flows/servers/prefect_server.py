@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -27,13 +28,19 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from flows.home import prefect_database
 from flows.home.environment import Home
 from flows.home.publication import shared_use
+from lmcore.durable import number_in, storage_error
 from lmcore.errors import LmcoreError
+from lmcore.kept_database import being_made
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0
 _LOG_BYTES = 1 << 20
+
+#: What a server prints that could not work with its database.
+_OF_DATABASE = re.compile(r"sqlite|sqlalchemy|alembic", re.IGNORECASE)
 
 #: What `_serve.py` is told to serve.
 PREFECT_APP = ("prefect.server.api.server:create_app", "--factory")
@@ -68,7 +75,10 @@ class PrefectServer:
         self._lock = FileLock(home.locks / "prefect-start.lock")
         self._stack = contextlib.ExitStack()
         self._use = contextlib.ExitStack()
+        self._making = contextlib.ExitStack()
         self._deadline = 0.0
+        self._log_start = 0
+        self._replaced = False
         self.api_url = home.prefect_api_url or ""
 
     @property
@@ -78,6 +88,7 @@ class PrefectServer:
 
     def __enter__(self) -> Self:
         if self._home.prefect_api_url is None:
+            prefect_database.ready(self._home)
             self._use.enter_context(shared_use(self._home.root))
             try:
                 self._start()
@@ -106,6 +117,8 @@ class PrefectServer:
             ) from error
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
             self.log.unlink()
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        self._making.enter_context(being_made(self._home.prefect_database))
         secret = f"lmcore:{secrets.token_urlsafe(24)}"
         with socket.create_server(("127.0.0.1", 0)) as listener, self.log.open("ab") as log:
             port = listener.getsockname()[1]
@@ -158,13 +171,20 @@ class PrefectServer:
     def wait(self) -> None:
         """Return when the server answers.
 
+        One that ends at its start because of what its database holds gets a new one, once.
+
         Raises:
+            StorageError: If the disk is full or fails.
             PrefectServerError: If it ended or did not answer in three minutes.
         """
         if self._process is None:
             return
         while not self._healthy():
             if (code := self._process.poll()) is not None:
+                if (number := number_in(self._output())) is not None:
+                    raise storage_error(self._home.prefect_database, number)
+                if self._start_anew():
+                    continue
                 raise PrefectServerError(
                     f"the Prefect server ended with code {code}: {self._last_line()};"
                     f" the whole output is in {self.log}."
@@ -175,7 +195,21 @@ class PrefectServer:
                     f" its output is in {self.log}."
                 )
             time.sleep(0.05)
+        self._making.close()
         self._lock.release()
+
+    def _start_anew(self) -> bool:
+        """Start once more, on a new database, where the old one may be the reason."""
+        database = self._home.prefect_database
+        if self._replaced or not database.exists() or not _OF_DATABASE.search(self._output()):
+            return False
+        self._replaced = True
+        problem = f"the server ended at its start: {self._last_line()}"
+        self._end()
+        prefect_database.replace(self._home, problem)
+        self._use.enter_context(shared_use(self._home.root))
+        self._start()
+        return True
 
     def _healthy(self) -> bool:
         # The socket listens before the server does, so a request simply waits in the queue.
@@ -186,17 +220,26 @@ class PrefectServer:
         except (OSError, urllib.error.URLError):
             return False
 
+    def _output(self) -> str:
+        with self.log.open("rb") as stream:
+            stream.seek(self._log_start)
+            return stream.read().decode(errors="replace")
+
     def _last_line(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = self._output().split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
     def stop(self) -> None:
         """Deliver what Prefect still has to say, then end the server."""
-        self._lock.release()
         if self._process is None:
+            self._lock.release()
             return
         if "prefect.events.worker" in sys.modules and self._process.poll() is None:
             _drain()
+        self._end()
+
+    def _end(self) -> None:
+        assert self._process is not None
         self._stack.close()
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -205,7 +248,12 @@ class PrefectServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.returncode == 0:
+            prefect_database.found_sound(self._home)
         self._process = None
+        # Not closed: where it was still being made, the next server makes it anew.
+        self._making.pop_all()
+        self._lock.release()
         self._use.close()
         atexit.unregister(self.stop)
 

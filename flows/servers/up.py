@@ -29,6 +29,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from flows.dashboard.server import MLFLOW_PAGES, PREFECT_PAGES
+from flows.home import prefect_database
 from flows.home.configurations import load_configs, names_the_hub
 from flows.home.environment import Home, current
 from flows.home.folders import PROJECT
@@ -142,8 +143,13 @@ def _start(
     _store_configs(home, configs)
     publication, services = _services(home, address, configs)
     supervisor = Supervisor(services)
-    with _start_locks(home), being_made(home.mlflow_database):
+    with (
+        _start_locks(home),
+        being_made(home.mlflow_database),
+        being_made(home.prefect_database),
+    ):
         ready(home)
+        prefect_database.ready(home, alone=contextlib.nullcontext)
         supervisor.start(timeout_seconds=_READY_SECONDS, should_stop=_stop.is_set)
     stack.callback(supervisor.stop, hurry=_again.is_set)
     publish(home.root, publication)

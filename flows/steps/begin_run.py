@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 from flows.home.environment import Home
 from flows.registry.models import Registry
 from flows.registry.removals import current_removals
+from flows.registry.versions import Version
 from flows.steps.choose_start import champion_weights
 from flows.steps.evaluate_model import current_base
 from flows.steps.run import Run
@@ -12,8 +16,10 @@ from flows.steps.run_key import data_digest, run_key
 from lmcore.artifacts import digest
 from lmcore.config import RunConfig
 from lmcore.data.ingest.ingest import SourceFingerprint
-from lmcore.errors import UserError
+from lmcore.errors import IntegrityError, UserError
 from lmcore.model.pretrained.base import Base
+
+logger = logging.getLogger(__name__)
 
 
 def check_task(config: RunConfig, registry: Registry) -> None:
@@ -34,6 +40,23 @@ def check_task(config: RunConfig, registry: Registry) -> None:
             f"name={config.name!r} is a model for {others.pop()} already, not for"
             f" {config.task}; give this model a name of its own"
         )
+
+
+def usable(registry: Registry, versions: Sequence[Version]) -> bool:
+    """Whether what a finished run made is still whole: of several, the version in use.
+
+    Args:
+        registry: Where they are registered.
+        versions: Of one run key, oldest first.
+    """
+    in_use = [version for version in versions if "champion" in version.aliases]
+    version = (in_use or versions)[-1]
+    try:
+        registry.read(version)
+    except IntegrityError as error:
+        logger.warning("%s; so this run makes another version", error)
+        return False
+    return True
 
 
 def begin_run(

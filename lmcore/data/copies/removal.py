@@ -7,12 +7,14 @@ later document set.
 The list is one JSON line a removal (`removals.jsonl`); lines are added and never changed.
 It holds a sketch of the text, reason, time and person, but neither the text nor its name, so that
 forgetting does not itself keep what was to be forgotten.  A registry may carry the same lines;
-both are united by their ids.
+both are united by their ids.  The list is kept a second time, under a name that tells its content
+(`kept/removals-SHA256.jsonl`): a line that was damaged or lost would let a document back in.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -23,9 +25,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from lmcore.artifacts import canonical_json, digest, fsync_directory
+from lmcore.artifacts import atomic_write, canonical_json, digest, fsync_directory
 from lmcore.data.copies.sketches import CopyIndex, Sketch
+from lmcore.durable import storing
 from lmcore.errors import IntegrityError
+from lmcore.mending import note_mending, set_aside
 
 # All shingles of a removed text up to 24 kB, a sample beyond: finer than what is kept of
 # documents that nobody asked to forget, as a missed copy is worse here.
@@ -150,10 +154,19 @@ NOTHING_REMOVED = Removals()
 def read_removals(path: Path) -> Removals:
     """Read a list of removals; one that does not exist is empty.
 
+    A list that was damaged or lost is put back as it was last written.
+
     Raises:
-        IntegrityError: If a line is damaged. Nothing may be trained then: a removal that
-            cannot be read cannot be kept.
+        IntegrityError: If a line is damaged, and the list is not kept elsewhere. Nothing may be
+            trained then: a removal that cannot be read cannot be kept.
     """
+    if not _holds_what_is_kept(path):
+        with FileLock(path.with_name(path.name + ".lock")):
+            _put_back(path)
+    return _read(path)
+
+
+def _read(path: Path) -> Removals:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -173,6 +186,46 @@ def read_removals(path: Path) -> Removals:
     return Removals.of(entries)
 
 
+def _kept(path: Path) -> bytes | None:
+    """The list as it was last kept; None where it never was, or that copy is damaged itself."""
+    copies = path.parent.glob(f"kept/{path.stem}-*.jsonl")
+    for copy in sorted(copies, key=lambda copy: -copy.stat().st_mtime_ns):
+        content = copy.read_bytes()
+        if copy.stem.endswith(hashlib.sha256(content).hexdigest()):
+            return content
+    return None
+
+
+def _holds_what_is_kept(path: Path) -> bool:
+    # First what is kept: lines are added to the list before they are kept.
+    kept = _kept(path) or b""
+    return not kept or (path.exists() and path.read_bytes().startswith(kept))
+
+
+def _put_back(path: Path) -> None:
+    """Put the list back as it was last kept; the caller holds its lock."""
+    kept = _kept(path)
+    if kept is None or _holds_what_is_kept(path):
+        return
+    problem = "it does not hold what was written to it" if path.exists() else "it is missing"
+    if path.exists():
+        set_aside(path.parent, path)
+    atomic_write(path, kept)
+    remedy = f"its {len(kept.splitlines())} removals are in force again"
+    note_mending(path.parent, path, problem=problem, remedy=remedy)
+
+
+def _keep(path: Path) -> None:
+    """Keep the list as it is now, without what was kept before."""
+    content = path.read_bytes()
+    copy = path.parent / "kept" / f"{path.stem}-{hashlib.sha256(content).hexdigest()}.jsonl"
+    if not copy.exists():
+        atomic_write(copy, content)
+    for old in copy.parent.glob(f"{path.stem}-*.jsonl"):
+        if old != copy:
+            old.unlink(missing_ok=True)
+
+
 def add_removals(path: Path, entries: Iterable[Removal]) -> Removals:
     """Append what the list does not hold yet; returns all of it.
 
@@ -181,16 +234,20 @@ def add_removals(path: Path, entries: Iterable[Removal]) -> Removals:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(path.name + ".lock")):
+        _put_back(path)
         _cut_torn_line(path)
-        known = read_removals(path)
+        known = _read(path)
         have = {entry.id for entry in known.entries}
         new = [entry for entry in Removals.of(entries).entries if entry.id not in have]
         if new:
-            with path.open("ab") as stream:
+            with storing(path), path.open("ab") as stream:
                 stream.write(b"".join(canonical_json(e.to_json()) + b"\n" for e in new))
                 stream.flush()
                 os.fsync(stream.fileno())
             fsync_directory(path.parent)
+        if known.entries or new:
+            with storing(path):
+                _keep(path)
         return Removals.of([*known.entries, *new])
 
 

@@ -1,6 +1,9 @@
+import contextlib
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +15,7 @@ from lmcore_shell import Shell
 
 from flows.home.environment import Home, make_home
 from flows.servers.prefect_server import PrefectServer, PrefectServerError
+from lmcore.mending import mendings
 
 
 @pytest.fixture
@@ -56,21 +60,35 @@ def test_a_killed_run_leaves_no_server_behind(parent: subprocess.Popen[str]) -> 
 
 @pytest.mark.slow
 @pytest.mark.integration
-def test_a_server_that_cannot_start_says_where_to_look(tmp_path: Path) -> None:
+def test_a_server_that_cannot_start_says_where_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = make_home(tmp_path / "home")
-    (home.prefect / "prefect.db").write_bytes(b"garbage" * 1000)
-    url = f"sqlite+aiosqlite:///{home.prefect}/prefect.db"
-    os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = url
-    try:
-        with (
-            pytest.raises(PrefectServerError, match=r"ended with code \d+: .*server\.log"),
-            PrefectServer(home) as server,
-        ):
-            server.wait()
-    finally:
-        del os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "garbage://")
+    with (
+        pytest.raises(PrefectServerError, match=r"ended with code \d+: .*server\.log"),
+        PrefectServer(home) as server,
+    ):
+        server.wait()
     assert "PREFECT_API_URL" not in os.environ
-    assert "not a database" in server.log.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_a_database_that_no_server_can_open_is_set_aside(
+    tmp_path: Path, prefect_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make_home(tmp_path / "home")
+    shutil.copy(prefect_template, home.prefect_database)
+    with contextlib.closing(sqlite3.connect(home.prefect_database)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'nobody knows'")
+    url = f"sqlite+aiosqlite:///{home.prefect_database}"
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", url)
+    with PrefectServer(home) as server:
+        server.wait()
+    (mending,) = mendings(home.root)
+    assert "the server ended at its start" in mending.problem
+    assert "PREFECT_API_URL" not in os.environ
 
 
 def test_a_chosen_server_is_used_and_none_is_started(home: Home, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.text.cleaning import document_id
 from lmcore.errors import IntegrityError
+from lmcore.mending import mendings
 
 
 def text(seed: int, count: int = 200) -> str:
@@ -128,10 +130,33 @@ def test_a_line_torn_by_a_crash_is_cut_off_and_a_damaged_one_stops_everything(
     assert len(path.read_bytes().splitlines()) == 2
     lines = path.read_bytes().splitlines()
     path.write_bytes(lines[0].replace(b"sketch", b"sketsh") + b"\n" + lines[1] + b"\n")
+    shutil.rmtree(path.parent / "kept")
     with pytest.raises(IntegrityError, match="line 1"):
         read_removals(path)
     with pytest.raises(IntegrityError):
         add_removals(path, [removal(text(3))])
+
+
+@pytest.mark.parametrize("loss", ["missing", "empty", "another document", "a line"])
+def test_a_list_that_was_damaged_or_lost_is_put_back(tmp_path: Path, loss: str) -> None:
+    path = tmp_path / "removals.jsonl"
+    add_removals(path, [removal(text(1))])
+    add_removals(path, [removal(text(2))])
+    whole = path.read_bytes()
+    if loss == "missing":
+        path.unlink()
+    else:
+        first, second = whole.splitlines(keepends=True)
+        other = first.replace(b'"document":"', b'"document":"0')
+        path.write_bytes({"empty": b"", "a line": first}.get(loss, other + second))
+    assert len(read_removals(path)) == 2
+    assert path.read_bytes() == whole
+    (mending,) = mendings(tmp_path)
+    assert mending.what == str(path)
+    # What was added when the process was killed that keeps it counts as well.
+    third = json.dumps(removal(text(3)).to_json()).encode() + b"\n"
+    path.write_bytes(whole + third)
+    assert len(read_removals(path)) == 3
 
 
 @pytest.mark.parametrize(
