@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from flows.home.environment import Home
 from flows.home.registry_database import ready
 from flows.registry.metric_queue import first_line
-from lmcore.durable import storing
+from lmcore.durable import storage_error, storage_number
 from lmcore.errors import LmcoreError
 from lmcore.kept_database import being_made
 
@@ -54,15 +54,23 @@ def connect(home: Home) -> MlflowClient:
                     )
                     client.search_registered_models(max_results=1)
                 except Exception as error:
-                    if home.embedded:
-                        with storing(home.mlflow_database):
-                            raise
-                    raise TrackingError(
-                        f"MLflow at {home.tracking_uri} does not answer ({first_line(error)});"
-                        " start it, or unset MLFLOW_TRACKING_URI."
-                    ) from error
+                    raise _failure(home, error) from error
             _clients[home.tracking_uri] = client
         return _clients[home.tracking_uri]
+
+
+def _failure(home: Home, error: Exception) -> LmcoreError:
+    if not home.embedded:
+        return TrackingError(
+            f"MLflow at {home.tracking_uri} does not answer ({first_line(error)});"
+            " start it, or unset MLFLOW_TRACKING_URI."
+        )
+    if (number := storage_number(error)) is not None:
+        return storage_error(home.mlflow_database, number)
+    return TrackingError(
+        f"{home.mlflow_database}: MLflow cannot work with it ({first_line(error)}); restore it from"
+        " a backup, or set LMCORE_HOME to another folder."
+    )
 
 
 def experiment(home: Home, model: str) -> str:
