@@ -21,7 +21,13 @@ from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 from flows.home.environment import current
 from flows.home.folders import PROJECT
-from flows.home.signals import StoppedError, polite_signals, stop_requested
+from flows.home.signals import (
+    StepInterrupted,
+    StoppedError,
+    interruptible,
+    polite_signals,
+    stop_requested,
+)
 from lmcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -110,15 +116,16 @@ def controls(
         )
         watch = _Watch(len(tasks))
         try:
-            results = run_matrix(
-                tasks,
-                folder=home.root / "controls",
-                gates=config.gates,
-                processes=side_by_side,
-                on_run=watch.see,
-                should_stop=stop_requested,
-            )
-        except TrainingInterrupted as stop:
+            with interruptible():
+                results = run_matrix(
+                    tasks,
+                    folder=home.root / "controls",
+                    gates=config.gates,
+                    processes=side_by_side,
+                    on_run=watch.see,
+                    should_stop=stop_requested,
+                )
+        except (StepInterrupted, TrainingInterrupted) as stop:
             raise StoppedError(watch.stopped()) from stop
     if len(results) < len(tasks):
         raise StoppedError(watch.stopped())

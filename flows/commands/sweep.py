@@ -43,7 +43,7 @@ def sweep(config_file: Path | None, overrides: tuple[str, ...], rates: int) -> A
     from flows.commands.shared.configuration import configuration
     from flows.home.environment import current
     from flows.home.locks import using_content
-    from flows.home.signals import polite_signals, stop_requested
+    from flows.home.signals import SAVING, finishing, polite_signals, stop_requested
     from lmcore.tasks.task import TASKS
 
     home, config = current(), configuration(config_file, overrides)
@@ -52,7 +52,7 @@ def sweep(config_file: Path | None, overrides: tuple[str, ...], rates: int) -> A
             f"task: a sweep is for language models, and this is {config.task}; set"
             " training.learning_rate by hand"
         )
-    with polite_signals(), using_content(home.locks):
+    with polite_signals(), using_content(home.locks), finishing(SAVING):
         from flows.commands.shared.own_text import prepare_text
         from lmcore.artifacts import ContentStore
         from lmcore.training.attempt import Attempt

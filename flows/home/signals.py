@@ -3,7 +3,7 @@
 What a step makes is whole or nothing (a content folder, a row of a database), so the first signal
 leaves it at once, from wherever the program is (`interruptible`).  A training loses what it did not
 save, so it asks (`stop_requested`) and saves.  What is neither, such as registering, is short and
-ends first.
+ends first; it says so itself (`finishing`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from lmcore.errors import LmcoreError
 
 logger = logging.getLogger(__name__)
 
+# What a training does first; see `finishing`.
+SAVING = "saving the state"
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Between two attempts to leave a step: an exception that comes up inside a finalizer is lost.
 _AGAIN_SECONDS = 1.0
@@ -28,6 +30,8 @@ _polite = False
 # Of the step that can be left, set when it is; None: there is none.
 _left: threading.Event | None = None
 _again = False
+# What ends before a stop is obeyed.
+_first = ""
 
 
 class StoppedError(LmcoreError):
@@ -97,6 +101,17 @@ def interruptible() -> Iterator[None]:
         left.set()
 
 
+@contextmanager
+def finishing(what: str) -> Iterator[None]:
+    """Inside, whoever asks to stop is told what is done first, such as "saving the state"."""
+    global _first
+    before, _first = _first, what
+    try:
+        yield
+    finally:
+        _first = before
+
+
 def _handle(number: int, frame: FrameType | None) -> None:
     global _again
     repeated, _again = _again, False
@@ -104,8 +119,8 @@ def _handle(number: int, frame: FrameType | None) -> None:
         if _stop.is_set():
             raise KeyboardInterrupt
         _stop.set()
-        what = "stopping" if _left else "stopping: saving the state first"
-        logger.warning("%s (again to stop at once)", what)
+        first = f": {_first} first" if _first and not _left else ""
+        logger.warning("stopping%s (again to stop at once)", first)
         if _left:
             arguments = signal.Signals(number), _left
             threading.Thread(target=_insist, args=arguments, daemon=True).start()

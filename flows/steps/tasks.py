@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Cancelled
 from prefect.tasks import Task
 
-from flows.home.signals import StepInterrupted, interruptible
+from flows.home.signals import StepInterrupted, finishing, interruptible
 from flows.steps import (
     choose_start,
     evaluate_model,
@@ -97,6 +97,17 @@ class Step(Generic[P, R]):
         return result_of(self.task(*args, **kwargs, return_state=True))
 
 
+def _finished_first(step: Callable[P, R], what: str) -> Callable[P, R]:
+    """A step that writes into the registry: it is short, and ends before a stop is obeyed."""
+
+    @functools.wraps(step)
+    def to_its_end(*args: P.args, **kwargs: P.kwargs) -> R:
+        with finishing(what):
+            return step(*args, **kwargs)
+
+    return to_its_end
+
+
 def _of_files(step: Callable[P, R], name: str, *, title: str, hours: int) -> Step[P, R]:
     """A step that reads and writes files: a failure of the disk or the network may pass."""
     return Step(
@@ -158,7 +169,7 @@ register = task(
     cache_policy=NO_CACHE,
     retries=1,
     retry_delay_seconds=2,
-)(register_version.register_version)
+)(_finished_first(register_version.register_version, "registering the version"))
 promote = task(name="promote", task_run_name="promote {run.config.name}", cache_policy=NO_CACHE)(
-    promote_version.promote_version
+    _finished_first(promote_version.promote_version, "ending the promotion")
 )

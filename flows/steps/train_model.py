@@ -6,7 +6,7 @@ import logging
 
 from flows.home.artifact_keys import artifact_key
 from flows.home.environment import Home
-from flows.home.signals import stop_requested
+from flows.home.signals import SAVING, finishing, stop_requested
 from flows.registry.tracking import TrackedRun
 from flows.steps.progress import Displays
 from flows.steps.run import Run
@@ -114,26 +114,27 @@ def trained(
     )
     training = config.training.model_copy(update={"start": start.origin})
     task = TASKS[config.task]
-    if task.is_language_model:
-        return train(
+    with finishing(SAVING):
+        if task.is_language_model:
+            return train(
+                attempt,
+                corpus,
+                model=config.model,
+                training=training,
+                replay=replay.task if replay else None,
+                initial=start.model,
+                base=start.pretrained,
+            )
+        return train_task(
             attempt,
             corpus,
+            task=task,
             model=config.model,
             training=training,
-            replay=replay.task if replay else None,
-            initial=start.model,
-            base=start.pretrained,
+            options=config.fine_tuning,
+            start=TaskStart(base=base, pretrained=start.pretrained),
+            replay=replay,
         )
-    return train_task(
-        attempt,
-        corpus,
-        task=task,
-        model=config.model,
-        training=training,
-        options=config.fine_tuning,
-        start=TaskStart(base=base, pretrained=start.pretrained),
-        replay=replay,
-    )
 
 
 def train_parts(run: Run, corpus: Corpus, *, whole: Checkpoint) -> list[PartModel]:
@@ -142,15 +143,16 @@ def train_parts(run: Run, corpus: Corpus, *, whole: Checkpoint) -> list[PartMode
     Raises:
         TrainingInterrupted: If the user stopped; the same call goes on.
     """
-    parts = train_on_parts(
-        Attempt(store=run.store, work_dir=run.home.work, should_stop=stop_requested),
-        corpus,
-        model=run.config.model,
-        training=run.config.training,
-        whole=whole,
-        shares=SHARES[:-1],
-        base=run.pretrained,
-    )
+    with finishing(SAVING):
+        parts = train_on_parts(
+            Attempt(store=run.store, work_dir=run.home.work, should_stop=stop_requested),
+            corpus,
+            model=run.config.model,
+            training=run.config.training,
+            whole=whole,
+            shares=SHARES[:-1],
+            base=run.pretrained,
+        )
     for part in parts:
         logger.info(
             "train: on %.0f %% of the text, tune %.3f bits/byte",

@@ -51,6 +51,8 @@ POINTS_FOLDER = "points"
 _EVENT_SECONDS = 0.3
 # Steps between the cause (a bad update) and the moment that the loss shows it.
 _HORIZON_STEPS = 10
+# Of all steps: a plan is revised often by little.
+_WORTH_TELLING = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,7 @@ class TrainingLoop:
         self._should_stop = should_stop or (lambda: False)
         self._store = ResumeStore(folder / POINTS_FOLDER, on_damage=self._warn)
         self._last_event = -math.inf
+        self._told = plan.steps
         self.state: State | None = None
         self.best: Mapping[str, Tensor] = {}
         self.progress = Progress()
@@ -211,12 +214,13 @@ class TrainingLoop:
         self.plan = plan.model_copy(update={"steps": steps, "revisions": revisions})
         if self.world.leads:
             write_plan(self.folder, self.plan)
-        if steps == before.steps:
+        if abs(steps - self._told) < _WORTH_TELLING * self._told:
             return
-        became = "slower" if steps < before.steps else "faster again"
+        told, self._told = self._told, steps
+        became = "slower" if steps < told else "faster again"
         self._tell(
             "revision",
-            f"the machine became {became}: {steps} steps instead of {before.steps}, to end within"
+            f"the machine became {became}: {steps} steps instead of {told}, to end within"
             f" {before.budget_seconds:g} s",
         )
 

@@ -112,15 +112,19 @@ def probe(
         inside.callback(torch.set_num_threads, threads)
         if world.size == 1:
             inside.enter_context(leaving(model, should_stop))
-        precision, step = _choose_precision(training, timed, fits)
-        if training.budget_seconds is not None and threads > 1 and fits(_FEWEST * step):
-            # Threads that share busy cores wait for each other: one may be several times faster.
+        # Threads that share busy cores wait for each other: one alone is at most as many times
+        # slower, and may be several times faster, so it is asked first.
+        both = training.budget_seconds is not None and threads > 1
+        if both:
             torch.set_num_threads(1)
-            alone = timed(precision, 0.2)
-            if alone > _WORTH_IT * step:
-                torch.set_num_threads(threads)
+        precision, step = _choose_precision(training, timed, fits)
+        if both and fits(_FEWEST * step):
+            torch.set_num_threads(threads)
+            together = timed(precision, 0.2)
+            if step <= _WORTH_IT * together:
+                torch.set_num_threads(1)
             else:
-                step = alone
+                step = together
         if fits(_FEWEST * step):
             step = timed(precision, 0.4)
         return Machine(

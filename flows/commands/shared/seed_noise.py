@@ -9,7 +9,13 @@ from flows.commands.shared.command import Answer, Values
 from flows.commands.shared.own_text import prepare_text
 from flows.home.environment import current
 from flows.home.locks import using_content
-from flows.home.signals import StoppedError, polite_signals, stop_requested
+from flows.home.signals import (
+    SAVING,
+    StoppedError,
+    finishing,
+    polite_signals,
+    stop_requested,
+)
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.controls.seed_noise import SeedRun, bounded, measure_seed_noise
@@ -30,7 +36,7 @@ def seed_noise(config: RunConfig, *, seeds: int) -> Answer:
     if seeds < 2:
         raise UserError(f"--seeds {seeds}: a spread needs at least 2 trainings")
     home = current()
-    with polite_signals(), using_content(home.locks):
+    with polite_signals(), using_content(home.locks), finishing(SAVING):
         prepared = prepare_text(config, home)
         noise = measure_seed_noise(
             Attempt(

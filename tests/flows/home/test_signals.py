@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from flows.home.signals import (
+    SAVING,
     StepInterrupted,
+    finishing,
     interruptible,
     polite_signals,
     still_polite,
@@ -37,11 +39,30 @@ def test_the_first_signal_asks_and_the_second_stops_at_once(
         assert not stop_requested()
         signal.raise_signal(number)
         assert stop_requested()
-        assert "saving the state first (again to stop at once)" in caplog.text
+        assert "stopping (again to stop at once)" in caplog.text
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
     # Whoever asks afterwards still learns of it.
     assert stop_requested()
+
+
+def test_what_is_done_before_a_stop_is_obeyed_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with polite_signals(), finishing("registering"), finishing(SAVING):
+        signal.raise_signal(signal.SIGTERM)
+    with polite_signals(), finishing("registering"):
+        signal.raise_signal(signal.SIGTERM)
+    with (
+        polite_signals(),
+        finishing(SAVING),
+        contextlib.suppress(StepInterrupted),
+        interruptible(),
+    ):
+        signal.raise_signal(signal.SIGTERM)
+    assert [record.getMessage() for record in caplog.records] == [
+        "stopping: saving the state first (again to stop at once)",
+        "stopping: registering first (again to stop at once)",
+        "stopping (again to stop at once)",
+    ]
 
 
 def test_what_was_asked_of_an_earlier_run_is_forgotten() -> None:

@@ -90,13 +90,16 @@ def slower(monkeypatch: pytest.MonkeyPatch, *, after: int, factor: float) -> Non
         return counted(self, loss_nats, seconds=seconds)
 
     monkeypatch.setattr(Progress, "after_step", after_step)
+    monkeypatch.setattr(loop_module.TrainingLoop, "_spend", lambda *_: None)
 
 
 def test_a_plan_that_is_revised_is_recorded_resumed_and_replayed(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = bench.train("first", max_steps=40).plan()
-    promised = first.model_copy(update={"budget_seconds": 40.0, "checkpoint_every": 7})
+    promised = first.model_copy(
+        update={"budget_seconds": 40.0, "planning_seconds": 0.0, "checkpoint_every": 7}
+    )
     slower(monkeypatch, after=20, factor=2.0)
     told: list[TrainingEvent] = []
     whole = bench.train("whole", replay=promised, on_event=told.append)

@@ -58,7 +58,7 @@ def test_a_budget_takes_the_faster_number_of_threads(
         return seconds_of_one if torch.get_num_threads() == 1 else 0.1
 
     monkeypatch.setattr(probe_module, "_time_steps", timed)
-    monkeypatch.setattr(probe_module, "_MOST_SHARE", 1.0)
+    monkeypatch.setattr(probe_module, "_MOST_SHARE", 9.0)
     torch.set_num_threads(2)
     assert bench.train(**bound).plan().threads == expected
     assert torch.get_num_threads() == 2
@@ -92,7 +92,8 @@ def test_a_machine_in_trouble_is_asked_about_the_first_choice_alone(
     torch.set_num_threads(2)
     plan = bench.train(budget_seconds=60.0, checkpoint_seconds=100.0, precision="auto").plan()
     assert asked == ["float32"]
-    assert (plan.precision, plan.threads) == ("float32", 2)
+    # One thread is what never waits for another.
+    assert (plan.precision, plan.threads) == ("float32", 1)
     assert plan.steps == 14
 
 
