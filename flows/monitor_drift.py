@@ -30,13 +30,14 @@ from flows.home.folders import Home
 from flows.home.locks import using_content
 from flows.home.signals import still_polite
 from flows.notices.events import emit_drift
+from flows.progress.artifact import flow_run_id
 from flows.registry.models import Registry
 from flows.registry.monitor_results import log_monitoring
 from flows.registry.promotion import settle
 from flows.registry.removals import current_removals
 from flows.registry.versions import Version
 from flows.steps import tasks
-from flows.steps.run_page import flow_run_id
+from flows.steps.progress import job_shown, step_shown
 from flows.steps.stopwatch import RunStopped
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
@@ -109,10 +110,18 @@ def monitor(config: RunConfig) -> Answer:
     if TASKS[config.task].is_language_model:
         removals = current_removals(registry).for_model(config.name)
         try:
-            with using_content(home.locks), still_polite():
-                found = tasks.fingerprint(config)
-                documents = tasks.ingest(config, found=found, home=home, removals=removals)
-                measured = measure_drift(config, documents, champion, registry, use)
+            with (
+                using_content(home.locks),
+                still_polite(),
+                job_shown("monitor", home, config.name) as job,
+            ):
+                job.expect(("fingerprint", "ingest", "measure"), {})
+                with step_shown("fingerprint", config.name):
+                    found = tasks.fingerprint(config)
+                with step_shown("ingest", config.name):
+                    documents = tasks.ingest(config, found=found, home=home, removals=removals)
+                with step_shown("measure", config.name):
+                    measured = measure_drift(config, documents, champion, registry, use)
         except RunStopped as stop:
             return Cancelled(message=f"{stop}.")  # type: ignore[return-value]
     else:

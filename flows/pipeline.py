@@ -28,8 +28,9 @@ from flows.home.signals import still_polite
 from flows.home.traces import traced
 from flows.notices.failures import announce_failure
 from flows.notices.webhook import notify
+from flows.progress.artifact import flow_run_id
 from flows.registry.figures import with_bounds
-from flows.registry.last_run import remember_run
+from flows.registry.last_run import last_run, remember_run
 from flows.registry.models import Registry
 from flows.registry.run_result import Outcome, RunResult
 from flows.registry.tracking import TrackedRun, open_run
@@ -37,11 +38,13 @@ from flows.registry.versions import COST_TAG, Version, to_tag
 from flows.steps import tasks
 from flows.steps.begin_run import begin_run, check_task, usable
 from flows.steps.evaluate_model import current_champion, newest_unaided
+from flows.steps.expected import expect_steps
+from flows.steps.progress import job_shown
 from flows.steps.promote_version import Decision
 from flows.steps.register_version import Candidate
 from flows.steps.run import Run
 from flows.steps.run_key import RunKey
-from flows.steps.run_page import flow_run_id, show_gates
+from flows.steps.run_page import log_answer, show_gates, shown_gate
 from flows.steps.stopwatch import RunStopped, Stopwatch
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
@@ -70,7 +73,13 @@ def retrain(config: RunConfig, force: bool = False) -> RunResult:
     pipeline = _Pipeline(config, home)
     guard = FileLock(home.locks / f"run-{config.name}.lock", timeout=0)
     try:
-        with guard, still_polite(), using_content(home.locks), traced("retrain") as span:
+        with (
+            guard,
+            still_polite(),
+            using_content(home.locks),
+            job_shown("run", home, config.name),
+            traced("retrain") as span,
+        ):
             pipeline.watch.span = span
             result = pipeline.run(force=force)
             span.note(model=result.model, outcome=result.outcome)
@@ -96,11 +105,12 @@ class _Pipeline:
         self.config = config
         self.home = home
         self.registry = Registry(home)
-        self.watch = Stopwatch()
+        self.watch = Stopwatch(model=config.name)
 
     def run(self, *, force: bool) -> RunResult:
         """All of it, or nothing where a finished run has done the same."""
         check_task(self.config, self.registry)
+        expect_steps(self.config, last_run(self.registry, self.config.name))
         pretrained = self._imported()
         with self.watch.step("fingerprint"):
             run = begin_run(
@@ -141,15 +151,13 @@ class _Pipeline:
             champion=decision.champion,
             mlflow_run_id=tracked.run_id,
             metrics=version.metrics,
-            gates=[
-                {k: v for k, v in gate.to_json().items() if k != "evidence"}
-                for gate in candidate.report.verdict().results
-            ],
+            gates=[shown_gate(gate.to_json()) for gate in candidate.report.verdict().results],
             fingerprints=candidate.fingerprints,
             seconds=seconds,
             report=str(self.registry.read(version).report),
         )
         self._remember(result)
+        log_answer(result)
         if result.outcome in ("promoted", "rejected"):
             notify(
                 result.outcome,

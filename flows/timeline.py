@@ -24,6 +24,7 @@ from flows.home.artifact_keys import artifact_key
 from flows.home.environment import current
 from flows.monitor_drift import monitor
 from flows.pipeline import retrain
+from flows.progress.job import current as current_job
 from flows.registry.models import Registry
 from flows.registry.run_result import RunResult
 from lmcore.config import RunConfig
@@ -54,8 +55,10 @@ def timeline(config: RunConfig) -> list[Answer]:
         )
     registry = Registry(current())
     rows: list[Answer] = []
-    for day in config.timeline.dates:
+    days = config.timeline.dates
+    for number, day in enumerate(days, start=1):
         logger.info("timeline: %s", day)
+        current_job().stage = f"{day} ({number} of {len(days)})"
         row = _one_day(config, day, registry)
         if isinstance(row, str):
             return Cancelled(message=row)  # type: ignore[return-value]

@@ -28,6 +28,8 @@ from flows.home.signals import (
     polite_signals,
     stop_requested,
 )
+from flows.progress.job import current as current_job
+from flows.progress.sentence import duration
 from lmcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SECONDS_BETWEEN_LINES = 10.0
+_FOUND_SECONDS = 1.0
 _MISSED_EXIT = 3
 _DEFAULT_NOISE_SEEDS = 10
 
@@ -82,6 +84,7 @@ def controls(
     configuration. What was stopped goes on with the same command.
     """
     from flows.commands.shared.configuration import configuration
+    from flows.steps.progress import job_shown
 
     if seed_noise and (gate is not None or record or processes is not None):
         raise click.UsageError("'--seed-noise' goes with '--config' and '--seeds' alone.")
@@ -92,7 +95,7 @@ def controls(
         return measure(config, seeds=_DEFAULT_NOISE_SEEDS if seeds is None else seeds)
     if record and config_file is not None:
         raise UserError("--record is for the installed limits; leave --config out")
-    with polite_signals():
+    with polite_signals(), job_shown("controls", home), current_job().step("controls"):
         from lmcore.controls.catalogue import controls as catalogue
         from lmcore.controls.matrix import (
             counted,
@@ -111,7 +114,7 @@ def controls(
             len(chosen),
             len({control.gate for control in chosen}),
             f"{len(tasks):,}",
-            _duration(estimated_seconds(tasks, processes=side_by_side)),
+            duration(estimated_seconds(tasks, processes=side_by_side)),
             side_by_side,
         )
         watch = _Watch(len(tasks))
@@ -139,12 +142,12 @@ def controls(
 
 
 class _Watch:
-    """Says how far it is, now and then, and every answer that was not expected."""
+    """Says how far it is, and every answer that was not expected."""
 
     def __init__(self, total: int) -> None:
         self.total, self.done = total, 0
-        self.started = self._said = time.perf_counter()
-        self._found_before: int | None = None
+        self.started = time.perf_counter()
+        self._found_before = 0
 
     @property
     def seconds(self) -> float:
@@ -162,20 +165,15 @@ class _Watch:
                 task.seed,
                 run.result.reason,
             )
-        now = time.perf_counter()
-        if now - self._said < _SECONDS_BETWEEN_LINES and self.done < self.total:
-            return
         # What an earlier call left is read at once and says nothing about the pace.
-        if self._found_before is None and now - self.started > 1.0:
-            self._found_before = self.done - 1
-        fresh = self.done - (self._found_before or 0)
-        left = (self.total - self.done) * (now - self.started) / max(1, fresh)
-        self._said = now
-        logger.info(
-            "controls: %s of %s runs%s",
+        if time.perf_counter() - self.started < _FOUND_SECONDS:
+            self._found_before = self.done
+        current_job().count(
+            "" if self.done > self._found_before else "found",
             self.done,
             self.total,
-            f", about {_duration(left)} left" if self.done < self.total else "",
+            unit="runs",
+            is_step=True,
         )
 
     def stopped(self) -> str:
@@ -188,12 +186,6 @@ class _Watch:
 def _cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _as_record(rows: Sequence[tuple[Control, Counted]], config: RunConfig) -> ControlRecord:

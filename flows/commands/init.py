@@ -19,6 +19,7 @@ import click
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 from flows.commands.shared.init_config import Proposal, render
+from flows.progress.screen import hidden
 from lmcore.errors import ConfigError, SourceError
 from lmcore.tasks.task import TASKS
 
@@ -105,9 +106,10 @@ def _somebody() -> Ask | None:
         return None
 
     def ask(question: str, choices: Sequence[str], usual: str) -> str:
-        answer: str = click.prompt(
-            text.clean(question), type=click.Choice(list(choices)), default=usual, err=True
-        )
+        with hidden():
+            answer: str = click.prompt(
+                text.clean(question), type=click.Choice(list(choices)), default=usual, err=True
+            )
         return answer
 
     return ask

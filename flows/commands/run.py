@@ -73,7 +73,12 @@ def _text(answer: Values, *, report: str | None) -> None:
     version = f" version {answer['version']}" if answer["version"] else ""
     outcome = answer["outcome"]
     text.title(f"{outcome.upper()}: {answer['model']}{version}", _COLORS.get(outcome))
-    text.line(f"  {answer['reason']}")
+    kept_back = [g for g in answer["gates"] if g["required"] and g["next_step"]]
+    if kept_back:  # each says why below
+        named = ", ".join(f"{gate['gate']} {gate['outcome']}" for gate in kept_back)
+        text.line(f"  not promoted: {named}")
+    else:
+        text.line(f"  {answer['reason']}")
     if answer["gates"]:
         text.line()
         text.gates(answer["gates"])

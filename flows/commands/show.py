@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,9 @@ from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 from flows.commands.shared.reading_along import read_beside, sentence
 from flows.commands.shared.unrecorded import described
+
+if TYPE_CHECKING:
+    from lmcore.version_folder import VersionFolder
 
 
 @command("lmcore show champion", "lmcore show 3 --model annual-messages --json")
@@ -22,6 +26,7 @@ def show(version: str, model: str | None) -> Answer:
     """
     from flows.commands.shared.models import settled
     from flows.commands.shared.unrecorded import pretrained_facts
+    from lmcore.evaluation.gates.next_step import next_step
 
     registry, name = settled(model)
     found = registry.version(name, version)
@@ -30,7 +35,7 @@ def show(version: str, model: str | None) -> Answer:
         "model": name,
         **found.to_json(),
         "reason": found.verdict,
-        "gates": json.loads((folder.evaluation / "gates.json").read_text(encoding="utf-8")),
+        "gates": [{**gate, "next_step": next_step(gate)} for gate in _gates(folder)],
         "fingerprints": dict(found.fingerprints),
         "pretrained": pretrained_facts(registry, found, folder.lineage()),
         "lineage": {
@@ -47,6 +52,11 @@ def show(version: str, model: str | None) -> Answer:
         "card": str(folder.path / "README.md"),
     }
     return Answer(values=values, text=_text)
+
+
+def _gates(folder: VersionFolder) -> list[dict[str, Any]]:
+    found = json.loads((folder.evaluation / "gates.json").read_text(encoding="utf-8"))
+    return [gate for gate in found if isinstance(gate, dict)]
 
 
 def _text(answer: Values) -> None:

@@ -30,7 +30,7 @@ loggers:
   prefect: {level: WARNING}
   prefect.extra: {level: INFO, handlers: [api], propagate: false}
   prefect.flow_runs: {level: INFO, handlers: [api], propagate: false}
-  prefect.task_runs: {level: INFO, handlers: [api], propagate: false}
+  prefect.task_runs: {level: WARNING, handlers: [api], propagate: false}
   uvicorn: {level: WARNING}
 root: {level: WARNING, handlers: [console]}
 """
@@ -116,6 +116,11 @@ class Home:
     def up(self) -> Path:
         """State of `lmcore up`: addresses, configurations, what the watch has seen."""
         return self.root / "up"
+
+    @property
+    def running(self) -> Path:
+        """What runs now, for other processes to see."""
+        return self.root / "running"
 
     @property
     def cache(self) -> Path:

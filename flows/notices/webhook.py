@@ -60,7 +60,8 @@ def notify(
     which = f"{model} version {version}" if version is not None else model
     text = f"{which}: {event}. {reason[:_REASON_CHARACTERS]}"
     level = logging.WARNING if event in ("failed", "drifted") else logging.INFO
-    logger.log(level, "%s", text)
+    # The command line tells it by its answer, or by its error.
+    logger.log(level, "%s", text, extra={"shown": False})
     address = os.environ.get(VARIABLE, "").strip()
     if not address:
         return False

@@ -9,6 +9,7 @@ from dataclasses import replace
 from flows.registry.document_matches import removed_documents
 from flows.registry.models import Registry
 from flows.registry.versions import Version
+from flows.steps.progress import counting
 from flows.steps.run import Run
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
@@ -37,6 +38,16 @@ def evaluate(
         corpus: The data of the run.
         challenge: The candidate, and what it is scored beside.
     """
+    report = _evaluated(run, corpus, challenge)
+    verdict = report.verdict()
+    counts = Counter(result.outcome for result in verdict.results)
+    logger.info(
+        "evaluate: gates %s", ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+    )
+    return report
+
+
+def _evaluated(run: Run, corpus: Corpus, challenge: Challenge) -> EvalReport:
     config = run.config
     challenge = replace(challenge, made_from=_ownership_of_base(run, challenge))
     if not run.task.is_language_model:
@@ -57,6 +68,7 @@ def evaluate(
         gates=config.gates,
         seed=config.training.seed,
         removals=run.removals,
+        on_progress=counting("documents"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from flows.home.environment import Home
+from flows.steps.progress import counting
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import Removals, read_removals
@@ -42,6 +43,7 @@ def ingest_documents(
         ledger_path=home.splits,
         removals=removals,
         fingerprint=found,
+        progress=counting("documents"),
     )
     summary = documents.summary
     logger.info(

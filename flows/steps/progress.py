@@ -1,175 +1,163 @@
-"""How a person sees training go: a bar in a terminal, plain lines elsewhere, Prefect's page.
+"""A step to people: in the terminal, on Prefect's page, and in what training tells.
 
-The three displays take the same training events; none of them influences training.
+The displays read one job (`flows.progress.job`); none of them influences the step.
 """
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import sys
-import threading
-import time
-from typing import Protocol, Self
-from uuid import UUID
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
-from lmcore.training.events import TrainingEvent
+from flows.home.artifact_keys import artifact_key
+from flows.home.environment import Home
+from flows.progress.artifact import ProgressArtifact, flow_run_id
+from flows.progress.board import posted
+from flows.progress.job import Job, current
+from flows.progress.screen import listening, showing
+from lmcore.training.config import TrainingConfig
+from lmcore.training.events import Listener, TrainingEvent
 
 logger = logging.getLogger(__name__)
 
-_LINES = 10  # plain lines over a whole training
-_ARTIFACT_SECONDS = 3.0  # between updates, each of which is a request to the server
-_CLOSE_SECONDS = 5.0
+_LINES = 10  # in Prefect's log over a whole training
+_LOOK_SECONDS = 1.0
+_FEW_STEPS = 10
+#: Of the loss that a training began with; what learns at all loses more within a hundred steps.
+_LEAST_FALL = 0.15
+#: In the record of a log line: the command line shows something better in its place.
+ELSEWHERE = {"shown": False}
+#: Keys of the artifacts, where they differ from the step's name.
+_KEYS = {"train": "training"}
 
 
-class Display(Protocol):
-    """Something that shows training events."""
+@contextmanager
+def job_shown(name: str, home: Home, model: str = "") -> Iterator[Job]:
+    """Inside, people and other processes of the home see what this process does.
 
-    def show(self, event: TrainingEvent) -> None:
-        """Show one event."""
-
-    def close(self) -> None:
-        """Release the terminal."""
-
-
-class TerminalBar:
-    """A progress bar with loss and speed."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self._bar = Progress(
-            TextColumn("  train"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._bar.add_task("train", total=None, note="")
-        self._note = ""
-        self._bar.start()
-
-    def show(self, event: TrainingEvent) -> None:
-        """Move the bar; messages are printed above it."""
-        self._note = _numbers(event) or self._note
-        self._bar.update(self._task, total=event.steps, completed=event.step, note=self._note)
-        if event.kind in ("recovery", "resume", "revision") and event.message:
-            self._bar.console.print(f"  {event.message}")
-
-    def close(self) -> None:
-        """Give the terminal back."""
-        self._bar.stop()
+    Args:
+        name: Of the flow or command.
+        home: Where others look.
+        model: That it works on.
+    """
+    with ExitStack() as stack:
+        job = stack.enter_context(showing(name, model))
+        title = "-".join(part for part in (name, model) if part)
+        notice = stack.enter_context(posted(home.running, title, flow_run_id=flow_run_id()))
+        if notice is not None:
+            notice.write(job.snapshot())
+            stack.enter_context(listening(notice.write, seconds=_LOOK_SECONDS))
+        yield job
 
 
-class PlainLines:
-    """A line at every tenth of the way, through logging."""
+@contextmanager
+def step_shown(name: str, model: str = "") -> Iterator[None]:
+    """Inside, a step is in progress; a flow run's page has an artifact of it."""
+    with current().step(name), ExitStack() as stack:
+        artifact = None
+        if flow_run_id() is not None:
+            key = artifact_key(_KEYS.get(name, name), model)
+            artifact = ProgressArtifact(key, f"{name.capitalize()}, per cent")
+            shown = artifact
+
+            def tell(now: Any) -> None:
+                shown.show(min(99.0, now.percent))
+
+            stack.enter_context(listening(tell, seconds=_LOOK_SECONDS))
+        done = False
+        try:
+            yield
+            done = True
+        finally:
+            if artifact is not None:
+                artifact.close(done=done)
+
+
+def counting(unit: str) -> Any:
+    """What a step of `lmcore` is given to say how far it is: part, number and, if known, total."""
+
+    def tell(part: str, done: int, total: int | None = None) -> None:
+        current().count(part, done, total or None, unit=unit)
+
+    return tell
+
+
+def training_shown(training: TrainingConfig) -> Listener:
+    """Show what a training tells; one that can hardly learn says so before it begins."""
+    lines = _Lines()
+    current().count("measuring how fast this machine is")
+
+    def show(event: TrainingEvent) -> None:
+        if event.kind in ("plan", "resume", "recovery", "revision"):
+            logger.info("train: %s", event.message)
+            promised = event.kind == "plan" and training.budget_seconds is not None
+            if promised and event.steps <= _FEW_STEPS:
+                logger.warning("train: %s", few_steps(event.steps, training))
+        numbers = _numbers(event)
+        if event.kind == "step":
+            current().count(
+                event.stage,
+                event.step,
+                event.steps,
+                unit="steps",
+                note=numbers,
+                loss_nats=event.values.get("loss_nats"),
+                is_step=not event.stage,
+            )
+            if lines.due(event):
+                text = f"train: step {event.step} of {event.steps}, {numbers}"
+                logger.info(text, extra=ELSEWHERE)
+
+    return show
+
+
+class _Lines:
+    """A line at every tenth of the way."""
 
     def __init__(self) -> None:
         self._next = 0
 
-    def show(self, event: TrainingEvent) -> None:
-        """Log the event if it says something new."""
-        if event.kind in ("plan", "resume", "recovery", "revision"):
-            logger.info("train: %s", event.message)
-        elif event.kind == "step" and event.step * _LINES >= self._next * max(event.steps, 1):
-            self._next = event.step * _LINES // max(event.steps, 1) + 1
-            logger.info("train: step %d of %d, %s", event.step, event.steps, _numbers(event))
-
-    def close(self) -> None:
-        """Nothing to release."""
+    def due(self, event: TrainingEvent) -> bool:
+        if event.step * _LINES < self._next * max(event.steps, 1):
+            return False
+        self._next = event.step * _LINES // max(event.steps, 1) + 1
+        return True
 
 
-class PrefectProgress:
-    """A progress artifact on the flow run's page, written by a thread.
+def few_steps(steps: int, training: TrainingConfig) -> str:
+    """That a training is too short to learn anything, and what to raise."""
+    count = "1 step" if steps == 1 else f"{steps} steps"
+    return f"this is {count} in all, in which nothing is learnt; {_raise(training)}"
 
-    A server that is away is asked again for minutes by Prefect's client; training does not wait for
-    that, and a page that shows too little is no reason to stop it.
+
+def learnt_little(log: Any, training: TrainingConfig) -> str | None:
+    """That a training from random weights learnt almost nothing, and what to raise; None: it did.
+
+    Args:
+        log: Of the training, as a checkpoint keeps it.
+        training: Its configuration.
     """
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._id: UUID | None = None
-        self._last = 0.0
-        self._condition = threading.Condition()
-        self._value: float | None = None  # the newest one that is not written yet
-        self._closed = False
-        self._thread: threading.Thread | None = None
-
-    def show(self, event: TrainingEvent) -> None:
-        """Let the artifact be created, then updated every few seconds."""
-        now = time.monotonic()
-        if event.kind != "done" and now - self._last < _ARTIFACT_SECONDS:
-            return
-        self._last = now
-        with self._condition:
-            self._value = 100.0 * event.step / max(event.steps, 1)
-            if self._thread is None:
-                # The artifact belongs to the flow run that this context names.
-                run = contextvars.copy_context().run
-                self._thread = threading.Thread(target=run, args=(self._work,), daemon=True)
-                self._thread.start()
-            self._condition.notify_all()
-
-    def close(self) -> None:
-        """Write the last value, unless the server is away."""
-        with self._condition:
-            self._closed = True
-            self._condition.notify_all()
-        if self._thread is not None:
-            self._thread.join(timeout=_CLOSE_SECONDS)
-
-    def _work(self) -> None:
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: self._value is not None or self._closed)
-                value, self._value = self._value, None
-            if value is None:
-                return
-            try:
-                self._write(value)
-            except Exception as error:  # whatever the client raises
-                logger.warning("Prefect does not show the progress of training: %s", error)
-
-    def _write(self, value: float) -> None:
-        from prefect.artifacts import create_progress_artifact, update_progress_artifact
-
-        if self._id is None:
-            created = create_progress_artifact(
-                value, key=self._key, description="Training steps done, per cent"
-            )
-            assert isinstance(created, UUID)
-            self._id = created
-        else:
-            update_progress_artifact(self._id, value)
+    losses = [
+        float(line["loss_nats"])
+        for line in log
+        if isinstance(line, Mapping) and line.get("kind") == "step" and line.get("loss_nats")
+    ]
+    if not losses or losses[-1] < (1.0 - _LEAST_FALL) * losses[0]:
+        return None
+    steps = max(int(line.get("step") or 0) for line in log)
+    count = "1 step" if steps == 1 else f"{steps:,} steps"
+    return (
+        f"almost nothing was learnt: the loss went from {losses[0]:.2f} to {losses[-1]:.2f}"
+        f" nats/token in {count}, so the gates will hardly let it pass; {_raise(training)}"
+    )
 
 
-class Displays:
-    """All displays of this run; as a context manager it releases the terminal."""
-
-    def __init__(self, artifact_key: str) -> None:
-        visible: Display = TerminalBar() if sys.stderr.isatty() else PlainLines()
-        self._displays: list[Display] = [visible, PrefectProgress(artifact_key)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for display in self._displays:
-            display.close()
-
-    def show(self, event: TrainingEvent) -> None:
-        """Show one event everywhere."""
-        for display in self._displays:
-            display.show(event)
+def _raise(training: TrainingConfig) -> str:
+    for key in ("budget_seconds", "max_steps", "max_epochs"):
+        if (value := getattr(training, key)) is not None:
+            return f"raise training.{key} (now {value:g}), or make the model smaller"
+    return "train longer, or make the model smaller"
 
 
 def _numbers(event: TrainingEvent) -> str:

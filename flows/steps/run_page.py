@@ -1,25 +1,46 @@
-"""What Prefect's page of a flow run shows, and the id by which it is found."""
+"""What Prefect's page of a flow run shows when a run is over."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.context import FlowRunContext
 
 from flows.home.artifact_keys import artifact_key
+from flows.registry.run_result import RunResult
 from flows.registry.versions import Version
+from flows.steps.progress import ELSEWHERE
 from flows.steps.promote_version import Decision
 from flows.steps.register_version import Candidate
+from lmcore.evaluation.gates.next_step import next_step
 from lmcore.reporting.version.summary import gate_rows, summary_markdown
 
 logger = logging.getLogger(__name__)
 
 
-def flow_run_id() -> str | None:
-    """Id of the flow run that this code is part of; None outside of any."""
-    context = FlowRunContext.get()
-    return str(context.flow_run.id) if context and context.flow_run else None
+def shown_gate(gate: Mapping[str, Any]) -> dict[str, Any]:
+    """A gate's answer as a run tells it: without its evidence, with what to do about it."""
+    told = {key: value for key, value in gate.items() if key != "evidence"}
+    return {**told, "next_step": next_step(gate)}
+
+
+def log_answer(result: RunResult) -> None:
+    """Write into Prefect's log what the command line prints, which prints it by itself."""
+    lines = [f"{result.outcome}: {result.model} version {result.version}"]
+    for gate in result.gates:
+        step = f" Next: {gate['next_step']}." if gate.get("next_step") else ""
+        needed = "" if gate["required"] else " (not required)"
+        lines.append(f"{gate['outcome']} {gate['gate']}{needed}: {gate['reason']}{step}")
+    lines += [
+        f"{name}: {metric['value']:.4g} {metric.get('unit') or ''}".rstrip()
+        for name, metric in result.metrics.items()
+        if isinstance(metric.get("value"), int | float)
+    ]
+    seconds = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items())
+    for line in [*lines, f"seconds: {seconds}"]:
+        logger.info(line, extra=ELSEWHERE)
 
 
 def show_gates(candidate: Candidate, version: Version, decision: Decision) -> None:

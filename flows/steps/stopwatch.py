@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from flows.home.signals import stop_requested
 from flows.home.traces import Span, traced
+from flows.steps.progress import step_shown
 
 
 class RunStopped(KeyboardInterrupt):
@@ -25,12 +26,14 @@ class Stopwatch:
         started: Of `time.perf_counter`.
         cores_before: Processor time when it was started.
         span: Of the run.
+        model: That the run is for.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
     cores_before: float = field(default_factory=lambda: sum(os.times()[:4]))
     span: Span = field(default_factory=Span)
+    model: str = ""
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -39,7 +42,7 @@ class Stopwatch:
             raise RunStopped(f"stopped before the step {name}; finished steps are kept")
         start = time.perf_counter()
         try:
-            with traced(name, within=self.span):
+            with traced(name, within=self.span), step_shown(name, self.model):
                 yield
         finally:
             self.seconds[name] = round(time.perf_counter() - start, 3)

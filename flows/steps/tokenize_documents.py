@@ -6,6 +6,8 @@ import logging
 from dataclasses import replace
 
 from flows.home.environment import Home
+from flows.progress.job import current
+from flows.steps.progress import counting
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
@@ -41,6 +43,7 @@ def tokenize_documents(
     """
     store, task = ContentStore(home.content), TASKS[config.task]
     pretrained = start.pretrained if start is not None else None
+    current().count("tokenizer")
     if base is not None:
         tokenizer = adopt_base_tokenizer(store, base)
     elif pretrained is not None:
@@ -61,7 +64,9 @@ def tokenize_documents(
         planned = plan_canaries(documents, seed=config.training.seed)
     if start is not None and start.canaries:
         planned = replace(planned or CanarySet(key="none"), inherited=start.canaries)
-    corpus = make_corpus(store, documents, tokenizer, canaries=planned)
+    corpus = make_corpus(
+        store, documents, tokenizer, canaries=planned, on_progress=counting("documents")
+    )
     logger.info(
         "tokenize: %s, %s tokens in the vocabulary, %.2f bytes a token",
         tokenizer.summary["kind"],

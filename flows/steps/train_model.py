@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from flows.home.artifact_keys import artifact_key
 from flows.home.environment import Home
 from flows.home.signals import SAVING, finishing, stop_requested
 from flows.registry.tracking import TrackedRun
-from flows.steps.progress import Displays
+from flows.steps.progress import learnt_little, training_shown
 from flows.steps.run import Run
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
@@ -41,28 +40,28 @@ def train_model(run: Run, corpus: Corpus, *, start: Start, tracked: TrackedRun) 
     Raises:
         TrainingInterrupted: If the user stopped; the same call goes on.
     """
-    with Displays(artifact_key("training", run.config.name)) as displays:
+    show = training_shown(run.config.training)
 
-        def on_event(event: TrainingEvent) -> None:
-            displays.show(event)
-            if event.kind in ("step", "evaluation"):
-                # Both stages of a task count their steps from zero.
-                stage = f"{event.stage}_" if event.stage else ""
-                values = {f"{stage}{name}": value for name, value in event.values.items()}
-                tracked.log_metrics(values, step=event.step, patience_seconds=2.0)
-            elif event.kind == "checkpoint":
-                # What a resume will not train again must be in the store by now.
-                tracked.log_metrics({}, step=event.step)
+    def on_event(event: TrainingEvent) -> None:
+        show(event)
+        if event.kind in ("step", "evaluation"):
+            # Both stages of a task count their steps from zero.
+            stage = f"{event.stage}_" if event.stage else ""
+            values = {f"{stage}{name}": value for name, value in event.values.items()}
+            tracked.log_metrics(values, step=event.step, patience_seconds=2.0)
+        elif event.kind == "checkpoint":
+            # What a resume will not train again must be in the store by now.
+            tracked.log_metrics({}, step=event.step)
 
-        checkpoint = trained(
-            run.config,
-            corpus,
-            run.home,
-            start=start,
-            base=run.base,
-            on_event=on_event,
-            nonce=run.key.nonce,
-        )
+    checkpoint = trained(
+        run.config,
+        corpus,
+        run.home,
+        start=start,
+        base=run.base,
+        on_event=on_event,
+        nonce=run.key.nonce,
+    )
     summary = checkpoint.summary
     of_tune = next(
         f"{summary[key]:.3f} {unit}" for key, unit in _LOOKS.items() if summary.get(key) is not None
@@ -76,6 +75,9 @@ def train_model(run: Run, corpus: Corpus, *, start: Start, tracked: TrackedRun) 
         summary["train_tokens_per_second"] / 1e3,
         of_tune,
     )
+    begun_new = start.origin == "scratch" and start.pretrained is None and run.base is None
+    if begun_new and (warning := learnt_little(checkpoint.log(), run.config.training)):
+        logger.warning("train: %s", warning)
     return checkpoint
 
 
@@ -145,7 +147,12 @@ def train_parts(run: Run, corpus: Corpus, *, whole: Checkpoint) -> list[PartMode
     """
     with finishing(SAVING):
         parts = train_on_parts(
-            Attempt(store=run.store, work_dir=run.home.work, should_stop=stop_requested),
+            Attempt(
+                store=run.store,
+                work_dir=run.home.work,
+                on_event=training_shown(run.config.training),
+                should_stop=stop_requested,
+            ),
             corpus,
             model=run.config.model,
             training=run.config.training,

@@ -68,7 +68,8 @@ class Collector:
 
     @contextlib.contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Time a part."""
+        """Time a part, and say that it begins."""
+        self.on_progress(name.replace("_", " "), 0, 0)
         started = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - started, 3)
@@ -108,7 +109,12 @@ class Collector:
                 most=self.plan.limit("train_documents"),
             )
             sample = sample.cut() if chosen.limited else sample
-            train = sample.scored_by(model, on_scored=seen.of_sample(sample))
+            size = len(sample.tokens)
+            train = sample.scored_by(
+                model,
+                on_scored=seen.of_sample(sample),
+                on_read=lambda share: self.on_progress("train", int(share * size), size),
+            )
         final = self._final(scored)
         with self.part("untouched"):
             beginning = self._untouched(store, model, compared)

@@ -20,6 +20,8 @@ from typing import Any
 
 import click
 
+from flows.progress.screen import showing
+
 Values = Mapping[str, Any]
 
 
@@ -50,8 +52,8 @@ def command(*examples: str) -> Callable[[Callable[..., Answer]], click.Command]:
     def make(function: Callable[..., Answer]) -> click.Command:
         @functools.wraps(function)
         def answer_once(*, as_json: bool, **arguments: Any) -> None:
-            _log_to_stderr()
-            with _clean_stdout():
+            with _clean_stdout(), showing(function.__name__):
+                _log_to_stderr()
                 from flows.home.environment import prepare
 
                 prepare()
@@ -78,6 +80,8 @@ def command(*examples: str) -> Callable[[Callable[..., Answer]], click.Command]:
 
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="  %(message)s", stream=sys.stderr, force=True)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: getattr(record, "shown", True))
     for noisy in ("httpx", "alembic", "mlflow", "prefect", "datasets", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

@@ -10,6 +10,7 @@ from flows.home.configurations import glance_at_model, names_the_hub, read_confi
 from flows.home.environment import allow_hub, current
 from flows.home.signals import polite_signals
 from flows.notices.webhook import notify
+from flows.progress.job import current as current_job
 from flows.servers.prefect_server import PrefectServer
 from lmcore.config import RunConfig
 from lmcore.data.sources.located import glance_at_sources
@@ -47,5 +48,11 @@ def beside_prefect(
         # No flow run has started that would tell people.
         notify("failed", model=config.name, reason=str(error))
         raise
-    with polite_signals(), PrefectServer(current()) as server:
+    current_job().model = config.name
+    with (
+        polite_signals(),
+        current_job().step("start"),
+        PrefectServer(current()) as server,
+    ):
+        current_job().count("libraries, and a server of Prefect's")
         yield config, server

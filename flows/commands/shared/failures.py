@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import shutil
+import traceback
 from pathlib import Path
 
 import click
@@ -50,7 +51,9 @@ def _sentence(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     sentence = full_disk(error, Path(os.environ.get("LMCORE_HOME") or ".lmcore"))
     if sentence is None:
-        logging.getLogger("lmcore").error("unexpected error", exc_info=error)
+        # Its last line is the sentence, which is told below.
+        where = "".join(traceback.format_exception(error)[:-1]).rstrip()
+        logging.getLogger("lmcore").error("unexpected error\n%s", where)
     return sentence or f"{type(error).__name__}: {error}", 1
 
 

@@ -34,6 +34,7 @@ from flows.commands.shared.models import named
 from flows.commands.shared.retention import is_needed, lineage_keys, reasons_to_keep
 from flows.home.folders import Home
 from flows.home.locks import owning_content
+from flows.progress.job import current as current_job
 from flows.registry.alias_moves import settle_locked
 from flows.registry.history import Event, read_history, write_event
 from flows.registry.models import Registry
@@ -120,6 +121,7 @@ class _Prune:
             self.gone[name] = set()
             for version in versions:
                 if version.number not in reasons:
+                    current_job().count(f"{name} version {version.number}")
                     self._remove(version)
             self._strays(name)
             self._runs(name, [v for v in versions if v.number not in self.gone[name]])
@@ -285,6 +287,7 @@ class _Prune:
 
     def _delete(self, kind: str, path: Path, lock: Path | None, said: dict[str, Any]) -> None:
         """Delete a folder, unless somebody works in it."""
+        current_job().count(f"{kind} {path.name[:40]}")
         size = num_bytes(path)
         if self.dry_run or delete(path, lock=lock):
             self.found[kind].append({**said, "bytes": size})

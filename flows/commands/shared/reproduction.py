@@ -38,6 +38,7 @@ from flows.registry.models import Registry
 from flows.registry.removals import current_removals
 from flows.steps.choose_start import start_from
 from flows.steps.evaluate_model import base_model
+from flows.steps.progress import counting, job_shown, step_shown, training_shown
 from flows.steps.run_key import library_versions, lock_digest, processor_name
 from flows.steps.tokenize_documents import tokenize_documents
 from flows.steps.train_model import trained
@@ -52,7 +53,7 @@ from lmcore.errors import ConfigError, IntegrityError, SourceError
 from lmcore.model.pretrained.base import Base
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.training import TaskPlans
-from lmcore.training.events import TrainingEvent, TrainingInterrupted
+from lmcore.training.events import TrainingInterrupted
 from lmcore.training.plan import Plan
 from lmcore.training.start import Start, from_scratch
 from lmcore.version_folder import VersionFolder
@@ -80,7 +81,12 @@ def rebuild(folder: VersionFolder, *, registry: Registry, model: str) -> Rebuilt
         StoppedError: If the user stopped it; nothing is left behind.
         BusyError: If another process reproduces the same version.
     """
-    with polite_signals(), _scratch(registry.home, folder) as scratch:
+    with (
+        polite_signals(),
+        _scratch(registry.home, folder) as scratch,
+        job_shown("reproduce", registry.home, model) as shown,
+    ):
+        shown.expect(("verify", "ingest", "tokenize", "train"), {})
         try:
             with interruptible():
                 job = _Reproduction(
@@ -145,31 +151,35 @@ class _Reproduction:
 
     def rebuild(self) -> str:
         """SHA-256 of the rebuilt weights; empty where nothing could be trained."""
-        config, plans = self._config(), self._plans()
-        self._environment()
-        start = self._start()
-        try:
-            base, pretrained = self._base(), self._pretrained()
-        except IntegrityError as error:
-            self.mismatches.append(f"base: {error}")
-            return ""
+        with step_shown("verify"):
+            config, plans = self._config(), self._plans()
+            self._environment()
+            start = self._start()
+            try:
+                base, pretrained = self._base(), self._pretrained()
+            except IntegrityError as error:
+                self.mismatches.append(f"base: {error}")
+                return ""
         if config is None or plans is None or start is None:
             return ""
         start = replace(start, pretrained=pretrained)
-        documents = self._documents(config)
+        with step_shown("ingest"):
+            documents = self._documents(config)
         if documents is None:
             return ""
-        corpus = tokenize_documents(config, documents, self.home, start, base)
-        self._compare_tokenizer(corpus.tokenizer)
-        checkpoint = trained(
-            config,
-            corpus,
-            self.home,
-            start=start,
-            base=base,
-            on_event=_show,
-            replay=plans,
-        )
+        with step_shown("tokenize"):
+            corpus = tokenize_documents(config, documents, self.home, start, base)
+            self._compare_tokenizer(corpus.tokenizer)
+        with step_shown("train"):
+            checkpoint = trained(
+                config,
+                corpus,
+                self.home,
+                start=start,
+                base=base,
+                on_event=training_shown(config.training),
+                replay=plans,
+            )
         return str(checkpoint.summary["weights_sha256"])
 
     # -- what was recorded -------------------------------------------------------------------
@@ -295,6 +305,7 @@ class _Reproduction:
                 ledger_path=self.home.splits,
                 removals=self.removals,
                 fingerprint=found,
+                progress=counting("documents"),
             )
         except SourceError as error:
             self.mismatches.append(f"sources: {error}")
@@ -322,8 +333,3 @@ class _Reproduction:
             recorded = self.folder.manifest.files.get(f"tokenizer/{path.name}")
             if recorded is not None and recorded[1] != sha256_file(path):
                 self.mismatches.append(f"tokenizer: {path.name} is not that of the version")
-
-
-def _show(event: TrainingEvent) -> None:
-    if event.kind in ("plan", "evaluation"):
-        logger.info("reproduce: %s", event.message or f"step {event.step} of {event.steps}")

@@ -97,6 +97,9 @@ def gates(found: Sequence[Mapping[str, Any]]) -> None:
         click.echo(f"  {mark} {clean(gate['gate']):<{columns}}  {reason[0]}")
         for more in reason[1:]:
             click.echo(" " * indent + more)
+        if gate["required"] and (step := gate.get("next_step")):
+            for more in textwrap.wrap(f"-> {clean(step)}", width, subsequent_indent="   "):
+                click.secho(" " * indent + more, bold=True)
 
 
 def sentence(answer: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ evaluation and registration together.  A corpus holds handles and is small.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,6 +53,7 @@ def make_corpus(
     tokenizer: TokenizerHandle,
     *,
     canaries: CanarySet | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Corpus:
     """Cut documents into shards.
 
@@ -60,9 +62,10 @@ def make_corpus(
         documents: Their train and tune splits.
         tokenizer: Fitted on the train split.
         canaries: To stand among the train documents; None: none.
+        on_progress: Told the split, and how many of how many documents of it are done.
 
     Raises:
         SourceError: If the train split holds no text.
     """
-    shards = write_shards(store, documents, tokenizer, canaries=canaries)
+    shards = write_shards(store, documents, tokenizer, canaries=canaries, on_progress=on_progress)
     return Corpus(documents=documents, tokenizer=tokenizer, shards=shards)

@@ -13,8 +13,9 @@ the index maps any range of the stream back to the documents that were read.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "tune")
 SHARD_TOKENS = 1 << 26
+_REPORT_EVERY = 100
 INDEX_FILE = "index.json"
 _BATCH_CHARACTERS = 1 << 20
 _ID_DTYPE = np.dtype("S64")
@@ -148,6 +150,7 @@ def write_shards(
     tokenizer: TokenizerHandle,
     *,
     canaries: CanarySet | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
 ) -> ShardSet:
     """Encode the train and the tune split into shards.
 
@@ -156,6 +159,7 @@ def write_shards(
         documents: Their train and tune splits.
         tokenizer: Fitted on the train split.
         canaries: To stand among the train documents; None: none.
+        on_progress: Told the split, and how many of how many documents of it are done.
 
     Raises:
         SourceError: If the train split holds no text.
@@ -179,6 +183,9 @@ def write_shards(
             texts = documents.iter_documents(split)
             if split == "train":
                 texts = with_canaries(texts, canaries)
+            if on_progress is not None:
+                total = int(documents.summary[f"{split}_documents"])
+                texts = _counted(texts, functools.partial(_tell, on_progress, split, total))
             splits[split] = write_split(folder, split=split, documents=texts, tokenizer=loaded)
         if canaries is not None:
             atomic_write(folder / CANARIES_FILE, json.dumps(canaries.to_json(), indent=1))
@@ -253,6 +260,17 @@ def write_split(
         "bytes": num_bytes,
         "spelled_bytes": spelled_bytes,
     }
+
+
+def _tell(on_progress: Callable[[str, int, int], None], split: str, total: int, done: int) -> None:
+    on_progress(split, done, total)
+
+
+def _counted(documents: Iterator[Document], tell: Callable[[int], None]) -> Iterator[Document]:
+    for number, document in enumerate(documents):
+        if number % _REPORT_EVERY == 0:
+            tell(number)
+        yield document
 
 
 def open_stream(folder: Path, *, split: str, fingerprint: str) -> TokenStream:

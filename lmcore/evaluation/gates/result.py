@@ -102,11 +102,9 @@ class Verdict:
 
     @property
     def reason(self) -> str:
-        """One sentence: all is well, or the first gate that is not."""
+        """All is well, or every gate that is not, worst first."""
         if blocking := self.blocking:
-            first = blocking[0]
-            others = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
-            return f"gate {first.gate}: {first.outcome}: {first.reason}{others}"
+            return " ".join(f"gate {one.gate}: {one.outcome}: {one.reason}" for one in blocking)
         if not self.passed:
             return "no required gate was evaluated, so nothing speaks for this model"
         required = [result for result in self.results if result.required]

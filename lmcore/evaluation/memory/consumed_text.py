@@ -84,14 +84,16 @@ class ConsumedSample:
         model: LanguageModel,
         *,
         on_scored: Callable[[int, NatsArray], None] | None = None,
+        on_read: Callable[[float], None] | None = None,
     ) -> ScoreTable:
         """Score the consumed text.
 
         Args:
             model: In evaluation mode.
             on_scored: Told the row of each document and its nats by token, end token included.
+            on_read: Told the share that is read.
         """
-        each = score_each(model, self.tokens)
+        each = score_each(model, self.tokens, on_read=on_read)
         for row, nats in enumerate(each if on_scored is not None else ()):
             assert on_scored is not None
             on_scored(row, nats)

@@ -82,7 +82,8 @@ def score_documents(
         documents: Streamed; the rows of the result are in this order.
         max_lanes: Documents read side by side; None: as the model is best fed.
         chunk_tokens: Tokens of a lane read at once; None: likewise.
-        on_progress: Called with the number of documents finished, from time to time.
+        on_progress: Called with the number of documents finished, or as much of them, from time to
+            time.
         on_scored: Called with each document and its nats by token, in order.
 
     Raises:
@@ -97,7 +98,13 @@ def score_documents(
                 np.asarray(ids, dtype=np.int64)
                 for ids in tokenizer.encode_batch([document.text for document in window])
             ]
-            nats = score_each(model, tokens, lanes=max_lanes, chunk_tokens=chunk_tokens)
+            nats = score_each(
+                model,
+                tokens,
+                lanes=max_lanes,
+                chunk_tokens=chunk_tokens,
+                on_read=_of_window(on_progress, finished, len(window)),
+            )
             tables.append(
                 ScoreTable.of(
                     window,
@@ -149,6 +156,7 @@ def score_each(
     *,
     lanes: int | None = None,
     chunk_tokens: int | None = None,
+    on_read: Callable[[float], None] | None = None,
 ) -> list[NatsArray]:
     """Nats of every token of N sequences and of the end behind it, each from the fresh state.
 
@@ -157,6 +165,7 @@ def score_each(
         tokens: N sequences without end tokens.
         lanes: Sequences read side by side; None: as the model is best fed.
         chunk_tokens: Tokens of a lane read at once; None: likewise.
+        on_read: Told the share that is read, after each chunk.
 
     Returns:
         For each sequence an array of its length plus one.
@@ -189,6 +198,8 @@ def score_each(
             for lane in range(active):
                 part = of_lane[lane][start:stop]
                 part[:] = found[lane, : len(part)]
+            if on_read is not None:
+                on_read(stop / lengths[0])
     for members, found in zip(dealt, of_lane, strict=True):
         cuts = np.cumsum([len(tokens[i]) + 1 for i in members])[:-1]
         for i, own in zip(members, np.split(found, cuts), strict=True):
@@ -213,6 +224,15 @@ def _filled_lanes(lengths: Sequence[int], lanes: int) -> list[list[int]]:
         members[lane].append(document)
         heapq.heappush(loads, (load + lengths[document], lane))
     return [members[lane] for _, lane in sorted(loads, reverse=True)]
+
+
+def _of_window(
+    tell: Callable[[int], None] | None, before: int, documents: int
+) -> Callable[[float], None] | None:
+    """Says the share of a window as documents; all of them are told when they are scored."""
+    if tell is None:
+        return None
+    return lambda share: tell(before + min(documents - 1, int(share * documents)))
 
 
 def _windows(documents: Iterable[Document]) -> Iterator[list[Document]]:

@@ -153,14 +153,6 @@ def test_seed_noise_is_measured_on_at_least_two_seeds(empty_shell: Any) -> None:
     assert str(refused) == "--seeds 1: a spread needs at least 2 trainings"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [(0.4, "0 s"), (89.0, "89 s"), (90.0, "2 min"), (5399.0, "90 min"), (5400.0, "1.5 h")],
-)
-def test_durations(seconds: float, expected: str) -> None:
-    assert module._duration(seconds) == expected
-
-
 def test_a_control_without_a_statistic_has_none_to_show(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

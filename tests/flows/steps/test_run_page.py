@@ -11,10 +11,6 @@ from lmcore.evaluation.report import EvalReport
 DECISION = Decision(outcome="promoted", reason="PASS; is the first champion", champion=1)
 
 
-def test_outside_of_a_flow_there_is_no_flow_run() -> None:
-    assert run_page.flow_run_id() is None
-
-
 def test_the_page_shows_gates_and_a_summary_of_the_decision(
     made: Any,
     champion: Version,

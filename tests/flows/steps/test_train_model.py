@@ -2,7 +2,6 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -12,23 +11,6 @@ from flows.registry.tracking import TrackedRun, open_run
 from flows.steps.run import Run
 from flows.steps.train_model import train_model, train_parts, trained
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
-
-
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What Prefect's page was told, in per cent."""
-    found: list[float] = []
-
-    def create(progress: float, *, key: str, description: str) -> object:
-        assert key == "training-lines"
-        found.append(progress)
-        return uuid4()
-
-    monkeypatch.setattr("prefect.artifacts.create_progress_artifact", create)
-    monkeypatch.setattr(
-        "prefect.artifacts.update_progress_artifact", lambda _, progress: found.append(progress)
-    )
-    return found
 
 
 @pytest.fixture
@@ -53,7 +35,6 @@ def forced(made: Any) -> Callable[[int], tuple[Run, TrackedRun]]:
 def test_training_is_shown_logged_and_the_same_again(
     made: Any,
     forced: Callable[[int], tuple[Run, TrackedRun]],
-    shown: list[float],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
@@ -66,12 +47,11 @@ def test_training_is_shown_logged_and_the_same_again(
     steps = [metric.step for metric in history]
     assert steps == sorted(set(steps))
     assert steps[-1] == 3
-    assert shown[-1] == 100.0
     assert "train: 3 steps, 0.0 M tokens" in caplog.text
     assert f"tune {checkpoint.summary['tune_bits_per_byte']:.3f} bits/byte" in caplog.text
 
 
-def test_a_finished_training_is_not_repeated(made: Any, shown: list[float]) -> None:
+def test_a_finished_training_is_not_repeated(made: Any) -> None:
     said: list[TrainingEvent] = []
     again = trained(
         made.run.config,
@@ -88,7 +68,6 @@ def test_a_finished_training_is_not_repeated(made: Any, shown: list[float]) -> N
 def test_a_training_that_was_stopped_goes_on(
     made: Any,
     forced: Callable[[int], tuple[Run, TrackedRun]],
-    shown: list[float],
     forgetful: None,
 ) -> None:
     run, tracked = forced(2)

@@ -169,7 +169,7 @@ def test_a_stop_leaves_nothing_behind_and_what_was_left_is_swept(
             signal.raise_signal(signal.SIGINT)
 
     folder = recorded()
-    log, reader = logging.getLogger("flows.commands.shared.reproduction"), Stop(logging.INFO)
+    log, reader = logging.getLogger("flows.steps.progress"), Stop(logging.INFO)
     log.addHandler(reader)
     before = log.level
     log.setLevel(logging.INFO)

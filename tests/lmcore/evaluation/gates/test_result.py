@@ -93,8 +93,7 @@ def test_gates_that_are_not_required_do_not_block_and_do_not_carry():
 def test_blocking_gates_are_named_worst_first():
     verdict = Verdict(results=[result("a", "INCONCLUSIVE"), result("b", "FAIL"), result("c")])
     assert [r.gate for r in verdict.blocking] == ["b", "a"]
-    assert "gate b: FAIL" in verdict.reason
-    assert "1 more" in verdict.reason
+    assert verdict.reason.index("gate b: FAIL: ") < verdict.reason.index("gate a: INCONCLUSIVE: ")
 
 
 def test_json_is_strict_and_comes_back():
