@@ -102,7 +102,7 @@ def published(root: Path) -> Publication | None:
         ServersStartingError: If `lmcore up` runs, and does not say in two minutes where.
     """
     deadline = time.monotonic() + _START_SECONDS
-    while _held_exclusively(root):
+    while held_by_up(root):
         found = _read(publication_file(root))
         if found is not None:
             return found
@@ -187,7 +187,8 @@ def _refusal(root: Path, descriptor: int) -> str:
     return f"`lmcore up` runs already in {root}{where}; end it first, or use another LMCORE_HOME."
 
 
-def _held_exclusively(root: Path) -> bool:
+def held_by_up(root: Path) -> bool:
+    """Whether an `lmcore up` has the home, from before its servers start until it has ended."""
     if not _lock_file(root).exists():
         return False
     try:

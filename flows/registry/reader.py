@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from filelock import FileLock
 
 from flows.home.environment import Home
+from flows.home.publication import held_by_up
 from flows.home.registry_database import ready
 from flows.registry.artifact_files import VERSION_PLACE, is_local, open_registered, path_of
 from flows.registry.registered_base import KIND, KIND_TAG
@@ -127,8 +128,10 @@ class EmbeddedReader:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        with FileLock(home.locks / "mlflow-start.lock"):
-            ready(home)
+        # `lmcore up` has seen to it, and holds the lock until this process answers.
+        if not held_by_up(home.root):
+            with FileLock(home.locks / "mlflow-start.lock"):
+                ready(home)
 
     def stamp(self) -> object:
         """See `RegistryReader`."""

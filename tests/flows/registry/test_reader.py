@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from flows.home.environment import Home, make_home
+from flows.home.publication import exclusive_use
 from flows.registry.models import Registry
 from flows.registry.reader import ClientReader, EmbeddedReader, reader, registry_stamp
 from flows.registry.tracking import open_run
@@ -123,3 +126,12 @@ def test_a_server_has_no_file_to_look_at_and_is_asked_by_the_clock(
         stamps.append(registry_stamp(home, poll_seconds=15.0))
     monkeypatch.undo()
     assert stamps == [0, 0, 1, 2]
+
+
+def test_what_up_starts_does_not_wait_for_up(home: Home) -> None:
+    made = []
+    with exclusive_use(home.root), FileLock(home.locks / "mlflow-start.lock"):
+        start = threading.Thread(target=lambda: made.append(EmbeddedReader(home)), daemon=True)
+        start.start()
+        start.join(timeout=60)
+        assert made
