@@ -102,7 +102,9 @@ class OverfittingLimits(Section):
     """How far training text may be ahead of unseen text."""
 
     max_relative_gap: float = Field(gt=0, lt=1)
-    max_final_minus_best_bits_per_byte: float = Field(gt=0, le=8)
+    max_final_minus_best_bits_per_byte: float | None = Field(
+        gt=0, le=8, description="Of weights that nobody serves. null: reported and not judged."
+    )
     max_membership_auc: float | None = Field(
         gt=0.5, lt=1, description="null: reported and not judged."
     )
@@ -208,7 +210,9 @@ class TaskLimits(Section):
     min_gain_rouge: float = Field(gt=0, lt=1)
     max_accuracy_gap: float = Field(gt=0, lt=1, description="Of train over validation.")
     max_loss_gap: float = Field(gt=0, lt=1, description="Relative, in nats of a target token.")
-    max_final_minus_best_nats: float = Field(gt=0, le=8)
+    max_final_minus_best_nats: float | None = Field(
+        gt=0, le=8, description="null: reported and not judged."
+    )
 
     @field_validator("bleu_tokenizer")
     @classmethod

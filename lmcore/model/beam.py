@@ -176,9 +176,11 @@ def beam_search_from(
             if not open_:
                 break
             totals = totals.masked_fill(ended, -torch.inf)
-            # Lane of the hypothesis that each new one extends, for prompts still in progress.
-            lanes = parents + parents.new_tensor(range(len(active)))[:, None] * scores.shape[1]
-            state = state.select(lanes[open_].flatten())
+            if parents.shape[1] == scores.shape[1]:
+                state = state.regroup(open_, parents[open_])
+            else:  # as at first, where a prompt has one hypothesis
+                lanes = parents + parents.new_tensor(range(len(active)))[:, None] * scores.shape[1]
+                state = state.select(lanes[open_].flatten())
             active = [active[row] for row in open_]
             totals, tokens = totals[open_], tokens[open_]
             chunk, state = model(tokens[..., -1].reshape(-1, 1), state)

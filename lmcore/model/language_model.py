@@ -49,6 +49,10 @@ class Features:
         """Those of the positions [start, stop)."""
         return Features(self.vectors[:, start:stop])
 
+    def repeated(self, count: int) -> Features:
+        """Those of a single lane in so many lanes, so that as many targets can be asked of each."""
+        return Features(self.vectors.expand(count, *self.vectors.shape[1:]))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:

@@ -43,6 +43,21 @@ class State(ABC):
         lanes = torch.as_tensor(index, dtype=torch.long)
         return self.map(lambda tensor: tensor.index_select(0, lanes.to(tensor.device)))
 
+    def regroup(self, groups: Sequence[int], parents: Tensor) -> Self:
+        """As `select`, of groups of lanes that have read the same until `LanguageModel.stepping`.
+
+        The state is used up, so its memory may be written over, and what a group shares stays where
+        it is.
+
+        Args:
+            groups: Which groups go on, ascending.
+            parents: Of each of their lanes the one that it follows, counted in its group, int64
+                [G, K]; K is the size of a group before and after.
+        """
+        size = parents.shape[1]
+        lanes = parents.cpu() + size * torch.tensor(list(groups), dtype=torch.long)[:, None]
+        return self.select(lanes.flatten())
+
     def to(self, device: torch.device | str) -> Self:
         """Move to a device."""
         return self.map(lambda tensor: tensor.to(device))

@@ -9,17 +9,13 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import math
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from lmcore.controls.bench import (
     ControlBench,
@@ -28,6 +24,18 @@ from lmcore.controls.bench import (
     make_document_set,
 )
 from lmcore.controls.control import Control
+from lmcore.controls.language_models.broken import (
+    Broken,
+    Forgetless,
+    Hashed,
+    HashedInDisguise,
+    Lossy,
+    Mixing,
+    Peeking,
+    Shifted,
+    as_kind,
+    unmasked,
+)
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document
 from lmcore.data.tokens.borrowed import BASE_SPLIT, BorrowedTokenizer
@@ -36,118 +44,10 @@ from lmcore.data.tokens.vocabularies import LIBRARY_FILE
 from lmcore.evaluation.gates.instrument import instrument, probe_language_model
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.model.language_model import LanguageModel
-from lmcore.model.recurrent.attention import AttentionMixer
-from lmcore.model.recurrent.boundaries import Boundaries
 from lmcore.model.recurrent.model import RecurrentAttentionLM
-from lmcore.model.recurrent.states import LayerState
 
 _TEXTS = 8
 _END = "<|end|>"
-
-
-class Unmasked(AttentionMixer):
-    """Attention that sees every token of the chunk, later ones too."""
-
-    def forward(
-        self, x: Tensor, state: LayerState, boundaries: Boundaries
-    ) -> tuple[Tensor, LayerState]:
-        """Plain softmax attention over the chunk, without a mask."""
-        _, after = super().forward(x, state, boundaries)
-        lanes, length, _ = x.shape
-        parts = self.qkv(x).view(lanes, length, 3, self.num_heads, self.head_dim)
-        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        y = functional.scaled_dot_product_attention(query, key, value)
-        return self.out(y.transpose(1, 2).reshape(lanes, length, -1)), after
-
-
-class Shifted(RecurrentAttentionLM):
-    """What is predicted at a place stands one place too late."""
-
-    by = 1
-
-    def features(self, *args: Any, **options: Any) -> Any:
-        """Features of the model, rolled along the chunk."""
-        features, state = super().features(*args, **options)
-        return replace(features, vectors=features.vectors.roll(self.by, dims=1)), state
-
-
-class Peeking(Shifted):
-    """What is predicted at a place stands one place too early."""
-
-    by = -1
-
-
-class Mixing(RecurrentAttentionLM):
-    """A lane's predictions depend on its neighbours, as batch statistics do."""
-
-    def features(self, *args: Any, **options: Any) -> Any:
-        """Features of the model, less a tenth of their mean over lanes."""
-        features, state = super().features(*args, **options)
-        mixed = features.vectors - 0.1 * features.vectors.mean(dim=0, keepdim=True)
-        return replace(features, vectors=mixed), state
-
-
-class Forgetless(RecurrentAttentionLM):
-    """The end token does not reset, so a document feels the one before."""
-
-    def features(self, *args: Any, **options: Any) -> Any:
-        """Features of the model as if no token ended a document."""
-        kept, self.end_id = self.end_id, -1
-        try:
-            return super().features(*args, **options)
-        finally:
-            self.end_id = kept
-
-
-class Broken(RecurrentAttentionLM):
-    """A model whose numbers are not numbers."""
-
-    def features(self, *args: Any, **options: Any) -> Any:
-        """Not a number, everywhere."""
-        features, state = super().features(*args, **options)
-        return replace(features, vectors=features.vectors * math.nan), state
-
-
-class Lossy:
-    """A tokenizer that drops the first letter of the alphabet from what it reads."""
-
-    def __init__(self, inner: Tokenizer) -> None:
-        self._inner = inner
-        self.kind, self.vocab_size, self.end_id = inner.kind, inner.vocab_size, inner.end_id
-        self.pieces, self.unspelled = inner.pieces, inner.unspelled
-
-    def encode(self, text: str) -> list[int]:
-        """Ids of the text without its letters `a`."""
-        return self._inner.encode(text.replace("a", ""))
-
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of many texts."""
-        return [self.encode(text) for text in texts]
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """Text of ids."""
-        return self._inner.decode(ids)
-
-    def save(self, folder: Any) -> None:
-        """Not needed here."""
-        raise NotImplementedError
-
-
-def as_kind(model: LanguageModel, kind: type[RecurrentAttentionLM]) -> LanguageModel:
-    """The same weights read by a broken class."""
-    other = copy.deepcopy(model)
-    other.__class__ = kind
-    return other
-
-
-def unmasked(model: LanguageModel) -> LanguageModel:
-    """The same weights with an attention that sees the future."""
-    other = copy.deepcopy(model)
-    assert isinstance(other, RecurrentAttentionLM)
-    for mixer in other.mixers:
-        if isinstance(mixer, AttentionMixer):
-            mixer.__class__ = Unmasked
-    return other
 
 
 def judge(
@@ -180,6 +80,15 @@ def judge(
         seed=bench.seed,
     )
     return instrument(evidence, limits=bench.gates.instrument, required=True)
+
+
+def hashed(bench: ControlBench, *, kind: type[Hashed]) -> GateResult:
+    """The healthy model with a cache of hashed pairs of its training text."""
+    model = as_kind(bench.healthy_model, kind)
+    assert isinstance(model, Hashed)
+    stream = bench.sound.train_stream
+    model.count_pairs(stream.read(0, len(stream)))
+    return judge(bench, model=model)
 
 
 def _spread(targets: Sequence[Document]) -> list[Document]:
@@ -282,6 +191,11 @@ CONTROLS = (
     _negative("lanes that mix", read_by(Mixing)),
     _negative("no reset between documents", read_by(Forgetless)),
     _negative("not a number", read_by(Broken)),
+    _negative("cache of hashed pairs", functools.partial(hashed, kind=Hashed)),
+    _negative(
+        "cache of hashed pairs that shows a distribution",
+        functools.partial(hashed, kind=HashedInDisguise),
+    ),
     _negative("tokenizer fitted on validation", tokenizer_of_validation),
     _negative("tokenizer that loses text", tokenizer_that_loses_text),
     _negative("tokenizer that reads in lower case", functools.partial(borrowed, lowering=True)),

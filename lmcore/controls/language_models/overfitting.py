@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from lmcore.controls.bench import ROOMY, ControlBench, World
@@ -12,20 +13,30 @@ from lmcore.evaluation.gates.overfitting import FitLimits, fit_of_language, over
 from lmcore.evaluation.gates.result import GateResult
 from lmcore.evaluation.memory.membership import SideNotes, membership_of
 from lmcore.evaluation.scores.scoring import score_documents
-from lmcore.training.checkpoint import Checkpoint
+from lmcore.training.checkpoint import Checkpoint, Which
 
 _FEW = 6
 _EPOCHS = 200
 _TIMES = 50
+_LONG_AFTER, _LOOKS = 30.0, 30
 _PASSES = 4.0
 
 
-def judge(bench: ControlBench, world: World, checkpoint: Checkpoint) -> GateResult:
-    """Ask the gate about a checkpoint, as the evaluation step does."""
+def judge(
+    bench: ControlBench, world: World, checkpoint: Checkpoint, *, kept: Which = "best"
+) -> GateResult:
+    """Ask the gate about a checkpoint, as the evaluation step does.
+
+    Args:
+        bench: Of the seed.
+        world: What was learnt from.
+        checkpoint: Its weights.
+        kept: Which of them serve; `final`: the last ones, as where no better ones were kept.
+    """
     sample = world.consumed(checkpoint)
-    best = checkpoint.load("best").eval()
+    best = checkpoint.load(kept).eval()
     facts = checkpoint.summary
-    same = facts["final_weights_sha256"] == facts["weights_sha256"]
+    same = kept == "final" or facts["final_weights_sha256"] == facts["weights_sha256"]
     seen, unseen = SideNotes(world.loaded.pieces), SideNotes(world.loaded.pieces)
     validation = score_documents(best, world.loaded, world.targets, on_scored=unseen.document)
     train = sample.scored_by(best, on_scored=seen.of_sample(sample))
@@ -54,7 +65,7 @@ def many_epochs(bench: ControlBench) -> GateResult:
 
 
 def late_rise(bench: ControlBench) -> GateResult:
-    """The same with the best weights kept: these are sound, and training went on long after."""
+    """The same with the best weights kept, which know the few documents by heart too."""
     world = bench.world(_only(bench, _FEW), model=ROOMY)
     return judge(bench, world, world.train(max_epochs=_EPOCHS, evaluations=20, patience=20))
 
@@ -80,6 +91,14 @@ def stopped_in_time(bench: ControlBench) -> GateResult:
     return judge(bench, world, world.train(max_epochs=20.0, evaluations=40, patience=3))
 
 
+def long_after(bench: ControlBench, *, kept: Which) -> GateResult:
+    """Nothing ends it once it stops helping: the best weights are sound, the last ones are not."""
+    train = [document for document in bench.corpus if document.split == "train"]
+    world = bench.world(_only(bench, len(train) // 4), model=ROOMY)
+    checkpoint = world.train(max_epochs=_LONG_AFTER, evaluations=_LOOKS, patience=_LOOKS)
+    return judge(bench, world, checkpoint, kept=kept)
+
+
 def _only(bench: ControlBench, count: int) -> Sequence[Document]:
     """The corpus with only so many train documents."""
     train = [document for document in bench.corpus if document.split == "train"]
@@ -96,7 +115,7 @@ CONTROLS = (
     ),
     Control(
         gate="overfitting",
-        name="best of 200 epochs, trained on long after",
+        name="best of 200 epochs",
         kind="negative",
         run=late_rise,
         cost_seconds=7.0,
@@ -121,5 +140,19 @@ CONTROLS = (
         kind="healthy",
         run=stopped_in_time,
         cost_seconds=6.0,
+    ),
+    Control(
+        gate="overfitting",
+        name="trained on long after, the last weights kept",
+        kind="negative",
+        run=functools.partial(long_after, kept="final"),
+        cost_seconds=10.0,
+    ),
+    Control(
+        gate="overfitting",
+        name="the same, the best weights kept",
+        kind="healthy",
+        run=functools.partial(long_after, kept="best"),
+        cost_seconds=10.0,
     ),
 )

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lmcore.controls.bench import ControlBench, make_document
 from lmcore.controls.control import Control, Kind
-from lmcore.controls.language_models.instrument import Mixing, as_kind, unmasked
+from lmcore.controls.language_models.broken import Mixing, as_kind, unmasked
 from lmcore.controls.tasks.corpora import trained, write_reviews
 from lmcore.data.documents import Document
 from lmcore.evaluation.gates.instrument import instrument

@@ -84,7 +84,7 @@ def pairs_by_heart(bench: ControlBench) -> GateResult:
 
 
 def late_rise(bench: ControlBench) -> GateResult:
-    """The best weights are kept, and training went on long after."""
+    """Training went on until sixty sentences were known by heart, and earlier weights serve."""
     fit = _writer(_few_pairs(bench, evaluations=10, patience=20))
     # Only the late rise is tried: the gap of weights from the middle may be either.
     return _ask(bench, replace(fit, seen=fit.unseen))
@@ -131,8 +131,8 @@ CONTROLS = (
     ),
     Control(
         gate="overfitting",
-        name="translator: best of sixty sentences, trained on long after",
-        kind="negative",
+        name="translator: trained on long after, the best weights kept",
+        kind="healthy",
         run=late_rise,
         cost_seconds=3.0,
     ),

@@ -7,7 +7,8 @@ every other gate.  So before any score counts, the instrument is checked, exactl
 * company: a document's score does not depend on what is scored beside or before it;
 * stepwise: the score equals that of feeding one token at a time, as generation does; a shift
   between inputs and targets shows here;
-* total: scores are log-probabilities, and the probabilities of all tokens sum to one;
+* total: scores are log-probabilities, whatever the model says of itself: those of all tokens that
+  could follow sum to one;
 * text: the tokenizer gives every text back, and never spells the end token;
 * fit: the tokenizer was fitted on the train split of these documents, or came with the model that
   was gone on from;
@@ -20,8 +21,6 @@ Source: invariants of the model's definition; no statistics.
 
 from __future__ import annotations
 
-import itertools
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,21 +34,18 @@ from lmcore.data.tokens.borrowed import BASE_SPLIT
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.config import InstrumentLimits
 from lmcore.evaluation.gates.result import GateResult
+from lmcore.evaluation.gates.round_trip import changed, shortened
 from lmcore.evaluation.scores.scoring import score_tokens
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.model.language_model import LanguageModel
-from lmcore.model.loss import token_nll
 
 NAME = "instrument"
 PROBE_TOKENS = 192
 PROBE_DOCUMENTS = 4
 TEXT_DOCUMENTS = 64
-TEXT_CHARACTERS = 20_000
-SUM_TOKENS = 1_024
-SUM_LOGITS = 1 << 22
-END_OF_TEXT = "[end of text]"
-# Characters of a text that was changed.
-_SHOWN = 40
+# Of a vocabulary of up to 2,048 tokens all are asked for, of a larger one as many as bring so many
+# logits, and at least some.
+SUM_LOGITS, LEAST_SUM_TOKENS = 1 << 22, 256
 CAME_WITH_BASE = (
     " The tokenizer came with the model that was gone on from: the text that it was made of is not"
     " known and may hold text like that which is scored here, which could make tokens longer, and"
@@ -139,16 +135,17 @@ def probe_language_model(
     tokens.append(others + (others >= model.end_id))
     clusters = set(scored.cluster)
     checked = texts[:TEXT_DOCUMENTS]
-    changed = [pair for document in checked if (pair := _changed(tokenizer, document)) is not None]
+    different = [pair for document in checked if (pair := changed(tokenizer, document)) is not None]
     overlapping = sum(
         row["cluster"] in clusters or row["id"] in clusters for row in documents.iter_rows("train")
     )
     split, fitted_on = str(tokenizer_facts.get("split")), str(tokenizer_facts.get("fitted_on"))
     faults = []
-    if changed:
-        before, after = shortened(*changed[0])
+    if different:
+        before, after = shortened(*different[0])
         faults.append(
-            f"the tokenizer changed {len(changed)} of {len(checked)} texts: {before} became {after}"
+            f"the tokenizer changed {len(different)} of {len(checked)} texts:"
+            f" {before} became {after}"
         )
     came = split == BASE_SPLIT
     if not came and (split != "train" or fitted_on != documents.key):
@@ -166,15 +163,15 @@ def probe_language_model(
             "scores differ from reading token by token": _stepwise(
                 model, tokens, together=probed is not None
             ),
-            "probabilities do not sum to one": _total(model, tokens[-1]),
+            "probabilities do not sum to one": largest([total(model, ids) for ids in tokens]),
         },
         faults=faults,
         note=CAME_WITH_BASE if came else "",
         tokenizer="gives every text back" if came else Instrument.tokenizer,
         facts={
             "texts_checked": len(checked),
-            "texts_changed": len(changed),
-            "text_changed": list(shortened(*changed[0])) if changed else None,
+            "texts_changed": len(different),
+            "text_changed": list(shortened(*different[0])) if different else None,
             "tokenizer_split": split,
             "tokenizer_documents": fitted_on,
             "documents": documents.key,
@@ -248,52 +245,35 @@ def _stepwise(model: LanguageModel, texts: Sequence[IntArray], *, together: bool
 
 
 @torch.inference_mode()
-def _total(model: LanguageModel, ids: IntArray) -> float:
-    """What the scorer says of up to 1,024 tokens at four positions, against a normalised law."""
+def total(model: LanguageModel, ids: IntArray) -> float:
+    """How far scores are from the logarithms of probabilities that sum to one.
+
+    The scorer is asked for each token that could follow, at four positions of a text.  Of a large
+    vocabulary it is asked for the tokens of the text and the likeliest ones, and held against the
+    normalised law of all.
+
+    Args:
+        model: In evaluation mode.
+        ids: Tokens of the text, at least one.
+
+    Returns:
+        The largest difference in nats, or of the sum from one.
+    """
     features, _ = model.features(torch.from_numpy(ids[None]).to(model.device))
-    targets = torch.arange(min(SUM_TOKENS, model.vocab_size), device=model.device)
+    own = torch.from_numpy(np.unique(ids)).to(model.device)
     errors = []
-    for position in (0, 1, len(ids) // 2, len(ids) - 1):
-        row = model.logits(features.at(position, position + 1))[0, 0]
+    for position in sorted({0, min(1, len(ids) - 1), len(ids) // 2, len(ids) - 1}):
+        here = features.at(position, position + 1)
+        law = torch.log_softmax(model.logits(here)[0, 0].double(), -1)
+        count = min(len(law), max(LEAST_SUM_TOKENS, SUM_LOGITS // len(law)))
+        likely = law.topk(count).indices
+        targets = torch.unique(torch.cat([own, likely]))
         nats = torch.cat(
             [
-                token_nll(row.expand(1, len(part), -1), part[None])[0]
-                for part in torch.split(targets, max(1, SUM_LOGITS // len(row)))
+                model.target_nll(here.repeated(len(part)), part[:, None])[:, 0]
+                for part in torch.split(targets, max(1, SUM_LOGITS // len(law)))
             ]
         ).double()
-        law = torch.softmax(row.double(), -1)
-        errors += [(nats + law[targets].log()).abs().max().item(), abs(law.sum().item() - 1.0)]
+        found, wanted = (-nats).exp().sum(), law[targets].exp().sum()
+        errors += [(nats + law[targets]).abs().max().item(), (found - wanted).abs().item()]
     return largest(errors)
-
-
-def shortened(before: str, after: str) -> tuple[str, str]:
-    """Two texts where they begin to differ, short and safe to print."""
-    pairs = enumerate(zip(before, after, strict=False))
-    place = next((i for i, (a, b) in pairs if a != b), min(len(before), len(after)))
-    start = max(0, place - _SHOWN // 4)
-    parts = [text[start : start + _SHOWN] for text in (before, after)]
-    # Two ways of writing the same character look alike.
-    alike = len({unicodedata.normalize("NFC", part) for part in parts}) == 1
-    return _printable(parts[0], escaped=alike), _printable(parts[1], escaped=alike)
-
-
-def _printable(text: str, *, escaped: bool) -> str:
-    return (
-        '"'
-        + "".join(
-            c if c.isprintable() and not (escaped and not c.isascii()) else ascii(c)[1:-1]
-            for c in text
-        )
-        + '"'
-    )
-
-
-def _changed(tokenizer: Tokenizer, document: Document) -> tuple[str, str] | None:
-    """A text and what the tokenizer gives back of it; None where that is the same."""
-    text = document.text[:TEXT_CHARACTERS]
-    ids = tokenizer.encode(text)
-    # The end token is no text: where it is spelled, that is to be seen.
-    ends = [-1, *(place for place, token in enumerate(ids) if token == tokenizer.end_id), len(ids)]
-    parts = [tokenizer.decode(ids[a + 1 : b]) for a, b in itertools.pairwise(ends)]
-    back = END_OF_TEXT.join(parts)
-    return None if back == text and len(parts) == 1 else (text, back)

@@ -9,13 +9,15 @@ Three statistics, all with dropout off:
   (`lmcore.evaluation.memory.difficulty_reference`).  Two independent samples, bootstrapped
   together;
 * the loss of the last weights minus that of the best ones on validation, paired; the best
-  were chosen on the tune split, so validation is unused by the choice.  After an early stop it is
-  reported and not judged: waiting a few looks beyond the best is how such a stop is found;
+  were chosen on the tune split, so validation is unused by the choice.  The best weights are kept
+  and serve, so it is reported, and judged only where a limit is given; after an early stop never,
+  as waiting a few looks beyond the best is how such a stop is found;
 * for language models, the AUC of membership inference from the loss of passages, corrected by the
   same reference (`lmcore.evaluation.memory.membership`): a few passages learnt by heart show here
   first.
 
-PASS: all upper bounds are within their limits.
+The first and the third are asked of the weights that were kept.  PASS: all upper bounds are within
+their limits.
 Source: the gap is the generalisation gap of Zhang et al., arXiv:1611.03530; the
 correction is the control variate of Deng et al., WSDM 2013 ("CUPED"), its coefficient the pooled
 regression slope within [0, 1]; the second is the late rise of the validation curve, Prechelt 1998.
@@ -82,13 +84,14 @@ class FitLimits:
 
     Attributes:
         max_gap: A share, of the loss or of the documents.
-        max_late_rise: Of the last weights over the best, in units of the loss.
+        max_late_rise: Of the last weights over the best, in units of the loss; None: reported and
+            not judged.
         unsure_late_rise: What a rise means that is surely neither within the limit nor beyond.
         max_membership: AUC; None: reported and not judged.
     """
 
     max_gap: float
-    max_late_rise: float
+    max_late_rise: float | None
     unsure_late_rise: Outcome
     max_membership: float | None = None
 
@@ -167,14 +170,13 @@ def overfitting(
         else fit.last.minus(fit.best, resampling=resampling)
     )
     gap_outcome = judge_upper(gap, limits.max_gap)
-    late: Outcome = "SKIPPED" if fit.stopped_early else judge_upper(turn, limits.max_late_rise)
-    if late == "INCONCLUSIVE":
-        late = limits.unsure_late_rise
+    late = _late(turn, limits, stopped_early=fit.stopped_early)
     auc, auc_outcome = fit.membership, _membership(fit.membership, limits.max_membership)
     statistics: list[tuple[Outcome, Interval, float, str]] = [
-        (gap_outcome, gap, limits.max_gap, "share"),
-        (late, turn, limits.max_late_rise, loss.unit),
+        (gap_outcome, gap, limits.max_gap, "share")
     ]
+    if limits.max_late_rise is not None:
+        statistics.append((late, turn, limits.max_late_rise, loss.unit))
     if auc is not None and limits.max_membership is not None:
         statistics.append((auc_outcome, auc, limits.max_membership, "AUC"))
     outcome = worst([found for found, *_ in statistics])
@@ -205,6 +207,13 @@ def overfitting(
     )
 
 
+def _late(turn: Interval, limits: FitLimits, *, stopped_early: bool) -> Outcome:
+    if stopped_early or limits.max_late_rise is None:
+        return "SKIPPED"
+    found = judge_upper(turn, limits.max_late_rise)
+    return limits.unsure_late_rise if found == "INCONCLUSIVE" else found
+
+
 def _membership(auc: Interval | None, limit: float | None) -> Outcome:
     return "SKIPPED" if auc is None or limit is None else judge_upper(auc, limit)
 
@@ -216,6 +225,8 @@ def _sentence(fit: Fit, *, gap: Interval, turn: Interval, limits: FitLimits) -> 
         late = "the last weights are the best ones"
     elif fit.stopped_early:
         late = "training stopped early and the best weights are kept"
+    elif limits.max_late_rise is None:
+        late += ", which are kept and judged here"
     else:
         late += (
             f" (at most {loss.shown(turn.upper, sign='+')}, allowed"

@@ -60,6 +60,11 @@ class CopyingFeatures(Features):
         copies = self.copies.at(start, stop) if self.copies else None
         return CopyingFeatures(self.vectors[:, start:stop], copies)
 
+    def repeated(self, count: int) -> CopyingFeatures:
+        """Those of a single lane in so many lanes."""
+        copies = self.copies.repeated(count) if self.copies else None
+        return CopyingFeatures(super().repeated(count).vectors, copies)
+
 
 class RecurrentAttentionLM(LanguageModel):
     """Recurrent + attention language model.

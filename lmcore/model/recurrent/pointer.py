@@ -59,6 +59,10 @@ class Copies(NamedTuple):
             scores=self.scores[:, start:stop], anew=self.anew[:, start:stop], tokens=self.tokens
         )
 
+    def repeated(self, count: int) -> Copies:
+        """Those of a single lane in so many lanes."""
+        return Copies(*(part.expand(count, *part.shape[1:]) for part in self))
+
     def total(self) -> Tensor:
         """Logarithm of the softmax's divisor, [B, T] or [B]."""
         return torch.logaddexp(self.anew, self.scores.logsumexp(-1))

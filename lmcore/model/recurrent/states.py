@@ -104,6 +104,20 @@ class PointerState(NamedTuple):
         )
 
 
+class Move(NamedTuple):
+    """Lanes that stand elsewhere afterwards.
+
+    Attributes:
+        old: The first of them before.
+        new: The same afterwards, not behind `old`.
+        lanes: How many.
+    """
+
+    old: int
+    new: int
+    lanes: int
+
+
 class AttentionRing(NamedTuple):
     """`AttentionState` for reading one token at a time: that token is written into it.
 
@@ -119,6 +133,16 @@ class AttentionRing(NamedTuple):
     values: Tensor
     valid: Tensor
     read: Tensor
+
+    def regroup(self, lanes: Tensor, moves: Sequence[Move]) -> AttentionRing:
+        """See `State.regroup`: the rings stay, the rest is picked by `lanes`."""
+        count, slots = len(lanes), _written(self.read, self.valid.shape[1])
+        return AttentionRing(
+            keys=_followed(self.keys, lanes, moves, slots, axis=2)[:count],
+            values=_followed(self.values, lanes, moves, slots, axis=2)[:count],
+            valid=self.valid.index_select(0, lanes),
+            read=self.read.index_select(0, lanes),
+        )
 
 
 class PointerRing(NamedTuple):
@@ -137,6 +161,17 @@ class PointerRing(NamedTuple):
     before: Tensor
     valid: Tensor
     read: Tensor
+
+    def regroup(self, lanes: Tensor, moves: Sequence[Move]) -> PointerRing:
+        """See `AttentionRing`."""
+        count, slots = len(lanes), _written(self.read, self.valid.shape[1])
+        return PointerRing(
+            keys=_followed(self.keys, lanes, moves, slots, axis=1)[:count],
+            tokens=_followed(self.tokens, lanes, moves, slots, axis=1)[:count],
+            before=self.before.index_select(0, lanes),
+            valid=self.valid.index_select(0, lanes),
+            read=self.read.index_select(0, lanes),
+        )
 
 
 LayerState: TypeAlias = (
@@ -165,6 +200,21 @@ class LayerStates(State):
             )
         )
 
+    def regroup(self, groups: Sequence[int], parents: Tensor) -> LayerStates:
+        """See `State`: rings are written over, and but for what was read since only where moved."""
+        size = parents.shape[1]
+        starts = size * torch.tensor(list(groups), device=parents.device)
+        lanes = (parents + starts[:, None]).flatten()
+        moves = [Move(old * size, new * size, size) for new, old in enumerate(groups) if new != old]
+        return LayerStates(
+            layers=tuple(
+                layer.regroup(lanes, moves)
+                if isinstance(layer, AttentionRing | PointerRing)
+                else _rebuild(layer, (tensor.index_select(0, lanes) for tensor in layer))
+                for layer in self.layers
+            )
+        )
+
     def tensors(self) -> list[Tensor]:
         """See `State`."""
         return [tensor for layer in self.layers for tensor in layer]
@@ -180,6 +230,37 @@ class LayerStates(State):
         """See `State`."""
         columns = zip(*(state.tensors() for state in (self, *others)), strict=True)
         return self.replaced([torch.cat(column) for column in columns])
+
+
+def _written(read: Tensor, num_slots: int) -> list[slice]:
+    """Slots of rings into which something was read since `LanguageModel.stepping`."""
+    # Numbers begin with the window, which is the last slot; then it goes round.
+    most = int(read.max()) - (num_slots - 1)
+    if most >= num_slots:
+        return [slice(0, num_slots)]
+    return [slice(num_slots - 1, num_slots), slice(0, most - 1)] if most > 0 else []
+
+
+def _followed(
+    ring: Tensor, lanes: Tensor, moves: Sequence[Move], slots: Sequence[slice], *, axis: int
+) -> Tensor:
+    """Let each lane hold what the one that it follows has read; in place, and not much is moved.
+
+    Args:
+        ring: First axis the lane; lanes of a group differ in the written slots alone.
+        lanes: The lane that each of the first places follows.
+        moves: Whole groups that stand elsewhere afterwards, ascending.
+        slots: Those that were written.
+        axis: Of the slots.
+    """
+    followed = [ring[(slice(None),) * axis + (part,)].index_select(0, lanes) for part in slots]
+    for old, new, size in moves:
+        # Forwards, so nothing is written over that is still to be moved.
+        for lane in range(size):
+            ring[new + lane] = ring[old + lane]
+    for part, found in zip(slots, followed, strict=True):
+        ring[(slice(0, len(lanes)),) + (slice(None),) * (axis - 1) + (part,)] = found
+    return ring
 
 
 def _rebuild(layer: LayerState, tensors: Iterable[Tensor]) -> LayerState:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.special import log_softmax
 
 from lmcore.data.documents import Document
@@ -21,7 +20,7 @@ from lmcore.data.text.words import words_and_signs
 from lmcore.data.tokens.borrowed import BASE_SPLIT
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.config import InstrumentLimits
-from lmcore.evaluation.gates.instrument import Instrument, largest
+from lmcore.evaluation.gates.instrument import Instrument, largest, total
 from lmcore.evaluation.statistics.intervals import FloatArray
 from lmcore.model.language_model import LanguageModel
 from lmcore.tasks.labels import normal
@@ -29,7 +28,6 @@ from lmcore.tasks.learning.class_scores import class_logits
 from lmcore.tasks.learning.classifier import TextClassifier
 from lmcore.tasks.learning.examples import Example
 from lmcore.tasks.prediction import Predictor
-from lmcore.training.step import to_tensor
 
 # Classified, and written: the latter takes as many readings as there are texts.
 CLASSIFIED, WRITTEN = 16, 8
@@ -85,7 +83,7 @@ def probe_writer(
     return _instrument(
         {
             "the texts beside it change an answer": _written_together(predictor, pairs),
-            "probabilities do not sum to one": _probability_sum(predictor, pairs[:2]),
+            "probabilities do not sum to one": _total(predictor, pairs[:2]),
             "later words change earlier scores": _causality(predictor, pairs),
         },
         faults=[],
@@ -158,23 +156,17 @@ def _causality(predictor: Predictor, pairs: Sequence[Example]) -> float:
     return largest(changes)
 
 
+def _total(predictor: Predictor, pairs: Sequence[Example]) -> float:
+    """How far the scores of what could follow are from probabilities that sum to one."""
+    assert isinstance(predictor.model, LanguageModel)
+    inputs = [predictor.stream([pair]).inputs[0] for pair in pairs]
+    return largest([total(predictor.model, np.asarray(row, np.int64)) for row in inputs])
+
+
 def _another(token: int, tokenizer: Tokenizer) -> int:
     """The token behind one, whichever the end token is, which this is not."""
     following = (token + 1) % tokenizer.vocab_size
     return (following + (following == tokenizer.end_id)) % tokenizer.vocab_size
-
-
-@torch.no_grad()
-def _probability_sum(predictor: Predictor, pairs: Sequence[Example]) -> float:
-    model = predictor.model
-    assert isinstance(model, LanguageModel)
-    batch = predictor.stream(pairs)
-    features, _ = model.features(to_tensor(batch.inputs, model.device))
-    errors = []
-    for place in range(batch.inputs.shape[1]):  # all logits at once could be gigabytes
-        logits = model.logits(features.at(place, place + 1))
-        errors.append((logits.float().softmax(-1).sum(-1) - 1).abs().max().item())
-    return largest(errors)
 
 
 def own_label_share(texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float]:

@@ -14,6 +14,8 @@ from lmcore.model.config import ModelConfig
 from lmcore.model.generation import inference, prefill
 from lmcore.model.language_model import Features
 from lmcore.model.recurrent.model import RecurrentAttentionLM
+from lmcore.model.recurrent.states import LayerStates
+from lmcore.model.state import State
 
 END = 4
 
@@ -216,6 +218,20 @@ def test_lanes_are_prompts_times_beams_and_shrink_with_finished_prompts() -> Non
     lanes = [shape[0] for shape in model.shapes if shape[1] == 1]
     assert max(lanes) == 6
     assert len(found[0][0].tokens) == 20
+
+
+@pytest.mark.parametrize("seed", [0, 11])
+def test_what_is_found_is_that_of_a_search_that_copies_all_that_is_remembered(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A window that goes round several times, and prompts that end one after the other.
+    model = make_model(seed, sharpness=0.7)
+    given = [[i % 4, (3 * i) % 4, 1][: 1 + i % 3] for i in range(5)]
+    config = BeamConfig(max_tokens=40, length_penalty=0.0, num_return=4)
+    found = beam_search(model, given, config)
+    monkeypatch.setattr(LayerStates, "regroup", State.regroup)
+    assert beam_search(model, given, config) == found
+    assert len({len(best[0].tokens) for best in found}) > 1
 
 
 def test_from_a_given_state_and_with_another_end_token() -> None:

@@ -165,8 +165,8 @@ def fit(seen, unseen, *, best=None, last=None, **facts):
     return Fit(seen=seen, unseen=unseen, best=best, last=last, **{"stopped_early": False, **facts})
 
 
-def judged(found):
-    limits = FitLimits.of(GATES, found.seen.metric)
+def judged(found, gates=GATES):
+    limits = FitLimits.of(gates, found.seen.metric)
     return overfitting(found, limits=limits, required=True, resampling=HOW)
 
 
@@ -181,15 +181,18 @@ def test_what_was_learnt_by_heart_fails(metric):
     assert "learnt from" in found.reason
 
 
-def test_a_late_rise_of_a_task_counts_only_where_it_is_sure_and_far():
+def test_a_late_rise_of_a_task_counts_only_where_a_limit_is_given_and_it_is_sure_and_far():
     best, unseen, seen = answers(LOSS, 0.7), answers(ACCURACY, 0.7), answers(ACCURACY, 0.72)
     far, unsure = answers(LOSS, 0.5), answers(LOSS, 0.66, luck=1)
-    assert judged(fit(seen, unseen, best=best, last=far)).outcome == "FAIL"
-    wide = judged(fit(seen, unseen, best=answers(LOSS, 0.7, luck=2), last=unsure))
+    assert judged(fit(seen, unseen, best=best, last=far)).outcome == "PASS"
+    limited = GatesConfig.model_validate({"tasks": {"max_final_minus_best_nats": 0.1}})
+    assert judged(fit(seen, unseen, best=best, last=far), limited).outcome == "FAIL"
+    wide = judged(fit(seen, unseen, best=answers(LOSS, 0.7, luck=2), last=unsure), limited)
     turn = wide.evidence["final_minus_best"]
-    assert turn["lower"] < GATES.tasks.max_final_minus_best_nats < turn["upper"]
+    assert turn["lower"] < 0.1 < turn["upper"]
     assert wide.outcome == "PASS"
-    assert judged(fit(seen, unseen, best=best, last=far, stopped_early=True)).outcome == "PASS"
+    stopped = fit(seen, unseen, best=best, last=far, stopped_early=True)
+    assert judged(stopped, limited).outcome == "PASS"
 
 
 def test_a_gap_that_may_be_either_is_inconclusive():

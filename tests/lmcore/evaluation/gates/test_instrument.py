@@ -2,15 +2,16 @@ import json
 import math
 
 import library_tokenizers as library
+import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
-from lmcore.controls.language_models.instrument import (
+from lmcore.controls.language_models.broken import (
     Broken,
     Forgetless,
+    Hashed,
+    HashedInDisguise,
     Mixing,
     Peeking,
     Shifted,
@@ -25,7 +26,6 @@ from lmcore.evaluation.gates.instrument import (
     Instrument,
     instrument,
     probe_language_model,
-    shortened,
 )
 from lmcore.evaluation.scores.scoring import score_documents
 from lmcore.model.config import ModelConfig
@@ -99,6 +99,28 @@ def test_broken_models_are_caught(probed, kind, words):
     assert found.outcome == "FAIL"
     assert words in found.reason
     assert math.isnan(found.value) == (words == "nan")
+
+
+@pytest.mark.parametrize("kind", [Hashed, HashedInDisguise])
+def test_scores_that_sum_to_more_than_one_are_caught_whatever_the_model_says(probed, kind):
+    def with_a_cache(model):
+        # Of pairs that are not read here: its places are shared all the same.
+        model.count_pairs(np.random.default_rng(0).integers(0, model.vocab_size, 4_000))
+        return model
+
+    found = probed(kind, change=with_a_cache)
+    assert found.outcome == "FAIL"
+    assert found.evidence["deviations"]["probabilities do not sum to one"] > 1.0
+
+
+def test_the_scorer_is_asked_and_not_the_distribution_that_is_shown(probed):
+    class Generous(RecurrentAttentionLM):
+        def target_nll(self, features, targets):
+            # Cheaper by a hair, for one token that a probe of a few texts may never meet.
+            return super().target_nll(features, targets) - 1e-3 * (targets == 77)
+
+    found = probed(Generous).evidence["deviations"]
+    assert found["probabilities do not sum to one"] == pytest.approx(1e-3, rel=0.1)
 
 
 @pytest.mark.parametrize("place", range(3))
@@ -191,23 +213,6 @@ def test_a_tokenizer_that_reads_in_lower_case_is_caught_with_an_example(probed, 
     assert r'changed 1 of 3 texts: "we The\x1b[31m people we' in found.reason
     assert r'" became "we the\x1b[31m people we' in found.reason
     assert "\x1b" not in found.reason
-
-
-@given(before=st.text(max_size=200), after=st.text(max_size=200))
-def test_an_example_is_short_and_safe_to_print(before, after):
-    for shown in shortened(before, after):
-        assert shown.isprintable()
-        assert len(shown) <= 2 + 40 * len(r"\U0010ffff")
-
-
-def test_an_example_begins_a_little_before_the_difference():
-    one, other = shortened("x" * 100 + "A" + "y" * 100, "x" * 100 + "a" + "y" * 100)
-    assert one == f'"{"x" * 10}A{"y" * 29}"'
-    assert other == f'"{"x" * 10}a{"y" * 29}"'
-    # The same letter in two forms of Unicode.
-    assert shortened("caf\u00e9", "cafe\u0301") == (r'"caf\xe9"', r'"cafe\u0301"')
-    # An end token in the midst of a text.
-    assert shortened("a b", "a[end of text] b")[1] == '"a[end of text] b"'
 
 
 def test_a_text_that_spells_the_end_token_is_caught(probed):

@@ -51,13 +51,28 @@ def test_where_the_last_weights_are_the_best_the_difference_is_exactly_zero(scor
 
 
 @pytest.mark.parametrize(("rise", "outcome"), [(0.0, "PASS"), (0.005, "PASS"), (0.05, "FAIL")])
-def test_last_weights_may_be_little_worse_than_the_best(scores, rise, outcome):
+def test_where_a_limit_is_given_last_weights_may_be_little_worse_than_the_best(
+    scores, rise, outcome
+):
     jitter = np.linspace(-1, 1, 40) * 1e-4
-    found = judge(scores(VAL), scores(TRAIN, start=100), final=scores(VAL + rise + jitter))
+    limits = LIMITS.model_copy(update={"max_final_minus_best_bits_per_byte": 0.01})
+    last = scores(VAL + rise + jitter)
+    found = judge(scores(VAL), scores(TRAIN, start=100), final=last, limits=limits)
     assert found.outcome == outcome
     if outcome == "FAIL":
-        assert found.limit == LIMITS.max_final_minus_best_bits_per_byte
-        assert found.unit == "bits/byte"
+        assert (found.limit, found.unit) == (0.01, "bits/byte")
+
+
+@pytest.mark.parametrize(("ratio", "outcome"), [(1.0, "PASS"), (0.5, "FAIL")])
+@pytest.mark.parametrize("rise", [-0.5, 0.5])
+def test_the_weights_that_are_kept_are_judged_and_the_last_ones_reported(
+    scores, ratio, outcome, rise
+):
+    found = judge(scores(VAL), scores(TRAIN * ratio, start=100), final=scores(VAL + rise))
+    assert found.outcome == outcome
+    turn = found.evidence["final_minus_best"]
+    assert (turn["outcome"], turn["value"]) == ("SKIPPED", pytest.approx(rise))
+    assert f"the last weights are {rise:+.4f} bits/byte from the best, which are" in found.reason
 
 
 def test_after_an_early_stop_the_last_weights_are_reported_not_judged(scores):

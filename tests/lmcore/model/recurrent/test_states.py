@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from lmcore.model.config import ModelConfig
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.model.recurrent.states import (
+    AttentionRing,
     AttentionState,
     LayerStates,
     LstmState,
+    PointerRing,
     PointerState,
     RecurrenceState,
 )
@@ -150,3 +152,29 @@ def test_places_are_added_in_front_and_hold_nothing() -> None:
     assert torch.equal(ring.with_places(5).values[:, :, 2:], ring.values)
     assert torch.equal(pointer.with_places(5).tokens[:, 2:], pointer.tokens)
     assert torch.equal(pointer.with_places(5).before, pointer.before)
+
+
+def places_of_rings(state: LayerStates) -> list[int]:
+    """Where the keys of each ring lie in memory."""
+    rings = [layer for layer in state.layers if isinstance(layer, AttentionRing | PointerRing)]
+    return [ring.keys.data_ptr() for ring in rings]
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), before=st.integers(0, 7))
+def test_groups_follow_in_place_what_they_would_hold_as_copies(data, before):
+    model = make_model("RAL", pointer=True)
+    size, groups = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
+    draw = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
+    with torch.inference_mode():
+        _, state = model(torch.randint(0, VOCAB, (groups, before + 1), generator=draw))
+        state = model.stepping(state).select(torch.arange(groups).repeat_interleave(size))
+        places = places_of_rings(state)
+        for _ in range(data.draw(st.integers(1, 9))):
+            _, state = model(torch.randint(0, VOCAB, (groups * size, 1), generator=draw), state)
+            kept = sorted(data.draw(st.sets(st.integers(0, groups - 1), min_size=1)))
+            parents = torch.randint(0, size, (len(kept), size), generator=draw)
+            copied = State.regroup(state, kept, parents)
+            state, groups = state.regroup(kept, parents), len(kept)
+            assert equal(state, copied)
+            assert places_of_rings(state) == places
