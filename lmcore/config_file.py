@@ -7,6 +7,7 @@ mean, and whether they may be, is checked once, by the sections themselves.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from typing import Any
 import yaml
 
 from lmcore.config import RunConfig, parse_config
-from lmcore.errors import ConfigError
+from lmcore.errors import ConfigError, UserError
 from lmcore.evaluation.config import GatesConfig
-from lmcore.yaml_file import parse_yaml, read_yaml, shipped
+from lmcore.typed_path import typed_path
+from lmcore.yaml_file import parse_yaml, read_yaml, shipped, without_odd_characters
 
 TRAINING_BOUNDS = ("budget_seconds", "max_steps", "max_epochs")
 
@@ -42,7 +44,7 @@ def load_config(
     Raises:
         ConfigError: One sentence that names the key, the value and what is expected.
     """
-    path = (path or default_config_path()).absolute()
+    path = typed_path(path or default_config_path(), base=Path.cwd())
     values = read_yaml(path)
     _resolve_paths(values, path.parent)
     if overrides:
@@ -61,33 +63,45 @@ def load_config(
 def _resolve_paths(values: dict[str, Any], base: Path) -> None:
     _resolve_probes(values.get("gates"), base)
     sources = values.get("sources")
-    for source in sources if isinstance(sources, list) else []:
+    for number, source in enumerate(sources if isinstance(sources, list) else []):
         if not isinstance(source, dict):
             continue
         for key in ("path", "target_path"):
             if isinstance(source.get(key), str):
-                source[key] = str(base / Path(source[key]).expanduser())
+                source[key] = str(_typed(source[key], base, f"sources.{number}.{key}"))
         local = source.get("dataset")
-        if isinstance(local, str) and (base / local).is_dir():
-            source["dataset"] = str(base / local)
+        if isinstance(local, str):
+            folder = _typed(local, base, f"sources.{number}.dataset")
+            if folder.is_dir():  # else it is a data set of the hub
+                source["dataset"] = str(folder)
     model = values.get("model")
     if isinstance(model, dict) and isinstance(model.get("pretrained"), str):
-        there = base / Path(model["pretrained"]).expanduser()
+        there = _typed(model["pretrained"], base, "model.pretrained")
         if there.exists():  # it may be a package or a model of the hub as well
             model["pretrained"] = str(there)
     data = values.get("data")
     if isinstance(data, dict) and isinstance(data.get("names"), str):
-        data["names"] = str(base / Path(data["names"]).expanduser())
+        data["names"] = str(_typed(data["names"], base, "data.names"))
+
+
+def _typed(text: str, base: Path, key: str) -> Path:
+    try:
+        return typed_path(text, base=base, key=key)
+    except UserError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _apply_override(values: dict[str, Any], text: str) -> None:
     key, equals, raw = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {text}: expected dotted.key=value")
+        raise ConfigError(f"--set {text[:80]}: expected dotted.key=value")
     try:
         value = parse_yaml(raw)
+        without_odd_characters([key, value])
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text}: the value is not valid YAML") from error
+        raise ConfigError(f"--set {text[:80]}: the value is not valid YAML") from error
+    except ConfigError as error:
+        raise ConfigError(f"--set {text[:80]}: {error}") from error
     parts = key.strip().split(".")
     target: Any = values
     for part in parts[:-1]:
@@ -98,7 +112,7 @@ def _apply_override(values: dict[str, Any], text: str) -> None:
                 target[part] = {}
             target = target[part]
         else:
-            raise ConfigError(f"--set {text}: {part!r} is inside a plain value")
+            raise ConfigError(f"--set {text[:80]}: {part!r} is inside a plain value")
     if isinstance(target, list):
         target[_index(target, parts[-1], text)] = value
     elif isinstance(target, dict):
@@ -106,7 +120,7 @@ def _apply_override(values: dict[str, Any], text: str) -> None:
         if parts[0] == "training" and value is not None:
             _keep_one_bound(target, parts[-1])
     else:
-        raise ConfigError(f"--set {text}: {parts[-1]!r} is inside a plain value")
+        raise ConfigError(f"--set {text[:80]}: {parts[-1]!r} is inside a plain value")
 
 
 def _keep_one_bound(training: dict[str, Any], given: str) -> None:
@@ -118,9 +132,9 @@ def _keep_one_bound(training: dict[str, Any], given: str) -> None:
 
 
 def _index(items: list[Any], part: str, text: str) -> int:
-    if not part.isdigit() or int(part) >= len(items):
+    if re.fullmatch("[0-9]{1,9}", part) is None or int(part) >= len(items):
         raise ConfigError(
-            f"--set {text}: expected an index from 0 to {len(items) - 1}, not {part!r}"
+            f"--set {text[:80]}: expected an index from 0 to {len(items) - 1}, not {part!r}"
         )
     return int(part)
 
@@ -162,7 +176,7 @@ def _apply_preset(values: dict[str, Any], *, where: str) -> None:
 
 def _load_gates(value: object, config_path: Path) -> object:
     if isinstance(value, str):
-        path = config_path.parent / value
+        path = _typed(value, config_path.parent, "gates")
         if value == "gates.yaml" and not path.exists():
             return GatesConfig.default()
         limits = read_yaml(path)
@@ -181,7 +195,7 @@ def _resolve_probes(gates: object, base: Path) -> None:
     probes = _probes(gates)
     for name, path in probes.items():
         if isinstance(path, str):
-            probes[name] = str(base / Path(path).expanduser())
+            probes[name] = str(_typed(path, base, f"gates.evaluation.probes.{name}"))
 
 
 def _check_probes(gates: object) -> None:

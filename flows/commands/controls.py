@@ -291,6 +291,6 @@ def _text(answer: Values) -> None:
             "missed": "missed a negative control: it cannot vote PASS",
             "not run": "has no negative control here",
         }[gate["status"]]
-        click.echo(f"  {click.style(text.clean(gate['gate']), fg=text.MARKS[mark])} {words}")
+        text.line("  ", text.styled(gate["gate"], text.MARKS[mark]), f" {words}")
     if "recorded" in answer:
         text.line(f"  recorded in {answer['recorded']}")

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import click
-
 from flows.commands.shared import text
 from flows.commands.shared.command import Answer, Values, command
 from flows.home.environment import Home, current
@@ -69,8 +67,8 @@ def _result(name: str, check: Callable[[Home], str], home: Home) -> dict[str, An
 
 def _text(answer: Values) -> None:
     for check in answer["checks"]:
-        mark = click.style("ok  " if check["ok"] else "FAIL", fg="green" if check["ok"] else "red")
-        click.echo(f"{mark} {text.clean(check['check']):<22} {text.clean(check['detail'])}")
+        mark = text.styled("ok  ", "green") if check["ok"] else text.styled("FAIL", "red")
+        text.line(mark, f" {check['check']:<22} {check['detail']}")
 
 
 def _python(home: Home) -> str:

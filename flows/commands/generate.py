@@ -204,13 +204,13 @@ def _open_index(folder: VersionFolder) -> TrainIndex:
 
 def _stream(answer: Values, *, pieces: Iterable[str]) -> None:
     """The prompt and its continuation, piece by piece as it is drawn."""
-    click.echo(text.clean(answer["prompt"]), nl=False)
+    text.line(answer["prompt"], end=False)
     try:
         for piece in pieces:
-            click.echo(text.clean(piece), nl=False)
+            text.line(piece, end=False)
     finally:
         # Ctrl-C and errors too leave a whole line behind.
-        click.echo()
+        text.line()
 
 
 def _one(answer: Values) -> None:

@@ -19,6 +19,7 @@ import click
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 from flows.commands.shared.init_config import Proposal, render
+from flows.printable import clean
 from flows.progress.screen import hidden
 from lmcore.errors import ConfigError, SourceError
 from lmcore.tasks.task import TASKS
@@ -106,11 +107,15 @@ def _somebody() -> Ask | None:
         return None
 
     def ask(question: str, choices: Sequence[str], usual: str) -> str:
+        shown = {clean(choice): choice for choice in choices}
         with hidden():
             answer: str = click.prompt(
-                text.clean(question), type=click.Choice(list(choices)), default=usual, err=True
+                clean(question),
+                type=click.Choice(list(shown)),
+                default=clean(usual),
+                err=True,
             )
-        return answer
+        return shown[answer]
 
     return ask
 
@@ -171,7 +176,12 @@ def write_config(
         pretrained=pretrained,
     )
     previous = target.read_bytes() if target.exists() else None
-    atomic_write(target, render(proposal, target=target))
+    try:
+        atomic_write(target, render(proposal, target=target))
+    except OSError as error:
+        raise ConfigError(
+            f"--out {target}: cannot be written ({error.strerror}); choose another"
+        ) from error
     try:
         seen = _read(target, num_bytes=sum(finding.num_bytes for finding in found.findings))
     except BaseException:

@@ -67,4 +67,4 @@ def _text(answer: Values) -> None:
         shown = text.one_line(one["input"], 60)
         text.line(output if len(found) == 1 else f"{shown}\t{output}")
         if one["note"]:
-            click.echo(f"  note: {text.clean(one['note'])}", err=True)
+            text.line(f"  note: {one['note']}", err=True)

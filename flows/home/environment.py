@@ -22,6 +22,7 @@ from pathlib import Path
 
 from flows.home.folders import Home, make_home
 from flows.home.publication import adopt
+from lmcore.typed_path import typed_path
 
 #: Kept when the user's own Prefect server is chosen with PREFECT_API_URL.
 _PREFECT_KEPT = (
@@ -59,7 +60,7 @@ def prepare(root: Path | None = None) -> Home:
     global _prepared
     started_in = Path.cwd()
     chosen = root or Path(os.environ.get("LMCORE_HOME") or ".lmcore")
-    absolute = (started_in / chosen.expanduser()).absolute()
+    absolute = typed_path(chosen, base=started_in, key="LMCORE_HOME")
     if _prepared is not None:
         assert root is None or absolute == _prepared.root, "one process has one home"
         return _prepared

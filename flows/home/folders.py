@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lmcore.artifacts import atomic_write
 from lmcore.errors import UserError
+from lmcore.typed_path import typed_path
 
 #: Where the packages are installed or checked out; the lock and the docs lie beside them.
 PROJECT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ _LOGGING = """\
 version: 1
 disable_existing_loggers: false
 formatters:
-  plain: {format: "%(levelname)s %(name)s %(message)s"}
+  plain: {class: flows.printable.CleanFormatter, format: "%(levelname)s %(name)s %(message)s"}
 handlers:
   api: {level: 0, class: prefect.logging.handlers.APILogHandler}
   console: {level: WARNING, class: logging.StreamHandler, formatter: plain, stream: ext://sys.stderr}
@@ -149,7 +150,7 @@ class Home:
 
     def resolve(self, path: Path | str) -> Path:
         """A path that the user gave, made absolute against the folder of the command."""
-        return (self.started_in / Path(path).expanduser()).absolute()
+        return typed_path(path, base=self.started_in)
 
 
 def make_home(

@@ -62,6 +62,69 @@ def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], expected: s
     assert done.stdout == ""
 
 
+ODD = {
+    "home": "sources: [{path: '~nosuchuser/x'}]",
+    "long": f"sources: [{{path: {'x' * 300}}}]",
+    "translation": f"sources: [{{path: a, format: parallel, target_path: {'x' * 300}}}]",
+    "data set": f"sources: [{{dataset: {'x' * 300}}}]",
+    "pretrained": f"sources: [{{path: a}}]\nmodel: {{pretrained: {'x' * 300}}}",
+    "names": "sources: [{path: a}]\ndata: {names: '~nosuchuser'}",
+    "gates": 'sources: [{path: a}]\ngates: "x\\0.yaml"',
+    "probes": f"sources: [{{path: a}}]\ngates: {{evaluation: {{probes: {{weat: {'x' * 300}}}}}}}",
+    "half a character": 'sources: [{path: a, origin: "\\ud800"}]',
+    "no number": 'sources: [{path: a}]\ntraining: {seed: !!int ""}',
+    "digits": "sources: [{path: a}]\ntraining: {seed: " + "1" * 5000 + "}",
+    "deep": "sources: " + "[" * 5000,
+    "no class": "sources: [{path: ., files: '[z-a]*'}]",
+    "colours": 'sources: [{path: "\\e[31m\\x9b"}]',
+}
+ODD_ARGUMENTS = [
+    ("run", "--set", "data.as_of=2021-13-45", "--dry-run"),
+    ("run", "--set", "data.as_of=" + "[" * 5000),
+    ("run", "--set", "training.seed=" + "1" * 5000),
+    ("run", "--set", "sources." + "9" * 5000 + ".path=x"),
+    ("run", "--set", "sources.\u00b2.path=x"),
+    ("run", "--set", "sources.0.path=~nosuchuser/x"),
+    ("run", "--set", 'sources.0.origin="\\ud800"'),
+    ("run", "--config", "~nosuchuser/x"),
+    ("run", "--config", "x" * 300),
+    ("run", "--config", "a\x1b[31mb\x9b.yaml"),
+    ("run", "--config", "/dev/zero"),
+    ("init", ".", "--out", "/proc/x.yaml"),
+    ("init", ".", "--out", "x" * 300),
+    ("init", "x" * 300),
+    ("init", "~nosuchuser/x"),
+    ("init", ".", "--out", "1.txt/x.yaml"),
+    ("generate", "--prompts-file", "/dev/zero"),
+    ("generate", "--prompt", "a", "--temperature", "1e-320"),
+    ("generate", "--prompt", "a", "--max-tokens", "9" * 5000),
+    ("score", "x" * 300),
+    ("seen", "x" * 300),
+    ("seen", "~nosuchuser/x"),
+    ("show", "9" * 30),
+    ("controls", "--gate", "\x1b[31m"),
+    ("\x1b[31m",),
+]
+
+
+def test_odd_input_is_one_printable_sentence(tmp_path: Path) -> None:
+    for number in range(60):
+        (tmp_path / f"{number}.txt").write_text(f"Text {number} of a few words. " * 20)
+    commands = [*ODD_ARGUMENTS]
+    for name, text in ODD.items():
+        (tmp_path / f"{name}.yaml").write_text(f"name: m\n{text}\n")
+        commands.append(("run", "--config", f"{name}.yaml", "--dry-run"))
+    shell = Shell(tmp_path)
+    for command, done in zip(commands, shell.session(commands), strict=True):
+        assert done.code == 2, (command, done)
+        (sentence,) = (line for line in done.err.splitlines() if line.startswith("lmcore: "))
+        assert "Traceback" not in done.err
+        assert sentence.isprintable(), command
+        assert len(sentence) < 2100
+        assert done.out == ""
+    assert not list(tmp_path.glob("*.yaml.*"))
+
+
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_reader_that_has_gone_away_is_no_traceback(
     tmp_path: Path, options: tuple[str, ...]

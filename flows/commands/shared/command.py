@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import logging
 import os
 import sys
@@ -20,6 +19,8 @@ from typing import Any
 
 import click
 
+from flows.commands.shared import text
+from flows.printable import CleanFormatter
 from flows.progress.screen import showing
 
 Values = Mapping[str, Any]
@@ -59,7 +60,7 @@ def command(*examples: str) -> Callable[[Callable[..., Answer]], click.Command]:
                 prepare()
                 answer = function(**arguments)
             if as_json:
-                click.echo(json.dumps(answer.values, ensure_ascii=False, allow_nan=False))
+                text.json_line(answer.values)
             else:
                 answer.text(answer.values)
             if answer.stay:
@@ -79,9 +80,10 @@ def command(*examples: str) -> Callable[[Callable[..., Answer]], click.Command]:
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format="  %(message)s", stream=sys.stderr, force=True)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(lambda record: getattr(record, "shown", True))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(CleanFormatter("  %(message)s"))
+    handler.addFilter(lambda record: getattr(record, "shown", True))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("httpx", "alembic", "mlflow", "prefect", "datasets", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

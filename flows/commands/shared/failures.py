@@ -6,7 +6,6 @@ Exit codes: 2 the input is wrong, 1 anything else.  A traceback is shown of what
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import shutil
@@ -15,9 +14,22 @@ from pathlib import Path
 
 import click
 
+from flows.commands.shared import text
 from lmcore.errors import LmcoreError
 
+#: Of what is said; it may quote an argument as long as a book.
+MAX_SENTENCE = 2000
 _FULL_DISK_BYTES = 1 << 20
+# What the system says of a path that somebody named, wherever it was met.
+_OF_A_PATH = {
+    errno.EACCES: "nobody here may use it",
+    errno.EISDIR: "it is a folder",
+    errno.ELOOP: "its links lead in a circle",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ENOTDIR: "a part of it is no folder",
+    errno.EPERM: "nobody here may use it",
+    errno.EROFS: "nothing can be written there",
+}
 
 
 def report(error: BaseException, *, as_json: bool) -> int:
@@ -33,10 +45,10 @@ def report(error: BaseException, *, as_json: bool) -> int:
         _close_output()
         return 1
     message, code = _sentence(error)
-    click.echo(f"lmcore: {' '.join(message.split())}", err=True)
+    text.line(f"lmcore: {text.one_line(message, MAX_SENTENCE)}", err=True)
     if as_json:
         try:
-            click.echo(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False))
+            text.json_line({"error": message[:MAX_SENTENCE], "exit_code": code})
         except BrokenPipeError:
             _close_output()
     return code
@@ -49,6 +61,8 @@ def _sentence(error: BaseException) -> tuple[str, int]:
         return error.format_message(), 2
     if isinstance(error, LmcoreError):
         return str(error), error.exit_code
+    if isinstance(error, OSError) and error.errno in _OF_A_PATH and error.filename is not None:
+        return f"{error.filename}: {_OF_A_PATH[error.errno]} ({error.strerror}); name another", 2
     sentence = full_disk(error, Path(os.environ.get("LMCORE_HOME") or ".lmcore"))
     if sentence is None:
         # Its last line is the sentence, which is told below.

@@ -7,6 +7,9 @@ from pathlib import Path
 from flows.home.environment import current
 from lmcore.errors import UserError
 
+#: Of a file that is answered as a whole; a device may never end.
+MAX_BYTES = 256 << 20
+
 
 def read_lines(file: Path, *, what: str) -> list[str]:
     """The lines of a file; an empty line is an empty text, so that answers keep their places.
@@ -19,7 +22,11 @@ def read_lines(file: Path, *, what: str) -> list[str]:
         UserError: If it cannot be read, is empty or not UTF-8.
     """
     try:
-        content = current().resolve(file).read_bytes().decode("utf-8-sig")
+        with current().resolve(file).open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise UserError(f"{file}: more than {MAX_BYTES >> 20} MiB; give it in several files")
+        content = raw.decode("utf-8-sig")
     except OSError as error:
         raise UserError(
             f"{file}: cannot be read ({error.strerror}); expected a text file"

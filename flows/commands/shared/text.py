@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from flows.printable import as_json, clean
+
 #: The metric that says how good a model is, and what people call it.
 HEADLINES = {
     "val_bits_per_byte": "validation",
@@ -24,19 +26,37 @@ HEADLINES = {
 MARKS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "WARN": "yellow"}
 
 
-def clean(text: object) -> str:
-    """Text without control characters other than newline and tab."""
-    return "".join(c for c in str(text) if c in "\n\t" or (c.isprintable() and c != "\x7f"))
+class Styled(str):
+    """Text that is clean already and has its colours."""
+
+    __slots__ = ()
 
 
-def line(text: object = "") -> None:
-    """Print clean text and end the line."""
-    click.echo(clean(text))
+def styled(text: object, color: str | None = None, *, bold: bool = False) -> Styled:
+    """Clean text in a colour."""
+    return Styled(click.style(clean(text), fg=color, bold=bold))
+
+
+def line(*pieces: object, err: bool = False, end: bool = True) -> None:
+    """Print clean text and end the line.
+
+    Args:
+        pieces: Of the line, one behind the other.
+        err: To stderr.
+        end: Whether the line ends here.
+    """
+    shown = (piece if isinstance(piece, Styled) else clean(piece) for piece in pieces)
+    click.echo("".join(shown), err=err, nl=end)
+
+
+def json_line(values: Mapping[str, Any]) -> None:
+    """Print one JSON object, without a character that steers a terminal."""
+    click.echo(as_json(values))
 
 
 def title(text: object, color: str | None = None) -> None:
     """Print a line in bold."""
-    click.secho(clean(text), fg=color, bold=True)
+    line(styled(text, color, bold=True))
 
 
 def one_line(text: object, width: int = 100) -> str:
@@ -80,7 +100,7 @@ def table(rows: Iterable[Sequence[object]], header: Sequence[str]) -> None:
     """Print rows under a header, columns as wide as their content."""
     cells = [[one_line(cell, 72) for cell in row] for row in rows]
     widths = [max([len(h), *(len(row[i]) for row in cells)]) for i, h in enumerate(header)]
-    click.secho("  ".join(h.ljust(w) for h, w in zip(header, widths, strict=True)), bold=True)
+    title("  ".join(h.ljust(w) for h, w in zip(header, widths, strict=True)))
     for row in cells:
         line("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
 
@@ -91,15 +111,15 @@ def gates(found: Sequence[Mapping[str, Any]]) -> None:
     indent = 2 + 12 + 1 + columns + 2
     width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120) - indent)
     for gate in found:
-        mark = click.style(f"{gate['outcome']:<12}", fg=MARKS.get(gate["outcome"]))
+        mark = styled(f"{gate['outcome']:<12}", MARKS.get(gate["outcome"]))
         needed = "" if gate["required"] else " (not required)"
         reason = textwrap.wrap(clean(gate["reason"]) + needed, width) or [""]
-        click.echo(f"  {mark} {clean(gate['gate']):<{columns}}  {reason[0]}")
+        line("  ", mark, f" {gate['gate']:<{columns}}  {reason[0]}")
         for more in reason[1:]:
-            click.echo(" " * indent + more)
+            line(" " * indent + more)
         if gate["required"] and (step := gate.get("next_step")):
             for more in textwrap.wrap(f"-> {clean(step)}", width, subsequent_indent="   "):
-                click.secho(" " * indent + more, bold=True)
+                title(" " * indent + more)
 
 
 def sentence(answer: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ In: a source's section.  Out: each file's name relative to the source, `/`-separ
 
 from __future__ import annotations
 
+import functools
 import glob
 import importlib.metadata
 import importlib.util
@@ -226,6 +227,11 @@ def matches(name: str, pattern: str, *, whole: bool = False) -> bool:
         pattern: The glob.
         whole: Whether all of the path has to match.
     """
+    return _regex(pattern, whole).search(name) is not None
+
+
+@functools.lru_cache(maxsize=256)
+def _regex(pattern: str, whole: bool) -> re.Pattern[str]:
     regex = ""
     for piece in re.split(r"(\*\*/|\*|\?|\[!?[^\]/]+\])", pattern.removeprefix("./")):
         if piece == "**/":
@@ -235,11 +241,20 @@ def matches(name: str, pattern: str, *, whole: bool = False) -> bool:
         elif piece.startswith("[") and piece.endswith("]"):
             negated = piece.startswith("[!")
             inner = piece[2 if negated else 1 : -1].replace("\\", r"\\").replace("[", r"\[")
-            regex += f"[{'^' if negated else ''}{inner.removeprefix('^')}]"
+            one = f"[{'^' if negated else ''}{inner.removeprefix('^')}]"
+            regex += one if _compiles(one) else re.escape(piece)
         else:
             regex += re.escape(piece)
-    start = "^" if whole else "(?:^|/)"
-    return re.search(f"{start}{regex}\\Z", name, re.DOTALL) is not None
+    return re.compile(f"{'^' if whole else '(?:^|/)'}{regex}\\Z", re.DOTALL)
+
+
+def _compiles(regex: str) -> bool:
+    """Whether it is one; `[z-a]` is none."""
+    try:
+        re.compile(regex)
+    except re.error:
+        return False
+    return True
 
 
 def printable(name: str) -> str:

@@ -64,9 +64,14 @@ def _of_head(head: GgufHead, cut: tokenizers.Tokenizer) -> tuple[str, str, str]:
 
 
 def _text(path: Path) -> str:
-    # One more than may be is enough to tell that it is too long.
+    # One more than may be is enough to tell that it is too long; the rest is cut off anywhere.
     with path.open("rb") as stream:
         found = stream.read(4 * MOST_CHARACTERS + 1)
+    if len(found) > 4 * MOST_CHARACTERS:
+        raise SourceError(
+            f"{path}: {path.stat().st_size:,} bytes; a chat template has at most"
+            f" {MOST_CHARACTERS:,} characters. Take it out of the model's folder to go without"
+        )
     try:
         return found.decode("utf-8")
     except UnicodeDecodeError as error:

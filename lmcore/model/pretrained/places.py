@@ -96,7 +96,7 @@ def find_place(config: PretrainedConfig) -> Place:
 def _exists(given: str) -> bool:
     try:
         return Path(given).expanduser().exists()
-    except (OSError, RuntimeError):  # too long a name; no such user's home
+    except (OSError, RuntimeError, ValueError):  # too long a name; no such user's home; NUL
         return False
 
 

@@ -1,6 +1,7 @@
-"""What a command says where a disk is full, in the words of whoever met it."""
+"""What a command says that cannot answer: of a full disk, of a path, of a book in an argument."""
 
 import errno
+import json
 import shutil
 import sqlite3
 from collections import namedtuple
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.shared.failures import full_disk
+from flows.commands.shared.failures import MAX_SENTENCE, full_disk, report
+from lmcore.errors import UserError
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -34,3 +36,23 @@ def test_a_database_and_a_server_need_not_say_it(
             patched.setattr(shutil, "disk_usage", lambda _: Usage(100, 100, 0))
             assert "0 bytes free" in str(full_disk(error, tmp_path))
     assert full_disk(RuntimeError("no disk"), tmp_path / "missing") is None
+
+
+def test_a_path_that_cannot_be_used_is_the_users(capsys: pytest.CaptureFixture[str]) -> None:
+    for place in ("/proc/version/x", "/tmp/" + "x" * 300, "/proc"):
+        with pytest.raises(OSError, match=place) as met:
+            Path(place).write_text("x")
+        assert report(met.value, as_json=False) == 2
+        shown = capsys.readouterr().err
+        assert shown.startswith(f"lmcore: {place}: ")
+        assert "Traceback" not in shown
+    assert report(FileNotFoundError(errno.ENOENT, "No such file", "ours"), as_json=False) == 1
+
+
+def test_what_is_quoted_is_cut_and_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(UserError("a\x1b[2J\x9b\x7f" + "b" * 9999), as_json=True) == 2
+    out, err = capsys.readouterr()
+    assert err.removesuffix("\n").isprintable()
+    assert out.removesuffix("\n").isprintable()
+    assert len(err) < MAX_SENTENCE + 20
+    assert json.loads(out)["error"].startswith("a\x1b[2J\x9b\x7fb")

@@ -64,3 +64,9 @@ def test_lines_by_hand(tmp_path: Path, content: str, expected: list[str]) -> Non
 def test_every_line_keeps_its_place(tmp_path: Path, lines: list[str]) -> None:
     (tmp_path / "file").write_bytes("".join(f"{line}\n" for line in lines).encode())
     assert read_lines(Path("file"), what="text") == lines
+
+
+def test_a_device_that_never_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.commands.shared.lines.MAX_BYTES", 1 << 20)
+    with pytest.raises(UserError, match="/dev/zero: more than 1 MiB"):
+        read_lines(Path("/dev/zero"), what="prompt")

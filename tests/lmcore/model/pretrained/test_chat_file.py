@@ -80,6 +80,7 @@ def test_the_tokenizer_of_a_run_keeps_it(tmp_path: Path) -> None:
         (b"{% for", "cannot be used"),
         (b"\xff", "not UTF-8"),
         (b"x" * 300_000, "has at most 65,536"),
+        ("€".encode() * 100_000, "300,000 bytes; a chat template has at most"),
         (b"{{ ''.__class__.__mro__ | list | string + 1 }}", "unsafe"),
     ],
 )
