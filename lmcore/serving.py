@@ -7,13 +7,16 @@ A version for sentiment, translation or summarization reads a column `text` and 
 no pickle and no code of its own: weights and JSON are data, and this module reads them.
 
 A server is asked by strangers: every size is bounded here, and what is refused is refused with a
-sentence before any work is done.
+sentence before any work is done.  MLflow's server answers any error but its own with the whole
+stack, paths and all; so a version that MLflow loads refuses in the class of MLflow's own errors.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -29,10 +32,14 @@ if TYPE_CHECKING:
 
     from lmcore.model.sampling import GenerationConfig
 
+logger = logging.getLogger(__name__)
+
 #: Where a version may have the model that it was made from, as that one's content folder.
 BESIDE = "base"
 MAX_PROMPTS = 64
 MAX_PROMPT_BYTES = 64 * 1024
+#: Of all prompts of a request together; a request holds up all others.
+MAX_REQUEST_BYTES = 256 * 1024
 MAX_TOKENS = 1024
 MAX_ANSWER_TOKENS = 16_384  # of one request, all prompts together
 
@@ -145,7 +152,7 @@ class ServedTask:
         return pd.DataFrame(rows, columns=list(ANSWER_COLUMNS))
 
 
-def _load_pyfunc(data_path: str) -> ServedModel | ServedTask:
+def _load_pyfunc(data_path: str) -> MLflowDoor:
     """MLflow's entry point: verify the folder of a version, then load it.
 
     The pretrained model that it may have been made from is looked for beside it, in a folder
@@ -162,7 +169,40 @@ def _load_pyfunc(data_path: str) -> ServedModel | ServedTask:
 
         shelf.use(Path(data_path).parent / BESIDE)
         check_base(shelf.verified(shelf.find(wanted.key)), wanted)
-    return ServedTask(version) if version.is_task else ServedModel(version)
+    return MLflowDoor(ServedTask(version) if version.is_task else ServedModel(version))
+
+
+class MLflowDoor:
+    """A loaded version as MLflow asks it: errors are its own, and say nothing of this place."""
+
+    def __init__(self, model: ServedModel | ServedTask) -> None:
+        self._model = model
+
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Answer each text.
+
+        Raises:
+            MlflowException: If the request is refused (HTTP status 400), or the model fails (500).
+        """
+        try:
+            return self._model.predict(model_input, params)
+        except RequestError as error:
+            raise _in_the_words_of_mlflow(error, refused=True) from None
+        except Exception as error:
+            logger.exception("a request failed")
+            failed = RuntimeError("the model could not answer; the log of its server says why")
+            raise _in_the_words_of_mlflow(failed, refused=False) from error
+
+
+def _in_the_words_of_mlflow(error: Exception, *, refused: bool) -> Exception:
+    # Whoever calls has imported it already; without MLflow an error stays what it is.
+    mlflow = sys.modules.get("mlflow.exceptions")
+    if mlflow is None:
+        return error
+    made = mlflow.MlflowException
+    found = made.invalid_parameter_value(str(error)) if refused else made(str(error))
+    assert isinstance(found, Exception)
+    return found
 
 
 def smoke_test(version: VersionFolder) -> None:
@@ -215,6 +255,7 @@ def read_prompts(model_input: Any, *, column: str = "prompt") -> list[str]:
     prompts = list(values)
     if len(prompts) > MAX_PROMPTS:
         raise RequestError(f"{len(prompts)} prompts; at most {MAX_PROMPTS} fit in one request")
+    total = 0
     for index, prompt in enumerate(prompts):
         if not isinstance(prompt, str):
             raise RequestError(f"prompt {index} is a {type(prompt).__name__}; expected a text")
@@ -224,6 +265,12 @@ def read_prompts(model_input: Any, *, column: str = "prompt") -> list[str]:
             raise RequestError(f"prompt {index} is not valid Unicode ({error.reason})") from error
         if size > MAX_PROMPT_BYTES:
             raise RequestError(f"prompt {index} has {size} bytes; at most {MAX_PROMPT_BYTES}")
+        total += size
+        if total > MAX_REQUEST_BYTES:
+            raise RequestError(
+                f"the prompts together have more than {MAX_REQUEST_BYTES} bytes; ask for them in"
+                " several requests"
+            )
     return prompts
 
 

@@ -1,5 +1,6 @@
 import math
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> VersionFolder:
 
 @pytest.fixture(scope="module")
 def served(version: VersionFolder) -> ServedModel:
-    return _load_pyfunc(str(version.path))
+    return ServedModel(version)
 
 
 def test_the_answer_is_a_function_of_the_request(served: ServedModel) -> None:
@@ -117,6 +118,7 @@ def test_the_smoke_test_notices_a_model_that_cannot_answer(
         (pd.DataFrame([{"prompt": ["a"] * (MAX_PROMPTS + 1)}]), "65 prompts; at most 64"),
         (["é" * (MAX_PROMPT_BYTES // 2 + 1)], "at most 65536"),
         (["a"] * (MAX_PROMPTS + 1), "65 prompts; at most 64"),
+        (["a" * MAX_PROMPT_BYTES] * 5, "together have more than 262144 bytes"),
     ],
 )
 def test_input_that_is_refused(value: object, complaint: str) -> None:
@@ -130,6 +132,19 @@ def test_prompts_are_read_from_every_shape_that_mlflow_gives() -> None:
     for value in (table, one_row, ["a", "b"], ("a", "b"), [{"prompt": "a"}, {"prompt": "b"}]):
         assert read_prompts(value) == ["a", "b"]
     assert read_prompts("a") == ["a"]
+
+
+def test_without_mlflow_the_door_leaves_a_refusal_as_it_is(
+    version: VersionFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "mlflow.exceptions", raising=False)
+    door = _load_pyfunc(str(version.path))
+    with pytest.raises(RequestError, match="65 prompts"):
+        door.predict(["a"] * 65)
+    monkeypatch.setattr(ServedModel, "predict", lambda *_: 1 / 0)
+    with pytest.raises(RuntimeError, match="the log of its server says why") as failed:
+        door.predict(["a"])
+    assert isinstance(failed.value.__cause__, ZeroDivisionError)
 
 
 @pytest.mark.parametrize(

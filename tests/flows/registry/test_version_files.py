@@ -162,15 +162,27 @@ def test_mlflow_serves_the_champion_and_refuses_what_is_too_much(
             "no number": {"dataframe_split": prompts, "params": {"temperature": "hot"}},
             "too many": {"dataframe_split": {"columns": ["prompt"], "data": [["a"]] * 65}},
             "too long": {"dataframe_split": {"columns": ["prompt"], "data": [["a" * 70_000]]}},
+            "too long together": {"inputs": {"prompt": ["a" * 50_000] * 6}},
+            "too large a number": {"dataframe_split": prompts, "params": {"max_tokens": 10**30}},
+            "a seed that is none": {"dataframe_split": prompts, "params": {"seed": -1}},
         }
-        statuses = {why: ask(port, "invocations", request) for why, request in refused.items()}
+        bodies: list[bytes] = []
+        statuses = {
+            why: ask(port, "invocations", request, bodies) for why, request in refused.items()
+        }
         assert statuses == dict.fromkeys(refused, 400)
+        told = b"".join(bodies)
+        assert b"prompts; at most 64" in told
+        assert not any(word in told for word in (b"Traceback", b"stack_trace", b"site-packages"))
+        assert str(ROOT).encode() not in told
     finally:
         os.killpg(server.pid, 9)
         server.wait()
 
 
-def ask(port: int, path: str, body: object) -> int | dict[str, list[dict[str, str]]]:
+def ask(
+    port: int, path: str, body: object, refusals: list[bytes] | None = None
+) -> int | dict[str, list[dict[str, str]]]:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/{path}",
         data=None if body is None else json.dumps(body).encode(),
@@ -180,6 +192,8 @@ def ask(port: int, path: str, body: object) -> int | dict[str, list[dict[str, st
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status if body is None else json.loads(answer.read())
     except urllib.error.HTTPError as error:
+        if refusals is not None:
+            refusals.append(error.read())
         return error.code
     except OSError:
         return 0
