@@ -20,9 +20,13 @@ _ALIASES = ("champion", "previous", "challenger")
 def status(model: str | None) -> Answer:
     """Show which version of each model is in use, and the last run."""
     from flows.commands.shared.models import all_settled
+    from flows.home.environment import current
+    from flows.progress.board import running
 
     registry, names = all_settled(model)
-    return Answer(values={"models": [_state(registry, name) for name in names]}, text=_text)
+    jobs = [job for job in running(current().running) if model in (None, job.get("model"))]
+    values = {"models": [_state(registry, name) for name in names], "running": jobs}
+    return Answer(values=values, text=_text)
 
 
 def _state(registry: Registry, name: str) -> dict[str, Any]:
@@ -48,6 +52,10 @@ def _state(registry: Registry, name: str) -> dict[str, Any]:
 
 def _text(answer: Values) -> None:
     """One block a model."""
+    for job in answer["running"]:
+        named = " ".join(part for part in (job["job"], job["model"]) if part)
+        text.title(f"running: {named}", "cyan")
+        text.line(f"  {text.one_line(job['sentence'], 200)}")
     if not answer["models"]:
         text.line("No model yet. `lmcore run` makes one.")
     for model in answer["models"]:

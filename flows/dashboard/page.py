@@ -7,15 +7,22 @@ every hash).  Where servers are known by an http address, the page links to them
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flows.home.artifact_keys import artifact_key
 from flows.home.environment import Home, current
+from flows.home.schedules import next_in_words
+from flows.progress.board import running
+from flows.registry.artifact_files import VERSION_PLACE
 from flows.registry.history import read_history
 from flows.registry.last_run import last_run
 from flows.registry.models import Registry
@@ -37,6 +44,10 @@ Answer = dict[str, Any]
 PRICE_VARIABLE = "LMCORE_PRICE_PER_HOUR"
 URL_VARIABLE = "LMCORE_DASHBOARD_URL"
 _RUNS = 10
+#: Between two looks at a page that is served: while something runs, and while nothing does.
+_REFRESH_SECONDS, _IDLE_REFRESH_SECONDS = 5, 60
+
+ReportLink = Callable[[Version], str]
 
 
 def write(out: Path | None, model: str | None) -> Answer:
@@ -56,7 +67,7 @@ def write(out: Path | None, model: str | None) -> Answer:
     for name in names:
         settle(registry, name)
     path = home.resolve(out) if out is not None else home.dashboard
-    page = build(home, models=names)
+    page = build(home, models=names, report=report_beside(home, path.parent))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, page)
@@ -71,6 +82,8 @@ def build(
     models: list[str] | None = None,
     mlflow_url: str | None = None,
     prefect_url: str | None = None,
+    report: ReportLink | None = None,
+    live: bool = False,
 ) -> str:
     """The page as HTML; changes nothing.
 
@@ -79,9 +92,18 @@ def build(
         models: Names; default all.
         mlflow_url: Address of MLflow's pages; default that of the tracking server, if there is one.
         prefect_url: Address of Prefect's pages; default that of the user's server, if there is one.
+        report: Gives the address of a version's report; None: there are no links.
+        live: The page is served, so it says what runs now and is asked for again.
     """
     return render_dashboard(
-        gather(home, models=models, mlflow_url=mlflow_url, prefect_url=prefect_url)
+        gather(
+            home,
+            models=models,
+            mlflow_url=mlflow_url,
+            prefect_url=prefect_url,
+            report=report,
+            live=live,
+        )
     )
 
 
@@ -91,13 +113,20 @@ def gather(
     models: list[str] | None = None,
     mlflow_url: str | None = None,
     prefect_url: str | None = None,
+    report: ReportLink | None = None,
+    live: bool = False,
 ) -> PipelineData:
     """What the page and the measures are made from; arguments as of `build`."""
     registry = Registry(home)
     names = registry.models() if models is None else models
+    jobs = running(home.running) if live else []
+    seconds = (_REFRESH_SECONDS if jobs else _IDLE_REFRESH_SECONDS) if live else None
     return PipelineData(
         created=datetime.now(UTC),
-        models=[_history(registry, name) for name in names],
+        running=jobs,
+        upcoming=_upcoming(home) if live else (),
+        refresh_seconds=seconds,
+        models=[_history(registry, name, report or (lambda _: "")) for name in names],
         mlflow_url=_web(mlflow_url or home.tracking_uri),
         prefect_url=_web(prefect_url or (home.prefect_api_url or "").removesuffix("/api")),
         price_per_hour=_price(),
@@ -107,7 +136,7 @@ def gather(
 def refresh(home: Home) -> None:
     """Rebuild page and measures after a run; whatever goes wrong is logged and fails nothing."""
     try:
-        data = gather(home)
+        data = gather(home, report=report_beside(home, home.dashboard.parent))
         atomic_write(home.dashboard, render_dashboard(data))
         home.measures.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(home.measures, exposition(data))
@@ -119,33 +148,73 @@ def refresh(home: Home) -> None:
         logger.warning("the dashboard was not rebuilt: %s: %s", type(error).__name__, error)
 
 
-def _history(registry: Registry, name: str) -> ModelHistory:
+def report_beside(home: Home, folder: Path) -> ReportLink:
+    """Addresses of reports for a page in a folder; empty for a version whose files lie elsewhere.
+
+    Args:
+        home: A prepared home.
+        folder: Of the page.
+    """
+
+    def link(version: Version) -> str:
+        identity = version.source.removeprefix("models:/")
+        if not home.embedded or not re.fullmatch(r"[\w-]+", identity):
+            return ""
+        path = home.mlflow_artifacts / "models" / identity / "artifacts" / VERSION_PLACE
+        if not (path / "report.html").exists():
+            return ""
+        return quote(os.path.relpath(path / "report.html", folder))
+
+    return link
+
+
+def _upcoming(home: Home) -> list[tuple[str, str]]:
+    """When the schedules of `lmcore up` ask for a run next."""
+    try:
+        configs = json.loads((home.up / "configs.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    found = []
+    for config in configs if isinstance(configs, list) else ():
+        schedule = config.get("schedule") or {}
+        when = next_in_words(f"{schedule.get('cron')} ({schedule.get('timezone')})")
+        if when:
+            found.append((str(config.get("name")), when))
+    return found
+
+
+def _history(registry: Registry, name: str, report: ReportLink) -> ModelHistory:
     last = last_run(registry, name) or {}
     versions = registry.versions(name)
     task = last.get("task") or (versions[-1].task if versions else None)
     task = str(task or LANGUAGE_MODELLING.name)
     deciding = task_named(task).deciding
     schedule = last.get("schedule")
+    events = read_history(registry, name).events
+    overridden = {event.to_version for event in events if event.action == "override"}
     return ModelHistory(
         model=name,
         task=task,
         deciding=deciding.name,
         higher_is_better=deciding.higher_is_better,
         schedule=str(schedule) if schedule else None,
+        next_run=next_in_words(schedule),
         last_run=last,
-        versions=[_version(version) for version in versions],
-        events=[event.to_json() for event in read_history(registry, name).events],
+        versions=[_version(version, overridden, report(version)) for version in versions],
+        events=[event.to_json() for event in events],
         runs=recent_runs(registry.home, model=name, limit=_RUNS),
         drift=monitor_results(registry.home, name),
     )
 
 
-def _version(version: Version) -> VersionEntry:
+def _version(version: Version, overridden: AbstractSet[int | None], report: str) -> VersionEntry:
     cost = version.cost()
+    by_override = version.outcome == "promoted" and version.number in overridden
     return VersionEntry(
         number=version.number,
         created=version.created,
-        outcome=version.outcome,
+        outcome="overridden" if by_override else version.outcome,
+        report=report,
         verdict=version.verdict,
         begun_with=version.tags.get("pretrained") or version.tags.get("base") or "",
         aliases=version.aliases,

@@ -11,6 +11,7 @@ input does: whatever kills the parent leaves no server behind.
 from __future__ import annotations
 
 import functools
+import html
 import os
 import socket
 import sys
@@ -18,11 +19,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from flows.home.environment import Home, current
 from flows.home.listening import listen
+from lmcore.errors import LmcoreError
 
 _POLL_SECONDS = 15.0
+_IDLE_SECONDS = 60.0
 _GRACE_SECONDS = 5.0
 #: Environment variables: addresses of MLflow's and Prefect's pages to link to.
 MLFLOW_PAGES = "LMCORE_MLFLOW_PAGES"
@@ -75,12 +79,28 @@ def create_app(
     from starlette.routing import Route
 
     from flows.dashboard.page import build, gather
+    from flows.progress.board import running
+    from flows.registry.models import Registry
     from flows.registry.reader import registry_stamp
     from lmcore.reporting.dashboard.measures import exposition
     from lmcore.reporting.dashboard.page import CONTENT_SECURITY_POLICY
 
     stamp = functools.partial(registry_stamp, home, poll_seconds=_POLL_SECONDS)
-    page = Page(lambda: build(home, mlflow_url=mlflow_url, prefect_url=prefect_url), stamp)
+
+    def seen() -> object:
+        # What runs is told every second, and the time until the next run changes by itself.
+        return stamp(), running(home.running), int(time.monotonic() / _IDLE_SECONDS)
+
+    page = Page(
+        lambda: build(
+            home,
+            mlflow_url=mlflow_url,
+            prefect_url=prefect_url,
+            report=lambda version: f"/reports/{quote(version.model)}/{version.number}",
+            live=True,
+        ),
+        seen,
+    )
     measures = Page(lambda: exposition(gather(home)), stamp)
     headers = {
         "Content-Security-Policy": f"{CONTENT_SECURITY_POLICY}; {_FRAMES}",
@@ -97,11 +117,25 @@ def create_app(
     def health(request: Request) -> HTMLResponse:
         return HTMLResponse("ok", headers=headers)
 
+    def report(request: Request) -> HTMLResponse:
+        try:
+            registry = Registry(home)
+            version = registry.version(request.path_params["model"], request.path_params["number"])
+            text = registry.read(version).report.read_text(encoding="utf-8")
+        except (LmcoreError, OSError) as error:
+            return HTMLResponse(html.escape(str(error)), status_code=404, headers=headers)
+        return HTMLResponse(text, headers=headers)
+
     def metrics(request: Request) -> PlainTextResponse:
         return PlainTextResponse(measures.text(), headers=headers)
 
     return Starlette(
-        routes=[Route("/", show), Route("/metrics", metrics), Route("/health", health)],
+        routes=[
+            Route("/", show),
+            Route("/reports/{model}/{number:int}", report),
+            Route("/metrics", metrics),
+            Route("/health", health),
+        ],
         middleware=[
             Middleware(
                 TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", host, *names]

@@ -88,6 +88,33 @@ def next_runs(schedule: object, *, now: datetime | None = None) -> list[str]:
     return [time.isoformat(timespec="minutes") for time in planned][:NEXT_RUNS]
 
 
+def next_in_words(schedule: object, *, now: datetime | None = None) -> str:
+    """The next run that a schedule asks for: `Mon 30 Nov 2026, 03:00, in 17 h`.
+
+    Args:
+        schedule: As of `next_runs`.
+        now: As of `next_runs`.
+
+    Returns:
+        The time in the schedule's zone; empty where there is none.
+    """
+    now = now or datetime.now(UTC)
+    planned = next_runs(schedule, now=now)
+    if not planned:
+        return ""
+    time = datetime.fromisoformat(planned[0])
+    minutes = max(1, round((time - now).total_seconds() / 60))
+    if minutes < 60:
+        left = f"{minutes} min"
+    elif minutes < 48 * 60:
+        left = f"{round(minutes / 60)} h"
+    else:
+        left = f"{round(minutes / 1440)} days"
+    zone = _DESCRIBED.fullmatch(str(schedule))
+    assert zone is not None
+    return f"{time:%a %d %b %Y, %H:%M} {zone['timezone']}, in {left}"
+
+
 def _planned(cron: str, timezone: str, *, start: datetime) -> list[datetime]:
     from prefect.server.schemas.schedules import CronSchedule
 

@@ -37,6 +37,7 @@ from flows.home.listening import listen
 from flows.home.publication import Publication, exclusive_use, publish, withdraw
 from flows.home.registry_database import ready
 from flows.home.schedules import described
+from flows.progress.console import jobs_shown
 from flows.servers.prefect_server import PREFECT_APP
 from flows.servers.supervisor import Service, ServiceError, Supervisor
 from lmcore.artifacts import atomic_write
@@ -113,7 +114,7 @@ def up(config_files: Sequence[Path], *, host: str) -> tuple[dict[str, Any], Call
         stack = starting.pop_all()
 
     def stay() -> None:
-        with stack:
+        with stack, jobs_shown(running.home.running):
             running.supervisor.watch(_stop.is_set)
             logger.info("stopping; flow runs in progress are ended first")
 

@@ -51,6 +51,7 @@ class VersionEntry(Fact):
         core_seconds: Processor time of the run, in seconds; None: unknown.
         run_id: MLflow run that made it.
         flow_run_id: Prefect flow run that made it.
+        report: Address of its report; empty: there is none to link to.
     """
 
     number: int
@@ -67,6 +68,7 @@ class VersionEntry(Fact):
     core_seconds: Number = None
     run_id: MaybeText = None
     flow_run_id: MaybeText = None
+    report: Text = ""
 
 
 class EventEntry(Fact):
@@ -147,6 +149,26 @@ class LastRun(Fact):
     at: Moment = None
 
 
+class RunningJob(Fact):
+    """What runs now.
+
+    Attributes:
+        job: Of which kind.
+        model: That it works on; None: on none.
+        sentence: How far it is, in words.
+        percent: Of the step; None: nobody knows.
+        began: In UTC.
+        prefect_flow_run_id: Prefect flow run.
+    """
+
+    job: Text
+    model: MaybeText = None
+    sentence: Text = ""
+    percent: Number = None
+    began: Moment = None
+    prefect_flow_run_id: MaybeText = None
+
+
 class ModelHistory(Fact):
     """Everything that a page tells of one model.
 
@@ -156,6 +178,7 @@ class ModelHistory(Fact):
         deciding: The metric that the gates decide on, which the page calls the result.
         higher_is_better: Direction of that metric.
         schedule: When it is trained again, as its configuration says; None: only when asked.
+        next_run: When that is next, in words; empty: nobody knows.
         last_run: None where it was not noted.
         versions: Oldest first.
         events: Oldest first.
@@ -168,6 +191,7 @@ class ModelHistory(Fact):
     deciding: Text = DEFAULT_METRIC
     higher_is_better: bool = False
     schedule: MaybeText = None
+    next_run: Text = ""
     last_run: Maybe[LastRun] = None
     versions: Entries[VersionEntry] = ()
     events: Entries[EventEntry] = ()
@@ -189,6 +213,9 @@ class PipelineData(Fact):
         mlflow_url: Address of MLflow's pages; None where there is no server to link to.
         prefect_url: Address of Prefect's pages; None where there is no server to link to.
         price_per_hour: Of the machine, in any currency; None: costs are not shown.
+        running: What runs now.
+        upcoming: Names of models that a schedule will train, and when, in words.
+        refresh_seconds: After so many the page is asked for again; None: it is a file.
     """
 
     created: datetime
@@ -196,3 +223,6 @@ class PipelineData(Fact):
     mlflow_url: MaybeText = None
     prefect_url: MaybeText = None
     price_per_hour: Number = None
+    running: Entries[RunningJob] = ()
+    upcoming: tuple[tuple[str, str], ...] = ()
+    refresh_seconds: int | None = None

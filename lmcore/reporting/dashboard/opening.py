@@ -23,11 +23,22 @@ def sentence(history: ModelHistory) -> str:
     if not moves:
         return f"Version {champion.number} is in use."
     last = moves[-1]
-    how = {"promote": "promoted", "rollback": "rolled back to", "override": "promoted by override"}
+    how = {
+        "promote": "promoted",
+        "rollback": "rolled back to",
+        "override": "promoted by override although it failed its gates",
+    }
     return (
         f"Version {champion.number} is in use since {moment(last.at)},"
         f" {how[last.action]} by {one_line(last.who, 60)}."
     )
+
+
+def kind(history: ModelHistory) -> str:
+    """How the version in use stands: one that failed its gates is no success."""
+    if history.champion is None:
+        return "idle"
+    return "warn" if history.champion.outcome == "overridden" else "pass"
 
 
 def tiles(history: ModelHistory, page: PipelineData) -> tuple[Tile, ...]:
@@ -48,7 +59,7 @@ def tiles(history: ModelHistory, page: PipelineData) -> tuple[Tile, ...]:
         Tile.of(
             "Versions",
             f"{len(outcomes):,}",
-            f"{outcomes.count('promoted'):,} promoted, {outcomes.count('rejected'):,} rejected",
+            _counted(outcomes),
         ),
         Tile.of(
             "Last run",
@@ -58,7 +69,7 @@ def tiles(history: ModelHistory, page: PipelineData) -> tuple[Tile, ...]:
         Tile.of(
             "Schedule",
             one_line(history.schedule, 60) if history.schedule else "none",
-            "" if history.schedule else "runs when somebody starts it",
+            _upcoming(history),
         ),
     ]
     if totals := _totals(history.versions):
@@ -81,7 +92,25 @@ def overview(history: ModelHistory) -> tuple[str, ...]:
         f"{known.shown} {known.shown_unit}".strip() if known else MISSING,
         f"{len(history.versions):,}",
         f"{one_line(last.outcome, 40)}, {at}" if last else MISSING,
-        one_line(history.schedule, 60) if history.schedule else "none",
+        one_line(history.next_run or history.schedule or "none", 60),
+    )
+
+
+def _upcoming(history: ModelHistory) -> str:
+    if not history.schedule:
+        return "runs when somebody starts it"
+    return f"next {history.next_run}" if history.next_run else ""
+
+
+def _counted(outcomes: Sequence[str]) -> str:
+    """Of all versions; what a person promoted although it had failed is no success."""
+    by_override = outcomes.count("overridden")
+    return ", ".join(
+        (
+            f"{outcomes.count('promoted'):,} promoted",
+            *([f"{by_override:,} by override although it failed"] if by_override else []),
+            f"{outcomes.count('rejected'):,} rejected",
+        )
     )
 
 

@@ -16,7 +16,7 @@ from lmcore.reporting.dashboard import sections as drawn
 from lmcore.reporting.dashboard.decisions import event_row, timeline
 from lmcore.reporting.dashboard.facts import ModelHistory, PipelineData
 from lmcore.reporting.dashboard.moments import moment
-from lmcore.reporting.dashboard.rows import mlflow_link, run_row, version_row
+from lmcore.reporting.dashboard.rows import mlflow_link, run_row, running_row, version_row
 from lmcore.reporting.dashboard.trends import version_axis
 from lmcore.reporting.templates import environment
 from lmcore.reporting.text import one_line, words
@@ -49,6 +49,9 @@ def render_dashboard(data: PipelineData) -> str:
         models=models,
         shown=_SHOWN,
         letters=drawn.LETTERS,
+        running=[running_row(job, data) for job in data.running],
+        upcoming=[(one_line(name, 120), one_line(when, 80)) for name, when in data.upcoming],
+        refresh_seconds=data.refresh_seconds,
         mlflow_url=data.mlflow_url,
         prefect_url=data.prefect_url,
         has_links=bool(data.mlflow_url or data.prefect_url),
@@ -66,7 +69,7 @@ def _model(history: ModelHistory, page: PipelineData, identifier: str) -> dict[s
         "task": one_line(words(history.task), 60),
         "link": mlflow_link(page, "models", history.model),
         "sentence": opening.sentence(history),
-        "kind": "pass" if history.champion else "idle",
+        "kind": opening.kind(history),
         "tiles": opening.tiles(history, page),
         "overview": opening.overview(history),
         "timeline": timeline(history, page),

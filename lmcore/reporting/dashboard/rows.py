@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from lmcore.reporting.dashboard.decisions import REASON_CHARACTERS
-from lmcore.reporting.dashboard.facts import ModelHistory, PipelineData, RunEntry, VersionEntry
+from lmcore.reporting.dashboard.facts import (
+    ModelHistory,
+    PipelineData,
+    RunEntry,
+    RunningJob,
+    VersionEntry,
+)
 from lmcore.reporting.dashboard.moments import moment
 from lmcore.reporting.dashboard.sections import OUTCOME_KINDS, documents
 from lmcore.reporting.text import duration, one_line, size
@@ -41,6 +47,7 @@ class VersionRow:
     cores: str
     cost: str
     verdict: str
+    report: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +88,29 @@ def version_row(version: VersionEntry, history: ModelHistory, page: PipelineData
         cores=duration(cores) if cores is not None else "",
         cost=money(total, price) if total is not None and price is not None else "",
         verdict=one_line(why + version.verdict, REASON_CHARACTERS),
+        report=version.report,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningRow:
+    """What runs now, as text."""
+
+    name: str
+    sentence: str
+    percent: float | None
+    began: str
+    prefect: str
+
+
+def running_row(job: RunningJob, page: PipelineData) -> RunningRow:
+    """One job that runs now."""
+    return RunningRow(
+        name=one_line(" ".join(part for part in (job.job, job.model) if part), 120),
+        sentence=one_line(job.sentence, 240),
+        percent=None if job.percent is None else min(100.0, max(0.0, job.percent)),
+        began=moment(job.began) if job.began else "",
+        prefect=_prefect_link(page, job.prefect_flow_run_id or ""),
     )
 
 

@@ -25,7 +25,12 @@ _SHOWN_LOOKS = 10
 _MAX_PARTS_READ, _PART_CHARACTERS = 200, 60
 _ANCHOR = "anchor_bits_per_byte"
 
-OUTCOME_KINDS = {"promoted": "pass", "registered": "idle", "rejected": "fail"}
+OUTCOME_KINDS = {
+    "promoted": "pass",
+    "overridden": "warn",
+    "registered": "idle",
+    "rejected": "fail",
+}
 #: Outcome of a gate to its letter and its class; each has a shape of its own in the style sheet.
 LETTERS = {
     "PASS": ("P", "p"),

@@ -3,6 +3,8 @@ from typing import Any
 import pytest
 
 from flows.commands.status import _next_runs
+from flows.progress.board import posted
+from flows.progress.job import Snapshot
 from flows.registry.last_run import remember_run
 from flows.registry.models import Registry
 from flows.registry.run_result import RunResult
@@ -43,6 +45,22 @@ def test_the_last_run_and_its_schedule(shell: Any) -> None:
     ]
 
 
+def test_what_runs_is_shown_also_before_there_is_a_model(empty_shell: Any) -> None:
+    with posted(empty_shell.home.running, "run-tales") as notice:
+        assert notice is not None
+        now = Snapshot(
+            name="run", model="tales", step="train", done=3, total=9, loss_nats=2.5, step_left=60.0
+        )
+        notice.write(now)
+        (job,) = empty_shell.answer("status")["running"]
+        assert (job["model"], job["step"], job["loss_nats"]) == ("tales", "train", 2.5)
+        assert (job["done"], job["total"], job["seconds_left"]) == (3, 9, 60)
+        title, sentence, *_ = empty_shell.lines("status")
+    assert title == "running: run tales"
+    assert sentence == "  train: 3 of 9, about 1 min 00 s left"
+    assert empty_shell.answer("status")["running"] == []
+
+
 def test_a_clock_that_changes_between_two_runs_is_pointed_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -55,7 +73,7 @@ def test_a_clock_that_changes_between_two_runs_is_pointed_out(
 
 
 def test_a_home_without_models_has_none_to_show(empty_shell: Any) -> None:
-    assert empty_shell.answer("status") == {"models": []}
+    assert empty_shell.answer("status") == {"models": [], "running": []}
     assert empty_shell.lines("status") == ["No model yet. `lmcore run` makes one."]
     error = empty_shell.refusal("status", "--model", "tales")
     assert isinstance(error, NotFoundError)

@@ -25,6 +25,11 @@ def test_the_server_sends_the_page_with_its_policy(two_versions, home):
     assert client.get("/", headers={"host": "evil.example"}).status_code == 400
     two_versions.set_version_tag("speeches", 2, "quarantined", "wrong about budgets")
     assert "wrong about budgets" in client.get("/").text
+    report = client.get("/reports/speeches/1")
+    assert report.status_code == 200
+    assert "frame-ancestors 'none'" in report.headers["content-security-policy"]
+    assert client.get("/reports/speeches/9").status_code == 404
+    assert client.get("/reports/<b>/1").status_code == 404
     measures = client.get("/metrics")
     assert measures.headers["content-type"].startswith("text/plain")
     assert 'lmcore_versions{model="speeches"} 2.0' in measures.text

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.home.schedules import check_schedule, described, next_runs
+from flows.home.schedules import check_schedule, described, next_in_words, next_runs
 from lmcore.config import RunConfig, parse_config
 from lmcore.errors import ConfigError
 
@@ -80,3 +80,13 @@ def test_a_time_that_an_autumn_day_has_twice_is_met_once() -> None:
 )
 def test_what_is_no_schedule_has_no_next_run(schedule: object) -> None:
     assert next_runs(schedule) == []
+
+
+def test_the_next_run_in_words() -> None:
+    now = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
+    assert next_in_words("0 3 * * 1 (UTC)", now=now) == "Mon 30 Nov 2026, 03:00 UTC, in 17 h"
+    assert next_in_words("5 11 * * * (Europe/Paris)", now=now).endswith(
+        "11:05 Europe/Paris, in 5 min"
+    )
+    assert next_in_words("0 3 1 1 * (UTC)", now=now).endswith("in 33 days")
+    assert next_in_words(None) == next_in_words("whenever (UTC)") == ""

@@ -48,7 +48,11 @@ CHAMPION = version(
             (moved("promote", 2, "pipeline"), moved("promote", 3), moved("rollback", 2)),
             "Version 2 is in use since 2026-03-04 14:05, rolled back to by ines.",
         ),
-        ((CHAMPION,), (moved("override", 2),), "since 2026-03-04 14:05, promoted by override by"),
+        (
+            (CHAMPION,),
+            (moved("override", 2),),
+            "promoted by override although it failed its gates by ines.",
+        ),
     ],
 )
 def test_the_sentence_says_which_version_since_when_and_by_whom(versions, events, text):

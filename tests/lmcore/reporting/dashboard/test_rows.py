@@ -42,6 +42,7 @@ def test_a_version_as_text():
             core_seconds=3_600.0,
             verdict="all gates passed",
             begun_with="base-small v1",
+            report="/reports/speeches/3",
         ),
         MODEL,
         page(mlflow_url="http://m", price_per_hour=30.0),
@@ -62,6 +63,7 @@ def test_a_version_as_text():
         cores="1 h 0 min",
         cost="1.00",
         verdict="all gates passed",
+        report="/reports/speeches/3",
     )
 
 
