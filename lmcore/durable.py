@@ -68,7 +68,7 @@ def storage_error(path: Path | str, number: int) -> StorageError:
             " goes on from what is already stored"
         )
     error = StorageError(f"{path}: {_NUMBERS[number]} ({os.strerror(number)}); {advice}.")
-    error.errno = number
+    error.errno, error.strerror = number, os.strerror(number)
     return error
 
 

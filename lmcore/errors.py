@@ -50,6 +50,10 @@ class StorageError(LmcoreError, OSError):
     Whoever goes on without what could not be stored catches it as an `OSError`.
     """
 
+    def __str__(self) -> str:
+        """The sentence; an `OSError` would begin it with its number."""
+        return str(self.args[0]) if self.args else ""
+
 
 class TrainingError(LmcoreError):
     """Training cannot go on."""

@@ -132,7 +132,9 @@ def _different(locked: Mapping[str, str]) -> list[str]:
 
 
 def _home(home: Home) -> str:
-    return f"{home.root} is writable"
+    from flows.home.access import described
+
+    return f"{home.root} is writable; {described(home.root)}"
 
 
 def _disk(home: Home) -> str:

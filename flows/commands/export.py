@@ -37,12 +37,14 @@ def export(version: str, out: Path, form: Format, model: str | None) -> Answer:
     of llama.cpp.
     """
     from flows.commands.shared.models import open_model
+    from flows.home.access import as_the_user
     from flows.home.environment import current
     from lmcore.version_export import export_version
 
     found, folder = open_model(version, model, task=False)
     path = current().resolve(out)
-    files = export_version(folder, path, form=form)
+    with as_the_user():
+        files = export_version(folder, path, form=form)
     values = {
         "model": found.model,
         "version": found.number,

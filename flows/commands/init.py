@@ -153,6 +153,7 @@ def write_config(
         UserError: If there is no text, a run would refuse it, or the file exists and `replace` is
             false.
     """
+    from flows.home.access import as_the_user
     from lmcore.artifacts import atomic_write
     from lmcore.data.sources.survey import survey
     from lmcore.data.text.licences import normal_license
@@ -177,7 +178,8 @@ def write_config(
     )
     previous = target.read_bytes() if target.exists() else None
     try:
-        atomic_write(target, render(proposal, target=target))
+        with as_the_user():
+            atomic_write(target, render(proposal, target=target))
     except OSError as error:
         raise ConfigError(
             f"--out {target}: cannot be written ({error.strerror}); choose another"
@@ -186,7 +188,8 @@ def write_config(
         seen = _read(target, num_bytes=sum(finding.num_bytes for finding in found.findings))
     except BaseException:
         # What is wrong must not cost the user an earlier file, nor leave a wrong one.
-        target.unlink() if previous is None else atomic_write(target, previous)
+        with as_the_user():
+            target.unlink() if previous is None else atomic_write(target, previous)
         raise
     return {
         "config": str(target),

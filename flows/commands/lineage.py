@@ -124,11 +124,13 @@ def _shares(rows: Sequence[Mapping[str, Any]], key: str) -> dict[Any, dict[str, 
 
 
 def _write_list(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    from flows.home.access import as_the_user
     from lmcore.artifacts import atomic_write
 
     lines = (json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows)
     try:
-        atomic_write(path, "".join(f"{line}\n" for line in lines))
+        with as_the_user():
+            atomic_write(path, "".join(f"{line}\n" for line in lines))
     except OSError as error:
         raise UserError(
             f"--out {path}: cannot be written ({error.strerror}); name another file"

@@ -7,6 +7,7 @@ every hash).  Where servers are known by an http address, the page links to them
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from flows.home.access import as_the_user
 from flows.home.artifact_keys import artifact_key
 from flows.home.environment import Home, current
 from flows.home.schedules import next_in_words
@@ -69,8 +71,9 @@ def write(out: Path | None, model: str | None) -> Answer:
     path = home.resolve(out) if out is not None else home.dashboard
     page = build(home, models=names, report=report_beside(home, path.parent))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, page)
+        with contextlib.nullcontext() if out is None else as_the_user():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, page)
     except OSError as error:
         raise UserError(f"--out {path}: cannot write there ({error.strerror or error}).") from error
     return {"path": str(path), "models": names, "bytes": path.stat().st_size}

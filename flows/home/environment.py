@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
+from flows.home.access import enter
 from flows.home.folders import Home, make_home
 from flows.home.publication import adopt
 from lmcore.typed_path import typed_path
@@ -70,6 +71,7 @@ def prepare(root: Path | None = None) -> Home:
     assert flow_run or not early, f"{early[0]} was imported before its environment was prepared"
     adopt(os.environ, absolute)
     home = make_home(absolute, started_in=started_in, environ=os.environ)
+    enter(absolute)
     # Relative entries would mean another folder after the change of directory.
     sys.path[:] = [str(started_in / entry) for entry in sys.path]
     isolate(os.environ, home)

@@ -6,11 +6,13 @@ and take files, or one sentence that says why not.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.home.access import private
 from lmcore.artifacts import atomic_write
 from lmcore.errors import UserError
 from lmcore.typed_path import typed_path
@@ -158,6 +160,8 @@ def make_home(
 ) -> Home:
     """Create the folders of a home; the process itself is left as it is.
 
+    A new home is its owner's alone; see `flows.home.access`.
+
     Args:
         root: Absolute path.
         started_in: Where relative paths of the user's start; default the working directory.
@@ -179,7 +183,10 @@ def make_home(
         or _sqlite_uri(root / "mlflow" / "mlflow.db"),
         prefect_api_url=chosen.get("PREFECT_API_URL") or None,
     )
+    before = os.umask(0)
+    os.umask(before)
     try:
+        os.umask(private(root))
         folders = (
             *(home.content, home.work, home.mlflow_artifacts, home.prefect),
             *(home.cache, home.locks, home.temporary, home.empty),
@@ -200,6 +207,8 @@ def make_home(
             f"LMCORE_HOME={root}: cannot write there ({reason});"
             " set LMCORE_HOME to a folder that you may write."
         ) from error
+    finally:
+        os.umask(before)
     return home
 
 

@@ -32,7 +32,7 @@ def test_everything_is_looked_at(served: Any, monkeypatch: pytest.MonkeyPatch) -
     found = {check["check"]: check["detail"] for check in answer["checks"]}
     assert found["python"].startswith("3.11.")
     assert "versions as in requirements.lock" in found["lock"]
-    assert found["home"] == f"{served.home.root} is writable"
+    assert found["home"] == f"{served.home.root} is writable; its owner alone may read it"
     assert found["mlflow store"].startswith(served.home.tracking_uri)
     assert found["prefect server"] == "http://127.0.0.1:9/api"
     assert "GFLOP/s in float32" in found["processor"]
