@@ -110,9 +110,10 @@ def two_versions(
 
 @pytest.fixture
 def shell(two_versions: Home, tmp_path: Path, shell_of: Callable[[Home], Shell]) -> Shell:
-    """Of a home with a champion; its database is the test's own, and its files are shared."""
+    """Of a home with a champion."""
     home = make_home(tmp_path / "home")
     shutil.copy(two_versions.mlflow_database, home.mlflow_database)
+    shutil.copytree(two_versions.mlflow_artifacts, home.mlflow_artifacts, dirs_exist_ok=True)
     return shell_of(home)
 
 

@@ -43,6 +43,7 @@ def home_of_four(tmp_path: Path, four_versions: Home) -> Home:
     """A home of the test's own, whose database names the files of the shared one."""
     home = make_home(tmp_path / "home")
     shutil.copy(four_versions.mlflow_database, home.mlflow_database)
+    shutil.copytree(four_versions.mlflow_artifacts, home.mlflow_artifacts, dirs_exist_ok=True)
     return home
 
 

@@ -53,6 +53,7 @@ def copied(three: Home, root: Path) -> Home:
     """A home of its own, whose database names the files of the shared one."""
     home = make_home(root)
     shutil.copy(three.mlflow_database, home.mlflow_database)
+    shutil.copytree(three.mlflow_artifacts, home.mlflow_artifacts, dirs_exist_ok=True)
     return home
 
 
