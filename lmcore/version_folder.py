@@ -25,8 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
-
 from lmcore.artifacts import MANIFEST, Manifest, open_verified, sha256_file
 from lmcore.errors import ConfigError, IntegrityError, UserError
 from lmcore.tasks.record import RECORD_FILE
@@ -119,6 +117,8 @@ class VersionFolder:
 
     def documents(self) -> Iterator[dict[str, Any]]:
         """Stream the lineage rows of all documents."""
+        import pyarrow.parquet as pq  # a fifth of a second, which most commands do not need
+
         with pq.ParquetFile(self.path / "documents.parquet") as file:
             for batch in file.iter_batches():
                 yield from batch.to_pylist()
@@ -127,6 +127,8 @@ class VersionFolder:
         """Stream id and sketch of all documents; nothing for versions that were made without."""
         if SKETCHES not in self.manifest.files:
             return
+        import pyarrow.parquet as pq
+
         with pq.ParquetFile(self.path / SKETCHES) as file:
             for batch in file.iter_batches():
                 yield from ((row["id"], row["sketch"]) for row in batch.to_pylist())

@@ -33,10 +33,9 @@ def _state(registry: Registry, name: str) -> dict[str, Any]:
     from flows.home.schedules import next_runs
     from flows.registry.last_run import last_run
 
-    versions, aliases = registry.versions(name), registry.aliases(name)
-    champion = next((v for v in versions if v.number == aliases.get("champion")), None)
-    latest = versions[-1] if versions else None
-    task_of = champion or latest
+    aliases = registry.aliases(name)
+    champion = registry.version(name, "champion") if "champion" in aliases else None
+    task_of = champion or registry.latest(name)
     last = last_run(registry, name)
     schedule = last.get("schedule") if last else None
     return {
@@ -46,7 +45,7 @@ def _state(registry: Registry, name: str) -> dict[str, Any]:
         "metrics": dict(champion.metrics) if champion else {},
         "last_run": {key: last[key] for key in ("outcome", "at", "reason")} if last else None,
         "schedule": schedule,
-        "next_runs": next_runs(schedule),
+        "next_runs": next_runs(schedule, kept=registry.home.planned_runs),
     }
 
 

@@ -41,7 +41,8 @@ def read_config(
     """
     file = home.resolve(config_file) if config_file else None
     config = load_config(file, overrides=overrides, started_in=home.started_in)
-    check_schedule(config, where=str(file or default_config_path()))
+    where = str(file or default_config_path())
+    check_schedule(config, where=where, kept=home.planned_runs)
     return config
 
 

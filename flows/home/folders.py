@@ -131,6 +131,11 @@ class Home:
         return self.root / "cache"
 
     @property
+    def planned_runs(self) -> Path:
+        """Times that the scheduler computed; a cache."""
+        return self.cache / "planned-runs.json"
+
+    @property
     def locks(self) -> Path:
         """Lock files; they hold no data."""
         return self.root / "locks"

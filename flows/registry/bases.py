@@ -15,12 +15,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-
-from flows.home.environment import Home
-from flows.registry.connection import missing, pages
 from flows.registry.metric_queue import first_line
+from flows.registry.records import Store
 from flows.registry.registered_base import (
     KIND,
     KIND_TAG,
@@ -45,37 +41,30 @@ class Bases:
     """The bases of one registry.
 
     Args:
-        home: A prepared home.
-        client: Of its registry.
+        store: Of the registry.
         stored: Where MLflow keeps their files.
         lock: Called with a registered model's name and a purpose.
     """
 
     def __init__(
         self,
-        home: Home,
-        client: MlflowClient,
+        store: Store,
         stored: StoredModels,
         *,
         lock: Callable[[str, str], AbstractContextManager[None]],
     ) -> None:
-        self._home, self._client, self._stored, self._lock = home, client, stored, lock
+        self._home, self._store, self._stored, self._lock = store.home, store, stored, lock
 
     def names(self) -> list[str]:
         """Their registered models."""
-        return sorted(
-            str(model.name)
-            for model in pages(self._client.search_registered_models)
-            if is_base(model)
-        )
+        return [model.name for model in self._store.records.models() if is_base(model)]
 
     def all(self) -> list[RegisteredBase]:
         """All of them."""
         return [base for name in self.names() for base in self._of(name)]
 
     def _of(self, name: str) -> list[RegisteredBase]:
-        found = pages(self._client.search_model_versions, filter_string=f"name = '{name}'")
-        return sorted((describe_base(version) for version in found), key=lambda base: base.number)
+        return [describe_base(version) for version in self._store.records.versions(name)]
 
     def find(self, key: str) -> RegisteredBase | None:
         """The one with this key."""
@@ -107,7 +96,7 @@ class Bases:
                 lambda saved: _link_tree(base.path, saved / _DATA), _contents(manifest), name=name
             )
             self._create(name)
-            created = self._client.create_model_version(
+            created = self._store.client.create_model_version(
                 name,
                 source=source,
                 model_id=source.removeprefix("models:/"),
@@ -117,22 +106,19 @@ class Bases:
             # A request that is sent again makes a second version of the same files.
             same = [b for b in self._of(name) if b.source == source]
             for surplus in same[1:]:
-                self._client.delete_model_version(name, str(surplus.number))
+                self._store.client.delete_model_version(name, str(surplus.number))
             return same[0] if same else describe_base(created)
 
     def _name(self, record: BaseRecord, key: str) -> str:
         name = model_name(record)
-        try:
-            taken = not is_base(self._client.get_registered_model(name))
-        except MlflowException as error:
-            if not missing(error):
-                raise
-            taken = False
-        return f"{name}-{key[:12]}" if taken else name
+        found = self._store.records.model(name)
+        return name if found is None or is_base(found) else f"{name}-{key[:12]}"
 
     def _create(self, name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
         try:
-            self._client.create_registered_model(name, tags={KIND_TAG: KIND})
+            self._store.client.create_registered_model(name, tags={KIND_TAG: KIND})
         except MlflowException:
             # It is there, or another machine was faster.
             if name not in self.names():
@@ -163,6 +149,8 @@ class Bases:
             lock = folder.with_name(f".{folder.name}.lock")
             folder.parent.mkdir(parents=True, exist_ok=True)
             contents = _contents(known.manifest_sha256)
+            from mlflow.exceptions import MlflowException
+
             try:
                 self._stored.fetch(known.source, contents, target=folder, lock=lock)
             except (IntegrityError, MlflowException, OSError) as error:
@@ -192,10 +180,10 @@ class Bases:
     def remove(self, base: RegisteredBase) -> None:
         """Delete its version, its files, and the registered model where that was all it had."""
         with self._lock(base.model, "register"):
-            self._client.delete_model_version(base.model, str(base.number))
+            self._store.client.delete_model_version(base.model, str(base.number))
             self._stored.remove(base.source.removeprefix("models:/"))
             if not self._of(base.model):
-                self._client.delete_registered_model(base.model)
+                self._store.client.delete_registered_model(base.model)
 
 
 def _contents(manifest_sha256: str) -> Contents:

@@ -16,15 +16,13 @@ import re
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
+from typing import TYPE_CHECKING
 
 from flows.home.environment import Home
 from flows.home.locks import Lock, lock_for
 from flows.registry.artifact_files import stored_bytes
 from flows.registry.bases import Bases
-from flows.registry.connection import connect, missing, pages
+from flows.registry.records import ModelRecord, Records, Store
 from flows.registry.registered_base import is_base
 from flows.registry.registration import Registration
 from flows.registry.stored_models import StoredModels
@@ -32,6 +30,9 @@ from flows.registry.version_files import VersionFiles
 from flows.registry.versions import Version, check_name, clean, describe
 from lmcore.errors import NotFoundError, PromotionConflictError, UserError
 from lmcore.version_folder import VersionFolder, open_version
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 _ALIASES = ("champion", "previous", "challenger")
 _LOCK_SECONDS = 120.0
@@ -58,17 +59,24 @@ class Registry:
         """
         self.home = home
         self._lock = lock or lock_for(home)
-        self._client: MlflowClient = connect(home)
-        self._stored = StoredModels(home, self._client)
+        self._store = Store(home)
+        self._stored = StoredModels(self._store)
         self._files = VersionFiles(home, self._stored)
-        self.bases = Bases(home, self._client, self._stored, lock=self.lock)
+        self.bases = Bases(self._store, self._stored, lock=self.lock)
+
+    @property
+    def _records(self) -> Records:
+        return self._store.records
+
+    @property
+    def _client(self) -> MlflowClient:
+        return self._store.client
 
     # -- names and versions ------------------------------------------------------------------
 
     def models(self) -> list[str]:
         """Names of all models that pipelines made, sorted; those that they began with are none."""
-        found = pages(self._client.search_registered_models)
-        return sorted(str(model.name) for model in found if not is_base(model))
+        return [model.name for model in self._records.models() if not is_base(model)]
 
     def choose_model(self, name: str | None) -> str:
         """The named model, or the only one there is.
@@ -101,13 +109,17 @@ class Registry:
     def versions(self, name: str) -> list[Version]:
         """All versions of a model, oldest first; none if the model does not exist."""
         check_name(name)
-        by_number = self._aliases_by_number(name)
-        if by_number is None:
+        model = self._records.model(name)
+        if model is None:
             return []
-        found = pages(self._client.search_model_versions, filter_string=f"name = '{name}'")
-        return sorted(
-            (describe(version, by_number) for version in found), key=lambda version: version.number
-        )
+        by_number = _by_number(model)
+        return [describe(version, by_number) for version in self._records.versions(name)]
+
+    def latest(self, name: str) -> Version | None:
+        """The newest version of a model."""
+        check_name(name)
+        found, model = self._records.latest(name), self._records.model(name)
+        return None if found is None or model is None else describe(found, _by_number(model))
 
     def version(self, name: str, which: int | str) -> Version:
         """One version, by number (`3`, `v3`) or alias (`champion`).
@@ -116,32 +128,16 @@ class Registry:
             NotFoundError: If the model, the version or the alias does not exist.
         """
         check_name(name)
-        by_number = self._aliases_by_number(name)
-        if by_number is None:
+        model = self._records.model(name)
+        if model is None:
             raise NotFoundError(f"model {name!r} does not exist; `lmcore status` lists models.")
-        number = self._number(name, which)
-        try:
-            return describe(self._client.get_model_version(name, str(number)), by_number)
-        except MlflowException as error:
-            if not missing(error):
-                raise
+        number = _number(model, which)
+        found = self._records.version(name, number)
+        if found is None:
             raise NotFoundError(
                 f"model {name} has no version {number}; `lmcore versions` lists them."
-            ) from error
-
-    def _number(self, name: str, which: int | str) -> int:
-        if isinstance(which, int):
-            return which
-        if match := re.fullmatch(r"v?(\d{1,9})", which.strip(), flags=re.ASCII):
-            return int(match[1])
-        aliases = self.aliases(name)
-        if which in aliases:
-            return aliases[which]
-        have = ", ".join(sorted(aliases)) or "none"
-        raise NotFoundError(
-            f"model {name} has no alias {which!r} (it has: {have}); give a version number,"
-            " or see `lmcore versions`."
-        )
+            )
+        return describe(found, _by_number(model))
 
     def find_by_run_key(self, name: str, run_key: str) -> Version | None:
         """The newest version that a run of this key registered."""
@@ -214,9 +210,11 @@ class Registry:
             return self.version(name, number)
 
     def _exists(self, name: str) -> bool:
-        return self._aliases_by_number(name) is not None
+        return self._records.model(name) is not None
 
     def _create_model(self, name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
         try:
             self._client.create_registered_model(name)
         except MlflowException:
@@ -266,19 +264,11 @@ class Registry:
         A kill between the upload and the version leaves one. Where other machines register too,
         what was begun within a day may still become a version.
         """
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
-            return []
-        named = {
-            str(version.source).removeprefix("models:/")
-            for version in pages(self._client.search_model_versions)
-        }
+        named = {v.source.removeprefix("models:/") for v in self._records.versions()}
         youngest = time.time() * 1000 - (0 if self.home.embedded else _DAY_MILLISECONDS)
         return [
-            StrayModel(id=str(model.model_id), num_bytes=stored_bytes(str(model.artifact_location)))
-            for model in pages(
-                self._client.search_logged_models, experiment_ids=[found.experiment_id]
-            )
+            StrayModel(id=model.model_id, num_bytes=stored_bytes(model.artifact_location))
+            for model in self._records.stored(name)
             if model.model_id not in named and model.creation_timestamp <= youngest
         ]
 
@@ -301,26 +291,8 @@ class Registry:
 
     def aliases(self, name: str) -> dict[str, int]:
         """Alias to version number; empty if the model does not exist."""
-        try:
-            model = self._client.get_registered_model(name)
-        except MlflowException as error:
-            # A missing alias is "invalid" to MLflow, a missing model is "missing": ask for all.
-            if missing(error):
-                return {}
-            raise
-        return {str(alias): int(number) for alias, number in model.aliases.items()}
-
-    def _aliases_by_number(self, name: str) -> dict[int, list[str]] | None:
-        try:
-            model = self._client.get_registered_model(name)
-        except MlflowException as error:
-            if missing(error):
-                return None
-            raise
-        by_number: dict[int, list[str]] = {}
-        for alias, number in model.aliases.items():
-            by_number.setdefault(int(number), []).append(str(alias))
-        return by_number
+        model = self._records.model(name)
+        return {} if model is None else dict(model.aliases)
 
     def set_alias(self, name: str, alias: str, number: int | None) -> None:
         """Point an alias at a version, or remove it; only under `lock`."""
@@ -340,13 +312,30 @@ class Registry:
 
     def model_tags(self, name: str) -> dict[str, str]:
         """Tags of the registered model; empty if it does not exist."""
-        try:
-            return dict(self._client.get_registered_model(name).tags)
-        except MlflowException as error:
-            if missing(error):
-                return {}
-            raise
+        model = self._records.model(name)
+        return {} if model is None else dict(model.tags)
 
     def add_model_tag(self, name: str, key: str, value: str) -> None:
         """Add a tag to the registered model."""
         self._client.set_registered_model_tag(name, key, value)
+
+
+def _by_number(model: ModelRecord) -> dict[int, list[str]]:
+    by_number: dict[int, list[str]] = {}
+    for alias, number in model.aliases.items():
+        by_number.setdefault(number, []).append(alias)
+    return by_number
+
+
+def _number(model: ModelRecord, which: int | str) -> int:
+    if isinstance(which, int):
+        return which
+    if match := re.fullmatch(r"v?(\d{1,9})", which.strip(), flags=re.ASCII):
+        return int(match[1])
+    if which in model.aliases:
+        return model.aliases[which]
+    have = ", ".join(sorted(model.aliases)) or "none"
+    raise NotFoundError(
+        f"model {model.name} has no alias {which!r} (it has: {have}); give a version number,"
+        " or see `lmcore versions`."
+    )

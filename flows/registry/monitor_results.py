@@ -15,7 +15,6 @@ from typing import Any
 from flows.home.folders import Home
 from flows.registry.figures import with_bounds
 from flows.registry.runs import tag_values
-from flows.registry.tracking import open_run
 
 TAG = "lmcore.monitor"
 
@@ -32,6 +31,8 @@ def log_monitoring(home: Home, answer: Mapping[str, Any]) -> str:
         home: A prepared home.
         answer: As `lmcore monitor --json` prints it, but for the identifier of the run.
     """
+    from flows.registry.tracking import open_run
+
     model = str(answer["model"])
     with open_run(
         home,

@@ -13,13 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 from filelock import FileLock
-from mlflow import MlflowClient
 
-from flows.home.environment import Home
 from flows.registry.artifact_files import is_local, path_of, remove_artifacts, stored_bytes
-from flows.registry.connection import experiment
+from flows.registry.records import Store
 from lmcore.artifacts import fsync_directory
 from lmcore.errors import IntegrityError
 
@@ -41,17 +38,25 @@ class StoredModels:
     """Stored models of one registry.
 
     Args:
-        home: A prepared home.
-        client: Of its registry.
+        store: Of the registry.
     """
 
-    def __init__(self, home: Home, client: MlflowClient) -> None:
-        self._home, self._client = home, client
+    def __init__(self, store: Store) -> None:
+        self._home, self._store = store.home, store
 
     def location(self, source: str) -> str:
-        """Where MLflow keeps the files of an address `models:/ID`."""
-        model_id = source.removeprefix("models:/")
-        return str(self._client.get_logged_model(model_id).artifact_location)
+        """Where MLflow keeps the files of an address `models:/ID`.
+
+        Raises:
+            IntegrityError: If it does not know.
+        """
+        found = self._store.records.location(source.removeprefix("models:/"))
+        if found is None:
+            raise IntegrityError(
+                f"{source}: MLflow does not know where these files are; nothing was loaded. Use"
+                " another version, or restore the registry from a copy"
+            )
+        return found
 
     def num_bytes(self, source: str) -> int:
         """Bytes of the files, where they lie on this machine."""
@@ -79,16 +84,21 @@ class StoredModels:
         Raises:
             IntegrityError: If what was stored differs.
         """
+        import mlflow
+
+        from flows.registry.connection import experiment
+
         # MLflow's store looks models up through the address of the process, not of the client.
         mlflow.set_tracking_uri(self._home.tracking_uri)
-        model = self._client.create_logged_model(
+        client = self._store.client
+        model = client.create_logged_model(
             experiment(self._home, name), name="model", source_run_id=run_id
         )
         try:
             with tempfile.TemporaryDirectory(dir=self._home.temporary) as scratch:
                 saved = Path(scratch) / "model"
                 fill(saved)
-                self._client.log_model_artifacts(model.model_id, str(saved))
+                client.log_model_artifacts(model.model_id, str(saved))
             location = str(model.artifact_location)
             if is_local(location):
                 stored = path_of(location) / contents.place
@@ -98,10 +108,10 @@ class StoredModels:
             else:
                 with tempfile.TemporaryDirectory(dir=self._home.temporary) as scratch:
                     contents.verify(self._download(location, contents, Path(scratch)))
-            self._client.finalize_logged_model(model.model_id, "READY")
+            client.finalize_logged_model(model.model_id, "READY")
         except BaseException:
             with contextlib.suppress(Exception):
-                self._client.finalize_logged_model(model.model_id, "FAILED")
+                client.finalize_logged_model(model.model_id, "FAILED")
             raise
         return f"models:/{model.model_id}"
 
@@ -155,5 +165,6 @@ class StoredModels:
 
     def remove(self, model_id: str) -> None:
         """Delete the files of a stored model, then the model."""
-        remove_artifacts(str(self._client.get_logged_model(model_id).artifact_location))
-        self._client.delete_logged_model(model_id)
+        client = self._store.client
+        remove_artifacts(str(client.get_logged_model(model_id).artifact_location))
+        client.delete_logged_model(model_id)

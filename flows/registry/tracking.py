@@ -26,13 +26,12 @@ from flows.home.environment import Home
 from flows.registry.connection import TrackingError, connect, experiment
 from flows.registry.metric_queue import MetricQueue, Point, first_line, now_milliseconds
 from flows.registry.parameters import KEY_CHARACTERS, flatten, valid_key
-from flows.registry.versions import RUN_KEY_TAG, clean
+from flows.registry.versions import CONTENT_TAG, RUN_KEY_TAG, clean
 
 logger = logging.getLogger(__name__)
 
 _INTERRUPTIONS = ("Interrupted", "StoppedError")
 Status = Literal["FINISHED", "FAILED", "KILLED"]
-CONTENT_TAG = "lmcore.content"
 
 # Limits of MLflow's own validation; longer values are cut and say so.
 _PARAMS_A_BATCH = 100

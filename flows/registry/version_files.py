@@ -10,10 +10,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from pathlib import Path
-
-import mlflow
-from mlflow.models import ModelSignature
-from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
+from typing import TYPE_CHECKING
 
 from flows.home.environment import Home
 from flows.registry.artifact_files import VERSION_PLACE, is_local, open_registered
@@ -22,9 +19,11 @@ from flows.registry.mending import VersionKeeper
 from flows.registry.stored_models import Contents, StoredModels
 from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
-from lmcore.serving import ANSWER_COLUMNS, PARAMETERS, input_column
 from lmcore.tasks.task import LANGUAGE_MODELLING
 from lmcore.version_folder import VersionFolder, open_version
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
 
 
 class VersionFiles:
@@ -80,7 +79,10 @@ class VersionFiles:
         Raises:
             IntegrityError: If what was stored differs from the manifest.
         """
+        import mlflow
         import pandas as pd
+
+        from lmcore.serving import input_column
 
         wheel, pretrained = code_wheel(), folder.base() is not None
 
@@ -127,6 +129,11 @@ def _contents(manifest_sha256: str) -> Contents:
 
 
 def _signature(task: str) -> ModelSignature:
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
+
+    from lmcore.serving import ANSWER_COLUMNS, PARAMETERS, input_column
+
     if task != LANGUAGE_MODELLING.name:
         return ModelSignature(
             inputs=Schema([ColSpec("string", input_column(task))]),

@@ -19,6 +19,8 @@ from lmcore.settings import MODEL_NAME
 from lmcore.tasks.task import LANGUAGE_MODELLING
 
 RUN_KEY_TAG = "lmcore.run_key"
+#: Of a run: keys of the content folders that it has to do with.
+CONTENT_TAG = "lmcore.content"
 #: What a page over many versions needs, without the files of any.
 GATES_TAG, DATA_TAG, COST_TAG = "gates", "data", "cost"
 _REASON_CHARACTERS = 500

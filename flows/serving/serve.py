@@ -23,7 +23,7 @@ from typing import Any
 from flows.home.configurations import read_config
 from flows.home.environment import current
 from flows.home.listening import listen
-from flows.registry.reader import reader
+from flows.registry.reader import HomeReader
 from flows.serving.access import LOOPBACK, Keys
 from flows.serving.limits import Limits
 from flows.serving.wiring import Wired
@@ -88,7 +88,7 @@ def serve(
     keys = _keys(asked, home.resolve)
     listener = _listen(asked.host, asked.port)
     wired = Wired(
-        reader(home),
+        HomeReader(home),
         limits=limits,
         models=asked.models,
         alias=asked.alias,
@@ -145,7 +145,7 @@ def attend(descriptor: int, key: str) -> None:
         str(config["name"]): ServeConfig.model_validate(config["serve"])
         for config in json.loads((home.up / "configs.json").read_text(encoding="utf-8"))
     }
-    wired = Wired(reader(home), limits=limits, requests=home.requests, settings=settings)
+    wired = Wired(HomeReader(home), limits=limits, requests=home.requests, settings=settings)
     wired.open(wait=True)
     app = wired.app(keys=Keys.of({"up": key}))
 

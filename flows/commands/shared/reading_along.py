@@ -15,11 +15,12 @@ def read_beside(home: Home, version: Version) -> list[dict[str, Any]]:
     """One entry for each version that it read along with, newest first; the `shadow` of `show`."""
     from lmcore.data.requests.lines import Beside, Feedback
     from lmcore.data.requests.parts import FEEDBACK, SHADOW, parts, read_lines
-    from lmcore.evaluation.drift.in_use import read_along
 
     folder = home.requests / version.model
     if not parts(folder / SHADOW):
         return []
+    from lmcore.evaluation.drift.in_use import read_along  # torch, for what is seldom there
+
     truths = {
         (line.id, line.index): line.accepted
         for line in read_lines(folder / FEEDBACK)

@@ -6,13 +6,14 @@ import pytest
 
 from flows.home.environment import Home
 from flows.registry.connection import connect
+from flows.registry.records import Store
 from flows.registry.stored_models import Contents, StoredModels
 from lmcore.errors import IntegrityError
 
 
 @pytest.fixture
 def models(home: Home) -> StoredModels:
-    return StoredModels(home, connect(home))
+    return StoredModels(Store(home))
 
 
 def fill(saved: Path) -> None:

@@ -19,7 +19,7 @@ import uvicorn
 from flows.home.environment import Home, make_home
 from flows.registry.models import Registry
 from flows.registry.promotion import Promotion, promote
-from flows.registry.reader import EmbeddedReader
+from flows.registry.reader import HomeReader
 from flows.registry.versions import Version
 from flows.serving.access import Keys
 from flows.serving.desk import Desk
@@ -113,9 +113,7 @@ def serving(
     **settings: Any,
 ) -> Iterator[Served]:
     """A server in a thread, on a port of its own."""
-    wired = Wired(
-        EmbeddedReader(home), limits=limits or Limits(), requests=home.requests, **settings
-    )
+    wired = Wired(HomeReader(home), limits=limits or Limits(), requests=home.requests, **settings)
     wired.open()
     listener = socket.create_server(("127.0.0.1", 0))
     app = wired.app(keys=keys, hosts=hosts)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from flows.registry.models import Registry
-from flows.registry.reader import EmbeddedReader
+from flows.registry.reader import HomeReader
 from flows.serving.desk import Desk
 from flows.serving.limits import Limits
 from flows.serving.loaded import Loaded
@@ -31,7 +31,7 @@ def outcomes() -> list[tuple[str, str]]:
 def desk(served_home: Any, outcomes: list[tuple[str, str]]) -> Iterator[Desk]:
     """Open, and looking only when it is told to."""
     made = Desk(
-        EmbeddedReader(served_home),
+        HomeReader(served_home),
         limits=Limits(lanes=4),
         loads=lambda *told: outcomes.append(told),
     )
@@ -66,7 +66,7 @@ def test_the_alias_is_followed_and_the_old_one_leaves_memory(
 
 
 def test_a_thread_follows_by_itself(served_home: Any, go: Any, wait_until: Any) -> None:
-    desk = Desk(EmbeddedReader(served_home), models=[NAME], limits=Limits(lanes=4))
+    desk = Desk(HomeReader(served_home), models=[NAME], limits=Limits(lanes=4))
     desk.open()
     try:
         assert desk.ready
@@ -170,7 +170,7 @@ def test_a_registry_that_is_away_changes_nothing(
     def away(self: object) -> list[str]:
         raise IntegrityError("the disk is gone")
 
-    monkeypatch.setattr(EmbeddedReader, "models", away)
+    monkeypatch.setattr(HomeReader, "models", away)
     with pytest.raises(IntegrityError):
         desk.look()
     assert number(desk) == 1
@@ -182,9 +182,9 @@ def test_nothing_to_serve_is_said(home: Any, served_home: Any) -> None:
         (served_home, ["others"], NotFoundError, "'others' does not exist"),
     ):
         with pytest.raises(kind, match=words):
-            Desk(EmbeddedReader(of), models=models, limits=Limits()).open()
+            Desk(HomeReader(of), models=models, limits=Limits()).open()
     with pytest.raises(NotFoundError, match="no alias 'previous'"):
-        Desk(EmbeddedReader(served_home), models=[NAME], alias="previous", limits=Limits()).open()
+        Desk(HomeReader(served_home), models=[NAME], alias="previous", limits=Limits()).open()
 
 
 def test_after_closing_nothing_answers(desk: Desk) -> None:

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 
-from flows.registry.reader import EmbeddedReader
+from flows.registry.reader import HomeReader
 from lmcore.version_export import export_version
 
 TEXT, CHOICES = "The water and the", [" road", " house by the sea", " x"]
@@ -59,7 +59,7 @@ def test_what_follows_its_description_or_breaks_it_breaks_nothing(
 
 @pytest.mark.slow
 def test_lm_eval_measures_what_the_model_says(served: Any, tmp_path: Path) -> None:
-    reader = EmbeddedReader(served.home)
+    reader = HomeReader(served.home)
     folder = reader.open(reader.version("speeches", 1))
     export_version(folder, tmp_path / "exported")
     rows = [{"text": TEXT, "choices": CHOICES, "answer": i % 3} for i in range(6)]
