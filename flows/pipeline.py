@@ -39,11 +39,11 @@ from flows.steps import tasks
 from flows.steps.begin_run import begin_run, check_task, usable
 from flows.steps.evaluate_model import current_champion, newest_unaided
 from flows.steps.expected import expect_steps
+from flows.steps.nothing_new import finished_versions, nothing_new
 from flows.steps.progress import job_shown
 from flows.steps.promote_version import Decision
 from flows.steps.register_version import Candidate
 from flows.steps.run import Run
-from flows.steps.run_key import RunKey
 from flows.steps.run_page import log_answer, show_gates, shown_gate
 from flows.steps.stopwatch import RunStopped, Stopwatch
 from lmcore.config import RunConfig
@@ -119,7 +119,7 @@ class _Pipeline:
                 sources=tasks.fingerprint(self.config),
                 pretrained=pretrained,
             )
-        earlier = self._finished(run.key)
+        earlier = finished_versions(self.registry, self.config.name, run.key)
         if earlier and not force and usable(self.registry, earlier):
             return self._nothing_new(earlier[-1])
         if earlier:
@@ -235,30 +235,11 @@ class _Pipeline:
         show_gates(candidate, version, decision)
         return version, decision
 
-    def _finished(self, key: RunKey) -> list[Version]:
-        """Versions that finished runs of this key registered, forced repetitions included.
-
-        A run that was killed after its promotion has done all that it was asked for.
-        """
-        return [
-            version
-            for version in self.registry.versions(self.config.name)
-            if version.tags.get("run_base") == key.base
-            and (version.tags.get("run_complete") or "champion" in version.aliases)
-        ]
-
     def _nothing_new(self, version: Version) -> RunResult:
         if not version.tags.get("run_complete"):
             self._complete(version)
-        when = version.created.strftime("%Y-%m-%d %H:%M UTC")
-        aliases = f", {' and '.join(version.aliases)}" if version.aliases else ""
-        result = self.result(
-            "skipped",
-            f"nothing new: data, configuration and code are those of version {version.number}"
-            f" ({version.outcome}{aliases}, {when}); --force trains again",
-            champion=self.champion(),
-            fingerprints={**version.fingerprints, "weights": None},
-            seconds=self.watch.total(),
+        result = nothing_new(
+            self.registry, self.config, version, watch=self.watch, flow_run_id=flow_run_id()
         )
         self._remember(result)
         return result

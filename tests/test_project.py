@@ -72,6 +72,9 @@ TESTED_ELSEWHERE = {
     "flows/serving/request_count.py": "flows/serving/test_app.py counts requests",
     "flows/serving/schema.py": "flows/serving/test_app.py reads the description",
     "flows/failures.py": "an address of the last release; flows/test_old_home.py resolves it",
+    "flows/registry/client_records.py": "flows/registry/test_records.py asks both",
+    "flows/registry/embedded_records.py": "flows/registry/test_records.py asks both",
+    "flows/steps/base_model.py": "flows/steps/test_begin_run.py names one",
     "flows/steps/run.py": "a value; flows/steps/test_begin_run.py builds it",
 }
 # Test files that are about several modules together.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 from lmcore.tasks.task import task_named
+
+if TYPE_CHECKING:
+    from flows.registry.run_result import RunResult
 
 #: Metrics that are shown, where a run has them; the JSON answer has all.
 _SHOWN = (
@@ -48,10 +52,16 @@ def run(config_file: Path | None, overrides: tuple[str, ...], force: bool, dry_r
         from flows.home.environment import current
 
         return look(configuration(config_file, overrides), current())
-    from flows.commands.shared.configuration import beside_prefect
+    from flows.commands.shared.configuration import beside_prefect, configuration
+    from flows.commands.shared.nothing_to_do import nothing_to_do
+    from flows.home.environment import current
     from flows.home.signals import StoppedError
     from flows.registry.run_result import RunResult
 
+    if not force:
+        found = nothing_to_do(configuration(config_file, overrides), current())
+        if found is not None:
+            return _answer(found)
     with beside_prefect(config_file, overrides) as (config, server):
         from flows.pipeline import retrain  # heavy imports, while the server comes up
 
@@ -61,6 +71,10 @@ def run(config_file: Path | None, overrides: tuple[str, ...], force: bool, dry_r
         raise StoppedError(state.message or "stopped")
     result = state.result(raise_on_failure=True)
     assert isinstance(result, RunResult)
+    return _answer(result)
+
+
+def _answer(result: RunResult) -> Answer:
     return Answer(
         values=result.to_json(),
         text=functools.partial(_text, report=result.report),

@@ -9,13 +9,13 @@ from flows.home.environment import Home
 from flows.registry.models import Registry
 from flows.registry.removals import current_removals
 from flows.registry.versions import Version
+from flows.steps.base_model import current_base
 from flows.steps.choose_start import champion_weights
-from flows.steps.evaluate_model import current_base
 from flows.steps.run import Run
 from flows.steps.run_key import data_digest, run_key
 from lmcore.artifacts import digest
 from lmcore.config import RunConfig
-from lmcore.data.ingest.ingest import SourceFingerprint
+from lmcore.data.sources.located import SourceFingerprint
 from lmcore.errors import IntegrityError, UserError
 from lmcore.model.pretrained.base import Base
 

@@ -10,7 +10,7 @@ from flows.steps.run_key import RunKey
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import Removals
-from lmcore.data.ingest.ingest import SourceFingerprint
+from lmcore.data.sources.located import SourceFingerprint
 from lmcore.model.pretrained.base import Base, reference_of
 from lmcore.model.pretrained.shelf import verified
 from lmcore.tasks.base_model import BaseModel

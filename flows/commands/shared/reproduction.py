@@ -36,8 +36,8 @@ from flows.home.signals import StepInterrupted, StoppedError, interruptible, pol
 from flows.registry.document_matches import removed_documents
 from flows.registry.models import Registry
 from flows.registry.removals import current_removals
+from flows.steps.base_model import base_model
 from flows.steps.choose_start import start_from
-from flows.steps.evaluate_model import base_model
 from flows.steps.progress import counting, job_shown, step_shown, training_shown
 from flows.steps.run_key import library_versions, lock_digest, processor_name
 from flows.steps.tokenize_documents import tokenize_documents

@@ -7,8 +7,8 @@ import pytest
 from flows.registry.models import Registry
 from flows.registry.removals import record_removals
 from flows.registry.versions import Version
+from flows.steps.base_model import current_base
 from flows.steps.begin_run import begin_run, check_task
-from flows.steps.evaluate_model import current_base
 from flows.steps.ingest_documents import fingerprint
 from lmcore.config import RunConfig, parse_config
 from lmcore.data.copies.removal import Removal
