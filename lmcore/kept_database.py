@@ -190,11 +190,13 @@ def _number(header: bytes, place: slice) -> int:
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection to a database that exists; what was left half written is rolled back."""
-    address = f"{path.as_uri()}?mode=rw"
-    with contextlib.closing(
-        sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS)
-    ) as connection:
+    with contextlib.closing(connected(path)) as connection:
         yield connection
+
+
+def connected(path: Path) -> sqlite3.Connection:
+    """The same, for whoever closes it."""
+    return sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_WAIT_SECONDS)
 
 
 def check_pages(database: sqlite3.Connection) -> str | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
+import os
 import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from flows.registry.metric_queue import first_line
 from flows.registry.versions import Version
+from lmcore.artifacts import MANIFEST, Manifest
 from lmcore.errors import IntegrityError
 from lmcore.version_folder import VersionFolder, open_version
 
@@ -27,8 +31,23 @@ def stored_bytes(location: str) -> int:
     """Bytes of the files at an artifact location; 0 where they are not on this machine."""
     if not is_local(location):
         return 0
-    files = (path for path in path_of(location).rglob("*") if path.is_file())
-    return sum(path.stat().st_size for path in files)
+    return folder_bytes(path_of(location))
+
+
+def folder_bytes(folder: Path | str) -> int:
+    """Bytes of the files in a folder; 0 where there is none."""
+    total = 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    total += folder_bytes(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    with contextlib.suppress(FileNotFoundError):
+                        total += entry.stat(follow_symlinks=False).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    return total
 
 
 def remove_artifacts(location: str) -> None:
@@ -56,6 +75,21 @@ def open_registered(folder: Path, version: Version) -> VersionFolder:
             " nothing was loaded. Restore them or use another version"
         )
     return open_version(folder, manifest_sha256=version.manifest_sha256)
+
+
+def registered_manifest(folder: Path, version: Version) -> Manifest:
+    """The manifest of a version, which is the registered one; its other files are left alone.
+
+    Raises:
+        IntegrityError: If it is missing or another one.
+    """
+    content = (folder / MANIFEST).read_bytes() if (folder / MANIFEST).is_file() else b""
+    if hashlib.sha256(content).hexdigest() != version.manifest_sha256:
+        raise IntegrityError(
+            f"{folder / MANIFEST}: not the manifest of version {version.number} of {version.model}"
+            " that was registered. Restore it, or use another version"
+        )
+    return Manifest.read(folder)
 
 
 def path_of(location: str) -> Path:

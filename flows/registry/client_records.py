@@ -53,6 +53,10 @@ class ClientRecords:
         )
         return _version(found[0]) if found else None
 
+    def sources(self) -> list[str]:
+        """See `Records`."""
+        return [version.source for version in self.versions()]
+
     def location(self, model_id: str) -> str | None:
         """See `Records`."""
         found = _unless_missing(self._client.get_logged_model, model_id)

@@ -8,9 +8,11 @@ which brings it up to date.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock
 
@@ -19,7 +21,7 @@ from flows.home.publication import held_by_up
 from flows.home.registry_database import ready
 from flows.registry.records import ModelRecord, RunRecord, StoredRecord, VersionRecord
 from lmcore.errors import IntegrityError
-from lmcore.kept_database import damage, opened
+from lmcore.kept_database import connected, damage
 
 #: Revision of the tables that the pinned MLflow writes.
 SCHEMA = "dc11669786a5"
@@ -56,6 +58,7 @@ class EmbeddedRecords:
 
     def __init__(self, home: Home) -> None:
         self._path = home.mlflow_database
+        self._mine = threading.local()
         # `lmcore up` has seen to it, and holds the lock until this process answers.
         if not held_by_up(home.root):
             with FileLock(home.locks / "mlflow-start.lock"):
@@ -120,6 +123,11 @@ class EmbeddedRecords:
             for name, number, run_id, created, source in found
         ]
 
+    def sources(self) -> list[str]:
+        """See `Records`."""
+        with self._reading() as rows:
+            return [source for *_, source in rows(f"{_VERSIONS} ORDER BY name, version")]
+
     def location(self, model_id: str) -> str | None:
         """See `Records`."""
         with self._reading() as rows:
@@ -168,14 +176,30 @@ class EmbeddedRecords:
             yield lambda query, *values: []
             return
         try:
-            with opened(self._path) as database:
-                database.execute("BEGIN")
+            database = self._connection()
+            database.execute("BEGIN")
+            try:
                 yield lambda query, *values: database.execute(query, values).fetchall()
+            finally:
+                database.rollback()
         except sqlite3.DatabaseError as error:
+            self._mine.opened = None
             raise IntegrityError(
                 f"{self._path}: {damage(error, self._path)}; give the command again: what was last"
                 " written to it is then put in its place, or you are told what to do."
             ) from error
+
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's own: to open one takes longer than most questions, as all tables are read.
+
+        A new one where the file is another one, or the process is.
+        """
+        state = self._path.stat()
+        now = (os.getpid(), state.st_dev, state.st_ino)
+        kept = getattr(self._mine, "opened", None)
+        if kept is None or kept[0] != now:
+            kept = self._mine.opened = (now, connected(self._path))
+        return cast(sqlite3.Connection, kept[1])
 
 
 def _grouped(rows: Iterable[Sequence[Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.home.environment import Home
 from flows.home.locks import Lock, lock_for
@@ -157,6 +158,14 @@ class Registry:
             self.bases.provide(wanted, whom=f"version {version.number} of {version.model}")
         return folder
 
+    def lineage(self, version: Version) -> Mapping[str, Any]:
+        """What made a version, from its registered manifest alone: no other file is looked at.
+
+        Raises:
+            IntegrityError: If the manifest is missing or another one.
+        """
+        return self._files.lineage(version)
+
     def read(self, version: Version) -> VersionFolder:
         """Verify the files of a version alone: for what they say, and not to use its weights.
 
@@ -258,13 +267,22 @@ class Registry:
         self.remove_model(version.source.removeprefix("models:/"))
         self._files.forget(version)
 
-    def stray_models(self, name: str) -> list[StrayModel]:
+    def named_sources(self) -> set[str]:
+        """Stored models that some version of some model names."""
+        return {source.removeprefix("models:/") for source in self._records.sources()}
+
+    def stray_models(self, name: str, named: Set[str] | None = None) -> list[StrayModel]:
         """Models that were stored for `name` and that no version names.
 
         A kill between the upload and the version leaves one. Where other machines register too,
         what was begun within a day may still become a version.
+
+        Args:
+            name: Registered model.
+            named: What `named_sources` says, where the caller has asked already.
         """
-        named = {v.source.removeprefix("models:/") for v in self._records.versions()}
+        if named is None:
+            named = self.named_sources()
         youngest = time.time() * 1000 - (0 if self.home.embedded else _DAY_MILLISECONDS)
         return [
             StrayModel(id=model.model_id, num_bytes=stored_bytes(model.artifact_location))

@@ -121,6 +121,10 @@ class Records(Protocol):
         """The version of a model with the highest number."""
         ...
 
+    def sources(self) -> list[str]:
+        """Where MLflow keeps the files of each version of every model."""
+        ...
+
     def location(self, model_id: str) -> str | None:
         """Where the files of a stored model lie."""
         ...

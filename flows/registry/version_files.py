@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.home.environment import Home
-from flows.registry.artifact_files import VERSION_PLACE, is_local, open_registered
+from flows.registry.artifact_files import (
+    VERSION_PLACE,
+    is_local,
+    open_registered,
+    path_of,
+    registered_manifest,
+)
 from flows.registry.code_wheel import code_wheel
 from flows.registry.mending import VersionKeeper
 from flows.registry.stored_models import Contents, StoredModels
@@ -56,6 +63,17 @@ class VersionFiles:
             if folder == self._cached(version) or not self._keeper.mend(version, folder):
                 raise
             return open_registered(folder, version)
+
+    def lineage(self, version: Version) -> Mapping[str, Any]:
+        """What the registered manifest says that a version was made of.
+
+        Raises:
+            IntegrityError: If the manifest is missing or another one.
+        """
+        location = self._stored.location(version.source)
+        if not is_local(location):
+            return self.open(version).lineage()
+        return registered_manifest(path_of(location) / VERSION_PLACE, version).inputs
 
     def location(self, version: Version) -> str:
         """Where MLflow keeps the files of a version."""

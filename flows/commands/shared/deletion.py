@@ -59,13 +59,3 @@ def last_change(path: Path) -> float:
         with contextlib.suppress(FileNotFoundError):
             times.append(inside.stat().st_mtime)
     return max(times)
-
-
-def num_bytes(path: Path) -> int:
-    """Bytes of the files in a folder."""
-    total = 0
-    for inside in path.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            if inside.is_file() and not inside.is_symlink():
-                total += inside.stat().st_size
-    return total

@@ -20,6 +20,7 @@ import logging
 import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from flows.commands.shared.deletion import (
     content_lock,
     delete,
     last_change,
-    num_bytes,
 )
 from flows.commands.shared.models import named
 from flows.commands.shared.retention import is_needed, lineage_keys, reasons_to_keep
@@ -36,6 +36,7 @@ from flows.home.folders import Home
 from flows.home.locks import owning_content
 from flows.progress.job import current as current_job
 from flows.registry.alias_moves import settle_locked
+from flows.registry.artifact_files import folder_bytes
 from flows.registry.history import Event, read_history, write_event
 from flows.registry.models import Registry
 from flows.registry.promotion import earlier_champions, me
@@ -100,6 +101,8 @@ class _Prune:
         self.registry = registry
         self.home: Home = registry.home
         self.keep, self.dry_run = keep, dry_run
+        self._known: dict[str, list[Version]] = {}
+        self._run_facts: dict[str, list[RunFacts]] = {}
         self.kept: list[dict[str, Any]] = []
         self.found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
         self.gone: dict[str, set[int]] = {}
@@ -112,7 +115,7 @@ class _Prune:
         with registry.lock(name, "register"), registry.lock(name):
             if not self.dry_run:
                 settle_locked(registry, name, None)
-            versions = registry.versions(name)
+            versions = self._known[name] = registry.versions(name)
             reasons = self._reasons(name, versions)
             self.kept += [
                 {"model": name, "version": number, "reasons": why}
@@ -141,19 +144,42 @@ class _Prune:
             bases=self._bases(name),
         )
 
-    def _bases(self, name: str) -> dict[int, str]:
-        """Versions of a model that versions of other models, which are not deleted, began with."""
-        found: dict[int, str] = {}
+    def _versions(self, name: str) -> list[Version]:
+        """All versions of a model, as they were when they were asked for first."""
+        if name not in self._known:
+            self._known[name] = self.registry.versions(name)
+        return self._known[name]
+
+    def _runs_of(self, name: str) -> list[RunFacts]:
+        if name not in self._run_facts:
+            self._run_facts[name] = list_runs(self.home, model=name)
+        return self._run_facts[name]
+
+    @cached_property
+    def _begun_with(self) -> list[tuple[Version, str, int]]:
+        """Versions of tasks, with the model and the version that each began with."""
+        found = []
         for other in self.registry.models():
-            for version in self.registry.versions(other):
-                gone = version.number in self.gone.get(other, ())
-                if task_named(version.task).is_language_model or gone:
+            for version in self._versions(other):
+                if task_named(version.task).is_language_model:
                     continue
                 with contextlib.suppress(IntegrityError):
-                    base = self.registry.read(version).lineage().get("base") or {}
-                    if base.get("model") == name:
-                        found[int(base["version"])] = f"version {version.number} of {other}"
+                    base = self.registry.lineage(version).get("base") or {}
+                    if base:
+                        found.append((version, str(base["model"]), int(base["version"])))
         return found
+
+    @cached_property
+    def _named_sources(self) -> set[str]:
+        return self.registry.named_sources()
+
+    def _bases(self, name: str) -> dict[int, str]:
+        """Versions of a model that versions of other models, which are not deleted, began with."""
+        return {
+            number: f"version {version.number} of {version.model}"
+            for version, model, number in self._begun_with
+            if model == name and version.number not in self.gone.get(version.model, ())
+        }
 
     def _opens(self, name: str, number: int) -> bool:
         try:
@@ -208,7 +234,7 @@ class _Prune:
 
     def _strays(self, name: str) -> None:
         """Models that were stored and never became a version, or whose version is gone."""
-        for stray in self.registry.stray_models(name):
+        for stray in self.registry.stray_models(name, self._named_sources):
             if not self.dry_run:
                 self.registry.remove_model(stray.id)
             self.found["models"].append({"model": name, "id": stray.id, "bytes": stray.num_bytes})
@@ -216,7 +242,7 @@ class _Prune:
     def _runs(self, name: str, kept: Sequence[Version]) -> None:
         """Runs of versions that are gone, and runs that nobody will go on with."""
         used = {version.run_id for version in kept}
-        for run in list_runs(self.home, model=name):
+        for run in self._runs_of(name):
             if run.id in used or _may_go_on(run):
                 continue
             if not self.dry_run:
@@ -256,10 +282,10 @@ class _Prune:
         """Keys that kept versions of every model, and unfinished runs, name."""
         wanted: set[str] = set()
         for name in self.registry.models():
-            for version in self.registry.versions(name):
+            for version in self._versions(name):
                 if version.number not in self.gone.get(name, ()):
                     wanted |= self._keys(version)
-            for run in list_runs(self.home, model=name):
+            for run in self._runs_of(name):
                 wanted |= set(run.content) if _may_go_on(run) else set()
         return wanted
 
@@ -267,9 +293,7 @@ class _Prune:
         # The tag, for a version whose files are damaged and may be restored.
         keys = {key for tag, key in version.tags.items() if tag == PRETRAINED_KEY_TAG}
         try:
-            folder = self.registry.read(version)
-            base = folder.base()
-            keys |= lineage_keys(folder.lineage()) | ({base.key} if base else set())
+            keys |= lineage_keys(self.registry.lineage(version))
         except IntegrityError as error:
             logger.warning("version %d of %s: %s", version.number, version.model, error)
         return keys
@@ -288,7 +312,7 @@ class _Prune:
     def _delete(self, kind: str, path: Path, lock: Path | None, said: dict[str, Any]) -> None:
         """Delete a folder, unless somebody works in it."""
         current_job().count(f"{kind} {path.name[:40]}")
-        size = num_bytes(path)
+        size = folder_bytes(path)
         if self.dry_run or delete(path, lock=lock):
             self.found[kind].append({**said, "bytes": size})
 

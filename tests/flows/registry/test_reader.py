@@ -124,7 +124,7 @@ def test_a_server_has_no_file_to_look_at_and_is_asked_by_the_clock(
 def test_what_up_starts_does_not_wait_for_up(home: Home) -> None:
     made = []
     with exclusive_use(home.root), FileLock(home.locks / "mlflow-start.lock"):
-        start = threading.Thread(target=lambda: made.append(EmbeddedReader(home)), daemon=True)
+        start = threading.Thread(target=lambda: made.append(HomeReader(home)), daemon=True)
         start.start()
         start.join(timeout=60)
         assert made

@@ -108,6 +108,7 @@ def everything(records: Records) -> dict[str, Any]:
         "versions by name": [records.versions(name) for name in known],
         "version": [records.version(name, n) for name in (*NAMES, "nobody") for n in range(6)],
         "latest": [records.latest(name) for name in (*NAMES, "nobody")],
+        "sources": records.sources(),
         "stored": stored,
         "locations": [records.location(m.model_id) for each in stored.values() for m in each],
         "nowhere": records.location("m-nobody"),
