@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Sequence
 
 from flows.registry.alias_moves import (
     Promotion,
@@ -192,9 +193,19 @@ def _objection(registry: Registry, version: Version) -> str | None:
     return None
 
 
-def earlier_champions(registry: Registry, name: str, champion: int) -> list[int]:
-    """Versions that were champion before, the latest first, without any that is quarantined."""
-    usable = {v.number for v in registry.versions(name) if v.quarantined is None} - {champion}
+def earlier_champions(
+    registry: Registry, name: str, champion: int, versions: Sequence[Version] | None = None
+) -> list[int]:
+    """Versions that were champion before, the latest first, without any that is quarantined.
+
+    Args:
+        registry: Where the model is registered.
+        name: The model.
+        champion: The champion now.
+        versions: All versions of the model, where the caller has asked already.
+    """
+    known = registry.versions(name) if versions is None else versions
+    usable = {v.number for v in known if v.quarantined is None} - {champion}
     moves = [event for event in read_history(registry, name).events if event.moves_champion]
     earlier: list[int] = []
     for event in reversed(moves):

@@ -115,7 +115,9 @@ class _Prune:
         with registry.lock(name, "register"), registry.lock(name):
             if not self.dry_run:
                 settle_locked(registry, name, None)
-            versions = self._known[name] = registry.versions(name)
+            if not self.dry_run:  # what was asked for before the lock may have changed
+                self._known.pop(name, None)
+            versions = self._versions(name)
             reasons = self._reasons(name, versions)
             self.kept += [
                 {"model": name, "version": number, "reasons": why}
@@ -132,8 +134,9 @@ class _Prune:
     def _reasons(self, name: str, versions: Sequence[Version]) -> dict[int, list[str]]:
         aliases = self.registry.aliases(name)
         champion = aliases.get("champion", -1)
-        earlier = earlier_champions(self.registry, name, champion)
-        good = next((number for number in earlier if self._opens(name, number)), None)
+        earlier = earlier_champions(self.registry, name, champion, versions)
+        by_number = {version.number: version for version in versions}
+        good = next((number for number in earlier if self._opens(by_number[number])), None)
         starts = {v.number: start for v in versions if (start := v.tags.get("start_weights"))}
         return reasons_to_keep(
             versions,
@@ -181,9 +184,9 @@ class _Prune:
             if model == name and version.number not in self.gone.get(version.model, ())
         }
 
-    def _opens(self, name: str, number: int) -> bool:
+    def _opens(self, version: Version) -> bool:
         try:
-            self.registry.open(self.registry.version(name, number))
+            self.registry.open(version)
         except IntegrityError:
             return False
         return True
