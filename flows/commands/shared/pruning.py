@@ -248,10 +248,11 @@ class _Prune:
         for run in self._runs_of(name):
             if run.id in used or _may_go_on(run):
                 continue
+            size = run.num_bytes
             if not self.dry_run:
                 remove_run(self.home, run.id)
             self.found["runs"].append(
-                {"model": name, "id": run.id, "status": run.status, "bytes": run.num_bytes}
+                {"model": name, "id": run.id, "status": run.status, "bytes": size}
             )
 
     # -- files ----------------------------------------------------------------------------------
