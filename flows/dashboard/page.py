@@ -180,7 +180,8 @@ def _upcoming(home: Home) -> list[tuple[str, str]]:
     found = []
     for config in configs if isinstance(configs, list) else ():
         schedule = config.get("schedule") or {}
-        when = next_in_words(f"{schedule.get('cron')} ({schedule.get('timezone')})")
+        words = f"{schedule.get('cron')} ({schedule.get('timezone')})"
+        when = next_in_words(words, kept=home.planned_runs)
         if when:
             found.append((str(config.get("name")), when))
     return found
@@ -201,7 +202,7 @@ def _history(registry: Registry, name: str, report: ReportLink) -> ModelHistory:
         deciding=deciding.name,
         higher_is_better=deciding.higher_is_better,
         schedule=str(schedule) if schedule else None,
-        next_run=next_in_words(schedule),
+        next_run=next_in_words(schedule, kept=registry.home.planned_runs),
         last_run=last,
         versions=[_version(version, overridden, report(version)) for version in versions],
         events=[event.to_json() for event in events],
