@@ -27,7 +27,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Peers are compared with where a checkout of them is given; in full this takes some eleven hours,
+# Peers are compared with where a checkout of them is given; in full this takes some twelve hours,
 # seven of them in the tasks:
 #   make bench NANOGPT=/path/to/nanoGPT WORD_LANGUAGE_MODEL=/path/to/examples/word_language_model \
 #     LLAMA=/path/to/bin/python
@@ -40,7 +40,7 @@ LLAMA ?=
 WITH_LLAMA := $(if $(LLAMA),--llama $(LLAMA))
 
 # Minutes on two cores, in brackets with the peers: 10, 12, 5, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
-# 15, and of those about pretrained models 7, 85 and 135.
+# 15, of those about pretrained models 7, 85 and 135, and of odd input (benchmarks.fuzzing) 60.
 bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.operation
@@ -57,6 +57,7 @@ bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.serving_pretrained $(WITH_LLAMA)
 	$(BIN)/python -m benchmarks.pretrained
 	$(BIN)/python -m benchmarks.pretrained_tasks
+	$(BIN)/python -m benchmarks.fuzzing
 
 # The server tier in containers: docs/server.md.
 up-servers:

@@ -81,6 +81,9 @@ TESTED_ELSEWHERE = {
 ABOUT_SEVERAL = {
     "tests/benchmarks/test_arithmetic.py": "the benchmarks' own sums",
     "tests/benchmarks/test_scoring.py": "the benchmarks' own scoring",
+    "tests/flows/commands/test_any_command.py": "whatever is typed",
+    "tests/lmcore/data/sources/test_any_file.py": "whatever a file holds",
+    "tests/lmcore/test_any_config.py": "whatever a configuration says",
     "tests/flows/serving/test_chat.py": "a conversation, from the model's template to the answer",
     "tests/flows/serving/test_clients.py": "clients that people use",
     "tests/flows/serving/test_hostile.py": "whatever is sent",
