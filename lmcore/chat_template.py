@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 from jinja2 import Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic_core import PydanticSerializationError
 
 from lmcore.errors import SourceError, UserError
 from lmcore.settings import Section, short
@@ -101,6 +102,8 @@ class ChatTemplate(Section):
             reason = said[0] if done.returncode else ""
         except (subprocess.TimeoutExpired, UnicodeDecodeError):
             reason = "it took too much time or memory"
+        except PydanticSerializationError:
+            reason = "it holds half of a character, a lone surrogate"
         if reason:
             raise SourceError(
                 f"{where}: a chat template that cannot be used ({short(reason)}); restore it, or"

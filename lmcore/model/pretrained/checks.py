@@ -37,6 +37,25 @@ _NOT_OF_THE_MODEL = frozenset(
 )
 
 
+#: Of lists and objects in a file of a model.
+_MOST_LEVELS = 100
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether walking a value, as others will, could take more calls than Python allows."""
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            inner
+            for part in level
+            if isinstance(part, dict | list)
+            for inner in (part.values() if isinstance(part, dict) else part)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def read_json(path: Path, *, most_bytes: int = _MOST_JSON_BYTES) -> dict[str, Any]:
     """A JSON object from outside.
 
@@ -50,6 +69,11 @@ def read_json(path: Path, *, most_bytes: int = _MOST_JSON_BYTES) -> dict[str, An
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path}: not JSON ({str(error)[:200]}); restore the file") from error
+    if _is_deep(found):
+        raise SourceError(
+            f"{path}: nested deeper than {_MOST_LEVELS} levels, as no file of a model is; restore"
+            " the file"
+        )
     if not isinstance(found, dict):
         raise SourceError(f"{path}: expected a JSON object, found a {type(found).__name__}")
     return found

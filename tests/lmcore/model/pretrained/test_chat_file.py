@@ -59,6 +59,11 @@ def test_a_file_of_its_own_goes_before(tmp_path: Path) -> None:
     assert chat.ends == (END_TOKEN, "!")
 
 
+def test_half_a_character_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="half of a character"):
+        imported(tmp_path, folder(tmp_path, chat_template="\ud800"))
+
+
 def test_a_gguf_file_holds_one(tmp_path: Path) -> None:
     made = write_gguf_file(tmp_path / "small.gguf", chat=TEMPLATE)
     assert imported(tmp_path, made).record().chat == ChatTemplate(

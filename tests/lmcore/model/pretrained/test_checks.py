@@ -141,3 +141,18 @@ def test_how_the_library_works_is_not_for_a_folder_to_say(tmp_path: Path) -> Non
     assert found.pop("nested") == {"kept": [{}]}
     assert found == sound
     assert "hidden_size" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "not JSON"),
+        ('{"x": ' + "[" * 700 + "]" * 700 + "}", "nested deeper than 100 levels"),
+        ('{"x": ' + "9" * 5000 + "}", "not JSON"),
+    ],
+)
+def test_json_that_nobody_can_walk_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    folder = write_library_folder(tmp_path)
+    (folder / "config.json").write_text(text)
+    with pytest.raises(SourceError, match=said):
+        check(folder)
