@@ -153,10 +153,13 @@ def main() -> NoReturn:
 def _leave(code: int) -> NoReturn:
     """End the process without taking every object apart, which takes a second after a run.
 
-    Threads, and what is registered for the end, come to theirs as they would.
+    Threads, and what is registered for the end, come to theirs as they would; but not where a
+    server has been waited for in vain, as they would wait for it again.
     """
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
+    patience = sys.modules.get("flows.home.patience")
+    if patience is None or patience.gone() is None:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

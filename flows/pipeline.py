@@ -23,6 +23,7 @@ from prefect.states import Cancelled, Completed
 from flows.dashboard.page import refresh
 from flows.home.environment import Home, current
 from flows.home.locks import using_content
+from flows.home.outage import heard_by_prefect
 from flows.home.schedules import described
 from flows.home.signals import still_polite
 from flows.home.traces import traced
@@ -74,6 +75,7 @@ def retrain(config: RunConfig, force: bool = False) -> RunResult:
     guard = FileLock(home.locks / f"run-{config.name}.lock", timeout=0)
     try:
         with (
+            heard_by_prefect(home),
             guard,
             still_polite(),
             using_content(home.locks),

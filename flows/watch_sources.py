@@ -17,18 +17,12 @@ from typing import Any, Literal
 
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.home.environment import Home, current
-from flows.notices.events import SILENCE, emit_arrived
+from flows.notices.events import emit_arrived
+from flows.notices.signs_of_life import is_silent, runs_at_work
 from lmcore.artifacts import atomic_write
 from lmcore.config import RunConfig
 from lmcore.data.requests.parts import ASKED, FEEDBACK, expire, parts
@@ -145,29 +139,17 @@ def _monitor(home: Home, config: RunConfig) -> None:
 
 
 def _retraining(model: str) -> bool:
-    """Whether a run of the model is waiting or in progress, however it was started."""
-    with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(
-                    type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])
-                ),
-            ),
-        )
-    # A run that waits has not got its name yet.
-    mine = [r for r in found if (r.parameters.get("config") or {}).get("name") == model]
-    return any(_works(run) for run in mine)
+    """Whether a run of the model is waiting or in progress, however it was started.
 
-
-def _works(run: FlowRun) -> bool:
-    """Whether a run is more than a state that a killed process has left behind.
-
-    One that is Running and silent is marked by the server (flows/servers/automations.py).
+    A state that a killed process has left behind is none.
     """
-    if run.state is None or run.state.type is StateType.RUNNING:
-        return True
-    return datetime.now(UTC) - run.state.timestamp < SILENCE
+    with get_client(sync_client=True) as client:
+        # A run that waits has not got its name yet.
+        return any(
+            not is_silent(client, run)
+            for run in runs_at_work(client, ["retrain"])
+            if (run.parameters.get("config") or {}).get("name") == model
+        )
 
 
 def _read(memory: Path) -> dict[str, Any]:

@@ -169,8 +169,11 @@ def _defaults(home: Home) -> dict[str, str]:
     # A server whose database restarts says 500; asked again it takes two minutes to give up.
     patience = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500", "PREFECT_CLIENT_MAX_RETRIES": "6"}
     # A hub data set is the one thing that needs the network: see `allow_hub`.
+    # Calls that need the server are made again for longer (flows/home/patience.py).
+    retries = {} if home.embedded else {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
     return {
         **(patience if home.prefect_api_url else {}),
+        **retries,
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "HF_TOKEN_PATH": str(Path.home() / ".cache" / "huggingface" / "token"),

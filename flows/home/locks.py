@@ -21,6 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from flows.home.folders import Home
+from flows.home.outage import await_prefect
 from lmcore.errors import LmcoreError
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def lock_for(home: Home) -> Lock:
 
     @contextlib.contextmanager
     def lock(name: str, timeout: float) -> Iterator[None]:
+        await_prefect(home)
         deadline = time.monotonic() + timeout
         with local(name, timeout), shared(name, max(0.0, deadline - time.monotonic())):
             yield

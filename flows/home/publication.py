@@ -115,6 +115,11 @@ def published(root: Path) -> Publication | None:
     return None
 
 
+def left_behind(root: Path) -> Publication | None:
+    """The servers of an `lmcore up` that was killed; the caller holds `exclusive_use`."""
+    return _read(publication_file(root))
+
+
 def adopt(environ: MutableMapping[str, str], root: Path) -> None:
     """Point `environ` at the servers of `up`, except where the user chose another server."""
     chosen = {name for name in _CHOICES if environ.get(name, "").strip()}
@@ -141,6 +146,20 @@ def lasting_tracking_uri(home: Home) -> str:
     if "@" not in parts.netloc:
         return home.tracking_uri
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def remedy(home: Home) -> str:
+    """What to do where a server that this home works with does not come back."""
+    again = "the same command goes on from there"
+    if home.embedded and home.prefect_api_url is None:
+        return again
+    found = _read(publication_file(home.root))
+    if found and (found.mlflow_url, found.prefect_api_url) == (
+        home.tracking_uri,
+        home.prefect_api_url,
+    ):
+        return f"{again}, with `lmcore up` or without it"
+    return f"start it, and {again}"
 
 
 @contextmanager

@@ -6,17 +6,22 @@ In: a prepared home.  Out: a client of its embedded database, or of the server t
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from flows.home.environment import Home
+from flows.home.publication import remedy
 from flows.home.registry_database import ready
 from flows.registry.metric_queue import first_line
+from flows.registry.patient_client import PatientClient, hasty, patient_call
 from lmcore.durable import storage_error, storage_number
 from lmcore.errors import LmcoreError
 from lmcore.kept_database import being_made
@@ -28,6 +33,9 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}
 class TrackingError(LmcoreError):
     """MLflow's store cannot be reached or refuses to work."""
 
+
+#: Set by a runner or worker of Prefect's.
+_FLOW_RUN = "PREFECT__FLOW_RUN_ID"
 
 _clients: dict[str, MlflowClient] = {}
 _clients_lock = threading.Lock()
@@ -49,10 +57,16 @@ def connect(home: Home) -> MlflowClient:
                     ready(home)
                     making.enter_context(being_made(home.mlflow_database))
                 try:
-                    client = MlflowClient(
-                        tracking_uri=home.tracking_uri, registry_uri=home.tracking_uri
-                    )
-                    client.search_registered_models(max_results=1)
+                    client = _client(home)
+                    search = hasty(client).search_registered_models
+                    # An address is wrong rather than away, unless a flow run was sent here.
+                    first = functools.partial(search, max_results=1)
+                    if _FLOW_RUN in os.environ:
+                        patient_call(client, first)
+                    else:
+                        first()
+                except LmcoreError:
+                    raise
                 except Exception as error:
                     raise _failure(home, error) from error
             _clients[home.tracking_uri] = client
@@ -71,6 +85,14 @@ def _failure(home: Home, error: Exception) -> LmcoreError:
         f"{home.mlflow_database}: MLflow cannot work with it ({first_line(error)}); restore it from"
         " a backup, or set LMCORE_HOME to another folder."
     )
+
+
+def _client(home: Home) -> MlflowClient:
+    if home.embedded:
+        return MlflowClient(tracking_uri=home.tracking_uri, registry_uri=home.tracking_uri)
+    parts = urlsplit(home.tracking_uri)
+    shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return PatientClient(home.tracking_uri, server=f"MLflow at {shown}", remedy=remedy(home))
 
 
 def experiment(home: Home, model: str) -> str:

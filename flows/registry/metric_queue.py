@@ -120,9 +120,10 @@ class MetricQueue:
                     del self._pending[: len(some)]
         except Exception as error:  # whatever the store's driver raises
             with self._condition:
-                self.error = first_line(error)
+                again, self.error = self.error is not None, first_line(error)
                 self._save()
-            logger.warning("metrics wait for MLflow: %s", self.error)
+            if not again:  # once an outage
+                logger.warning("metrics wait for MLflow: %s", self.error)
         else:
             with self._condition:
                 self.error = None

@@ -7,15 +7,17 @@ files are folders of this machine they are used where they lie; from a server th
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
 from flows.registry.artifact_files import is_local, path_of, remove_artifacts, stored_bytes
+from flows.registry.metric_queue import first_line
 from flows.registry.records import Store
 from lmcore.artifacts import fsync_directory
 from lmcore.errors import IntegrityError
@@ -107,7 +109,7 @@ class StoredModels:
                 contents.verify(stored)
             else:
                 with tempfile.TemporaryDirectory(dir=self._home.temporary) as scratch:
-                    contents.verify(self._download(location, contents, Path(scratch)))
+                    contents.verify(self._of(location, contents, Path(scratch)))
             client.finalize_logged_model(model.model_id, "READY")
         except BaseException:
             with contextlib.suppress(Exception):
@@ -128,6 +130,29 @@ class StoredModels:
         self.fetch(source, contents, target=cached, lock=lock)
         return cached
 
+    @contextlib.contextmanager
+    def fetched(self, source: str, names: Iterable[str]) -> Iterator[Path]:
+        """Some files of a folder on a server, in a folder that lasts as long as the context.
+
+        Raises:
+            IntegrityError: If one is missing.
+        """
+        from mlflow.exceptions import MlflowException
+
+        location = self.location(source)
+        with tempfile.TemporaryDirectory(dir=self._home.temporary) as scratch:
+            for name in names:
+                target = Path(scratch) / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    self._download(f"{location.rstrip('/')}/{name}", target.parent)
+                except (MlflowException, OSError) as error:
+                    raise IntegrityError(
+                        f"{location}/{name}: cannot be fetched ({first_line(error)}); nothing was"
+                        " loaded. Use another version, or restore the file"
+                    ) from error
+            yield Path(scratch)
+
     def fetch(self, source: str, contents: Contents, *, target: Path, lock: Path) -> None:
         """Bring the files into a folder that does not exist yet; one that does is left alone.
 
@@ -147,21 +172,27 @@ class StoredModels:
                     contents.verify(stored)
                     shutil.copytree(stored, fetched)
                 else:
-                    fetched = self._download(location, contents, Path(scratch))
+                    fetched = self._of(location, contents, Path(scratch))
                 contents.verify(fetched)
                 fetched.rename(target)
             fsync_directory(target.parent)
 
-    def _download(self, location: str, contents: Contents, scratch: Path) -> Path:
+    def _of(self, location: str, contents: Contents, scratch: Path) -> Path:
+        # By its address: to MLflow `models:/ID/folder` is version `folder` of a model named ID.
+        return self._download(f"{location.rstrip('/')}/{contents.place}", scratch)
+
+    def _download(self, address: str, folder: Path) -> Path:
         from mlflow.artifacts import download_artifacts
 
-        # By its address: to MLflow `models:/ID/folder` is version `folder` of a model named ID.
-        fetched = download_artifacts(
-            artifact_uri=f"{location.rstrip('/')}/{contents.place}",
-            dst_path=str(scratch),
+        from flows.registry.patient_client import patient_call
+
+        download = functools.partial(
+            download_artifacts,
+            artifact_uri=address,
+            dst_path=str(folder),
             tracking_uri=self._home.tracking_uri,
         )
-        return Path(fetched)
+        return Path(patient_call(self._store.client, download))
 
     def remove(self, model_id: str) -> None:
         """Delete the files of a stored model, then the model."""

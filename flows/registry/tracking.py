@@ -21,11 +21,14 @@ from typing import Any, Literal, Self
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from flows.home.environment import Home
+from flows.home.patience import gone
 from flows.registry.connection import TrackingError, connect, experiment
 from flows.registry.metric_queue import MetricQueue, Point, first_line, now_milliseconds
 from flows.registry.parameters import KEY_CHARACTERS, flatten, valid_key
+from flows.registry.patient_client import hasty, outage
 from flows.registry.versions import CONTENT_TAG, RUN_KEY_TAG, clean
 
 logger = logging.getLogger(__name__)
@@ -119,7 +122,12 @@ class TrackedRun:
     def _send(self, points: Sequence[Point]) -> None:
         # The store knows a point by all of its parts, so what did arrive is not stored twice.
         metrics = [Metric(p.key, p.value, p.milliseconds, p.step) for p in points]
-        self._client.log_batch(self.run_id, metrics=metrics)
+        try:
+            hasty(self._client).log_batch(self.run_id, metrics=metrics)
+        except MlflowException as error:
+            if (how := outage(error)) is None:
+                raise
+            raise TrackingError(how) from error
 
     def log_params(self, config: Mapping[str, Any]) -> None:
         """Log a configuration, flattened to `section.key`; what the run already has is kept."""
@@ -188,6 +196,9 @@ class TrackedRun:
         """
         with self._lock:
             if self._ended:
+                return
+            if gone() is not None:  # the same run key opens it again, and sends what waits
+                self._queue.close()
                 return
             try:
                 if len(self._queue) and not self._queue.flush(timeout=_END_SECONDS):

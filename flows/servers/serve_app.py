@@ -5,37 +5,121 @@ for, and ends when its standard input does: whatever kills the parent, no server
 holding a database.  Prefect's own temporary server outlives a parent that was killed.
 
 Where LMCORE_SERVER_LOGIN holds `user:password`, every request but `GET /health` must present it
-(HTTP basic authentication); MLflow and the dashboard have no login of their own.
+(HTTP basic authentication); MLflow and the dashboard have no login of their own.  Of Prefect, which
+has one, only its description of the API is open; LMCORE_SERVER_LOGIN_PATHS names what to guard.
+
+A browser sends a login that it knows with whatever a page asks for.  So only names of this machine
+are answered to, and no page of another origin: neither server sees to both by itself (Prefect looks
+at no `Host`, and MLflow lets in a page that any other program serves on this machine).
+Where LMCORE_ARTIFACT_ROOT names a folder, MLflow takes no other one as the place of artifacts; it
+would read and write files anywhere that a client names.
 """
 
 import base64
 import gc
 import hmac
 import importlib
+import json
 import os
+import re
 import socket
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 LOGIN_VARIABLE = "LMCORE_SERVER_LOGIN"
+PATHS_VARIABLE = "LMCORE_SERVER_LOGIN_PATHS"
+ROOT_VARIABLE = "LMCORE_ARTIFACT_ROOT"
+_THIS_MACHINE = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?")
+_CREATE_EXPERIMENT = "/mlflow/experiments/create"
+_MOST_BODY_BYTES = 1 << 20
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 8.0
 #: New objects before Python looks for garbage among them: with its own 700 a server of Prefect's
 #: takes a sixth longer to import.
 _GARBAGE_THRESHOLD = 10_000
-_UNAUTHORIZED = [
-    (b"content-type", b"text/plain; charset=utf-8"),
-    (b"www-authenticate", b'Basic realm="lmcore", charset="UTF-8"'),
-]
+_PLAIN = (b"content-type", b"text/plain; charset=utf-8")
+_ASK = (b"www-authenticate", b'Basic realm="lmcore", charset="UTF-8"')
 
 
-def guarded(app: App, login: str) -> App:
-    """An ASGI application that asks for `login` before it lets anybody in."""
+def fenced(app: App) -> App:
+    """An ASGI application that only this machine's names and its own pages reach."""
+
+    async def fence(scope: Any, receive: Any, send: Any) -> None:
+        headers = scope.get("headers", ())
+        hosts = [value.lower() for key, value in headers if key == b"host"]
+        origins = {value.lower() for key, value in headers if key == b"origin"}
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+        elif len(hosts) != 1 or not _THIS_MACHINE.fullmatch(hosts[0]):
+            await _refuse(scope, send, 403, "this is no name of this machine")
+        elif not origins <= {b"http://" + hosts[0]}:
+            await _refuse(scope, send, 403, "a page of another origin asks")
+        else:
+            await app(scope, receive, send)
+
+    return fence
+
+
+def contained(app: App, root: str) -> App:
+    """MLflow's application, which takes no place of artifacts outside of a folder.
+
+    Args:
+        app: MLflow's.
+        root: The folder.
+    """
+
+    async def contain(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or not scope["path"].rstrip("/").endswith(_CREATE_EXPERIMENT):
+            await app(scope, receive, send)
+            return
+        body = b""
+        more = True
+        while more and len(body) <= _MOST_BODY_BYTES:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if more or not _within(body, root):
+            await _refuse(scope, send, 400, f"artifacts have their place below {root}")
+            return
+        given = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def again() -> Any:
+            return next(given, None) or await receive()
+
+        await app(scope, again, send)
+
+    return contain
+
+
+def _within(body: bytes, root: str) -> bool:
+    """Whether a request names no place of artifacts, or one below a folder."""
+    try:
+        asked = json.loads(body or b"{}")
+        places = [asked.get(key) for key in ("artifact_location", "artifactLocation")]
+        parts = [urlsplit(place) for place in places if place]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return False
+    if any(part.scheme not in ("", "file") or part.netloc for part in parts):
+        return False
+    inside = os.path.realpath(root)
+    found = [os.path.realpath(unquote(part.path)) for part in parts]
+    return all(os.path.commonpath([inside, path]) == inside for path in found)
+
+
+def guarded(app: App, login: str, paths: tuple[str, ...] = ()) -> App:
+    """An ASGI application that asks for `login` before it lets anybody in.
+
+    Args:
+        app: Any.
+        login: `user:password`.
+        paths: Where what is asked for begins with one of these; none: everywhere.
+    """
     expected = b"basic " + base64.b64encode(login.encode())
 
     async def guard(scope: Any, receive: Any, send: Any) -> None:
@@ -43,15 +127,23 @@ def guarded(app: App, login: str) -> App:
         scheme, _, credentials = given.partition(b" ")
         allowed = hmac.compare_digest(scheme.lower() + b" " + credentials.strip(), expected)
         probe = scope["type"] == "http" and (scope["method"], scope["path"]) == ("GET", "/health")
-        if allowed or probe or scope["type"] == "lifespan":
+        free = scope["type"] == "lifespan" or (paths and not scope["path"].startswith(paths))
+        if allowed or probe or free:
             await app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
         else:
-            await send({"type": "http.response.start", "status": 401, "headers": _UNAUTHORIZED})
-            await send({"type": "http.response.body", "body": b"log in first\n"})
+            await _refuse(scope, send, 401, "log in first", _ASK)
 
     return guard
+
+
+async def _refuse(
+    scope: Any, send: Any, status: int, reason: str, *headers: tuple[bytes, bytes]
+) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await send({"type": "http.response.start", "status": status, "headers": [_PLAIN, *headers]})
+    await send({"type": "http.response.body", "body": f"{reason}\n".encode()})
 
 
 def serve(descriptor: int, target: str, *, factory: bool) -> None:
@@ -59,12 +151,15 @@ def serve(descriptor: int, target: str, *, factory: bool) -> None:
     import uvicorn
 
     login = os.environ.pop(LOGIN_VARIABLE, "")
+    paths = tuple(os.environ.pop(PATHS_VARIABLE, "").split())
+    root = os.environ.pop(ROOT_VARIABLE, "")
 
     def application() -> App:
         module, _, attribute = target.partition(":")
         app = getattr(importlib.import_module(module), attribute)
         app = app() if factory else app
-        return guarded(app, login) if login else app
+        app = contained(app, root) if root else app
+        return fenced(guarded(app, login, paths) if login else app)
 
     server = uvicorn.Server(
         uvicorn.Config(application, factory=True, log_level="error", lifespan="on")

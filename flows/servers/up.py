@@ -33,11 +33,11 @@ from flows.home import prefect_database
 from flows.home.configurations import load_configs, names_the_hub
 from flows.home.environment import Home, current
 from flows.home.folders import PROJECT
-from flows.home.listening import listen
 from flows.home.publication import Publication, exclusive_use, publish, withdraw
 from flows.home.registry_database import ready
 from flows.home.schedules import described
 from flows.progress.console import jobs_shown
+from flows.servers.addresses import Addresses, take_addresses
 from flows.servers.prefect_server import PREFECT_APP
 from flows.servers.supervisor import Service, ServiceError, Supervisor
 from lmcore.artifacts import atomic_write
@@ -139,10 +139,11 @@ def _start(
             "PREFECT_API_URL or MLFLOW_TRACKING_URI names a server of your own, and `lmcore up`"
             " starts its own; unset both, or deploy to that server with `lmcore deploy`."
         )
+    addresses = take_addresses(home.root, address)
     withdraw(home.root)
     stack.callback(withdraw, home.root)
     _store_configs(home, configs)
-    publication, services = _services(home, address, configs)
+    publication, services = _services(home, address, configs, addresses)
     supervisor = Supervisor(services)
     with (
         _start_locks(home),
@@ -184,9 +185,9 @@ def _start_locks(home: Home) -> Iterator[None]:
 
 
 def _services(
-    home: Home, host: str, configs: Sequence[RunConfig]
+    home: Home, host: str, configs: Sequence[RunConfig], addresses: Addresses
 ) -> tuple[Publication, list[Service]]:
-    listeners = {name: listen(host) for name in ("prefect", "mlflow", "dashboard", "serve")}
+    listeners = addresses.listeners
     shown = f"[{host}]" if ":" in host else host
     authority = {n: f"{shown}:{s.getsockname()[1]}" for n, s in listeners.items()}
     publication = Publication(
@@ -196,7 +197,7 @@ def _services(
         dashboard_url=f"http://{authority['dashboard']}",
         serve_url=f"http://{authority['serve']}/v1",
         user=_USER,
-        password=secrets.token_urlsafe(24),
+        password=addresses.password,
     )
     script = str(Path(__file__).with_name("serve_app.py"))
     serve = [sys.executable, "-P", script, "{fd}"]
@@ -222,13 +223,22 @@ def _services(
         service(
             "prefect",
             [*serve, *PREFECT_APP],
-            environ=_prefect_settings(home, publication),
+            environ={
+                **_prefect_settings(home, publication),
+                **login,
+                # Its API asks by itself, and its pages must be seen to ask; these two do not.
+                "LMCORE_SERVER_LOGIN_PATHS": "/docs /redoc /openapi.json",
+            },
             ready=_answers(f"{publication.prefect_api_url}/health"),
         ),
         service(
             "mlflow",
             [*serve, _MLFLOW_APP],
-            environ={**_mlflow_settings(home), **login},
+            environ={
+                **_mlflow_settings(home),
+                **login,
+                "LMCORE_ARTIFACT_ROOT": str(home.mlflow_artifacts),
+            },
             # A request that opens the database: MLflow creates or upgrades it at the first one.
             ready=_answers(
                 f"{publication.mlflow_url}/api/2.0/mlflow/registered-models/search?max_results=1",

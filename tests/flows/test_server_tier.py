@@ -219,6 +219,26 @@ def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") 
     raise AssertionError("the condition never came true")
 
 
+def test_who_only_reads_uses_a_version_and_moves_nothing(
+    registry: Registry,
+    tier: Any,
+    register_in: Callable[..., Version],
+    version_folder: VersionFolder,
+    tmp_path: Path,
+) -> None:
+    register_in(registry, version_folder, name="read", run_key="read")
+    who = {"MLFLOW_TRACKING_USERNAME": "reader"}
+    who |= {"MLFLOW_TRACKING_PASSWORD": tier.secret("mlflow_reader_password")}
+    shell = new_shell(tmp_path / "reader", {**tier.client_settings(), **who})
+    assert shell.run("show", "1", "--model", "read")["version"] == 1
+    url = f"{tier.mlflow_url}/api/2.0/mlflow/registered-models/alias"
+    body = json.dumps({"name": "read", "alias": "champion", "version": "1"}).encode()
+    login = {"Authorization": tier.basic("reader", "mlflow_reader_password")}
+    login |= {"Content-Type": "application/json"}
+    assert servers.status(url, method="POST", body=body, **login) == 403
+    assert registry.aliases("read") == {"challenger": 1}
+
+
 def test_an_outage_a_kill_and_a_restart_lose_nothing(
     promoted: dict[str, str], shell: Shell, tier: Any, client: MlflowClient, registry: Registry
 ) -> None:
@@ -325,6 +345,7 @@ def test_a_store_that_takes_nothing_makes_no_version(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("LMCORE_SERVER_WAIT_SECONDS", "0")
     run = open_run(registry.home, model="nowhere", run_key="k", name="run")
     tier.store.stop()
     try:

@@ -23,6 +23,13 @@ from flows.commands.shared import text
 from flows.printable import CleanFormatter
 from flows.progress.screen import showing
 
+_OF_OUTAGES = (
+    "urllib3.connectionpool",
+    "prefect.events.clients",
+    "prefect._internal.concurrency",
+    "EventsWorker",
+)
+
 Values = Mapping[str, Any]
 
 
@@ -83,9 +90,16 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(CleanFormatter("  %(message)s"))
     handler.addFilter(lambda record: getattr(record, "shown", True))
+    handler.addFilter(_is_news)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("httpx", "alembic", "mlflow", "prefect", "datasets", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what each library says of a server that is away: whoever waits for it says so once."""
+    heard = record.name.startswith(_OF_OUTAGES) and record.levelno >= logging.WARNING
+    return not heard
 
 
 @contextlib.contextmanager

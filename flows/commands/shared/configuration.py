@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.home.configurations import glance_at_model, names_the_hub, read_config
 from flows.home.environment import allow_hub, current
+from flows.home.patience import gone
 from flows.home.signals import polite_signals
 from flows.notices.webhook import notify
 from flows.progress.job import current as current_job
@@ -55,4 +56,10 @@ def beside_prefect(
         PrefectServer(current()) as server,
     ):
         current_job().count("libraries, and a server of Prefect's")
-        yield config, server
+        try:
+            yield config, server
+        except Exception as error:
+            # What Prefect's engine raises that could not tell it to the server.
+            if (outage := gone()) is not None and error is not outage:
+                raise outage from error
+            raise

@@ -124,7 +124,7 @@ def test_metrics_wait_for_a_store_that_is_away_and_land_once(
     for step in (1, 2, 3):
         run.log_metrics({"loss": float(step)}, step=step)
     assert curve(home, run) == [(1, 1.0), (2, 2.0), (3, 3.0)]
-    assert caplog.text.count("database is away") == 2
+    assert caplog.text.count("database is away") == 1  # once an outage
 
 
 def test_a_run_does_not_finish_with_metrics_lost(

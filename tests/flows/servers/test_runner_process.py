@@ -37,6 +37,7 @@ class Server:
         run = SimpleNamespace(
             id=uuid4(), name=f"run {len(self.runs)}", state=State(type=state), due=due
         )
+        run.parameters, run.tags = {"config": run.name}, []
         run.deployment = deployment
         self.runs[run.id] = run
         return run.id
@@ -60,6 +61,12 @@ class Server:
     def set_flow_run_state(self, identity: UUID, state: State[Any], *, force: bool) -> None:
         assert force
         self.runs[identity].state = state
+
+    def create_flow_run_from_deployment(
+        self, deployment: UUID, *, parameters: dict[str, Any], tags: list[str]
+    ) -> None:
+        made = self.runs[self.add(deployment, StateType.SCHEDULED)]
+        made.parameters, made.tags = parameters, tags
 
     def types(self) -> list[str]:
         return [run.state.type.value for run in self.runs.values()]
@@ -92,6 +99,32 @@ def test_of_the_runs_that_were_due_the_latest_is_kept(server: Server) -> None:
     assert server.types() == ["CANCELLED", "SCHEDULED", "CANCELLED", "SCHEDULED", "SCHEDULED"]
     put_right([one, two])
     assert server.types().count("SCHEDULED") == 3
+
+
+@pytest.mark.parametrize("state", [StateType.RUNNING, StateType.PENDING])
+def test_a_training_that_was_cut_off_goes_on_once(server: Server, state: StateType) -> None:
+    training, watch = uuid4(), uuid4()
+    for deployment in (training, watch):
+        server.add(deployment, state)
+    put_right([training, watch], trainings={training})
+    assert server.types() == ["CRASHED", "CRASHED", "SCHEDULED"]
+    new = list(server.runs.values())[-1]
+    assert (new.deployment, new.parameters) == (training, {"config": "run 0"})
+    # What goes on may be what kills the runner; that is not begun for ever.
+    new.state = State(type=state)
+    put_right([training, watch], trainings={training})
+    assert server.types() == ["CRASHED"] * 3
+
+
+def test_a_training_goes_on_neither_beside_one_that_is_due_nor_after_a_cancellation(
+    server: Server,
+) -> None:
+    due, cancelled = uuid4(), uuid4()
+    server.add(due, StateType.RUNNING)
+    server.add(due, StateType.SCHEDULED, hours=-1)
+    server.add(cancelled, StateType.CANCELLING)
+    put_right([due, cancelled], trainings={due, cancelled})
+    assert server.types() == ["CRASHED", "SCHEDULED", "CRASHED"]
 
 
 def test_the_server_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 import base64
+import json
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -15,7 +17,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from flows.servers import serve_app
-from flows.servers.serve_app import LOGIN_VARIABLE, guarded
+from flows.servers.serve_app import LOGIN_VARIABLE, contained, fenced, guarded
 
 
 def basic(login: str, scheme: str = "Basic") -> dict[str, str]:
@@ -79,6 +81,91 @@ def test_whether_it_lives_may_be_asked_by_anybody_and_nothing_else(client: TestC
     assert client.post("/health").status_code == 401
     assert client.get("/health/").status_code == 401
     assert client.get("/healthy").status_code == 401
+
+
+def test_only_what_is_named_is_guarded_where_something_is() -> None:
+    async def show(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("inside")(scope, receive, send)
+
+    part = TestClient(guarded(show, "a:b", ("/docs", "/openapi.json")))
+    assert [part.get(path).status_code for path in ("/", "/api/docs", "/do")] == [200] * 3
+    for path in ("/docs", "/docs/", "/docs/oauth2-redirect", "/%64ocs", "/openapi.json"):
+        assert part.get(path).status_code == 401, path
+        assert part.get(path, headers=basic("a:b")).text == "inside"
+
+
+@pytest.fixture
+def walled() -> TestClient:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close"})
+        else:
+            await PlainTextResponse("inside")(scope, receive, send)
+
+    return TestClient(fenced(app))
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1:4200", None, 200),
+        ("localhost", None, 200),
+        ("[::1]:5000", "http://[::1]:5000", 200),
+        ("LOCALHOST:5000", "http://localhost:5000", 200),  # through a tunnel
+        ("evil.example", None, 403),
+        ("127.0.0.1.evil.example", None, 403),
+        ("localhost:5000@evil.example", None, 403),
+        ("127.0.0.1:", None, 403),
+        ("192.168.0.7:5000", None, 403),
+        ("", None, 403),
+        ("127.0.0.1:4200", "http://127.0.0.1:4201", 403),
+        ("127.0.0.1:4200", "http://localhost:4200", 403),
+        ("127.0.0.1:4200", "https://127.0.0.1:4200", 403),
+        ("127.0.0.1:4200", "http://evil.example", 403),
+        ("127.0.0.1:4200", "null", 403),
+    ],
+)
+def test_no_other_name_and_no_page_of_another_origin_gets_in(
+    walled: TestClient, host: str, origin: str | None, status: int
+) -> None:
+    headers = {"Host": host} | ({"Origin": origin} if origin else {})
+    for method in ("GET", "POST", "OPTIONS", "DELETE"):
+        assert walled.request(method, "/", headers=headers).status_code == status
+    if status == 200:
+        with walled.websocket_connect("/events", headers=headers):
+            return
+    with pytest.raises(WebSocketDisconnect), walled.websocket_connect("/e", headers=headers):
+        pytest.fail("it was let in")
+
+
+def test_mlflow_keeps_artifacts_below_the_folder_alone(tmp_path: Path) -> None:
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        await PlainTextResponse(await request.body())(scope, receive, send)
+
+    root = tmp_path / "artifacts"
+    client = TestClient(contained(echo, str(root)))
+    create = "/api/2.0/mlflow/experiments/create"
+    for place in (None, "", str(root), f"{root}/1", f"file://{root}/1", (root / "a b").as_uri()):
+        answer = client.post(create, json={"name": "x", "artifact_location": place})
+        assert (answer.status_code, answer.json()["artifact_location"]) == (200, place)
+    (root / "out").parent.mkdir()
+    (root / "out").symlink_to("/etc")
+    for place in (
+        *("//etc", "/etc", "file:///etc", "file://host/etc", f"{root}/../other", f"{root}-2"),
+        *(f"file://{root}/%2e%2e/other", f"{root}/out", "s3://bucket", "../x", "relative"),
+    ):
+        for key in ("artifact_location", "artifactLocation"):
+            for path in (create, create.replace("/api/", "/ajax-api/"), f"{create}/"):
+                answer = client.post(path, json={"name": "x", key: place})
+                assert answer.status_code == 400, (place, key)
+                assert str(root) in answer.text
+    utf16 = json.dumps({"artifact_location": "/etc"}).encode("utf-16")
+    for body in (utf16, b"[" * 100_000, b"[1]", b'{"artifact_location": ["/etc"]}', b"{"):
+        assert client.post(create, content=body).status_code == 400
+    assert client.post(create, content=b" " * (2 << 20)).status_code == 400
+    assert client.post("/other", content=b"/etc").text == "/etc"
 
 
 def test_it_serves_on_the_socket_that_it_inherits_and_ends_with_its_input(tmp_path: Path) -> None:

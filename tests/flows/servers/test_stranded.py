@@ -8,9 +8,11 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,21 @@ SCRIPT = Path(__file__).parents[3] / "flows" / "servers" / "serve_app.py"
 #: The shortest that the server takes; its own default is five minutes.
 LEASE_SECONDS = 30
 SETTLED_SECONDS = 10
+#: The server stores what it hears some seconds later.
+SILENT_SECONDS = 20
+#: What the runner does each minute, with a silence that a test can wait for.
+LOOK = f"""
+from datetime import UTC, datetime, timedelta
+from flows.home.environment import prepare
+prepare()
+from flows.notices import signs_of_life
+signs_of_life.SILENCE = timedelta(seconds={SILENT_SECONDS})
+from flows.servers.runner_process import settle_silent
+settle_silent(since=datetime.now(UTC))
+settle_silent(since=datetime.now(UTC) - timedelta(hours=1))
+from flows.watch_sources import _retraining
+print(_retraining("silent"), _retraining("beating"))
+"""
 AUTOMATION = f"""
 import sys
 from datetime import timedelta
@@ -69,6 +86,22 @@ class Server:
         """A new run of a deployment, scheduled for now."""
         body = {"flow_id": flow, "deployment_id": deployment, "state": {"type": "SCHEDULED"}}
         return str(self.ask("/flow_runs/", body)["id"])
+
+    def start(self, flow: str, model: str) -> str:
+        """A run that no deployment has started."""
+        state = {"type": "RUNNING", "name": "Running"}
+        body = {"flow_id": flow, "state": state, "parameters": {"config": {"name": model}}}
+        return str(self.ask("/flow_runs/", body)["id"])
+
+    def beat(self, run: str) -> None:
+        """A sign of life."""
+        event = {
+            "event": "prefect.flow-run.heartbeat",
+            "occurred": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "id": str(uuid.uuid4()),
+            "resource": {"prefect.resource.id": f"prefect.flow-run.{run}"},
+        }
+        self.ask("/events", [event])
 
     def move(self, run: str, state: str) -> str:
         """Ask for a state as a runner does; returns the one that the run has then."""
@@ -133,13 +166,13 @@ def test_the_next_run_begins_within_the_lease_and_stranded_ones_are_settled(
         "concurrency_limit": 1,
         "concurrency_options": {"collision_strategy": "CANCEL_NEW"},
     }
-    # Where the runner was killed: it had taken the run, or it had begun it; and whether the server
-    # watches for that, or only the lease ends.
+    # Where the runner was killed: it had taken the run, had begun it (in whichever step), was to
+    # cancel it, or to try it again; and whether the server watches, or only the lease ends.
     left = {
         (last, watched): asked.ask(
             "/deployments/", {"name": f"{last} {watched}", "flow_id": flow, **one_at_a_time}
         )["id"]
-        for last in ("PENDING", "RUNNING")
+        for last in ("PENDING", "RUNNING", "CANCELLING", "AWAITING_RETRY")
         for watched in (True, False)
     }
     runs = {key: asked.run(flow, deployment) for key, deployment in left.items()}
@@ -150,15 +183,59 @@ def test_the_next_run_begins_within_the_lease_and_stranded_ones_are_settled(
     for (last, _), run in runs.items():
         assert asked.move(run, "PENDING") == "PENDING"
         assert last == "PENDING" or asked.move(run, "RUNNING") == "RUNNING"
-    for deployment in left.values():
-        # So long nobody knows that it was killed.
-        assert asked.move(asked.run(flow, deployment), "PENDING") == "CANCELLED"
+        assert last != "CANCELLING" or asked.move(run, "CANCELLING") == "CANCELLING"
+        assert last != "AWAITING_RETRY" or asked.move(run, "SCHEDULED") == "SCHEDULED"
+    for (last, _), deployment in left.items():
+        # So long nobody knows that it was killed; one that waits to be tried again holds no place.
+        found = asked.move(asked.run(flow, deployment), "PENDING")
+        assert found == ("PENDING" if last == "AWAITING_RETRY" else "CANCELLED"), last
 
     def begins(deployment: str) -> bool:
         return asked.move(asked.run(flow, deployment), "PENDING") == "PENDING"
 
-    for deployment in left.values():
+    for deployment in left.values():  # after what began above was killed, too
         until(functools.partial(begins, deployment), LEASE_SECONDS + 60)
     assert time.monotonic() - taken < LEASE_SECONDS + 90
-    for run in watched:
-        until(lambda r=run: asked.state(r) == "CRASHED", 60)  # type: ignore[misc]
+    for (last, is_watched), run in runs.items():
+        if is_watched and last in ("PENDING", "RUNNING"):
+            until(lambda r=run: asked.state(r) == "CRASHED", 60)  # type: ignore[misc]
+
+
+def test_a_run_that_was_killed_before_the_server_began_is_settled_and_no_other_one(
+    server: tuple[Server, dict[str, str]],
+) -> None:
+    asked, environ = server
+    flow = asked.ask("/flows/", {"name": "retrain"})["id"]
+    other = asked.ask("/flows/", {"name": "of another team"})["id"]
+    silent, beating = asked.start(flow, "silent"), asked.start(flow, "beating")
+    theirs = asked.start(other, "silent")
+    time.sleep(SILENT_SECONDS)
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(1):
+            asked.beat(beating)
+
+    heart = threading.Thread(target=beat)
+    heart.start()
+    filter_ = {"filter": {"resource": {"id": [f"prefect.flow-run.{beating}"]}}}
+    until(
+        lambda: any(
+            event["event"].endswith("heartbeat")
+            for event in asked.ask("/events/filter", filter_)["events"]
+        ),
+        60,
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", LOOK], check=True, env=environ, capture_output=True, text=True
+        )
+    finally:
+        ended.set()
+        heart.join()
+    assert [asked.state(run) for run in (silent, beating, theirs)] == [
+        "CRASHED",
+        "RUNNING",
+        "RUNNING",
+    ]
+    assert done.stdout.split() == ["False", "True"]

@@ -21,7 +21,7 @@ from typing import Any
 
 import pipeline_corpus as corpus
 import pytest
-from lmcore_shell import Shell
+from lmcore_shell import Shell, answer_of
 
 from flows.home.environment import make_home
 from flows.home.publication import adopt, publication_file, published
@@ -263,6 +263,15 @@ def test_everything_answers_and_asks_for_the_login(up: Up, day: Day) -> None:
     assert up.status(models, login=False, Authorization=key, Host="evil.example") == 421
     for name in ("prefect", "mlflow", "dashboard", "serve"):
         assert answer[name].startswith("http://127.0.0.1:")
+    pages = answer["prefect"], answer["prefect"] + "/api/health", answer["mlflow"] + "/health"
+    for url in (*pages, search, answer["dashboard"]):
+        assert up.status(url, login=True, Host="evil.example") == 403
+        assert up.status(url, login=True, Origin="http://127.0.0.1:9") == 403
+        origin = "/".join(url.split("/")[:3])
+        assert up.status(url, login=True, Origin=origin) == 200
+    for path in ("/docs", "/redoc", "/openapi.json"):
+        assert up.status(answer["prefect"] + path, login=False) == 401
+        assert up.status(answer["prefect"] + path, login=True) == 200
 
 
 def test_the_addresses_are_for_the_owner_alone(up: Up) -> None:
@@ -382,15 +391,29 @@ def test_sigterm_stops_everything_and_keeps_everything(up: Up) -> None:
     assert up.shell.run("show", "1", "--model", "stories")["version"] == 1
 
 
-def test_a_killed_one_leaves_no_process_behind(up: Up) -> None:
+def test_a_killed_one_leaves_no_process_behind_and_a_run_that_goes_on_without_it(up: Up) -> None:
     if up.process.poll() is None:
         pytest.skip("the other one still runs")
     second = begin(up.shell)
     children = list(second.answer["processes"].values())
     assert len(children) == 5
     assert all(alive(pid) for pid in children)
+    forced = ("run", "--config", "config.yaml", "--force")
+    run = Shell(up.folder, {"LMCORE_SERVER_WAIT_SECONDS": "1"}).start(*forced, "--json")
+    assert run.stderr is not None
+    for line in run.stderr:
+        if "train:" in line:
+            break
     second.process.kill()
     second.process.communicate()
     assert publication_file(up.home).exists()
     assert published(up.home) is None  # stale, and not believed
     until(lambda: not any(alive(pid) for pid in children), "a process outlived `lmcore up`")
+    error = answer_of(run, code=1)["error"]
+    assert "was not back after 1 s (it does not answer); all that was done is kept" in error
+    assert "with `lmcore up` or without it" in error
+    before = up.shell.run("versions", "--model", "stories")["versions"]
+    done = up.shell.command(*forced, "--json")
+    assert done.code in (0, 3), done.err
+    assert "train: step" not in done.err  # it was kept
+    assert done.answer["version"] == len(before) + 1
