@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.shared import options, text
@@ -25,15 +26,18 @@ def history(model: str | None) -> Answer:
     from lmcore.mending import mendings
 
     registry, names = all_settled(model)
-    events = [event.to_json() for name in names for event in read_history(registry, name)]
+    # Not by the clock, which may have been set back: what follows has the greater identifier.
+    events = [(e.id, e.to_json()) for name in names for e in read_history(registry, name)]
     home = registry.home
     events += [_mended(found) for root in (home.root, home.content) for found in mendings(root)]
-    events.sort(key=lambda event: str(event["at"]))
-    return Answer(values={"events": events}, text=_text)
+    events.sort(key=lambda event: event[0])
+    return Answer(values={"events": [event for _, event in events]}, text=_text)
 
 
-def _mended(found: Mending) -> dict[str, Any]:
-    return {
+def _mended(found: Mending) -> tuple[str, dict[str, Any]]:
+    """Its place among identifiers of events, which begin with nanoseconds; and the event."""
+    nanoseconds = int(datetime.fromisoformat(found.at).timestamp() * 1e9)
+    return f"{nanoseconds:020d}", {
         "at": found.at,
         "action": "mend",
         "model": "",

@@ -14,16 +14,22 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
+from flows.registry.tag_values import read_object
 from flows.registry.versions import clean
 
 Action = Literal["promote", "rollback", "reject", "override", "forget", "prune"]
 _KEY = re.compile(r"lmcore\.(intent|event|abort)\.(\d{20}-[0-9a-f]{8})")
 _TEXT_CHARACTERS = 4_000
+_NUMBERS = ("from_version", "to_version", "previous")
+#: What the value of a key may be, where that is not a text.
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(_NUMBERS, int | None),
+    **dict.fromkeys(("verdict", "weights", "quarantined"), str | None),
+}
 #: Who moves an alias in MLflow's own page is not recorded there.
 UNKNOWN_PERSON = "unknown (moved in MLflow)"
 
@@ -177,8 +183,14 @@ def _write(tags: Tags, kind: str, event: Event) -> None:
 
 def _parse(value: str, identifier: str) -> Event | None:
     # A tag that somebody edited into something else is not an event any more.
+    raw = read_object(value)
+    if raw is None or raw.get("action") not in get_args(Action):
+        return None
+    if any(not isinstance(found, _KINDS.get(key, str)) for key, found in raw.items()):
+        return None
+    if any(isinstance(raw.get(key), bool) for key in _NUMBERS):
+        return None
     try:
-        raw = json.loads(value)
-        return replace(Event(**raw), id=identifier) if isinstance(raw, Mapping) else None
-    except (ValueError, TypeError):
+        return replace(Event(**raw), id=identifier)
+    except TypeError:  # a key too many, or too few
         return None

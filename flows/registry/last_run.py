@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.registry.models import Registry
 from flows.registry.run_result import RunResult
+from flows.registry.tag_values import read_object
 
 _TAG = "lmcore.last_run"
 _REASON_CHARACTERS = 2000
@@ -31,8 +32,4 @@ def remember_run(registry: Registry, result: RunResult, *, schedule: str | None)
 
 def last_run(registry: Registry, model: str) -> dict[str, Any] | None:
     """What `remember_run` wrote last; None where nothing readable is there."""
-    try:
-        value = json.loads(registry.model_tags(model).get(_TAG, ""))
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
+    return read_object(registry.model_tags(model).get(_TAG))

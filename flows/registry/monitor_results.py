@@ -15,6 +15,7 @@ from typing import Any
 from flows.home.folders import Home
 from flows.registry.figures import with_bounds
 from flows.registry.runs import tag_values
+from flows.registry.tag_values import read_object
 
 TAG = "lmcore.monitor"
 
@@ -50,11 +51,8 @@ def monitor_results(home: Home, model: str) -> list[dict[str, Any]]:
     """Every answer that was kept of a model, oldest first; what cannot be read is left out."""
     found = []
     for text in tag_values(home, experiment_name=experiment_name(model), tag=TAG):
-        try:
-            value = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(value, dict) and value.get("model") == model:
+        value = read_object(text)
+        if value is not None and value.get("model") == model:
             found.append(value)
     return sorted(found, key=lambda value: str(value.get("at")))
 

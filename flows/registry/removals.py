@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 
 from flows.registry.models import Registry
+from flows.registry.tag_values import read_object
 from lmcore.data.copies.removal import Removal, Removals, add_removals
 from lmcore.errors import IntegrityError
 
@@ -69,7 +70,7 @@ def _tagged(registry: Registry, name: str) -> dict[str, Removal]:
             continue  # a process was killed between two tags; its home's list has all of it
         text = "".join(pieces[number] for number in sorted(pieces))
         try:
-            removal = Removal.from_json(json.loads(text))
+            removal = Removal.from_json(read_object(text) or {})
         except ValueError as error:
             raise IntegrityError(
                 f"model {name}: the tag lmcore.removal.{key} is no removal ({error}); nothing is"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from flows.registry.tag_values import read_object
 from lmcore.errors import UserError
 from lmcore.settings import MODEL_NAME
 from lmcore.tasks.task import LANGUAGE_MODELLING
@@ -180,8 +181,4 @@ def clean(text: str, *, limit: int = _TAG_CHARACTERS) -> str:
 
 
 def _parse(text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    return read_object(text) or {}

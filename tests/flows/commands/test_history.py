@@ -1,6 +1,9 @@
 import getpass
 from typing import Any
 
+from flows.registry.history import Event, write_event
+from flows.registry.models import Registry
+
 
 def test_every_decision_is_listed_oldest_first(shell: Any) -> None:
     shell.answer("promote", "2", "--reason", "I like it", "--override")
@@ -34,6 +37,18 @@ def test_models_share_one_list_in_the_order_of_time(
     ]
     alone = empty_shell.answer("history", "--model", "tales")["events"]
     assert alone == [events[1]]
+
+
+def test_a_clock_that_was_set_back_changes_no_order(shell: Any) -> None:
+    registry = Registry(shell.home)
+    for year in (2031, 2021, 2026):
+        event = Event(
+            **{"action": "forget", "model": "speeches", "from_version": None, "to_version": None},
+            **{"who": "ada", "reason": str(year), "at": f"{year}-01-01T00:00:00+00:00"},
+        )
+        write_event(registry, event)
+    reasons = [event["reason"] for event in shell.answer("history")["events"]]
+    assert reasons == ["first", "2031", "2021", "2026"]
 
 
 def test_nothing_has_happened_in_a_new_home(empty_shell: Any) -> None:

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -49,6 +50,19 @@ def test_a_tag_that_is_not_ours_is_no_event(registry: Registry) -> None:
     registry.add_model_tag(NAME, f"lmcore.event.{1:020d}-00000000", "edited by hand")
     registry.add_model_tag(NAME, f"lmcore.event.{2:020d}-00000000", "[]")
     registry.add_model_tag(NAME, "lmcore.event.x", "{}")
+    deep = "[" * 2_450 + "]" * 2_450
+    registry.add_model_tag(NAME, f"lmcore.event.{3:020d}-00000000", deep)
+    event = {"action": "promote", "model": NAME, "from_version": None, "to_version": 1}
+    event |= {"who": "ada", "reason": "better"}
+    ours = f"lmcore.event.{4:020d}-00000000"
+    registry.add_model_tag(NAME, ours, json.dumps(event))
+    assert [e.to_version for e in history(registry, NAME)] == [1]
+    for key, value in (
+        *(("to_version", [2]), ("to_version", True), ("who", None), ("action", "burn")),
+        *(("verdict", 3), ("at", {}), ("more", "x"), ("reason", None)),
+    ):
+        registry.add_model_tag(NAME, ours, json.dumps({**event, key: value}))
+        assert history(registry, NAME) == [], key
     assert history(registry, NAME) == []
 
 
