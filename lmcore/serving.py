@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmcore.errors import UserError
+from lmcore.mlmodel import FILE, check_mlmodel
 from lmcore.tasks.task import LANGUAGE_MODELLING
 from lmcore.version_folder import VersionFolder, open_version
 
@@ -155,6 +156,9 @@ class ServedTask:
 def _load_pyfunc(data_path: str) -> MLflowDoor:
     """MLflow's entry point: verify the folder of a version, then load it.
 
+    MLflow has read its own description of the model by then, and done what that says; see
+    `lmcore.mlmodel`.
+
     The pretrained model that it may have been made from is looked for beside it, in a folder
     `BESIDE`, and in the content of LMCORE_HOME.
 
@@ -162,6 +166,8 @@ def _load_pyfunc(data_path: str) -> MLflowDoor:
         IntegrityError: If anything in the folder differs from its manifest, or that model is
             nowhere, damaged, or another one.
     """
+    if (Path(data_path).parents[1] / FILE).exists():
+        check_mlmodel(Path(data_path).parents[1])
     version = open_version(Path(data_path))
     if (wanted := version.base()) is not None:
         from lmcore.model.pretrained import shelf

@@ -39,6 +39,7 @@ def doctor() -> Answer:
         ("home", _home),
         ("disk", _disk),
         ("mlflow store", _mlflow),
+        ("models", _models),
         ("prefect server", _prefect),
         ("processor", _processor),
         ("training precision", _precision),
@@ -149,6 +150,20 @@ def _mlflow(home: Home) -> str:
 
     connect(home)
     return home.tracking_uri
+
+
+def _models(home: Home) -> str:
+    from flows.registry.models import Registry
+
+    registry = Registry(home)
+    used = [
+        registry.version(n, "champion")
+        for n in registry.models()
+        if registry.aliases(n).get("champion")
+    ]
+    for version in used:
+        registry.read(version)
+    return f"{len(used)} champions, all files as registered"
 
 
 def _prefect(home: Home) -> str:

@@ -24,7 +24,6 @@ from flows.home.artifact_keys import artifact_key
 from flows.home.environment import Home, current
 from flows.home.schedules import next_in_words
 from flows.progress.board import running
-from flows.registry.artifact_files import VERSION_PLACE
 from flows.registry.history import read_history
 from flows.registry.last_run import last_run
 from flows.registry.models import Registry
@@ -34,6 +33,7 @@ from flows.registry.runs import recent_runs
 from flows.registry.versions import Version
 from lmcore.artifacts import atomic_write
 from lmcore.errors import UserError
+from lmcore.mlmodel import VERSION_PLACE
 from lmcore.reporting.dashboard.facts import ModelHistory, PipelineData, VersionEntry
 from lmcore.reporting.dashboard.measures import exposition
 from lmcore.reporting.dashboard.page import render_dashboard

@@ -18,9 +18,6 @@ from lmcore.version_folder import VersionFolder, open_version
 
 logger = logging.getLogger(__name__)
 
-#: A version's files in MLflow's model folder; what `loader_module` is given.
-VERSION_PLACE = "data/version"
-
 
 def is_local(location: str) -> bool:
     """Whether an artifact location is a folder of this machine."""

@@ -23,12 +23,13 @@ from flows.home.environment import Home
 from flows.home.locks import Lock, lock_for
 from flows.registry.artifact_files import stored_bytes
 from flows.registry.bases import Bases
+from flows.registry.mlflow_files import TAG as MLFLOW_FILES
 from flows.registry.records import ModelRecord, Records, Store
 from flows.registry.registered_base import is_base
 from flows.registry.registration import Registration
 from flows.registry.stored_models import StoredModels
 from flows.registry.version_files import VersionFiles
-from flows.registry.versions import Version, check_name, clean, describe
+from flows.registry.versions import Version, check_name, clean, describe, to_tag
 from lmcore.errors import NotFoundError, PromotionConflictError, UserError
 from lmcore.version_folder import VersionFolder, open_version
 
@@ -200,7 +201,7 @@ class Registry:
             if known and (known.weights_sha256, known.passed, known.verdict) == same:
                 self.open(known)
                 return known
-            source = self._files.store(
+            source, hashes = self._files.store(
                 name, folder, run_id=new.run_id, task=new.task, example=new.example
             )
             if not self._exists(name):
@@ -211,7 +212,7 @@ class Registry:
                 run_id=new.run_id,
                 model_id=source.removeprefix("models:/"),
                 description=new.description or None,
-                tags=new.all_tags(folder),
+                tags={**new.all_tags(folder), MLFLOW_FILES: to_tag(hashes)},
             )
             number = self._only(name, source, int(created.version))
             if new.passed:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from flows.home.environment import Home
 from flows.registry.artifact_files import (
-    VERSION_PLACE,
     is_local,
     open_registered,
     path_of,
@@ -23,9 +22,11 @@ from flows.registry.artifact_files import (
 )
 from flows.registry.code_wheel import code_wheel
 from flows.registry.mending import VersionKeeper
+from flows.registry.mlflow_files import check_files, file_hashes, recorded
 from flows.registry.stored_models import Contents, StoredModels
 from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
+from lmcore.mlmodel import FILE, VERSION_PLACE
 from lmcore.tasks.task import LANGUAGE_MODELLING
 from lmcore.version_folder import VersionFolder, open_version
 
@@ -46,7 +47,7 @@ class VersionFiles:
         self._keeper = VersionKeeper(home)
 
     def open(self, version: Version) -> VersionFolder:
-        """Verify the files of a version against its registered manifest.
+        """Verify the files of a version, and those that MLflow has around it, as registered.
 
         In the embedded default they are used where they lie, and mended where they are damaged and
         the home holds their content elsewhere; from a server they are fetched once.
@@ -54,13 +55,26 @@ class VersionFiles:
         Raises:
             IntegrityError: If they are missing or differ.
         """
-        folder = self._stored.folder(
-            version.source, _contents(version.manifest_sha256), cached=self._cached(version)
+        location, cached = self.location(version), self._cached(version)
+        if is_local(location):
+            model = path_of(location)
+            folder = self._mended(model / VERSION_PLACE, version)
+            check_files(model, version.tags)
+            return folder
+        # What MLflow itself loads is looked at each time, the rest when the version is fetched.
+        beside = {FILE, *(() if cached.exists() else recorded(version.tags))}
+        with self._stored.fetched(version.source, sorted(beside)) as model:
+            check_files(model, version.tags, only=beside)
+        contents = _contents(version.manifest_sha256)
+        return open_registered(
+            self._stored.folder(version.source, contents, cached=cached), version
         )
+
+    def _mended(self, folder: Path, version: Version) -> VersionFolder:
         try:
             return open_registered(folder, version)
         except IntegrityError:
-            if folder == self._cached(version) or not self._keeper.mend(version, folder):
+            if not self._keeper.mend(version, folder):
                 raise
             return open_registered(folder, version)
 
@@ -81,7 +95,7 @@ class VersionFiles:
 
     def store(
         self, name: str, folder: VersionFolder, *, run_id: str, task: str, example: str
-    ) -> str:
+    ) -> tuple[str, dict[str, str]]:
         """Upload a version as an MLflow model and verify what was stored.
 
         Args:
@@ -92,7 +106,7 @@ class VersionFiles:
             example: Input that MLflow shows and tries.
 
         Returns:
-            Its address, `models:/ID`.
+            Its address, `models:/ID`, and the hashes of the files that MLflow has around it.
 
         Raises:
             IntegrityError: If what was stored differs from the manifest.
@@ -103,6 +117,7 @@ class VersionFiles:
         from lmcore.serving import input_column
 
         wheel, pretrained = code_wheel(), folder.base() is not None
+        hashes: dict[str, str] = {}
 
         def fill(saved: Path) -> None:
             data = saved.with_name("version")
@@ -118,13 +133,14 @@ class VersionFiles:
                     pip_requirements=wheel.requirements(pretrained=pretrained),
                 )
             wheel.write(saved)
+            hashes.update(file_hashes(saved))
 
         source = self._stored.store(
             fill, _contents(folder.manifest_sha256), name=name, run_id=run_id
         )
         if self._home.embedded or is_local(self._stored.location(source)):
             self._keeper.keep(folder)
-        return source
+        return source, hashes
 
     def num_bytes(self, version: Version) -> int:
         """Bytes of a version's files, where they lie on this machine."""

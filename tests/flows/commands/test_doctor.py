@@ -12,7 +12,8 @@ from flows.commands import doctor as module
 Usage = namedtuple("Usage", "total used free")
 CHECKS = [
     *("python", "torch", "prefect", "mlflow", "tokenizers", "safetensors", "evaluate", "fastapi"),
-    *("lock", "pretrained", "home", "disk", "mlflow store", "prefect server", "processor"),
+    *("lock", "pretrained", "home", "disk", "mlflow store", "models"),
+    *("prefect server", "processor"),
     "training precision",
 ]
 
