@@ -41,15 +41,11 @@ _PATTERNS = {number: re.compile(words, re.IGNORECASE) for number, words in _WORD
 
 def storage_number(error: BaseException) -> int | None:
     """The number of the disk's error that this one, or one that it follows from, tells; or None."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
+    for link in _causes(error):
         if isinstance(link, OSError) and link.errno in _NUMBERS:
             return link.errno
         if (found := number_in(str(link))) is not None:
             return found
-        link = link.__cause__ or link.__context__
     return None
 
 
@@ -89,12 +85,26 @@ def storing(path: Path) -> Iterator[None]:
     except Exception as error:
         if (number := storage_number(error)) is None:
             raise
-        raise storage_error(_file_of(error) or path, number) from error
+        raise storage_error(file_of(error) or path, number) from error
 
 
-def _file_of(error: BaseException) -> str | None:
-    named = error.filename if isinstance(error, OSError) else None
-    return os.fsdecode(named) if isinstance(named, str | bytes) else None
+def file_of(error: BaseException) -> str | None:
+    """The file that an error of the disk names, or one that this one follows from; or None."""
+    for link in _causes(error):
+        if isinstance(link, OSError) and link.errno in _NUMBERS:
+            named = link.filename
+            if isinstance(named, str | bytes):
+                return os.fsdecode(named)
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
 
 
 def fsync_directory(path: Path) -> None:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -31,13 +33,14 @@ from filelock import FileLock, Timeout
 from flows.home import prefect_database
 from flows.home.environment import Home
 from flows.home.publication import shared_use
-from lmcore.durable import number_in, storage_error
+from lmcore.durable import number_in, storage_error, storage_number
 from lmcore.errors import LmcoreError
 from lmcore.kept_database import being_made
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0
 _LOG_BYTES = 1 << 20
+_FULL_DISK_BYTES = 256 << 10
 
 #: What a server prints that could not work with its database.
 _OF_DATABASE = re.compile(r"sqlite|sqlalchemy|alembic", re.IGNORECASE)
@@ -77,7 +80,7 @@ class PrefectServer:
         self._use = contextlib.ExitStack()
         self._making = contextlib.ExitStack()
         self._deadline = 0.0
-        self._log_start = 0
+        self._log_start: int | None = None
         self._replaced = False
         self.api_url = home.prefect_api_url or ""
 
@@ -104,6 +107,11 @@ class PrefectServer:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+        if error is None or isinstance(error, LmcoreError) or self._log_start is None:
+            return
+        # Whoever asked a server that cannot write hears something else of it.
+        if storage_number(error) is None and (number := self._storage_number()) is not None:
+            raise storage_error(self._home.prefect_database, number) from error
 
     def _start(self) -> None:
         self._deadline = time.monotonic() + _START_SECONDS
@@ -181,7 +189,7 @@ class PrefectServer:
             return
         while not self._healthy():
             if (code := self._process.poll()) is not None:
-                if (number := number_in(self._output())) is not None:
+                if (number := self._storage_number()) is not None:
                     raise storage_error(self._home.prefect_database, number)
                 if self._start_anew():
                     continue
@@ -220,9 +228,16 @@ class PrefectServer:
         except (OSError, urllib.error.URLError):
             return False
 
+    def _storage_number(self) -> int | None:
+        """What the disk said to the server; it may not even have had room to write that down."""
+        if (found := number_in(self._output())) is not None:
+            return found
+        full = shutil.disk_usage(self._home.prefect).free < _FULL_DISK_BYTES
+        return errno.ENOSPC if full else None
+
     def _output(self) -> str:
         with self.log.open("rb") as stream:
-            stream.seek(self._log_start)
+            stream.seek(self._log_start or 0)
             return stream.read().decode(errors="replace")
 
     def _last_line(self) -> str:

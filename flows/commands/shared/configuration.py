@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from flows.home.configurations import glance_at_model, names_the_hub, read_config
-from flows.home.environment import allow_hub, current
+from flows.home.environment import Home, allow_hub, current
 from flows.home.patience import gone
 from flows.home.signals import polite_signals
 from flows.notices.webhook import notify
@@ -15,7 +16,10 @@ from flows.progress.job import current as current_job
 from flows.servers.prefect_server import PrefectServer
 from lmcore.config import RunConfig
 from lmcore.data.sources.located import glance_at_sources
-from lmcore.errors import SourceError
+from lmcore.errors import SourceError, StorageError
+
+#: Databases of a new home, twice, and the smallest of content.
+_LEAST_BYTES = 16 << 20
 
 
 def configuration(config_file: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -40,8 +44,10 @@ def beside_prefect(
 
     Raises:
         UserError: If it is wrong, or a source or the model to start from is not there.
+        StorageError: If the home's disk has no room to begin.
     """
     config = configuration(config_file, overrides)
+    _look_for_room(current())
     try:
         glance_at_sources(config.sources)
         glance_at_model(config)
@@ -63,3 +69,13 @@ def beside_prefect(
             if (outage := gone()) is not None and error is not outage:
                 raise outage from error
             raise
+
+
+def _look_for_room(home: Home) -> None:
+    """It saves the start in vain; what fills the disk later is told by whoever meets it."""
+    free = shutil.disk_usage(home.root).free
+    if free < _LEAST_BYTES:
+        raise StorageError(
+            f"{home.root}: {free / 2**20:.0f} MB are free on its disk, and a run needs"
+            f" {_LEAST_BYTES >> 20} MB to begin; make room there, and give the command again."
+        )

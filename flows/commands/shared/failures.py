@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from flows.commands.shared import text
+from lmcore.durable import file_of, storage_error, storage_number
 from lmcore.errors import LmcoreError
 
 #: Of what is said; it may quote an argument as long as a book.
@@ -63,7 +64,7 @@ def _sentence(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, OSError) and error.errno in _OF_A_PATH and error.filename is not None:
         return f"{error.filename}: {_OF_A_PATH[error.errno]} ({error.strerror}); name another", 2
-    sentence = full_disk(error, Path(os.environ.get("LMCORE_HOME") or ".lmcore"))
+    sentence = disk_failure(error, Path(os.environ.get("LMCORE_HOME") or ".lmcore"))
     if sentence is None:
         # Its last line is the sentence, which is told below.
         where = "".join(traceback.format_exception(error)[:-1]).rstrip()
@@ -76,8 +77,8 @@ def _close_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def full_disk(error: BaseException, home: Path) -> str | None:
-    """What to tell the user where something broke because a disk is full; None: it did not.
+def disk_failure(error: BaseException, home: Path) -> str | None:
+    """What to tell the user where something broke of a full or failing disk; None: it did not.
 
     Servers and databases say so in words of their own, or say something else, so what is left on
     the home's disk counts too.
@@ -86,20 +87,10 @@ def full_disk(error: BaseException, home: Path) -> str | None:
         error: What broke.
         home: LMCORE_HOME.
     """
-    folder = home
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
-            folder = Path(link.filename).parent if isinstance(link.filename, str) else home
-            break
-        link = link.__cause__ or link.__context__
+    number = storage_number(error)
     try:
-        free = shutil.disk_usage(folder).free
+        if number is None and shutil.disk_usage(home).free < _FULL_DISK_BYTES:
+            number = errno.ENOSPC
     except OSError:
         return None
-    if link is None and free >= _FULL_DISK_BYTES:
-        return None
-    return (
-        f"the disk of {folder} is full ({free:,} bytes free); make room there, and the same command"
-        " goes on from what is already stored."
-    )
+    return None if number is None else str(storage_error(file_of(error) or home, number))

@@ -1,4 +1,6 @@
 import os
+import shutil
+from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 from flows.commands.shared.configuration import beside_prefect, configuration
 from flows.home import environment
 from flows.home.environment import make_home
-from lmcore.errors import ConfigError, SourceError
+from lmcore.errors import ConfigError, SourceError, StorageError
 
 CONFIG = "name: letters\nsources:\n  - {path: letters.txt, license: CC0-1.0}\n"
 
@@ -74,3 +76,16 @@ def test_a_chosen_server_is_used_and_none_is_started(tmp_path: Path) -> None:
         assert server.api_url == "http://127.0.0.1:9/api"
         server.wait()
         assert not server.log.exists()
+
+
+def test_a_disk_without_room_to_begin_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "letters.txt").write_text("A letter.")
+    usage = namedtuple("usage", "total used free")(1 << 30, 1 << 30, 2 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with (
+        pytest.raises(StorageError, match=r"home: 2 MB are free .* needs 16 MB to begin"),
+        beside_prefect(Path("config.yaml"), ()),
+    ):
+        pass
