@@ -23,6 +23,13 @@ logger = logging.getLogger(__name__)
 _OTHERS = stat.S_IRWXO
 _GROUP = stat.S_IRWXG
 
+# How the names of all begin that lies in a home itself.
+_PLACES = (
+    *("cache", "content", "controls", "cwd", "dashboard.html", "kept", "locks", "logs"),
+    *("measures", "mlflow", "prefect", "removals", "requests", "running", "servers"),
+    *("splits.sqlite", "tmp", "up", "work"),
+)
+
 _users_umask: int | None = None
 
 
@@ -41,9 +48,11 @@ def private(root: Path) -> int:
         root.parent.mkdir(parents=True, exist_ok=True)
         root.mkdir(mode=stat.S_IRWXU, exist_ok=True)
     if _wide(root) and root.stat().st_uid == os.geteuid():
-        mode = root.stat().st_mode
         # A folder that hands its group on was meant for the group.
-        _tighten(root, _OTHERS if mode & stat.S_ISGID else _OTHERS | _GROUP)
+        taken = _OTHERS if root.stat().st_mode & stat.S_ISGID else _OTHERS | _GROUP
+        for path in _closed(root):
+            if _wide(path):
+                _tighten(path, taken)
     group = 0 if _wide(root) else root.stat().st_mode & _GROUP
     return (_OTHERS | _GROUP) & ~group
 
@@ -93,6 +102,18 @@ def described(root: Path) -> str:
 
 def _wide(root: Path) -> bool:
     return bool(root.stat().st_mode & _OTHERS)
+
+
+def _closed(root: Path) -> list[Path]:
+    """What is ours to close: the folder itself, unless something else than a home lies there too.
+
+    /tmp, or a folder of projects, is not ours.
+    """
+    names = sorted(path.name for path in root.iterdir())
+    own = [name for name in names if name.startswith(_PLACES)]
+    if own == names:
+        return [root]
+    return [path for name in own if not (path := root / name).is_symlink()]
 
 
 def _tighten(root: Path, taken: int) -> None:

@@ -39,10 +39,30 @@ def test_a_home_that_others_could_read_is_closed_with_all_that_is_in_it(tmp_path
     (root / "mlflow").mkdir(parents=True)
     (root / "mlflow" / "mlflow.db").write_text("x")
     (tmp_path / "texts").write_text("outside")
-    (root / "link").symlink_to(tmp_path / "texts")
+    (root / "work").symlink_to(tmp_path / "texts")
     assert private(root) == 0o077
-    assert modes(root) == {".": 0o700, "mlflow": 0o700, "mlflow/mlflow.db": 0o600, "link": 0o644}
+    assert modes(root) == {".": 0o700, "mlflow": 0o700, "mlflow/mlflow.db": 0o600, "work": 0o644}
     assert stat.S_IMODE((tmp_path / "texts").stat().st_mode) == 0o644
+
+
+def test_a_folder_that_is_no_home_is_left_as_it_is(tmp_path: Path) -> None:
+    root = tmp_path / "projects"
+    root.mkdir()
+    (root / "notes.txt").write_text("of somebody else")
+    (root / "locks").mkdir()
+    assert private(root) == 0o077
+    assert modes(root) == {".": 0o755, "notes.txt": 0o644, "locks": 0o700}
+    assert "open to all" in described(root)
+
+
+def test_all_that_lies_in_a_home_is_known(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    places = (home.splits, home.dashboard, home.mlflow_database, home.removals)
+    for path in places:
+        path.write_text("x")
+    home.root.chmod(0o755)
+    private(home.root)
+    assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize(
