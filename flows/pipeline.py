@@ -156,7 +156,7 @@ class _Pipeline:
             gates=[shown_gate(gate.to_json()) for gate in candidate.report.verdict().results],
             fingerprints=candidate.fingerprints,
             seconds=seconds,
-            report=str(self.registry.read(version).report),
+            report=str(self.registry.read(version, whole=False).report),
         )
         self._remember(result)
         log_answer(result)

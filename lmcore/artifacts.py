@@ -16,7 +16,7 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -182,8 +182,12 @@ class Manifest:
         atomic_write(own, json.dumps(manifest.__dict__, indent=1, sort_keys=True))
         return manifest
 
-    def verify(self, folder: Path) -> None:
+    def verify(self, folder: Path, *, later: Collection[str] = ()) -> None:
         """Check that every listed file is there and unchanged, and that nothing was added.
+
+        Args:
+            folder: What the manifest is of.
+            later: Files of which only the size is looked at now: whoever reads them verifies them.
 
         Raises:
             IntegrityError: Naming the first file that differs.
@@ -195,7 +199,7 @@ class Manifest:
             for p in folder.rglob("*")
             if not p.is_dir() and p != own
         }
-        for name, (size, sha) in self.files.items():
+        for name, (size, _) in self.files.items():
             path = folder / name
             if name not in present or path.is_symlink():
                 raise IntegrityError(f"{path}: the file is missing; {_remedy(folder)}")
@@ -204,14 +208,24 @@ class Manifest:
                 raise IntegrityError(
                     f"{path}: {found} bytes where the manifest says {size}; {_remedy(folder)}"
                 )
-            if sha256_file(path) != sha:
-                raise IntegrityError(
-                    f"{path}: its sha256 differs from the manifest, so it was changed or damaged;"
-                    f" {_remedy(folder)}"
-                )
+            if name not in later:
+                self.verify_file(folder, name)
         if extra := sorted(present - set(self.files)):
             raise IntegrityError(
                 f"{folder / extra[0]}: not listed in the manifest; {_remedy(folder)}"
+            )
+
+    def verify_file(self, folder: Path, name: str) -> None:
+        """Check the content of one listed file.
+
+        Raises:
+            IntegrityError: If it differs.
+        """
+        path = folder / name
+        if sha256_file(path) != self.files[name][1]:
+            raise IntegrityError(
+                f"{path}: its sha256 differs from the manifest, so it was changed or damaged;"
+                f" {_remedy(folder)}"
             )
 
 
@@ -222,8 +236,15 @@ def _remedy(folder: Path) -> str:
     )
 
 
-def open_verified(folder: Path, *, kind: str | None = None) -> Manifest:
+def open_verified(
+    folder: Path, *, kind: str | None = None, later: Collection[str] = ()
+) -> Manifest:
     """Read and verify a folder, and optionally insist on its kind.
+
+    Args:
+        folder: With a manifest.
+        kind: What it must be.
+        later: As of `Manifest.verify`.
 
     Raises:
         IntegrityError: If anything differs from the manifest.
@@ -231,7 +252,7 @@ def open_verified(folder: Path, *, kind: str | None = None) -> Manifest:
     manifest = Manifest.read(folder)
     if kind is not None and manifest.kind != kind:
         raise IntegrityError(f"{folder}: holds {manifest.kind!r} where {kind!r} is expected")
-    manifest.verify(folder)
+    manifest.verify(folder, later=later)
     return manifest
 
 

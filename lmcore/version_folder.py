@@ -55,6 +55,8 @@ _ALLOWED: Mapping[str, frozenset[str]] = {
     "evaluation": frozenset({".json", ".jsonl", ".parquet"}),
 }
 SKETCHES = "sketches.parquet"
+#: What grows with the text that a version learnt from, and is the same for all that learnt from it.
+TEXT_PARTS = frozenset({"documents.parquet", SKETCHES})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +67,14 @@ class VersionFolder:
         path: The folder.
         manifest: What it holds, with a summary.
         manifest_sha256: Hash of the manifest itself; the registry keeps it too.
+        whole: Whether that goes for the parts that grow with the text, too; else they are
+            verified when they are read.
     """
 
     path: Path
     manifest: Manifest
     manifest_sha256: str
+    whole: bool = True
 
     @property
     def weights_sha256(self) -> str:
@@ -119,6 +124,7 @@ class VersionFolder:
         """Stream the lineage rows of all documents."""
         import pyarrow.parquet as pq  # a fifth of a second, which most commands do not need
 
+        self._verify("documents.parquet")
         with pq.ParquetFile(self.path / "documents.parquet") as file:
             for batch in file.iter_batches():
                 yield from batch.to_pylist()
@@ -129,9 +135,14 @@ class VersionFolder:
             return
         import pyarrow.parquet as pq
 
+        self._verify(SKETCHES)
         with pq.ParquetFile(self.path / SKETCHES) as file:
             for batch in file.iter_batches():
                 yield from ((row["id"], row["sketch"]) for row in batch.to_pylist())
+
+    def _verify(self, name: str) -> None:
+        if not self.whole:
+            self.manifest.verify_file(self.path, name)
 
     def forbidden(self) -> Forbidden | None:
         """Text that must never be emitted: the canaries that the model was trained with."""
@@ -215,17 +226,21 @@ class VersionFolder:
         return load_tokenizer(self.path / "tokenizer")
 
 
-def open_version(folder: Path, *, manifest_sha256: str | None = None) -> VersionFolder:
+def open_version(
+    folder: Path, *, manifest_sha256: str | None = None, whole: bool = True
+) -> VersionFolder:
     """Verify a version as a whole; nothing is parsed but the manifest before that.
 
     Args:
         folder: A version on disk.
         manifest_sha256: What the registry says of the manifest, where it is known.
+        whole: False: of the parts that grow with the text only their size now, and their content
+            when it is read, for who does not read them.
 
     Raises:
         IntegrityError: If a file is missing, changed, added, or of a format that is not allowed.
     """
-    manifest = open_verified(folder, kind=KIND)
+    manifest = open_verified(folder, kind=KIND, later=() if whole else TEXT_PARTS)
     check_formats(folder, manifest)
     found = sha256_file(folder / MANIFEST)
     if manifest_sha256 is not None and found != manifest_sha256:
@@ -234,7 +249,7 @@ def open_version(folder: Path, *, manifest_sha256: str | None = None) -> Version
             f" registry says {manifest_sha256[:12]}); nothing was loaded. Use another version, or"
             " restore this one"
         )
-    return VersionFolder(path=folder, manifest=manifest, manifest_sha256=found)
+    return VersionFolder(path=folder, manifest=manifest, manifest_sha256=found, whole=whole)
 
 
 def check_formats(folder: Path, manifest: Manifest) -> None:

@@ -30,7 +30,7 @@ def show(version: str, model: str | None) -> Answer:
 
     registry, name = settled(model)
     found = registry.version(name, version)
-    folder = registry.read(found)
+    folder = registry.read(found, whole=False)
     values = {
         "model": name,
         **found.to_json(),

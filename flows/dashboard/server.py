@@ -121,7 +121,7 @@ def create_app(
         try:
             registry = Registry(home)
             version = registry.version(request.path_params["model"], request.path_params["number"])
-            text = registry.read(version).report.read_text(encoding="utf-8")
+            text = registry.read(version, whole=False).report.read_text(encoding="utf-8")
         except (LmcoreError, OSError) as error:
             return HTMLResponse(html.escape(str(error)), status_code=404, headers=headers)
         return HTMLResponse(text, headers=headers)

@@ -60,8 +60,13 @@ def remove_artifacts(location: str) -> None:
         logger.warning("files at %s are still there: %s", location, first_line(error))
 
 
-def open_registered(folder: Path, version: Version) -> VersionFolder:
+def open_registered(folder: Path, version: Version, *, whole: bool = True) -> VersionFolder:
     """Verify the files of a version where they lie, against its registered manifest.
+
+    Args:
+        folder: Where they lie.
+        version: What was registered.
+        whole: As of `open_version`.
 
     Raises:
         IntegrityError: If they are missing or differ.
@@ -71,7 +76,7 @@ def open_registered(folder: Path, version: Version) -> VersionFolder:
             f"{folder}: the files of version {version.number} of {version.model} are missing;"
             " nothing was loaded. Restore them or use another version"
         )
-    return open_version(folder, manifest_sha256=version.manifest_sha256)
+    return open_version(folder, manifest_sha256=version.manifest_sha256, whole=whole)
 
 
 def registered_manifest(folder: Path, version: Version) -> Manifest:

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from flows.home.environment import Home
+from flows.registry.shared_files import SharedFiles
 from flows.registry.versions import Version
 from lmcore.artifacts import MANIFEST, Manifest, sha256_file
 from lmcore.durable import fsync_directory, storing
@@ -36,6 +37,7 @@ class VersionKeeper:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._shared = SharedFiles(home.root / "kept" / "shared")
 
     def keep(self, folder: VersionFolder) -> None:
         """Keep what is nowhere else in the home; a full disk does not stop a registration."""
@@ -46,10 +48,12 @@ class VersionKeeper:
                 if size <= _KEPT_BYTES and (size, sha256) not in elsewhere:
                     _copy(folder.path / name, target / name)
             _copy(folder.path / MANIFEST, target / MANIFEST)
+            self._shared.share(target, folder.manifest.files)
 
     def forget(self, version: Version) -> None:
         """Delete what is kept of a version."""
         shutil.rmtree(self._folder(version.manifest_sha256), ignore_errors=True)
+        self._shared.tidy()
 
     def mend(self, version: Version, folder: Path) -> bool:
         """Put back what is damaged.

@@ -27,6 +27,7 @@ from flows.registry.mlflow_files import TAG as MLFLOW_FILES
 from flows.registry.records import ModelRecord, Records, Store
 from flows.registry.registered_base import is_base
 from flows.registry.registration import Registration
+from flows.registry.shared_files import Links
 from flows.registry.stored_models import StoredModels
 from flows.registry.version_files import VersionFiles
 from flows.registry.versions import Version, check_name, clean, describe, to_tag
@@ -146,15 +147,19 @@ class Registry:
         found = [version for version in self.versions(name) if version.run_key == run_key]
         return found[-1] if found else None
 
-    def open(self, version: Version) -> VersionFolder:
+    def open(self, version: Version, *, whole: bool = True) -> VersionFolder:
         """Verify the files of a version against its registered manifest, and those of its base.
 
         A base that is not in the home is fetched.
 
+        Args:
+            version: Which one.
+            whole: As of `open_version`; False for who does not read what text it learnt from.
+
         Raises:
             IntegrityError: If they are missing or differ.
         """
-        folder = self.read(version)
+        folder = self.read(version, whole=whole)
         if (wanted := folder.base()) is not None:
             self.bases.provide(wanted, whom=f"version {version.number} of {version.model}")
         return folder
@@ -167,13 +172,17 @@ class Registry:
         """
         return self._files.lineage(version)
 
-    def read(self, version: Version) -> VersionFolder:
+    def read(self, version: Version, *, whole: bool = True) -> VersionFolder:
         """Verify the files of a version alone: for what they say, and not to use its weights.
+
+        Args:
+            version: Which one.
+            whole: As of `open`.
 
         Raises:
             IntegrityError: If they are missing or differ.
         """
-        return self._files.open(version)
+        return self._files.open(version, whole=whole)
 
     # -- registering -------------------------------------------------------------------------
 
@@ -245,9 +254,14 @@ class Registry:
 
     # -- deleting ----------------------------------------------------------------------------
 
-    def stored_bytes(self, version: Version) -> int:
-        """Bytes of a version's files, where they lie on this machine."""
-        return self._files.num_bytes(version)
+    def stored_bytes(self, version: Version, leaving: Links | None = None) -> int:
+        """Bytes that go with a version's files, where they lie on this machine.
+
+        Args:
+            version: Which one.
+            leaving: Of versions that would go with it.
+        """
+        return self._files.num_bytes(version, leaving)
 
     def remove_version(self, version: Version) -> None:
         """Delete a version, then its files; only under `lock`, and never one with an alias.

@@ -100,4 +100,4 @@ class HomeReader:
 
     def open(self, version: Version) -> VersionFolder:
         """See `RegistryReader`."""
-        return self._registry.open(version)
+        return self._registry.open(version, whole=False)

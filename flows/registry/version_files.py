@@ -19,10 +19,12 @@ from flows.registry.artifact_files import (
     open_registered,
     path_of,
     registered_manifest,
+    stored_bytes,
 )
 from flows.registry.code_wheel import code_wheel
 from flows.registry.mending import VersionKeeper
 from flows.registry.mlflow_files import check_files, file_hashes, recorded
+from flows.registry.shared_files import Links, SharedFiles
 from flows.registry.stored_models import Contents, StoredModels
 from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
@@ -45,12 +47,17 @@ class VersionFiles:
     def __init__(self, home: Home, stored: StoredModels) -> None:
         self._home, self._stored = home, stored
         self._keeper = VersionKeeper(home)
+        self._shared = SharedFiles(home.mlflow_artifacts.parent / "shared")
 
-    def open(self, version: Version) -> VersionFolder:
+    def open(self, version: Version, *, whole: bool = True) -> VersionFolder:
         """Verify the files of a version, and those that MLflow has around it, as registered.
 
         In the embedded default they are used where they lie, and mended where they are damaged and
         the home holds their content elsewhere; from a server they are fetched once.
+
+        Args:
+            version: Which one.
+            whole: As of `open_version`.
 
         Raises:
             IntegrityError: If they are missing or differ.
@@ -58,7 +65,7 @@ class VersionFiles:
         location, cached = self.location(version), self._cached(version)
         if is_local(location):
             model = path_of(location)
-            folder = self._mended(model / VERSION_PLACE, version)
+            folder = self._mended(model / VERSION_PLACE, version, whole=whole)
             check_files(model, version.tags)
             return folder
         # What MLflow itself loads is looked at each time, the rest when the version is fetched.
@@ -67,16 +74,16 @@ class VersionFiles:
             check_files(model, version.tags, only=beside)
         contents = _contents(version.manifest_sha256)
         return open_registered(
-            self._stored.folder(version.source, contents, cached=cached), version
+            self._stored.folder(version.source, contents, cached=cached), version, whole=whole
         )
 
-    def _mended(self, folder: Path, version: Version) -> VersionFolder:
+    def _mended(self, folder: Path, version: Version, *, whole: bool) -> VersionFolder:
         try:
-            return open_registered(folder, version)
+            return open_registered(folder, version, whole=whole)
         except IntegrityError:
             if not self._keeper.mend(version, folder):
                 raise
-            return open_registered(folder, version)
+            return open_registered(folder, version, whole=whole)
 
     def lineage(self, version: Version) -> Mapping[str, Any]:
         """What the registered manifest says that a version was made of.
@@ -138,17 +145,30 @@ class VersionFiles:
         source = self._stored.store(
             fill, _contents(folder.manifest_sha256), name=name, run_id=run_id
         )
-        if self._home.embedded or is_local(self._stored.location(source)):
+        location = self._stored.location(source)
+        if is_local(location):
+            self._shared.share(path_of(location) / VERSION_PLACE, folder.manifest.files)
+        if self._home.embedded or is_local(location):
             self._keeper.keep(folder)
         return source, hashes
 
-    def num_bytes(self, version: Version) -> int:
-        """Bytes of a version's files, where they lie on this machine."""
-        return self._stored.num_bytes(version.source)
+    def num_bytes(self, version: Version, leaving: Links | None = None) -> int:
+        """Bytes that go with a version's files, where they lie on this machine.
+
+        Args:
+            version: Which one.
+            leaving: Of versions that would go with it (`SharedFiles.saved_bytes`).
+        """
+        location = self._stored.location(version.source)
+        if not is_local(location):
+            return 0
+        folder = path_of(location) / VERSION_PLACE
+        return stored_bytes(location) - self._shared.saved_bytes(folder, leaving)
 
     def forget(self, version: Version) -> None:
         """Delete what was fetched and kept of a version."""
         self._keeper.forget(version)
+        self._shared.tidy()
         shutil.rmtree(self._cached(version), ignore_errors=True)
 
     def _cached(self, version: Version) -> Path:

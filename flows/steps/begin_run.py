@@ -52,7 +52,7 @@ def usable(registry: Registry, versions: Sequence[Version]) -> bool:
     in_use = [version for version in versions if "champion" in version.aliases]
     version = (in_use or versions)[-1]
     try:
-        registry.read(version)
+        registry.read(version, whole=False)
     except IntegrityError as error:
         logger.warning("%s; so this run makes another version", error)
         return False

@@ -81,3 +81,29 @@ def test_a_version_masks_what_its_training_text_was_masked_of(
     for broken in ("data: {pii: sometimes}", "data: [1]", "- 1", "data: {"):
         with pytest.raises(IntegrityError, match="does not say what is masked"):
             masked(broken)
+
+
+def test_parts_that_grow_with_the_text_are_verified_when_they_are_read(
+    assemble: Assemble,
+) -> None:
+    version = assemble()
+    light = open_version(version.path, whole=False)
+    assert list(light.documents()) == list(version.documents())
+    assert list(light.sketches()) == list(version.sketches())
+    for part, read in (("documents.parquet", "documents"), ("sketches.parquet", "sketches")):
+        path = version.path / part
+        content = path.read_bytes()
+        path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+        light = open_version(version.path, whole=False)
+        with pytest.raises(IntegrityError, match=f"{part}: its sha256 differs"):
+            list(getattr(light, read)())
+        with pytest.raises(IntegrityError, match=f"{part}: its sha256 differs"):
+            open_version(version.path)
+        path.write_bytes(content + b"more")
+        with pytest.raises(IntegrityError, match=f"{part}: .* bytes where the manifest says"):
+            open_version(version.path, whole=False)
+        path.write_bytes(content)
+    weights = version.path / "model" / "model.safetensors"
+    weights.write_bytes(bytes(weights.stat().st_size))
+    with pytest.raises(IntegrityError, match="its sha256 differs"):
+        open_version(version.path, whole=False)

@@ -55,7 +55,7 @@ def open_model(
     if kind.is_language_model == task:
         use = "lmcore generate" if task else "lmcore predict"
         raise UserError(f"{name} is a model for {kind.title}; use it with `{use} --model {name}`.")
-    return version, registry.open(version)
+    return version, registry.open(version, whole=False)
 
 
 def moved(done: Promotion, name: str, what: str) -> Mapping[str, Any]:

@@ -42,6 +42,7 @@ from flows.registry.models import Registry
 from flows.registry.promotion import earlier_champions, me
 from flows.registry.registered_base import PRETRAINED_KEY_TAG
 from flows.registry.runs import RunFacts, list_runs, remove_run
+from flows.registry.shared_files import Links
 from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
 from lmcore.tasks.task import task_named
@@ -101,6 +102,7 @@ class _Prune:
         self.registry = registry
         self.home: Home = registry.home
         self.keep, self.dry_run = keep, dry_run
+        self._leaving = Links()
         self._known: dict[str, list[Version]] = {}
         self._run_facts: dict[str, list[RunFacts]] = {}
         self.kept: list[dict[str, Any]] = []
@@ -186,15 +188,17 @@ class _Prune:
 
     def _opens(self, version: Version) -> bool:
         try:
-            self.registry.open(version)
+            self.registry.open(version, whole=False)
         except IntegrityError:
             return False
         return True
 
     def _remove(self, version: Version) -> None:
         name, number = version.model, version.number
-        size = self.registry.stored_bytes(version)
-        if not self.dry_run:
+        if self.dry_run:
+            size = self.registry.stored_bytes(version, self._leaving)
+        else:
+            size = self.registry.stored_bytes(version)
             # Aliases are moved by hand too, and nobody's lock holds MLflow's own page.
             if number in self.registry.aliases(name).values():
                 logger.warning("version %d of %s was given an alias; it stays", number, name)
