@@ -10,6 +10,7 @@ A server, and a database of another release's schema, is asked through the clien
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from flows.home.folders import Home
+from flows.home.publication import held_by_up
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -171,6 +173,8 @@ class Store:
 
 
 _embedded: dict[Path, Records] = {}
+_MADE_SECONDS = 120.0
+_POLL_SECONDS = 0.2
 
 
 def records_of(home: Home) -> Records:
@@ -186,6 +190,11 @@ def records_of(home: Home) -> Records:
         from flows.registry.embedded_records import EmbeddedRecords
 
         embedded = EmbeddedRecords(home)
+        # The MLflow of an `lmcore up` that starts is making it; whoever asked for the lock of that
+        # would wait for `up`, which waits for what it has started.
+        deadline = time.monotonic() + _MADE_SECONDS
+        while not embedded.is_known() and held_by_up(home.root) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
         if embedded.is_known():
             if home.mlflow_database.exists():  # else its schema is not known yet
                 _embedded[home.mlflow_database] = embedded

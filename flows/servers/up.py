@@ -145,14 +145,11 @@ def _start(
     _store_configs(home, configs)
     publication, services = _services(home, address, configs, addresses)
     supervisor = Supervisor(services)
-    with (
-        _start_locks(home),
-        being_made(home.mlflow_database),
-        being_made(home.prefect_database),
-    ):
+    with _start_locks(home):
         ready(home)
         prefect_database.ready(home, alone=contextlib.nullcontext)
-        supervisor.start(timeout_seconds=_READY_SECONDS, should_stop=_stop.is_set)
+        with being_made(home.mlflow_database), being_made(home.prefect_database):
+            supervisor.start(timeout_seconds=_READY_SECONDS, should_stop=_stop.is_set)
     stack.callback(supervisor.stop, hurry=_again.is_set)
     publish(home.root, publication)
     return _Running(
