@@ -52,12 +52,12 @@ def _evaluated(run: Run, corpus: Corpus, challenge: Challenge) -> EvalReport:
         return evaluate_task(
             run.store,
             corpus,
-            task=config.task,
             challenge=challenge,
             base=run.base,
             gates=config.gates,
             seed=config.training.seed,
             removals=run.removals,
+            on_progress=counting("documents"),
         )
     return evaluate_model(
         run.store,

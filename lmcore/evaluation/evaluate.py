@@ -19,7 +19,7 @@ from lmcore.evaluation.beside import champion_beside, competence_beside, shown_b
 from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.budget.plan import PLAN_FILE
 from lmcore.evaluation.config import GateName, GatesConfig
-from lmcore.evaluation.evidence import Collector, Progress
+from lmcore.evaluation.evidence import Collector, Progress, unseen
 from lmcore.evaluation.gates.asking import Judge, ask
 from lmcore.evaluation.gates.bias_lm import bias_lm
 from lmcore.evaluation.gates.contamination import contamination
@@ -82,7 +82,7 @@ def evaluate_model(
     gates: GatesConfig,
     seed: int = 0,
     removals: Removals = NOTHING_REMOVED,
-    on_progress: Progress | None = None,
+    on_progress: Progress = unseen,
 ) -> EvalReport:
     """Score a candidate, judge it by every gate, and keep all of it.
 
@@ -125,7 +125,7 @@ def evaluate_model(
             challenge=challenge,
             limits=gates.evaluation,
             bias=gates.bias_lm,
-            on_progress=on_progress or (lambda part, done, total: None),
+            on_progress=on_progress,
             plan=plan,
             seed=seed,
         )

@@ -53,6 +53,10 @@ from lmcore.model.language_model import LanguageModel
 Progress = Callable[[str, int, int], None]
 
 
+def unseen(part: str, done: int, total: int) -> None:
+    """A `Progress` that nobody looks at."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Collector:
     """Gathers the evidence of one evaluation, and notes how long each part took."""

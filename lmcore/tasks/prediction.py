@@ -27,7 +27,7 @@ from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.model.beam import BeamConfig, beam_search
 from lmcore.model.factory import load_model
 from lmcore.model.language_model import LanguageModel
-from lmcore.tasks.learning.class_scores import class_logits, of_examples
+from lmcore.tasks.learning.class_scores import OnAnswered, class_logits, nobody_asks, of_examples
 from lmcore.tasks.learning.classifier import TextClassifier, load_classifier
 from lmcore.tasks.learning.examples import Example, by_length, encode
 from lmcore.tasks.learning.familiarity import Familiarity
@@ -101,8 +101,15 @@ class Predictor:
         )
         self.familiarity = Familiarity.read(weights, vocab_size=tokenizer.vocab_size)
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Answer each text; one that is empty, or no text at all, is answered as such."""
+    def predict(
+        self, texts: Sequence[str], *, on_answered: OnAnswered = nobody_asks
+    ) -> list[Prediction]:
+        """Answer each text; one that is empty, or no text at all, is answered as such.
+
+        Args:
+            texts: As they were given.
+            on_answered: Told how many are answered, from time to time.
+        """
         record = self.record
         cleaned, problems = _cleaned(texts)
         if self.masking is not None:
@@ -110,9 +117,10 @@ class Predictor:
         examples = self.encode(cleaned)
         empty = [is_blank(text) for text in cleaned]
         if record.kind.chooses_label:
-            outputs, probabilities = self._classes(examples, empty)
+            outputs, probabilities = self._classes(examples, empty, on_answered)
         else:
-            outputs, probabilities = self._written(examples, empty), [None] * len(texts)
+            outputs = self._written(examples, empty, on_answered)
+            probabilities = [None] * len(texts)
         found = []
         for text, example, output, chances, nothing, problem in zip(
             texts, examples, outputs, probabilities, empty, problems, strict=True
@@ -184,10 +192,13 @@ class Predictor:
         assert isinstance(self.model, LanguageModel)
         return stream_nats(self.model, self.stream(pairs))
 
-    def probabilities(self, examples: Sequence[Example]) -> FloatArray:
+    def probabilities(
+        self, examples: Sequence[Example], *, on_answered: OnAnswered = nobody_asks
+    ) -> FloatArray:
         """Of the classes, [N, C]."""
         assert isinstance(self.model, TextClassifier)
-        logits = class_logits(self.model, examples, end_id=self.tokenizer.end_id)
+        end_id = self.tokenizer.end_id
+        logits = class_logits(self.model, examples, end_id=end_id, on_answered=on_answered)
         found: FloatArray = softmax(logits / self.record.temperature, axis=1)
         return found
 
@@ -201,10 +212,14 @@ class Predictor:
         return [int(label) for label in found.argmax(axis=1)]
 
     def _classes(
-        self, examples: Sequence[Example], empty: Sequence[bool]
+        self, examples: Sequence[Example], empty: Sequence[bool], on_answered: OnAnswered
     ) -> tuple[list[str], list[dict[str, float] | None]]:
         labels = self.record.labels
-        table = self.probabilities(examples) if examples else np.zeros((0, len(labels)))
+        table = (
+            self.probabilities(examples, on_answered=on_answered)
+            if examples
+            else np.zeros((0, len(labels)))
+        )
         shares = np.array(self.record.shares)
         outputs: list[str] = []
         chances: list[dict[str, float] | None] = []
@@ -214,11 +229,13 @@ class Predictor:
             chances.append(dict(zip(labels, map(float, values), strict=True)))
         return outputs, chances
 
-    def _written(self, examples: Sequence[Example], empty: Sequence[bool]) -> list[str]:
+    def _written(
+        self, examples: Sequence[Example], empty: Sequence[bool], on_answered: OnAnswered
+    ) -> list[str]:
         outputs = [""] * len(examples)
         wanted = [place for place, nothing in enumerate(empty) if not nothing]
         assert isinstance(self.model, LanguageModel)
-        reading = self.model.reading
+        reading, answered = self.model.reading, 0
         # Each text takes as many lanes as it has hypotheses.
         together = max(1, min(_TOGETHER, reading.written // self.record.beam_size))
         for members in by_length([len(examples[i].source) for i in wanted], together=together):
@@ -226,6 +243,8 @@ class Predictor:
             found = self._search([examples[i] for i in places])
             for place, text in zip(places, found, strict=True):
                 outputs[place] = text
+            answered += len(places)
+            on_answered(answered)
         return outputs
 
     def _search(self, examples: Sequence[Example]) -> list[str]:

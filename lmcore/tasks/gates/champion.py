@@ -15,6 +15,7 @@ from lmcore.evaluation.gates.champion import Incumbent, measure_incumbent
 from lmcore.evaluation.inputs import ChampionInput
 from lmcore.evaluation.statistics.measured import Measured
 from lmcore.tasks.labels import Labels
+from lmcore.tasks.learning.class_scores import OnAnswered, nobody_asks
 from lmcore.tasks.measures.metrics import accuracy, of_written
 from lmcore.tasks.prediction import Predictor
 
@@ -56,6 +57,7 @@ def metric_of(
     name: str,
     *,
     tokenizer: BleuTokenizer = "auto",
+    on_answered: OnAnswered = nobody_asks,
 ) -> Measured:
     """What another writer's texts are worth in one metric.
 
@@ -64,11 +66,13 @@ def metric_of(
         documents: Judged ones.
         name: Of the metric.
         tokenizer: Of BLEU, as for the candidate.
+        on_answered: Told how many documents are answered.
 
     Raises:
         UserError: If it writes for another task.
     """
-    outputs = [p.output for p in other.predict([d.text for d in documents])]
+    answers = other.predict([d.text for d in documents], on_answered=on_answered)
+    outputs = [answer.output for answer in answers]
     measured = of_written(other.record.task, documents, outputs, tokenizer=tokenizer)
     found = {m.metric.name: m for m in measured}
     if name not in found:

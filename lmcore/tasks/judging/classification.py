@@ -39,7 +39,8 @@ def classify(judging: Judging) -> TaskEvidence:
     labels = Labels(names=predictor.record.labels, shares=predictor.record.shares)
     truth = labels.index(d.target for d in judged)
     examples = predictor.encode(judging.texts)
-    table = predictor.probabilities(examples)
+    table = predictor.probabilities(examples, on_answered=judging.begins("answers"))
+    judging.begins("baselines")
     guess = [int(c) for c in table.argmax(axis=1)]
     train = list(judging.corpus.documents.iter_documents("train"))
     tune = list(judging.corpus.documents.iter_documents("tune"))
@@ -57,8 +58,10 @@ def classify(judging: Judging) -> TaskEvidence:
     counted = predictor.counted(examples)
     if counted is not None:
         measured["baseline_words_accuracy"] = metrics.accuracy(judged, counted, truth)
+    judging.begins("answers of other versions")
     incumbent, unaided = judging.beside(lambda other: accuracy_of(other, judged, labels))
     measured |= judging.champion_metric(incumbent)
+    judging.begins("what it learnt from")
     each = np.exp(-label_nats(table, truth))
     outputs = [labels.names[c] for c in guess]
     return TaskEvidence(

@@ -10,12 +10,14 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.budget.plan import AS_CONFIGURED, EvaluationPlan
 from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.evidence import Progress, unseen
 from lmcore.evaluation.gates.champion import Incumbent
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.statistics.measured import Measured
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.gates.champion import version_beside
 from lmcore.tasks.judging.evidence import learnt_documents
+from lmcore.tasks.learning.class_scores import OnAnswered
 from lmcore.tasks.prediction import Predictor
 
 
@@ -31,6 +33,7 @@ class Judging:
         base: Name and version of the language model that the candidate began from.
         gates: Limits.
         plan: How much is asked of the models.
+        on_progress: Told the part, and how many of how many documents of it are done.
     """
 
     corpus: Corpus
@@ -40,6 +43,12 @@ class Judging:
     base: str | None
     gates: GatesConfig
     plan: EvaluationPlan = AS_CONFIGURED
+    on_progress: Progress = unseen
+
+    def begins(self, part: str) -> OnAnswered:
+        """Tell that a part begins; returns what is told how many of its documents are done."""
+        self.on_progress(part, 0, len(self.judged))
+        return lambda done: self.on_progress(part, done, len(self.judged))
 
     @property
     def tokenizer_split(self) -> str:

@@ -22,6 +22,7 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.budget.plan import AS_CONFIGURED, PLAN_FILE, EvaluationPlan
 from lmcore.evaluation.config import GateName, GatesConfig
+from lmcore.evaluation.evidence import Progress, unseen
 from lmcore.evaluation.gates.asking import Judge, ask
 from lmcore.evaluation.gates.champion import Margin, champion
 from lmcore.evaluation.gates.competence import competence
@@ -52,7 +53,8 @@ from lmcore.tasks.judging.comparison import Judging
 from lmcore.tasks.judging.evidence import TaskEvidence, judged_documents
 from lmcore.tasks.judging.planning import planned_task
 from lmcore.tasks.judging.writing import write_texts
-from lmcore.tasks.task import TASKS, TaskName
+from lmcore.tasks.record import read_record
+from lmcore.tasks.task import TASKS
 
 CODE_MODULES = ("lmcore.data", "lmcore.evaluation", "lmcore.model", "lmcore.tasks")
 PREDICTIONS_FILE = "predictions.parquet"
@@ -62,29 +64,29 @@ def evaluate_task(
     store: ContentStore,
     corpus: Corpus,
     *,
-    task: TaskName,
     challenge: Challenge,
     base: BaseModel | None,
     gates: GatesConfig,
     seed: int = 0,
     removals: Removals = NOTHING_REMOVED,
+    on_progress: Progress = unseen,
 ) -> EvalReport:
     """Answer the held-out documents, compare with baselines and champion, and ask every gate.
 
     Args:
         store: Where the report is kept.
         corpus: The data of this run; its train stream says what was consumed.
-        task: Which one.
         challenge: The candidate, and what it is scored beside.
         base: The language model that training started from.
         gates: Limits, and which gates are required.
         seed: Of bootstraps.
         removals: Documents that must not be among the data.
+        on_progress: Told the part, and how many of how many documents of it are done.
 
     Raises:
         EmptyEvaluationError: If there are fewer than two documents to judge on.
     """
-    record, documents = shipped_record(), corpus.documents
+    record, documents, task = shipped_record(), corpus.documents, read_record(challenge.best).task
     plan = planned_task(store, corpus, challenge=challenge, base=base, gates=gates)
     inputs = {
         "task": task,
@@ -123,8 +125,10 @@ def evaluate_task(
                 base=base.designation if base else None,
                 gates=gates,
                 plan=plan,
+                on_progress=on_progress,
             )
         )
+        on_progress("gates", 0, 0)
         resampling = Resampling(seed=seed, resamples=gates.evaluation.resamples)
         metrics = task_metrics(evidence, challenge.checkpoint.summary, resampling=resampling)
         ownership = examine_ownership(

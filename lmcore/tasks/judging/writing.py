@@ -34,7 +34,8 @@ def write_texts(judging: Judging) -> TaskEvidence:
     judged = judging.judged
     predictor = judging.candidate()
     task = predictor.record.task
-    outputs = [p.output for p in predictor.predict(judging.texts)]
+    answers = predictor.predict(judging.texts, on_answered=judging.begins("answers"))
+    outputs = [answer.output for answer in answers]
     measure = partial(metrics.of_written, tokenizer=judging.gates.tasks.bleu_tokenizer)
     measured = {m.metric.name: m for m in measure(task, judged, outputs)}
     beside = written_baselines(task, judging.corpus.documents, judged)
@@ -44,9 +45,16 @@ def write_texts(judging: Judging) -> TaskEvidence:
     name = TASKS[task].deciding.name
     deciding = measured[name]
     incumbent, unaided = judging.beside(
-        lambda other: metric_of(other, judged, name, tokenizer=judging.gates.tasks.bleu_tokenizer)
+        lambda other: metric_of(
+            other,
+            judged,
+            name,
+            tokenizer=judging.gates.tasks.bleu_tokenizer,
+            on_answered=judging.begins("answers of another version"),
+        )
     )
     measured |= judging.champion_metric(incumbent)
+    judging.begins("what it learnt from")
     fit = fit_of_writer(
         predictor,
         judging.last(),

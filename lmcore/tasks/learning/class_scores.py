@@ -13,10 +13,23 @@ from lmcore.tasks.learning.examples import Example, side_by_side
 from lmcore.tasks.learning.objectives import classifier_inputs
 from lmcore.training.step import to_tensor
 
+#: Told how many texts are answered.
+OnAnswered = Callable[[int], None]
 
-def class_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: int) -> FloatArray:
+
+def nobody_asks(answered: int) -> None:
+    """An `OnAnswered` for whoever waits."""
+
+
+def class_logits(
+    model: TextClassifier,
+    examples: Sequence[Example],
+    *,
+    end_id: int,
+    on_answered: OnAnswered = nobody_asks,
+) -> FloatArray:
     """Scores of the classes, float64 [N, C], each text as if it were alone."""
-    return of_examples(model, examples, end_id, model)
+    return of_examples(model, examples, end_id, model, on_answered=on_answered)
 
 
 def word_logits(model: TextClassifier, examples: Sequence[Example], *, end_id: int) -> FloatArray:
@@ -31,8 +44,11 @@ def of_examples(
     examples: Sequence[Example],
     end_id: int,
     model: TextClassifier,
+    *,
+    on_answered: OnAnswered = nobody_asks,
 ) -> FloatArray:
     """What a score says of each text, as if it were alone, float64 [N, C]."""
+    answered = 0
     device = next(model.parameters()).device
     result = np.zeros((len(examples), model.num_labels), dtype=np.float64)
     lengths = [len(e.source) + 1 for e in examples]
@@ -40,4 +56,6 @@ def of_examples(
         inputs, present = classifier_inputs([examples[i] for i in members], end_id=end_id)
         found = score(to_tensor(inputs, device), torch.from_numpy(present).to(device))
         result[members] = found.double().cpu().numpy()
+        answered += len(members)
+        on_answered(answered)
     return result

@@ -118,7 +118,6 @@ class Bench:
         return evaluate_task(
             self.store,
             self.prepared(config),
-            task=config.task,
             challenge=Challenge(checkpoint=checkpoint, unaided=options.pop("unaided", None)),
             base=None,
             gates=config.gates,

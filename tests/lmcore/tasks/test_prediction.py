@@ -19,7 +19,11 @@ ROWS = [(f"{'fine' if n % 2 else 'dull'} number {n}", "ny"[n % 2]) for n in rang
 def test_a_classifier_answers_whatever_it_is_given_and_says_what_is_wrong(reviewed: Any) -> None:
     predictor = reviewed.predictor
     texts = ["he said that song number 7 was good and lovely .", "", "\ud800", "dull " * 400]
-    good, empty, broken, long, strange = predictor.predict([*texts, "Все счастливые семьи"])
+    told: list[int] = []
+    good, empty, broken, long, strange = predictor.predict(
+        [*texts, "Все счастливые семьи"], on_answered=told.append
+    )
+    assert told[-1] == 5
     assert "another language?" in strange.note
     assert good.output == "positive"
     assert sum(good.probabilities.values()) == pytest.approx(1)

@@ -282,7 +282,6 @@ def test_it_is_judged_as_any_other_version(
     report = evaluate_task(
         ContentStore(bench.bench.root / "content"),
         corpus,
-        task=config.task,
         challenge=Challenge(checkpoint=checkpoint),
         base=None,
         gates=config.gates,

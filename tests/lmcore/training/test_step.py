@@ -1,6 +1,8 @@
 """One step and one look: losses, gradients and bits against what they are by hand."""
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -160,3 +162,32 @@ def test_a_look_in_pieces_is_that_of_the_whole() -> None:
 def test_tokens_of_a_view_become_a_tensor_of_their_own_order() -> None:
     view = TOKENS[:, ::2]
     assert to_tensor(view, torch.device("cpu")).tolist() == view.tolist()
+
+
+_MANY_LENGTHS = """
+from pathlib import Path
+import torch
+import lmcore.model
+torch.set_num_threads(1)
+
+def held():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+layer, before = torch.nn.LSTM(64, 64, batch_first=True), 0
+for length in range(20, 220):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        layer(torch.randn(4, length, 64))[0].sum().backward()
+    before = before or (length > 60 and held()) or 0
+print((held() - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_steps_of_many_lengths_do_not_fill_the_memory() -> None:
+    # The library keeps what it made for each length; unbounded, it is 55 MB here and gigabytes
+    # where texts are long.
+    done = subprocess.run(
+        [sys.executable, "-c", _MANY_LENGTHS], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 30

@@ -73,7 +73,6 @@ def test_what_a_base_model_should_have_forgotten_blocks_its_offspring(reviewed: 
     report = evaluate_task(
         reviewed.bench.store,
         reviewed.corpus,
-        task="sentiment",
         challenge=Challenge(checkpoint=reviewed.checkpoint),
         base=base,
         gates=reviewed.config.gates,

@@ -33,7 +33,13 @@ def pairs(count: int) -> list[tuple[str, str]]:
 def test_a_translator_beats_its_dictionary(bench: Any) -> None:
     config = bench.config("translation", pairs(1500), max_steps=350, weight_decay=0.01)
     checkpoint = bench.train(config)
-    report = bench.judge(config, checkpoint)
+    told: list[tuple[str, int, int]] = []
+    report = bench.judge(config, checkpoint, on_progress=lambda *count: told.append(count))
+    answered = [(done, total) for part, done, total in told if part == "answers"]
+    assert answered == sorted(answered)
+    assert answered[0][0] == 0
+    assert answered[-1] == (report.summary["documents"],) * 2
+    assert [part for part, *_ in told][-1] == "gates"
     metrics = report.metrics()
     gates = {gate.gate: gate for gate in report.verdict().results}
     assert tuple(gates) == TRANSLATION.gates
