@@ -45,6 +45,11 @@ _GRACE_SECONDS = 8.0
 _GARBAGE_THRESHOLD = 10_000
 _PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 _ASK = (b"www-authenticate", b'Basic realm="lmcore", charset="UTF-8"')
+#: Of the pages of Prefect and MLflow, which bring scripts and styles of their own.
+_POLICY = (
+    b"content-security-policy",
+    b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
+)
 
 
 def fenced(app: App) -> App:
@@ -136,6 +141,26 @@ def guarded(app: App, login: str, paths: tuple[str, ...] = ()) -> App:
     return guard
 
 
+def kept_here(app: App) -> App:
+    """An ASGI application whose pages may ask this server alone.
+
+    Prefect's page asks a statistics service for its settings when it opens, whatever the setting of
+    the server says; a browser refuses it by this header.
+    """
+
+    async def keep(scope: Any, receive: Any, send: Any) -> None:
+        async def tell(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                if not any(name.lower() == _POLICY[0] for name, _ in headers):
+                    message = {**message, "headers": [*headers, _POLICY]}
+            await send(message)
+
+        await app(scope, receive, tell if scope["type"] == "http" else send)
+
+    return keep
+
+
 async def _refuse(
     scope: Any, send: Any, status: int, reason: str, *headers: tuple[bytes, bytes]
 ) -> None:
@@ -158,7 +183,7 @@ def serve(descriptor: int, target: str, *, factory: bool) -> None:
         module, _, attribute = target.partition(":")
         app = getattr(importlib.import_module(module), attribute)
         app = app() if factory else app
-        app = contained(app, root) if root else app
+        app = kept_here(contained(app, root) if root else app)
         return fenced(guarded(app, login, paths) if login else app)
 
     server = uvicorn.Server(

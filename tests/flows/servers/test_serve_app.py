@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from flows.servers import serve_app
-from flows.servers.serve_app import LOGIN_VARIABLE, contained, fenced, guarded
+from flows.servers.serve_app import LOGIN_VARIABLE, contained, fenced, guarded, kept_here
 
 
 def basic(login: str, scheme: str = "Basic") -> dict[str, str]:
@@ -201,3 +201,14 @@ def test_it_serves_on_the_socket_that_it_inherits_and_ends_with_its_input(tmp_pa
             assert process.stdin is not None
             process.stdin.close()
             assert process.wait(timeout=60) == 0
+
+
+def test_pages_may_ask_this_server_alone_unless_they_say_more_strictly() -> None:
+    async def show(request: Request) -> PlainTextResponse:
+        strict = {"Content-Security-Policy": "default-src 'none'"}
+        return PlainTextResponse("x", headers=strict if request.url.path == "/own" else {})
+
+    client = TestClient(kept_here(Starlette(routes=[Route("/", show), Route("/own", show)])))
+    assert client.get("/").headers["content-security-policy"].startswith("default-src 'self' ")
+    assert "http" not in client.get("/").headers["content-security-policy"]
+    assert client.get("/own").headers.get_list("content-security-policy") == ["default-src 'none'"]
