@@ -129,7 +129,7 @@ class Job:
             yield
         finally:
             with self._lock:
-                self._step, self._count = before
+                self._step, self._count = before if before[0] else (None, _Count())
 
     def count(
         self,

@@ -144,8 +144,8 @@ def guarded(app: App, login: str, paths: tuple[str, ...] = ()) -> App:
 def kept_here(app: App) -> App:
     """An ASGI application whose pages may ask this server alone.
 
-    Prefect's page asks a statistics service for its settings when it opens, whatever the setting of
-    the server says; a browser refuses it by this header.
+    Prefect's page asks a statistics service for its settings when it opens, whatever the setting
+    of the server says; a browser refuses it by this header.
     """
 
     async def keep(scope: Any, receive: Any, send: Any) -> None:

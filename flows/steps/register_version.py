@@ -21,6 +21,7 @@ from flows.registry.tracking import TrackedRun
 from flows.registry.versions import Version, fact_tags
 from flows.steps.run import Run
 from flows.steps.run_key import library_versions, lock_digest, processor_name
+from flows.steps.since_last import next_number, since_last
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.report import EvalReport
@@ -120,6 +121,20 @@ class Candidate:
             "parameters": record.parameters,
         }
 
+    @cached_property
+    def changes(self) -> dict[str, Any]:
+        """What is new since the last version; empty where there is none."""
+        return since_last(
+            Registry(self.run.home),
+            model=self.run.config.name,
+            documents=self.corpus.documents.summary,
+            ids=frozenset(str(row["id"]) for row in self.corpus.documents.iter_rows()),
+            config_yaml=self.run.config.to_yaml(),
+            code=self.run.key.code,
+            metrics=self.report.metrics(),
+            samples=self.report.samples(),
+        )
+
     def report_data(self, *, version: int | None = None, outcome: str | None = None) -> ReportData:
         """What the report page and the card tell.
 
@@ -145,6 +160,7 @@ class Candidate:
             account={**self.corpus.documents.account(), **self.report.account()},
             sources=self.corpus.documents.sources(),
             samples=self.report.samples(),
+            changes=self.changes,
             tables=self.report.tables(),
             attention=self.report.attention(),
             base=self.run.base.designation if self.run.base else None,
@@ -193,7 +209,8 @@ def register_version(
         # Before the version, which means nothing without it.
         begun_with = registry.bases.register(candidate.pretrained)
         base_tags = version_tags(begun_with)
-    data = candidate.report_data()
+    number = next_number(registry, run.config.name)
+    data = candidate.report_data(version=number)
     verdict = candidate.report.verdict()
     page = render_report(data)
     folder = assemble_version(
@@ -246,4 +263,11 @@ def register_version(
     )
     shutil.rmtree(folder.path, ignore_errors=True)  # the registry has its own copy, and verified it
     logger.info("register: version %d of %s", version.number, version.model)
+    if version.number != number:
+        logger.warning(
+            "register: the report inside version %d calls it version %d, as another was registered"
+            " meanwhile",
+            version.number,
+            number,
+        )
     return version

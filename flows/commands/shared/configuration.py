@@ -56,12 +56,8 @@ def beside_prefect(
         notify("failed", model=config.name, reason=str(error))
         raise
     current_job().model = config.name
-    with (
-        polite_signals(),
-        current_job().step("start"),
-        PrefectServer(current()) as server,
-    ):
-        current_job().count("libraries, and a server of Prefect's")
+    current_job().count("libraries, and a server of Prefect's")
+    with polite_signals(), PrefectServer(current()) as server:
         try:
             yield config, server
         except Exception as error:

@@ -16,6 +16,7 @@ from lmcore.reporting.text import TEXT_CHARACTERS, clip, duration, number, one_l
 from lmcore.reporting.version import books, curves, measures, verdicts
 from lmcore.reporting.version.attention import attention_views
 from lmcore.reporting.version.bias import bias_section
+from lmcore.reporting.version.changes import changes_view
 from lmcore.reporting.version.controls import control_table
 from lmcore.reporting.version.facts.report import ReportData, Sample
 
@@ -46,23 +47,27 @@ def render_report(data: ReportData) -> str:
     """
     values = {**shared(data), **_charts(data), **_lists(data)}
     parts = {
-        "gates": ("Gates", ["gates"]),
-        "controls": ("Controls", ["controls"]),
         "quality": ("Quality", ["comparisons", "metrics"]),
-        "bias": ("Bias", ["bias"]),
         "training": ("Training", ["curves"]),
-        "answers": ("Answers", ["tables"]),
         "samples": ("Samples", ["samples"]),
+        "changes": ("What is new", ["changes"]),
+        "gates": ("Gates", ["gates"]),
+        "answers": ("Answers", ["tables"]),
         "attention": ("Attention", ["attention"]),
+        "bias": ("Bias", ["bias"]),
         "data": ("Data", ["facts", "splits", "rules", "account_values", "account_tables"]),
         "pretrained": ("Pretrained model", ["pretrained"]),
         "licences": ("Sources and licences", ["sources", "licenses"]),
+        "controls": ("Controls", ["controls"]),
         "time": ("Time", ["timings"]),
         "reproduction": ("Reproduction", ["fingerprints", "plan", "environment", "config"]),
     }
     sections = {key: name for key, (name, kept) in parts.items() if any(values[k] for k in kept)}
+    deciding, others = verdicts.parted(values["gates"])
     template = environment().get_template("report.html.j2")
-    return template.render(data=data, sections=sections, kinds=_KINDS, **values)
+    return template.render(
+        data=data, sections=sections, kinds=_KINDS, deciding=deciding, others=others, **values
+    )
 
 
 def shared(data: ReportData) -> dict[str, Any]:
@@ -103,6 +108,7 @@ def _charts(data: ReportData) -> dict[str, Any]:
         "curves": curves.curves(data),
         "curve_rows": curves.curve_table(data),
         "attention": attention_views(data.attention),
+        "changes": changes_view(data),
     }
 
 

@@ -5,6 +5,7 @@ In: `ReportData`.  Out: texts, and each gate's interval placed against its limit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -88,6 +89,12 @@ def gate_row(gate: Gate) -> GateRow:
         reason=one_line(gate.reason, 1_000),
         mark=_mark(gate),
     )
+
+
+def parted(gates: Sequence[GateRow]) -> tuple[list[GateRow], list[GateRow]]:
+    """Gates that a reader must see, and those that decide nothing and found nothing."""
+    shown = [row for row in gates if row.required or row.outcome in ("FAIL", "INCONCLUSIVE")]
+    return shown, [row for row in gates if row not in shown]
 
 
 def _limit(gate: Gate) -> str:

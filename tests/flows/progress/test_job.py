@@ -81,6 +81,15 @@ def test_no_time_left_is_ever_negative(moves: list[tuple[float, int]]) -> None:
             assert 0.0 <= now.percent <= 100.0
 
 
+def test_what_was_counted_before_the_first_step_is_not_said_after_it(clock: Clock) -> None:
+    job = Job(name="run", clock=clock)
+    job.count("libraries")
+    assert job.snapshot().part == "libraries"
+    with job.step("ingest"):
+        pass
+    assert job.snapshot().part == ""
+
+
 def test_a_flow_inside_a_command_goes_on_with_its_job() -> None:
     assert current().name == ""
     with opened("lmcore") as outer, opened("run", "tales") as inner:

@@ -31,6 +31,7 @@ from lmcore.reporting.values import (
     text,
     text_or,
 )
+from lmcore.reporting.version.facts.changes import Changes
 from lmcore.reporting.version.facts.data import Account, Documents, Pretrained, Source
 from lmcore.reporting.version.facts.gates import Gate
 
@@ -120,6 +121,7 @@ class ReportData(Fact):
         account: What cleaning did, and what a task did to its data.
         sources: In the order of the configuration.
         samples: Text of the model.
+        changes: What is new since the last version.
         tables: What a task shows beside its metrics.
         attention: Which words of its text an answer looked at.
         base: Name and version of the language model that a task started from.
@@ -150,6 +152,7 @@ class ReportData(Fact):
     account: Part[Account] = Account()
     sources: Entries[Source] = ()
     samples: Entries[Sample] = ()
+    changes: Part[Changes] = Changes()
     tables: Annotated[tuple[Table, ...], PlainValidator(read_tables)] = ()
     attention: Entries[AttentionMap] = ()
     base: Text = ""

@@ -74,16 +74,16 @@ def test_the_report_has_its_parts_in_order(report_data):
     page = Page(render_report(report_data))
     assert [" ".join(text.split()) for _, _, text in page.all("h1", "h2", "h3")] == [
         "annual-messages version 3",
-        *("Gates", "Quality", "Training", "Samples", "Data", "Sources and licences", "Time"),
+        *("Quality", "Training", "Samples", "Gates", "Data", "Sources and licences", "Time"),
         *("Reproduction", "Fingerprints (SHA-256)", "Training plan", "Machine and libraries"),
         "Configuration",
     ]
     captions = [" ".join(text.split()) for _, _, text in page.all("caption", "figcaption")]
     assert captions == [
-        "Gates, what each said and why",
         *("Bits per byte lower is better", "All metrics"),
         *("Training loss, nats per token", "Tune split, bits per byte", "Learning rate"),
         "Evaluations on the tune split",
+        *("Gates, what each said and why", "Gates that keep nothing back"),
         *("Split", "Cleaning", "Personal data masked", "Quarantine"),
         *("Sources, by their share of the text", "Wall clock by step"),
     ]
