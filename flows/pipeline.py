@@ -21,6 +21,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed
 
 from flows.dashboard.page import refresh
+from flows.home.configurations import ConfigReference, resolved
 from flows.home.environment import Home, current
 from flows.home.locks import using_content
 from flows.home.outage import heard_by_prefect
@@ -63,14 +64,15 @@ from lmcore.training.trials.parts import PartModel
     persist_result=False,
     on_failure=[announce_failure],
 )
-def retrain(config: RunConfig, force: bool = False) -> RunResult:
+def retrain(config: ConfigReference | RunConfig, force: bool = False) -> RunResult:
     """Train, judge, register and, where every required gate passes, promote a model.
 
     Args:
-        config: The pipeline's configuration; Prefect shows it as a form.
+        config: The pipeline's configuration, by its file or whole; Prefect shows it as a form.
         force: Train again although data, configuration and code are those of a finished run.
     """
     home = current()
+    config = resolved(config, home)
     pipeline = _Pipeline(config, home)
     guard = FileLock(home.locks / f"run-{config.name}.lock", timeout=0)
     try:

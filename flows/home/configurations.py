@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ConfigDict, Field
+
 from flows.home.folders import Home
 from flows.home.schedules import check_schedule
 from lmcore.config import RunConfig
@@ -12,6 +14,43 @@ from lmcore.config_file import default_config_path, load_config
 from lmcore.errors import UserError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.pretrained.places import asks_the_hub, find_place
+from lmcore.settings import Section
+
+
+class ConfigReference(Section):
+    """A configuration by its file: what a person who starts a run by hand changes.
+
+    Attributes:
+        name: The model, as the file names it.
+        path: Of the file.
+        overrides: `dotted.key=value`, as `lmcore run --set` takes them.
+    """
+
+    model_config = ConfigDict(title="Configuration by its file")
+
+    name: str = Field(description="The model that the file is for.")
+    path: str = Field(description="The configuration's file, on the machine of the run.")
+    overrides: list[str] = Field(
+        default_factory=list,
+        description="Changes for this run, for example training.budget_seconds=600.",
+    )
+
+
+def resolved(config: ConfigReference | RunConfig, home: Home) -> RunConfig:
+    """The whole configuration.
+
+    Raises:
+        UserError: If its file cannot be read, is wrong, or is for another model.
+    """
+    if isinstance(config, RunConfig):
+        return config
+    found = read_config(home, Path(config.path), overrides=config.overrides)
+    if found.name != config.name:
+        raise UserError(
+            f"config.name={config.name!r}, but {config.path} with its overrides is for the model"
+            f" {found.name!r}; name that one"
+        )
+    return found
 
 
 def names_the_hub(config: RunConfig) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 from prefect import Flow
@@ -24,6 +25,7 @@ from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron, Interval
 from prefect.types.entrypoint import EntrypointType
 
+from flows.home.configurations import ConfigReference
 from flows.notices.events import ARRIVED, DRIFTED, resource_id
 from lmcore.config import RunConfig
 
@@ -40,11 +42,11 @@ _ONE_AT_A_TIME = ConcurrencyLimitConfig(
 )
 
 
-def _retrain(config: RunConfig, force: bool = False) -> None:
+def _retrain(config: ConfigReference | RunConfig, force: bool = False) -> None:
     """Train, judge, register and, where every required gate passes, promote a model.
 
     Args:
-        config: The pipeline's configuration; Prefect shows it as a form.
+        config: The pipeline's configuration, by its file or whole; Prefect shows it as a form.
         force: Train again although data, configuration and code are those of a finished run.
     """
 
@@ -66,30 +68,35 @@ def _report_crash(flow_run_id: UUID) -> None:
 
 
 def deployments(
-    configs: Sequence[RunConfig], *, work_pool: str | None = None
+    configs: Sequence[RunConfig], *, work_pool: str | None = None, stored: Path | None = None
 ) -> list[RunnerDeployment]:
     """Everything that these pipelines need: retraining, watching, and one that reports crashes.
 
     Args:
         configs: With absolute paths.
         work_pool: Where flow runs are placed; None for a runner that serves them itself.
+        stored: Folder in which each is the file `NAME.yaml`, on the machine of the runs: the form
+            of a run asks for the file and what is to be changed. None: for the whole of it.
     """
     made = [_deployment(REPORT, _report_crash, "lmcore", work_pool)]
     for config in configs:
-        made.append(_retraining(config, work_pool))
+        made.append(_retraining(config, work_pool, stored))
         if config.schedule is not None and config.schedule.watch_minutes is not None:
             made.append(_watching(config, config.schedule.watch_minutes, work_pool))
     return made
 
 
-def _retraining(config: RunConfig, work_pool: str | None) -> RunnerDeployment:
+def _retraining(config: RunConfig, work_pool: str | None, stored: Path | None) -> RunnerDeployment:
     schedule = config.schedule
+    given: ConfigReference | RunConfig = config
+    if stored is not None:
+        given = ConfigReference(name=config.name, path=str(stored / f"{config.name}.yaml"))
     return _deployment(
         RETRAIN,
         _retrain,
         config.name,
         work_pool,
-        parameters={"config": config.model_dump(mode="json"), "force": False},
+        parameters={"config": given.model_dump(mode="json"), "force": False},
         schedule=Cron(schedule.cron, timezone=schedule.timezone, slug="cron") if schedule else None,
         concurrency_limit=_ONE_AT_A_TIME,
         triggers=[retrain_trigger(config.name)],

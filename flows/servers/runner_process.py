@@ -80,7 +80,7 @@ def _serve(home: Home, configs_file: Path) -> None:
     _await_server()
     runner = Runner(name="lmcore", query_seconds=_POLL_SECONDS, pause_on_shutdown=False)
     ids: dict[str, UUID] = {}
-    for deployment in deployments(configs):
+    for deployment in deployments(configs, stored=home.up / "configs"):
         identity = runner.add_deployment(deployment)
         assert isinstance(identity, UUID)
         ids[deployment.full_name] = identity

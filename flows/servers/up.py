@@ -164,6 +164,10 @@ def _start(
 def _store_configs(home: Home, configs: Sequence[RunConfig]) -> None:
     values = [config.model_dump(mode="json") for config in configs]
     atomic_write(home.up / "configs.json", json.dumps(values, ensure_ascii=False))
+    folder = home.up / "configs"
+    folder.mkdir(exist_ok=True)
+    for config in configs:
+        atomic_write(folder / f"{config.name}.yaml", config.to_yaml())
 
 
 @contextlib.contextmanager

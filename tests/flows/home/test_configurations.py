@@ -2,15 +2,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from flows.home.configurations import (
+    ConfigReference,
     glance_at_model,
     load_configs,
     names_the_hub,
     read_config,
+    resolved,
 )
 from flows.home.folders import Home, make_home
 from lmcore.config import RunConfig, parse_config
+from lmcore.config_file import load_config
 from lmcore.errors import SourceError, UserError
 
 
@@ -88,3 +92,31 @@ def test_a_schedule_that_the_scheduler_cannot_keep_is_told_before_anything_start
     mended = read_config(home, file, overrides=["schedule.cron=0 3 * * L5"])
     assert mended.schedule is not None
     assert mended.schedule.cron == "0 3 * * L5"
+
+
+def test_a_configuration_by_its_file_is_the_whole_one_with_its_overrides(
+    home: Home, tmp_path: Path
+) -> None:
+    whole = load_config()
+    path = tmp_path / "stored.yaml"
+    path.write_text(whole.to_yaml())
+    given = ConfigReference(name=whole.name, path=str(path), overrides=["training.seed=7"])
+    found = resolved(given, home)
+    assert found.training.seed == 7
+    assert resolved(given.model_copy(update={"overrides": []}), home) == whole
+    assert resolved(whole, home) is whole
+
+
+def test_a_reference_and_its_file_must_be_for_one_model(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "stored.yaml"
+    path.write_text(load_config().to_yaml())
+    with pytest.raises(UserError, match=r"config.name='tales', but .*'annual-messages'"):
+        resolved(ConfigReference(name="tales", path=str(path)), home)
+
+
+def test_what_is_given_whole_or_by_its_file_is_told_apart() -> None:
+    either: TypeAdapter[ConfigReference | RunConfig] = TypeAdapter(ConfigReference | RunConfig)
+    whole = load_config()
+    assert either.validate_python(whole.model_dump(mode="json")) == whole
+    reference = ConfigReference(name="tales", path="/x.yaml")
+    assert either.validate_python(reference.model_dump(mode="json")) == reference

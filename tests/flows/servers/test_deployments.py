@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[3]
 # Prefect reads its settings where it is imported, so in a process of its own, as the project does.
 INSPECT = """
 import json
+from pathlib import Path
 from flows.home.environment import prepare
 prepare()
 from prefect.utilities.callables import parameter_schema
@@ -40,6 +41,10 @@ print(json.dumps({
     "real": {n: parameter_schema(f).model_dump() for n, f in real.items()},
     "stand_ins": {n: parameter_schema(f).model_dump() for n, f in stand_ins.items()},
     "deployments": [plain(d) for d in made],
+    "stored": [
+        plain(d)["parameters"]
+        for d in deployments.deployments([config], stored=Path("/home/up/configs"))
+    ],
     "pools": [d.work_pool_name for d in deployments.deployments([config], work_pool="p")],
 }))
 """
@@ -85,6 +90,21 @@ def test_a_pipeline_without_a_schedule_waits_to_be_asked(inspected: dict[str, An
     watched = [d["name"] for d in inspected["deployments"] if d["flow_name"] == "watch"]
     assert watched == ["annual-messages"]
     assert inspected["pools"] == ["p", "p", "p"]
+
+
+def test_the_form_of_a_run_asks_for_a_file_and_what_is_to_be_changed(
+    inspected: dict[str, Any],
+) -> None:
+    reference = {
+        "name": "annual-messages",
+        "path": "/home/up/configs/annual-messages.yaml",
+        "overrides": [],
+    }
+    assert {"config": reference, "force": False} in inspected["stored"]
+    # The whole configuration is the other choice.
+    choices = inspected["real"]["retrain"]["properties"]["config"]["anyOf"]
+    assert len(choices) == 2
+    assert choices[0]["$ref"].endswith("ConfigReference")
 
 
 def test_prefect_yaml_says_the_same(inspected: dict[str, Any]) -> None:
