@@ -22,7 +22,7 @@ from lmcore.controls.bench import (
 from lmcore.controls.control import Control
 from lmcore.controls.damage import repeated
 from lmcore.data.documents import Document
-from lmcore.data.tokens.canaries import plan_canaries
+from lmcore.data.tokens.canaries import NUM_PAIRS, plan_canaries
 from lmcore.data.tokens.shards import write_shards
 from lmcore.evaluation.gates.contamination import contamination
 from lmcore.evaluation.gates.exposure import exposure
@@ -39,7 +39,7 @@ from lmcore.training.checkpoint import Checkpoint
 _VALIDATION, _TRAIN, _WORDS = 400, 400, 150
 _COPIED = 0.05
 _HEADER = 40
-_REPEATS = 100
+_REPEATS, _REPEATED_CANARIES = 100, 64
 _LONG_CORPUS = {"train": 100, "tune": 10, "validation": 100}
 _LONG_WORDS = 420
 _REPEATED_WORDS = 40
@@ -108,7 +108,9 @@ def shared_header(bench: ControlBench) -> GateResult:
 def exposure_of_canaries(bench: ControlBench, *, repeats: int) -> Exposure:
     """What the healthy model keeps of canaries that stand so often in its training text."""
     sound = bench.sound
-    canaries = plan_canaries(sound.documents, seed=bench.seed, repeats=repeats)
+    # A hundred copies of more would be most of the text.
+    most = NUM_PAIRS if repeats == 1 else _REPEATED_CANARIES
+    canaries = plan_canaries(sound.documents, seed=bench.seed, num_pairs=most, repeats=repeats)
     shards = write_shards(bench.store, sound.documents, sound.tokenizer, canaries=canaries)
     checkpoint = replace(sound, shards=shards).train()
     return measure_exposure(

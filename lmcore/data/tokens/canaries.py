@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lmcore.data.documents import DocumentSet
 
 CANARIES_FILE = "canaries.json"
-NUM_PAIRS = 64
+NUM_PAIRS = 256
 # With fewer, a canary that is remembered would hardly show among chance.
 MIN_PAIRS = 20
 # Of the bytes of the train split.

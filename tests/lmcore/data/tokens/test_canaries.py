@@ -34,12 +34,12 @@ def stream(canaries, count):
 
 
 def test_each_text_stands_once_between_whole_documents():
-    canaries = plan_canaries(Rows([10_000] * 50), seed=0)
+    canaries = plan_canaries(Rows([10_000] * 150), seed=0)
     assert len(canaries.pairs) == NUM_PAIRS
-    found = stream(canaries, 50)
+    found = stream(canaries, 150)
     inside = [text for text in found if not text.startswith("document")]
     assert sorted(inside) == sorted(canaries.texts)
-    assert [t for t in found if t.startswith("document")] == [f"document {i}" for i in range(50)]
+    assert [t for t in found if t.startswith("document")] == [f"document {i}" for i in range(150)]
     assert not set(found) & {pair.outside for pair in canaries.pairs}
     for pair in canaries.pairs:
         before = found[: found.index(pair.inside)]
@@ -47,17 +47,17 @@ def test_each_text_stands_once_between_whole_documents():
 
 
 def test_they_are_a_function_of_the_documents_and_the_seed():
-    first = plan_canaries(Rows([10_000] * 50), seed=0)
-    assert plan_canaries(Rows([10_000] * 50), seed=0) == first
+    first = plan_canaries(Rows([10_000] * 150), seed=0)
+    assert plan_canaries(Rows([10_000] * 150), seed=0) == first
     for other in (
-        plan_canaries(Rows([10_000] * 50), seed=1),
-        plan_canaries(Rows([10_000] * 50, name="b"), seed=0),
+        plan_canaries(Rows([10_000] * 150), seed=1),
+        plan_canaries(Rows([10_000] * 150, name="b"), seed=0),
     ):
         assert not set(other.texts) & set(first.texts)
 
 
 def test_texts_and_references_are_of_one_law_and_all_different():
-    canaries = plan_canaries(Rows([10_000] * 50), seed=3)
+    canaries = plan_canaries(Rows([10_000] * 150), seed=3)
     texts = [*canaries.texts, *(p.outside for p in canaries.pairs), *canaries.references(500)]
     assert len(set(texts)) == len(texts)
     for text in texts:
@@ -69,7 +69,7 @@ def test_the_coin_falls_both_ways():
     # Of each pair the first or the second text is taken; over many seeds about half each.
     first = 0
     for seed in range(20):
-        canaries = plan_canaries(Rows([10_000] * 50), seed=seed)
+        canaries = plan_canaries(Rows([10_000] * 150), seed=seed)
         first += sum(pair.inside < pair.outside for pair in canaries.pairs)
     assert 0.45 < first / (20 * NUM_PAIRS) < 0.55
 
@@ -97,7 +97,7 @@ def test_without_canaries_the_documents_pass():
 def test_a_stored_set_is_read_again(tmp_path):
     import json
 
-    canaries = plan_canaries(Rows([10_000] * 50), seed=random.Random(0).randrange(9))
+    canaries = plan_canaries(Rows([10_000] * 150), seed=random.Random(0).randrange(9))
     path = tmp_path / "canaries.json"
     assert CanarySet.read(path) is None
     path.write_text(json.dumps(canaries.to_json()))
@@ -115,7 +115,7 @@ def test_what_an_earlier_training_met_is_forbidden_too(tmp_path):
     import json
     from dataclasses import replace
 
-    canaries = plan_canaries(Rows([10_000] * 50), seed=0)
+    canaries = plan_canaries(Rows([10_000] * 150), seed=0)
     assert "inherited" not in canaries.to_json()
     assert canaries.forbidden == canaries.texts
     later = replace(canaries, inherited=("aaaaa bbbbb", canaries.texts[0]))

@@ -54,7 +54,7 @@ def test_only_canaries_that_were_read_as_a_whole_count(store, document, document
     texts = [f"{i} " + "some words to fill a document " * 110 for i in range(120)]
     documents = document_set([document(text, split="train") for text in texts])
     tokenizer = fit_tokenizer(store, documents, config=TokenizerConfig(kind="byte"))
-    canaries = plan_canaries(documents, seed=0)
+    canaries = plan_canaries(documents, seed=0, num_pairs=64)
     shards = write_shards(store, documents, tokenizer, canaries=canaries)
     stream = shards.stream("train")
     torch.manual_seed(0)
