@@ -52,8 +52,11 @@ class Kept:
     sha256: str
 
     def content(self) -> bytes | None:
-        """What it holds; None where it is damaged itself."""
-        content = self.path.read_bytes()
+        """What it holds; None where it is damaged itself, or gone."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
         return content if hashlib.sha256(content).hexdigest() == self.sha256 else None
 
     @property
@@ -112,12 +115,14 @@ class KeptDatabase:
                 self._keep(content)
 
     def _newest(self) -> Kept | None:
-        found = [
-            Kept(path=file, count=int(match[1]), sha256=match[2])
-            for file in self._folder.glob("*.db")
-            if (match := self._name.fullmatch(file.name))
-        ]
-        return max(found, key=lambda kept: kept.path.stat().st_mtime_ns, default=None)
+        found: dict[int, Kept] = {}
+        for file in self._folder.glob("*.db"):
+            if match := self._name.fullmatch(file.name):
+                # Another process may keep a newer one at this moment.
+                with contextlib.suppress(FileNotFoundError):
+                    made = file.stat().st_mtime_ns
+                    found[made] = Kept(path=file, count=int(match[1]), sha256=match[2])
+        return found[max(found)] if found else None
 
     def _keep(self, content: bytes) -> None:
         count, sha256 = _number(content, _COUNT), hashlib.sha256(content).hexdigest()
