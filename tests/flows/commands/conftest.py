@@ -113,7 +113,8 @@ def shell(two_versions: Home, tmp_path: Path, shell_of: Callable[[Home], Shell])
     """Of a home with a champion."""
     home = make_home(tmp_path / "home")
     shutil.copy(two_versions.mlflow_database, home.mlflow_database)
-    shutil.copytree(two_versions.mlflow_artifacts, home.mlflow_artifacts, dirs_exist_ok=True)
+    for folder in ("mlflow/artifacts", "kept"):
+        shutil.copytree(two_versions.root / folder, home.root / folder, dirs_exist_ok=True)
     return shell_of(home)
 
 

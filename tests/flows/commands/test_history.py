@@ -1,6 +1,12 @@
+import contextlib
 import getpass
+import sqlite3
 from typing import Any
 
+from filelock import FileLock
+
+from flows.home.environment import Home
+from flows.home.registry_database import keep, ready
 from flows.registry.history import Event, write_event
 from flows.registry.models import Registry
 
@@ -54,3 +60,35 @@ def test_a_clock_that_was_set_back_changes_no_order(shell: Any) -> None:
 def test_nothing_has_happened_in_a_new_home(empty_shell: Any) -> None:
     assert empty_shell.answer("history") == {"events": []}
     assert empty_shell.lines("history") == ["Nothing has happened yet."]
+
+
+def test_what_was_damaged_is_put_back_and_told(shell: Any) -> None:
+    """The worst that a disk can do at once: the registry, and the weights that are in use."""
+    shell.answer("versions")
+    keep(shell.home)
+    before = shell.answer("history")["events"]
+    (weights,) = shell.home.mlflow_artifacts.glob(
+        f"models/{champion(shell.home)}/artifacts/data/version/model/model.safetensors"
+    )
+    for path in (weights, shell.home.mlflow_database):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    with FileLock(shell.home.locks / "mlflow-start.lock"):
+        ready(shell.home)  # as the next process does
+    shell.answer("generate", "--prompt", "A", "--max-tokens", "2")
+    events = shell.answer("history")["events"]
+    assert [event for event in events if event["action"] != "mend"] == before
+    database, version = (event["reason"] for event in events if event["action"] == "mend")
+    assert "what was last written to it is in its place again" in database
+    assert "put back from what the home holds" in version
+
+
+def champion(home: Home) -> str:
+    """The folder of the version in use."""
+    with contextlib.closing(sqlite3.connect(home.mlflow_database)) as database:
+        ((source,),) = database.execute(
+            "SELECT source FROM model_versions JOIN registered_model_aliases USING (name, version)"
+            " WHERE alias = 'champion'"
+        ).fetchall()
+    return str(source).removeprefix("models:/")
