@@ -2,7 +2,7 @@
 
 In: HTML of any encoding that it names itself.  Out: `text`, and title, author, date,
 language and address as columns where the page tells them.  A page of which no main
-text can be told apart (a letter, a short note) gives all of its visible text.
+text can be told apart (a letter, a short note, a list of thousands) gives all of its visible text.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ _CHARSET = re.compile(
 # Characters that no tree of elements can hold (XML 1.0, production 2).
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NOT_TEXT = "//script|//style|//noscript|//template|//nav|//head|//comment()"
+# A page of more is no article, and to look for one takes the square of their number.
+_MOST_ITEMS, _MOST_TAGS = 5_000, 50_000
+_ITEM = re.compile("<li", re.IGNORECASE)
 _METADATA = ("title", "author", "date", "description", "language", "url", "sitename")
 
 
@@ -78,7 +81,8 @@ def main_text(page: str) -> dict[str, Any]:
     page = _NO_XML.sub("", page)
     row: dict[str, Any] = dict.fromkeys(_METADATA, "")
     found = None
-    if page.strip():
+    is_article = len(_ITEM.findall(page)) <= _MOST_ITEMS and page.count("<") <= _MOST_TAGS
+    if page.strip() and is_article:
         found = bare_extraction(page, with_metadata=True, include_comments=False)
     if found is not None:
         values = found.as_dict() if hasattr(found, "as_dict") else dict(found)

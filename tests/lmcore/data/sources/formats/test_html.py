@@ -53,3 +53,10 @@ def test_a_page_is_decoded_as_it_says(raw: bytes, text: str | None) -> None:
 def test_broken_pages_are_read_like_others(page: str) -> None:
     assert isinstance(visible_text(page), str)
     assert isinstance(main_text(page)["text"], str)
+
+
+def test_a_list_of_thousands_is_no_article(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = "<ul>" + "<LI>item" * 5_001 + "</ul>"
+    monkeypatch.setattr("trafilatura.bare_extraction", None)  # it would take minutes
+    assert main_text(page)["text"].count("item") == 5_001
+    assert main_text("a<br>" * 50_001)["text"].count("a") == 50_001
