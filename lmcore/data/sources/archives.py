@@ -196,7 +196,7 @@ def _zip_members(raw: IO[bytes], *, size: int) -> Iterator[Member]:
         meter = Meter(lambda: size)
         names = tuple(info.filename for info in infos)
         for info in infos:
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 continue
             refusal = _unsafe(info.filename)
             mode = info.external_attr >> 16
@@ -243,6 +243,8 @@ def _check_count(number: int) -> None:
 
 
 def _unsafe(name: str) -> str:
+    if not name:
+        return "it has no name"
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or name[1:2] == ":" or "\0" in name:
         return "its name leads out of the archive"

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import IO
 
 from lmcore.data.config import DataConfig, SourceConfig
-from lmcore.data.sources.archives import READ_ERRORS, container, open_members, why_unreadable
+from lmcore.data.sources.archives import container, open_members, why_unreadable
 from lmcore.data.sources.bombs import BombError
 from lmcore.data.sources.encodings import Misread, as_utf8, marked_encoding, peek, unmarked_utf16
 from lmcore.data.sources.find_files import NOT_CHOSEN, printable
@@ -97,8 +97,8 @@ def _content_names(source: LocatedSource) -> Iterator[str]:
             for member, why in members_of(file.path, name=file.name, pattern=pattern):
                 if member.stream is not None and not why:
                     yield member.name
-        except READ_ERRORS:
-            continue  # reported when it is read
+        except Exception as error:
+            why_unreadable(error)  # told when it is read
 
 
 def _read_file(
@@ -218,7 +218,7 @@ def _read_parallel(source: LocatedSource, *, data: DataConfig) -> Iterator[Item]
                         " files must have the same number of lines"
                     )
                 yield _pair((text_line, target_line), (sides[0][1], sides[1][1]))
-    except READ_ERRORS as error:
+    except Exception as error:  # see `why_unreadable`
         yield _unreadable(left.name, error)
 
 

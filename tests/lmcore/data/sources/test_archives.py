@@ -176,6 +176,24 @@ def test_methods_of_a_zip_that_are_unpacked_at_one_go_are_refused(tmp_path: Path
     assert list(bad(items)) == ["a.zip/b.txt", "a.zip/c.txt"]
 
 
+def test_a_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "text")
+        archive.writestr("X", "other")
+    named = path.read_bytes()
+    head, tail = named.index(b"PK\x03\x04", 1), named.rindex(b"PK\x01\x02")
+    for place, length, name in ((head, 26, 30), (tail, 28, 46)):
+        changed = bytearray(path.read_bytes())
+        changed[place + length : place + length + 2] = b"\0\0"  # the name becomes an extra field
+        changed[place + length + 2 : place + length + 4] = b"\1\0"
+        assert changed[place + name : place + name + 1] == b"X"
+        path.write_bytes(changed)
+    items = read(path)
+    assert list(texts(items).values()) == ["text"]
+    assert list(bad(items).values()) == ["it has no name"]
+
+
 def test_what_no_reader_thought_of_costs_one_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
