@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from flows.registry.tag_values import read_object
@@ -42,8 +43,6 @@ class Version:
         run_key: Digest of what the run depended on.
         run_id: MLflow run that made it.
         aliases: champion, previous, challenger.
-        metrics: Name to value, lower, upper, unit, n.
-        fingerprints: data, tokenizer, config, weights.
         weights_sha256: Of the weights file.
         manifest_sha256: Of the manifest of its folder.
         quarantined: Why it was taken out of use, else None.
@@ -61,8 +60,6 @@ class Version:
     run_key: str
     run_id: str | None
     aliases: tuple[str, ...]
-    metrics: Mapping[str, Any]
-    fingerprints: Mapping[str, str | None]
     weights_sha256: str
     manifest_sha256: str
     quarantined: str | None
@@ -70,6 +67,16 @@ class Version:
     created: datetime
     source: str
     tags: Mapping[str, str] = field(repr=False)
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Any]:
+        """Name to value, lower, upper, unit, n."""
+        return _parse(self.tags.get("metrics"))
+
+    @cached_property
+    def fingerprints(self) -> Mapping[str, Any]:
+        """Digests of data, tokenizer, config and weights; text or None each."""
+        return _parse(self.tags.get("fingerprints"))
 
     @property
     def task(self) -> str:
@@ -129,8 +136,6 @@ def describe(version: Any, aliases: Mapping[int, Sequence[str]]) -> Version:
         run_key=tags.get(RUN_KEY_TAG, ""),
         run_id=version.run_id or None,
         aliases=tuple(sorted(aliases.get(number, ()))),
-        metrics=_parse(tags.get("metrics")),
-        fingerprints=_parse(tags.get("fingerprints")),
         weights_sha256=tags.get("weights_sha256", ""),
         manifest_sha256=tags.get("manifest_sha256", ""),
         quarantined=tags.get("quarantined"),

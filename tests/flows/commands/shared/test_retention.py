@@ -18,8 +18,6 @@ def version(number: int, **changes: Any) -> Version:
         "run_key": "",
         "run_id": None,
         "aliases": (),
-        "metrics": {},
-        "fingerprints": {},
         "weights_sha256": f"w{number}",
         "manifest_sha256": "",
         "quarantined": None,
