@@ -1,6 +1,6 @@
-"""What operation costs: starting everything, going back, drawing 500 versions, a server tier.
+"""What operation costs: commands, many models, starting everything, going back, a server tier.
 
-    python -m benchmarks.operation                      all of it, about 12 minutes on two cores
+    python -m benchmarks.operation                      all of it, about 15 minutes on two cores
     python -m benchmarks.operation --only rollback up   some of it
 
 Each figure is measured from outside, process start included.  The server tier is the one of
@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -26,9 +27,10 @@ from typing import Any
 from benchmarks.pipeline import lmcore, spread
 from benchmarks.recording import ROOT, parser, record, workspace
 
-PARTS = ("up", "rollback", "dashboard", "tier")
+PARTS = ("commands", "many", "up", "rollback", "dashboard", "tier")
 REPEATS = 5
 VERSIONS = 500
+MANY_MODELS, MANY_VERSIONS = 200, 20
 # Trains in a second, and is judged by its licence alone.
 _TINY = """\
 name: operation
@@ -40,6 +42,70 @@ model: {pattern: LA, d_model: 64, num_heads: 2, head_dim: 32, window: 32, embedd
 training: {max_steps: 20, batch_size: 8, sequence_length: 64}
 gates: {required: [provenance], evaluation: {free_samples: 10, resamples: 1000}}
 """
+
+
+def commands(folder: Path, *, repeats: int) -> dict[str, Any]:
+    """Commands of a home with one version, and a run that finds nothing new."""
+    _tiny_run(folder)
+    home = folder / "home"
+    lines: dict[str, tuple[str, ...]] = {
+        **{name: (name,) for name in ("status", "history", "versions")},
+        "show": ("show", "1"),
+        "generate": ("generate", "--version", "1", "--prompt", "Fellow citizens", "--seed", "1"),
+        "nothing_new": ("run", "--config", str(folder / "tiny.yaml")),
+    }
+    return {name: _cost(home, line, repeats=repeats) for name, line in lines.items()}
+
+
+_MULTIPLY = """
+import sys
+from flows.home.environment import prepare
+home = prepare()
+import mlflow
+client = mlflow.MlflowClient(home.tracking_uri)
+name, models, versions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+first = client.get_model_version(name, "1")
+for number in range(models):
+    other = f"{name}-{number:03d}"
+    client.create_registered_model(other)
+    for _ in range(versions):
+        client.create_model_version(other, first.source, run_id=first.run_id, tags=first.tags)
+    client.set_registered_model_alias(other, "champion", str(versions))
+"""
+
+
+def many(folder: Path, *, repeats: int, models: int, versions: int) -> dict[str, Any]:
+    """Commands of a home with many models of many versions, all of the same files."""
+    home = folder / "home"
+    name = str(_tiny_run(folder)["model"])
+    _python(home, _MULTIPLY, name, str(models), str(versions))
+    one = ("--model", f"{name}-000")
+    lines: dict[str, tuple[str, ...]] = {
+        "status": ("status",),
+        "history_of_one": ("history", *one),
+        "versions_of_one": ("versions", *one),
+        "dashboard": ("dashboard", "--out", str(folder / "page.html")),
+        "prune_dry_run": ("prune", "--keep", "3", "--dry-run"),
+    }
+    costs = {name: _cost(home, line, repeats=repeats) for name, line in lines.items()}
+    return {"models": models, "versions_of_each": versions, **costs}
+
+
+def _cost(home: Path, line: tuple[str, ...], *, repeats: int) -> dict[str, Any]:
+    """Seconds of a command by the clock, and of processors: its own and its children's."""
+    lmcore(home, *line, "--json")  # what the first one finds out is kept for the others
+    spent = []
+
+    def once() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = lmcore(home, *line, "--json")[0]
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        return seconds
+
+    clock = spread(once, repeats)
+    costs = iter(spent)
+    return {"seconds": clock, "processor_seconds": spread(lambda: next(costs), repeats)}
 
 
 def ready(home: Path) -> float:
@@ -233,6 +299,13 @@ def main() -> None:
     repeats = 1 if given.quick else REPEATS
     steps = 20 if given.quick else given.steps
     measures = {
+        "commands": lambda folder: commands(folder, repeats=repeats),
+        "many": lambda folder: many(
+            folder,
+            repeats=repeats,
+            models=2 if given.quick else MANY_MODELS,
+            versions=3 if given.quick else MANY_VERSIONS,
+        ),
         "up": lambda folder: up(folder, repeats=repeats),
         "rollback": lambda folder: rollback(folder, repeats=repeats),
         "dashboard": lambda folder: dashboard(
