@@ -296,6 +296,7 @@ def _prefect_settings(home: Home, publication: Publication) -> dict[str, str]:
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": publication.prefect_url,
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_UI_ENABLED": "true",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         # Relative, so that the pages work through a tunnel to another port too.
         "PREFECT_SERVER_UI_API_URL": "/api",
         # Prefect writes its pages anew at each start, else into the installed package.
