@@ -50,6 +50,35 @@ class VersionKeeper:
             _copy(folder.path / MANIFEST, target / MANIFEST)
             self._shared.share(target, folder.manifest.files)
 
+    def keep_beside(self, model: Path, hashes: Mapping[str, str]) -> None:
+        """Keep what MLflow has around a version; the same content of several versions once.
+
+        Args:
+            model: MLflow's folder.
+            hashes: SHA-256 by name.
+        """
+        with contextlib.suppress(OSError):
+            for name, sha256 in hashes.items():
+                if not _is(self._beside / sha256, None, sha256):
+                    _copy(model / name, self._beside / sha256)
+
+    def mend_beside(self, model: Path, hashes: Mapping[str, str], problem: str) -> None:
+        """Put back what MLflow had around a version; what is not kept stays as it is."""
+        damaged = {n: sha for n, sha in hashes.items() if not _is(model / n, None, sha)}
+        done = []
+        with FileLock(self._home.locks / "mend-beside.lock"):
+            for name, sha256 in sorted(damaged.items()):
+                if _is(self._beside / sha256, None, sha256):
+                    self._replace(model / name, self._beside / sha256)
+                    done.append(name)
+        if done:
+            remedy = f"put back from what the home holds of the same content: {', '.join(done)}"
+            note_mending(self._home.root, model, problem=problem, remedy=remedy)
+
+    @property
+    def _beside(self) -> Path:
+        return self._home.root / "kept" / "mlflow"
+
     def forget(self, version: Version) -> None:
         """Delete what is kept of a version."""
         shutil.rmtree(self._folder(version.manifest_sha256), ignore_errors=True)

@@ -66,7 +66,11 @@ class VersionFiles:
         if is_local(location):
             model = path_of(location)
             folder = self._mended(model / VERSION_PLACE, version, whole=whole)
-            check_files(model, version.tags)
+            try:
+                check_files(model, version.tags)
+            except IntegrityError as error:
+                self._keeper.mend_beside(model, recorded(version.tags), str(error))
+                check_files(model, version.tags)
             return folder
         # What MLflow itself loads is looked at each time, the rest when the version is fetched.
         beside = {FILE, *(() if cached.exists() else recorded(version.tags))}
@@ -148,8 +152,8 @@ class VersionFiles:
         location = self._stored.location(source)
         if is_local(location):
             self._shared.share(path_of(location) / VERSION_PLACE, folder.manifest.files)
-        if self._home.embedded or is_local(location):
             self._keeper.keep(folder)
+            self._keeper.keep_beside(path_of(location), hashes)
         return source, hashes
 
     def num_bytes(self, version: Version, leaving: Links | None = None) -> int:

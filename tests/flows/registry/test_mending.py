@@ -90,3 +90,23 @@ def test_a_version_is_what_its_registered_manifest_says(
     manifest.write_text(json.dumps({**content, "created": "today"}))
     opened = registry.open(version)
     assert open_version(opened.path, manifest_sha256=version.manifest_sha256) == opened
+
+
+def test_what_mlflow_has_around_a_version_is_put_back_too(
+    home: Home, registry: Registry, register: Register
+) -> None:
+    version = register()
+    model = folder_of(home).parents[1]
+    around = [p for p in model.rglob("*") if p.is_file() and "version" not in p.parts]
+    before = {path: path.read_bytes() for path in around}
+    assert len(around) > 5
+    for path in around:
+        flip(path)
+        registry.open(version)
+    around[0].unlink()
+    registry.open(version)
+    assert {path: path.read_bytes() for path in around} == before
+    assert len(list(mendings(home.root))) == len(around) + 1
+    (model / "code.py").write_text("print()")
+    with pytest.raises(IntegrityError, match=r"code\.py: was added"):
+        registry.open(version)
