@@ -71,7 +71,7 @@ def since_last(
         old_metrics = _json(folder, METRICS_FILE)
         return {
             "version": version.number,
-            "outcome": version.outcome,
+            "outcome": _outcome(version),
             "documents": [len(before), documents.get("documents")],
             "added": len(ids - before),
             "removed": len(before - ids),
@@ -110,8 +110,11 @@ def config_changes(before: str, now: str) -> list[list[str]]:
 
 
 def sample_pairs(before: Any, now: Any) -> list[dict[str, str]]:
-    """Texts that both wrote after one prompt with one seed."""
-    known = {_asked(sample): sample for sample in before if isinstance(sample, Mapping)}
+    """Texts that both wrote after one prompt; of several after it, the first ones."""
+    known: dict[str, Mapping[str, Any]] = {}
+    for sample in before:
+        if isinstance(sample, Mapping):
+            known.setdefault(_asked(sample), sample)
     pairs = [
         {
             "prompt": str(sample.get("prompt") or ""),
@@ -124,8 +127,14 @@ def sample_pairs(before: Any, now: Any) -> list[dict[str, str]]:
     return pairs[:_SAMPLES]
 
 
-def _asked(sample: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(sample.get(key)) for key in ("prompt", "seed", "temperature"))
+def _asked(sample: Mapping[str, Any]) -> str:
+    return str(sample.get("prompt") or "")
+
+
+def _outcome(version: Version) -> str:
+    """What became of it; one that failed is in use only because a person answered for it."""
+    by_override = version.outcome == "promoted" and not version.passed
+    return "promoted by override" if by_override else version.outcome
 
 
 def _flat(value: Any, path: str = "") -> dict[str, str]:

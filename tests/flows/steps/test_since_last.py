@@ -15,7 +15,7 @@ def test_keys_that_differ_are_named_with_both_values() -> None:
 
 def test_texts_are_paired_by_what_was_asked() -> None:
     old = [{"prompt": "A", "seed": 1, "text": "x"}, {"prompt": "B", "seed": 1, "text": "y"}, 3]
-    new = [{"prompt": "A", "seed": 2, "text": "no"}, {"prompt": "B", "seed": 1, "text": "z"}]
+    new = [{"prompt": "C", "seed": 1, "text": "no"}, {"prompt": "B", "seed": 2, "text": "z"}]
     assert sample_pairs(old, new) == [{"prompt": "B", "before": "y", "now": "z"}]
 
 
