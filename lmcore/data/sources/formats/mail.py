@@ -22,6 +22,8 @@ from lmcore.data.sources.reading import Reading
 from lmcore.data.sources.records import Piece, Row
 
 MAX_BODY = 1 << 20
+#: Decoding one takes the square of its length.
+MAX_HEADER = 10_000
 _LANGUAGES = ["en", "de", "fr", "es", "it", "nl", "pl", "sv", "da", "cs", "ja", "ko", "zh"]
 _QUOTED = (
     "//blockquote|//*[contains(@class,'gmail_quote') or contains(@class,'gmail_signature')"
@@ -79,9 +81,10 @@ def _message(raw: bytes, position: int, reading: Reading) -> Piece:
         message = email.message_from_bytes(raw, policy=email.policy.default)
         if not message.keys():
             return reading.bad(position, "not a mail: it has no headers")
+        _check_parts(message)
         body = written_text(message)
         about = {
-            name: str(message.get(header, ""))
+            name: _header(message, header)
             for name, header in (
                 ("subject", "subject"),
                 ("from", "from"),
@@ -100,9 +103,27 @@ def _message(raw: bytes, position: int, reading: Reading) -> Piece:
     return Row(file=reading.name, position=position, values=values, date=day)
 
 
+def _header(message: Any, name: str) -> str:
+    """A header's value; one that is too long to be decoded as it stands, and cut."""
+    raw = next((str(value) for key, value in message.raw_items() if key.lower() == name), "")
+    return raw[:MAX_HEADER] if len(raw) > MAX_HEADER else str(message.get(name, ""))
+
+
+def _check_parts(message: Any) -> None:
+    """See that what says how parts are written can be read in little time.
+
+    Raises:
+        ValueError: If it cannot.
+    """
+    for part in message.walk():
+        for key, value in part.raw_items():
+            if key.lower().startswith("content-") and len(str(value)) > MAX_HEADER:
+                raise ValueError(f"a header {key[:40]} of {len(str(value)):,} characters")
+
+
 def _day(message: Any) -> str | None:
     try:
-        return email.utils.parsedate_to_datetime(str(message["date"])).date().isoformat()
+        return email.utils.parsedate_to_datetime(_header(message, "date")).date().isoformat()
     except (TypeError, ValueError, IndexError):
         return None
 

@@ -62,3 +62,15 @@ def test_a_mailbox_parts_where_it_parts_and_nowhere_else(put: Put, read: Read) -
 def test_broken_messages_are_bad_input_and_nothing_worse(raw: bytes, put: Put, read: Read) -> None:
     (item,) = read(put("a.eml", raw))
     assert isinstance(item, Record | BadInput)
+
+
+@pytest.mark.timeout(60)
+def test_a_header_without_end_is_cut_or_refused(put: Put, read: Read) -> None:
+    words, places = b"=?utf-8?q?a?= " * 70_000, b"a@b.c, " * 70_000
+    mail = b"Subject: " + words + b"\nTo: " + places + b"\nDate: " + words + b"\n\nWords of a mail."
+    (item,) = read(put("a.eml", mail), text_field="subject")
+    assert item.text == words[:10_000].decode()
+    (found,) = read(put("b.eml", mail))
+    assert (found.text, found.date) == ("Words of a mail.", None)
+    (bad,) = read(put("c.eml", b"Content-Type: text/plain; " + b"a=b; " * 9_000 + b"\n\nWords."))
+    assert "a header Content-Type of" in bad.reason
