@@ -219,26 +219,6 @@ def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") 
     raise AssertionError("the condition never came true")
 
 
-def test_who_only_reads_uses_a_version_and_moves_nothing(
-    registry: Registry,
-    tier: Any,
-    register_in: Callable[..., Version],
-    version_folder: VersionFolder,
-    tmp_path: Path,
-) -> None:
-    register_in(registry, version_folder, name="read", run_key="read")
-    who = {"MLFLOW_TRACKING_USERNAME": "reader"}
-    who |= {"MLFLOW_TRACKING_PASSWORD": tier.secret("mlflow_reader_password")}
-    shell = new_shell(tmp_path / "reader", {**tier.client_settings(), **who})
-    assert shell.run("show", "1", "--model", "read")["version"] == 1
-    url = f"{tier.mlflow_url}/api/2.0/mlflow/registered-models/alias"
-    body = json.dumps({"name": "read", "alias": "champion", "version": "1"}).encode()
-    login = {"Authorization": tier.basic("reader", "mlflow_reader_password")}
-    login |= {"Content-Type": "application/json"}
-    assert servers.status(url, method="POST", body=body, **login) == 403
-    assert registry.aliases("read") == {"challenger": 1}
-
-
 def test_an_outage_a_kill_and_a_restart_lose_nothing(
     promoted: dict[str, str], shell: Shell, tier: Any, client: MlflowClient, registry: Registry
 ) -> None:
@@ -305,6 +285,26 @@ def test_a_registration_survives_a_database_that_goes_away(
     assert [v.number for v in registry.versions("outage")] == [version.number]
     assert registry.aliases("outage") == {"challenger": version.number}
     registry.open(version)
+
+
+def test_who_only_reads_uses_a_version_and_moves_nothing(
+    registry: Registry,
+    tier: Any,
+    register_in: Callable[..., Version],
+    version_folder: VersionFolder,
+    tmp_path: Path,
+) -> None:
+    register_in(registry, version_folder, name="read", run_key="read")
+    who = {"MLFLOW_TRACKING_USERNAME": "reader"}
+    who |= {"MLFLOW_TRACKING_PASSWORD": tier.secret("mlflow_reader_password")}
+    shell = new_shell(tmp_path / "reader", {**tier.client_settings(), **who})
+    assert shell.run("show", "1", "--model", "read")["version"] == 1
+    url = f"{tier.mlflow_url}/api/2.0/mlflow/registered-models/alias"
+    body = json.dumps({"name": "read", "alias": "champion", "version": "1"}).encode()
+    login = {"Authorization": tier.basic("reader", "mlflow_reader_password")}
+    login |= {"Content-Type": "application/json"}
+    assert servers.status(url, method="POST", body=body, **login) == 403
+    assert registry.aliases("read") == {"challenger": 1}
 
 
 def test_a_pretrained_model_reaches_a_machine_that_never_had_it(

@@ -1,5 +1,6 @@
 """What MLflow keeps around a version is registered too, and nothing else is loaded from there."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +23,9 @@ NAME = "speeches"
 
 @pytest.fixture
 def model(home: Home, registry: Registry, register: Register) -> Path:
-    """MLflow's folder of a version that was registered just now."""
+    """MLflow's folder of a version that was registered just now, and is kept nowhere else."""
     register()
+    shutil.rmtree(home.root / "kept")
     (found,) = home.mlflow_artifacts.rglob("MLmodel")
     return found.parent
 

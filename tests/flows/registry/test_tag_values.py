@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.registry.tag_values import read_object, read_value
@@ -21,12 +21,14 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_what_we_write_is_read_again(value: Any) -> None:
     assert read_value(json.dumps(value)) == value
     assert read_value(json.dumps(value, ensure_ascii=False)) == value
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_whatever_was_typed_gives_a_value_that_can_be_written(text: str) -> None:
     json.dumps(read_value(text), allow_nan=False, ensure_ascii=False).encode()
