@@ -24,6 +24,9 @@ from lmcore.data.sources.records import Piece, Row
 MAX_BODY = 1 << 20
 #: Decoding one takes the square of its length.
 MAX_HEADER = 10_000
+_LONG_LINE = 1_000
+_MARK = "\ue000"
+_MARKED = re.compile(f"{_MARK}(\\d+){_MARK}")
 _LANGUAGES = ["en", "de", "fr", "es", "it", "nl", "pl", "sv", "da", "cs", "ja", "ko", "zh"]
 _QUOTED = (
     "//blockquote|//*[contains(@class,'gmail_quote') or contains(@class,'gmail_signature')"
@@ -154,6 +157,10 @@ def without_quotes(body: str) -> str:
     from mailparser_reply import EmailReplyParser
 
     body = _SIGNATURE.split(body, maxsplit=1)[0]
-    reply = EmailReplyParser(languages=_LANGUAGES).parse_reply(text=body)
-    kept = reply if reply and reply.strip() else body
+    lines = body.replace(_MARK, "").split("\n")
+    # No line that begins a quote is so long; to look for one in it takes the cube of its length.
+    shown = (f"{_MARK}{i}{_MARK}" if len(x) > _LONG_LINE else x for i, x in enumerate(lines))
+    reply = EmailReplyParser(languages=_LANGUAGES).parse_reply(text="\n".join(shown))
+    reply = _MARKED.sub(lambda found: lines[int(found[1])], reply or "")
+    kept = reply if reply.strip() else body
     return "\n".join(line for line in kept.split("\n") if not line.startswith(">")).strip()

@@ -74,3 +74,12 @@ def test_a_header_without_end_is_cut_or_refused(put: Put, read: Read) -> None:
     assert (found.text, found.date) == ("Words of a mail.", None)
     (bad,) = read(put("c.eml", b"Content-Type: text/plain; " + b"a=b; " * 9_000 + b"\n\nWords."))
     assert "a header Content-Type of" in bad.reason
+
+
+@pytest.mark.timeout(60)
+def test_a_line_without_end_is_no_header_of_a_reply() -> None:
+    line = "On " * 300_000
+    body = f"Dear Bob,\n{line}\nthe new text."
+    assert (
+        without_quotes(f"{body}\n\nOn Mon, 2 Sep 2024, Bob <b@example.org> wrote:\n> old\n") == body
+    )
