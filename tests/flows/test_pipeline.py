@@ -354,7 +354,7 @@ def flip(path: Path, place: int) -> bytes:
     return before
 
 
-def test_damaged_documents_and_weights_are_named_and_never_used(
+def test_damaged_documents_and_weights_are_made_again_or_named_and_never_used(
     finished: Finished, tmp_path: Path
 ) -> None:
     shell = finished.copy(tmp_path / "damaged")
@@ -362,17 +362,23 @@ def test_damaged_documents_and_weights_are_named_and_never_used(
     documents = next(shell.home.glob("content/documents/*/documents-00000.parquet"))
     with shell.opened() as lmcore:
         whole = flip(documents, documents.stat().st_size // 2)
-        answer = lmcore.run(*again, code=2)
-        assert str(documents) in answer["error"]
-        assert "Delete" in answer["error"]
-        assert [v["version"] for v in lmcore.run("versions")["versions"]] == [1]
+        assert lmcore.run(*again, code=3)["version"] == 2
+        assert documents.read_bytes() == whole
+        mended = [e["reason"] for e in lmcore.run("history")["events"] if e["action"] == "mend"]
+        assert [str(documents.parent) in reason for reason in mended] == [True]
 
-        documents.write_bytes(whole)
         weights = list(shell.home.glob("mlflow/artifacts/**/model.safetensors"))
-        assert [flip(path, -1) for path in weights]
+        before = [flip(path, -1) for path in weights]
+        # What is kept a second time is put back.
+        lmcore.run("show", "1")
+        assert sum(path.read_bytes() in before for path in weights) == 1
+        shutil.rmtree(shell.home / "kept")
+        for path in (*weights, *shell.home.glob("content/checkpoint/*/*/model.safetensors")):
+            flip(path, -2)
         for command in (("generate", "--prompt", "x"), ("show", "1"), ("score", "config.yaml")):
             assert "sha256" in lmcore.run(*command, code=2)["error"]
-        # Nobody is promoted over a champion that cannot be compared with.
-        answer = lmcore.run(*again, code=3)
+        # Nobody is promoted over a champion that cannot be compared with. The same training would
+        # bring its very weights back.
+        answer = lmcore.run(*again, "--set", "training.seed=9", code=3)
     gate = next(gate for gate in answer["gates"] if gate["gate"] == "champion")
     assert (gate["outcome"], "INCOMPARABLE" in gate["reason"]) == ("INCONCLUSIVE", True)
