@@ -37,6 +37,7 @@ class Snapshot:
         loss_nats: Of a training step; None: nothing is trained.
         seconds: That the step has taken so far; between steps, the job.
         per_second: Pace of the part; None: not known yet.
+        part_left: Seconds of the part; None: not known.
         step_left: Seconds; None: not known.
         job_left: Seconds of this step and the later ones; None: not known.
     """
@@ -56,6 +57,7 @@ class Snapshot:
     loss_nats: float | None = None
     seconds: float = 0.0
     per_second: float | None = None
+    part_left: float | None = None
     step_left: float | None = None
     job_left: float | None = None
 
@@ -195,16 +197,14 @@ class Job:
                 loss_nats=count.loss_nats,
                 seconds=seconds,
                 per_second=_pace(count, now),
+                part_left=_left(count, now),
                 step_left=left,
                 job_left=None if left is None or len(known) < len(rest) else left + sum(known),
             )
 
     def _step_left(self, name: str, seconds: float, now: float) -> float | None:
-        count = self._count
-        pace = _pace(count, now)
-        if count.is_step and count.total is not None and pace:
-            # The pace was measured at the last count, which may be a while ago.
-            return max(0.0, (count.total - count.done) / pace - (now - count.at))
+        if self._count.is_step and (left := _left(self._count, now)) is not None:
+            return left
         expected = self._seconds.get(name)
         if expected is None or seconds > expected:
             return None
@@ -215,6 +215,14 @@ def _pace(count: _Count, now: float) -> float | None:
     """Of what was counted since the part began; what was there before says nothing of it."""
     fresh, seconds = count.done - count.began_with, count.at - count.began
     return fresh / seconds if fresh > 0 and seconds >= _PACE_SECONDS else None
+
+
+def _left(count: _Count, now: float) -> float | None:
+    """Seconds of the part; its pace was measured at the last count, which may be a while ago."""
+    pace = _pace(count, now)
+    if count.total is None or not pace:
+        return None
+    return max(0.0, (count.total - count.done) / pace - (now - count.at))
 
 
 _none = Job(name="")

@@ -27,6 +27,8 @@ def sentence(now: Snapshot) -> str:
     if now.step_left is not None:
         told.append(f"about {duration(now.step_left)} left")
     else:
+        if now.part_left is not None and now.part:
+            told.append(f"about {duration(now.part_left)} of it left")
         told.append(f"{duration(now.seconds)} so far")
     if now.later:
         rest = f"then {', '.join(now.later)}"

@@ -65,6 +65,8 @@ def beside_prefect(
             if (outage := gone()) is not None and error is not outage:
                 raise outage from error
             raise
+        finally:
+            current_job().count("ending what was started")
 
 
 def _look_for_room(home: Home) -> None:

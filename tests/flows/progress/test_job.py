@@ -56,12 +56,14 @@ def test_a_part_begins_anew_and_its_pace_is_not_that_of_the_step(clock: Clock) -
     with job.step("judge"):
         job.count("validation", 0, 10, unit="documents")
         clock.now += 5.0
+        job.count("validation", 4, 10, unit="documents")
+        assert job.snapshot().part_left == pytest.approx(7.5)
         job.count("validation", 10, 10, unit="documents")
         clock.now += 1.0
         job.count("train", 0, 20, unit="documents")
         now = job.snapshot()
     assert (now.part, now.done, now.total, now.per_second) == ("train", 0, 20, None)
-    assert now.step_left is None
+    assert (now.part_left, now.step_left) == (None, None)
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.integers(0, 30)), max_size=30))

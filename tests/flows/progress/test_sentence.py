@@ -44,3 +44,21 @@ def test_what_is_not_known_is_not_said() -> None:
     assert sentence(Snapshot(name="prune", seconds=3.2)) == "prune: 3 s so far"
     bare = Snapshot(name="run", stage="2020-12-31 (1 of 2)", step="ingest", part="read", done=1000)
     assert sentence(bare) == "2020-12-31 (1 of 2), ingest: read 1,000, 0 s so far"
+
+
+def test_of_a_part_the_time_left_is_its_own() -> None:
+    now = Snapshot(
+        name="run",
+        step="evaluate",
+        part="validation",
+        done=5,
+        total=24,
+        unit="documents",
+        per_second=0.5,
+        part_left=38.0,
+        seconds=12.0,
+    )
+    assert sentence(now) == (
+        "evaluate: validation 5 of 24 documents, 0.5 documents/s, about 38 s of it left,"
+        " 12 s so far"
+    )
