@@ -28,6 +28,7 @@ FOLDER = "wheels"
 #: What `lmcore.serving` imports, as distributions; pinned to what is installed here.
 LIBRARIES = (
     *("filelock", "jinja2", "numpy", "pandas", "phonenumbers", "pyarrow", "pydantic"),
+    "pydantic_core",
     *("python-stdnum", "pyyaml", "regex", "safetensors", "scikit-learn", "scipy", "tokenizers"),
     "torch",
 )

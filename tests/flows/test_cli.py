@@ -281,7 +281,10 @@ def test_a_home_that_is_a_file(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_commands_on_an_empty_home(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
-    assert shell.answers(("status",), ("history",)) == [{"models": []}, {"events": []}]
+    assert shell.answers(("status",), ("history",)) == [
+        {"models": [], "running": []},
+        {"events": []},
+    ]
     commands = (("generate", "--prompt", "x"), ("show", "1"), ("rollback", "--reason", "x"))
     for done in shell.session(commands):
         assert done.code == 2

@@ -1,5 +1,6 @@
 """What the flow adds to the drift that is measured; the whole walk is in test_timeline.py."""
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -167,7 +168,9 @@ def test_the_champion_is_verified_before_it_scores_anything(
     registry: Registry, register: Callable[..., Version], version_folder: VersionFolder
 ) -> None:
     version = register()
-    (registry.open(version).path / "model" / "model.safetensors").write_bytes(b"other")
+    weights = registry.open(version).path / "model" / "model.safetensors"
+    shutil.rmtree(registry.home.root / "kept")  # or they are put back from there
+    weights.write_bytes(b"other")
     documents: Any = None
     with pytest.raises(Exception, match=r"model\.safetensors.*nothing was loaded"):
         monitor_drift.measure_drift.task.fn(

@@ -1,4 +1,5 @@
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,15 @@ def test_what_is_no_longer_there_must_not_stay_in_the_weights(
 def damaged(used: Registry, champion: Version) -> Iterator[None]:
     weights = used.open(champion).path / "model" / "model.safetensors"
     content = weights.read_bytes()
+    # Or they would be put back from there.
+    copies = (used.home.root / "kept", used.home.content / "checkpoint")
+    for path in copies:
+        path.rename(used.home.root / f"no {path.name}")
     weights.write_bytes(content[:-1])
     yield
+    for path in copies:
+        shutil.rmtree(path, ignore_errors=True)
+        (used.home.root / f"no {path.name}").rename(path)
     weights.write_bytes(content)
 
 

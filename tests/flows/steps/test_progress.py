@@ -33,6 +33,7 @@ def test_a_training_is_counted_and_its_log_has_a_line_a_tenth(
 def test_a_budget_that_became_one_step_says_so_and_what_to_raise(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("WARNING")
     show = training_shown(TrainingConfig(budget_seconds=15))
     show(TrainingEvent(kind="plan", step=0, steps=1, message="1 step of 2048 tokens"))
     assert caplog.messages == [

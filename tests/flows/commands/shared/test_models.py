@@ -1,3 +1,4 @@
+import shutil
 from typing import Any
 
 import pytest
@@ -65,6 +66,7 @@ def test_a_version_is_opened_by_number_or_alias(of_two: Registry) -> None:
 def test_the_files_are_verified_when_they_are_opened(empty_shell: Any, register: Any) -> None:
     version = register()
     folder = Registry(empty_shell.home).open(version).path
+    shutil.rmtree(empty_shell.home.root / "kept")  # or it is put back from there
     (folder / "config.yaml").write_text("name: other\n")
     with pytest.raises(IntegrityError, match=r"config\.yaml"):
         open_model("1", None)
