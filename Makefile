@@ -40,7 +40,7 @@ LLAMA ?=
 WITH_LLAMA := $(if $(LLAMA),--llama $(LLAMA))
 
 # Minutes on two cores, in brackets with the peers: 10, 12, 5, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
-# 15, of those about pretrained models 7, 85 and 135, of odd input (benchmarks.fuzzing) 60, and of faults 20.
+# 15, of those about pretrained models 7, 85 and 135, of odd input (benchmarks.fuzzing) 60, of faults 20.
 bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.operation
@@ -59,6 +59,7 @@ bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.pretrained_tasks
 	$(BIN)/python -m benchmarks.fuzzing
 	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.stops
 
 # The server tier in containers: docs/server.md.
 up-servers:

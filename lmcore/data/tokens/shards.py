@@ -181,11 +181,11 @@ def write_shards(
         splits = {}
         for split in SPLITS:
             texts = documents.iter_documents(split)
-            if split == "train":
-                texts = with_canaries(texts, canaries)
             if on_progress is not None:
                 total = int(documents.summary[f"{split}_documents"])
                 texts = _counted(texts, functools.partial(_tell, on_progress, split, total))
+            if split == "train":
+                texts = with_canaries(texts, canaries)
             splits[split] = write_split(folder, split=split, documents=texts, tokenizer=loaded)
         if canaries is not None:
             atomic_write(folder / CANARIES_FILE, json.dumps(canaries.to_json(), indent=1))

@@ -191,6 +191,26 @@ def test_canaries_stand_in_train_alone_and_are_listed(tmp_path: Path) -> None:
     assert plain.canaries() is None
 
 
+def test_documents_are_counted_and_canaries_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "_REPORT_EVERY", 1)
+    store = ContentStore(tmp_path)
+    documents: Any = FakeDocuments(train=["abc", "de"], tune=["x"], validation=[])
+    documents.summary = {"train_documents": 2, "tune_documents": 1}
+    tokenizer = fit_tokenizer(store, documents, config=TokenizerConfig(kind="byte"))
+    pair = CanaryPair(inside="qzvkm", outside="tpxrd", after=(1,))
+    told: list[tuple[str, int, int]] = []
+    write_shards(
+        store,
+        documents,
+        tokenizer,
+        canaries=CanarySet(key="k", pairs=(pair,)),
+        on_progress=lambda split, done, total: told.append((split, done, total)),
+    )
+    assert told == [("train", 0, 2), ("train", 1, 2), ("tune", 0, 1)]
+
+
 def test_bytes_are_those_of_the_documents_whatever_the_tokens_stand_for(tmp_path: Path) -> None:
     store = ContentStore(tmp_path / "store")
     texts = FakeDocuments(train=["a cat", "the cat"], tune=["e\u0301 the"])
