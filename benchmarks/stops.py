@@ -120,8 +120,9 @@ def _finished(home: Path, config: Path) -> dict[str, Any]:
     versions = json.loads(lmcore(home, "versions", "--json")[1])
     shown = json.loads(lmcore(home, "show", "1", "--json")[1])
     return {
-        "versions": [(row["version"], row["outcome"]) for row in versions["versions"]],
-        "champion": versions["champion"],
+        "versions": [
+            (row["version"], row["outcome"], row["aliases"]) for row in versions["versions"]
+        ],
         "fingerprints": shown["fingerprints"],
     }
 
