@@ -157,7 +157,8 @@ class Job:
         """
         with self._lock:
             now, before = self.clock(), self._count
-            same = (before.part, before.total) == (part, total) and done >= before.done
+            # Of a training the total may change, and its pace is the same one.
+            same = (before.part, before.unit) == (part, unit) and done >= before.done
             self._count = replace(
                 before if same else _Count(began=now, began_with=done),
                 part=part,

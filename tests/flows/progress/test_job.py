@@ -47,8 +47,13 @@ def test_a_pace_outweighs_the_last_run_and_counts_only_what_is_new(clock: Clock)
         job.count("", 600, 1000, unit="steps", is_step=True)
         clock.now += 2.0
         now = job.snapshot()
+        job.count("", 620, 720, unit="steps", is_step=True)
+        fewer = job.snapshot()
     assert now.per_second == pytest.approx(10.0)
     assert now.step_left == pytest.approx(40.0 - 2.0)
+    # A plan that was revised changes what is left, and not the pace so far.
+    assert fewer.per_second == pytest.approx(10.0)
+    assert fewer.step_left == pytest.approx(10.0)
 
 
 def test_a_part_begins_anew_and_its_pace_is_not_that_of_the_step(clock: Clock) -> None:
