@@ -11,6 +11,8 @@ import json
 import math
 from typing import Any
 
+from lmcore.nesting import levels
+
 _MOST_CHARACTERS = 8_000_000
 _DEEPEST = 32
 
@@ -35,20 +37,13 @@ def read_object(text: str | None) -> dict[str, Any] | None:
 
 
 def _check(value: Any) -> None:
-    """Depth and texts, without a recursion of our own."""
-    level: list[Any] = [value]
-    for _ in range(_DEEPEST):
-        below: list[Any] = []
+    """Depth and texts."""
+    for number, level in enumerate(levels(value)):
+        if number == _DEEPEST:
+            raise ValueError(f"nested more than {_DEEPEST} deep")
         for one in level:
-            if isinstance(one, dict):
-                below += [*one.keys(), *one.values()]
-            elif isinstance(one, list):
-                below += one
-            elif isinstance(one, str):
+            if isinstance(one, str):
                 one.encode("utf-8")
-        level = below
-    if level:
-        raise ValueError(f"nested more than {_DEEPEST} deep")
 
 
 def _refuse(name: str) -> None:

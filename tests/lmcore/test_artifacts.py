@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from json_values import json_values
 
 from lmcore.artifacts import (
     ContentStore,
@@ -160,21 +160,7 @@ def test_a_folder_of_another_kind_is_refused(tmp_path: Path) -> None:
         open_verified(note.path, kind="letter")
 
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-
-
-@given(json_values)
+@given(json_values(max_leaves=8))
 def test_canonical_json_has_one_spelling(value: object) -> None:
     again = json.loads(canonical_json(value))
     assert canonical_json(again) == canonical_json(value)

@@ -15,6 +15,7 @@ from lmcore.errors import SourceError
 from lmcore.model.pretrained.library import library
 from lmcore.model.pretrained.places import Place
 from lmcore.model.pretrained.weights import StoredTensor, read_heads
+from lmcore.nesting import is_deeper
 
 _MOST_JSON_BYTES = 16 << 20
 _MOST_CONFIG_BYTES = 4 << 20
@@ -37,23 +38,8 @@ _NOT_OF_THE_MODEL = frozenset(
 )
 
 
-#: Of lists and objects in a file of a model.
+#: Of lists and objects in a file of a model: walking more could take more calls than Python allows.
 _MOST_LEVELS = 100
-
-
-def _is_deep(value: Any) -> bool:
-    """Whether walking a value, as others will, could take more calls than Python allows."""
-    level = [value]
-    for _ in range(_MOST_LEVELS):
-        level = [
-            inner
-            for part in level
-            if isinstance(part, dict | list)
-            for inner in (part.values() if isinstance(part, dict) else part)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def read_json(path: Path, *, most_bytes: int = _MOST_JSON_BYTES) -> dict[str, Any]:
@@ -69,7 +55,7 @@ def read_json(path: Path, *, most_bytes: int = _MOST_JSON_BYTES) -> dict[str, An
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path}: not JSON ({str(error)[:200]}); restore the file") from error
-    if _is_deep(found):
+    if is_deeper(found, _MOST_LEVELS):
         raise SourceError(
             f"{path}: nested deeper than {_MOST_LEVELS} levels, as no file of a model is; restore"
             " the file"
