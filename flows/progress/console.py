@@ -7,7 +7,6 @@ anything else a line when a job begins, at each of its steps, now and then, and 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.progress.board import running
-from flows.progress.screen import RewrittenLine
+from flows.progress.screen import RewrittenLine, last_line
 
 _LOOK_SECONDS = 1.0
 _PLAIN_SECONDS = 30.0
@@ -64,12 +63,9 @@ def jobs_shown(folder: Path) -> Iterator[None]:
     Args:
         folder: Of the board.
     """
-    stream = sys.stderr
-    terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-    line = RewrittenLine(stream) if terminal else None
-    lines, ended = JobLines(), threading.Event()
+    stream, lines, ended = sys.stderr, JobLines(), threading.Event()
 
-    def work() -> None:
+    def work(line: RewrittenLine | None) -> None:
         while not ended.wait(_LOOK_SECONDS):
             jobs = running(folder)
             if line is not None:
@@ -79,15 +75,11 @@ def jobs_shown(folder: Path) -> Iterator[None]:
                     with contextlib.suppress(OSError, ValueError):
                         print(f"  {text}", file=line or stream, flush=True)
 
-    if line is not None:
-        sys.stderr = line
-    thread = threading.Thread(target=work, name="jobs", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(timeout=2 * _LOOK_SECONDS)
-        if line is not None:
-            line.show("")
-            sys.stderr = stream
+    with last_line() as line:
+        thread = threading.Thread(target=work, args=(line,), name="jobs", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join(timeout=2 * _LOOK_SECONDS)

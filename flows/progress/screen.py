@@ -23,7 +23,6 @@ _TICK_SECONDS = 0.5
 _FIRST_SECONDS = 1.0  # what is over by then needs no line
 #: Between plain lines: short while a person waits, longer where a log would only grow.
 _PLAIN_SECONDS, _PLAIN_SHARE = 1.9, 1 / 30
-_POST_SECONDS = 1.0
 _CLEAR = "\r\x1b[2K"
 
 Listener = Callable[[Snapshot], None]
@@ -65,6 +64,23 @@ class RewrittenLine:
                 self._stream.write(_CLEAR + cut)
                 self._stream.flush()
             self._shown = cut
+
+
+@contextmanager
+def last_line() -> Iterator[RewrittenLine | None]:
+    """Inside, stderr has a last line that can be rewritten; None where it is no terminal."""
+    stream = sys.stderr
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        yield None
+        return
+    line = RewrittenLine(stream)
+    sys.stderr = line
+    try:
+        yield line
+    finally:
+        line.show("")
+        if sys.stderr is line:
+            sys.stderr = stream
 
 
 def _width(stream: TextIO) -> int:
@@ -137,11 +153,9 @@ class Screen:
             self._hidden -= 1
 
     def close(self) -> None:
-        """Clear the line."""
+        """Show nothing more."""
         self._ended.set()
         self._thread.join(timeout=2 * _TICK_SECONDS)
-        if self._rewritten:
-            self._rewritten.show("")
 
     def _work(self) -> None:
         while not self._ended.wait(_TICK_SECONDS):
@@ -180,19 +194,13 @@ def showing(name: str, model: str = "") -> Iterator[Job]:
         if _screen is not None:
             yield job
             return
-        stream = sys.stderr
-        terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-        line = RewrittenLine(stream) if terminal else None
-        if line is not None:
-            sys.stderr = line
-        _screen = Screen(job, line)
-        try:
-            yield job
-        finally:
-            _screen.close()
-            _screen = None
-            if line is not None and sys.stderr is line:
-                sys.stderr = stream
+        with last_line() as line:
+            _screen = Screen(job, line)
+            try:
+                yield job
+            finally:
+                _screen.close()
+                _screen = None
 
 
 @contextmanager

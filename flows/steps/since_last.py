@@ -115,15 +115,12 @@ def sample_pairs(before: Any, now: Any) -> list[dict[str, str]]:
     for sample in before:
         if isinstance(sample, Mapping):
             known.setdefault(_asked(sample), sample)
-    pairs = [
-        {
-            "prompt": str(sample.get("prompt") or ""),
-            "before": str(known[_asked(sample)].get("text") or ""),
-            "now": str(sample.get("text") or ""),
-        }
-        for sample in now
-        if _asked(sample) in known
-    ]
+    pairs = []
+    for sample in now:
+        prompt = _asked(sample)
+        if prompt in known:
+            old, new = (str(one.get("text") or "") for one in (known[prompt], sample))
+            pairs.append({"prompt": prompt, "before": old, "now": new})
     return pairs[:_SAMPLES]
 
 
