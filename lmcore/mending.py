@@ -1,11 +1,13 @@
 """What was found damaged in a store and put right: set aside, made again, and written down.
 
 In: something damaged.  Out: its place is free, it lies among the damaged things, and a line says
-when, what and how.  Nothing damaged is ever deleted here: a person may want to look at it.
+when, what and how.  Nothing damaged is deleted here: a person may want to look at it, and the
+name that it has then tells since when it lies there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -53,6 +55,18 @@ def set_aside(root: Path, damaged: Path) -> Path:
     os.replace(damaged, kept)
     fsync_directory(damaged.parent)
     return kept
+
+
+def lying_aside(root: Path) -> Iterator[tuple[Path, float]]:
+    """What was set aside in a store, and when, as seconds since 1970; by name.
+
+    What somebody else put there counts from its own time.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for path in sorted((root / DAMAGED).iterdir()):
+            _, _, nanoseconds = path.name.rpartition("-")
+            known = nanoseconds.isdecimal() and nanoseconds.isascii()
+            yield path, int(nanoseconds) / 1e9 if known else path.lstat().st_mtime
 
 
 def note_mending(root: Path, what: Path, *, problem: str, remedy: str) -> None:

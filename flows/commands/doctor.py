@@ -38,6 +38,7 @@ def doctor() -> Answer:
         ("pretrained", _pretrained),
         ("home", _home),
         ("disk", _disk),
+        ("damaged", _damaged),
         ("mlflow store", _mlflow),
         ("models", _models),
         ("prefect server", _prefect),
@@ -143,6 +144,21 @@ def _disk(home: Home) -> str:
     if free < _LOW_DISK_BYTES:
         raise RuntimeError(f"{free / 2**30:.1f} GiB free at {home.root}; a run needs about 2 GiB")
     return f"{free / 2**30:.0f} GiB free"
+
+
+def _damaged(home: Home) -> str:
+    """What was set aside is told and no fault: whatever it was is put right."""
+    from flows.commands.shared.deletion import set_aside_in
+    from flows.commands.shared.pruning import UNFINISHED_DAYS
+    from flows.registry.artifact_files import path_bytes
+
+    sizes = [path_bytes(path) for path, _ in set_aside_in(home)]
+    if not sizes:
+        return "nothing lies aside"
+    return (
+        f"{len(sizes):,} files or folders that were damaged lie aside, {text.size(sum(sizes))}"
+        f" (`lmcore history` says which; `lmcore prune` deletes them after {UNFINISHED_DAYS} days)"
+    )
 
 
 def _mlflow(home: Home) -> str:

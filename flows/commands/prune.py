@@ -7,7 +7,7 @@ import click
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 
-_KINDS = ("versions", "models", "runs", "bases", "content", "work")
+_KINDS = ("versions", "models", "runs", "bases", "content", "work", "damaged")
 
 
 @command("lmcore prune --keep 3 --dry-run", "lmcore prune --keep 3 --model annual-messages")

@@ -47,6 +47,14 @@ def folder_bytes(folder: Path | str) -> int:
     return total
 
 
+def path_bytes(path: Path) -> int:
+    """Bytes of a file, or of the files in a folder; 0 where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_file() and not path.is_symlink():
+            return path.stat().st_size
+    return 0 if path.is_symlink() else folder_bytes(path)
+
+
 def remove_artifacts(location: str) -> None:
     """Delete the files at an artifact location, here or through the server."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository

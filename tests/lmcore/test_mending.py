@@ -1,9 +1,12 @@
+import time
 from pathlib import Path
 
-from lmcore.mending import mendings, note_mending, set_aside
+from lmcore.mending import lying_aside, mendings, note_mending, set_aside
 
 
 def test_what_is_set_aside_is_kept_and_told(tmp_path: Path) -> None:
+    assert list(lying_aside(tmp_path)) == []
+    begun = time.time() - 1
     for content in ("first", "second"):
         damaged = tmp_path / "file"
         damaged.write_text(content)
@@ -12,6 +15,8 @@ def test_what_is_set_aside_is_kept_and_told(tmp_path: Path) -> None:
         note_mending(tmp_path, damaged, problem=f"{content}\nline", remedy=f"it is in {kept}")
     found = list(mendings(tmp_path))
     assert [mending.problem for mending in found] == ["first\nline", "second\nline"]
+    times = [when for _, when in lying_aside(tmp_path)]
+    assert begun <= times[0] <= times[1] <= time.time()
     aside = [Path(mending.remedy.removeprefix("it is in ")) for mending in found]
     assert [path.read_text() for path in aside] == ["first", "second"]
 

@@ -1,4 +1,4 @@
-"""Folders of a home that can be deleted, and how nobody is disturbed by it."""
+"""Folders and files of a home that can be deleted, and how nobody is disturbed by it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from flows.home.folders import Home
 from lmcore.artifacts import Manifest
 from lmcore.errors import IntegrityError
-from lmcore.mending import DAMAGED
+from lmcore.mending import DAMAGED, lying_aside
 
 
 def content_folders(home: Home) -> Iterator[tuple[Path, Manifest | None]]:
@@ -26,6 +26,12 @@ def content_folders(home: Home) -> Iterator[tuple[Path, Manifest | None]]:
             yield path, manifest
 
 
+def set_aside_in(home: Home) -> Iterator[tuple[Path, float]]:
+    """What was found damaged in a home, files and folders, and when it was set aside."""
+    for store in (home.root, home.content):
+        yield from lying_aside(store)
+
+
 def content_lock(path: Path) -> Path:
     """Held by who makes a content folder; the name of an unfinished one will do."""
     name = path.name.removeprefix(".").removesuffix(".partial")
@@ -33,10 +39,10 @@ def content_lock(path: Path) -> Path:
 
 
 def delete(path: Path, *, lock: Path | None, wait_seconds: float = 0.0) -> bool:
-    """Delete a folder.
+    """Delete a folder, or a file.
 
     Args:
-        path: The folder.
+        path: Of it.
         lock: Who works in it holds this one; None: nobody does.
         wait_seconds: For the lock.
 
@@ -46,7 +52,10 @@ def delete(path: Path, *, lock: Path | None, wait_seconds: float = 0.0) -> bool:
     guard = FileLock(lock, timeout=wait_seconds) if lock else contextlib.nullcontext()
     try:
         with guard:
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
     except Timeout:
         return False
     return True

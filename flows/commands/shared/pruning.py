@@ -2,7 +2,7 @@
 
 In: how many of the newest versions to keep.  Out: what was deleted, or would be, in bytes.
 
-    history note -> version -> its files -> its run -> bases, content folders, work, strays
+    history note -> version -> its files -> its run -> bases, content folders, work, strays, damaged
 
 Kept are the newest versions, every version with an alias (champion, previous, challenger), the one
 that a rollback would go to, and the one whose weights a kept version went on from.  A version is
@@ -29,6 +29,7 @@ from flows.commands.shared.deletion import (
     content_lock,
     delete,
     last_change,
+    set_aside_in,
 )
 from flows.commands.shared.models import named
 from flows.commands.shared.retention import is_needed, lineage_keys, reasons_to_keep
@@ -36,7 +37,7 @@ from flows.home.folders import Home
 from flows.home.locks import owning_content
 from flows.progress.job import current as current_job
 from flows.registry.alias_moves import settle_locked
-from flows.registry.artifact_files import folder_bytes
+from flows.registry.artifact_files import path_bytes
 from flows.registry.history import Event, read_history, write_event
 from flows.registry.models import Registry
 from flows.registry.promotion import earlier_champions, me
@@ -45,13 +46,15 @@ from flows.registry.runs import RunFacts, list_runs, remove_run
 from flows.registry.shared_files import Links
 from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
+from lmcore.mending import DAMAGED
 from lmcore.tasks.task import task_named
 
 logger = logging.getLogger(__name__)
 
 #: What can go, in the order of the answer.
-KINDS = ("versions", "models", "runs", "bases", "content", "work")
-#: So long the same command may still want to go on with an unfinished run.
+KINDS = ("versions", "models", "runs", "bases", "content", "work", "damaged")
+#: So long the same command may still want to go on with an unfinished run, and so long somebody may
+#: want to look at what was found damaged.
 UNFINISHED_DAYS = 7
 _DAY_SECONDS = 86_400.0
 
@@ -80,6 +83,7 @@ def prune_registry(
         job.bases(wanted)
         job.content(wanted)
         job.work()
+        job.damaged()
     return {
         "keep": keep,
         "dry_run": dry_run,
@@ -277,6 +281,8 @@ class _Prune:
     def content(self, wanted: AbstractSet[str]) -> None:
         """Content folders that no kept version and no unfinished run names."""
         for path, manifest in content_folders(self.home):
+            if path.parent.name == DAMAGED:
+                continue
             kind, key = path.parent.name, path.name
             if manifest is not None:
                 kind, key = manifest.kind, manifest.key
@@ -312,15 +318,22 @@ class _Prune:
             if path.name.startswith("version-") or _is_old(last_change(path)):
                 self._work(path)
 
+    def damaged(self) -> None:
+        """What was found damaged, put right, and looked at by nobody for a week."""
+        for path, when in set_aside_in(self.home):
+            if _is_old(when):
+                where = str(path.relative_to(self.home.root))
+                self._delete("damaged", path, None, {"path": where})
+
     def _work(self, path: Path) -> None:
         reproduces = path.name.startswith("reproduce-")
         lock = self.home.locks / f"{path.name}.lock" if reproduces else None
         self._delete("work", path, lock, {"path": str(path.relative_to(self.home.root))})
 
     def _delete(self, kind: str, path: Path, lock: Path | None, said: dict[str, Any]) -> None:
-        """Delete a folder, unless somebody works in it."""
+        """Delete a folder or a file, unless somebody works in it."""
         current_job().count(f"{kind} {path.name[:40]}")
-        size = folder_bytes(path)
+        size = path_bytes(path)
         if self.dry_run or delete(path, lock=lock):
             self.found[kind].append({**said, "bytes": size})
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from flows.commands import doctor as module
+from lmcore.mending import set_aside
 
 Usage = namedtuple("Usage", "total used free")
 CHECKS = [
     *("python", "torch", "prefect", "mlflow", "tokenizers", "safetensors", "evaluate", "fastapi"),
-    *("lock", "pretrained", "home", "disk", "mlflow store", "models"),
+    *("lock", "pretrained", "home", "disk", "damaged", "mlflow store", "models"),
     *("prefect server", "processor"),
     "training precision",
 ]
@@ -34,6 +35,7 @@ def test_everything_is_looked_at(served: Any, monkeypatch: pytest.MonkeyPatch) -
     assert found["python"].startswith("3.11.")
     assert "versions as in requirements.lock" in found["lock"]
     assert found["home"] == f"{served.home.root} is writable; its owner alone may read it"
+    assert found["damaged"] == "nothing lies aside"
     assert found["mlflow store"].startswith(served.home.tracking_uri)
     assert found["prefect server"] == "http://127.0.0.1:9/api"
     assert "GFLOP/s in float32" in found["processor"]
@@ -76,6 +78,14 @@ def test_the_extra_for_models_that_exist_may_be_missing_but_not_in_part(
     (tmp_path / "requirements-pretrained.lock").write_text("click==0.1\nno-such-package==1\n")
     with pytest.raises(RuntimeError, match=r"requirements-pretrained\.lock: click .* of 0\.1$"):
         module._pretrained(home)
+
+
+def test_what_lies_aside_is_counted(home: Any) -> None:
+    for store, size in ((home.root, 3000), (home.content, 5000)):
+        (store / "broken").write_bytes(bytes(size))
+        set_aside(store, store / "broken")
+    said = module._damaged(home)
+    assert said.startswith("2 files or folders that were damaged lie aside, 8.0 kB (")
 
 
 def test_a_check_says_in_one_line_what_is_wrong(home: Any) -> None:

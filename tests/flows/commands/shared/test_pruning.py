@@ -22,6 +22,7 @@ from flows.registry.tracking import TrackedRun, open_run
 from flows.registry.versions import Version
 from lmcore.artifacts import ContentStore, Handle
 from lmcore.errors import PromotionConflictError, UserError
+from lmcore.mending import set_aside
 from lmcore.version_folder import VersionFolder
 
 NAME = "speeches"
@@ -229,6 +230,30 @@ def test_runs_and_work_that_somebody_may_go_on_with_are_kept(
     assert [row["id"] for row in done["runs"]] == [run.run_id]
     assert [row["path"] for row in done["work"]] == ["work/points"]
     assert len(list_runs(home, model=NAME)) == 6
+
+
+def test_what_was_damaged_goes_when_nobody_looked_at_it_for_a_week(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = registry.home
+    file, folder = home.root / "report.html", home.content / "documents" / "old"
+    file.write_text("1234")
+    folder.mkdir(parents=True)
+    (folder / "rows").write_text("123456")
+    for path in (file, folder):
+        os.utime(path, (0, 0))  # when it was written says nothing
+    aside = [set_aside(home.root, file), set_aside(home.content, folder)]
+    (home.root / "damaged" / "link").symlink_to(home.content)
+    assert prune_registry(registry, NAME, keep=9)["damaged"] == []
+    assert all(path.exists() for path in aside)
+    late = time.time() + (pruning.UNFINISHED_DAYS + 1) * 86_400
+    monkeypatch.setattr(pruning.time, "time", lambda: late)
+    shown = prune_registry(registry, NAME, keep=9, dry_run=True)
+    done = prune_registry(registry, NAME, keep=9)
+    assert shown["damaged"] == done["damaged"]
+    assert [row["bytes"] for row in done["damaged"]] == [0, 4, 6]
+    assert not any(path.exists() for path in aside)
+    assert home.content.is_dir()
 
 
 def test_content_that_nothing_names_goes(registry: Registry) -> None:
