@@ -74,24 +74,39 @@ backup:
 	mkdir -p backups
 	docker compose run --rm backup
 
+# Only files that a lock names by hash, and nothing that no lock names: what builds is of a lock too.
+# Of pip's messages only errors: what an index lacks is none.
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps
+PARTS := requirements-build.lock requirements-cpu.lock requirements-cuda.lock
+LOCKED := $(INSTALL) --require-hashes --use-pep517
+
 # A finished install leaves the stamp; an interrupted one is repeated.
-$(STAMP): requirements.lock pyproject.toml setup.py
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $@
+$(STAMP): requirements.lock $(PARTS) pyproject.toml setup.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV) (about 3 minutes)..."
+	@$(LOCKED) -r requirements-build.lock
+	@said=$$($(LOCKED) -r requirements-cpu.lock 2>&1) || case "$$said" in \
+	  *"No matching distribution found"*) ;; *) echo "$$said" >&2; exit 1 ;; esac
+	@$(LOCKED) -r requirements.lock
+	@if $(BIN)/python -m pip show torch 2>/dev/null | grep -q '^Requires:.*triton'; then \
+	  echo "Installing what this build of torch needs for GPUs (about 2 GB)..."; \
+	  $(LOCKED) -r requirements-cuda.lock; fi
+	@$(INSTALL) -e .
+	@touch $@
 
 # What a start from a pretrained model needs: `make test` tries it, `make run` does not.
 pretrained: $(PRETRAINED)
 
 $(PRETRAINED): $(STAMP) requirements-pretrained.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-pretrained.lock
-	touch $@
+	@echo "Installing what a start from a pretrained model needs..."
+	@$(LOCKED) -r requirements-pretrained.lock
+	@touch $@
 
 # What writes ONNX graphs, and what runs them in the tests.
 $(ONNX): $(STAMP) requirements-onnx.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-onnx.lock
-	touch $@
+	@echo "Installing what writes and runs ONNX graphs..."
+	@$(LOCKED) -r requirements-onnx.lock
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .lmcore build *.egg-info
