@@ -11,7 +11,8 @@ export PREFECT_SERVER_DATABASE_CONNECTION_URL PREFECT_SERVER_API_AUTH_STRING
 export PREFECT_API_AUTH_STRING="$PREFECT_SERVER_API_AUTH_STRING"
 
 public=${PUBLIC_URL:-http://127.0.0.1:4200}
-export PREFECT_UI_API_URL="$public/api"
+# Relative, so that the pages work under every name that they are asked for.
+export PREFECT_UI_API_URL=/api
 export PREFECT_SERVER_CORS_ALLOWED_ORIGINS="$public"
 export PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED=true
 # In memory, a lease is forgotten when the server restarts and its slot stays taken for ever.
@@ -20,4 +21,11 @@ export PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=prefect.server.concurrency.lease
 export PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED=events,flow_runs
 export PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=true
 
-exec prefect server start --host "${HOST:-0.0.0.0}" --port "${PORT:-4200}"
+# Prefect looks at no name that it is asked for, so what `lmcore up` has before it stands here too;
+# otherwise this is what `prefect server start` does.
+export PREFECT__SERVER_FINAL=1
+export LMCORE_SERVER_APP=prefect.server.api.server:create_app
+export LMCORE_SERVER_NAMES="${NAME:-prefect-server:4200} ${public#*://}" LMCORE_SERVER_ORIGINS="$public"
+export PYTHONPATH="${FENCE:-/srv/lmcore}"
+exec python -P -m uvicorn --factory serve_app:application --host "${HOST:-0.0.0.0}" --port "${PORT:-4200}" \
+  --log-level warning --lifespan on

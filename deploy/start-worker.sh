@@ -1,13 +1,14 @@
 #!/bin/sh
 # A worker: it runs pipelines that Prefect hands out and writes to MLflow, and keeps no password on disk.
 # The dashboard and what answers start here too; they only read, and are given a password for that alone.
+# None of them is an admin of MLflow.
 set -eu
 
 SECRETS=${SECRETS:-/run/secrets}
 PREFECT_API_AUTH_STRING=$(cat "$SECRETS/prefect_auth")
 MLFLOW_TRACKING_USERNAME=reader
-if [ -e "$SECRETS/mlflow_admin_password" ]; then
-  MLFLOW_TRACKING_USERNAME=admin
+if [ -e "$SECRETS/mlflow_worker_password" ]; then
+  MLFLOW_TRACKING_USERNAME=worker
 fi
 MLFLOW_TRACKING_PASSWORD=$(cat "$SECRETS/mlflow_${MLFLOW_TRACKING_USERNAME}_password")
 export PREFECT_API_AUTH_STRING MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD

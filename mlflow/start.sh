@@ -31,8 +31,15 @@ auth_cache_ttl_seconds = 30
 INI
 export MLFLOW_AUTH_CONFIG_PATH
 
-export MLFLOW_SERVER_ALLOWED_HOSTS="${ALLOWED_HOSTS:-mlflow:5000,127.0.0.1:5000,localhost:5000}"
-export MLFLOW_SERVER_CORS_ALLOWED_ORIGINS="${PUBLIC_URL:-http://127.0.0.1:5000}"
+# MLflow looks at names and at pages of other machines; before it stands what `lmcore up` has there
+# too: no page of another program on this machine, and no place of artifacts outside of the store.
+public=${PUBLIC_URL:-http://127.0.0.1:5000}
+names="${NAME:-mlflow:5000},127.0.0.1:*,localhost:*,${public#*://}"
+export MLFLOW_SERVER_ALLOWED_HOSTS="$names" MLFLOW_SERVER_CORS_ALLOWED_ORIGINS="$public"
+export LMCORE_SERVER_APP=mlflow.server.auth:create_app
+export LMCORE_SERVER_NAMES="${NAME:-mlflow:5000} ${public#*://}" LMCORE_SERVER_ORIGINS="$public"
+export LMCORE_ARTIFACT_ROOT=mlflow-artifacts:/
+export PYTHONPATH="${FENCE:-/srv/lmcore}"
 # Jobs would run code on the server that clients ask for; nothing here needs them.
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false
@@ -52,22 +59,31 @@ users.main(["upgrade", "--url", config["mlflow"]["database_uri"]], standalone_mo
 PYTHON
 fi
 
-# Who only reads: the dashboard and what answers.  The admin is made by the server itself.
+# The admin, as `mlflow server` makes it for its own application; who only reads (the dashboard and what
+# answers); and the worker, which registers, promotes and deletes models of everybody, and no users.
 python - <<PYTHON
-import configparser, os
 from pathlib import Path
-from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+from mlflow.server.auth import bootstrap_admin_user, store
+from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 
-config = configparser.ConfigParser()
-config.read(os.environ["MLFLOW_AUTH_CONFIG_PATH"])
-password = Path("$SECRETS/mlflow_reader_password").read_text()
-users = SqlAlchemyStore()
-users.init_db(config["mlflow"]["database_uri"])
-if users.has_user("reader"):
-    users.update_user("reader", password=password, is_admin=False)
-else:
-    users.create_user("reader", password)
+ROLE, OWNED = "lmcore-worker", ("experiment", "registered_model")
+
+bootstrap_admin_user()
+for name in ("reader", "worker"):
+    password = Path("$SECRETS", f"mlflow_{name}_password").read_text()
+    if store.has_user(name):
+        store.update_user(name, password=password, is_admin=False)
+    else:
+        store.create_user(name, password)
+roles = {role.name: role for role in store.list_roles([DEFAULT_WORKSPACE_NAME])}
+role = roles.get(ROLE) or store.create_role(ROLE, DEFAULT_WORKSPACE_NAME)
+has = {grant.resource_type for grant in store.list_role_permissions(role.id)}
+for kind in set(OWNED) - has:
+    store.add_role_permission(role.id, kind, "*", "MANAGE")
+worker = store.get_user("worker")
+if role.id not in {held.id for held in store.list_user_roles(worker.id)}:
+    store.assign_role_to_user(worker.id, role.id)
 PYTHON
 
-exec mlflow server --app-name basic-auth --host "${HOST:-0.0.0.0}" --port "${PORT:-5000}" \
+exec mlflow server --app-name lmcore --host "${HOST:-0.0.0.0}" --port "${PORT:-5000}" \
   --workers "${WORKERS:-2}"

@@ -178,7 +178,8 @@ def test_secrets_are_files_and_given_to_those_who_need_them() -> None:
     assert holders["postgres_password"] == {"postgres"}
     assert holders["object_store_secret"] == {"object-store", "mlflow", "backup", "restore"}
     assert holders["mlflow_session_key"] == {"mlflow"}
-    assert holders["mlflow_admin_password"] == {"mlflow", "worker"}
+    assert holders["mlflow_admin_password"] == {"mlflow"}
+    assert holders["mlflow_worker_password"] == {"mlflow", "worker"}
     assert holders["mlflow_reader_password"] == {"mlflow", "dashboard", "serve"}
     assert holders["serve_key"] == {"serve", "prometheus"}
     for service in SERVICES.values():

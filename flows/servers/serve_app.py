@@ -11,8 +11,13 @@ has one, only its description of the API is open; LMCORE_SERVER_LOGIN_PATHS name
 A browser sends a login that it knows with whatever a page asks for.  So only names of this machine
 are answered to, and no page of another origin: neither server sees to both by itself (Prefect looks
 at no `Host`, and MLflow lets in a page that any other program serves on this machine).
-Where LMCORE_ARTIFACT_ROOT names a folder, MLflow takes no other one as the place of artifacts; it
-would read and write files anywhere that a client names.
+LMCORE_SERVER_NAMES and LMCORE_SERVER_ORIGINS add what else may be asked for and may ask: names with
+their port, and addresses of pages.
+Where LMCORE_ARTIFACT_ROOT names a folder, MLflow takes no place of artifacts that is not below it;
+it would read and write files anywhere that a client names.
+
+In a container, where the network is a server's own, LMCORE_SERVER_APP names the application, and
+whatever serves it calls `application`.  This file is copied there without the rest of the package.
 """
 
 import base64
@@ -26,7 +31,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -35,6 +40,9 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 LOGIN_VARIABLE = "LMCORE_SERVER_LOGIN"
 PATHS_VARIABLE = "LMCORE_SERVER_LOGIN_PATHS"
 ROOT_VARIABLE = "LMCORE_ARTIFACT_ROOT"
+APP_VARIABLE = "LMCORE_SERVER_APP"
+NAMES_VARIABLE = "LMCORE_SERVER_NAMES"
+ORIGINS_VARIABLE = "LMCORE_SERVER_ORIGINS"
 _THIS_MACHINE = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?")
 _CREATE_EXPERIMENT = "/mlflow/experiments/create"
 _MOST_BODY_BYTES = 1 << 20
@@ -52,18 +60,26 @@ _POLICY = (
 )
 
 
-def fenced(app: App) -> App:
-    """An ASGI application that only this machine's names and its own pages reach."""
+def fenced(app: App, names: Iterable[str] = (), origins: Iterable[str] = ()) -> App:
+    """An ASGI application that only this machine's names and its own pages reach.
+
+    Args:
+        app: Any.
+        names: What it may be asked for as well, as `name:port`.
+        origins: Pages of which addresses may ask as well, as `http://name:port`.
+    """
+    others = {name.lower().encode() for name in names}
+    pages = {origin.lower().encode() for origin in origins}
 
     async def fence(scope: Any, receive: Any, send: Any) -> None:
         headers = scope.get("headers", ())
         hosts = [value.lower() for key, value in headers if key == b"host"]
-        origins = {value.lower() for key, value in headers if key == b"origin"}
+        asking = {value.lower() for key, value in headers if key == b"origin"}
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
-        elif len(hosts) != 1 or not _THIS_MACHINE.fullmatch(hosts[0]):
+        elif len(hosts) != 1 or not (hosts[0] in others or _THIS_MACHINE.fullmatch(hosts[0])):
             await _refuse(scope, send, 403, "this is no name of this machine")
-        elif not origins <= {b"http://" + hosts[0]}:
+        elif not asking <= {b"http://" + hosts[0], *pages}:
             await _refuse(scope, send, 403, "a page of another origin asks")
         else:
             await app(scope, receive, send)
@@ -76,7 +92,8 @@ def contained(app: App, root: str) -> App:
 
     Args:
         app: MLflow's.
-        root: The folder.
+        root: The folder, or an address whose scheme is that of the places, as
+            `mlflow-artifacts:/` of a server that hands files on.
     """
 
     async def contain(scope: Any, receive: Any, send: Any) -> None:
@@ -108,13 +125,17 @@ def _within(body: bytes, root: str) -> bool:
         asked = json.loads(body or b"{}")
         places = [asked.get(key) for key in ("artifact_location", "artifactLocation")]
         parts = [urlsplit(place) for place in places if place]
+        inside = urlsplit(root)
     except (ValueError, AttributeError, TypeError, RecursionError):
         return False
-    if any(part.scheme not in ("", "file") or part.netloc for part in parts):
+    schemes = (inside.scheme,) if inside.scheme else ("", "file")
+    if any(part.scheme not in schemes or part.netloc != inside.netloc for part in parts):
         return False
-    inside = os.path.realpath(root)
-    found = [os.path.realpath(unquote(part.path)) for part in parts]
-    return all(os.path.commonpath([inside, path]) == inside for path in found)
+    # Links are of this machine's folders.
+    real = os.path.normpath if inside.scheme else os.path.realpath
+    top = real(inside.path)
+    found = [real(unquote(part.path)) for part in parts]
+    return all(path[:1] == "/" and os.path.commonpath([top, path]) == top for path in found)
 
 
 def guarded(app: App, login: str, paths: tuple[str, ...] = ()) -> App:
@@ -171,23 +192,36 @@ async def _refuse(
     await send({"type": "http.response.body", "body": f"{reason}\n".encode()})
 
 
+def application(target: str = "", *, factory: bool = True) -> App:
+    """An application as the environment wants it guarded.
+
+    Args:
+        target: `module:attribute`; default: what LMCORE_SERVER_APP names.
+        factory: Whether that makes the application, instead of being it.
+    """
+    names, origins, paths = (
+        tuple(os.environ.pop(name, "").split())
+        for name in (NAMES_VARIABLE, ORIGINS_VARIABLE, PATHS_VARIABLE)
+    )
+    login, root = os.environ.pop(LOGIN_VARIABLE, ""), os.environ.pop(ROOT_VARIABLE, "")
+    module, _, attribute = (target or os.environ.pop(APP_VARIABLE)).partition(":")
+    app = getattr(importlib.import_module(module), attribute)
+    app = app() if factory else app
+    app = kept_here(contained(app, root) if root else app)
+    return fenced(guarded(app, login, paths) if login else app, names, origins)
+
+
 def serve(descriptor: int, target: str, *, factory: bool) -> None:
     """Serve an application on an inherited listening socket until standard input ends."""
     import uvicorn
 
-    login = os.environ.pop(LOGIN_VARIABLE, "")
-    paths = tuple(os.environ.pop(PATHS_VARIABLE, "").split())
-    root = os.environ.pop(ROOT_VARIABLE, "")
-
-    def application() -> App:
-        module, _, attribute = target.partition(":")
-        app = getattr(importlib.import_module(module), attribute)
-        app = app() if factory else app
-        app = kept_here(contained(app, root) if root else app)
-        return fenced(guarded(app, login, paths) if login else app)
-
     server = uvicorn.Server(
-        uvicorn.Config(application, factory=True, log_level="error", lifespan="on")
+        uvicorn.Config(
+            lambda: application(target, factory=factory),
+            factory=True,
+            log_level="error",
+            lifespan="on",
+        )
     )
 
     def end_with_parent() -> None:

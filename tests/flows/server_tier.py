@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 POSTGRES_BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/nowhere"))
 START_SECONDS = 180
+INFO = "lmcore_server-1.dist-info"
 BIN = Path(sys.executable).parent
 #: initdb refuses to run as root.
 UNPRIVILEGED = "postgres"
@@ -94,6 +95,7 @@ class ServerTier:
         self.folder = folder
         self.secrets = folder / "secrets"
         self.objects = folder / "objects"
+        self.fence = folder / "fence"
         self.postgres_port, self.store_port = free_port(), free_port()
         self.mlflow_port, self.prefect_port = free_port(), free_port()
         subprocess.run(
@@ -101,6 +103,9 @@ class ServerTier:
             check=True,
             stdout=subprocess.DEVNULL,
         )
+        # What the images copy to /srv/lmcore.
+        shutil.copytree(ROOT / "mlflow" / INFO, self.fence / INFO)
+        shutil.copy(ROOT / "flows" / "servers" / "serve_app.py", self.fence)
         self._make_database()
         self.store = self._service("store", ROOT / "deploy" / "start-object-store.sh")
         self.mlflow = self._service("mlflow", ROOT / "mlflow" / "start.sh")
@@ -163,7 +168,7 @@ class ServerTier:
         if name in ("mlflow", "prefect"):
             port = self.mlflow_port if name == "mlflow" else self.prefect_port
             env |= {"PORT": str(port), "PUBLIC_URL": f"http://127.0.0.1:{port}"}
-            env |= {"ALLOWED_HOSTS": f"127.0.0.1:{port}"}
+            env |= {"FENCE": str(self.fence), "NAME": f"{name}:{port}"}
         return Service(name, ["/bin/sh", str(script)], env, self.folder / f"{name}.log")
 
     # -- PostgreSQL --------------------------------------------------------------------------

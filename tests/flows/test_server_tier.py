@@ -186,9 +186,13 @@ def test_nobody_gets_in_without_a_password_or_from_a_foreign_page(
     assert servers.status(search) == 401
     assert servers.status(search, **admin) == 200
     assert servers.status(search, **admin, Host="evil.example") == 403
+    assert servers.status(search, **admin, Origin="http://127.0.0.1:1") == 403
     version = f"{tier.prefect_url}/api/admin/version"
     assert servers.status(version) == 401
     assert servers.status(version, **basic) == 200
+    assert servers.status(version, **basic, Host=f"prefect:{tier.prefect_port}") == 200
+    assert servers.status(version, **basic, Host="evil.example") == 403
+    assert servers.status(version, **basic, Origin="http://127.0.0.1:1") == 403
     # With the password that a browser would send along, but not from our own client or page.
     assert servers.status(flows, **json_body, **basic) == 403
     for bucket in ("", "lmcore"):
@@ -305,6 +309,47 @@ def test_who_only_reads_uses_a_version_and_moves_nothing(
     login |= {"Content-Type": "application/json"}
     assert servers.status(url, method="POST", body=body, **login) == 403
     assert registry.aliases("read") == {"challenger": 1}
+
+
+def test_the_worker_owns_every_model_and_no_user(
+    registry: Registry,
+    tier: Any,
+    register_in: Callable[..., Version],
+    version_folder: VersionFolder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = register_in(registry, version_folder, name="others", run_key="others")
+    login = {"Authorization": tier.basic("worker", "mlflow_worker_password")}
+    json_body = {"method": "POST", "Content-Type": "application/json", **login}
+
+    def asked(path: str, **body: object) -> int:
+        url = f"{tier.mlflow_url}/api/2.0/mlflow/{path}"
+        return int(servers.status(url, body=json.dumps(body).encode(), **json_body))
+
+    def patched(path: str, **body: object) -> int:
+        url = f"{tier.mlflow_url}/api/2.0/mlflow/{path}"
+        values = {**json_body, "method": "PATCH"}
+        return int(servers.status(url, body=json.dumps(body).encode(), **values))
+
+    assert asked("users/create", username="mine", password="a long password") == 403
+    assert patched("users/update-admin", username="worker", is_admin=True) == 403
+    assert patched("users/update-password", username="reader", password="a long password") == 403
+    # Artifacts stay in the store: the server would read and write anywhere that it is told.
+    for place in ("/tmp", "file:///tmp", "s3://other", "https://127.0.0.1:1/x"):
+        assert asked("experiments/create", name="elsewhere", artifact_location=place) == 400
+    place = "mlflow-artifacts:/inside"
+    assert asked("experiments/create", name="inside", artifact_location=place) == 200
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "worker")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", tier.secret("mlflow_worker_password"))
+    worker = MlflowClient(tracking_uri=tier.mlflow_url)
+    number = str(version.number)
+    worker.set_registered_model_alias("others", "champion", number)
+    worker.set_model_version_tag("others", number, "seen", "yes")
+    worker.delete_registered_model_alias("others", "champion")
+    worker.delete_model_version("others", number)
+    worker.delete_registered_model("others")
+    assert version.run_id is not None
+    worker.delete_run(version.run_id)
 
 
 def test_a_pretrained_model_reaches_a_machine_that_never_had_it(

@@ -139,6 +139,55 @@ def test_no_other_name_and_no_page_of_another_origin_gets_in(
         pytest.fail("it was let in")
 
 
+def test_in_a_container_it_is_asked_by_the_names_that_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "booth.py").write_text(
+        "import os\n"
+        "from starlette.responses import PlainTextResponse\n"
+        "def make():\n"
+        "    assert not [name for name in os.environ if name.startswith('LMCORE_SERVER_')]\n"
+        "    return PlainTextResponse('inside')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(serve_app.APP_VARIABLE, "booth:make")
+    monkeypatch.setenv(serve_app.NAMES_VARIABLE, "Server:4200 team.example")
+    monkeypatch.setenv(serve_app.ORIGINS_VARIABLE, "https://team.example")
+    client = TestClient(serve_app.application())
+    for host, origin, status in (
+        ("server:4200", None, 200),
+        ("SERVER:4200", "http://server:4200", 200),
+        ("127.0.0.1:4200", "https://team.example", 200),  # a proxy that encrypts
+        ("team.example", "https://Team.example", 200),
+        ("localhost:4200", None, 200),
+        ("server", None, 403),
+        ("server:42000", None, 403),
+        ("team.example.evil", None, 403),
+        ("server:4200", "http://team.example", 403),
+        ("server:4200", "https://evil.example", 403),
+    ):
+        headers = {"Host": host} | ({"Origin": origin} if origin else {})
+        assert client.get("/", headers=headers).status_code == status, headers
+
+
+def test_where_mlflow_hands_files_on_places_are_of_its_own_scheme() -> None:
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("inside")(scope, receive, send)
+
+    client = TestClient(contained(inside, "mlflow-artifacts:/"))
+    create = "/api/2.0/mlflow/experiments/create"
+    for place in (None, "", "mlflow-artifacts:/", "mlflow-artifacts:/a/b", "MLFLOW-ARTIFACTS:/a"):
+        answer = client.post(create, json={"name": "x", "artifact_location": place})
+        assert answer.status_code == 200, place
+    for place in (
+        *("/etc", "file:///etc", "s3://bucket/x", "http://postgres:5432/", "relative"),
+        *("mlflow-artifacts://elsewhere:80/a", "mlflow-artifacts:a", "x:/a", "//a"),
+    ):
+        answer = client.post(create, json={"name": "x", "artifact_location": place})
+        assert answer.status_code == 400, place
+        assert "mlflow-artifacts:/" in answer.text
+
+
 def test_mlflow_keeps_artifacts_below_the_folder_alone(tmp_path: Path) -> None:
     async def echo(scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
