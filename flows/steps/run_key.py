@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.home.folders import PROJECT
-from lmcore.artifacts import code_digest, digest, sha256_file
+from lmcore.artifacts import code_digest, digest
 from lmcore.data.copies.removal import Removals
 
 # Whatever reads these keys compares them as a whole; the parts are kept for people and audits.
@@ -109,9 +110,15 @@ def processor_name() -> str:
 
 
 def lock_digest() -> str | None:
-    """SHA-256 of `requirements.lock` beside the installed project; None where it is not there."""
+    """Digest of the versions in `requirements.lock` beside the installed project.
+
+    None where it is not there.  Which files of a version may be installed changes nothing: an index
+    gets a wheel for another machine now and then.
+    """
     lock = PROJECT / "requirements.lock"
-    return sha256_file(lock) if lock.exists() else None
+    if not lock.exists():
+        return None
+    return digest(re.findall(r"^[^\s#;]+==[^\s;]+", lock.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def library_versions(*, pretrained: bool = False) -> dict[str, str]:

@@ -1,8 +1,10 @@
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.steps import run_key as module
 from flows.steps.run_key import (
     RunKey,
     data_digest,
@@ -41,6 +43,16 @@ def test_the_same_data_on_the_same_installation_is_the_same_run() -> None:
         "libraries_digest": key.libraries,
         "lock_digest": lock_digest(),
     }
+
+
+def test_the_lock_is_known_by_its_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROJECT", tmp_path)
+    assert lock_digest() is None
+    found = []
+    for lines in ("a==1\nb==2\n", "# b==3\na==1 \\\n    --hash=sha256:0\nb==2\n", "a==1\nb==3\n"):
+        (tmp_path / "requirements.lock").write_text(lines)
+        found.append(lock_digest())
+    assert found[0] == found[1] != found[2]
 
 
 def test_removals_are_part_of_the_data() -> None:
