@@ -25,9 +25,9 @@ _GROUP = stat.S_IRWXG
 
 # How the names of all begin that lies in a home itself.
 _PLACES = (
-    *("cache", "content", "controls", "cwd", "dashboard.html", "kept", "locks", "logs"),
-    *("measures", "mlflow", "prefect", "removals", "requests", "running", "servers"),
-    *("splits.sqlite", "tmp", "up", "work"),
+    *("cache", "content", "controls", "cwd", "damaged", "dashboard.html", "kept", "locks", "logs"),
+    *("measures", "mended.jsonl", "mlflow", "prefect", "removals", "requests", "running"),
+    *("servers", "splits.sqlite", "tmp", "up", "work"),
 )
 
 _users_umask: int | None = None

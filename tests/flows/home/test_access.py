@@ -9,6 +9,7 @@ from flows.home import access
 from flows.home.access import as_the_user, described, enter, private
 from flows.home.folders import make_home
 from lmcore.artifacts import atomic_write
+from lmcore.mending import note_mending, set_aside
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,8 @@ def test_all_that_lies_in_a_home_is_known(tmp_path: Path) -> None:
     places = (home.splits, home.dashboard, home.mlflow_database, home.removals)
     for path in places:
         path.write_text("x")
+    # As where something was found damaged.
+    note_mending(home.root, home.splits, problem="x", remedy=str(set_aside(home.root, home.splits)))
     home.root.chmod(0o755)
     private(home.root)
     assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
