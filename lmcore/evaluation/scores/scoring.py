@@ -6,7 +6,8 @@ token resets the model, documents can stand one behind the other in a lane and s
 scored alone; so lanes are filled evenly (longest document first, always into the shortest
 lane), read in chunks, and dropped as they run dry.  Nothing is padded but their last chunk.
 
-How many lanes and how long a chunk is best, the model says (`LanguageModel.reading`).  Memory is
+How many lanes and how long a chunk is best, the model says (`LanguageModel.reading`), and whether
+each core reads lanes of its own (`lmcore.evaluation.scores.cores`).  Memory is
 bounded by `WINDOW_BYTES` of text and `max_lanes * chunk_tokens` features, whatever the corpus;
 logits are held a few rows at a time by the model's `target_nll`.
 """
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from lmcore.data.documents import Document
 from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.evaluation.scores.cores import cores_for, read_apart
 from lmcore.evaluation.scores.table import NATS_PER_BIT, ScoreTable
 from lmcore.evaluation.statistics.intervals import Ratio, Sample
 from lmcore.evaluation.statistics.measured import Measured
@@ -149,7 +151,6 @@ def score_tokens(
     return np.array([found.sum(dtype=np.float64) for found in nats], dtype=np.float64)
 
 
-@torch.inference_mode()
 def score_each(
     model: LanguageModel,
     tokens: Sequence[IntArray],
@@ -165,13 +166,51 @@ def score_each(
         tokens: N sequences without end tokens.
         lanes: Sequences read side by side; None: as the model is best fed.
         chunk_tokens: Tokens of a lane read at once; None: likewise.
-        on_read: Told the share that is read, after each chunk.
+        on_read: Told the share that is read, from time to time.
 
     Returns:
         For each sequence an array of its length plus one.
     """
-    chunk_tokens = chunk_tokens or model.reading.chunk_tokens
+    nats: list[NatsArray] = [np.zeros(0, dtype=np.float32)] * len(tokens)
     dealt = _filled_lanes([len(ids) + 1 for ids in tokens], lanes or model.reading.lanes)
+    cores = cores_for(model, len(dealt))
+    read_apart(
+        [
+            _read_lanes(
+                model,
+                tokens,
+                dealt[core::cores],
+                chunk_tokens=chunk_tokens or model.reading.chunk_tokens,
+                nats=nats,
+            )
+            for core in range(cores)
+        ],
+        device=model.device.type,
+        of=sum(len(ids) + 1 for ids in tokens),
+        on_read=on_read,
+    )
+    return nats
+
+
+def _read_lanes(
+    model: LanguageModel,
+    tokens: Sequence[IntArray],
+    dealt: Sequence[Sequence[int]],
+    *,
+    chunk_tokens: int,
+    nats: list[NatsArray],
+) -> Iterator[int]:
+    """Read lanes chunk by chunk; yields how many tokens each chunk had.
+
+    Args:
+        model: In evaluation mode.
+        tokens: All sequences.
+        dealt: The sequences of each lane, longest lane first.
+        chunk_tokens: Tokens of a lane at once.
+        nats: Where the results of these sequences are put.
+    """
+    if not dealt:
+        return
     end = np.array([model.end_id])
     streams = [
         np.concatenate([end, *(np.append(tokens[i], end) for i in members)]) for members in dealt
@@ -179,32 +218,26 @@ def score_each(
     device = model.device
     # What pads a lane that has run dry must not look like the start of documents.
     filler = int(model.end_id == 0)
-    nats: list[NatsArray] = [np.zeros(0, dtype=np.float32)] * len(tokens)
-    if not streams:
-        return nats
-    lengths = [len(stream) - 1 for stream in streams]  # longest first
+    lengths = [len(stream) - 1 for stream in streams]
     of_lane = [np.empty(length, dtype=np.float32) for length in lengths]
     state = model.fresh_state(len(lengths))
-    with torch.autocast(device.type, enabled=False):
-        for start in range(0, lengths[0], chunk_tokens):
-            active = sum(length > start for length in lengths)
-            if active < state.num_lanes:
-                state = state.select(range(active))
-            stop = min(start + chunk_tokens, lengths[0])
-            inputs = _stacked(streams[:active], start, stop, filler)
-            targets = _stacked(streams[:active], start + 1, stop + 1, filler)
-            features, state = model.features(inputs.to(device), state)
-            found = model.target_nll(features, targets.to(device)).cpu().numpy()
-            for lane in range(active):
-                part = of_lane[lane][start:stop]
-                part[:] = found[lane, : len(part)]
-            if on_read is not None:
-                on_read(stop / lengths[0])
+    for start in range(0, lengths[0], chunk_tokens):
+        active = sum(length > start for length in lengths)
+        if active < state.num_lanes:
+            state = state.select(range(active))
+        stop = min(start + chunk_tokens, lengths[0])
+        inputs = _stacked(streams[:active], start, stop, filler)
+        targets = _stacked(streams[:active], start + 1, stop + 1, filler)
+        features, state = model.features(inputs.to(device), state)
+        found = model.target_nll(features, targets.to(device)).cpu().numpy()
+        for lane in range(active):
+            part = of_lane[lane][start:stop]
+            part[:] = found[lane, : len(part)]
+        yield sum(min(length, stop) - start for length in lengths[:active])
     for members, found in zip(dealt, of_lane, strict=True):
         cuts = np.cumsum([len(tokens[i]) + 1 for i in members])[:-1]
         for i, own in zip(members, np.split(found, cuts), strict=True):
             nats[i] = own
-    return nats
 
 
 def _stacked(streams: Sequence[IntArray], start: int, stop: int, filler: int) -> Tensor:
