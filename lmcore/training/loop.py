@@ -22,6 +22,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from lmcore.data.tokens.batches import Batch
@@ -110,6 +111,7 @@ class TrainingLoop:
         self._store = ResumeStore(folder / POINTS_FOLDER, on_damage=self._warn)
         self._last_event = -math.inf
         self._told = plan.steps
+        self._threads = plan.threads
         self.state: State | None = None
         self.best: Mapping[str, Tensor] = {}
         self.progress = Progress()
@@ -133,7 +135,7 @@ class TrainingLoop:
                 raise TrainingInterrupted(self.progress.step, self.plan.steps, self.folder)
             if self._owes_a_look():
                 self._look()
-            elif is_due(self.plan, self.progress.step) and not self.progress.stopped_early:
+            elif self._is_due() and not self.progress.stopped_early:
                 self._revise()
             elif self.progress.step < self.plan.steps and not self.progress.stopped_early:
                 with suppress(LeftError):
@@ -152,6 +154,7 @@ class TrainingLoop:
         plan = self.plan
         started = time.perf_counter()
         step = self.progress.step
+        self._take_threads(step + 1)
         position, scheduled = plan.position(step), plan.scheduled_steps
         rate = learning_rate(
             position,
@@ -195,13 +198,30 @@ class TrainingLoop:
         self.progress = self.progress.after_step(result.loss_nats, seconds=elapsed)
         for revision in plan.revisions:
             # When its first step is done: a replay, which decides nothing, has the same log.
-            if revision.after == step and revision.steps != revision.before:
+            if revision.after != step:
+                continue
+            if revision.steps != revision.before:
                 self._log({"kind": "revision", "step": step, "steps": revision.steps})
+            if revision.threads is not None:
+                self._log({"kind": "revision", "step": step, "threads": revision.threads})
         if self.progress.step % plan.log_every == 0 or self.progress.step == plan.steps:
             self._log_step(result, rate)
         self._spend(time.perf_counter() - started - elapsed)
         if self.progress.step % plan.checkpoint_every == 0 and self.progress.step < plan.steps:
             self._save()
+
+    def _is_due(self) -> bool:
+        """Whether rank 0's clock is to be asked how far the budget reaches."""
+        if self.plan.budget_seconds is None:
+            return False
+        return bool(self.world.agree(is_due(self.plan, self.progress)))
+
+    def _take_threads(self, step: int) -> None:
+        """Compute with the threads of a step; the caller of the loop puts its own back."""
+        threads = self.plan.threads_of(step)
+        if threads != self._threads:
+            torch.set_num_threads(threads)
+            self._threads = threads
 
     def _revise(self) -> None:
         """Have the plan say how many steps the budget has room for now."""
@@ -214,6 +234,13 @@ class TrainingLoop:
         self.plan = plan.model_copy(update={"steps": steps, "revisions": revisions})
         if self.world.leads:
             write_plan(self.folder, self.plan)
+        if revision.threads is not None:
+            self._tell(
+                "revision",
+                "threads wait for each other on busy cores: one goes on alone"
+                if revision.threads == 1
+                else f"{revision.threads} threads are tried again",
+            )
         if abs(steps - self._told) < _WORTH_TELLING * self._told:
             return
         told, self._told = self._told, steps
@@ -261,6 +288,7 @@ class TrainingLoop:
     def _look(self) -> None:
         """Look at the tune split, unless asked to stop meanwhile."""
         started = time.perf_counter()
+        self._take_threads(self.progress.step)
 
         def asked(batches: Iterable[Batch]) -> Iterator[Batch]:
             for batch in batches:

@@ -48,6 +48,7 @@ class Revision(Section):
         steps: Steps planned from then on; the same where the clock asked for no change.
         seconds: Of the budget that were spent by then.
         step_seconds: The part of them spent in training steps.
+        threads: Of each step from then on, where that changed; null: as before.
     """
 
     after: int = Field(ge=0)
@@ -55,6 +56,7 @@ class Revision(Section):
     steps: int = Field(ge=1)
     seconds: float
     step_seconds: float
+    threads: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _ahead(self) -> Self:
@@ -89,13 +91,17 @@ class Plan(Section):
     dropout: float
     precision: Precision
     device: str
-    threads: int = Field(description="Of each process.")
+    threads: int = Field(description="Of each process, until a revision.")
     processes: int = Field(1, description="Share the lanes.")
     evaluations: int
     evaluation_tokens: int = Field(description="Tune tokens of one look; 0: there is no text.")
     checkpoint_every: int = Field(description="Steps between resume points.")
     log_every: int = Field(description="Steps between lines of the log.")
     tokens_per_second: float = Field(description="Measured by the probe.")
+    alone_step_seconds: float | None = Field(
+        None,
+        description="Of a step with one thread, as the probe found it; null: it was not tried.",
+    )
     budget_seconds: float | None = Field(None, description="Promised; null: nothing is.")
     planning_seconds: float = Field(0.0, description="Of the budget, spent on the plan.")
     revisions: tuple[Revision, ...] = Field((), description="In the order of their steps.")
@@ -132,6 +138,11 @@ class Plan(Section):
                 position = revision.after + (position - revision.after) * left
         return position
 
+    def threads_of(self, step: int) -> int:
+        """Threads of a step, counted from one, and of a look after it."""
+        changed = [r.threads for r in self.revisions if r.threads is not None and r.after < step]
+        return changed[-1] if changed else self.threads
+
     def evaluates_after(self, step: int) -> bool:
         """Whether the tune split is looked at when so many steps are done."""
         steps = self.scheduled_steps
@@ -149,6 +160,7 @@ class Machine(Section):
         threads: Threads of a CPU step, in each process; part of the plan, as sums depend on it.
         processes: Share the lanes; part of the plan for the same reason.
         step: Seconds of one training step of average size.
+        alone_step: Seconds of one with a single thread; None: not tried, or it is that.
         evaluation_step: Seconds of one step of looking at the tune split.
         save: Seconds of writing one resume point.
         elapsed: Seconds that planning took, loading and the probe itself included.
@@ -159,6 +171,7 @@ class Machine(Section):
     threads: int
     processes: int = 1
     step: float
+    alone_step: float | None = None
     evaluation_step: float
     save: float
     elapsed: float = 0.0
@@ -223,6 +236,7 @@ def make_plan(
         checkpoint_every=max(1, min(steps, round(training.checkpoint_seconds / machine.step))),
         log_every=-(-steps // _LOG_LINES),
         tokens_per_second=layout.tokens_per_step / machine.step,
+        alone_step_seconds=machine.alone_step,
         budget_seconds=training.budget_seconds,
         planning_seconds=machine.elapsed,
     )

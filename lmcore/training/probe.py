@@ -118,13 +118,14 @@ def probe(
         if both:
             torch.set_num_threads(1)
         precision, step = _choose_precision(training, timed, fits)
+        alone = None
         if both and fits(_FEWEST * step):
             torch.set_num_threads(threads)
             together = timed(precision, 0.2)
             if step <= _WORTH_IT * together:
                 torch.set_num_threads(1)
             else:
-                step = together
+                alone, step = step, together
         if fits(_FEWEST * step):
             step = timed(precision, 0.4)
         return Machine(
@@ -133,6 +134,8 @@ def probe(
             processes=world.size,
             threads=torch.get_num_threads(),
             step=step,
+            # Ranks share a machine as a whole; none can leave the others' pace.
+            alone_step=alone if world.size == 1 else None,
             evaluation_step=(
                 _time_forward(model, objective=objective, stops=stops, world=world)
                 if fits(step)

@@ -4,13 +4,14 @@ import math
 from typing import Any
 
 import pytest
+import torch
 
 from lmcore.errors import TrainingError
 from lmcore.training import loop as loop_module
 from lmcore.training import objective as objective_module
 from lmcore.training.events import TrainingEvent
 from lmcore.training.objective import NextToken
-from lmcore.training.plan import Plan
+from lmcore.training.plan import Plan, Revision
 from lmcore.training.progress import Progress
 from lmcore.training.step import StepResult
 
@@ -132,6 +133,41 @@ def test_a_plan_that_is_revised_is_recorded_resumed_and_replayed(
     assert again.plan() == plan
     assert bench.weights(again) == bench.weights(whole)
     assert bench.timeless(again) == bench.timeless(whole)
+
+
+def test_another_number_of_threads_is_taken_at_its_step_and_replayed(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = bench.train("first").plan()
+    before = torch.get_num_threads()
+    revisions = [
+        Revision(after=after, before=STEPS, steps=STEPS, seconds=0.0, step_seconds=0.0, threads=n)
+        for after, n in ((4, 1), (9, 2))
+    ]
+    plan = plan.model_copy(update={"threads": 2, "revisions": tuple(revisions)})
+    assert [plan.threads_of(step) for step in (1, 4, 5, 9, 10)] == [2, 2, 1, 1, 2]
+    used: list[int] = []
+    real = loop_module.backward_step
+
+    def step(*args: Any, **kwargs: Any) -> StepResult:
+        used.append(torch.get_num_threads())
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(loop_module, "backward_step", step)
+    whole = bench.train("whole", replay=plan)
+    assert used == [2] * 4 + [1] * 5 + [2] * 3
+    assert torch.get_num_threads() == before
+    lines = [line for line in whole.log() if line["kind"] == "revision"]
+    assert lines == [
+        {"kind": "revision", "step": 4, "threads": 1},
+        {"kind": "revision", "step": 9, "threads": 2},
+    ]
+    used.clear()
+    bench.interrupted(after=7, work="parts", replay=plan)
+    resumed = bench.train("parts", replay=plan)
+    assert used == [2] * 4 + [1] * 5 + [2] * 3
+    assert bench.weights(resumed) == bench.weights(whole)
+    assert bench.timeless(resumed) == bench.timeless(whole)
 
 
 def test_a_look_is_left_at_its_next_batch_and_taken_again(
