@@ -21,8 +21,9 @@ from flows.progress.sentence import sentence
 
 _TICK_SECONDS = 0.5
 _FIRST_SECONDS = 1.0  # what is over by then needs no line
-#: Between plain lines: short while a person waits, longer where a log would only grow.
-_PLAIN_SECONDS, _PLAIN_SHARE = 1.9, 1 / 30
+# Between plain lines: with a tick two seconds at most, and longer only behind ten minutes of a
+# step, where a log would grow by thousands of lines.
+_PLAIN_SECONDS, _PLAIN_SHARE = 1.4, 1 / 400
 _CLEAR = "\r\x1b[2K"
 
 Listener = Callable[[Snapshot], None]
