@@ -5,9 +5,11 @@ In: a client.  Out: rows (`flows.registry.records`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from flows.registry.connection import missing, pages
@@ -62,17 +64,16 @@ class ClientRecords:
         found = _unless_missing(self._client.get_logged_model, model_id)
         return None if found is None else str(found.artifact_location)
 
-    def stored(self, experiment: str) -> list[StoredRecord]:
+    def stored(self, experiment: str | None = None) -> list[StoredRecord]:
         """See `Records`."""
-        known = self._client.get_experiment_by_name(experiment)
-        if known is None:
-            return []
         found = [
             StoredRecord(
                 model_id=str(model.model_id),
+                experiment=str(known.name),
                 artifact_location=str(model.artifact_location),
                 creation_timestamp=int(model.creation_timestamp),
             )
+            for known in self._experiments(experiment)
             for model in pages(
                 self._client.search_logged_models, experiment_ids=[known.experiment_id]
             )
@@ -80,20 +81,27 @@ class ClientRecords:
         return sorted(found, key=lambda model: model.model_id)
 
     def runs(
-        self, experiment: str, *, finished: bool = False, newest: int | None = None
+        self, experiment: str | None = None, *, finished: bool = False, newest: int | None = None
     ) -> list[RunRecord]:
         """See `Records`."""
-        known = self._client.get_experiment_by_name(experiment)
-        if known is None:
+        names = {str(one.experiment_id): str(one.name) for one in self._experiments(experiment)}
+        if not names:
             return []
         asked: dict[str, Any] = {
-            "experiment_ids": [known.experiment_id],
+            "experiment_ids": list(names),
             "filter_string": "attributes.status = 'FINISHED'" if finished else "",
             "order_by": [f"attributes.start_time {'ASC' if newest is None else 'DESC'}"],
         }
         if newest is None:
-            return [_run(run) for run in pages(self._client.search_runs, **asked)]
-        return [_run(run) for run in self._client.search_runs(max_results=newest, **asked)]
+            return [_run(run, names) for run in pages(self._client.search_runs, **asked)]
+        return [_run(run, names) for run in self._client.search_runs(max_results=newest, **asked)]
+
+    def _experiments(self, name: str | None) -> list[Any]:
+        """The experiment of a name, if there is one; or all, as runs of a deleted one are there."""
+        if name is None:
+            return list(pages(self._client.search_experiments, view_type=ViewType.ALL))
+        known = self._client.get_experiment_by_name(name)
+        return [] if known is None else [known]
 
 
 def _unless_missing(ask: Any, *arguments: str) -> Any:
@@ -124,10 +132,11 @@ def _version(version: Any) -> VersionRecord:
     )
 
 
-def _run(run: Any) -> RunRecord:
+def _run(run: Any, names: Mapping[str, str]) -> RunRecord:
     return RunRecord(
         run_id=str(run.info.run_id),
         experiment_id=str(run.info.experiment_id),
+        experiment=names[str(run.info.experiment_id)],
         name=str(run.info.run_name or ""),
         status=str(run.info.status),
         start_time=int(run.info.start_time),

@@ -35,13 +35,17 @@ _TAGS = "SELECT name, key, value FROM registered_model_tags WHERE workspace = 'd
 _ALIASES = "SELECT name, alias, version FROM registered_model_aliases WHERE workspace = 'default'"
 _VERSION_TAGS = """
 SELECT name, version, key, value FROM model_version_tags WHERE workspace = 'default'"""
-_RUN_COLUMNS = "run_uuid, runs.experiment_id, runs.name, status, start_time, end_time, artifact_uri"
+_RUN_COLUMNS = """
+run_uuid, runs.experiment_id, experiments.name, runs.name, status, start_time, end_time,
+artifact_uri"""
 _RUN_TAGS = "SELECT run_uuid, key, value FROM tags WHERE run_uuid IN"
 _RUNS = """
 SELECT {columns} FROM runs JOIN experiments ON experiments.experiment_id = runs.experiment_id
-WHERE workspace = 'default' AND experiments.name = ? AND runs.lifecycle_stage = 'active'"""
+WHERE workspace = 'default' AND runs.lifecycle_stage = 'active'"""
+_OF_EXPERIMENT = " AND experiments.name = ?"
 _STORED = """
-SELECT model_id, logged_models.artifact_location, creation_timestamp_ms FROM logged_models
+SELECT model_id, experiments.name, logged_models.artifact_location, creation_timestamp_ms
+FROM logged_models
 JOIN experiments ON experiments.experiment_id = logged_models.experiment_id
 WHERE workspace = 'default' AND logged_models.lifecycle_stage <> 'deleted'"""
 
@@ -132,24 +136,31 @@ class EmbeddedRecords:
         """See `Records`."""
         with self._reading() as rows:
             found = rows(f"{_STORED} AND model_id = ?", model_id)
-        return str(found[0][1]) if found else None
+        return str(found[0][2]) if found else None
 
-    def stored(self, experiment: str) -> list[StoredRecord]:
+    def stored(self, experiment: str | None = None) -> list[StoredRecord]:
         """See `Records`."""
+        which, values = _of(experiment)
         with self._reading() as rows:
-            found = rows(f"{_STORED} AND experiments.name = ? ORDER BY model_id", experiment)
+            found = rows(f"{_STORED}{which} ORDER BY model_id", *values)
         return [
-            StoredRecord(model_id=identity, artifact_location=location, creation_timestamp=created)
-            for identity, location, created in found
+            StoredRecord(
+                model_id=identity,
+                experiment=name,
+                artifact_location=location,
+                creation_timestamp=created,
+            )
+            for identity, name, location, created in found
         ]
 
     def runs(
-        self, experiment: str, *, finished: bool = False, newest: int | None = None
+        self, experiment: str | None = None, *, finished: bool = False, newest: int | None = None
     ) -> list[RunRecord]:
         """See `Records`."""
-        which = _RUNS + (" AND status = 'FINISHED'" if finished else "")
+        of_it, values = _of(experiment)
+        which = _RUNS + of_it + (" AND status = 'FINISHED'" if finished else "")
         order = "start_time, run_uuid" if newest is None else "start_time DESC, run_uuid"
-        values = (experiment, -1 if newest is None else newest)
+        values = (*values, -1 if newest is None else newest)
         which = f"{which} ORDER BY {order} LIMIT ?"
         with self._reading() as rows:
             found = rows(which.format(columns=_RUN_COLUMNS), *values)
@@ -159,6 +170,7 @@ class EmbeddedRecords:
             RunRecord(
                 run_id=identity,
                 experiment_id=str(number),
+                experiment=of,
                 name=name or "",
                 status=status,
                 start_time=started,
@@ -166,7 +178,7 @@ class EmbeddedRecords:
                 artifact_uri=uri,
                 tags=tags.get((identity,), {}),
             )
-            for identity, number, name, status, started, ended, uri in found
+            for identity, number, of, name, status, started, ended, uri in found
         ]
 
     @contextlib.contextmanager
@@ -200,6 +212,11 @@ class EmbeddedRecords:
         if kept is None or kept[0] != now:
             kept = self._mine.opened = (now, connected(self._path))
         return cast(sqlite3.Connection, kept[1])
+
+
+def _of(experiment: str | None) -> tuple[str, tuple[object, ...]]:
+    """The end of a question, and its values."""
+    return ("", ()) if experiment is None else (_OF_EXPERIMENT, (experiment,))
 
 
 def _grouped(rows: Iterable[Sequence[Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:

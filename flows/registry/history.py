@@ -14,6 +14,7 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, get_args
@@ -119,17 +120,22 @@ class History:
 
 def read_history(tags: Tags, name: str) -> History:
     """Read the history of a model; empty if the model does not exist."""
-    found: dict[str, dict[str, Event]] = {"intent": {}, "event": {}, "abort": {}}
+    written: dict[str, dict[str, str]] = {"intent": {}, "event": {}, "abort": {}}
     for key, value in tags.model_tags(name).items():
         if match := _KEY.fullmatch(key):
             kind, identifier = match.groups()
-            if (event := _parse(value, identifier)) is not None:
-                found[kind][identifier] = event
-    done = found["event"].keys() | found["abort"].keys()
-    return History(
-        events=tuple(event for _, event in sorted(found["event"].items())),
-        dangling=tuple(event for key, event in sorted(found["intent"].items()) if key not in done),
-    )
+            written[kind][identifier] = value
+    events, aborts = _events(written["event"]), _events(written["abort"])
+    # Nearly every intent has its event, and is not read again.
+    done = events.keys() | aborts.keys()
+    dangling = _events({key: value for key, value in written["intent"].items() if key not in done})
+    return History(events=tuple(events.values()), dangling=tuple(dangling.values()))
+
+
+def _events(written: Mapping[str, str]) -> dict[str, Event]:
+    """Those that can be read, by identifier and in its order."""
+    found = ((key, _parse(value, key)) for key, value in sorted(written.items()))
+    return {key: event for key, event in found if event is not None}
 
 
 def history(tags: Tags, name: str) -> list[Event]:

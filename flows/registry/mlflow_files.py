@@ -7,6 +7,7 @@ version.  A version of an earlier release has no such tag; then `MLmodel` may sa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -23,11 +24,13 @@ _BY_LOADING = "registered_model_meta"
 def file_hashes(model: Path) -> dict[str, str]:
     """sha256 of each file but the version's own, by its place in the folder."""
     found = {}
-    for path in sorted(model.rglob("*")):
-        name = path.relative_to(model).as_posix()
-        if path.is_file() and not name.startswith(f"{VERSION_PLACE}/") and name != _BY_LOADING:
-            found[name] = sha256_file(path)
-    return found
+    for folder, inner, names in os.walk(model):
+        place = Path(folder).relative_to(model)
+        inner[:] = [name for name in inner if (place / name).as_posix() != VERSION_PLACE]
+        for name in ((place / name).as_posix() for name in names):
+            if name != _BY_LOADING and (model / name).is_file():
+                found[name] = sha256_file(model / name)
+    return dict(sorted(found.items()))
 
 
 def recorded(tags: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from flows.home.locks import Lock, lock_for
 from flows.registry.artifact_files import stored_bytes
 from flows.registry.bases import Bases
 from flows.registry.mlflow_files import TAG as MLFLOW_FILES
-from flows.registry.records import ModelRecord, Records, Store
+from flows.registry.records import ModelRecord, Records, Store, StoredRecord
 from flows.registry.registered_base import is_base
 from flows.registry.registration import Registration
 from flows.registry.shared_files import Links
@@ -282,11 +282,23 @@ class Registry:
         self.remove_model(version.source.removeprefix("models:/"))
         self._files.forget(version)
 
+    def stored(self) -> dict[str, list[StoredRecord]]:
+        """What was stored for each registered model; where each lies is not asked for again."""
+        found: dict[str, list[StoredRecord]] = {}
+        for model in self._stored.of_model(None):
+            found.setdefault(model.experiment, []).append(model)
+        return found
+
     def named_sources(self) -> set[str]:
         """Stored models that some version of some model names."""
         return {source.removeprefix("models:/") for source in self._records.sources()}
 
-    def stray_models(self, name: str, named: Set[str] | None = None) -> list[StrayModel]:
+    def stray_models(
+        self,
+        name: str,
+        named: Set[str] | None = None,
+        stored: Sequence[StoredRecord] | None = None,
+    ) -> list[StrayModel]:
         """Models that were stored for `name` and that no version names.
 
         A kill between the upload and the version leaves one. Where other machines register too,
@@ -295,13 +307,16 @@ class Registry:
         Args:
             name: Registered model.
             named: What `named_sources` says, where the caller has asked already.
+            stored: What `stored` says of the model, likewise.
         """
         if named is None:
             named = self.named_sources()
+        if stored is None:
+            stored = self._stored.of_model(name)
         youngest = time.time() * 1000 - (0 if self.home.embedded else _DAY_MILLISECONDS)
         return [
             StrayModel(id=model.model_id, num_bytes=stored_bytes(model.artifact_location))
-            for model in self._records.stored(name)
+            for model in stored
             if model.model_id not in named and model.creation_timestamp <= youngest
         ]
 

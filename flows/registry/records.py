@@ -66,11 +66,13 @@ class StoredRecord:
 
     Attributes:
         model_id: Its identifier.
+        experiment: Name of its experiment, which is that of the model it was stored for.
         artifact_location: Where its files lie.
         creation_timestamp: Milliseconds since 1970.
     """
 
     model_id: str
+    experiment: str
     artifact_location: str
     creation_timestamp: int
 
@@ -82,6 +84,7 @@ class RunRecord:
     Attributes:
         run_id: Its identifier.
         experiment_id: Of its experiment.
+        experiment: Name of its experiment.
         name: As MLflow shows it.
         status: RUNNING, FINISHED, FAILED, KILLED or SCHEDULED.
         start_time: Milliseconds since 1970.
@@ -92,6 +95,7 @@ class RunRecord:
 
     run_id: str
     experiment_id: str
+    experiment: str
     name: str
     status: str
     start_time: int
@@ -131,17 +135,20 @@ class Records(Protocol):
         """Where the files of a stored model lie."""
         ...
 
-    def stored(self, experiment: str) -> list[StoredRecord]:
-        """Stored models of an experiment, by identifier."""
+    def stored(self, experiment: str | None = None) -> list[StoredRecord]:
+        """Stored models of an experiment, or of all, by identifier.
+
+        Who wants those of many asks for all: no index leads to those of one.
+        """
         ...
 
     def runs(
-        self, experiment: str, *, finished: bool = False, newest: int | None = None
+        self, experiment: str | None = None, *, finished: bool = False, newest: int | None = None
     ) -> list[RunRecord]:
-        """Runs of an experiment, oldest first.
+        """Runs of an experiment, or of all, oldest first.
 
         Args:
-            experiment: Its name.
+            experiment: Its name; None: of all, as no index leads to those of one.
             finished: Only those that ended FINISHED.
             newest: Only so many, newest first.
         """

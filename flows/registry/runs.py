@@ -17,6 +17,7 @@ class RunFacts:
 
     Attributes:
         id: Its identifier.
+        model: Registered model that it was for.
         status: As MLflow has it.
         started: Seconds since the epoch.
         content: Keys of the content folders that it has to do with.
@@ -24,6 +25,7 @@ class RunFacts:
     """
 
     id: str
+    model: str
     status: str
     started: float
     content: tuple[str, ...]
@@ -40,11 +42,12 @@ class RunFacts:
         return stored_bytes(self.location)
 
 
-def list_runs(home: Home, *, model: str) -> list[RunFacts]:
-    """Every run of a model that has a run key, oldest first."""
+def list_runs(home: Home, *, model: str | None) -> list[RunFacts]:
+    """Every run of a model, or of all, that has a run key, oldest first."""
     return [
         RunFacts(
             id=run.run_id,
+            model=run.experiment,
             status=run.status,
             started=run.start_time / 1000,
             content=tuple(run.tags.get(CONTENT_TAG, "").split()),

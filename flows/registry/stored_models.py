@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from flows.registry.artifact_files import is_local, path_of, remove_artifacts, stored_bytes
 from flows.registry.metric_queue import first_line
-from flows.registry.records import Store
+from flows.registry.records import Store, StoredRecord
 from lmcore.artifacts import fsync_directory
 from lmcore.errors import IntegrityError
 
@@ -45,6 +45,17 @@ class StoredModels:
 
     def __init__(self, store: Store) -> None:
         self._home, self._store = store.home, store
+        self._locations: dict[str, str] = {}
+
+    def of_model(self, name: str | None) -> list[StoredRecord]:
+        """All that was stored for a registered model; where each lies is not asked for again.
+
+        Args:
+            name: Registered model; None: all of them.
+        """
+        found = self._store.records.stored(name)
+        self._locations |= {model.model_id: model.artifact_location for model in found}
+        return found
 
     def location(self, source: str) -> str:
         """Where MLflow keeps the files of an address `models:/ID`.
@@ -52,7 +63,8 @@ class StoredModels:
         Raises:
             IntegrityError: If it does not know.
         """
-        found = self._store.records.location(source.removeprefix("models:/"))
+        identity = source.removeprefix("models:/")
+        found = self._locations.get(identity) or self._store.records.location(identity)
         if found is None:
             raise IntegrityError(
                 f"{source}: MLflow does not know where these files are; nothing was loaded. Use"
@@ -199,3 +211,4 @@ class StoredModels:
         client = self._store.client
         remove_artifacts(str(client.get_logged_model(model_id).artifact_location))
         client.delete_logged_model(model_id)
+        self._locations.pop(model_id, None)

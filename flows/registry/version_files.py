@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from flows.home.environment import Home
 from flows.registry.artifact_files import (
+    folder_bytes,
     is_local,
     open_registered,
     path_of,
     registered_manifest,
-    stored_bytes,
 )
 from flows.registry.code_wheel import code_wheel
 from flows.registry.mending import VersionKeeper
@@ -166,8 +166,8 @@ class VersionFiles:
         location = self._stored.location(version.source)
         if not is_local(location):
             return 0
-        folder = path_of(location) / VERSION_PLACE
-        return stored_bytes(location) - self._shared.saved_bytes(folder, leaving)
+        model = path_of(location)
+        return folder_bytes(model) - self._shared.saved_bytes(model / VERSION_PLACE, leaving)
 
     def forget(self, version: Version) -> None:
         """Delete what was fetched and kept of a version."""

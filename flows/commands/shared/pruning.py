@@ -74,9 +74,9 @@ def prune_registry(
         NotFoundError: If there is no such model.
         BusyError: If a run, a sweep or a monitoring is in progress.
     """
-    job = _Prune(registry, keep=keep, dry_run=dry_run)
     names = named(registry, model)
     with owning_content(registry.home.locks):
+        job = _Prune(registry, keep=keep, dry_run=dry_run)
         for name in names:
             job.versions(name)
         wanted = job.wanted()
@@ -106,6 +106,8 @@ class _Prune:
         self.registry = registry
         self.home: Home = registry.home
         self.keep, self.dry_run = keep, dry_run
+        # Also tells where each of them lies, before one after the other is looked at.
+        self._stored = registry.stored()
         self._leaving = Links()
         self._known: dict[str, list[Version]] = {}
         self._run_facts: dict[str, list[RunFacts]] = {}
@@ -160,9 +162,22 @@ class _Prune:
         return self._known[name]
 
     def _runs_of(self, name: str) -> list[RunFacts]:
+        """All runs of a model, as they were when they were asked for first."""
         if name not in self._run_facts:
-            self._run_facts[name] = list_runs(self.home, model=name)
+            self._run_facts[name] = (
+                self._runs_at_first.get(name, [])
+                if self.dry_run
+                else list_runs(self.home, model=name)
+            )
         return self._run_facts[name]
+
+    @cached_property
+    def _runs_at_first(self) -> dict[str, list[RunFacts]]:
+        """Of all models; what deletes asks again under each one's lock."""
+        found: dict[str, list[RunFacts]] = {}
+        for run in list_runs(self.home, model=None):
+            found.setdefault(run.model, []).append(run)
+        return found
 
     @cached_property
     def _begun_with(self) -> list[tuple[Version, str, int]]:
@@ -245,7 +260,8 @@ class _Prune:
 
     def _strays(self, name: str) -> None:
         """Models that were stored and never became a version, or whose version is gone."""
-        for stray in self.registry.stray_models(name, self._named_sources):
+        stored = self._stored.get(name, []) if self.dry_run else None
+        for stray in self.registry.stray_models(name, self._named_sources, stored):
             if not self.dry_run:
                 self.registry.remove_model(stray.id)
             self.found["models"].append({"model": name, "id": stray.id, "bytes": stray.num_bytes})

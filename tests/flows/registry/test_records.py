@@ -110,6 +110,7 @@ def everything(records: Records) -> dict[str, Any]:
         "latest": [records.latest(name) for name in (*NAMES, "nobody")],
         "sources": records.sources(),
         "stored": stored,
+        "stored of all": records.stored(),
         "locations": [records.location(m.model_id) for each in stored.values() for m in each],
         "nowhere": records.location("m-nobody"),
         "nobody": records.runs("nobody"),
@@ -120,6 +121,7 @@ def everything(records: Records) -> dict[str, Any]:
             ("all", records.runs(name)),
             ("finished", records.runs(name, finished=True)),
             ("newest", records.runs(name, newest=1000)),
+            ("anybody's", records.runs()),
         ):
             times = [run.start_time for run in runs]
             assert times == sorted(times, reverse=kind == "newest")

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,9 +13,11 @@ from flows.commands.shared import pruning
 from flows.commands.shared.pruning import prune_registry
 from flows.home.environment import Home, make_home
 from flows.home.locks import BusyError, owning_content, using_content
+from flows.registry.embedded_records import EmbeddedRecords
 from flows.registry.history import history, read_history
 from flows.registry.models import Registry
 from flows.registry.promotion import earlier_champions, promote, rollback
+from flows.registry.records import records_of
 from flows.registry.registered_base import version_tags
 from flows.registry.runs import list_runs
 from flows.registry.tracking import TrackedRun, open_run
@@ -116,6 +118,25 @@ def test_versions_that_are_not_needed_go_with_their_files_runs_and_a_note(
     ]
     assert prune_registry(registry, None, keep=1)["bytes"] == 0
     assert rollback(registry, NAME, who="ada", reason="back", smoke=answers).champion == 3
+
+
+def test_a_look_reads_the_tables_without_an_index_once_for_all_models(
+    registry: Registry, register_in: Register, version_folder: VersionFolder
+) -> None:
+    go(registry, 3)
+
+    def questions() -> int:
+        asked: list[str] = []
+        connection = cast(EmbeddedRecords, records_of(registry.home))._connection()
+        connection.set_trace_callback(asked.append)
+        prune_registry(registry, None, keep=1, dry_run=True)
+        connection.set_trace_callback(None)
+        return sum("FROM runs" in text or "FROM logged_models" in text for text in asked)
+
+    few = questions()
+    for name in ("letters", "stories", "songs"):
+        register_in(registry, version_folder, name=name, run_key=name)
+    assert questions() == few
 
 
 def _size(folder: Path) -> int:
