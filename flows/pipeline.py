@@ -94,8 +94,7 @@ def retrain(config: ConfigReference | RunConfig, force: bool = False) -> RunResu
             champion=pipeline.champion(),
         )
     except RunStopped as stop:
-        message = f"{stop}. Give the same command again to go on."
-        return Cancelled(message=message)  # type: ignore[return-value]
+        return Cancelled(message=f"{stop}.")  # type: ignore[return-value]
     state: State[RunResult] = Completed(
         name=result.outcome.capitalize(), message=result.reason, data=result
     )

@@ -13,6 +13,10 @@ from flows.home.traces import Span, traced
 from flows.steps.progress import step_shown
 
 
+#: How a run goes on that was stopped outside of a training, which says so itself.
+GO_ON = "finished steps are kept, and the same command goes on from there"
+
+
 class RunStopped(KeyboardInterrupt):
     """The user asked to stop between two steps, or in one; everything done is saved."""
 
@@ -39,7 +43,7 @@ class Stopwatch:
     def step(self, name: str) -> Iterator[None]:
         """Time one step; a stop that was asked for takes effect before the next one."""
         if stop_requested():
-            raise RunStopped(f"stopped before the step {name}; finished steps are kept")
+            raise RunStopped(f"stopped before the step {name}; {GO_ON}")
         start = time.perf_counter()
         try:
             with traced(name, within=self.span), step_shown(name, self.model):

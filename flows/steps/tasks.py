@@ -28,7 +28,7 @@ from flows.steps import (
     tokenize_documents,
     train_model,
 )
-from flows.steps.stopwatch import RunStopped
+from flows.steps.stopwatch import GO_ON, RunStopped
 from lmcore.errors import LmcoreError
 from lmcore.training.events import TrainingInterrupted
 
@@ -76,7 +76,7 @@ def left_at_once(step: Callable[P, R], name: str) -> Callable[P, R]:
             with interruptible():
                 return step(*args, **kwargs)
         except StepInterrupted:
-            message = f"stopped in the step {name}; finished steps are kept"
+            message = f"stopped in the step {name}; {GO_ON}"
             return Cancelled(message=message)  # type: ignore[return-value]
 
     return until_asked

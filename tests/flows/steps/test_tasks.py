@@ -68,7 +68,10 @@ def test_a_step_that_was_left_ends_cancelled_and_says_which() -> None:
         state = tasks.left_at_once(step, "tokenize")()
     assert isinstance(state, State)
     assert state.is_cancelled()
-    assert state.message == "stopped in the step tokenize; finished steps are kept"
+    assert state.message == (
+        "stopped in the step tokenize; finished steps are kept, and the same command goes on from"
+        " there"
+    )
     with pytest.raises(RunStopped, match="in the step tokenize"):
         tasks.result_of(state)
     with polite_signals():  # forgets it
