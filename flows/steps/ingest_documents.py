@@ -6,18 +6,19 @@ import logging
 
 from flows.home.environment import Home
 from flows.steps.progress import counting
+from flows.steps.source_fingerprint import fingerprint_once
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import Removals, read_removals
 from lmcore.data.documents import DocumentSet
-from lmcore.data.ingest.ingest import SourceFingerprint, fingerprint_sources, ingest
+from lmcore.data.ingest.ingest import SourceFingerprint, ingest
 
 logger = logging.getLogger(__name__)
 
 
 def fingerprint(config: RunConfig) -> SourceFingerprint:
     """Hash the bytes of every source, so that an unchanged corpus is recognised."""
-    found = fingerprint_sources(config.sources)
+    found = fingerprint_once(config.sources)
     logger.info("sources: %s files, %.1f MB", f"{found.files:,}", found.bytes / 1e6)
     return found
 

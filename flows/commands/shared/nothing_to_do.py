@@ -19,9 +19,9 @@ from flows.registry.models import Registry
 from flows.registry.run_result import RunResult
 from flows.steps.begin_run import begin_run, check_task, usable
 from flows.steps.nothing_new import finished_versions, nothing_new
+from flows.steps.source_fingerprint import fingerprint_once
 from flows.steps.stopwatch import Stopwatch
 from lmcore.config import RunConfig
-from lmcore.data.sources.located import fingerprint_sources
 from lmcore.errors import LmcoreError
 from lmcore.model.config import PretrainedConfig
 
@@ -51,7 +51,7 @@ def _look(config: RunConfig, home: Home, watch: Stopwatch) -> RunResult | None:
         return None
     check_task(config, registry)
     with watch.step("fingerprint"):
-        sources = fingerprint_sources(config.sources)
+        sources = fingerprint_once(config.sources)
         run = begin_run(config, home=home, sources=sources)
     earlier = finished_versions(registry, config.name, run.key)
     if not earlier or not earlier[-1].tags.get("run_complete"):
