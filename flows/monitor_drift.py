@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
@@ -28,23 +25,22 @@ from flows.home.artifact_keys import artifact_key
 from flows.home.environment import current
 from flows.home.folders import Home
 from flows.home.locks import using_content
+from flows.home.outage import await_prefect, heard_by_prefect
 from flows.home.signals import still_polite
 from flows.notices.events import emit_drift
 from flows.progress.artifact import flow_run_id
 from flows.registry.models import Registry
 from flows.registry.monitor_results import log_monitoring
-from flows.registry.promotion import settle
 from flows.registry.removals import current_removals
 from flows.registry.versions import Version
 from flows.steps import tasks
+from flows.steps.monitoring import Answer, InUse, answer_of, champion_to_monitor, monitor_key
 from flows.steps.progress import job_shown, step_shown
 from flows.steps.stopwatch import RunStopped
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
-from lmcore.data.requests.lines import Asked, Feedback
-from lmcore.data.requests.parts import ASKED, FEEDBACK, read_lines
-from lmcore.errors import NotFoundError
-from lmcore.evaluation.drift.in_use import RightInUse, drift_of_requests, right_in_use
+from lmcore.data.sources.located import SourceFingerprint
+from lmcore.evaluation.drift.in_use import drift_of_requests, right_in_use
 from lmcore.evaluation.drift.monitor import Watched, monitor_documents
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import Interval
@@ -52,7 +48,6 @@ from lmcore.tasks.task import TASKS
 
 logger = logging.getLogger(__name__)
 
-Answer = dict[str, Any]
 #: What is told of a task, which reads no documents here.
 _NOTHING: Answer = {
     **dict.fromkeys(
@@ -61,33 +56,6 @@ _NOTHING: Answer = {
     "unit": "bits/byte",
     "check": None,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class InUse:
-    """What was kept of the requests to a model.
-
-    Attributes:
-        asked: Requests, oldest first.
-        feedback: What people said of answers, oldest first.
-    """
-
-    asked: tuple[Asked, ...]
-    feedback: tuple[Feedback, ...]
-
-    @classmethod
-    def read(cls, folder: Path) -> InUse:
-        """From the folder of a model; empty where nothing was kept."""
-
-        def damaged(path: Path) -> None:
-            logger.warning("%s is damaged, so its requests are not counted", path)
-
-        asked = read_lines(folder / ASKED, on_damaged=damaged)
-        feedback = read_lines(folder / FEEDBACK, on_damaged=damaged)
-        return cls(
-            asked=tuple(line for line in asked if isinstance(line, Asked)),
-            feedback=tuple(line for line in feedback if isinstance(line, Feedback)),
-        )
 
 
 @flow(name="monitor", flow_run_name="monitor {config.name}", persist_result=False)
@@ -104,45 +72,49 @@ def monitor(config: RunConfig) -> Answer:
         NotFoundError: If there is no champion.
     """
     home = current()
-    registry = Registry(home)
-    champion = _champion(registry, config.name)
-    use = InUse.read(home.requests / config.name)
-    if TASKS[config.task].is_language_model:
-        removals = current_removals(registry).for_model(config.name)
+    with heard_by_prefect(home):
         try:
-            with (
-                using_content(home.locks),
-                still_polite(),
-                job_shown("monitor", home, config.name) as job,
-            ):
-                job.expect(("fingerprint", "ingest", "measure"), {})
-                with step_shown("fingerprint", config.name):
-                    found = tasks.fingerprint(config)
-                with step_shown("ingest", config.name):
-                    documents = tasks.ingest(config, found=found, home=home, removals=removals)
-                with step_shown("measure", config.name):
-                    measured = measure_drift(config, documents, champion, registry, use)
+            answer = _look(config, home)
         except RunStopped as stop:
             return Cancelled(message=f"{stop}.")  # type: ignore[return-value]
-    else:
-        measured = {**_NOTHING, "limit": config.monitor.max_increase_bits_per_byte}
-    right = right_in_use(use.feedback, _accuracy(champion), limits=config.monitor)
-    answer = _keep(_answer(config, champion, measured, right, use), home)
     state: State[Answer] = Completed(
         name=answer["outcome"].capitalize(), message=answer["reason"], data=answer
     )
     return state  # type: ignore[return-value]
 
 
-def _champion(registry: Registry, name: str) -> Version:
-    settle(registry, name)
-    number = registry.aliases(name).get("champion")
-    if number is None:
-        raise NotFoundError(
-            f"model {name} has no champion to monitor; make one with `lmcore run`, or promote a"
-            " version with `lmcore promote`."
-        )
-    return registry.version(name, number)
+def _look(config: RunConfig, home: Home) -> Answer:
+    registry = Registry(home)
+    champion = champion_to_monitor(registry, config.name)
+    use = InUse.read(home.requests / config.name)
+    removals = current_removals(registry).for_model(config.name)
+    found: SourceFingerprint | None = None
+    if TASKS[config.task].is_language_model:
+        with (
+            using_content(home.locks),
+            still_polite(),
+            job_shown("monitor", home, config.name) as job,
+        ):
+            job.expect(("fingerprint", "ingest", "measure"), {})
+            with step_shown("fingerprint", config.name):
+                found = tasks.fingerprint(config)
+            with step_shown("ingest", config.name):
+                documents = tasks.ingest(config, found=found, home=home, removals=removals)
+            with step_shown("measure", config.name):
+                measured = measure_drift(config, documents, champion, registry, use)
+    else:
+        measured = {**_NOTHING, "limit": config.monitor.max_increase_bits_per_byte}
+    right = right_in_use(use.feedback, _accuracy(champion), limits=config.monitor)
+    answer = answer_of(
+        config,
+        champion,
+        measured,
+        right=right.to_json(),
+        told=bool(use.feedback),
+        flow_run_id=flow_run_id(),
+    )
+    key = monitor_key(config, champion, use, sources=found, removals=removals)
+    return _keep(answer, home, key=key)
 
 
 def _measure_drift(
@@ -196,35 +168,10 @@ def _accuracy(champion: Version) -> Interval | None:
     return Interval(value=value, lower=lower, upper=upper, n=int(stored.get("n") or 0))
 
 
-def _answer(
-    config: RunConfig,
-    champion: Version,
-    measured: Mapping[str, Any],
-    right: RightInUse,
-    use: InUse,
-) -> Answer:
-    """Of all that was looked at, what has drifted speaks first."""
-    as_of = config.data.as_of
-    told = [measured] if measured["documents"] is not None else []
-    told += [measured["requests"]] if measured["requests"] is not None else []
-    told += [right.to_json()] if use.feedback or not told else []
-    first = next((one for one in told if one["outcome"] == "DRIFTED"), told[0])
-    return {
-        "model": config.name,
-        "champion": champion.number,
-        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "as_of": as_of.isoformat() if as_of else None,
-        **measured,
-        "outcome": first["outcome"],
-        "reason": first["reason"],
-        "feedback": right.to_json() if use.feedback else None,
-        "prefect_flow_run_id": flow_run_id(),
-    }
-
-
-def _keep(answer: Answer, home: Home) -> Answer:
+def _keep(answer: Answer, home: Home, *, key: str) -> Answer:
     """Into MLflow, onto the flow run's page, and, where it is drift, to whoever listens."""
-    answer = {**answer, "mlflow_run_id": log_monitoring(home, answer)}
+    answer = {**answer, "mlflow_run_id": log_monitoring(home, answer, key=key)}
+    await_prefect(home)
     create_markdown_artifact(
         drift_markdown(answer),
         key=artifact_key("drift", answer["model"]),

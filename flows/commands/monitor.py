@@ -23,9 +23,14 @@ def monitor(config_file: Path | None, overrides: tuple[str, ...]) -> Answer:
     does not know, and against what it was asked where that is kept; a task against what people
     said of its answers: DRIFTED, STABLE or INCONCLUSIVE.
     """
-    from flows.commands.shared.configuration import beside_prefect
+    from flows.commands.shared.configuration import beside_prefect, configuration
+    from flows.commands.shared.nothing_to_monitor import nothing_to_monitor
+    from flows.home.environment import current
     from flows.home.signals import StoppedError
 
+    known = nothing_to_monitor(configuration(config_file, overrides), current())
+    if known is not None:
+        return Answer(values=known, text=_text)
     with beside_prefect(config_file, overrides) as (config, server):
         # Heavy imports, while the server comes up.
         from flows.monitor_drift import monitor as look_for_drift
@@ -47,6 +52,8 @@ def _text(answer: Values) -> None:
         _COLORS.get(outcome, "yellow"),
     )
     text.line(f"  {answer['reason']}")
+    if (since := answer.get("unchanged_since")) is not None:
+        text.line(f"  nothing is new since {since[:16].replace('T', ' ')} UTC")
     for name, label in (("requests", "asked"), ("feedback", "feedback")):
         if answer[name] is not None and answer[name]["reason"] != answer["reason"]:
             text.line(f"  {label}: {answer[name]['outcome']}. {answer[name]['reason']}")

@@ -1,7 +1,8 @@
 """What monitoring found over time: one MLflow run each, in the experiment `NAME/monitor`.
 
 In: an answer of `lmcore monitor`.  Out: a run with its figures as metrics, to be plotted in
-MLflow's pages, and the whole answer as its tag `lmcore.monitor`, to be read back here.  No model
+MLflow's pages, and the whole answer as its tag `lmcore.monitor`, to be read back here, also as the
+answer to a later question after the same.  No model
 can be called `NAME/monitor`, so the experiments of runs and of monitoring never meet.
 """
 
@@ -14,10 +15,14 @@ from typing import Any
 
 from flows.home.folders import Home
 from flows.registry.figures import with_bounds
+from flows.registry.records import records_of
 from flows.registry.runs import tag_values
 from flows.registry.tag_values import read_object
+from lmcore.artifacts import digest
 
 TAG = "lmcore.monitor"
+#: What the answer depends on and the answer, as one digest: of one that was edited it is another.
+_SEAL = "lmcore.monitor_seal"
 
 
 def experiment_name(model: str) -> str:
@@ -25,12 +30,13 @@ def experiment_name(model: str) -> str:
     return f"{model}/monitor"
 
 
-def log_monitoring(home: Home, answer: Mapping[str, Any]) -> str:
+def log_monitoring(home: Home, answer: Mapping[str, Any], *, key: str) -> str:
     """Keep an answer; returns the identifier of its MLflow run.
 
     Args:
         home: A prepared home.
         answer: As `lmcore monitor --json` prints it, but for the identifier of the run.
+        key: Digest of all that it depends on.
     """
     from flows.registry.tracking import open_run
 
@@ -43,8 +49,24 @@ def log_monitoring(home: Home, answer: Mapping[str, Any]) -> str:
         tags={"model": model, "outcome": answer["outcome"], "champion": str(answer["champion"])},
     ) as tracked:
         tracked.log_metrics(_figures(answer))
-        tracked.set_tags({TAG: json.dumps({**answer, "mlflow_run_id": tracked.run_id})})
+        text = json.dumps({**answer, "mlflow_run_id": tracked.run_id})
+        tracked.set_tags({TAG: text, _SEAL: digest([key, text])})
     return tracked.run_id
+
+
+def answer_to(home: Home, model: str, *, key: str) -> dict[str, Any] | None:
+    """The last answer that was kept of a model, if it was one to the same; None where it was not.
+
+    Args:
+        home: A prepared home.
+        model: Registered model.
+        key: Digest of all that an answer depends on.
+    """
+    for run in records_of(home).runs(experiment_name(model), finished=True, newest=1):
+        text = run.tags.get(TAG, "")
+        if run.tags.get(_SEAL) == digest([key, text]):
+            return read_object(text)
+    return None
 
 
 def monitor_results(home: Home, model: str) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ from flows.home.signals import stop_requested
 from flows.home.traces import Span, traced
 from flows.steps.progress import step_shown
 
-
 #: How a run goes on that was stopped outside of a training, which says so itself.
 GO_ON = "finished steps are kept, and the same command goes on from there"
 

@@ -138,9 +138,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def assemble_in(tiny_model: Path) -> Callable[..., VersionFolder]:
-    """Assemble a version in a folder; with a `seed`, of other weights."""
+    """Assemble a version in a folder; with a `seed`, of other weights; with more lineage."""
 
-    def assemble(root: Path, name: str = "version", *, seed: int = 0) -> VersionFolder:
+    def assemble(
+        root: Path, name: str = "version", *, seed: int = 0, **lineage: Any
+    ) -> VersionFolder:
         best = tiny_model / "best"
         if seed:
             best = root / f"best-{seed}"
@@ -158,7 +160,7 @@ def assemble_in(tiny_model: Path) -> Callable[..., VersionFolder]:
                 config="name: speeches\n",
                 report="<!doctype html>",
                 card="# speeches",
-                lineage={"data": "d" * 64, "plan": {"steps": 3}},
+                lineage={"data": "d" * 64, "plan": {"steps": 3}, **lineage},
                 summary={"model": "speeches"},
             ),
         )

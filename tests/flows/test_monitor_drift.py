@@ -8,11 +8,12 @@ import pytest
 
 from flows import monitor_drift
 from flows.home.environment import Home
-from flows.monitor_drift import InUse, drift_markdown
+from flows.monitor_drift import drift_markdown
 from flows.registry.models import Registry
 from flows.registry.monitor_results import monitor_results
 from flows.registry.promotion import promote
 from flows.registry.versions import Version
+from flows.steps.monitoring import InUse
 from lmcore.config import RunConfig, parse_config
 from lmcore.data.requests.lines import Feedback
 from lmcore.data.requests.parts import FEEDBACK, PartWriter
@@ -76,7 +77,7 @@ def test_an_answer_is_kept_and_shown_and_drift_alone_is_told(
     monkeypatch.setattr(
         "prefect.events.emit_event", lambda *, event, resource, payload: told.append(payload)
     )
-    kept = monitor_drift._keep(answer(outcome), home)
+    kept = monitor_drift._keep(answer(outcome), home, key="k")
     assert monitor_results(home, "speeches") == [kept]
     assert shown == [f"drift-speeches {drift_markdown(kept)}"]
     assert told == (

@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lmcore.evaluation.drift.config import MonitorConfig
-from lmcore.evaluation.scores.scoring import measured_bits
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.intervals import (
     Interval,
@@ -252,6 +251,9 @@ def compare_bits_per_byte(
             reference=reference.bits_per_byte(resampling=resampling),
             difference=fresh.paired_difference(reference, resampling=resampling),
         )
+    # It brings torch, which whoever finds nothing to compare need not wait for.
+    from lmcore.evaluation.scores.scoring import measured_bits
+
     samples = (measured_bits(table).sample for table in (fresh, reference))
     return compare_samples(*samples, resampling=resampling)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lmcore.data.documents import Document, DocumentSet
@@ -22,15 +22,13 @@ from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.drift.config import MonitorConfig
 from lmcore.evaluation.drift.drift import (
-    Arrivals,
     Compared,
-    Drift,
     compare_tokens_per_byte,
     find_arrivals,
     judge_drift,
 )
+from lmcore.evaluation.drift.monitoring import Monitoring
 from lmcore.evaluation.drift.text_shift import (
-    Lengths,
     compare_lengths,
     compare_unseen_words,
     unseen_bytes,
@@ -62,60 +60,6 @@ class Watched:
     tokenizer: Tokenizer
     rows: Sequence[Mapping[str, Any]]
     reference: ScoreTable
-
-
-@dataclass(frozen=True, kw_only=True)
-class Monitoring:
-    """What was found.
-
-    Attributes:
-        drift: The answer.
-        arrivals: Today's documents by what the champion knows of them.
-        scored: Fresh documents that were scored.
-        check_documents: Reference documents that were scored again.
-        check: Bits per byte of these, now minus then; None where fewer than two are still there.
-        tokens_per_byte: Of the champion's tokenizer; None where there is too little fresh text.
-        unseen_words: Share of the words' bytes that its training text did not hold; None where
-            that text, or its validation text, is no longer among the sources.
-        lengths: Of documents; None without fresh ones.
-    """
-
-    drift: Drift
-    arrivals: Arrivals
-    scored: int
-    check_documents: int
-    check: Interval | None
-    tokens_per_byte: Compared | None
-    unseen_words: Compared | None
-    lengths: Lengths | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The part of the answer of `lmcore monitor --json` that does not name the champion."""
-        drift, arrivals = self.drift, self.arrivals
-        return {
-            "outcome": drift.outcome,
-            "reason": drift.reason,
-            "documents": {
-                "known": arrivals.known,
-                "near_copies": arrivals.copies,
-                "excluded": arrivals.excluded,
-                "fresh": len(arrivals.fresh),
-                "fresh_bytes": arrivals.fresh_bytes,
-                "scored": self.scored,
-                "clusters": drift.documents,
-                "needed": drift.documents_needed,
-            },
-            "bits_per_byte": _compared(drift.compared),
-            "limit": drift.limit,
-            "unit": "bits/byte",
-            "check": {
-                "documents": self.check_documents,
-                "difference": None if self.check is None else asdict(self.check),
-            },
-            "tokens_per_byte": _compared(self.tokens_per_byte),
-            "unseen_words": _compared(self.unseen_words),
-            "lengths": None if self.lengths is None else self.lengths.to_json(),
-        }
 
 
 def monitor_documents(
@@ -249,7 +193,3 @@ def _counted(documents: Iterable[Document], known: set[str]) -> Iterator[tuple[i
 
 def _those(documents: DocumentSet, ids: AbstractSet[str]) -> Iterator[Document]:
     return (document for document in documents.iter_documents() if document.id in ids)
-
-
-def _compared(compared: Compared | None) -> dict[str, Any] | None:
-    return None if compared is None else compared.to_json()

@@ -2,7 +2,13 @@ from typing import Any
 
 from flows.home.environment import Home
 from flows.registry.connection import connect
-from flows.registry.monitor_results import TAG, experiment_name, log_monitoring, monitor_results
+from flows.registry.monitor_results import (
+    TAG,
+    answer_to,
+    experiment_name,
+    log_monitoring,
+    monitor_results,
+)
 from flows.registry.runs import list_runs
 from flows.registry.tracking import open_run
 
@@ -39,7 +45,7 @@ def test_answers_come_back_whole_and_in_the_order_of_time(home: Home) -> None:
         answer("2026-03-02T10:00:00.000+00:00"),
         answer("2026-03-01T10:00:00.000+00:00"),
     )
-    runs = [log_monitoring(home, given) for given in (later, earlier)]
+    runs = [log_monitoring(home, given, key="k") for given in (later, earlier)]
     assert monitor_results(home, "stories") == [
         {**earlier, "mlflow_run_id": runs[1]},
         {**later, "mlflow_run_id": runs[0]},
@@ -48,7 +54,9 @@ def test_answers_come_back_whole_and_in_the_order_of_time(home: Home) -> None:
 
 
 def test_figures_are_metrics_and_what_was_not_measured_is_none(home: Home) -> None:
-    run = connect(home).get_run(log_monitoring(home, answer("2026-03-01T10:20:30.000+00:00")))
+    run = connect(home).get_run(
+        log_monitoring(home, answer("2026-03-01T10:20:30.000+00:00"), key="k")
+    )
     assert run.info.run_name == "stories 2026-03-01 10:20 drifted"
     assert run.data.tags["outcome"] == "DRIFTED"
     assert run.data.metrics == {
@@ -68,7 +76,7 @@ def test_figures_are_metrics_and_what_was_not_measured_is_none(home: Home) -> No
 
 
 def test_what_is_not_an_answer_of_this_model_is_left_out(home: Home) -> None:
-    kept = log_monitoring(home, answer("2026-03-01T10:00:00.000+00:00"))
+    kept = log_monitoring(home, answer("2026-03-01T10:00:00.000+00:00"), key="k")
     for number, text in enumerate(("{", "[]", '{"model": "tales"}')):
         with open_run(
             home, model=experiment_name("stories"), run_key=f"k{number}", name="edited"
@@ -80,5 +88,19 @@ def test_what_is_not_an_answer_of_this_model_is_left_out(home: Home) -> None:
 
 
 def test_monitoring_is_no_run_of_the_model(home: Home) -> None:
-    log_monitoring(home, answer("2026-03-01T10:00:00.000+00:00"))
+    log_monitoring(home, answer("2026-03-01T10:00:00.000+00:00"), key="k")
     assert list_runs(home, model="stories") == []
+
+
+def test_the_last_answer_answers_the_same_again_unless_it_was_edited(home: Home) -> None:
+    assert answer_to(home, "stories", key="a") is None
+    first = answer("2026-03-01T10:00:00.000+00:00")
+    run_id = log_monitoring(home, first, key="a")
+    assert answer_to(home, "stories", key="a") == {**first, "mlflow_run_id": run_id}
+    assert answer_to(home, "stories", key="b") is None
+    last = log_monitoring(home, answer("2026-03-02T10:00:00.000+00:00"), key="b")
+    assert answer_to(home, "stories", key="a") is None
+    assert answer_to(home, "stories", key="b") is not None
+    text = connect(home).get_run(last).data.tags[TAG]
+    connect(home).set_tag(last, TAG, text.replace("DRIFTED", "STABLE"))
+    assert answer_to(home, "stories", key="b") is None
