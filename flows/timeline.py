@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -21,7 +22,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
 from flows.home.artifact_keys import artifact_key
-from flows.home.environment import current
+from flows.home.environment import Home, current
+from flows.home.outage import await_prefect, heard_by_prefect
 from flows.monitor_drift import monitor
 from flows.pipeline import retrain
 from flows.progress.job import current as current_job
@@ -53,16 +55,21 @@ def timeline(config: RunConfig) -> list[Answer]:
             "the configuration has no days to walk through; expected for example"
             " `timeline: {dates: [2020-12-31, 2024-12-31]}`, and sources with a date_field"
         )
-    registry = Registry(current())
+    home = current()
+    with heard_by_prefect(home):
+        return _walk(config, config.timeline.dates, home)
+
+
+def _walk(config: RunConfig, days: Sequence[date], home: Home) -> list[Answer]:
     rows: list[Answer] = []
-    days = config.timeline.dates
     for number, day in enumerate(days, start=1):
         logger.info("timeline: %s", day)
         current_job().stage = f"{day} ({number} of {len(days)})"
-        row = _one_day(config, day, registry)
+        row = _one_day(config, day, Registry(home))
         if isinstance(row, str):
             return Cancelled(message=row)  # type: ignore[return-value]
         rows.append(row)
+    await_prefect(home)
     create_table_artifact(
         [{**row, "drift": (row["drift"] or {}).get("outcome")} for row in rows],
         key=artifact_key("timeline", config.name),
@@ -73,6 +80,7 @@ def timeline(config: RunConfig) -> list[Answer]:
 
 def _one_day(config: RunConfig, day: date, registry: Registry) -> Answer | str:
     """The row of a day, or where it was stopped."""
+    await_prefect(registry.home)
     started = time.perf_counter()
     until = config.model_copy(update={"data": config.data.model_copy(update={"as_of": day})})
     before = registry.aliases(config.name).get("champion")
@@ -82,6 +90,7 @@ def _one_day(config: RunConfig, day: date, registry: Registry) -> Answer | str:
         if monitored.is_cancelled():
             return monitored.message or "stopped"
         found = monitored.result(raise_on_failure=True)
+    await_prefect(registry.home)
     state: State[RunResult] = retrain(until, return_state=True)
     if state.is_cancelled():
         return state.message or "stopped"

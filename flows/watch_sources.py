@@ -21,6 +21,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.home.environment import Home, current
+from flows.home.outage import await_prefect, heard_by_prefect
+from flows.home.patience import gone
 from flows.notices.events import emit_arrived
 from flows.notices.signs_of_life import is_silent, runs_at_work
 from lmcore.artifacts import atomic_write
@@ -50,9 +52,11 @@ def watch(config: RunConfig) -> Finding:
         config: The pipeline's configuration.
     """
     home = current()
-    finding = look(home, config, busy=_retraining(config.name))
-    if finding != "arrived":
-        look_at_use(home, config)
+    with heard_by_prefect(home):
+        await_prefect(home)
+        finding = look(home, config, busy=_retraining(config.name))
+        if finding != "arrived":
+            look_at_use(home, config)
     state: State[Any] = Completed(
         name=finding.capitalize(), message=_MEANING[finding], data=finding
     )
@@ -135,6 +139,8 @@ def _monitor(home: Home, config: RunConfig) -> None:
     try:
         importlib.import_module(_MONITOR).monitor(config)
     except Exception:
+        if gone() is not None:
+            raise
         logger.warning("drift of %s was not measured", config.name, exc_info=True)
 
 

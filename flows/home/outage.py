@@ -1,7 +1,7 @@
 """A Prefect server that goes away under a run.
 
-In: a run in progress.  Out: a run that waits for the server before it has to tell it something, and
-that ends with one sentence where the server does not come back.
+In: a flow in progress, or flows within flows.  Out: one that waits for the server before it has to
+tell it something, and that ends with one sentence where the server does not come back.
 
 Prefect's client asks for minutes, each time that a state is to be told, and ends with a traceback.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from flows.home.folders import Home
-from flows.home.patience import ServerGoneError, patiently
+from flows.home.patience import gone, patiently
 from flows.home.publication import remedy
 
 
@@ -26,13 +26,15 @@ def await_prefect(home: Home) -> None:
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.context import FlowRunContext
-    from prefect.settings import PREFECT_API_URL
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
     if FlowRunContext.get() is None:
         return
 
     def ask() -> None:
-        with get_client(sync_client=True) as client:
+        # The client's own repetitions take a minute, in which nobody is told anything.
+        once = temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0})
+        with once, get_client(sync_client=True) as client:
             failure = client.api_healthcheck()
         # Any answer is one: a proxy may keep the address of the health check to itself.
         if isinstance(failure, httpx.TransportError):
@@ -60,9 +62,14 @@ def heard_by_prefect(home: Home) -> Iterator[None]:
     try:
         yield
         await_prefect(home)
-    except ServerGoneError:
+    except Exception as error:
+        if (outage := gone()) is None:
+            raise
         _let_prefect_be()
-        raise
+        if error is outage:
+            raise
+        # What Prefect's engine raises of a flow within, whose state nobody heard.
+        raise outage from error
 
 
 def _let_prefect_be() -> None:

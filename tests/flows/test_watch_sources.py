@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from flows import watch_sources
+from flows import monitor_drift, watch_sources
+from flows.home import patience
 from flows.home.environment import Home
+from flows.home.patience import ServerGoneError
 from flows.registry.models import Registry
 from flows.registry.versions import Version
 from flows.steps.run_key import data_digest
@@ -97,3 +99,28 @@ def test_a_glance_sees_what_a_fingerprint_sees(config: RunConfig) -> None:
     assert glance_at_sources(config.sources) == before
     add(config, "c.txt", "x")
     assert glance_at_sources(config.sources) != before
+
+
+def test_a_watch_goes_on_without_a_measure_of_drift_but_not_without_its_server(
+    home: Home,
+    config: RunConfig,
+    emitted: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    register_in: Callable[..., Version],
+    version_folder: VersionFolder,
+) -> None:
+    registry = Registry(home)
+    register_in(registry, version_folder, name="stories")
+    registry.set_alias("stories", "champion", 1)
+
+    def fails(config: RunConfig) -> None:
+        raise ServerGoneError("MLflow was not back")
+
+    monkeypatch.setattr(monitor_drift, "monitor", fails)
+    look(home, config, busy=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(patience, "_gone", {"MLflow": ServerGoneError("MLflow was not back")})
+        with pytest.raises(ServerGoneError, match="not back"):
+            look(home, config, busy=False)
+    assert emitted == []
+    assert look(home, config, busy=False) == "arrived"
