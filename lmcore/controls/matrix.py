@@ -343,7 +343,7 @@ def _work(
     import signal
 
     from lmcore.controls.catalogue import CONTROLS
-    from lmcore.training.lifeline import end_with
+    from lmcore.lifeline import end_with
 
     # Ctrl-C reaches the whole group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from lmcore.data.tokens.batches import Batch
-from lmcore.training.lifeline import STORE_VARIABLE
+from lmcore.lifeline import STORE_VARIABLE
 
 # Interfaces that the processes of one machine talk through.
 _LOOPBACK = ("lo", "lo0")

@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmcore.training.lifeline import AGENT_VARIABLE, end_with
+from lmcore.lifeline import AGENT_VARIABLE, end_with
 
 if TYPE_CHECKING:
     from lmcore.training.launch.files import LaunchFiles, Result

@@ -15,6 +15,7 @@ from lmcore.data.copies.removal import Removals
 from lmcore.data.ingest.readability import Readability
 from lmcore.data.ingest.reading_counts import WITHOUT_DATE, Tally
 from lmcore.data.ingest.staging import Staged, Staging
+from lmcore.data.sources.apart.process import kept_processes
 from lmcore.data.sources.located import LocatedSource
 from lmcore.data.sources.readers import read_source
 from lmcore.data.sources.records import BadInput, Item, LeftOut, Opened, Record
@@ -71,7 +72,7 @@ class ReadingPass:
 
     def read_all(self, staging: Staging) -> None:
         """Read, clean, mask and stage every text."""
-        with self.tally:
+        with self.tally, kept_processes():
             for index, source in enumerate(self._sources):
                 self._read(index, source, staging)
             staging.finish()
@@ -79,11 +80,14 @@ class ReadingPass:
     def _read(self, index: int, source: LocatedSource, staging: Staging) -> None:
         files = {file.name for file in source.files}
         last_name, last_file, first_row = "", "", staging.num_rows
+        opened, opened_row = "", staging.num_rows
         readability = Readability()
         for item in read_source(source, data=self._data):
             self._watch(index, item)
             if isinstance(item, LeftOut | Opened):
                 self.tally.skipped([item] if isinstance(item, LeftOut) else [])
+                if isinstance(item, Opened):
+                    opened, opened_row = item.file, staging.num_rows
                 continue
             self.tally.record()
             readability.record(item.file)
@@ -94,7 +98,9 @@ class ReadingPass:
                     last_file, first_row = file, staging.num_rows
             if isinstance(item, BadInput):
                 if item.condemns_file:
-                    self.tally.drop("of_a_condemned_file", staging.forget_from(first_row), 0)
+                    # A bomb condemns its archive, a member that is too much to read only itself.
+                    start = opened_row if item.file == opened else first_row
+                    self.tally.drop("of_a_condemned_file", staging.forget_from(start), 0)
                 self._quarantine(item, readability)
             elif (bad := self._stage(item, index, source.config, staging)) is not None:
                 self._watch(index, bad)

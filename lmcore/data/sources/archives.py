@@ -24,9 +24,10 @@ from typing import IO, Any, Literal, cast
 
 import zstandard
 
+from lmcore.data.sources.apart.limits import UnreadableError
 from lmcore.data.sources.bombs import BombError, Meter, allowed_bytes
 from lmcore.data.sources.tape import tar_members
-from lmcore.errors import UserError
+from lmcore.errors import LmcoreError
 
 MAX_MEMBERS = 1_000_000
 _ZSTD_WINDOW_BYTES = 128 << 20
@@ -58,10 +59,12 @@ def why_unreadable(error: Exception) -> str:
     A reader, or the library behind it, may meet what nobody thought of; that costs one file.
 
     Raises:
-        UserError, AssertionError: As they are: a setting is wrong, or we are.
+        LmcoreError, AssertionError: As they are: a setting or this machine is wrong, or we are.
     """
-    if isinstance(error, UserError | AssertionError):
+    if isinstance(error, LmcoreError | AssertionError):
         raise error
+    if isinstance(error, UnreadableError):
+        return str(error)
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     if isinstance(error, BombError):
         return reason

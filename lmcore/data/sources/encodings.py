@@ -103,8 +103,8 @@ class Misread:
     """
 
     def __init__(self, encoding: str | None, head: bytes) -> None:
-        self._encoding = encoding or marked_encoding(head)
-        self._head = head
+        self.encoding = encoding or marked_encoding(head)
+        self.head = head
         self._said: str | None = None
 
     def reason(self, data: bytes) -> str:
@@ -114,9 +114,9 @@ class Misread:
         return self._said
 
     def _reason(self, data: bytes) -> str:
-        if self._encoding is not None:
-            return f"invalid {self._encoding}"
-        guessed = guess(data if is_utf8(self._head) else self._head)
+        if self.encoding is not None:
+            return f"invalid {self.encoding}"
+        guessed = guess(data if is_utf8(self.head) else self.head)
         hint = f"; it reads like {guessed}: set encoding: {guessed} if it is" if guessed else ""
         return f"invalid UTF-8{hint}"
 

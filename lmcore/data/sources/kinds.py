@@ -35,6 +35,7 @@ class Kind:
         is_binary: Whether its bytes are no text, so that no encoding applies.
         needs_file: Whether it can only be read from a plain file, not from a stream.
         libraries: Distributions that decide what its text is.
+        is_apart: Whether a library has all of it in hand, so that it is read in a process apart.
     """
 
     reader: str
@@ -43,12 +44,21 @@ class Kind:
     is_binary: bool = False
     needs_file: bool = False
     libraries: tuple[str, ...] = ()
+    is_apart: bool = False
 
     def read(self, stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
         """Read one stream."""
-        module, _, name = self.reader.partition(".")
-        function = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), name)
-        return cast(Reader, function)(stream, reading)
+        if self.is_apart:
+            from lmcore.data.sources.apart.process import read_apart
+
+            return read_apart(self.reader, stream, reading)
+        return reader(self.reader)(stream, reading)
+
+
+def reader(name: str) -> Reader:
+    """A reader by its module and function."""
+    module, _, function = name.partition(".")
+    return cast(Reader, getattr(importlib.import_module(f"{_PACKAGE}.{module}"), function))
 
 
 _HTML = ("inscriptis", "trafilatura")
@@ -66,19 +76,25 @@ KINDS: dict[str, Kind] = {
     "csv": Kind(reader="delimited.read_csv", endings=(".csv",)),
     "tsv": Kind(reader="delimited.read_tsv", endings=(".tsv", ".tab")),
     "parquet": Kind(
-        reader="parquet.read_parquet", endings=(".parquet",), is_binary=True, needs_file=True
+        reader="parquet.read_parquet",
+        endings=(".parquet",),
+        is_binary=True,
+        needs_file=True,
+        is_apart=True,
     ),
     "xlsx": Kind(
         reader="spreadsheet.read_xlsx",
         endings=(".xlsx", ".xlsm"),
         is_binary=True,
         libraries=("openpyxl",),
+        is_apart=True,
     ),
     "html": Kind(
         reader="html.read_html",
         endings=(".html", ".htm", ".xhtml"),
         shape="document",
         libraries=_HTML,
+        is_apart=True,
     ),
     "pdf": Kind(
         reader="pdf.read_pdf",
@@ -86,6 +102,7 @@ KINDS: dict[str, Kind] = {
         shape="document",
         is_binary=True,
         libraries=("pypdf",),
+        is_apart=True,
     ),
     "docx": Kind(
         reader="office.read_docx",
@@ -93,6 +110,7 @@ KINDS: dict[str, Kind] = {
         shape="document",
         is_binary=True,
         libraries=("python-docx",),
+        is_apart=True,
     ),
     "odt": Kind(
         reader="office.read_odt",
@@ -100,6 +118,7 @@ KINDS: dict[str, Kind] = {
         shape="document",
         is_binary=True,
         libraries=("odfdo",),
+        is_apart=True,
     ),
     "rtf": Kind(
         reader="office.read_rtf",
@@ -107,6 +126,7 @@ KINDS: dict[str, Kind] = {
         shape="document",
         is_binary=True,
         libraries=("striprtf",),
+        is_apart=True,
     ),
     "epub": Kind(
         reader="office.read_epub",
@@ -114,14 +134,28 @@ KINDS: dict[str, Kind] = {
         shape="document",
         is_binary=True,
         libraries=_HTML,
+        is_apart=True,
     ),
-    "mail": Kind(reader="mail.read_mail", endings=(".eml",), is_binary=True, libraries=_MAIL),
-    "mbox": Kind(reader="mail.read_mbox", endings=(".mbox",), is_binary=True, libraries=_MAIL),
+    "mail": Kind(
+        reader="mail.read_mail",
+        endings=(".eml",),
+        is_binary=True,
+        libraries=_MAIL,
+        is_apart=True,
+    ),
+    "mbox": Kind(
+        reader="mail.read_mbox",
+        endings=(".mbox",),
+        is_binary=True,
+        libraries=_MAIL,
+        is_apart=True,
+    ),
     "subtitles": Kind(
         reader="subtitles.read_subtitles",
         endings=(".srt", ".vtt", ".ass", ".ssa"),
         shape="document",
         libraries=("pysubs2",),
+        is_apart=True,
     ),
     "chat": Kind(reader="chat.read_chat", shape="records"),
     "requests": Kind(reader="requests.read_requests"),

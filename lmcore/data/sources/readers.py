@@ -15,6 +15,8 @@ from dataclasses import replace
 from typing import IO
 
 from lmcore.data.config import DataConfig, SourceConfig
+from lmcore.data.sources.apart.limits import LimitError
+from lmcore.data.sources.apart.process import kept_processes
 from lmcore.data.sources.archives import container, open_members, why_unreadable
 from lmcore.data.sources.bombs import BombError
 from lmcore.data.sources.encodings import Misread, as_utf8, marked_encoding, peek, unmarked_utf16
@@ -48,6 +50,11 @@ def read_source(source: LocatedSource, *, data: DataConfig) -> Iterator[Item]:
         SourceError: If a table lacks a named column, parallel files differ in length, or a
             Hugging Face data set cannot be loaded.
     """
+    with kept_processes():
+        yield from _read_source(source, data=data)
+
+
+def _read_source(source: LocatedSource, *, data: DataConfig) -> Iterator[Item]:
     config = source.config
     if config.dataset is not None:
         from lmcore.data.sources.hub import read_dataset
@@ -153,7 +160,7 @@ def _unreadable(name: str, error: Exception) -> BadInput:
         file=name,
         position=0,
         reason=why_unreadable(error),
-        condemns_file=isinstance(error, BombError),
+        condemns_file=isinstance(error, BombError | LimitError),
     )
 
 

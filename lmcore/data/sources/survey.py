@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lmcore.data.config import DataConfig, SourceConfig
+from lmcore.data.sources.apart.process import kept_processes
 from lmcore.data.sources.archives import container, content_name
 from lmcore.data.sources.choices import Wishes, decide_columns, decide_encoding, has_header
 from lmcore.data.sources.columns import Columns, choose_columns
@@ -103,14 +104,16 @@ def survey(place: Path, *, wishes: Wishes | None = None) -> Survey:
     groups: dict[_Group, list[tuple[str, Path]]] = defaultdict(list)
     looks: dict[_Group, list[Mapping[str, Any]]] = defaultdict(list)
     unread: list[tuple[str, str]] = []
-    for name, path in found:
-        seen = look(path, name=name) if path.is_file() else Look(format="", problem="unreadable")
-        if seen.problem:
-            unread.append((printable(name), seen.problem))
-            continue
-        group = _group(name, seen)
-        groups[group].append((name, path))
-        looks[group] += seen.rows[: max(0, SAMPLE_ROWS - len(looks[group]))]
+    with kept_processes():
+        for name, path in found:
+            regular = path.is_file()
+            seen = look(path, name=name) if regular else Look(format="", problem="unreadable")
+            if seen.problem:
+                unread.append((printable(name), seen.problem))
+                continue
+            group = _group(name, seen)
+            groups[group].append((name, path))
+            looks[group] += seen.rows[: max(0, SAMPLE_ROWS - len(looks[group]))]
     if not groups:
         name, reason = unread[0]
         raise SourceError(

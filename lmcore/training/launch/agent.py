@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmcore.training.lifeline import AGENT_VARIABLE, STORE_VARIABLE, end_with
+from lmcore.lifeline import AGENT_VARIABLE, STORE_VARIABLE, end_with
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,14 @@ from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import ingest
+from lmcore.data.sources.apart.process import kept_processes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_process_reads_for_all() -> Iterator[None]:
+    """Begin the process that reads files apart once, and not for each test."""
+    with kept_processes():
+        yield
 
 
 class Ingest(Protocol):

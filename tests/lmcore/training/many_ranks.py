@@ -17,6 +17,7 @@ import torch._dynamo  # every optimizer needs it, and it takes longer to import 
 
 from lmcore.artifacts import canonical_json
 from lmcore.errors import LmcoreError
+from lmcore.lifeline import STORE_VARIABLE, end_with
 from lmcore.model.config import ModelConfig
 from lmcore.training import loop, resume, worker
 from lmcore.training.config import TrainingConfig
@@ -24,7 +25,6 @@ from lmcore.training.distributed import process_group
 from lmcore.training.events import TrainingEvent
 from lmcore.training.launch.agent import loopback_store
 from lmcore.training.launch.files import Job, LaunchFiles
-from lmcore.training.lifeline import STORE_VARIABLE, end_with
 from lmcore.training.train import carry_out
 
 torch.set_num_threads(1)

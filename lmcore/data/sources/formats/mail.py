@@ -98,6 +98,8 @@ def _message(raw: bytes, position: int, reading: Reading) -> Piece:
         day = _day(message)
     except ImportError as error:
         raise missing_library(error, reading.name, kind="mail") from error
+    except MemoryError:  # no fault of the format
+        raise
     except Exception as error:  # the parser raises what it likes on a hostile message
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         return reading.bad(position, f"not a mail that can be read: {reason}")

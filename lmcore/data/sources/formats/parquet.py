@@ -9,6 +9,7 @@ longest text of the dictionary, and a meter counts what came out.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -64,7 +65,7 @@ def read_parquet(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
                         yield reading.bad(position, str(error))
                         continue
                     yield Row(file=reading.name, position=position, values=row)
-    except (BombError, SourceError):
+    except (BombError, SourceError, MemoryError):
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -74,7 +75,8 @@ def read_parquet(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
 
 def _wanted(names: list[str], reading: Reading) -> list[str]:
     if reading.all_columns:
-        return [name for name in names if names.count(name) == 1]
+        stands = Counter(names)
+        return [name for name in names if stands[name] == 1]
     columns = (column_of(name, names) for name in wanted_columns(reading.source))
     return list(dict.fromkeys(name for name in columns if name is not None))
 
@@ -88,11 +90,10 @@ class _Plan:
 
     def __init__(self, stream: IO[bytes], about: Any, wanted: list[str], *, size: int) -> None:
         self._stream, self._about, self._size = stream, about, size
+        chosen = set(wanted)
         paths = (about.schema.column(i).path for i in range(about.num_columns))
         self._leaves = [
-            (i, path)
-            for i, path in enumerate(paths)
-            if any(path == name or path.startswith(f"{name}.") for name in wanted)
+            (i, path) for i, path in enumerate(paths) if not chosen.isdisjoint(_columns_of(path))
         ]
         self._claims(about.num_rows * _ROW_BYTES)
         for i in range(about.num_row_groups):
@@ -146,6 +147,12 @@ class _Plan:
         return longest
 
 
+def _columns_of(path: str) -> Iterator[str]:
+    """The columns that a stored one may be a part of: names hold dots as paths do."""
+    steps = path.split(".")
+    return (".".join(steps[:i]) for i in range(1, len(steps) + 1))
+
+
 def _num_items(column: Any, group: Any) -> int:
     """Values of a column that holds lists; 0 for any other."""
     return int(column.num_values) if column.num_values > group.num_rows else 0
@@ -181,6 +188,8 @@ def _rows(batch: Any, wanted: list[str]) -> Iterator[dict[str, Any]]:
         column = batch.column(name)
         try:
             columns.append(column.to_pylist())
+        except MemoryError:
+            raise
         except Exception:  # dates beyond the calendar, names that stand twice, bytes for text
             columns.append([_value(scalar, name) for scalar in column])
     for cells in zip(*columns, strict=True):
@@ -192,6 +201,8 @@ def _value(scalar: Any, name: str) -> Any:
         return scalar.as_py()
     except UnicodeDecodeError:
         return _Lost(reason=f"{name!r} is invalid UTF-8")
+    except MemoryError:
+        raise
     except Exception as error:
         reason = str(error)[:100] or type(error).__name__
         return _Lost(reason=f"{name!r} holds a value that cannot be read: {reason}")

@@ -68,5 +68,7 @@ def _metadata(document: Any) -> dict[str, str]:
             "author": str((about and about.author) or ""),
             "date": created.date().isoformat() if created else "",
         }
+    except MemoryError:
+        raise
     except Exception:  # whatever a broken date or string raises: the text is what counts
         return {"title": "", "author": "", "date": ""}

@@ -23,6 +23,8 @@ def read_subtitles(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
         raise missing_library(error, reading.name, kind="subtitles") from error
     try:
         spoken = pysubs2.SSAFile.from_string(raw)
+    except MemoryError:  # no fault of the format
+        raise
     except Exception as error:  # the library has several kinds for a file of no known kind
         yield reading.bad(0, f"not subtitles of a known kind: {type(error).__name__}")
         return

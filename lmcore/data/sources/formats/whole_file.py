@@ -50,6 +50,8 @@ def read_whole(
         yield from items(io.BytesIO(raw), reading)
     except ImportError as error:
         raise missing_library(error, reading.name, kind=kind) from error
+    except MemoryError:  # no fault of the format
+        raise
     except Exception as error:  # a library raises what it likes on a damaged file
         if isinstance(error, (UserError, *READ_ERRORS)):
             raise

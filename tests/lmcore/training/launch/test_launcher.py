@@ -207,7 +207,7 @@ STUBBORN = """
 import fcntl, os, signal, subprocess, sys, time
 from pathlib import Path
 from lmcore.training.launch.files import LaunchFiles, alive_file, read_job
-from lmcore.training.lifeline import end_with
+from lmcore.lifeline import end_with
 # Not `getppid`, which is somebody else's as soon as the parent has gone.
 end_with(int(sys.argv[2]))
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -7,7 +7,7 @@ import sys
 
 def exit_code(call: str) -> int:
     """Of a process that calls `end_with`, and ends by itself if it is let live."""
-    script = f"import os; from lmcore.training.lifeline import end_with; {call}"
+    script = f"import os; from lmcore.lifeline import end_with; {call}"
     return subprocess.run([sys.executable, "-c", script]).returncode
 
 
@@ -23,5 +23,5 @@ def test_where_the_kernel_cannot_watch_a_thread_does() -> None:
     # What is looked for in the C library is not there on other systems.
     gone = "import ctypes; ctypes.CDLL = lambda *_, **__: object(); "
     assert exit_code(f"{gone}end_with(os.getppid())") == 0
-    watched = "from lmcore.training import lifeline; lifeline._POLL_SECONDS = 0.01; "
+    watched = "from lmcore import lifeline; lifeline._POLL_SECONDS = 0.01; "
     assert exit_code(f"{watched}lifeline._watch(1 << 30)") == -signal.SIGKILL
