@@ -30,7 +30,14 @@ from flows.registry.registration import Registration
 from flows.registry.shared_files import Links
 from flows.registry.stored_models import StoredModels
 from flows.registry.version_files import VersionFiles
-from flows.registry.versions import Version, check_name, clean, describe, to_tag
+from flows.registry.versions import (
+    DESCRIPTION_CHARACTERS,
+    Version,
+    check_name,
+    clean,
+    describe,
+    to_tag,
+)
 from lmcore.errors import NotFoundError, PromotionConflictError, UserError
 from lmcore.version_folder import VersionFolder, open_version
 
@@ -38,6 +45,15 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _ALIASES = ("champion", "previous", "challenger")
+#: For people; the tags beside it are for programs.
+_DESCRIPTION = """\
+Versions for {task}, trained and judged by lmcore. `champion` is the version in use, `previous` the
+one before it, `challenger` the newest that passed its gates; the page of each version says what the
+gates said of it.
+
+Tags `lmcore.event.*` are the history of promotions, one each, which `lmcore history` prints; edit
+none of them, and move aliases with `lmcore promote` and `lmcore rollback`.
+"""
 _LOCK_SECONDS = 120.0
 _DAY_MILLISECONDS = 86_400_000
 
@@ -214,13 +230,13 @@ class Registry:
                 name, folder, run_id=new.run_id, task=new.task, example=new.example
             )
             if not self._exists(name):
-                self._create_model(name)
+                self._create_model(name, new.task)
             created = self._client.create_model_version(
                 name,
                 source=source,
                 run_id=new.run_id,
                 model_id=source.removeprefix("models:/"),
-                description=new.description or None,
+                description=clean(new.description, limit=DESCRIPTION_CHARACTERS) or None,
                 tags={**new.all_tags(folder), MLFLOW_FILES: to_tag(hashes)},
             )
             number = self._only(name, source, int(created.version))
@@ -231,11 +247,11 @@ class Registry:
     def _exists(self, name: str) -> bool:
         return self._records.model(name) is not None
 
-    def _create_model(self, name: str) -> None:
+    def _create_model(self, name: str, task: str) -> None:
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.create_registered_model(name)
+            self._client.create_registered_model(name, description=_DESCRIPTION.format(task=task))
         except MlflowException:
             # Another machine was faster, or this is the second try of a request that arrived.
             if not self._exists(name):

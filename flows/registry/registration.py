@@ -44,7 +44,7 @@ class Registration:
 
     def all_tags(self, folder: VersionFolder) -> dict[str, str]:
         """Tags of a version with these files; `versions.describe` reads them again."""
-        return {
+        tags = {
             **self.tags,
             RUN_KEY_TAG: self.run_key,
             "outcome": "registered" if self.passed else "rejected",
@@ -56,3 +56,4 @@ class Registration:
             "manifest_sha256": folder.manifest_sha256,
             "prefect_flow_run_id": self.flow_run_id or "",
         }
+        return {key: value for key, value in tags.items() if value}

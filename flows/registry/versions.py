@@ -28,6 +28,8 @@ GATES_TAG, DATA_TAG, COST_TAG = "gates", "data", "cost"
 _REASON_CHARACTERS = 500
 _LICENSES = 50
 _TAG_CHARACTERS = 90_000
+#: Of a model or a version; MLflow's column, which PostgreSQL holds it to.
+DESCRIPTION_CHARACTERS = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +176,7 @@ def fact_tags(gates: Sequence[Mapping[str, Any]], documents: Mapping[str, Any]) 
 
 def to_tag(value: Mapping[str, Any]) -> str:
     """A mapping as the text of a tag."""
-    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    text = json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))
     assert len(text) <= _TAG_CHARACTERS, f"a tag of {len(text)} characters"
     return text
 

@@ -18,7 +18,7 @@ from flows.registry.models import Registry
 from flows.registry.registered_base import version_tags
 from flows.registry.registration import Registration
 from flows.registry.tracking import TrackedRun
-from flows.registry.versions import Version, fact_tags
+from flows.registry.versions import DESCRIPTION_CHARACTERS, Version, fact_tags
 from flows.steps.run import Run
 from flows.steps.run_key import library_versions, lock_digest, processor_name
 from flows.steps.since_last import next_number, since_last
@@ -29,6 +29,7 @@ from lmcore.model.pretrained.base import Base
 from lmcore.reporting.version.card import render_card
 from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.report import render_report
+from lmcore.reporting.version.summary import description_markdown
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.start import Start
 from lmcore.version_assembly import VersionParts, assemble_version
@@ -248,7 +249,7 @@ def register_version(
             metrics=candidate.report.metrics(),
             fingerprints=candidate.fingerprints,
             flow_run_id=flow_run_id,
-            description=f"{data.outcome}: {verdict.reason}",
+            description=description_markdown(data, most_characters=DESCRIPTION_CHARACTERS),
             tags={
                 **fact_tags(gates, candidate.corpus.documents.summary),
                 "task": run.config.task,

@@ -51,5 +51,35 @@ def summary_markdown(data: ReportData) -> str:
     return "\n".join(lines) + "\n"
 
 
+def description_markdown(data: ReportData, *, most_characters: int) -> str:
+    """Outcome, key figures and gates for a page that shows tags as they are written.
+
+    Its first line is a sentence, as lists of versions show no more.
+
+    Args:
+        data: Of the version.
+        most_characters: Of the text; where that is too few, the last rows are left out.
+    """
+    lines = [markdown(one_line(f"{data.outcome}: {data.reason}", 1_000), 1_000), ""]
+    if tiles := verdicts.tiles(data):
+        lines += ["| Figure | Value | |", "| --- | --- | --- |"]
+        lines += [
+            f"| {markdown(t.label)} | {markdown(t.value)} | {markdown(t.note)} |" for t in tiles
+        ]
+    if data.gates:
+        lines += ["", "| Gate | Outcome | In words |", "| --- | --- | --- |"]
+        lines += [
+            f"| {markdown(row['gate'])} | {row['outcome']} | {markdown(row['in words'], 200)} |"
+            for row in gate_rows(data)
+        ]
+    end = "\n\nThe report, the card and all figures are among the files of the version.\n"
+    text = ""
+    for line in lines:
+        if len(text) + len(line) + len(end) >= most_characters:
+            break
+        text += line + "\n"
+    return text.rstrip("\n") + end
+
+
 def _sentence(data: ReportData) -> str:
     return one_line(verdicts.outcome_sentence(data), 1_200)

@@ -8,7 +8,7 @@ from flows.home.environment import Home
 from flows.registry.connection import connect
 from flows.registry.models import Registry
 from flows.registry.tracking import open_run
-from flows.registry.versions import Version
+from flows.registry.versions import DESCRIPTION_CHARACTERS, Version
 from lmcore.errors import IntegrityError, NotFoundError, UserError
 from lmcore.version_folder import VersionFolder
 
@@ -30,6 +30,15 @@ def test_a_version_is_registered_with_what_it_is(registry: Registry, register: R
     assert registry.versions("speeches") == [version]
     answer = json.loads(json.dumps(version.to_json()))
     assert {"version", "outcome", "aliases", "metrics", "created"} <= set(answer)
+
+
+def test_people_find_words_beside_the_tags(registry: Registry, register: Register) -> None:
+    register(description="passed: all gates\n" + "x" * 6_000, task="sentiment")
+    client = connect(registry.home)
+    said = client.get_model_version("speeches", "1").description
+    assert said.startswith("passed: all gates\n")
+    assert len(said) == DESCRIPTION_CHARACTERS
+    assert "Versions for sentiment" in client.get_registered_model("speeches").description
 
 
 def test_the_same_run_registers_once(

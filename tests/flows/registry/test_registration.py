@@ -44,6 +44,12 @@ def test_what_is_written_as_tags_is_read_again(version_folder: VersionFolder) ->
     assert (rejected.outcome, rejected.passed, rejected.flow_run_id) == ("rejected", False, None)
 
 
+def test_a_tag_that_says_nothing_is_not_written(version_folder: VersionFolder) -> None:
+    tags = registration(flow_run_id=None, tags={"start_weights": ""}).all_tags(version_folder)
+    assert not {"prefect_flow_run_id", "start_weights"} & tags.keys()
+    assert all(tags.values())
+
+
 def test_further_tags_decide_nothing(version_folder: VersionFolder) -> None:
     forged = {"passed": "true", "outcome": "promoted", "weights_sha256": "0", RUN_KEY_TAG: "other"}
     version = read_again(registration(passed=False, tags=forged).all_tags(version_folder))

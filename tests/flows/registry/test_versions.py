@@ -96,6 +96,6 @@ def test_a_text_that_is_cut_says_so() -> None:
 
 
 def test_what_is_no_number_is_never_written_as_a_tag() -> None:
-    assert to_tag({"b": 1, "a": None}) == '{"a": null, "b": 1}'
+    assert to_tag({"b": 1, "a": None}) == '{"a":null,"b":1}'
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_tag({"value": float("inf")})

@@ -3,7 +3,7 @@
 from markdown_it import MarkdownIt
 
 from lmcore.reporting.version.facts.report import ReportData
-from lmcore.reporting.version.summary import gate_rows, summary_markdown
+from lmcore.reporting.version.summary import description_markdown, gate_rows, summary_markdown
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 ACTIVE = {"html_block", "html_inline", "link_open", "image", "s_open", "em_open", "code_inline"}
@@ -48,6 +48,25 @@ def test_hostile_text_breaks_no_summary(hostile_data):
     assert len(starts) == 2
     rows = [t for t in tokens[starts[1] :] if t.type == "tr_open"]
     assert len(rows) == 1 + len(gate_rows(hostile_data))
+
+
+def test_a_description_begins_with_the_outcome_and_fits(report_data, hostile_data):
+    whole = description_markdown(report_data, most_characters=100_000)
+    assert whole.splitlines()[0] == f"promoted: {report_data.reason}"
+    assert "| Held-out text | 1.503 | bits/byte · 1.482 to 1.526 · 25 documents |" in whole
+    assert whole.count("| ✓ PASS |") == sum(g.outcome == "PASS" for g in report_data.gates)
+    ending = whole.splitlines()[-1]
+    for most in (200, 700, 5_000):
+        text = description_markdown(report_data, most_characters=most)
+        assert len(text) <= most
+        *lines, _, last = text.splitlines()
+        assert last == ending
+        assert lines == whole.splitlines()[: len(lines)]  # no row is cut
+    hostile = description_markdown(hostile_data, most_characters=5_000)
+    hostile.encode("utf-8")
+    tokens = MARKDOWN.parse(hostile)
+    assert not {t.type for t in tokens} & ACTIVE
+    assert not {c.type for t in tokens for c in t.children or []} & ACTIVE
 
 
 def test_a_gate_without_numbers_has_dashes_and_every_outcome_its_sign(report_of):
