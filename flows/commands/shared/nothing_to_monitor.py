@@ -28,7 +28,8 @@ from flows.steps.monitoring import (
 from flows.steps.run_key import processor_name
 from flows.steps.source_fingerprint import fingerprint_once
 from lmcore.config import RunConfig
-from lmcore.errors import LmcoreError
+from lmcore.data.sources.located import glance_at_sources
+from lmcore.errors import LmcoreError, NotFoundError
 from lmcore.evaluation.drift.monitoring import nothing_arrived
 from lmcore.model.config import PretrainedConfig
 from lmcore.tasks.task import TASKS
@@ -38,12 +39,18 @@ def nothing_to_monitor(config: RunConfig, home: Home) -> Answer | None:
     """The answer of a monitoring that finds nothing new; None: the flow has to look.
 
     It has to, also, where a Prefect server runs that records every flow run.
+
+    Raises:
+        NotFoundError: If there is no champion.
     """
     if home.prefect_api_url is not None:
         return None
     try:
+        glance_at_sources(config.sources)  # whether they are there is told first
         with using_content(home.locks):
             return _look(config, home)
+    except NotFoundError:
+        raise
     except (LmcoreError, OSError, Timeout):
         return None
 

@@ -25,6 +25,7 @@ from lmcore.config import RunConfig
 from lmcore.data.copies.removal import Removals
 from lmcore.data.requests.lines import Asked
 from lmcore.data.requests.parts import ASKED, PartWriter
+from lmcore.errors import NotFoundError
 from lmcore.version_folder import VersionFolder
 
 NAME = "speeches"
@@ -122,13 +123,14 @@ def test_whatever_else_is_the_case_is_for_the_flow(
     (tmp_path / "more.txt").write_text("a text of its own")
     more = {**config.sources[0].model_dump(mode="json"), "path": str(tmp_path / "more.txt")}
     others = (
-        small_config(name="others"),
         small_config(name=NAME, sources=[more]),
         small_config(name=NAME, sources=[{"path": "/nowhere", "license": "CC0-1.0"}]),
         small_config(name=NAME, data={"as_of": "2020-12-31"}),
     )
     assert [nothing_to_monitor(other, home) for other in others] == [None] * len(others)
     assert nothing_to_monitor(config, replace(home, prefect_api_url="http://127.0.0.1:1")) is None
+    with pytest.raises(NotFoundError, match="others has no champion to monitor"):
+        nothing_to_monitor(small_config(name="others"), home)
     answered(outcome="DRIFTED")  # people are told each time
     assert nothing_to_monitor(config, home) is None
     answered()
