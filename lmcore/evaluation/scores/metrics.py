@@ -10,19 +10,13 @@ home.  Classes are used directly, never through `evaluate.load`, which asks the 
 
 from __future__ import annotations
 
-import os
-
-# Must stand before the import: the library reads it once.  HF_HUB_OFFLINE is not honoured by it.
-os.environ["HF_EVALUATE_OFFLINE"] = "1"
-os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
-
 from collections.abc import Sequence
 from typing import Any
 
 import datasets
-import evaluate
 import numpy as np
 
+from lmcore.evaluation.scores.evaluate_library import Metric, MetricInfo
 from lmcore.evaluation.scores.table import NATS_PER_BIT, ScoreTable
 from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
 from lmcore.evaluation.statistics.resampling import RESAMPLES, Resampling
@@ -30,7 +24,7 @@ from lmcore.evaluation.statistics.resampling import RESAMPLES, Resampling
 _CITATION = "Gao et al., The Pile, arXiv:2101.00027 (bits per byte); Efron and Tibshirani 1993"
 
 
-class _InMemoryMetric(evaluate.Metric):  # type: ignore[misc]
+class _InMemoryMetric(Metric):  # type: ignore[misc]
     """A metric that writes nothing to the disk."""
 
     def __init__(self, **options: Any) -> None:
@@ -43,8 +37,8 @@ class _InMemoryMetric(evaluate.Metric):  # type: ignore[misc]
 class BitsPerByte(_InMemoryMetric):
     """Bits per byte of text, lower is better, with its interval by cluster of documents."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
+    def _info(self) -> MetricInfo:
+        return MetricInfo(
             description="Negative log-likelihood in bits, divided by UTF-8 bytes.",
             citation=_CITATION,
             inputs_description="predictions: nats by document; references: bytes by document.",
@@ -74,8 +68,8 @@ class BitsPerByte(_InMemoryMetric):
 class PairedBitsPerByte(_InMemoryMetric):
     """Bits per byte of one model minus another's on the same documents; below 0 is better."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
+    def _info(self) -> MetricInfo:
+        return MetricInfo(
             description="Difference in bits per byte of two models, paired by document.",
             citation=_CITATION,
             inputs_description=(
