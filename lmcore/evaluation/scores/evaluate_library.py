@@ -1,7 +1,7 @@
 """Hugging Face `evaluate`: no network, and no more of it than metrics need.
 
 The library's own evaluators, which nothing here uses, import all of transformers where that is
-installed, and scipy's statistics: four processor seconds before the first metric.
+installed, and scipy's statistics: seconds before the first metric.
 """
 
 from __future__ import annotations

@@ -110,8 +110,8 @@ socket.socket.connect = refuse
 socket.socket.connect_ex = refuse
 socket.getaddrinfo = refuse
 socket.create_connection = refuse
-import evaluate
 from lmcore.evaluation.scores.metrics import BitsPerByte, PairedBitsPerByte
+import evaluate
 data = dict(
     predictions=[1.0, 2.0, 4.0], baseline=[2.0, 2.0, 5.0], references=[1, 2, 3],
     cluster=["a", "b", "c"], seed=4, resamples=1000,
