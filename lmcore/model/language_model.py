@@ -65,13 +65,13 @@ class Reading:
         written_lanes: Texts that it writes side by side; 0: as `lanes`.
         tokens_at_once: Tokens of whole texts side by side, padding included, where a lane costs
             what it is long; 0: lanes alone count.
-        lanes_a_core: Lanes that keep a core busy, where each core reads lanes of its own; 0: all
-            cores share each product.
+        apart: Each core reads and writes lanes of its own, side by side in threads; otherwise all
+            share each product.
     """
 
     lanes: int = 32
     chunk_tokens: int = 128
-    lanes_a_core: int = 0
+    apart: bool = False
     short_lanes: int = 0
     written_lanes: int = 0
     tokens_at_once: int = 0

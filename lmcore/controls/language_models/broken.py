@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lmcore.data.tokens.tokenizer import Tokenizer
-from lmcore.model.language_model import Features, LanguageModel
+from lmcore.model.language_model import Features, LanguageModel, Reading
 from lmcore.model.recurrent.attention import AttentionMixer
 from lmcore.model.recurrent.boundaries import Boundaries
 from lmcore.model.recurrent.model import CopyingFeatures, RecurrentAttentionLM
@@ -73,6 +73,11 @@ class Mixing(RecurrentAttentionLM):
 
 class Forgetless(RecurrentAttentionLM):
     """The end token does not reset, so a document feels the one before."""
+
+    @property
+    def reading(self) -> Reading:
+        """One after the other, as it changes while it reads."""
+        return replace(super().reading, apart=False)
 
     def features(self, *args: Any, **options: Any) -> Any:
         """Features of the model as if no token ended a document."""

@@ -37,6 +37,7 @@ from lmcore.evaluation.gates.result import GateResult
 from lmcore.evaluation.gates.round_trip import changed, shortened
 from lmcore.evaluation.scores.scoring import score_tokens
 from lmcore.evaluation.scores.table import ScoreTable
+from lmcore.model.generation import inference
 from lmcore.model.language_model import LanguageModel
 
 NAME = "instrument"
@@ -156,15 +157,17 @@ def probe_language_model(
         )
     if overlapping:
         faults.append(f"{overlapping} train documents are copies of scored documents")
-    return Instrument(
-        deviations={
+    with inference(model):
+        deviations = {
             "later text changes earlier predictions": _future(model, tokens, rng),
             "a document's score depends on its neighbours": _company(model, tokens),
             "scores differ from reading token by token": _stepwise(
                 model, tokens, together=probed is not None
             ),
             "probabilities do not sum to one": largest([total(model, ids) for ids in tokens]),
-        },
+        }
+    return Instrument(
+        deviations=deviations,
         faults=faults,
         note=CAME_WITH_BASE if came else "",
         tokenizer="gives every text back" if came else Instrument.tokenizer,

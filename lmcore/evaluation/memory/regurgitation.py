@@ -14,6 +14,7 @@ Two measurements, both on the language model as it is:
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from lmcore.evaluation.memory.suffix_array import SEPARATOR, TrainIndex
+from lmcore.evaluation.scores.cores import work_apart
 from lmcore.model.language_model import LanguageModel
 
 PREFIX_TOKENS = 50
@@ -28,6 +30,8 @@ SUFFIX_TOKENS = 50
 TRIES = 100
 PROBABILITY = 0.5
 SAMPLE_TEMPERATURE = 0.8
+# Side by side at most: of the usual number of samples two cores draw half each.
+_MOST_LANES = 256
 
 #: A window that costs no more is extractable: 1 - (1 - exp(-nats)) ** TRIES >= PROBABILITY.
 EXTRACTABLE_NATS = -math.log1p(-((1 - PROBABILITY) ** (1 / TRIES)))
@@ -114,7 +118,6 @@ class Regurgitation:
     examples: tuple[dict[str, str | int], ...] = ()
 
 
-@torch.inference_mode()
 def free_samples(model: LanguageModel, *, count: int, num_tokens: int, seed: int) -> IntArray:
     """Draw texts from the start of a document, as many side by side as suits the model.
 
@@ -129,22 +132,33 @@ def free_samples(model: LanguageModel, *, count: int, num_tokens: int, seed: int
     Returns:
         Tokens, shape [S, num_tokens].
     """
+    found = np.zeros((count, num_tokens), dtype=np.int64)
+    size = min(model.reading.written, _MOST_LANES)
+    groups = [found[start : start + size] for start in range(0, count, size)]
+    # Each has draws of its own, so they do not depend on how many cores there are.
+    seeds = np.random.SeedSequence(seed).generate_state(len(groups), np.uint64).tolist()
+    work_apart(
+        [_drawn(model, rows, seed=own) for rows, own in zip(groups, seeds, strict=True)],
+        model=model,
+        of=found.size,
+    )
+    return found
+
+
+def _drawn(model: LanguageModel, rows: IntArray, *, seed: int) -> Iterator[int]:
+    """Fill rows with samples; yields how many tokens it drew."""
     device = model.device
     rng = torch.Generator(device=device).manual_seed(seed)
-    found = np.zeros((count, num_tokens), dtype=np.int64)
-    with torch.autocast(device.type, enabled=False):
-        for start in range(0, count, model.reading.written):
-            rows = found[start : start + model.reading.written]
-            state = model.stepping(model.fresh_state(len(rows)))
-            token = torch.full((len(rows), 1), model.end_id, device=device)
-            for place in range(num_tokens):
-                logits, state = model(token, state)
-                weights = (logits[:, -1].float() / SAMPLE_TEMPERATURE).softmax(-1)
-                # The smallest of exponential variables with these rates: a draw, in one pass.
-                noise = torch.empty_like(weights).exponential_(generator=rng)
-                token = (weights / noise).argmax(-1, keepdim=True)
-                rows[:, place] = token[:, 0].cpu().numpy()
-    return found
+    state = model.stepping(model.fresh_state(len(rows)))
+    token = torch.full((len(rows), 1), model.end_id, device=device)
+    for place in range(rows.shape[1]):
+        logits, state = model(token, state)
+        weights = (logits[:, -1].float() / SAMPLE_TEMPERATURE).softmax(-1)
+        # The smallest of exponential variables with these rates: a draw, in one pass.
+        noise = torch.empty_like(weights).exponential_(generator=rng)
+        token = (weights / noise).argmax(-1, keepdim=True)
+        rows[:, place] = token[:, 0].cpu().numpy()
+        yield len(rows)
 
 
 def verbatim(

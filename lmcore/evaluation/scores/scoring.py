@@ -24,7 +24,7 @@ from torch import Tensor
 
 from lmcore.data.documents import Document
 from lmcore.data.tokens.tokenizer import Tokenizer
-from lmcore.evaluation.scores.cores import cores_for, read_apart
+from lmcore.evaluation.scores.cores import cores_for, work_apart
 from lmcore.evaluation.scores.table import NATS_PER_BIT, ScoreTable
 from lmcore.evaluation.statistics.intervals import Ratio, Sample
 from lmcore.evaluation.statistics.measured import Measured
@@ -174,7 +174,7 @@ def score_each(
     nats: list[NatsArray] = [np.zeros(0, dtype=np.float32)] * len(tokens)
     dealt = _filled_lanes([len(ids) + 1 for ids in tokens], lanes or model.reading.lanes)
     cores = cores_for(model, len(dealt))
-    read_apart(
+    work_apart(
         [
             _read_lanes(
                 model,
@@ -185,9 +185,9 @@ def score_each(
             )
             for core in range(cores)
         ],
-        device=model.device.type,
+        model=model,
         of=sum(len(ids) + 1 for ids in tokens),
-        on_read=on_read,
+        on_done=on_read,
     )
     return nats
 

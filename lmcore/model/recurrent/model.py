@@ -36,7 +36,7 @@ TIED_FROM = 1024
 # A lane costs a state of constant size: short texts fill the chunks that few lanes would leave
 # empty, and a step of 500 lanes takes hardly longer than one of 50.
 # Cores that share a recurrence meet at each of its steps, so on a busy machine they would wait.
-_READING = Reading(lanes=32, chunk_tokens=128, lanes_a_core=4, short_lanes=256, written_lanes=512)
+_READING = Reading(lanes=32, chunk_tokens=128, apart=True, short_lanes=256, written_lanes=512)
 _UNTIED_EMBEDDING_DIM = 64
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from lmcore.evaluation.scores.cores import cores_for, read_apart
+from lmcore.evaluation.memory.regurgitation import free_samples
+from lmcore.evaluation.scores.cores import cores_for, work_apart
 from lmcore.evaluation.scores.scoring import score_each
 from lmcore.model.config import ModelConfig
 from lmcore.model.recurrent.model import RecurrentAttentionLM
@@ -42,7 +43,7 @@ def _texts() -> list[np.ndarray]:
 def test_two_cores_score_as_one_does() -> None:
     model, texts = _model(), _texts()
     assert cores_for(model, lanes=9) == 2
-    assert cores_for(model, lanes=7) == 1, "three lanes and four would keep no core busy"
+    assert cores_for(model, lanes=1) == 1
     apart = score_each(model, texts, chunk_tokens=16)
     alone = [score_each(model, [text])[0] for text in texts]
     for one, other in zip(apart, alone, strict=True):
@@ -52,13 +53,31 @@ def test_two_cores_score_as_one_does() -> None:
     assert all((one == other).all() for one, other in zip(apart, again, strict=True))
 
 
-def test_one_thread_reads_all_lanes() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        assert cores_for(_model(), lanes=32) == 1
-    finally:
-        torch.set_num_threads(before)
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_worker_has_one_thread_and_all_are_done(workers: int) -> None:
+    used: list[int] = []
+    shares: list[float] = []
+
+    def worker() -> Iterator[int]:
+        used.append(torch.get_num_threads())
+        assert torch.is_inference_mode_enabled()
+        yield 5
+
+    readers = [worker() for _ in range(workers)]
+    work_apart(readers, model=_model(), of=5 * workers, on_done=shares.append)
+    assert used == [1] * workers
+    assert shares[-1] == 1.0
+    assert torch.get_num_threads() == 2
+
+
+def test_samples_do_not_depend_on_the_number_of_cores(two_threads: None) -> None:
+    model, drawn = _model(), {}
+    for threads in (2, 1):
+        torch.set_num_threads(threads)
+        drawn[threads] = free_samples(model, count=300, num_tokens=8, seed=3)
+    assert (drawn[1] == drawn[2]).all()
+    assert (drawn[1][:44] != drawn[1][256:]).any(), "both groups drew the same"
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -83,7 +102,7 @@ def test_an_error_ends_all_readers(where: str) -> None:
             raise ValueError("a stop")
 
     with pytest.raises(ValueError, match="a damaged lane" if where == "a reader" else "a stop"):
-        read_apart([endless(), broken()], device="cpu", of=2, on_read=told)
+        work_apart([endless(), broken()], model=_model(), of=2, on_done=told)
     assert read
     assert threading.active_count() == before, "a reader went on"
     assert torch.get_num_threads() == 2
