@@ -76,6 +76,9 @@ TESTED_ELSEWHERE = {
     "flows/failures.py": "an address of the last release; flows/test_old_home.py resolves it",
     "flows/registry/client_records.py": "flows/registry/test_records.py asks both",
     "flows/registry/embedded_records.py": "flows/registry/test_records.py asks both",
+    "flows/commands/shared/left_over.py": "flows/commands/shared/test_pruning.py prunes them",
+    "flows/registry/deletion.py": "flows/commands/shared/test_pruning.py deletes by it",
+    "flows/servers/services.py": "flows/servers/test_up.py starts all of them",
     "flows/steps/base_model.py": "flows/steps/test_begin_run.py names one",
     "flows/steps/run.py": "a value; flows/steps/test_begin_run.py builds it",
 }

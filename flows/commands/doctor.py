@@ -149,7 +149,7 @@ def _disk(home: Home) -> str:
 def _damaged(home: Home) -> str:
     """What was set aside is told and no fault: whatever it was is put right."""
     from flows.commands.shared.deletion import set_aside_in
-    from flows.commands.shared.pruning import UNFINISHED_DAYS
+    from flows.commands.shared.left_over import UNFINISHED_DAYS
     from flows.registry.artifact_files import path_bytes
 
     sizes = [path_bytes(path) for path, _ in set_aside_in(home)]

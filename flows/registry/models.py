@@ -13,21 +13,18 @@ changed once written).
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flows.home.environment import Home
 from flows.home.locks import Lock, lock_for
-from flows.registry.artifact_files import stored_bytes
 from flows.registry.bases import Bases
+from flows.registry.deletion import Deletion
 from flows.registry.mlflow_files import TAG as MLFLOW_FILES
-from flows.registry.records import ModelRecord, Records, Store, StoredRecord
+from flows.registry.records import ModelRecord, Records, Store
 from flows.registry.registered_base import is_base
 from flows.registry.registration import Registration
-from flows.registry.shared_files import Links
 from flows.registry.stored_models import StoredModels
 from flows.registry.version_files import VersionFiles
 from flows.registry.versions import (
@@ -38,7 +35,7 @@ from flows.registry.versions import (
     describe,
     to_tag,
 )
-from lmcore.errors import NotFoundError, PromotionConflictError, UserError
+from lmcore.errors import NotFoundError, UserError
 from lmcore.version_folder import VersionFolder, open_version
 
 if TYPE_CHECKING:
@@ -55,15 +52,6 @@ Tags `lmcore.event.*` are the history of promotions, one each, which `lmcore his
 none of them, and move aliases with `lmcore promote` and `lmcore rollback`.
 """
 _LOCK_SECONDS = 120.0
-_DAY_MILLISECONDS = 86_400_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class StrayModel:
-    """A stored model that no version names."""
-
-    id: str
-    num_bytes: int
 
 
 class Registry:
@@ -82,6 +70,7 @@ class Registry:
         self._stored = StoredModels(self._store)
         self._files = VersionFiles(home, self._stored)
         self.bases = Bases(self._store, self._stored, lock=self.lock)
+        self.deletion = Deletion(self._store, self._stored, self._files)
 
     @property
     def _records(self) -> Records:
@@ -267,78 +256,6 @@ class Registry:
         for surplus in sorted(same)[1:]:
             self._client.delete_model_version(name, str(surplus))
         return min(same, default=number)
-
-    # -- deleting ----------------------------------------------------------------------------
-
-    def stored_bytes(self, version: Version, leaving: Links | None = None) -> int:
-        """Bytes that go with a version's files, where they lie on this machine.
-
-        Args:
-            version: Which one.
-            leaving: Of versions that would go with it.
-        """
-        return self._files.num_bytes(version, leaving)
-
-    def remove_version(self, version: Version) -> None:
-        """Delete a version, then its files; only under `lock`, and never one with an alias.
-
-        A kill in between leaves a stray model.
-
-        Raises:
-            PromotionConflictError: If it has an alias; nothing was deleted.
-        """
-        name, number = version.model, version.number
-        # MLflow would drop the alias without a word.
-        held = [alias for alias, n in self.aliases(name).items() if n == number]
-        if held:
-            raise PromotionConflictError(
-                f"version {number} of {name} is {held[0]} now; it was not deleted."
-            )
-        self._client.delete_model_version(name, str(number))
-        self.remove_model(version.source.removeprefix("models:/"))
-        self._files.forget(version)
-
-    def stored(self) -> dict[str, list[StoredRecord]]:
-        """What was stored for each registered model; where each lies is not asked for again."""
-        found: dict[str, list[StoredRecord]] = {}
-        for model in self._stored.of_model(None):
-            found.setdefault(model.experiment, []).append(model)
-        return found
-
-    def named_sources(self) -> set[str]:
-        """Stored models that some version of some model names."""
-        return {source.removeprefix("models:/") for source in self._records.sources()}
-
-    def stray_models(
-        self,
-        name: str,
-        named: Set[str] | None = None,
-        stored: Sequence[StoredRecord] | None = None,
-    ) -> list[StrayModel]:
-        """Models that were stored for `name` and that no version names.
-
-        A kill between the upload and the version leaves one. Where other machines register too,
-        what was begun within a day may still become a version.
-
-        Args:
-            name: Registered model.
-            named: What `named_sources` says, where the caller has asked already.
-            stored: What `stored` says of the model, likewise.
-        """
-        if named is None:
-            named = self.named_sources()
-        if stored is None:
-            stored = self._stored.of_model(name)
-        youngest = time.time() * 1000 - (0 if self.home.embedded else _DAY_MILLISECONDS)
-        return [
-            StrayModel(id=model.model_id, num_bytes=stored_bytes(model.artifact_location))
-            for model in stored
-            if model.model_id not in named and model.creation_timestamp <= youngest
-        ]
-
-    def remove_model(self, model_id: str) -> None:
-        """Delete the files of a stored model, then the model."""
-        self._stored.remove(model_id)
 
     # -- what promotion moves ----------------------------------------------------------------
 

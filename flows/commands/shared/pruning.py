@@ -17,27 +17,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from flows.commands.shared.deletion import (
-    content_folders,
-    content_lock,
-    delete,
-    last_change,
-    set_aside_in,
-)
+from flows.commands.shared.left_over import is_old, left_over
 from flows.commands.shared.models import named
-from flows.commands.shared.retention import is_needed, lineage_keys, reasons_to_keep
+from flows.commands.shared.retention import lineage_keys, reasons_to_keep
 from flows.home.folders import Home
 from flows.home.locks import owning_content
 from flows.progress.job import current as current_job
 from flows.registry.alias_moves import settle_locked
-from flows.registry.artifact_files import path_bytes
 from flows.registry.history import Event, read_history, write_event
 from flows.registry.models import Registry
 from flows.registry.promotion import earlier_champions, me
@@ -46,17 +37,12 @@ from flows.registry.runs import RunFacts, list_runs, remove_run
 from flows.registry.shared_files import Links
 from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
-from lmcore.mending import DAMAGED
 from lmcore.tasks.task import task_named
 
 logger = logging.getLogger(__name__)
 
 #: What can go, in the order of the answer.
 KINDS = ("versions", "models", "runs", "bases", "content", "work", "damaged")
-#: So long the same command may still want to go on with an unfinished run, and so long somebody may
-#: want to look at what was found damaged.
-UNFINISHED_DAYS = 7
-_DAY_SECONDS = 86_400.0
 
 
 def prune_registry(
@@ -81,9 +67,8 @@ def prune_registry(
             job.versions(name)
         wanted = job.wanted()
         job.bases(wanted)
-        job.content(wanted)
-        job.work()
-        job.damaged()
+        for kind, row in left_over(registry.home, wanted, dry_run=dry_run):
+            job.found[kind].append(row)
     return {
         "keep": keep,
         "dry_run": dry_run,
@@ -107,7 +92,7 @@ class _Prune:
         self.home: Home = registry.home
         self.keep, self.dry_run = keep, dry_run
         # Also tells where each of them lies, before one after the other is looked at.
-        self._stored = registry.stored()
+        self._stored = registry.deletion.stored()
         self._leaving = Links()
         self._known: dict[str, list[Version]] = {}
         self._run_facts: dict[str, list[RunFacts]] = {}
@@ -195,7 +180,7 @@ class _Prune:
 
     @cached_property
     def _named_sources(self) -> set[str]:
-        return self.registry.named_sources()
+        return self.registry.deletion.named_sources()
 
     def _bases(self, name: str) -> dict[int, str]:
         """Versions of a model that versions of other models, which are not deleted, began with."""
@@ -215,15 +200,15 @@ class _Prune:
     def _remove(self, version: Version) -> None:
         name, number = version.model, version.number
         if self.dry_run:
-            size = self.registry.stored_bytes(version, self._leaving)
+            size = self.registry.deletion.num_bytes(version, self._leaving)
         else:
-            size = self.registry.stored_bytes(version)
+            size = self.registry.deletion.num_bytes(version)
             # Aliases are moved by hand too, and nobody's lock holds MLflow's own page.
             if number in self.registry.aliases(name).values():
                 logger.warning("version %d of %s was given an alias; it stays", number, name)
                 return
             self._note(version)
-            self.registry.remove_version(version)
+            self.registry.deletion.remove(version)
         self.gone[name].add(number)
         self.found["versions"].append(
             {
@@ -261,9 +246,9 @@ class _Prune:
     def _strays(self, name: str) -> None:
         """Models that were stored and never became a version, or whose version is gone."""
         stored = self._stored.get(name, []) if self.dry_run else None
-        for stray in self.registry.stray_models(name, self._named_sources, stored):
+        for stray in self.registry.deletion.stray_models(name, self._named_sources, stored):
             if not self.dry_run:
-                self.registry.remove_model(stray.id)
+                self.registry.deletion.remove_model(stray.id)
             self.found["models"].append({"model": name, "id": stray.id, "bytes": stray.num_bytes})
 
     def _runs(self, name: str, kept: Sequence[Version]) -> None:
@@ -294,20 +279,6 @@ class _Prune:
         for name in bases.names():
             self._strays(name)
 
-    def content(self, wanted: AbstractSet[str]) -> None:
-        """Content folders that no kept version and no unfinished run names."""
-        for path, manifest in content_folders(self.home):
-            if path.parent.name == DAMAGED:
-                continue
-            kind, key = path.parent.name, path.name
-            if manifest is not None:
-                kind, key = manifest.kind, manifest.key
-                if is_needed(kind, key, manifest.inputs, wanted=wanted):
-                    continue
-            self._delete("content", path, content_lock(path), {"kind": kind, "key": key[:32]})
-        for partial in sorted(self.home.content.glob("*/.*.partial")):
-            self._work(partial)
-
     def wanted(self) -> set[str]:
         """Keys that kept versions of every model, and unfinished runs, name."""
         wanted: set[str] = set()
@@ -328,36 +299,7 @@ class _Prune:
             logger.warning("version %d of %s: %s", version.number, version.model, error)
         return keys
 
-    def work(self) -> None:
-        """Versions on their way to the registry, old resume points and old scratch folders."""
-        for path in sorted(self.home.work.iterdir()):
-            if path.name.startswith("version-") or _is_old(last_change(path)):
-                self._work(path)
-
-    def damaged(self) -> None:
-        """What was found damaged, put right, and looked at by nobody for a week."""
-        for path, when in set_aside_in(self.home):
-            if _is_old(when):
-                where = str(path.relative_to(self.home.root))
-                self._delete("damaged", path, None, {"path": where})
-
-    def _work(self, path: Path) -> None:
-        reproduces = path.name.startswith("reproduce-")
-        lock = self.home.locks / f"{path.name}.lock" if reproduces else None
-        self._delete("work", path, lock, {"path": str(path.relative_to(self.home.root))})
-
-    def _delete(self, kind: str, path: Path, lock: Path | None, said: dict[str, Any]) -> None:
-        """Delete a folder or a file, unless somebody works in it."""
-        current_job().count(f"{kind} {path.name[:40]}")
-        size = path_bytes(path)
-        if self.dry_run or delete(path, lock=lock):
-            self.found[kind].append({**said, "bytes": size})
-
 
 def _may_go_on(run: RunFacts) -> bool:
     """Whether somebody may still give the same command, and the run goes on."""
-    return not run.finished and not _is_old(run.started)
-
-
-def _is_old(when: float) -> bool:
-    return time.time() - when > UNFINISHED_DAYS * _DAY_SECONDS
+    return not run.finished and not is_old(run.started)

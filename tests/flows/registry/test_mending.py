@@ -77,7 +77,7 @@ def test_what_is_kept_of_a_version_goes_with_it(
     registry.set_alias("speeches", "challenger", None)
     (kept,) = (home.root / "kept" / "versions").iterdir()
     assert json.loads((kept / "manifest.json").read_text())["kind"] == "version"
-    registry.remove_version(version)
+    registry.deletion.remove(version)
     assert not kept.exists()
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from flows.commands.shared import pruning
+from flows.commands.shared import left_over
 from flows.commands.shared.pruning import prune_registry
 from flows.home.environment import Home, make_home
 from flows.home.locks import BusyError, owning_content, using_content
@@ -189,18 +189,18 @@ def test_an_alias_that_is_set_meanwhile_holds(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go(registry, 5)
-    read = registry.stored_bytes
+    read = registry.deletion.num_bytes
 
     def by_hand(version: Version) -> int:
         if version.number == 2:
             registry.set_alias(NAME, "previous", 2)
         return read(version)
 
-    monkeypatch.setattr(registry, "stored_bytes", by_hand)
+    monkeypatch.setattr(registry.deletion, "num_bytes", by_hand)
     prune_registry(registry, NAME, keep=1)
     assert numbers(registry) == [2, 5, 6]
     with pytest.raises(PromotionConflictError, match="is previous now"):
-        registry.remove_version(registry.version(NAME, 2))
+        registry.deletion.remove(registry.version(NAME, 2))
 
 
 def test_a_killed_prune_is_finished_by_the_next(
@@ -214,14 +214,14 @@ def test_a_killed_prune_is_finished_by_the_next(
 
     go(registry, 5)
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "remove_model", killed)
+        patch.setattr(registry.deletion, "remove_model", killed)
         with pytest.raises(KilledError):
             prune_registry(registry, NAME, keep=1)
     done = prune_registry(registry, NAME, keep=1)
     assert [row["version"] for row in done["versions"]] == [2, 3, 4]
     assert len(done["models"]) == 1
     assert done["models"][0]["bytes"] > 0
-    assert registry.stray_models(NAME) == []
+    assert registry.deletion.stray_models(NAME) == []
     pruned = [e.to_version for e in history(registry, NAME) if e.action == "prune"]
     assert pruned == [1, 2, 3, 4]
 
@@ -245,8 +245,8 @@ def test_runs_and_work_that_somebody_may_go_on_with_are_kept(
     assert (done["runs"], done["work"]) == ([], [{"path": "work/version-1", "bytes": 4}])
     assert [r.content for r in list_runs(home, model=NAME) if not r.finished] == [("d" * 64,)]
     now = time.time()
-    late = now + (pruning.UNFINISHED_DAYS + 1) * 86_400
-    monkeypatch.setattr(pruning.time, "time", lambda: late)
+    late = now + (left_over.UNFINISHED_DAYS + 1) * 86_400
+    monkeypatch.setattr(left_over.time, "time", lambda: late)
     done = prune_registry(registry, NAME, keep=9)
     assert [row["id"] for row in done["runs"]] == [run.run_id]
     assert [row["path"] for row in done["work"]] == ["work/points"]
@@ -267,8 +267,8 @@ def test_what_was_damaged_goes_when_nobody_looked_at_it_for_a_week(
     (home.root / "damaged" / "link").symlink_to(home.content)
     assert prune_registry(registry, NAME, keep=9)["damaged"] == []
     assert all(path.exists() for path in aside)
-    late = time.time() + (pruning.UNFINISHED_DAYS + 1) * 86_400
-    monkeypatch.setattr(pruning.time, "time", lambda: late)
+    late = time.time() + (left_over.UNFINISHED_DAYS + 1) * 86_400
+    monkeypatch.setattr(left_over.time, "time", lambda: late)
     shown = prune_registry(registry, NAME, keep=9, dry_run=True)
     done = prune_registry(registry, NAME, keep=9)
     assert shown["damaged"] == done["damaged"]

@@ -1,0 +1,96 @@
+"""Files of a home that no version and no unfinished run needs: content, work, what was damaged.
+
+In: a home, and the keys that are wanted.  Out: each file or folder that goes, or would go.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
+
+from flows.commands.shared.deletion import (
+    content_folders,
+    content_lock,
+    delete,
+    last_change,
+    set_aside_in,
+)
+from flows.commands.shared.retention import is_needed
+from flows.home.folders import Home
+from flows.progress.job import current as current_job
+from flows.registry.artifact_files import path_bytes
+from lmcore.mending import DAMAGED
+
+#: So long the same command may still want to go on with an unfinished run, and so long somebody may
+#: want to look at what was found damaged.
+UNFINISHED_DAYS = 7
+_DAY_SECONDS = 86_400.0
+
+#: A file or a folder, the lock of who works in it, and what the answer says of it.
+_Left = tuple[Path, Path | None, dict[str, Any]]
+
+
+def left_over(
+    home: Home, wanted: AbstractSet[str], *, dry_run: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Delete what nobody needs and nobody works in; yields the kind of each, and what to say of it.
+
+    Args:
+        home: Whose files.
+        wanted: Keys of content that is named.
+        dry_run: Delete nothing.
+    """
+    kinds = {
+        "content": _content(home, wanted),
+        "work": _work(home),
+        "damaged": _damaged(home),
+    }
+    for kind, found in kinds.items():
+        for path, lock, said in found:
+            current_job().count(f"{kind} {path.name[:40]}")
+            size = path_bytes(path)
+            if dry_run or delete(path, lock=lock):
+                yield kind, {**said, "bytes": size}
+
+
+def is_old(when: float) -> bool:
+    """Whether nobody will go on with what was last changed then, in seconds of the clock."""
+    return time.time() - when > UNFINISHED_DAYS * _DAY_SECONDS
+
+
+def _content(home: Home, wanted: AbstractSet[str]) -> Iterator[_Left]:
+    """Content folders that no kept version and no unfinished run names."""
+    for path, manifest in content_folders(home):
+        if path.parent.name == DAMAGED:
+            continue
+        kind, key = path.parent.name, path.name
+        if manifest is not None:
+            kind, key = manifest.kind, manifest.key
+            if is_needed(kind, key, manifest.inputs, wanted=wanted):
+                continue
+        yield path, content_lock(path), {"kind": kind, "key": key[:32]}
+
+
+def _work(home: Home) -> Iterator[_Left]:
+    """Content that was begun, versions on their way to the registry, old points and scratch."""
+    for partial in sorted(home.content.glob("*/.*.partial")):
+        yield _in_work(home, partial)
+    for path in sorted(home.work.iterdir()):
+        if path.name.startswith("version-") or is_old(last_change(path)):
+            yield _in_work(home, path)
+
+
+def _in_work(home: Home, path: Path) -> _Left:
+    reproduces = path.name.startswith("reproduce-")
+    lock = home.locks / f"{path.name}.lock" if reproduces else None
+    return path, lock, {"path": str(path.relative_to(home.root))}
+
+
+def _damaged(home: Home) -> Iterator[_Left]:
+    """What was found damaged, put right, and looked at by nobody for a week."""
+    for path, when in set_aside_in(home):
+        if is_old(when):
+            yield path, None, {"path": str(path.relative_to(home.root))}
