@@ -14,10 +14,11 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmcore.errors import LmcoreError, StorageError
+from lmcore.errors import LmcoreError, StorageError, UserError
 
 #: What a disk says; anything else that an operating system may answer has another cause.
 _NUMBERS = {
@@ -116,6 +117,17 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def _spare_devices(path: Path) -> None:
+    """Refuse to put a file where none was: who may do anything would lose /dev/null for all."""
+    with contextlib.suppress(OSError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise UserError(
+                f"{path}: a device, a pipe or a socket, which a file would replace; give the path"
+                " of a file."
+            )
+
+
 def atomic_write(path: Path, data: bytes | str, *, mode: int | None = None) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new, never a mix.
 
@@ -128,9 +140,11 @@ def atomic_write(path: Path, data: bytes | str, *, mode: int | None = None) -> N
         mode: Who may read it; default what the process' umask leaves.
 
     Raises:
+        UserError: If a device, a pipe or a socket is there, which the file would replace.
         StorageError: If its disk is full or fails.
     """
     payload = data.encode() if isinstance(data, str) else data
+    _spare_devices(path)
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

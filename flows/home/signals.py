@@ -30,6 +30,7 @@ _polite = False
 # Of the step that can be left, set when it is; None: there is none.
 _left: threading.Event | None = None
 _again = False
+_asking = threading.Lock()
 # What ends before a stop is obeyed.
 _first = ""
 
@@ -97,7 +98,8 @@ def interruptible() -> Iterator[None]:
             raise StepInterrupted
         yield
     finally:
-        _left = None
+        with _asking:
+            _left = None
         left.set()
 
 
@@ -132,8 +134,12 @@ def _insist(number: signal.Signals, left: threading.Event) -> None:
     """Ask again until the step is left."""
     global _again
     while not left.wait(_AGAIN_SECONDS):
-        _again = True
-        _thread.interrupt_main(number)
+        with _asking:
+            # Behind a step that is left the signal would meet whoever handles it then.
+            if _left is not left:
+                return
+            _again = True
+            _thread.interrupt_main(number)
 
 
 @contextmanager

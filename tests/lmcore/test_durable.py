@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lmcore.durable import atomic_write, storage_number, storing
-from lmcore.errors import ConfigError, StorageError
+from lmcore.errors import ConfigError, StorageError, UserError
 
 
 def test_atomic_write_keeps_the_old_file_when_the_disk_fails(
@@ -72,3 +72,17 @@ def test_other_errors_come_through_as_they_are() -> None:
             raise error
     with pytest.raises(ConfigError), storing(Path("x")):
         raise ConfigError("disk I/O error")
+
+
+def test_a_device_a_pipe_or_a_link_to_one_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    (tmp_path / "usual").symlink_to(tmp_path / "not yet there")
+    for name in ("pipe", "link"):
+        before = (tmp_path / name).lstat()
+        with pytest.raises(UserError, match=f"{name}: a device, a pipe or a socket"):
+            atomic_write(tmp_path / name, "text")
+        assert (tmp_path / name).lstat() == before
+    atomic_write(tmp_path / "usual", "text")
+    assert (tmp_path / "usual").read_text() == "text"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "usual"]

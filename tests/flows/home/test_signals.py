@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from flows.home import signals
 from flows.home.signals import (
     SAVING,
     StepInterrupted,
@@ -159,3 +160,16 @@ def test_what_is_asked_by_nobody_is_left_by_nobody() -> None:
         assert not stop_requested()
     with polite_signals(), interruptible():
         assert not stop_requested()
+
+
+def test_nobody_asks_again_behind_a_step_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The step is left just when its time is up: the wait says so, and the step is over.
+    asked: list[int] = []
+    monkeypatch.setattr(signals._thread, "interrupt_main", asked.append)
+
+    class Late(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            return False
+
+    signals._insist(signal.SIGINT, Late())
+    assert asked == []

@@ -127,7 +127,7 @@ def test_who_goes_away_frees_the_lane(serve_home: Any, served_home: Any, wait_un
         # Also one who waits for the whole answer.
         plain = {"model": "speeches", "max_tokens": 4096, "prompt": ["a"] * 4}
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{served.url}/v1/completions", json=plain, timeout=0.2, trust_env=False)
+            httpx.post(f"{served.url}/v1/completions", json=plain, timeout=0.02, trust_env=False)
         wait_until(lambda: engine.load().running == 0)
 
 

@@ -30,7 +30,8 @@ def test_both_versions_read_what_one_is_asked(serve_home: Any, served_home: Home
             assert answer.headers["X-Lmcore-Version"] == "speeches:2"
     found = lines(served_home)
     assert {(line.version, line.shadow) for line in found} == {(2, 1)}
-    assert len(found) == 12
+    # One is passed over where another one waits just then.
+    assert 6 <= len(found) <= 12
     # Nothing was learnt, so each byte costs both the same.
     assert all(line.bits is not None and line.bits[0] == line.bits[1] > 0 for line in found)
     assert b"house" not in b"".join(
@@ -38,9 +39,9 @@ def test_both_versions_read_what_one_is_asked(serve_home: Any, served_home: Home
     )
     registry = Registry(served_home)
     (told,) = read_beside(served_home, registry.version("speeches", 1))
-    assert (told["version"], told["shadow"], told["requests"]) == (2, 1, 12)
-    assert told["bits_per_byte"]["n"] == 12
-    assert sentence(told).startswith("version 2, 12 requests: ")
+    assert (told["version"], told["shadow"], told["requests"]) == (2, 1, len(found))
+    assert told["bits_per_byte"]["n"] == len(found)
+    assert sentence(told).startswith(f"version 2, {len(found)} requests: ")
     assert sentence(told).endswith("bits per byte more")
     assert read_beside(served_home, registry.version("speeches", 2)) == []
 
