@@ -60,6 +60,7 @@ def test_any_command_line_is_answered(
         assert "Traceback" not in err, words
         assert err.removesuffix("\n").isprintable(), words
     assert code in (0, 2, 3), (words, done.output, error)
+    assert Path("/dev/zero").is_char_device(), words
     if out:
         assert out.removesuffix("\n").isprintable(), words
         assert isinstance(json.loads(out), dict)
