@@ -34,11 +34,7 @@ def summary_markdown(data: ReportData) -> str:
     lines = [f"## Model: {markdown(data.title)}", "", f"**{markdown(_sentence(data), 1_200)}**"]
     if count := verdicts.gate_count(data):
         lines += ["", f"Gates: {markdown(count)}."]
-    if tiles := verdicts.tiles(data):
-        lines += ["", "| Figure | Value | |", "| --- | --- | --- |"]
-        lines += [
-            f"| {markdown(t.label)} | {markdown(t.value)} | {markdown(t.note)} |" for t in tiles
-        ]
+    lines += _figures(data)
     if data.gates:
         rows = gate_rows(data)
         lines += ["", f"| {' | '.join(rows[0])} |", "| " + "--- | " * len(rows[0])]
@@ -60,12 +56,9 @@ def description_markdown(data: ReportData, *, most_characters: int) -> str:
         data: Of the version.
         most_characters: Of the text; where that is too few, the last rows are left out.
     """
-    lines = [markdown(one_line(f"{data.outcome}: {data.reason}", 1_000), 1_000), ""]
-    if tiles := verdicts.tiles(data):
-        lines += ["| Figure | Value | |", "| --- | --- | --- |"]
-        lines += [
-            f"| {markdown(t.label)} | {markdown(t.value)} | {markdown(t.note)} |" for t in tiles
-        ]
+    # Plain text: what is escaped already would be escaped again in a sum of `Markup`.
+    lines = [str(markdown(one_line(f"{data.outcome}: {data.reason}", 1_000), 1_000))]
+    lines += _figures(data)
     if data.gates:
         lines += ["", "| Gate | Outcome | In words |", "| --- | --- | --- |"]
         lines += [
@@ -79,6 +72,14 @@ def description_markdown(data: ReportData, *, most_characters: int) -> str:
             break
         text += line + "\n"
     return text.rstrip("\n") + end
+
+
+def _figures(data: ReportData) -> list[str]:
+    """Lines of a table, an empty one before them; none without figures."""
+    if not (tiles := verdicts.tiles(data)):
+        return []
+    rows = [f"| {markdown(t.label)} | {markdown(t.value)} | {markdown(t.note)} |" for t in tiles]
+    return ["", "| Figure | Value | |", "| --- | --- | --- |", *rows]
 
 
 def _sentence(data: ReportData) -> str:

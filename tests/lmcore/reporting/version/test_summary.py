@@ -69,6 +69,12 @@ def test_a_description_begins_with_the_outcome_and_fits(report_data, hostile_dat
     assert not {c.type for t in tokens for c in t.children or []} & ACTIVE
 
 
+def test_a_description_is_escaped_once(report_of):
+    gates = [{"gate": "pii", "outcome": "PASS", "required": False, "reason": "it's < 2 & more"}]
+    text = description_markdown(report_of(gates=gates), most_characters=5_000)
+    assert "it's &lt; 2 &amp; more |" in text
+
+
 def test_a_gate_without_numbers_has_dashes_and_every_outcome_its_sign(report_of):
     outcomes = ("PASS", "FAIL", "INCONCLUSIVE", "WARN", "SKIPPED", "LATER")
     gates = [{"gate": "pii", "outcome": outcome, "required": False} for outcome in outcomes]
