@@ -62,10 +62,11 @@ def timeline(config: RunConfig) -> list[Answer]:
 
 def _walk(config: RunConfig, days: Sequence[date], home: Home) -> list[Answer]:
     rows: list[Answer] = []
+    registry = Registry(home)
     for number, day in enumerate(days, start=1):
         logger.info("timeline: %s", day)
         current_job().stage = f"{day} ({number} of {len(days)})"
-        row = _one_day(config, day, Registry(home))
+        row = _one_day(config, day, registry)
         if isinstance(row, str):
             return Cancelled(message=row)  # type: ignore[return-value]
         rows.append(row)

@@ -54,9 +54,7 @@ class Deletion:
         """
         name, number = version.model, version.number
         # MLflow would drop the alias without a word.
-        model = self._store.records.model(name)
-        aliases = {} if model is None else model.aliases
-        held = [alias for alias, n in aliases.items() if n == number]
+        held = [alias for alias, n in self._store.aliases(name).items() if n == number]
         if held:
             raise PromotionConflictError(
                 f"version {number} of {name} is {held[0]} now; it was not deleted."

@@ -272,8 +272,7 @@ class Registry:
 
     def aliases(self, name: str) -> dict[str, int]:
         """Alias to version number; empty if the model does not exist."""
-        model = self._records.model(name)
-        return {} if model is None else dict(model.aliases)
+        return self._store.aliases(name)
 
     def set_alias(self, name: str, alias: str, number: int | None) -> None:
         """Point an alias at a version, or remove it; only under `lock`."""

@@ -171,6 +171,11 @@ class Store:
         """What is there."""
         return records_of(self.home)
 
+    def aliases(self, name: str) -> dict[str, int]:
+        """Alias to version number; empty if the model does not exist."""
+        model = self.records.model(name)
+        return {} if model is None else dict(model.aliases)
+
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow's client; it makes the embedded database where there is none."""

@@ -158,3 +158,20 @@ class Shell:
         """What each of several commands answers."""
         with self.opened() as session:
             return [session.run(*command, code=code) for command in commands]
+
+
+def telling_imports(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """A command in a process of its own; its last line of stderr lists which of two it imported."""
+    code = (
+        "import sys; from flows.cli import answer; code = answer();"
+        " print([name for name in ('prefect', 'torch') if name in sys.modules], file=sys.stderr);"
+        " sys.exit(code)"
+    )
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**kept, "LMCORE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )

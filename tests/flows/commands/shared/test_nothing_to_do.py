@@ -1,8 +1,5 @@
 """A run that finds nothing new is answered before the pipeline is imported; all else is its own."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from filelock import FileLock
+from lmcore_shell import telling_imports
 
 from flows.commands.shared.nothing_to_do import nothing_to_do
 from flows.home.environment import Home
@@ -80,18 +78,6 @@ def test_neither_prefect_nor_torch_is_imported(
 ) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True)))
-    code = (
-        "import sys; from flows.cli import answer; code = answer();"
-        " print([name for name in ('prefect', 'torch') if name in sys.modules], file=sys.stderr);"
-        " sys.exit(code)"
-    )
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
-    done = subprocess.run(
-        [sys.executable, "-c", code, "run", "--config", str(file)],
-        env={**kept, "LMCORE_HOME": str(finished.root)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = telling_imports(finished.root, "run", "--config", str(file))
     assert done.stdout.startswith("SKIPPED: speeches"), done.stderr
     assert done.stderr.splitlines()[-1] == "[]"

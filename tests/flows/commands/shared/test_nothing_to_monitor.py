@@ -1,9 +1,6 @@
 """A monitoring that finds nothing new needs no model, and leaves all else to the flow."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from lmcore_shell import telling_imports
 
 from flows.commands.shared.nothing_to_monitor import nothing_to_monitor
 from flows.home.environment import Home
@@ -158,19 +156,7 @@ def test_neither_prefect_nor_torch_is_imported(
 ) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True)))
-    code = (
-        "import sys; from flows.cli import answer; code = answer();"
-        " print([name for name in ('prefect', 'torch') if name in sys.modules], file=sys.stderr);"
-        " sys.exit(code)"
-    )
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
-    done = subprocess.run(
-        [sys.executable, "-c", code, "monitor", "--config", str(file)],
-        env={**kept, "LMCORE_HOME": str(registry.home.root)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = telling_imports(registry.home.root, "monitor", "--config", str(file))
     assert done.stdout.startswith("INCONCLUSIVE: speeches version 1"), done.stderr
     assert "  nothing is new since " in done.stdout
     assert done.stderr.splitlines()[-1] == "[]"
