@@ -2,8 +2,9 @@
 
 In come names of modules; out come the modules that these import, directly or through others, and
 a digest of each.  Imports inside functions count, those for type checkers alone do not.  A digest
-is of the syntax tree without docstrings, so a reworded sentence or a comment is no other code, and
-a changed constant is.  Nothing is imported and nothing written.
+is of the syntax tree without docstrings and descriptions of configuration keys, so a reworded
+sentence or a comment is no other code, and a changed constant is.  Nothing is imported and nothing
+written.
 """
 
 from __future__ import annotations
@@ -49,19 +50,25 @@ def _graph(package: str) -> ImportGraph:
 
 @functools.cache
 def _meaning(module: str) -> str:
-    """Digest of a module's syntax tree without docstrings."""
+    """Digest of a module's syntax tree without what is written for people alone."""
     spec = importlib.util.find_spec(module)
     assert spec is not None, module
     assert spec.origin is not None, module
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        first = node.body[0] if node.body else None
-        if (
-            isinstance(first, ast.Expr)
-            and isinstance(first.value, ast.Constant)
-            and isinstance(first.value.value, str)
-        ):
-            node.body = node.body[1:]
-    return digest(ast.dump(tree))
+    return digest(ast.dump(_WithoutWords().visit(tree)))
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Takes out docstrings, and the descriptions of configuration keys."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """A string that stands as a statement is a docstring and does nothing."""
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return None
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """What pydantic's `Field` says of a key is shown and decides nothing."""
+        if isinstance(node.func, ast.Name) and node.func.id == "Field":
+            node.keywords = [each for each in node.keywords if each.arg != "description"]
+        return self.generic_visit(node)

@@ -84,6 +84,17 @@ def test_words_and_layout_are_no_other_code(judging):
     assert version() == before
 
 
+def test_the_description_of_a_key_is_no_other_code_and_its_default_is(judging):
+    def with_key(default, description):
+        key = f"KEY = Field({default}{description})"
+        judging("base", f"from pydantic import Field\nONE = 1\n{key}\n")
+        return version()
+
+    plain = with_key("1", "")
+    assert with_key("1", ", description='How many.'") == plain
+    assert with_key("2", ", description='How many.'") != plain
+
+
 def test_a_new_import_is_followed(judging):
     judging("base", "from judging.elsewhere import Page\n\nONE = 1\n")
     assert "judging.elsewhere" in version()
