@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PRETRAINED := $(VENV)/.installed-pretrained
 ONNX := $(VENV)/.installed-onnx
+DEV := $(VENV)/.installed-dev
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
 
@@ -18,10 +19,10 @@ up: $(STAMP)
 	$(BIN)/lmcore up $(CONFIGS)
 
 # One process a core, each with one thread: more threads than cores would wait for each other.
-test: $(STAMP) $(PRETRAINED) $(ONNX)
+test: $(STAMP) $(PRETRAINED) $(ONNX) $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-check: $(STAMP)
+check: $(STAMP) $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -100,6 +101,12 @@ pretrained: $(PRETRAINED)
 $(PRETRAINED): $(STAMP) requirements-pretrained.lock
 	@echo "Installing what a start from a pretrained model needs..."
 	@$(LOCKED) -r requirements-pretrained.lock
+	@touch $@
+
+# What builds the documentation, runs notebooks, and looks for misspelt words.
+$(DEV): $(STAMP) requirements-dev.lock
+	@echo "Installing what builds the documentation and runs the notebooks..."
+	@$(LOCKED) -r requirements-dev.lock
 	@touch $@
 
 # What writes ONNX graphs, and what runs them in the tests.
