@@ -39,14 +39,18 @@ _CRON_FIELD = re.compile(r"[0-9A-Za-z*?/,#-]{1,100}")
 class ScheduleConfig(Section):
     """When the pipeline runs by itself."""
 
-    cron: str = Field(description="Five fields: minute hour day-of-month month day-of-week.")
+    cron: str = Field(
+        description="When the pipeline runs, in five fields: minute hour day-of-month month"
+        " day-of-week; `0 3 * * 1` is Mondays at three."
+    )
     timezone: str = "UTC"
+    """IANA time zone that `cron` is read in, such as Europe/Paris; UTC has no summer time."""
     watch_minutes: int | None = Field(
         10,
         ge=1,
         le=10_080,
-        description="How often `lmcore up` looks whether the sources have changed; new text starts"
-        " a run at once. null: it is read when the schedule says so.",
+        description="Minutes between two looks of `lmcore up` whether the sources have changed;"
+        " new text starts a run at once. null: it is read when the schedule says so.",
     )
 
     @field_validator("cron")
@@ -73,7 +77,11 @@ class ScheduleConfig(Section):
 class TimelineConfig(Section):
     """The days that `lmcore timeline` walks through; no other command reads them."""
 
-    dates: list[date] = Field(min_length=1, description="Each is `data.as_of` in its turn.")
+    dates: list[date] = Field(
+        min_length=1,
+        description="Days in ascending order; each is `data.as_of` in its turn, so sources need a"
+        " `date_field`.",
+    )
 
     @field_validator("dates")
     @classmethod
@@ -86,18 +94,42 @@ class TimelineConfig(Section):
 class RunConfig(Section):
     """Everything that one run of the pipeline is told."""
 
-    name: str = Field(pattern=f"^{MODEL_NAME}$", description="Registered model name.")
+    name: str = Field(
+        pattern=f"^{MODEL_NAME}$",
+        description="Name of the registered model; every run with it makes another version of the"
+        " same model.",
+    )
     task: TaskName = LANGUAGE_MODELLING.name
-    base: str | None = Field(None, description="Registered model to start from; tasks only.")
-    sources: list[SourceConfig] = Field(min_length=1)
+    """What is made of the text: a model that continues it, or, of text with a label, translation or
+    summary, one that gives these.
+    """
+    base: str | None = Field(
+        None,
+        description="Registered language model whose champion a task starts from, with its"
+        " tokenizer and shape, which helps a lot; null: from random weights, or from"
+        " `model.pretrained`.",
+    )
+    sources: list[SourceConfig] = Field(
+        min_length=1,
+        description="Places that text comes from, each exactly one of `path`, `package`, `dataset`"
+        " and `requests`, with its licence and origin.",
+    )
     data: DataConfig = Field(default_factory=DataConfig)
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
-    model: AnyModelConfig = Field(default_factory=ModelConfig)
+    model: AnyModelConfig = Field(
+        default_factory=ModelConfig,
+        description="The model that learns: random weights in a shape (form scratch), or a model"
+        " that exists and is gone on from (form pretrained, where `pretrained` names it).",
+    )
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     fine_tuning: FineTuningConfig = Field(default_factory=FineTuningConfig)
     gates: GatesConfig = Field(default_factory=GatesConfig.default)
-    promote: bool = Field(True, description="false: register only.")
+    promote: bool = Field(
+        True,
+        description="Whether a version that passed every required gate becomes the champion; false"
+        " registers it, and a person decides (`lmcore promote`).",
+    )
     schedule: ScheduleConfig | None = None
     monitor: MonitorConfig = Field(default_factory=MonitorConfig.default)
     serve: ServeConfig = Field(default_factory=ServeConfig)

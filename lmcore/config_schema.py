@@ -30,8 +30,8 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 #: Sections whose defaults are values of a file, which are put under whatever is given.
 _SHIPPED: tuple[type[GatesConfig] | type[MonitorConfig], ...] = (GatesConfig, MonitorConfig)
 _PRESET = (
-    "Named settings that come with lmcore, for the sections `tokenizer`, `model` and `training`, by"
-    " the machine and the time that there is. Keys that the file states itself win."
+    "Named settings that come with lmcore, mostly for `tokenizer`, `model` and `training`, by the"
+    " machine and the time that there is. Keys that the file states itself win."
 )
 _GATES_FILE = "Path of a file with the limits that differ from the installed ones."
 

@@ -60,34 +60,72 @@ class ModelConfig(Section):
     """One letter of `pattern` is one residual block; the letter names its mixer."""
 
     schema_version: Literal[1] = 1
+    """Form of this section as a version stores it; there is one, so leave it out."""
     pattern: str = Field(
         "LA",
         max_length=64,
-        description="L: LSTM, R: gated linear recurrence, A: sliding-window causal attention.",
+        description="One letter is one residual block, from the text upwards. L: LSTM, R: gated"
+        " linear recurrence, A: sliding-window causal attention. LA learns most in minutes on a"
+        " CPU; more blocks need more time.",
     )
-    d_model: int = Field(256, ge=8, le=8192, description="Width of the residual stream.")
+    d_model: int = Field(
+        256,
+        ge=8,
+        le=8192,
+        description="Width of the residual stream, in numbers a token. Weights and time grow with"
+        " its square: 128 for little text, 512 for an hour on a CPU.",
+    )
     embedding_dim: int | None = Field(
-        None, ge=4, le=8192, description="null: chosen from the vocabulary and d_model."
+        None,
+        ge=4,
+        le=8192,
+        description="Width of a token's embedding, in numbers; null: that of d_model where"
+        " embeddings are tied, else at most 64, as small vocabularies need no more.",
     )
-    num_heads: int = Field(2, ge=1, le=256, description="Heads of each attention.")
-    head_dim: int = Field(64, ge=4, le=256, multiple_of=2, description="Width of one head.")
+    num_heads: int = Field(
+        2, ge=1, le=256, description="Heads of each attention (`A`), each with its own weights."
+    )
+    head_dim: int = Field(
+        64,
+        ge=4,
+        le=256,
+        multiple_of=2,
+        description="Width of one head of attention, in numbers; even, for rotary positions.",
+    )
     window: int = Field(
-        128, ge=1, le=1 << 16, description="Earlier tokens that attention looks back on."
+        128,
+        ge=1,
+        le=1 << 16,
+        description="Earlier tokens that each attention looks back on. What lies further back is"
+        " carried by L and R, so memory for generation stays constant.",
     )
-    mlp_multiple: int = Field(2, ge=1, le=8, description="Hidden width of the MLP over d_model.")
-    tie_embeddings: bool | None = Field(None, description="null: tied from 1,024 tokens up.")
+    mlp_multiple: int = Field(
+        2,
+        ge=1,
+        le=8,
+        description="Hidden width of the MLP of each block, as a multiple of d_model.",
+    )
+    tie_embeddings: bool | None = Field(
+        None,
+        description="Whether reading and predicting a token share their weights; null: from 1,024"
+        " tokens up, where that saves much and costs nothing.",
+    )
     cutoffs: tuple[int, ...] | None = Field(
         None,
         max_length=16,
-        description="Two-level softmax: first token ids of its classes; empty is one softmax,"
-        " null chooses by the vocabulary.",
+        description="First token ids of the classes of a two-level softmax, ascending; empty is"
+        " one softmax. null: two levels from 20,000 tokens up, where they are faster.",
     )
     pointer: bool = Field(
         False,
-        description="Beside predicting a token, copy one of the last `window` of the document.",
+        description="Whether a token may also be copied from the last `window` tokens of the"
+        " document; pays where names return, as in summaries.",
     )
     dropout: Dropout | None = Field(
-        None, description="Locked dropout; null: chosen from the epochs that will be seen."
+        None,
+        description="Share of activations that is dropped in training, the same ones at all tokens"
+        " of a step; null: from 0 for text that is read once up to 0.3 for text that is read"
+        " often.",
     )
 
     @property
@@ -166,31 +204,50 @@ class PretrainedConfig(Section):
     """A model that exists and is gone on from: `model: {pretrained: FOLDER}`."""
 
     schema_version: Literal[1] = 1
+    """Form of this section as a version stores it; there is one, so leave it out."""
     pretrained: str = Field(
         min_length=1,
-        description="Folder in the Hugging Face layout, GGUF file, `package:NAME` of an installed"
-        " package that carries one, or hub id with a pinned revision (`owner/name@REVISION`);"
-        " relative to the config file.",
+        description="Model that exists, to go on from: a folder in the Hugging Face layout, a GGUF"
+        " file, `package:NAME` of an installed package that carries one, or a hub id with a pinned"
+        " revision (`owner/name@REVISION`). A path is relative to the config file.",
     )
     adapt: Literal["lora", "full"] = Field(
-        "lora", description="What learns: small matrices beside those of the model, or all weights."
+        "lora",
+        description="What learns: small matrices beside those of the model (lora), which a laptop"
+        " can do, or all weights (full), which wants a GPU.",
     )
-    rank: int = Field(16, ge=1, le=1024, description="Of the small matrices of lora.")
+    rank: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        description="Rank of the small matrices of lora; more can learn more, and takes more"
+        " memory.",
+    )
     context: int = Field(
         1024,
         ge=16,
         le=1 << 17,
         description="Most tokens that are read together; longer documents are read in windows that"
-        " overlap by a quarter of it.",
+        " overlap by a quarter of it. At most what the model was made for; less saves memory.",
     )
     end_token: str | None = Field(
-        None, description="Token that starts and ends documents; null: the model's own end of text."
+        None,
+        description="Token that starts and ends documents, as the model writes it; null: the"
+        " model's own end of text.",
     )
     known_until: date | None = Field(
-        None, description="Last day of the text that the model has read; null: not known."
+        None,
+        description="Last day of the text that the model has read; held-out documents that are"
+        " later are judged apart, as it cannot have read them. null: not known.",
     )
-    license: str = Field("unknown", description="SPDX licence expression of the model.")
-    origin: str = Field("", description="Where the model came from, in words.")
+    license: str = Field(
+        "unknown",
+        description="Licence of the model as an SPDX expression, which the gate provenance asks"
+        " for; unknown: what the model's own description says.",
+    )
+    origin: str = Field(
+        "", description="Where the model came from, in words; shown in cards and reports."
+    )
 
     @model_validator(mode="before")
     @classmethod

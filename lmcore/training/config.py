@@ -13,53 +13,129 @@ HOW_IT_IS_RUN = frozenset({"launcher", "timeout_seconds"})
 
 
 class TrainingConfig(Section):
-    """Exactly one of `budget_seconds`, `max_steps`, `max_epochs` bounds the training."""
+    """How long, how fast and how carefully to train.
 
-    seed: int = Field(0, ge=0, lt=1 << 32)
+    Exactly one of `budget_seconds`, `max_steps`, `max_epochs` bounds the training.
+    """
+
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=1 << 32,
+        description="Number that first weights, order of batches, dropout and canaries follow"
+        " from; the same seed, text and machine give the same bits. Another one shows how much is"
+        " chance.",
+    )
     start: Origin = Field(
         "scratch",
-        description="champion: go on from the weights of the model in use, where that is sound; its"
-        " tokenizer is kept and the learning rate stays at its peak for half of the steps.",
+        description="Weights to start from. champion: go on from those of the model in use, where"
+        " that is sound; its tokenizer is kept and the learning rate stays at its peak for half of"
+        " the steps. It saves time where text only grows.",
     )
     budget_seconds: float | None = Field(
         None,
         gt=0,
         allow_inf_nan=False,
-        description="Wall clock; turned once into a recorded step count.",
+        description="Seconds of wall clock that the training may take, turned once by a timed"
+        " probe into a recorded step count, so that it can be repeated exactly. 120 where no bound"
+        " is given; longer is better until early stopping ends it.",
     )
-    max_steps: int | None = Field(None, gt=0)
-    max_epochs: float | None = Field(None, gt=0, allow_inf_nan=False)
-    batch_size: int = Field(32, ge=1, le=1 << 16, description="Lanes read in parallel.")
-    sequence_length: int = Field(64, ge=2, le=1 << 16, description="Tokens of one truncated step.")
-    learning_rate: float = Field(4e-3, gt=0, le=10.0, description="Peak of the schedule.")
-    warmup_steps: int = Field(50, ge=0, description="At most a tenth of all steps is used.")
+    max_steps: int | None = Field(
+        None,
+        gt=0,
+        description="Steps of the training, instead of `budget_seconds`: the same on every"
+        " machine, whatever time that takes.",
+    )
+    max_epochs: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Times that the training text is read, instead of `budget_seconds`; 0.5 is"
+        " half of it. The training grows with the text.",
+    )
+    batch_size: int = Field(
+        32,
+        ge=1,
+        le=1 << 16,
+        description="Lanes that are read in parallel, each a stream of documents. Fewer where"
+        " there is little text or memory; a model that exists has another default.",
+    )
+    sequence_length: int = Field(
+        64,
+        ge=2,
+        le=1 << 16,
+        description="Tokens of each lane in one step; gradients end there, the recurrent state"
+        " goes on. A model that exists has another default, and `model.context` bounds it.",
+    )
+    learning_rate: float = Field(
+        4e-3,
+        gt=0,
+        le=10.0,
+        description="Peak of the schedule, which is warmed up and then falls to zero. `lmcore"
+        " sweep` finds it for your text; larger models want a smaller one, and one that exists"
+        " 0.001 or less.",
+    )
+    warmup_steps: int = Field(
+        50,
+        ge=0,
+        description="Steps in which the learning rate rises to its peak, which spares fresh"
+        " weights large steps; at most a tenth of all steps is used.",
+    )
     weight_decay: float | None = Field(
         None,
         ge=0,
         le=10.0,
-        description="On matrices only; null: chosen from the steps and epochs, up to 1.",
+        description="How much each step draws matrices towards zero (AdamW), times the learning"
+        " rate; null: chosen from steps and epochs, up to 1, and stronger where text is read"
+        " often.",
     )
     gradient_clip: float = Field(
-        1.0, gt=0, allow_inf_nan=False, description="Largest gradient norm."
+        1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Largest norm of a step's gradient; a longer one is shortened, so that one odd"
+        " batch cannot undo what was learnt.",
     )
-    evaluations: int = Field(8, ge=1, description="Looks at the tune split during training.")
-    patience: int = Field(5, ge=1, description="Looks without gain before an early stop.")
+    evaluations: int = Field(
+        8,
+        ge=1,
+        description="Looks at the tune split during training, spread evenly; the best weights by"
+        " them are kept. More find the best moment more exactly and take time.",
+    )
+    patience: int = Field(
+        5, ge=1, description="Looks in a row without gain before the training stops early."
+    )
     checkpoint_seconds: float = Field(
-        15.0, gt=0, allow_inf_nan=False, description="Time between resume points, about."
+        15.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds between resume points, about: what a killed run loses at most. Raise"
+        " it for large models, which take long to save.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Numbers that a step computes in. auto: bfloat16 where a probe shows that it works and is
+    clearly faster, else float32.
+    """
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the training runs. auto: a CUDA device where there is one, else the CPU."""
     launcher: Literal["local", "torchrun"] = Field(
-        "local", description="torchrun: in processes of its own."
+        "local",
+        description="How the training is started: local is in this process, torchrun in processes"
+        " of its own, which `processes` asks for.",
     )
     processes: int = Field(
-        1, ge=1, le=1024, description="Share the lanes; more than one needs torchrun."
+        1,
+        ge=1,
+        le=1024,
+        description="Processes of one machine that share the lanes, a CUDA device each where there"
+        " are any; must divide `batch_size`, and more than one needs torchrun.",
     )
     timeout_seconds: float | None = Field(
         None,
         gt=0,
         allow_inf_nan=False,
-        description="torchrun: end the processes after so long; null: never.",
+        description="Seconds after which the processes of torchrun are ended, as one that hangs"
+        " would hold the others for ever; null: never.",
     )
 
     @model_validator(mode="before")

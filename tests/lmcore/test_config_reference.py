@@ -24,6 +24,11 @@ def test_every_key_is_there_once_and_below_its_section() -> None:
         assert key.is_section == bool(below(key)), key
 
 
+def test_every_key_says_what_it_is_for() -> None:
+    wordless = [key.name for key in keys() if not re.fullmatch(r"\S.{20,}[.`)]", key.description)]
+    assert wordless == []
+
+
 def test_types_and_bounds_are_in_words() -> None:
     found = {key.name: (key.kind, key.bounds, key.default) for key in keys()}
     assert found["training.budget_seconds"] == ("number, or null", "above 0", "null")
