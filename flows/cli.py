@@ -117,6 +117,7 @@ class _LazyGroup(click.Group):
 
 @click.group(
     cls=_LazyGroup,
+    invoke_without_command=True,
     commands=_Modules(_LINES),
     context_settings={
         "help_option_names": ["-h", "--help"],
@@ -126,8 +127,22 @@ class _LazyGroup(click.Group):
     epilog=_EXAMPLES,
 )
 @click.version_option(__version__, prog_name="lmcore")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """A team's own language models: retrained, judged, promoted only when proven better."""
+    if context.invoked_subcommand is None:
+        _greet()
+
+
+def _greet() -> None:
+    """What this is, and the commands that matter now; nothing is made."""
+    from flows.commands.shared.next_steps import Step, lines, next_steps
+    from flows.registry.glance import glance
+
+    every = Step(line="lmcore --help", purpose="see all commands")
+    click.echo(f"lmcore {__version__}: {cli.help}\n")
+    for line in lines([*next_steps(glance()), every]):
+        click.echo(f"  {line}")
 
 
 def answer() -> int:

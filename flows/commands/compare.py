@@ -37,7 +37,11 @@ class _Pair:
     difference: Interval
 
 
-@command("lmcore compare champion previous", "lmcore compare 3 4 --model annual-messages")
+@command(
+    "lmcore compare champion previous",
+    "lmcore compare 3 4 --model annual-messages",
+    makes_home=False,
+)
 @click.argument("first")
 @click.argument("second")
 @options.model

@@ -8,9 +8,14 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from lmcore.counted import counted
 
 
-@command("lmcore dashboard", "lmcore dashboard --out models.html --model annual-messages")
+@command(
+    "lmcore dashboard",
+    "lmcore dashboard --out models.html --model annual-messages",
+    makes_home=False,
+)
 @click.option(
     "--out",
     type=options.PATH,
@@ -30,6 +35,5 @@ def dashboard(out: Path | None, model: str | None) -> Answer:
 
 
 def _text(answer: Values) -> None:
-    models = len(answer["models"])
     text.line(answer["path"])
-    text.line(f"  {models} {'model' if models == 1 else 'models'}, {answer['bytes']:,} bytes")
+    text.line(f"  {counted(len(answer['models']), 'model')}, {answer['bytes']:,} bytes")

@@ -10,55 +10,107 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flows.commands.shared import text
 from flows.commands.shared.command import Answer, Values, command
+from flows.commands.shared.next_steps import next_steps
 from flows.home.environment import Home, current
 from flows.home.folders import PROJECT
+from flows.progress.job import current as current_job
+from lmcore.counted import counted
+
+if TYPE_CHECKING:
+    from flows.registry.glance import GlancedModel
 
 _PACKAGES = ("torch", "prefect", "mlflow", "tokenizers", "safetensors", "evaluate", "fastapi")
 #: Of the extra `pretrained`, which nobody needs who starts from random weights.
 _OF_PRETRAINED = ("transformers", "peft", "accelerate", "gguf")
+_OTHER_PYTHON = "make the environment with Python 3.11: delete .venv, `make PYTHON=python3.11 run`"
+_INSTALL = "install it as it was locked: delete .venv, and give `make run` again"
+_STORE = "restore LMCORE_HOME from a backup, or set LMCORE_HOME to another folder"
+_MLFLOW_SERVER = "start the server that MLFLOW_TRACKING_URI names, or unset it"
+_PREFECT_SERVER = "start the server that PREFECT_API_URL names, or unset it"
+_PREFECT = "end other commands that work in LMCORE_HOME, and look again"
+_MODELS = "go back with `lmcore rollback --reason TEXT`, or restore LMCORE_HOME from a backup"
+_SLOW = "close what else runs, or give training more: `--set training.budget_seconds=600`"
 _LOW_DISK_BYTES = 2 << 30
 _SLOW_GFLOPS = 5.0
 
 
-@command("lmcore doctor")
+@command("lmcore doctor", makes_home=False)
 def doctor() -> Answer:
     """Check what is installed, reachable, writable and fast.
 
-    The exit code is 1 where something is wrong.
+    It ends with what to do next. The exit code is 1 where something is wrong.
     """
     home = current()
-    checks: list[tuple[str, Callable[[Home], str]]] = [
-        ("python", _python),
-        *((name, _package(name)) for name in _PACKAGES),
-        ("lock", _lock),
-        ("pretrained", _pretrained),
-        ("home", _home),
-        ("disk", _disk),
-        ("damaged", _damaged),
-        ("mlflow store", _mlflow),
-        ("models", _models),
-        ("prefect server", _prefect),
-        ("processor", _processor),
-        ("training precision", _precision),
-    ]
-    results = [_result(name, check, home) for name, check in checks]
-    healthy = all(result["ok"] for result in results)
+    checks = _checks(home)
+    results = []
+    for done, check in enumerate(checks):
+        current_job().count(check.name, done, len(checks), unit="checks")
+        results.append(_result(check, home))
+    failed = {
+        check.name: check for check, found in zip(checks, results, strict=True) if not found["ok"]
+    }
+    remedies = [check for check in failed.values() if check.needs not in failed]
     return Answer(
-        values={"healthy": healthy, "checks": results},
+        values={
+            "healthy": not failed,
+            "checks": results,
+            "next_steps": [{"do": check.remedy, "why": check.name} for check in remedies]
+            or [{"do": step.line, "why": step.purpose} for step in next_steps(_registered(home))],
+        },
         text=_text,
-        exit_code=0 if healthy else 1,
+        exit_code=1 if failed else 0,
     )
 
 
-def _result(name: str, check: Callable[[Home], str], home: Home) -> dict[str, Any]:
+def _checks(home: Home) -> list[Check]:
+    return [
+        Check("python", _python, _OTHER_PYTHON),
+        *(Check(name, _package(name), _INSTALL) for name in _PACKAGES),
+        Check("lock", _lock, _INSTALL),
+        Check("pretrained", _pretrained, "install them: `make pretrained`, or what is named above"),
+        Check("home", _home, "set LMCORE_HOME to a folder that you may write"),
+        Check("disk", _disk, "make room, or set LMCORE_HOME to a folder on another disk"),
+        Check("damaged", _damaged, "look at `lmcore history`, which says what was found damaged"),
+        Check("mlflow store", _mlflow, _STORE if home.embedded else _MLFLOW_SERVER),
+        Check("models", _models, _MODELS, needs="mlflow store"),
+        Check("prefect server", _prefect, _PREFECT_SERVER if home.prefect_api_url else _PREFECT),
+        Check("processor", _processor, _SLOW),
+        Check("training precision", _precision, _INSTALL),
+    ]
+
+
+class Check(NamedTuple):
+    """Something that is looked at.
+
+    Attributes:
+        name: In the answer.
+        look: Says how it is; raises where it is wrong.
+        remedy: The first thing to do where it is wrong.
+        needs: Another check; where that fails too, its remedy comes first.
+    """
+
+    name: str
+    look: Callable[[Home], str]
+    remedy: str
+    needs: str = ""
+
+
+def _registered(home: Home) -> list[GlancedModel]:
+    from flows.registry.glance import glance_at
+    from flows.registry.records import records_of
+
+    return glance_at(records_of(home))
+
+
+def _result(check: Check, home: Home) -> dict[str, Any]:
     """What a check says; one that fails does not stop the others."""
-    start = time.perf_counter()
+    name, start = check.name, time.perf_counter()
     try:
-        detail, ok = check(home), True
+        detail, ok = check.look(home), True
     except Exception as error:  # a broken installation may raise anything
         detail, ok = f"{type(error).__name__}: {error}", False
     seconds = time.perf_counter() - start
@@ -71,6 +123,12 @@ def _text(answer: Values) -> None:
     for check in answer["checks"]:
         mark = text.styled("ok  ", "green") if check["ok"] else text.styled("FAIL", "red")
         text.line(mark, f" {check['check']:<22} {check['detail']}")
+    text.line()
+    text.title("next:" if answer["healthy"] else "to do:")
+    first, then = ("do", "why") if answer["healthy"] else ("why", "do")
+    width = max(len(step[first]) for step in answer["next_steps"])
+    for step in answer["next_steps"]:
+        text.line(f"  {step[first]:<{width}}   {step[then]}")
 
 
 def _python(home: Home) -> str:
@@ -136,13 +194,16 @@ def _different(locked: Mapping[str, str]) -> list[str]:
 def _home(home: Home) -> str:
     from flows.home.access import described
 
+    if home.stands_for:
+        return f"{home.place} does not exist yet; `lmcore run` makes it"
     return f"{home.root} is writable; {described(home.root)}"
 
 
 def _disk(home: Home) -> str:
-    free = shutil.disk_usage(home.root).free
+    there = next(path for path in (home.place, *home.place.parents) if path.exists())
+    free = shutil.disk_usage(there).free
     if free < _LOW_DISK_BYTES:
-        raise RuntimeError(f"{free / 2**30:.1f} GiB free at {home.root}; a run needs about 2 GiB")
+        raise RuntimeError(f"{free / 2**30:.1f} GiB free at {home.place}; a run needs about 2 GiB")
     return f"{free / 2**30:.0f} GiB free"
 
 
@@ -156,7 +217,8 @@ def _damaged(home: Home) -> str:
     if not sizes:
         return "nothing lies aside"
     return (
-        f"{len(sizes):,} files or folders that were damaged lie aside, {text.size(sum(sizes))}"
+        f"{counted(len(sizes), 'damaged file or folder', 'damaged files or folders')} set aside,"
+        f" {text.size(sum(sizes))}"
         f" (`lmcore history` says which; `lmcore prune` deletes them after {UNFINISHED_DAYS} days)"
     )
 
@@ -165,6 +227,8 @@ def _mlflow(home: Home) -> str:
     from flows.registry.connection import connect
 
     connect(home)
+    if home.stands_for:
+        return "works, in a folder that was made for this look and is gone after it"
     return home.tracking_uri
 
 
@@ -179,7 +243,7 @@ def _models(home: Home) -> str:
     ]
     for version in used:
         registry.read(version)
-    return f"{len(used)} champions, all files as registered"
+    return f"{counted(len(used), 'champion')}, all files as registered" if used else "no champion"
 
 
 def _prefect(home: Home) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @command(
     "lmcore export champion --out exported",
     "lmcore export 3 --model stories --out exported --format onnx --json",
+    makes_home=False,
 )
 @click.argument("version")
 @click.option("--out", type=options.PATH, required=True, metavar="FOLDER", help="A new folder.")

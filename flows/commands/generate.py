@@ -38,6 +38,7 @@ _Attribute = Callable[[str], dict[str, Any]]
     'lmcore generate --prompt "Fellow citizens" --seed 1 --max-tokens 60',
     'lmcore generate --prompt "Dear" --prompt "To the" --temperature 0 --json',
     "lmcore generate --prompts-file prompts.txt --version 3 --attribute",
+    makes_home=False,
 )
 @click.option(
     "--prompt", "prompts", multiple=True, metavar="TEXT", help="Text to continue; repeatable."

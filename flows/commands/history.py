@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
 _COLUMNS = ("at", "action", "model", "from", "to", "who", "reason")
 
 
-@command("lmcore history --model annual-messages")
+@command("lmcore history --model annual-messages", makes_home=False)
 @options.model
 def history(model: str | None) -> Answer:
     """List every promotion, refusal and rollback: who, when, why.
 
     What was found damaged in the home and mended stands among them; it belongs to no model.
     """
-    from flows.commands.shared.models import all_settled
+    from flows.commands.shared.models import all_settled, nothing_yet
     from flows.registry.history import history as read_history
     from lmcore.mending import mendings
 
@@ -31,7 +32,12 @@ def history(model: str | None) -> Answer:
     home = registry.home
     events += [_mended(found) for root in (home.root, home.content) for found in mendings(root)]
     events.sort(key=lambda event: event[0])
-    return Answer(values={"events": [event for _, event in events]}, text=_text)
+    return Answer(
+        values={"events": [event for _, event in events]},
+        text=functools.partial(
+            _text, otherwise="Nothing has been decided yet." if names else nothing_yet(home)
+        ),
+    )
 
 
 def _mended(found: Mending) -> tuple[str, dict[str, Any]]:
@@ -49,9 +55,9 @@ def _mended(found: Mending) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _text(answer: Values) -> None:
+def _text(answer: Values, *, otherwise: str) -> None:
     if not answer["events"]:
-        text.line("Nothing has happened yet.")
+        text.line(otherwise)
         return
     text.table(
         [tuple(event[column] or "-" for column in _COLUMNS) for event in answer["events"]],

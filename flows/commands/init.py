@@ -41,6 +41,7 @@ _SAMPLE_CHARACTERS = 300
     "lmcore init reviews.csv --license CC-BY-4.0 --name reviews",
     "lmcore init path/to/texts --pretrained path/to/model",
     "lmcore init reviews.csv --task sentiment --text-field review --target-field stars",
+    makes_home=False,
 )
 @click.argument("place", metavar="FOLDER_OR_FILE", type=options.PATH)
 @click.option(

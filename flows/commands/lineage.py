@@ -22,6 +22,7 @@ _DIGESTS = ("data", "config", "code", "lock", "documents", "tokenizer", "shards"
     "lmcore lineage champion",
     "lmcore lineage 3 --documents 20 --offset 40",
     "lmcore lineage 3 --out documents.jsonl --model annual-messages",
+    makes_home=False,
 )
 @click.argument("version")
 @click.option(

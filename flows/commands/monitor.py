@@ -13,6 +13,7 @@ _COLORS = {"DRIFTED": "red", "STABLE": "green"}
 @command(
     "lmcore monitor --config my.yaml",
     "lmcore monitor --config my.yaml --set data.as_of=2024-12-31",
+    makes_home=False,
 )
 @options.config
 @options.overrides

@@ -13,6 +13,7 @@ from flows.commands.shared.command import Answer, Values, command
 @command(
     'lmcore predict --model reviews "A film to remember."',
     "lmcore predict --model reviews --file reviews.txt --json",
+    makes_home=False,
 )
 @click.argument("text", required=False)
 @click.option("--file", type=options.PATH, metavar="FILE", help="Texts, one a line.")

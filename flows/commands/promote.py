@@ -14,6 +14,7 @@ _REFUSED_EXIT = 3
 @command(
     'lmcore promote 4 --reason "reads better to us"',
     'lmcore promote challenger --override --reason "the gate is wrong about poems"',
+    makes_home=False,
 )
 @click.argument("version")
 @options.model

@@ -10,7 +10,11 @@ from flows.commands.shared.command import Answer, Values, command
 _KINDS = ("versions", "models", "runs", "bases", "content", "work", "damaged")
 
 
-@command("lmcore prune --keep 3 --dry-run", "lmcore prune --keep 3 --model annual-messages")
+@command(
+    "lmcore prune --keep 3 --dry-run",
+    "lmcore prune --keep 3 --model annual-messages",
+    makes_home=False,
+)
 @click.option(
     "--keep",
     type=click.IntRange(1, 1_000_000),

@@ -10,7 +10,11 @@ from flows.commands.shared.command import Answer, Values, command
 _DIFFERENT_EXIT = 3
 
 
-@command("lmcore reproduce champion", "lmcore reproduce 3 --model annual-messages --json")
+@command(
+    "lmcore reproduce champion",
+    "lmcore reproduce 3 --model annual-messages --json",
+    makes_home=False,
+)
 @click.argument("version")
 @options.model
 def reproduce(version: str, model: str | None) -> Answer:

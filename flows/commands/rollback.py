@@ -6,7 +6,7 @@ from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, command
 
 
-@command('lmcore rollback --reason "it invents names"')
+@command('lmcore rollback --reason "it invents names"', makes_home=False)
 @options.model
 @options.reason
 def rollback(model: str | None, reason: str) -> Answer:

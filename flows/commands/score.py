@@ -11,7 +11,11 @@ from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 
 
-@command("lmcore score letter.txt", "lmcore score letters.jsonl --version previous --json")
+@command(
+    "lmcore score letter.txt",
+    "lmcore score letters.jsonl --version previous --json",
+    makes_home=False,
+)
 @click.argument("file", type=options.PATH)
 @options.version
 @options.model

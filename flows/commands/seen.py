@@ -8,7 +8,11 @@ from flows.commands.shared import concerned, options
 from flows.commands.shared.command import Answer, command
 
 
-@command("lmcore seen letter.txt", "lmcore seen 889b1ff255c28440 --model annual-messages --json")
+@command(
+    "lmcore seen letter.txt",
+    "lmcore seen 889b1ff255c28440 --model annual-messages --json",
+    makes_home=False,
+)
 @click.argument("target", metavar="FILE_OR_ID")
 @options.model
 def seen(target: str, model: str | None) -> Answer:

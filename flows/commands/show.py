@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lmcore.version_folder import VersionFolder
 
 
-@command("lmcore show champion", "lmcore show 3 --model annual-messages --json")
+@command("lmcore show champion", "lmcore show 3 --model annual-messages --json", makes_home=False)
 @click.argument("version")
 @options.model
 def show(version: str, model: str | None) -> Answer:

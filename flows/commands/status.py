@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +16,20 @@ if TYPE_CHECKING:
 _ALIASES = ("champion", "previous", "challenger")
 
 
-@command("lmcore status")
+@command("lmcore status", makes_home=False)
 @options.model
 def status(model: str | None) -> Answer:
     """Show which version of each model is in use, and the last run."""
-    from flows.commands.shared.models import all_settled
+    from flows.commands.shared.models import all_settled, nothing_yet
     from flows.home.environment import current
     from flows.progress.board import running
 
     registry, names = all_settled(model)
     jobs = [job for job in running(current().running) if model in (None, job.get("model"))]
     values = {"models": [_state(registry, name) for name in names], "running": jobs}
-    return Answer(values=values, text=_text)
+    return Answer(
+        values=values, text=functools.partial(_text, otherwise=nothing_yet(registry.home))
+    )
 
 
 def _state(registry: Registry, name: str) -> dict[str, Any]:
@@ -49,14 +52,14 @@ def _state(registry: Registry, name: str) -> dict[str, Any]:
     }
 
 
-def _text(answer: Values) -> None:
-    """One block a model."""
+def _text(answer: Values, *, otherwise: str) -> None:
+    """One block a model, or that there is none."""
     for job in answer["running"]:
         named = " ".join(part for part in (job["job"], job["model"]) if part)
         text.title(f"running: {named}", "cyan")
         text.line(f"  {text.one_line(job['sentence'], 200)}")
     if not answer["models"]:
-        text.line("No model yet. `lmcore run` makes one.")
+        text.line(otherwise)
     for model in answer["models"]:
         text.title(f"{model['model']} ({model['task']})")
         for alias in _ALIASES:

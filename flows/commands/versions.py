@@ -6,7 +6,7 @@ from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 
 
-@command("lmcore versions --model annual-messages")
+@command("lmcore versions --model annual-messages", makes_home=False)
 @options.model
 def versions(model: str | None) -> Answer:
     """List the versions of a model."""

@@ -32,7 +32,7 @@ from flows.registry.promotion import settle
 from flows.registry.runs import recent_runs
 from flows.registry.versions import Version
 from lmcore.artifacts import atomic_write
-from lmcore.errors import UserError
+from lmcore.errors import NotFoundError, UserError
 from lmcore.mlmodel import VERSION_PLACE
 from lmcore.reporting.dashboard.facts import ModelHistory, PipelineData, VersionEntry
 from lmcore.reporting.dashboard.measures import exposition
@@ -60,10 +60,15 @@ def write(out: Path | None, model: str | None) -> Answer:
         model: The one model to show; default all.
 
     Raises:
-        NotFoundError: If there is no such model.
+        NotFoundError: If there is no such model, or no home to write the page in.
         UserError: If the file cannot be written.
     """
     home = current()
+    if home.stands_for and out is None:
+        raise NotFoundError(
+            f"no model is registered in {home.place}, so no page is written there; make one with"
+            " `lmcore run`."
+        )
     registry = Registry(home)
     names = [registry.choose_model(model)] if model is not None else registry.models()
     for name in names:

@@ -77,6 +77,11 @@ def as_the_user() -> Iterator[None]:
         os.umask(before)
 
 
+def holds_a_home(root: Path) -> bool:
+    """Whether anything of a home lies in a folder."""
+    return any(path.name.startswith(_PLACES) for path in root.iterdir())
+
+
 def described(root: Path) -> str:
     """Who may read the home, in words."""
     import grp

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from flows.home.access import enter
-from flows.home.folders import Home, make_home
+from flows.home.folders import Home, could_be_made, make_home
 from flows.home.publication import adopt
 from lmcore.typed_path import typed_path
 
@@ -46,7 +47,7 @@ __all__ = ["Home", "allow_hub", "current", "isolate", "make_home", "prepare"]
 _prepared: Home | None = None
 
 
-def prepare(root: Path | None = None) -> Home:
+def prepare(root: Path | None = None, *, makes_home: bool = True) -> Home:
     """Make this process write below the home folder only, and be deaf to stray settings.
 
     Must run before prefect, mlflow, datasets or matplotlib are imported.  The second call in a
@@ -54,6 +55,8 @@ def prepare(root: Path | None = None) -> Home:
 
     Args:
         root: The home folder; default LMCORE_HOME, else `.lmcore` in the working directory.
+        makes_home: Whether a home is made where there is none; otherwise a folder takes its place
+            that goes with the process, so that whoever only looks leaves nothing behind.
 
     Raises:
         UserError: If the folder cannot be written.
@@ -70,17 +73,36 @@ def prepare(root: Path | None = None) -> Home:
     early = [name for name in ("prefect", "mlflow", "datasets") if name in sys.modules]
     assert flow_run or not early, f"{early[0]} was imported before its environment was prepared"
     adopt(os.environ, absolute)
-    home = make_home(absolute, started_in=started_in, environ=os.environ)
-    enter(absolute)
+    stand_in = None if makes_home else _stand_in(absolute)
+    home = make_home(
+        stand_in or absolute,
+        started_in=started_in,
+        environ=os.environ,
+        stands_for=absolute if stand_in else None,
+    )
+    enter(home.root)
     # Relative entries would mean another folder after the change of directory.
     sys.path[:] = [str(started_in / entry) for entry in sys.path]
     isolate(os.environ, home)
     tempfile.tempdir = None
     os.chdir(home.empty)
     _prepared = home
-    # What this process wrote to the registry, or had a server write, is kept a second time.
-    atexit.register(_keep_registry, home)
+    if not home.stands_for:
+        # What this process wrote to the registry, or had a server write, is kept a second time.
+        atexit.register(_keep_registry, home)
     return home
+
+
+def _stand_in(root: Path) -> Path | None:
+    """An empty folder that goes with the process; None where the home itself is to be used.
+
+    What is fetched from a server stays for the next command, so there a home is made.
+    """
+    if os.environ.get("MLFLOW_TRACKING_URI", "").strip() or not could_be_made(root):
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="lmcore-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _keep_registry(home: Home) -> None:

@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.home.access import private
+from flows.home.access import holds_a_home, private
 from lmcore.artifacts import atomic_write
 from lmcore.errors import UserError
 from lmcore.typed_path import typed_path
 
 #: Where the packages are installed or checked out; the lock and the docs lie beside them.
 PROJECT = Path(__file__).parents[2]
+
+#: What the addresses of databases cannot hold.
+_NO_ADDRESS = frozenset("?#%")
 
 #: Flow runs log to Prefect's own record; the console belongs to the command.
 _LOGGING = """\
@@ -48,12 +51,19 @@ class Home:
         started_in: The working directory of the command; paths that users give start here.
         tracking_uri: MLflow store; SQLite below `root` unless MLFLOW_TRACKING_URI is set.
         prefect_api_url: The user's Prefect server; None where a run starts its own.
+        stands_for: The home that does not exist, where this one takes its place for one command.
     """
 
     root: Path
     started_in: Path
     tracking_uri: str
     prefect_api_url: str | None = None
+    stands_for: Path | None = None
+
+    @property
+    def place(self) -> Path:
+        """Where the home is or would be, for what people are told."""
+        return self.stands_for or self.root
 
     @property
     def content(self) -> Path:
@@ -161,7 +171,11 @@ class Home:
 
 
 def make_home(
-    root: Path, *, started_in: Path | None = None, environ: Mapping[str, str] | None = None
+    root: Path,
+    *,
+    started_in: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    stands_for: Path | None = None,
 ) -> Home:
     """Create the folders of a home; the process itself is left as it is.
 
@@ -171,11 +185,12 @@ def make_home(
         root: Absolute path.
         started_in: Where relative paths of the user's start; default the working directory.
         environ: Where MLFLOW_TRACKING_URI and PREFECT_API_URL may be set.
+        stands_for: As of `Home`.
 
     Raises:
         UserError: If the folder cannot be written.
     """
-    if bad := set(str(root)) & set("?#%"):
+    if bad := set(str(root)) & _NO_ADDRESS:
         raise UserError(
             f"LMCORE_HOME={root}: the path contains {sorted(bad)[0]!r}, which database addresses"
             " cannot hold; set LMCORE_HOME to a folder without '?', '#' and '%'."
@@ -187,6 +202,7 @@ def make_home(
         tracking_uri=chosen.get("MLFLOW_TRACKING_URI")
         or _sqlite_uri(root / "mlflow" / "mlflow.db"),
         prefect_api_url=chosen.get("PREFECT_API_URL") or None,
+        stands_for=stands_for,
     )
     before = os.umask(0)
     os.umask(before)
@@ -215,6 +231,15 @@ def make_home(
     finally:
         os.umask(before)
     return home
+
+
+def could_be_made(root: Path) -> bool:
+    """Whether there is no home in a place that takes one; nothing is made."""
+    there = next((folder for folder in (root, *root.parents) if os.path.lexists(folder)), root)
+    if set(str(root)) & _NO_ADDRESS or not there.is_dir():
+        return False
+    open_to_us = os.access(there, os.R_OK | os.W_OK | os.X_OK)
+    return open_to_us and not (there == root and holds_a_home(root))
 
 
 def _sqlite_uri(path: Path) -> str:

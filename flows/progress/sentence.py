@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flows.progress.job import Snapshot
+from lmcore.counted import named
 
 
 def duration(seconds: float) -> str:
@@ -45,7 +46,7 @@ def _counted(now: Snapshot) -> str:
         counted = f"{now.done:,}"
     else:
         return now.part
-    unit = f" {now.unit}" if now.unit else ""
+    unit = f" {now.unit if now.total else _unit(now, now.done)}" if now.unit else ""
     # `train: step 3 of 9` and `read: 300 documents` say the unit once.
     return f"{now.part} {counted}{unit}".strip()
 
@@ -54,4 +55,9 @@ def _pace(now: Snapshot) -> str:
     if now.per_second is None or not now.unit:
         return ""
     pace = now.per_second
-    return f"{pace:,.0f} {now.unit}/s" if pace >= 10 else f"{pace:.2g} {now.unit}/s"
+    shown = f"{pace:,.0f}" if pace >= 10 else f"{pace:.2g}"
+    return f"{shown} {_unit(now, float(shown.replace(',', '')))}/s"
+
+
+def _unit(now: Snapshot, number: float) -> str:
+    return named(number, now.unit.removesuffix("s"), now.unit)

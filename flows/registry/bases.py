@@ -16,15 +16,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from flows.registry.metric_queue import first_line
-from flows.registry.records import Store
+from flows.registry.records import KIND, KIND_TAG, Store
 from flows.registry.registered_base import (
-    KIND,
-    KIND_TAG,
     RegisteredBase,
     base_tags,
     describe_base,
     description,
-    is_base,
     model_name,
 )
 from flows.registry.stored_models import Contents, StoredModels
@@ -57,7 +54,7 @@ class Bases:
 
     def names(self) -> list[str]:
         """Their registered models."""
-        return [model.name for model in self._store.records.models() if is_base(model)]
+        return [model.name for model in self._store.records.models() if model.is_base]
 
     def all(self) -> list[RegisteredBase]:
         """All of them."""
@@ -112,7 +109,7 @@ class Bases:
     def _name(self, record: BaseRecord, key: str) -> str:
         name = model_name(record)
         found = self._store.records.model(name)
-        return name if found is None or is_base(found) else f"{name}-{key[:12]}"
+        return name if found is None or found.is_base else f"{name}-{key[:12]}"
 
     def _create(self, name: str) -> None:
         from mlflow.exceptions import MlflowException

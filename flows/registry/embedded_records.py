@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from filelock import FileLock
@@ -50,23 +51,19 @@ JOIN experiments ON experiments.experiment_id = logged_models.experiment_id
 WHERE workspace = 'default' AND logged_models.lifecycle_stage <> 'deleted'"""
 
 
-class EmbeddedRecords:
-    """Reads the tables of the embedded default; one without a database holds nothing.
+class Tables:
+    """Reads the tables of a database as it is; none holds nothing.
 
     Args:
-        home: A prepared home.
-
-    Raises:
-        IntegrityError: If the database is damaged or lost, and cannot be put right.
+        path: Of the database.
+        connect: Opens it.
     """
 
-    def __init__(self, home: Home) -> None:
-        self._path = home.mlflow_database
+    def __init__(
+        self, path: Path, connect: Callable[[Path], sqlite3.Connection] = connected
+    ) -> None:
+        self._path, self._connect = path, connect
         self._mine = threading.local()
-        # `lmcore up` has seen to it, and holds the lock until this process answers.
-        if not held_by_up(home.root):
-            with FileLock(home.locks / "mlflow-start.lock"):
-                ready(home)
 
     def is_known(self) -> bool:
         """Whether these are the tables that are read here, or there are none yet."""
@@ -210,8 +207,26 @@ class EmbeddedRecords:
         now = (os.getpid(), state.st_dev, state.st_ino)
         kept = getattr(self._mine, "opened", None)
         if kept is None or kept[0] != now:
-            kept = self._mine.opened = (now, connected(self._path))
+            kept = self._mine.opened = (now, self._connect(self._path))
         return cast(sqlite3.Connection, kept[1])
+
+
+class EmbeddedRecords(Tables):
+    """Reads the tables of the embedded default, found sound before.
+
+    Args:
+        home: A prepared home.
+
+    Raises:
+        IntegrityError: If the database is damaged or lost, and cannot be put right.
+    """
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home.mlflow_database)
+        # `lmcore up` has seen to it, and holds the lock until this process answers.
+        if not held_by_up(home.root):
+            with FileLock(home.locks / "mlflow-start.lock"):
+                ready(home)
 
 
 def _of(experiment: str | None) -> tuple[str, tuple[object, ...]]:

@@ -23,7 +23,6 @@ from flows.registry.bases import Bases
 from flows.registry.deletion import Deletion
 from flows.registry.mlflow_files import TAG as MLFLOW_FILES
 from flows.registry.records import ModelRecord, Records, Store
-from flows.registry.registered_base import is_base
 from flows.registry.registration import Registration
 from flows.registry.stored_models import StoredModels
 from flows.registry.version_files import VersionFiles
@@ -84,7 +83,7 @@ class Registry:
 
     def models(self) -> list[str]:
         """Names of all models that pipelines made, sorted; those that they began with are none."""
-        return [model.name for model in self._records.models() if not is_base(model)]
+        return [model.name for model in self._records.models() if not model.is_base]
 
     def choose_model(self, name: str | None) -> str:
         """The named model, or the only one there is.
@@ -101,7 +100,7 @@ class Registry:
                 )
             if not known:
                 raise NotFoundError(
-                    f"no model is registered in {self.home.root}; make one with `lmcore run`."
+                    f"no model is registered in {self.home.place}; make one with `lmcore run`."
                 )
             return known[0]
         if name not in known:

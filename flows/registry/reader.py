@@ -90,7 +90,7 @@ class HomeReader:
         found = self._registry.models()
         if not found and self._home.embedded and not self._home.mlflow_database.exists():
             raise NotFoundError(
-                f"no model is registered in {self._home.root}; make one with `lmcore run`."
+                f"no model is registered in {self._home.place}; make one with `lmcore run`."
             )
         return found
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
+#: Of a registered model that others are made from, and its value.
+KIND_TAG, KIND = "kind", "base"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelRecord:
     """A registered model.
@@ -37,6 +41,11 @@ class ModelRecord:
     name: str
     tags: Mapping[str, str] = field(repr=False)
     aliases: Mapping[str, int]
+
+    @property
+    def is_base(self) -> bool:
+        """Whether others are made from it; no pipeline made it."""
+        return self.tags.get(KIND_TAG) == KIND
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from flows.registry.records import KIND, KIND_TAG
 from flows.registry.versions import clean
 from lmcore.model.pretrained.base import Base, BaseRecord
 
-KIND_TAG, KIND = "kind", "base"
 #: Of a version: key of the base that it was made from.
 PRETRAINED_KEY_TAG = "pretrained_key"
 _NAME_CHARACTERS = 60
@@ -46,11 +46,6 @@ class RegisteredBase:
     def designation(self) -> str:
         """Name and number as a person says them."""
         return f"{self.model} version {self.number}"
-
-
-def is_base(registered_model: Any) -> bool:
-    """Whether a registered model, as MLflow answers, is one that others are made from."""
-    return bool(registered_model.tags.get(KIND_TAG) == KIND)
 
 
 def base_tags(base: Base, record: BaseRecord, manifest_sha256: str) -> dict[str, str]:

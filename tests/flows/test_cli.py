@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shlex
+import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from lmcore_shell import Shell
 
 from flows import commands
 from flows.cli import COMMANDS, cli
+from flows.home.environment import make_home
 
 Done: TypeAlias = "subprocess.CompletedProcess[str]"
 
@@ -180,12 +183,38 @@ def test_help_lists_every_command_under_what_people_do(tmp_path: Path) -> None:
     assert "\n    lmcore run " in shown
 
 
-def test_without_a_command_the_help_is_shown_and_nothing_is_done(tmp_path: Path) -> None:
+def test_without_a_command_it_greets_and_does_nothing(tmp_path: Path) -> None:
     done = lmcore(cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert "Usage: lmcore" in done.stderr.splitlines()[0]
-    assert not (tmp_path / "home").exists()
+    assert (done.returncode, done.stderr) == (0, "")
+    what, _, *commands = done.stdout.splitlines()
+    assert "language models" in what
+    assert [re.split("  +", line.strip())[0] for line in commands] == [
+        *("lmcore run", "lmcore init FOLDER", "lmcore --help"),
+    ]
+    assert not list(tmp_path.iterdir())
+    script = "from flows.cli import cli; cli([], standalone_mode=False)"
+    assert not imported(tmp_path, script) & HEAVY
+
+
+def test_it_greets_with_what_is_there(tmp_path: Path, mlflow_template: Path) -> None:
+    shell = Shell(tmp_path)
+    shutil.copy(mlflow_template, make_home(shell.home).mlflow_database)
+    database = sqlite3.connect(shell.home / "mlflow" / "mlflow.db")
+    with database:
+        for name in ("tales", "reviews"):
+            row = "INSERT INTO registered_models (name, workspace) VALUES (?, 'default')"
+            database.execute(row, (name,))
+        alias = "INSERT INTO registered_model_aliases (alias, version, name, workspace) VALUES"
+        database.execute(f"{alias} ('champion', 1, 'tales', 'default')")
+    database.close()
+    before = {path: path.stat().st_mtime_ns for path in shell.home.rglob("*")}
+    assert [line.split("   ")[0] for line in shell.command().out.splitlines()[2:]] == [
+        "  lmcore status",
+        '  lmcore generate --model tales --prompt "..."',
+        "  lmcore report --model tales",
+        "  lmcore --help",
+    ]
+    assert {path: path.stat().st_mtime_ns for path in shell.home.rglob("*")} == before
 
 
 def imported(cwd: Path, script: str) -> set[str]:
@@ -277,17 +306,71 @@ def test_a_home_that_is_a_file(tmp_path: Path) -> None:
     assert "cannot write" in is_one_sentence(done)
 
 
-@pytest.mark.slow
-@pytest.mark.integration
-def test_commands_on_an_empty_home(tmp_path: Path) -> None:
-    shell = Shell(tmp_path)
-    assert shell.answers(("status",), ("history",)) == [
-        {"models": [], "running": []},
-        {"events": []},
-    ]
-    commands = (("generate", "--prompt", "x"), ("show", "1"), ("rollback", "--reason", "x"))
-    for done in shell.session(commands):
-        assert done.code == 2
-        (sentence,) = [line for line in done.err.splitlines() if line.startswith("lmcore: ")]
-        assert "no model is registered" in sentence
-        assert "Traceback" not in done.err
+# Each command in a process of its own, which has what this one has imported already.
+_EACH = """
+import importlib, json, os, sys
+from flows.cli import main
+import flows.commands.shared.models, flows.home.configurations
+# What doctor tries takes long, and is no matter of where.
+importlib.import_module("flows.commands.doctor")._checks = lambda home: []
+for line in sys.stdin:
+    sys.argv = ["lmcore", *json.loads(line)]
+    if not os.fork():
+        main()
+    print(json.dumps(os.waitstatus_to_exitcode(os.wait()[1])), flush=True)
+"""
+ASKING = [
+    *(("status",), ("history",), ("prune", "--keep", "1"), ("doctor",), ("seen", "a.txt")),
+    ("forget", "a.txt", "--reason", "x", "--dry-run"),
+]
+#: What they ask about is not there.
+REFUSED = [
+    *(("versions",), ("show", "1"), ("compare", "1", "2"), ("dashboard",), ("predict", "x")),
+    *(("promote", "1", "--reason", "x"), ("rollback", "--reason", "x"), ("lineage", "1")),
+]
+#: The others write something into a home, or wait for what is written there.
+MAKE_A_HOME = {"controls", "deploy", "forget", "run", "serve", "sweep", "timeline", "up"}
+
+
+def test_whatever_only_looks_says_that_it_makes_no_home() -> None:
+    folder = Path(commands.__path__[0])
+    looking = {p.stem for p in folder.glob("*.py") if "makes_home=False" in p.read_text()}
+    assert {*cli.commands} - looking == MAKE_A_HOME
+    assert {words[0] for words in (*ASKING, *REFUSED)} <= looking | {"forget"}
+
+
+def test_where_there_is_no_home_nothing_that_only_looks_makes_one(tmp_path: Path) -> None:
+    folder, temporary = tmp_path / "folder", tmp_path / "temporary"
+    folder.mkdir()
+    temporary.mkdir()
+    (folder / "a.txt").write_text("Some words of a text. " * 60)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
+    kept.pop("LMCORE_HOME", None)
+    asked = [*ASKING, *REFUSED]
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", _EACH],
+        cwd=folder,
+        env={**kept, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"},
+        input="".join(f"{json.dumps([*words, '--json'])}\n" for words in asked),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *pairs, _ = re.split(r"(?<=[}])\n(\d)\n", done.stdout)
+    for words, answer, code in zip(asked, pairs[::2], pairs[1::2], strict=True):
+        assert int(code) == (2 if words in REFUSED else 0), (words, answer)
+        if words in REFUSED:
+            error = json.loads(answer)["error"]
+            assert "no model is registered" in error or "is registered yet" in error, error
+            assert str(temporary) not in error
+    status, history, _, doctor, *_ = map(json.loads, pairs[::2])
+    assert (status, history) == ({"models": [], "running": []}, {"events": []})
+    assert doctor["next_steps"][0]["do"] == "lmcore run"
+    assert {path.name for path in folder.iterdir()} == {"a.txt"}
+    assert not list(temporary.iterdir())
+
+
+def test_status_without_a_home_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    (line,) = lmcore("status", cwd=tmp_path).stdout.splitlines()
+    assert line.startswith(f"There is no home in {tmp_path / 'home'} yet: `lmcore run` makes one")
+    assert not (tmp_path / "home").exists()

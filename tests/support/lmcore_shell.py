@@ -17,6 +17,8 @@ _SESSION = """
 import contextlib, io, json, sys
 from flows.cli import answer
 from flows.commands.shared import configuration
+from flows.home.environment import prepare
+prepare()  # one process has one home
 start, started = configuration.PrefectServer, []
 def server(home):
     if not started:

@@ -50,11 +50,14 @@ class Answer:
     stay: Callable[[], None] | None = None
 
 
-def command(*examples: str) -> Callable[[Callable[..., Answer]], click.Command]:
+def command(
+    *examples: str, makes_home: bool = True
+) -> Callable[[Callable[..., Answer]], click.Command]:
     """Make a command of a function; options stand below this decorator.
 
     Args:
         examples: Command lines that `--help` shows.
+        makes_home: Whether it makes LMCORE_HOME where there is none; with `--dry-run` none does.
     """
 
     def make(function: Callable[..., Answer]) -> click.Command:
@@ -64,7 +67,7 @@ def command(*examples: str) -> Callable[[Callable[..., Answer]], click.Command]:
                 _log_to_stderr()
                 from flows.home.environment import prepare
 
-                prepare()
+                prepare(makes_home=makes_home and not arguments.get("dry_run"))
                 answer = function(**arguments)
             if as_json:
                 text.json_line(answer.values)

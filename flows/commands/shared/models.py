@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flows.home.environment import current
+from flows.home.environment import Home, current
 from flows.registry.models import Registry
 from flows.registry.promotion import Promotion, settle
 from flows.registry.versions import Version
@@ -56,6 +56,15 @@ def open_model(
         use = "lmcore generate" if task else "lmcore predict"
         raise UserError(f"{name} is a model for {kind.title}; use it with `{use} --model {name}`.")
     return version, registry.open(version, whole=False)
+
+
+def nothing_yet(home: Home) -> str:
+    """What to tell where there is nothing to show, and what to do next."""
+    lacking = "no home" if home.stands_for else "no model"
+    return (
+        f"There is {lacking} in {home.place} yet: `lmcore run` makes one from the embedded example,"
+        " `lmcore init FOLDER` writes a configuration for your own text."
+    )
 
 
 def moved(done: Promotion, name: str, what: str) -> Mapping[str, Any]:

@@ -40,6 +40,7 @@ def test_everything_is_looked_at(served: Any, monkeypatch: pytest.MonkeyPatch) -
     assert found["prefect server"] == "http://127.0.0.1:9/api"
     assert "GFLOP/s in float32" in found["processor"]
     assert "bfloat16" in found["training precision"]
+    assert [step["do"] for step in answer["next_steps"]] == ["lmcore run", "lmcore init FOLDER"]
 
 
 def test_what_is_wrong_stops_no_other_check(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,6 +53,35 @@ def test_what_is_wrong_stops_no_other_check(served: Any, monkeypatch: pytest.Mon
     assert {name for name, mark in marks.items() if mark == "FAIL"} == {"disk", "no-such-package"}
     assert [name for name, mark in marks.items() if mark == "ok"][-1] == "training precision"
     assert f"1.0 GiB free at {served.home.root}; a run needs about 2 GiB" in done.stdout
+    assert [line.split()[0] for line in done.stdout.partition("to do:\n")[2].splitlines()] == [
+        *("no-such-package", "disk"),
+    ]
+
+
+def test_what_failed_for_another_reason_has_no_remedy_of_its_own(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(home: Any) -> str:
+        raise ConnectionError("away")
+
+    checks = [
+        module.Check("mlflow store", away, "start it"),
+        module.Check("models", away, "go back", needs="mlflow store"),
+    ]
+    monkeypatch.setattr(module, "_checks", lambda home: checks)
+    answer = served.answer("doctor", code=1)
+    assert answer["next_steps"] == [{"do": "start it", "why": "mlflow store"}]
+
+
+def test_a_sound_installation_with_a_champion_is_used(
+    shell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_checks", lambda home: [])
+    assert [step["do"] for step in shell.answer("doctor")["next_steps"]] == [
+        *("lmcore status", 'lmcore generate --prompt "..."', "lmcore report"),
+    ]
+    title, *steps = shell.lines("doctor")[1:]
+    assert (title, len(steps)) == ("next:", 3)
 
 
 def test_a_version_that_is_not_the_locked_one_is_named(
@@ -85,16 +115,16 @@ def test_what_lies_aside_is_counted(home: Any) -> None:
         (store / "broken").write_bytes(bytes(size))
         set_aside(store, store / "broken")
     said = module._damaged(home)
-    assert said.startswith("2 files or folders that were damaged lie aside, 8.0 kB (")
+    assert said.startswith("2 damaged files or folders set aside, 8.0 kB (")
 
 
 def test_a_check_says_in_one_line_what_is_wrong(home: Any) -> None:
     def broken(home: Any) -> str:
         raise OSError("first\n  second")
 
-    assert module._result("store", broken, home) == {
+    assert module._result(module.Check("store", broken, ""), home) == {
         "check": "store",
         "ok": False,
         "detail": "OSError: first second",
     }
-    assert module._result("home", module._home, home)["ok"] is True
+    assert module._result(module.Check("home", module._home, ""), home)["ok"] is True

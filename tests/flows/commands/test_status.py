@@ -74,7 +74,8 @@ def test_a_clock_that_changes_between_two_runs_is_pointed_out(
 
 def test_a_home_without_models_has_none_to_show(empty_shell: Any) -> None:
     assert empty_shell.answer("status") == {"models": [], "running": []}
-    assert empty_shell.lines("status") == ["No model yet. `lmcore run` makes one."]
+    (line,) = empty_shell.lines("status")
+    assert line.startswith(f"There is no model in {empty_shell.home.root} yet: `lmcore run` makes")
     error = empty_shell.refusal("status", "--model", "tales")
     assert isinstance(error, NotFoundError)
     assert str(error) == "model 'tales' does not exist; none is registered yet."

@@ -174,3 +174,38 @@ def test_a_hostile_folder_changes_nothing_and_nothing_is_written_outside(tmp_pat
         before
     )
     assert list((home / "cwd").iterdir()) == []
+
+
+LOOK = """
+import os, pathlib
+from flows.home.environment import prepare
+home = prepare(makes_home=False)
+print(home.root, home.place, tmp := pathlib.Path(os.environ["TMPDIR"]), tmp.is_dir(), sep="\\n")
+"""
+
+
+def test_a_look_stands_in_a_folder_that_goes_with_it(tmp_path: Path) -> None:
+    wanted = tmp_path / "not" / "there"
+    out = run_python(LOOK, cwd=tmp_path, LMCORE_HOME=str(wanted), TMPDIR=str(tmp_path))
+    root, place, temporary, was_there = out.splitlines()
+    assert (place, was_there) == (str(wanted), "True")
+    assert Path(root).parent == tmp_path
+    assert Path(temporary).parent == Path(root)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("why", ["is a home", "a server has the registry", "cannot be there"])
+def test_a_look_uses_the_home_itself(tmp_path: Path, why: str) -> None:
+    wanted, server = tmp_path / "home", {}
+    if why == "is a home":
+        (wanted / "kept").mkdir(parents=True)  # what is lost of it must be missed
+    elif why == "cannot be there":
+        wanted = tmp_path / "per%cent"
+    else:
+        server = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    environ = {"LMCORE_HOME": str(wanted), "TMPDIR": str(tmp_path), **server}
+    if why == "cannot be there":
+        with pytest.raises(AssertionError, match="contains '%'"):
+            run_python(LOOK, cwd=tmp_path, **environ)
+    else:
+        assert run_python(LOOK, cwd=tmp_path, **environ).splitlines()[:2] == [str(wanted)] * 2

@@ -62,3 +62,16 @@ def test_of_a_part_the_time_left_is_its_own() -> None:
         "evaluate: validation 5 of 24 documents, 0.5 documents/s, about 38 s of it left,"
         " 12 s so far"
     )
+
+
+@pytest.mark.parametrize(
+    ("done", "pace", "expected"),
+    [
+        (1, 1.04, "read: 1 document, 1 document/s, 3 s so far"),
+        (1234, 1234.4, "read: 1,234 documents, 1,234 documents/s, 3 s so far"),
+        (2, 0.5, "read: 2 documents, 0.5 documents/s, 3 s so far"),
+    ],
+)
+def test_one_is_no_plural(done: int, pace: float, expected: str) -> None:
+    now = Snapshot(name="read", done=done, unit="documents", per_second=pace, seconds=3.0)
+    assert sentence(now) == expected

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from flows.registry.records import ModelRecord
 from flows.registry.registered_base import (
     base_tags,
     describe_base,
     description,
-    is_base,
     model_name,
     version_tags,
 )
@@ -68,9 +68,8 @@ def test_tags_say_what_it_is_and_are_read_again(tmp_path: Any) -> None:
 
 
 def test_only_what_is_marked_so_is_a_base() -> None:
-    assert is_base(SimpleNamespace(tags={"kind": "base"}))
-    assert not is_base(SimpleNamespace(tags={"kind": "else"}))
-    assert not is_base(SimpleNamespace(tags={}))
+    for tags, expected in (({"kind": "base"}, True), ({"kind": "else"}, False), ({}, False)):
+        assert ModelRecord(name="m", tags=tags, aliases={}).is_base is expected
 
 
 def test_the_description_has_licence_day_and_the_beginning_of_the_card() -> None:
