@@ -1,13 +1,11 @@
 """Texts of strangers, and a browser to open pages with."""
 
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import browser
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = [
     "<script>document.title='pwned'</script>",
     "</style></title></pre></textarea></svg><script>document.title='pwned'</script>",
@@ -33,42 +31,24 @@ def attacks() -> Sequence[str]:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Callable[..., str]:
+def opened(tmp_path: Path) -> Callable[[str], str]:
     """Opens a page in a real browser: the document as it is after loading."""
-    if CHROMIUM is None:
-        pytest.skip("needs the chromium browser on the PATH")
 
-    def open_page(page: str, *options: str, name: str = "page.html") -> str:
-        path = tmp_path / name
+    def open_page(page: str) -> str:
+        path = tmp_path / "page.html"
         path.write_text(page, encoding="utf-8")
-        command = [
-            CHROMIUM,
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-            *("--disable-background-networking", "--no-first-run", "--virtual-time-budget=2000"),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            *options,
-            "--dump-dom",
-            path.as_uri(),
-        ]
-        done = subprocess.run(command, capture_output=True, timeout=120, check=True)
-        return done.stdout.decode("utf-8")
+        return browser.loaded(path, tmp_path)
 
     return open_page
 
 
 @pytest.fixture
-def width_on_a_phone(tmp_path: Path, opened: Callable[..., str]) -> Callable[[str], str]:
-    """How wide a page is in a frame of 360 pixels, as a document's title."""
+def width_on_a_phone(tmp_path: Path) -> Callable[[str], tuple[int, int]]:
+    """How wide what is in a page is, and the page, in a frame of 360 pixels."""
 
-    def measure(page: str) -> str:
-        (tmp_path / "framed.html").write_text(page, encoding="utf-8")
-        return opened(
-            "<!doctype html><title>loading</title><iframe id=f src=framed.html style='width:360px;"
-            "height:800px;border:0'></iframe><script>f.onload = () => {"
-            " const e = f.contentDocument.documentElement;"
-            " document.title = e.scrollWidth + ' of ' + e.clientWidth }</script>",
-            *("--allow-file-access-from-files", "--hide-scrollbars"),
-            name="phone.html",
-        )
+    def measure(page: str) -> tuple[int, int]:
+        path = tmp_path / "framed.html"
+        path.write_text(page, encoding="utf-8")
+        return browser.widths([path], tmp_path, width=360)["framed.html"]
 
     return measure
