@@ -10,6 +10,7 @@ DEV := $(VENV)/.installed-dev
 export DO_NOT_TRACK := true
 
 .PHONY: run pretrained up test check bench clean up-servers down-servers backup
+.PHONY: lint format types imports docs docs-serve
 
 run: $(STAMP)
 	$(BIN)/lmcore run
@@ -22,11 +23,33 @@ up: $(STAMP)
 test: $(STAMP) $(PRETRAINED) $(ONNX) $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
+# The longest first: two at a time they take as long as the types alone.
+CHECKS := types docs lint format imports
+
 check: $(STAMP) $(DEV)
+	@$(MAKE) --no-print-directory --jobs 2 $(CHECKS)
+
+lint: $(STAMP)
 	$(BIN)/ruff check .
+
+format: $(STAMP)
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
+
+imports: $(STAMP)
 	$(BIN)/lint-imports
+
+# A link into nothing, or a page that no menu names, is an error. Written to build/site.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+
+docs: $(STAMP) $(DEV)
+	$(MKDOCS) build --strict --quiet
+
+# On http://127.0.0.1:8001 until Ctrl-C, built again whenever a page changes.
+docs-serve: $(STAMP) $(DEV)
+	$(MKDOCS) serve --dev-addr 127.0.0.1:8001
 
 # Peers are compared with where a checkout of them is given; in full this takes some twelve hours,
 # seven of them in the tasks:

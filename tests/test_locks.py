@@ -89,8 +89,8 @@ def test_whatever_is_installed_is_asked_for_its_hash() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert makefile.count("pip install") == 1
     assert set(re.findall(r"\$\((?:INSTALL|LOCKED)\) -\w (\S+)", makefile)) == {
-        *(f"requirements{part}.lock" for part in ("", "-build", "-cpu", "-onnx", "-pretrained")),
-        *("requirements-cuda.lock;", "."),
+        *(f"requirements{part}.lock" for part in ("", "-build", "-cpu", "-dev", "-onnx")),
+        *("requirements-pretrained.lock", "requirements-cuda.lock;", "."),
     }
     assert re.findall(r"\$\(INSTALL\) (.*)", makefile) == ["--require-hashes --use-pep517", "-e ."]
 
