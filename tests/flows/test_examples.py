@@ -28,7 +28,11 @@ from lmcore.config import RunConfig
 pytestmark = [pytest.mark.slow, pytest.mark.integration]
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "mlflow" / "README.md"]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "mlflow/README.md")),
+    # The tutorial is one walk: test_tutorial.py does it in order.
+    *(path for path in sorted((ROOT / "docs").glob("*.md")) if path.stem != "tutorial"),
+]
 
 _TRAINS = "trains; flows/test_pipeline.py runs the flow"
 _SERVES = "serves until Ctrl-C; flows/servers/test_up.py starts and ends it"
