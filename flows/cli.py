@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "Make": {
         "init": "Write a configuration for your own text.",
+        "config": "Show what a configuration comes to, or explain its keys.",
         "run": "Train, judge, register and, where every gate passes, promote.",
         "sweep": "Find the learning rate by short runs; registers nothing.",
         "timeline": "Walk through a dated corpus as a schedule would have.",

@@ -16,7 +16,6 @@ import yaml
 
 from lmcore.config import RunConfig, parse_config
 from lmcore.errors import ConfigError, UserError
-from lmcore.evaluation.config import GatesConfig
 from lmcore.typed_path import typed_path
 from lmcore.yaml_file import parse_yaml, read_yaml, shipped, without_odd_characters
 
@@ -46,17 +45,18 @@ def load_config(
     """
     path = typed_path(path or default_config_path(), base=Path.cwd())
     values = read_yaml(path)
+    _load_gates(values, path.parent)
     _resolve_paths(values, path.parent)
     if overrides:
+        typed_in = started_in or Path.cwd()
         for text in overrides:
             _apply_override(values, text)
+            _load_gates(values, typed_in)  # a later one may be about a limit in it
         # Absolute already where the file named them, so only typed paths change here.
-        _resolve_paths(values, started_in or Path.cwd())
+        _resolve_paths(values, typed_in)
     if "preset" in values:
         _apply_preset(values, where=str(path))
-    if "gates" in values:
-        values["gates"] = _load_gates(values["gates"], path)
-        _check_probes(values["gates"])
+    _check_probes(values.get("gates"))
     return parse_config(values, where=str(path))
 
 
@@ -174,15 +174,17 @@ def _apply_preset(values: dict[str, Any], *, where: str) -> None:
         )
 
 
-def _load_gates(value: object, config_path: Path) -> object:
-    if isinstance(value, str):
-        path = _typed(value, config_path.parent, "gates")
-        if value == "gates.yaml" and not path.exists():
-            return GatesConfig.default()
-        limits = read_yaml(path)
-        _resolve_probes(limits, path.parent)
-        return limits
-    return value
+def _load_gates(values: dict[str, Any], base: Path) -> None:
+    """Replace the name of a file by the limits in it; the installed file differs in none."""
+    name = values.get("gates")
+    if not isinstance(name, str):
+        return
+    path = _typed(name, base, "gates")
+    if name == "gates.yaml" and not path.exists():
+        values["gates"] = {}
+        return
+    values["gates"] = limits = read_yaml(path)
+    _resolve_probes(limits, path.parent)
 
 
 def _probes(gates: object) -> dict[str, Any]:

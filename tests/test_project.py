@@ -225,3 +225,32 @@ def test_every_command_is_in_the_documents() -> None:
 
     text = (ROOT / "docs" / "commands.md").read_text()
     assert [name for name in cli.commands if f"lmcore {name}" not in text] == []
+
+
+# Variables that one process of ours tells another.
+BETWEEN_PROCESSES = {
+    "LMCORE_ARTIFACT_ROOT",
+    "LMCORE_MLFLOW_PAGES",
+    "LMCORE_PREFECT_PAGES",
+    "LMCORE_SERVER_APP",
+    "LMCORE_SERVER_LOGIN",
+    "LMCORE_SERVER_LOGIN_PATHS",
+    "LMCORE_SERVER_NAMES",
+    "LMCORE_SERVER_ORIGINS",
+    "LMCORE_SERVE_KEY",
+    "LMCORE_TRAINING_AGENT",
+    "LMCORE_TRAINING_STORE",
+}
+
+
+def test_every_variable_of_the_environment_is_documented() -> None:
+    read: set[str] = set()
+    for path in (p for top in ("flows", "lmcore") for p in (ROOT / top).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            value = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(value, str) and re.fullmatch(r"LMCORE_[A-Z_]+", value):
+                read.add(value)
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `(LMCORE_[A-Z_]+)` \|", page, re.MULTILINE))
+    assert read == told | BETWEEN_PROCESSES
+    assert not told & BETWEEN_PROCESSES

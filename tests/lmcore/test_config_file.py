@@ -102,6 +102,30 @@ def test_a_preset_for_large_models_bounds_what_the_gates_ask(tmp_path: Path) -> 
     assert load_config(write(tmp_path, {**values, **none})).gates.evaluation.budget_seconds is None
 
 
+def test_a_file_of_limits_is_put_together_like_limits_in_the_configuration(
+    tmp_path: Path,
+) -> None:
+    values = {**MINIMAL, "preset": "pretrained-cpu", "model": {"pretrained": "somewhere"}}
+
+    def evaluation(gates: str, *overrides: str) -> tuple[float | None, int]:
+        path = write(tmp_path, {**values, "gates": gates})
+        found = load_config(path, overrides=overrides, started_in=tmp_path / "typed").gates
+        return found.evaluation.budget_seconds, found.evaluation.resamples
+
+    (tmp_path / "typed").mkdir()
+    (tmp_path / "typed" / "mine.yaml").write_text("evaluation: {resamples: 2000}\n")
+    (tmp_path / "limits.yaml").write_text("evaluation: {resamples: 1234}\n")
+    one, two = "gates.evaluation.resamples=3000", "gates.evaluation.budget_seconds=9"
+    assert evaluation("gates.yaml") == (1200, 10_000)  # the preset's, as the file says nothing
+    assert evaluation("limits.yaml") == (1200, 1234)
+    assert evaluation("gates.yaml", one, two) == (9, 3000)
+    assert evaluation("limits.yaml", two) == (9, 1234)
+    assert evaluation("limits.yaml", "gates=mine.yaml") == (1200, 2000)
+    assert evaluation("limits.yaml", "gates=mine.yaml", two) == (9, 2000)
+    with pytest.raises(ConfigError, match=r"typed/limits\.yaml: cannot be read"):
+        evaluation("limits.yaml", "gates=limits.yaml")
+
+
 def test_the_preset_of_a_model_that_exists_suits_tasks_too(tmp_path: Path) -> None:
     values = {**MINIMAL, "preset": "pretrained-cpu", "model": {"pretrained": "somewhere"}}
     of_text = load_config(write(tmp_path, values)).training

@@ -85,8 +85,8 @@ def render(proposal: Proposal, *, target: Path) -> str:
     base = [] if proposal.task == "language_modelling" else [_BASE]
     night = "0 3 * * *" if num_bytes < _LARGE_BYTES else "0 3 * * 1"
     lines = [
-        f"# Written by `lmcore init` {importlib.metadata.version('lmcore')}; every key is explained"
-        " in the README.",
+        f"# Written by `lmcore init` {importlib.metadata.version('lmcore')};"
+        " `lmcore config --explain KEY` says what a key does.",
         f"# Look first: lmcore run --config {comment_safe(target.name)} --dry-run",
         f"name: {_quoted(proposal.model)}",
         f"task: {proposal.task}",

@@ -14,6 +14,7 @@ from flows.commands.shared.failures import report
 # What takes seconds with good arguments, or never ends, is left out: others have its options.
 FORMS: dict[str, tuple[str, ...]] = {
     "compare": ("VERSION", "VERSION", "--model="),
+    "config": ("--config=", "--set=", "--explain=", "--schema"),
     "dashboard": ("--out=", "--model="),
     "export": ("VERSION", "--out=", "--format=", "--model="),
     "forget": ("DOCUMENT", "--reason=", "--model="),
