@@ -30,6 +30,7 @@ _ONLY_IN = {
     "lmcore config --explain",
     "lmcore config --explain training.budget_seconds",
     "lmcore config --schema --out lmcore.schema.json",
+    makes_home=False,
 )
 @options.config
 @options.overrides

@@ -1,6 +1,7 @@
 """`lmcore config`: what a run would take, what a key does, and what an editor is told."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -131,7 +132,7 @@ def test_the_schema_is_for_editors_and_checkers_of_others(
     assert "presett" in done.stdout
 
 
-def test_explaining_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_explaining_imports_nothing_heavy_and_makes_no_home(tmp_path: Path) -> None:
     code = (
         "import sys; from flows.cli import answer; answer();"
         " print([name for name in ('mlflow', 'prefect', 'torch', 'numpy', 'pandas')"
@@ -141,12 +142,14 @@ def test_explaining_imports_nothing_heavy(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", code, "config", *words],
             cwd=tmp_path,
+            env={**os.environ, "LMCORE_HOME": str(tmp_path / "home")},
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, done.stderr
         assert "budget_seconds" in done.stdout
         assert done.stderr.splitlines()[-1] == "[]"
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
