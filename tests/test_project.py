@@ -104,6 +104,7 @@ ABOUT_SEVERAL = {
     "tests/flows/test_notebooks.py": "the notebooks of examples",
     "tests/flows/test_tutorial.py": "the tutorial, walked from its own text",
     "tests/flows/test_tasks.py": "a task from its base model to its answers",
+    "tests/lmcore/test_example_configs.py": "configurations to copy",
     "tests/lmcore/data/test_scale.py": "real corpora through all of ingest",
     "tests/lmcore/evaluation/gates/test_any_metric.py": "what every gate promises of any metric",
     "tests/lmcore/evaluation/test_pretrained.py": "a model that began with one that exists, judged",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lmcore.config_file import default_config_path, load_config, presets
+from lmcore.config_file import load_config, presets
 from lmcore.errors import ConfigError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.model.config import PretrainedConfig
@@ -141,12 +141,6 @@ def test_a_preset_can_be_chosen_on_the_command_line(tmp_path: Path) -> None:
     assert config.training.budget_seconds == 3600
     with pytest.raises(ConfigError, match=r"unknown preset 'cpu-our'; did you mean 'cpu-hour'\?"):
         load_config(write(tmp_path, MINIMAL), overrides=["preset=cpu-our"])
-
-
-@pytest.mark.parametrize("task", ["sentiment", "translation", "summarization"])
-def test_the_examples_of_tasks_are_valid(task: str) -> None:
-    config = load_config(default_config_path().with_name(f"{task}.yaml"))
-    assert config.task == task
 
 
 def test_a_limit_that_is_given_twice_is_refused(tmp_path: Path) -> None:
