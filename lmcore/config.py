@@ -137,6 +137,16 @@ class RunConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
+    def _no_canaries(cls, values: object) -> object:
+        """Take `canaries: off` as it was meant: YAML reads a bare off as false."""
+        given = dict(values) if isinstance(values, Mapping) else {}
+        policy = given.get("policy")
+        if isinstance(policy, Mapping) and policy.get("canaries") is False:
+            return {**given, "policy": {**policy, "canaries": "off"}}
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
     def _training_suits_the_model(cls, values: object) -> object:
         """Write out the defaults of `training` that the model wants otherwise."""
         given = dict(values) if isinstance(values, Mapping) else {}

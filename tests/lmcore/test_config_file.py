@@ -136,6 +136,16 @@ def test_the_preset_of_a_model_that_exists_suits_tasks_too(tmp_path: Path) -> No
     assert (of_task.batch_size, of_task.budget_seconds) == (16, 1200)
 
 
+def test_words_that_yaml_reads_as_false_are_taken_as_they_were_meant(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "name: m\nsources: [{path: a}]\npolicy: {canaries: off}\nserve: {record: off}\n"
+    )
+    config = load_config(path)
+    assert (config.policy.canaries, config.serve.record) == ("off", "off")
+    assert load_config(path, overrides=["policy.canaries=off"]) == config
+
+
 def test_a_preset_can_be_chosen_on_the_command_line(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, MINIMAL), overrides=["preset=cpu-hour"])
     assert config.training.budget_seconds == 3600
