@@ -38,6 +38,7 @@ COMMANDS = {
         "status": "Show which version of each model is in use, and the last run.",
         "history": "List every promotion, refusal and rollback: who, when, why.",
         "versions": "List the versions of a model.",
+        "report": "Open the page that says how good a version is, and why.",
         "show": "Show metrics, gates, lineage and card of one version.",
         "compare": "Compare two versions, paired on the same held-out documents.",
         "dashboard": "Write one page about all models over time.",

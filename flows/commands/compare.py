@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
-
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 from lmcore.errors import UserError
@@ -42,13 +40,13 @@ class _Pair:
     "lmcore compare 3 4 --model annual-messages",
     makes_home=False,
 )
-@click.argument("first")
-@click.argument("second")
+@options.version_argument("first")
+@options.version_argument("second")
 @options.model
 def compare(first: str, second: str, model: str | None) -> Answer:
     """Compare two versions, paired on the same held-out documents.
 
-    FIRST and SECOND are versions: a number (3 or v3) or an alias: champion, previous, challenger.
+    The difference is FIRST minus SECOND.
     """
     from flows.commands.shared.models import settled
     from lmcore.tasks.task import task_named

@@ -22,7 +22,7 @@ from lmcore.counted import counted
     metavar="FILE",
     help="File to write; without it dashboard.html in LMCORE_HOME.",
 )
-@click.option("--model", metavar="NAME", help="Only this model; without it all.")
+@options.any_model
 def dashboard(out: Path | None, model: str | None) -> Answer:
     """Write one page about all models over time.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "lmcore export 3 --model stories --out exported --format onnx --json",
     makes_home=False,
 )
-@click.argument("version")
+@options.version_argument()
 @click.option("--out", type=options.PATH, required=True, metavar="FOLDER", help="A new folder.")
 @click.option(
     "--format",

@@ -12,10 +12,10 @@ from flows.commands.shared.command import Answer, Values, command
     'lmcore forget letter.txt --reason "asked by its author" --dry-run',
     'lmcore forget 889b1ff255c28440 --reason "asked by its author"',
 )
-@click.argument("target", metavar="FILE_OR_ID")
+@click.argument("target", metavar="FILE_OR_ID", type=options.FILE_OR_WORDS)
 @options.reason
 @options.dry_run
-@click.option("--model", metavar="NAME", help="Forget it in this model alone; without it in all.")
+@options.one_model("Forget it in this model alone; without it in all.")
 def forget(target: str, reason: str, dry_run: bool, model: str | None) -> Answer:
     """Keep a document and its near-copies out of every later model.
 

@@ -20,6 +20,7 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from flows.commands.shared.inputs import STANDARD_INPUT, read_lines, read_standard_input
 from lmcore.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 # Lanes of one forward; more gain little on a few cores, and each has a state in memory.
 _PROMPTS_TOGETHER = 32
 
+_NO_PROMPT = (
+    "Missing option '--prompt': give a text, a file of them with '--prompts-file', or one on"
+    ' standard input, as in `echo "Fellow citizens" | lmcore generate`.'
+)
+
 #: What stands verbatim in the training data, of a new text.
 _Attribute = Callable[[str], dict[str, Any]]
 
@@ -38,24 +44,41 @@ _Attribute = Callable[[str], dict[str, Any]]
     'lmcore generate --prompt "Fellow citizens" --seed 1 --max-tokens 60',
     'lmcore generate --prompt "Dear" --prompt "To the" --temperature 0 --json',
     "lmcore generate --prompts-file prompts.txt --version 3 --attribute",
+    'echo "Fellow citizens" | lmcore generate',
     makes_home=False,
 )
 @click.option(
-    "--prompt", "prompts", multiple=True, metavar="TEXT", help="Text to continue; repeatable."
+    "--prompt",
+    "prompts",
+    multiple=True,
+    metavar="TEXT",
+    help="Text to continue; repeatable; - or none: standard input.",
 )
 @click.option(
-    "--prompts-file", type=options.PATH, metavar="FILE", help="Texts to continue, one a line."
+    "--prompts-file",
+    type=options.PATH,
+    metavar="FILE",
+    help="Texts to continue, one a line; -: standard input.",
 )
-@click.option("--max-tokens", default=200, metavar="N", help="End after N tokens.")
+@click.option("--max-tokens", default=200, metavar="N", help="End after so many tokens.")
 @click.option("--seed", type=int, metavar="S", help="Same seed, same text; without it, drawn.")
-@click.option("--temperature", default=0.8, metavar="T", help="0 takes the likeliest.")
-@click.option("--top-k", default=0, metavar="K", help="Draw among K tokens; 0: all.")
-@click.option("--top-p", default=0.95, metavar="P", help="Draw among the likeliest that hold P.")
+@click.option(
+    "--temperature", default=0.8, metavar="T", help="How freely to draw: 0 takes the likeliest."
+)
+@click.option(
+    "--top-k", default=0, metavar="K", help="Draw among the K likeliest tokens; 0: among all."
+)
+@click.option(
+    "--top-p",
+    default=0.95,
+    metavar="P",
+    help="Draw among the likeliest tokens that hold this share.",
+)
 @click.option(
     "--repetition-penalty",
     default=1.0,
     metavar="R",
-    help="Above 1 makes the last 64 tokens less likely.",
+    help="Above 1 makes each of the last 64 tokens less likely.",
 )
 @click.option("--stop", multiple=True, metavar="TEXT", help="End before this text; repeatable.")
 @click.option(
@@ -76,10 +99,17 @@ def generate(
 
     The n-th of several texts is drawn with the seed plus n, counted from 0, as if it were alone.
     """
-    if prompts_file is None and not prompts:
-        raise click.UsageError("Missing option '--prompt' (or '--prompts-file').")
     if prompts_file is not None and prompts:
         raise click.UsageError("Give '--prompt' or '--prompts-file', not both.")
+    if prompts.count(STANDARD_INPUT) > 1:
+        raise click.UsageError("Give '--prompt -' once: standard input is one text.")
+    if prompts_file is None and not prompts:
+        prompts = (read_standard_input("a text to continue", missing=_NO_PROMPT),)
+    else:
+        prompts = tuple(
+            read_standard_input("a text to continue") if given == STANDARD_INPUT else given
+            for given in prompts
+        )
     return continue_texts(
         prompts if prompts_file is None else prompts_file,
         # In JSON the answer is one object, so there is nothing to show before it is whole.
@@ -111,7 +141,6 @@ def continue_texts(
         model: Name; needed where there are several.
         settings: Other fields of `GenerationConfig`.
     """
-    from flows.commands.shared.lines import read_lines
     from flows.commands.shared.models import open_model
     from lmcore.data.tokens.vocabularies import utf8
     from lmcore.model import generation

@@ -16,7 +16,7 @@ _COLUMNS = ("at", "action", "model", "from", "to", "who", "reason")
 
 
 @command("lmcore history --model annual-messages", makes_home=False)
-@options.model
+@options.any_model
 def history(model: str | None) -> Answer:
     """List every promotion, refusal and rollback: who, when, why.
 

@@ -24,13 +24,13 @@ _DIGESTS = ("data", "config", "code", "lock", "documents", "tokenizer", "shards"
     "lmcore lineage 3 --out documents.jsonl --model annual-messages",
     makes_home=False,
 )
-@click.argument("version")
+@options.version_argument()
 @click.option(
     "--documents",
     type=click.IntRange(0, 100_000),
     default=0,
     metavar="N",
-    help="List so many documents.",
+    help="List so many documents; 0: none.",
 )
 @click.option(
     "--offset", type=click.IntRange(0), default=0, metavar="N", help="List after the first N."
@@ -47,8 +47,7 @@ def lineage(
 ) -> Answer:
     """Show what a version was made of: documents, sources, licences.
 
-    VERSION is a number (3 or v3) or an alias: champion, previous, challenger. Shares are of the
-    bytes of its text, and of those that its weights were learnt from.
+    Shares are of the bytes of its text, and of those that its weights were learnt from.
     """
     from flows.commands.shared.models import settled
     from flows.commands.shared.unrecorded import pretrained_facts

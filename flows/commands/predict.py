@@ -8,25 +8,35 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from flows.commands.shared.inputs import STANDARD_INPUT, read_lines, read_standard_input
+
+_NO_TEXT = (
+    "Missing argument 'TEXT': give a TEXT, a file of them with '--file', or one on standard input."
+)
 
 
 @command(
     'lmcore predict --model reviews "A film to remember."',
     "lmcore predict --model reviews --file reviews.txt --json",
+    "lmcore predict --model reviews --file - < reviews.txt",
     makes_home=False,
 )
 @click.argument("text", required=False)
-@click.option("--file", type=options.PATH, metavar="FILE", help="Texts, one a line.")
+@click.option(
+    "--file", type=options.PATH, metavar="FILE", help="Texts, one a line; -: standard input."
+)
 @options.version
 @options.model
 def predict(text: str | None, file: Path | None, version: str, model: str | None) -> Answer:
     """Label, translate or summarize a text, or each line of a file.
 
-    An empty line is an empty text, so that answers keep their places.
+    TEXT that is - or missing is read from standard input, as one text. Of a file an empty line is
+    an empty text, so that answers keep their places.
     """
-    if (text is None) == (file is None):
+    if text is not None and file is not None:
         raise click.UsageError("Give a TEXT or '--file', one of them.")
-    from flows.commands.shared.lines import read_lines
+    if file is None and text in (None, STANDARD_INPUT):
+        text = read_standard_input("a text", missing=_NO_TEXT if text is None else "")
     from flows.commands.shared.models import open_model
 
     texts = read_lines(file, what="text") if file is not None else [text or ""]

@@ -16,15 +16,14 @@ _REFUSED_EXIT = 3
     'lmcore promote challenger --override --reason "the gate is wrong about poems"',
     makes_home=False,
 )
-@click.argument("version")
+@options.version_argument()
 @options.model
 @options.reason
 @click.option("--override", is_flag=True, help="Promote although a gate did not pass.")
 def promote(version: str, model: str | None, reason: str, override: bool) -> Answer:
     """Make a version the champion.
 
-    VERSION is a number (3 or v3) or an alias: challenger, previous. Where its gates forbid it,
-    nothing moves and the exit code is 3.
+    Where its gates forbid it, nothing moves and the exit code is 3.
     """
     from flows.commands.shared.models import moved, settled
     from flows.registry.promotion import me

@@ -23,7 +23,7 @@ _KINDS = ("versions", "models", "runs", "bases", "content", "work", "damaged")
     help="Newest versions of each model to keep, beside those in use.",
 )
 @options.dry_run
-@click.option("--model", metavar="NAME", help="Versions of this model alone; without it of all.")
+@options.one_model("Versions of this model alone; without it of all.")
 def prune(keep: int, dry_run: bool, model: str | None) -> Answer:
     """Delete versions and files that are not needed any more.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 
@@ -15,13 +13,13 @@ _DIFFERENT_EXIT = 3
     "lmcore reproduce 3 --model annual-messages --json",
     makes_home=False,
 )
-@click.argument("version")
+@options.version_argument()
 @options.model
 def reproduce(version: str, model: str | None) -> Answer:
     """Rebuild a version from its sources and compare the weights.
 
-    VERSION is a number (3 or v3) or an alias: champion, previous, challenger. It takes as long as
-    the training took. The exit code is 3 where the weights are not the same bits.
+    It takes as long as the training took. The exit code is 3 where the weights are not the same
+    bits.
     """
     from flows.commands.shared.models import settled
     from flows.commands.shared.reproduction import rebuild

@@ -9,11 +9,14 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from flows.commands.shared.inputs import file_of
+from lmcore.counted import counted
 
 
 @command(
     "lmcore score letter.txt",
     "lmcore score letters.jsonl --version previous --json",
+    "lmcore score - < letter.txt",
     makes_home=False,
 )
 @click.argument("file", type=options.PATH)
@@ -22,16 +25,17 @@ from flows.commands.shared.command import Answer, Values, command
 def score(file: Path, version: str, model: str | None) -> Answer:
     """Measure how well a model predicts a file, in bits per byte.
 
-    Less is better; a file of several documents has an interval.
+    Less is better; a file of several documents has an interval. FILE that is - is a text on
+    standard input.
     """
     from flows.commands.shared.models import open_model
-    from flows.home.environment import current
     from lmcore.data.sources.single_file import read_documents
     from lmcore.evaluation.scores.scoring import score_documents
     from lmcore.evaluation.scores.table import NATS_PER_BIT
 
     found, folder = open_model(version, model)
-    documents = read_documents(current().resolve(file), data=folder.masking_settings())
+    with file_of(file, what="a text to score") as path:
+        documents = read_documents(path, data=folder.masking_settings())
     table = score_documents(folder.load_model(), folder.load_tokenizer(), documents)
     # One document has a value and no spread.
     total: dict[str, Any] = {"value": table.total_bits_per_byte(), "lower": None, "upper": None}
@@ -52,4 +56,4 @@ def score(file: Path, version: str, model: str | None) -> Answer:
 
 def _text(answer: Values) -> None:
     found = answer["bits_per_byte"]
-    text.line(f"{text.interval(found)} over {found['n']} documents")
+    text.line(f"{text.interval(found)} over {counted(found['n'], 'document')}")

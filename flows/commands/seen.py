@@ -13,8 +13,8 @@ from flows.commands.shared.command import Answer, command
     "lmcore seen 889b1ff255c28440 --model annual-messages --json",
     makes_home=False,
 )
-@click.argument("target", metavar="FILE_OR_ID")
-@options.model
+@click.argument("target", metavar="FILE_OR_ID", type=options.FILE_OR_WORDS)
+@options.any_model
 def seen(target: str, model: str | None) -> Answer:
     """Tell which versions were trained on a document or a near-copy.
 

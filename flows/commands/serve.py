@@ -19,15 +19,24 @@ from flows.commands.shared.command import Answer, Values, command
     "--model",
     "models",
     multiple=True,
+    type=options.MODEL,
     metavar="NAME",
     help="Model to serve; repeatable; without it all that have the alias.",
 )
 @click.option("--host", default="127.0.0.1", metavar="H", help="Address to listen on.")
 @click.option(
-    "--port", default=8000, type=click.IntRange(0, 65535), metavar="P", help="0 takes a free one."
+    "--port",
+    default=8000,
+    type=click.IntRange(0, 65535),
+    metavar="P",
+    help="Port to listen on; 0 takes a free one.",
 )
 @click.option(
-    "--alias", default="champion", metavar="ALIAS", help="champion, challenger or previous."
+    "--alias",
+    default="champion",
+    type=options.ALIAS,
+    metavar="ALIAS",
+    help="Versions that answer: those that are champion, challenger or previous.",
 )
 @click.option(
     "--keys", type=options.PATH, metavar="FOLDER", help="Keys of clients, one file for each."
@@ -41,7 +50,10 @@ from flows.commands.shared.command import Answer, Values, command
     help="Configuration that says what is kept of requests (serve.record); repeatable.",
 )
 @click.option(
-    "--shadow", metavar="ALIAS", help="Versions that answer nobody and read along: challenger."
+    "--shadow",
+    type=options.ALIAS,
+    metavar="ALIAS",
+    help="Versions that answer nobody and read along, as challenger.",
 )
 @click.option(
     "--no-key", "without_key", is_flag=True, help="Answer everybody; on a loopback address alone."

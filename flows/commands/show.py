@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 from flows.commands.shared.reading_along import read_beside, sentence
@@ -17,13 +15,10 @@ if TYPE_CHECKING:
 
 
 @command("lmcore show champion", "lmcore show 3 --model annual-messages --json", makes_home=False)
-@click.argument("version")
+@options.version_argument()
 @options.model
 def show(version: str, model: str | None) -> Answer:
-    """Show metrics, gates, lineage and card of one version.
-
-    VERSION is a number (3 or v3) or an alias: champion, previous, challenger.
-    """
+    """Show metrics, gates, lineage and card of one version."""
     from flows.commands.shared.models import settled
     from flows.commands.shared.unrecorded import pretrained_facts
     from lmcore.evaluation.gates.next_step import next_step

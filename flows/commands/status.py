@@ -17,7 +17,7 @@ _ALIASES = ("champion", "previous", "challenger")
 
 
 @command("lmcore status", makes_home=False)
-@options.model
+@options.any_model
 def status(model: str | None) -> Answer:
     """Show which version of each model is in use, and the last run."""
     from flows.commands.shared.models import all_settled, nothing_yet

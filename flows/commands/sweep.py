@@ -38,7 +38,8 @@ logger = logging.getLogger(__name__)
 def sweep(config_file: Path | None, overrides: tuple[str, ...], rates: int) -> Answer:
     """Find the learning rate by short runs; registers nothing.
 
-    At least so many rates are tried, around the configured one, on the tune split.
+    Rates around the configured one are tried, and more where the best of them is at an end; what
+    counts is the loss on the tune split.
     """
     from flows.commands.shared.configuration import configuration
     from flows.home.environment import current

@@ -10,7 +10,7 @@ from flows.commands.shared.command import Answer, Values, command
 
 
 @command("lmcore timeline", "lmcore timeline --config dated.yaml")
-@options.config
+@options.configuration_file("the embedded example, in five dated parts")
 @options.overrides
 def timeline(config_file: Path | None, overrides: tuple[str, ...]) -> Answer:
     """Walk through a dated corpus as a schedule would have.

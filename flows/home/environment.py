@@ -18,10 +18,11 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from flows.home.access import enter
+from flows.home.access import as_the_user, enter
 from flows.home.folders import Home, could_be_made, make_home
 from flows.home.publication import adopt
 from lmcore.typed_path import typed_path
@@ -45,6 +46,8 @@ _MLFLOW_KEPT = (
 __all__ = ["Home", "allow_hub", "current", "isolate", "make_home", "prepare"]
 
 _prepared: Home | None = None
+#: What the process was given, before its settings took its place.
+_given: dict[str, str] = {}
 
 
 def prepare(root: Path | None = None, *, makes_home: bool = True) -> Home:
@@ -83,6 +86,7 @@ def prepare(root: Path | None = None, *, makes_home: bool = True) -> Home:
     enter(home.root)
     # Relative entries would mean another folder after the change of directory.
     sys.path[:] = [str(started_in / entry) for entry in sys.path]
+    _given.update(os.environ)
     isolate(os.environ, home)
     tempfile.tempdir = None
     os.chdir(home.empty)
@@ -115,6 +119,21 @@ def _keep_registry(home: Home) -> None:
 def current() -> Home:
     """The home of this process, prepared now if it was not before."""
     return _prepared or prepare()
+
+
+@contextmanager
+def as_it_was_given() -> Iterator[None]:
+    """Inside, programs are started as the user's shell would: a browser finds its own settings."""
+    ours = dict(os.environ)
+    with as_the_user():
+        try:
+            if _given:
+                os.environ.clear()
+                os.environ.update(_given)
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(ours)
 
 
 def isolate(environ: MutableMapping[str, str], home: Home) -> None:

@@ -8,16 +8,19 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
-from click import Context
+from click import Context, Option
+from click._utils import UNSET
 from lmcore_shell import Shell
 
 from flows import commands
 from flows.cli import COMMANDS, cli
-from flows.home.environment import make_home
+from flows.commands.shared.options import VERSION, VERSION_WORDS
+from flows.home.environment import Home, make_home
 
 Done: TypeAlias = "subprocess.CompletedProcess[str]"
 
@@ -172,7 +175,26 @@ def test_the_examples_of_a_command_parse(name: str) -> None:
     examples = [line for line in str(found.epilog).splitlines() if f" lmcore {name}" in line]
     assert examples
     for example in examples:
-        found.make_context(name, shlex.split(example.partition(f"lmcore {name}")[2]))
+        typed = example.partition(f"lmcore {name}")[2].partition(" < ")[0]
+        found.make_context(name, shlex.split(typed))
+
+
+@pytest.mark.parametrize("name", [*cli.commands])
+def test_every_command_explains_all_that_it_takes(name: str) -> None:
+    found = cli.commands[name]
+    settings = {**cli.context_settings, "terminal_width": 10_000, "max_content_width": 10_000}
+    parent = Context(cli, info_name="lmcore", **settings)
+    shown = found.get_help(Context(found, parent=parent, info_name=name))
+    for parameter in found.params:
+        if isinstance(parameter, Option):
+            assert len(str(parameter.help).split()) > 1, parameter.opts
+            assert str(parameter.help).endswith("."), parameter.opts
+            if not parameter.is_flag and parameter.default not in (None, UNSET):
+                assert f"[default: {parameter.default}" in shown, parameter.opts
+        elif parameter.type is VERSION:
+            assert VERSION_WORDS in shown
+    # A version is explained in the same words wherever one is given.
+    assert ("VERSION" in shown) <= (VERSION_WORDS in shown or "lineage VERSION" in shown)
 
 
 def test_help_lists_every_command_under_what_people_do(tmp_path: Path) -> None:
@@ -262,11 +284,12 @@ print(gc.isenabled(), gc.get_threshold()[0])
     assert int(threshold) >= 10_000
 
 
-def completed(cwd: Path, words: str) -> list[str]:
+def completed(cwd: Path, words: str, home: Path | None = None) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "flows.cli"],
         env={
-            **os.environ,
+            **{k: v for k, v in os.environ.items() if not k.startswith("MLFLOW")},
+            "LMCORE_HOME": str(home or cwd / "home"),
             "_LMCORE_COMPLETE": "bash_complete",
             "COMP_WORDS": words,
             "COMP_CWORD": str(len(words.split(" ")) - 1),
@@ -280,7 +303,35 @@ def completed(cwd: Path, words: str) -> list[str]:
     assert not loaded & HEAVY
     if len(words.split(" ")) == 2:
         assert not any(module.startswith("flows.commands") for module in loaded)
-    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+    assert [line for line in done.stderr.splitlines() if not line.startswith("import time:")] == []
+    return [line.partition(",")[2] for line in done.stdout.splitlines() if line]
+
+
+def test_a_shell_completes_what_is_registered(
+    tmp_path: Path, home: Home, register: Callable[..., Any]
+) -> None:
+    for number in (1, 2):
+        register(run_key=f"key {number}", tags={"task": "sentiment"})
+    before = {path: path.stat().st_mtime_ns for path in home.root.rglob("*")}
+    for words, expected in {
+        "lmcore show ": ["challenger", "2", "1"],
+        "lmcore compare 1 c": ["challenger"],
+        "lmcore report --model speeches ": ["challenger", "2", "1"],
+        "lmcore show --model other ": [],
+        "lmcore generate --version ": ["challenger", "2", "1"],
+        "lmcore status --model s": ["speeches"],
+        "lmcore serve --alias ch": ["challenger"],
+        "lmcore export 1 --format o": ["onnx"],
+    }.items():
+        assert completed(tmp_path, words, home.root) == expected, words
+    assert {path: path.stat().st_mtime_ns for path in home.root.rglob("*")} == before
+    assert completed(tmp_path, "lmcore show ", tmp_path / "none") == []
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_shell_completes_paths_by_itself(tmp_path: Path) -> None:
+    for words in ("lmcore seen a", "lmcore run --config a", "lmcore report --out a"):
+        assert completed(tmp_path, words) == ["a"], words  # of type `file`
 
 
 def test_a_shell_completes_names_and_options(tmp_path: Path) -> None:
@@ -325,8 +376,9 @@ ASKING = [
 ]
 #: What they ask about is not there.
 REFUSED = [
-    *(("versions",), ("show", "1"), ("compare", "1", "2"), ("dashboard",), ("predict", "x")),
+    *(("versions",), ("show", "1"), ("compare", "1", "2"), ("dashboard",), ("report",)),
     *(("promote", "1", "--reason", "x"), ("rollback", "--reason", "x"), ("lineage", "1")),
+    ("predict", "x"),
 ]
 #: The others write something into a home, or wait for what is written there.
 MAKE_A_HOME = {"controls", "deploy", "forget", "run", "serve", "sweep", "timeline", "up"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import logging
 import os
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 
 import click
 
-from flows.commands.shared import text
+from flows.commands.shared import options, text
 from flows.printable import CleanFormatter
 from flows.progress.screen import showing
 
@@ -81,12 +82,20 @@ def command(
 
         epilog = "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples)])
         made = click.command(epilog=epilog if examples else None)(answer_once)
+        made.help = _help(function, made.params)
         made.params.append(
             click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object.")
         )
         return made
 
     return make
+
+
+def _help(function: Callable[..., Answer], parameters: list[click.Parameter]) -> str:
+    """What the function says of itself, and behind its first line what stands for a version."""
+    summary, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
+    sentence = options.version_sentence(parameters)
+    return "\n\n".join(part for part in (summary, sentence, rest) if part)
 
 
 def _log_to_stderr() -> None:

@@ -30,12 +30,12 @@ class Shell:
 
     home: Home
 
-    def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(cli, arguments)
+    def run(self, *arguments: str, given: bytes = b"") -> Result:
+        return CliRunner().invoke(cli, arguments, input=given)
 
-    def answer(self, *arguments: str, code: int = 0) -> Any:
+    def answer(self, *arguments: str, code: int = 0, given: bytes = b"") -> Any:
         """The JSON object."""
-        done = self.run(*arguments, "--json")
+        done = self.run(*arguments, "--json", given=given)
         assert done.exit_code == code, (done.output, done.exception)
         return json.loads(done.stdout)
 

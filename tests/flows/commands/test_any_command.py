@@ -27,6 +27,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "prune": ("--keep=",),
     "run": ("--config=", "--set="),
     "score": ("FILE", "--version=", "--model="),
+    "report": ("VERSION", "--out=", "--model="),
     "seen": ("DOCUMENT", "--model="),
     "show": ("VERSION", "--model="),
     "status": ("--model=",),

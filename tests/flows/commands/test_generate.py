@@ -165,6 +165,20 @@ def test_live_text_is_the_same_text(
     assert capsys.readouterr().out == f"Fellow{clean(whole)}\n"
 
 
+def test_prompts_come_from_standard_input(letters_home: Home, shell_of: Any) -> None:
+    shell = shell_of(letters_home)
+    options = ("--version", "1", "--temperature", "0", "--max-tokens", "5", "--seed", "1")
+    expected = shell.answer("generate", "--prompt", "Fellow", *options)
+    for words in ((), ("--prompt", "-")):
+        assert shell.answer("generate", *words, *options, given=b"Fellow\n") == expected
+    given, words = b"Fellow\nDear\n", ("--prompts-file", "-")
+    found = shell.answer("generate", *words, *options, given=given)["generations"]
+    assert [one["prompt"] for one in found] == ["Fellow", "Dear"]
+    two = shell.run("generate", "--prompt", "-", "--prompt", "-", *options)
+    assert (two.exit_code, two.stdout) == (2, "")
+    assert str(shell.refusal("generate")).startswith("Missing option '--prompt': give a text,")
+
+
 def test_several_texts_are_shown_under_numbers(
     answer: Callable[..., Answer], capsys: pytest.CaptureFixture[str]
 ) -> None:

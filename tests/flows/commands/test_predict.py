@@ -150,11 +150,20 @@ def test_half_a_character_is_shown_as_unknown(reviews_shell: Any) -> None:
     assert one["input"] == "fine ?"
 
 
-@pytest.mark.parametrize("arguments", [(), ("fine", "--file", "reviews.txt")])
-def test_a_text_or_a_file_and_not_both(empty_shell: Any, arguments: tuple[str, ...]) -> None:
-    done = empty_shell.run("predict", *arguments)
+def test_a_text_or_a_file_and_not_both(empty_shell: Any) -> None:
+    done = empty_shell.run("predict", "fine", "--file", "reviews.txt")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "Give a TEXT or '--file', one of them." in done.stderr
+    assert str(empty_shell.refusal("predict")).startswith("Missing argument 'TEXT': give a TEXT,")
+
+
+def test_standard_input_is_one_text_or_lines(reviews_shell: Any) -> None:
+    asked = reviews_shell.answer
+    expected = asked(*ASK, "fine number 3")
+    for words in ((), ("-",), ("--file", "-")):
+        assert asked(*ASK, *words, given=b"fine number 3\n") == expected
+    found = asked(*ASK, "--file", "-", given=b"fine\n\ndull\n")["predictions"]
+    assert [one["input"] for one in found] == ["fine", "", "dull"]
 
 
 def test_a_file_that_is_not_there_is_named(empty_shell: Any) -> None:

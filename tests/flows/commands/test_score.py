@@ -18,9 +18,13 @@ def test_one_document_has_a_value_and_no_bounds(shell: Any, tmp_path: Path) -> N
     assert (found["lower"], found["upper"], found["n"]) == (None, None, 1)
     # Random weights know nothing of text: about as much as all of 257 tokens being equally likely.
     assert found["value"] == pytest.approx(math.log2(257) * 43 / 42, abs=1.0)
-    assert shell.lines("score", "letter.txt") == [
-        f"{found['value']:.3f} bits/byte over 1 documents"
-    ]
+    assert shell.lines("score", "letter.txt") == [f"{found['value']:.3f} bits/byte over 1 document"]
+
+
+def test_standard_input_is_scored_as_a_file_is(shell: Any, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Fellow citizens, this is a letter of mine.")
+    given = (tmp_path / "letter.txt").read_bytes()
+    assert shell.answer("score", "-", given=given) == shell.answer("score", "letter.txt")
 
 
 def test_several_documents_have_an_interval_around_their_mean(shell: Any, tmp_path: Path) -> None:

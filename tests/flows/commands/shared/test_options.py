@@ -51,6 +51,20 @@ def test_values_as_commands_get_them() -> None:
     }
 
 
+def test_what_stands_for_a_version_is_said_of_each_argument() -> None:
+    def parameters(*names: str) -> list[click.Parameter]:
+        made = click.Command("x", params=[click.Argument([n], type=options.VERSION) for n in names])
+        return made.params
+
+    assert options.version_sentence(parameters("version")) == (
+        "VERSION is a number (3 or v3) or an alias (champion, previous, challenger)."
+    )
+    assert options.version_sentence(parameters("first", "second")).startswith(
+        "FIRST and SECOND are each a number (3 or v3) or"
+    )
+    assert options.version_sentence([click.Argument(["file"]), click.Option(["--x"])]) == ""
+
+
 def test_a_reason_must_be_given() -> None:
     with pytest.raises(click.MissingParameter, match="reason"):
         given(options.reason)

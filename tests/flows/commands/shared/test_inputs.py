@@ -1,3 +1,8 @@
+import io
+import os
+import pty
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.commands.shared.lines import read_lines
+from flows.commands.shared.inputs import file_of, is_piped, read_lines, read_standard_input
 from flows.home import environment
 from flows.home.environment import make_home
 from lmcore.errors import UserError
@@ -67,6 +72,58 @@ def test_every_line_keeps_its_place(tmp_path: Path, lines: list[str]) -> None:
 
 
 def test_a_device_that_never_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.commands.shared.lines.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("flows.commands.shared.inputs.MAX_BYTES", 1 << 20)
     with pytest.raises(UserError, match="/dev/zero: more than 1 MiB"):
         read_lines(Path("/dev/zero"), what="prompt")
+
+
+@pytest.fixture
+def piped(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    def pipe(content: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    return pipe
+
+
+def test_standard_input_is_a_text_or_lines_or_a_file(piped: Callable[[bytes], None]) -> None:
+    piped("\ufeffFellow\ncitizens\n".encode())
+    assert read_standard_input("a text") == "Fellow\ncitizens"
+    piped(b"one\n\ntwo\n")
+    assert read_lines(Path("-"), what="text") == ["one", "", "two"]
+    piped(b"A letter.\r\n")
+    with file_of(Path("-"), what="a text") as copy:
+        assert copy.read_bytes() == b"A letter."
+    assert not copy.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "standard input: empty; expected a text"),
+        (b"ab\xff", "standard input: not UTF-8 (byte 2); expected a text, in UTF-8"),
+        (b"PK\0\1", "standard input: no text (it holds U+0000); expected a text, in UTF-8"),
+        (b"x" * 2000, "standard input: more than 0 MiB; give it in several parts"),
+    ],
+)
+def test_what_is_no_text_on_standard_input_is_one_sentence(
+    piped: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch, content: bytes, expected: str
+) -> None:
+    monkeypatch.setattr("flows.commands.shared.inputs.MAX_BYTES", 1000)
+    piped(content)
+    with pytest.raises(UserError) as refused:
+        read_standard_input("a text")
+    assert str(refused.value) == expected
+
+
+def test_a_terminal_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        assert not is_piped()
+        with pytest.raises(UserError, match="a terminal, from which nothing is read; pipe a text"):
+            read_standard_input("a text")
+        with pytest.raises(UserError, match=r"^give one$"):
+            read_standard_input("a text", missing="give one")
+    os.close(ours)
+    monkeypatch.setattr(sys, "stdin", None)
+    assert not is_piped()
