@@ -119,6 +119,7 @@ ABOUT_SEVERAL = {
     "tests/test_compose.py": "docker-compose.yml",
     "tests/test_locks.py": "the locks, and what is installed",
     "tests/test_project.py": "the project as a whole",
+    "tests/test_site.py": "the documentation as a site",
 }
 
 
