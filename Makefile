@@ -10,7 +10,7 @@ DEV := $(VENV)/.installed-dev
 export DO_NOT_TRACK := true
 
 .PHONY: run pretrained up test check bench clean up-servers down-servers backup
-.PHONY: lint format types imports docs docs-serve
+.PHONY: lint format types imports spelling docs docs-serve
 
 run: $(STAMP)
 	$(BIN)/lmcore run
@@ -24,7 +24,7 @@ test: $(STAMP) $(PRETRAINED) $(ONNX) $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # The longest first: two at a time they take as long as the types alone.
-CHECKS := types docs lint format imports
+CHECKS := types docs lint format imports spelling
 
 check: $(STAMP) $(DEV)
 	@$(MAKE) --no-print-directory --jobs 2 $(CHECKS)
@@ -40,6 +40,9 @@ types: $(STAMP)
 
 imports: $(STAMP)
 	$(BIN)/lint-imports
+
+spelling: $(STAMP) $(DEV)
+	$(BIN)/typos
 
 # A link into nothing, or a page that no menu names, is an error. Written to build/site.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
