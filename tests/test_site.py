@@ -152,6 +152,12 @@ def test_the_widest_pages_fit_a_phone(site: Path, tmp_path: Path) -> None:
     assert set(found.values()) == {(390, 390)}
 
 
+def test_it_is_searched_without_a_server(site: Path, tmp_path: Path) -> None:
+    dom = browser.loaded(site / "sweep.html", tmp_path, query="q=rollback")
+    (found,) = re.findall(r'md-search-result__meta">(\d+) matching documents', dom)
+    assert int(found) > 2
+
+
 def read_twice() -> list[Path]:
     return [ROOT / "BENCHMARKS.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 

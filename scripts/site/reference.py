@@ -106,8 +106,9 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     usage = command.get_usage(context).removeprefix("Usage: ")
     yield from (f"### lmcore {name}", "", inspect.cleandoc(command.help or ""), "")
     yield from ("```", usage, "```", "", "| option | what it does |", "|---|---|")
-    for parameter in command.get_params(context):
-        if (record := parameter.get_help_record(context)) is not None:
+    for parameter in command.params:
+        record = parameter.get_help_record(context)
+        if record is not None and isinstance(parameter, click.Option):
             option, does = (html.escape(each).replace("|", "&#124;") for each in record)
             yield f"| <code>{option}</code> | {does} |"
     yield ""

@@ -13,13 +13,14 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-def loaded(page: Path, folder: Path, *options: str) -> str:
+def loaded(page: Path, folder: Path, *options: str, query: str = "") -> str:
     """The document of a page as it is after loading.
 
     Args:
         page: File to open.
         folder: Where the browser keeps its profile.
         options: More of the browser's own.
+        query: What the page is asked in its address.
     """
     if CHROMIUM is None:
         pytest.skip("needs the chromium browser on the PATH")
@@ -30,7 +31,7 @@ def loaded(page: Path, folder: Path, *options: str) -> str:
         f"--user-data-dir={folder / 'profile'}",
         *options,
         "--dump-dom",
-        page.as_uri(),
+        f"{page.as_uri()}?{query}" if query else page.as_uri(),
     ]
     done = subprocess.run(command, capture_output=True, timeout=120, check=True)
     return done.stdout.decode("utf-8")
