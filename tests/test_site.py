@@ -159,7 +159,8 @@ def test_it_is_searched_without_a_server(site: Path, tmp_path: Path) -> None:
 
 
 def read_twice() -> list[Path]:
-    return [ROOT / "BENCHMARKS.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+    top = [ROOT / f"{name}.md" for name in ("BENCHMARKS", "CHANGELOG", "CONTRIBUTING")]
+    return [*top, ROOT / "mlflow" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("path", read_twice(), ids=lambda path: path.name)

@@ -126,8 +126,9 @@ def configuration_page() -> str:
     lines = [
         "# Every key of a configuration",
         "",
-        "A key is written here as `lmcore run --set KEY=VALUE` takes it; in a file the parts",
-        "between dots stand below each other, and a number is an entry of a list.",
+        "What `lmcore config --explain KEY` says, on one page. A key is written as `--set` takes",
+        "it; in a file the parts between dots stand below each other, and a number is an entry of",
+        "a list.",
         "",
     ]
     for section in (top, *(key for key in keys() if key.is_section)):
