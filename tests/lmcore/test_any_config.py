@@ -2,35 +2,20 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any, get_args, get_origin
 
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from odd_inputs import ANY_TEXT, ODD_TEXT, fuzz, odd_configurations
-from pydantic import BaseModel
 
-from lmcore.config import RunConfig
 from lmcore.config_file import load_config
+from lmcore.config_reference import keys
+from lmcore.config_schema import config_schema
 from lmcore.errors import UserError
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    found = []
-    for name, field in model.model_fields.items():
-        found.append(f"{prefix}{name}")
-        for inner, step in _sections(field.annotation):
-            found += _keys(inner, f"{prefix}{name}.{step}")
-    return found
-
-
-def _sections(annotation: Any) -> list[tuple[type[BaseModel], str]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [(annotation, "")]
-    step = "0." if get_origin(annotation) is list else ""
-    return [(m, step + s) for part in get_args(annotation) for m, s in _sections(part)]
-
-
-KEYS = tuple(dict.fromkeys([*_keys(RunConfig), "preset"]))
+FORM = Draft202012Validator(config_schema())
+KEYS = tuple(key.name for key in keys())
 OVERRIDES = st.tuples(
     st.sampled_from(KEYS)
     | ANY_TEXT
@@ -51,3 +36,5 @@ def test_any_configuration_is_read_or_refused(text: str, overrides: list[str]) -
             return
         path.write_text(config.to_yaml(), encoding="utf-8")
         assert load_config(path) == config
+    # Nor may an editor find fault with what a run takes.
+    assert list(FORM.iter_errors(config.model_dump(mode="json"))) == []
