@@ -13,7 +13,6 @@ from lmcore.config_reference import keys
 from lmcore.config_schema import config_schema
 from lmcore.errors import UserError
 
-
 FORM = Draft202012Validator(config_schema())
 KEYS = tuple(key.name for key in keys())
 OVERRIDES = st.tuples(
