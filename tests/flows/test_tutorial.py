@@ -83,17 +83,19 @@ class Reader:
 
     def starts(self, command: str, until: str) -> str:
         """Let a server begin, then press Ctrl-C."""
-        with (self.folder / "said.txt").open("w+") as said:
-            process = subprocess.Popen(
+        lines = []
+        with (
+            (self.folder / "said.txt").open("w+") as said,
+            subprocess.Popen(
                 ["bash", "-c", f"exec {command}"],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=said,
                 text=True,
-            )
+            ) as process,
+        ):
             assert process.stdout is not None
-            lines = []
             for line in process.stdout:
                 lines.append(line)
                 if until in line:
