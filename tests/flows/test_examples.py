@@ -209,6 +209,49 @@ def test_settings_and_answers_can_be_read() -> None:
             assert sections <= {*RunConfig.model_fields, "preset"}, (block.page, block.text)
 
 
+#: Commands of a page of answers that the reader's folder can ask, with what they are asked.
+ASKED = {
+    "status": [],
+    "versions": [],
+    "history": [],
+    "show": ["1"],
+    "report": ["--no-open"],
+    "dashboard": [],
+    "generate": ["--prompt", "It", "--seed", "1", "--max-tokens", "3"],
+    "score": ["path/to/texts/0.txt"],
+    "export": ["1", "--out", "exported"],
+    "init": ["path/to/texts", "--out", "another.yaml"],
+    "prune": ["--keep", "1", "--dry-run"],
+}
+
+
+def keys_of(shape: str) -> tuple[set[str], bool]:
+    """Keys of an object itself, not of those in it; whether others may stand beside them."""
+    flat = shape.strip()[1:-1]
+    while (shorter := re.sub(r"[{\[][^{}\[\]]*[}\]]", "_", flat)) != flat:
+        flat = shorter
+    return set(re.findall(r'"(\w+)":', flat)), flat.endswith("...")
+
+
+def test_answers_have_the_keys_that_are_written(shell: Shell) -> None:
+    page = (ROOT / "docs" / "answers.md").read_text("utf-8")
+    shapes = dict(re.findall(r"(?m)^    (\w+) +(\{(?:.*\n {16})*.*\})$", page))
+    assert set(ASKED) <= set(shapes)
+    asked = [[name, *arguments, "--json"] for name, arguments in ASKED.items()]
+    *answered, refused = shell.session([*asked, ["show", "9", "--json"]])
+    answers = {}
+    for (name, *_), done in zip(asked, answered, strict=True):
+        assert done.code == 0, (name, done.err[-2000:])
+        answers[name] = done.answer
+        written, more = keys_of(shapes[name])
+        assert written <= set(done.answer), name
+        assert more or written == set(done.answer), name
+    (state,) = answers["status"]["models"]
+    assert all(f'"{key}":' in shapes["status"] for key in state)
+    assert refused.code == 2
+    assert set(refused.answer) == keys_of(shapes["error"])[0]
+
+
 def test_what_prose_and_tables_name_exists() -> None:
     """Commands with placeholders in the running text: their names and options."""
     # A listing has a blank between its words; more are the columns of a drawing.
