@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -208,6 +209,20 @@ def test_no_database_and_no_weights_are_part_of_the_tree() -> None:
     ).stdout.split()
     kinds = (".db", ".sqlite", ".safetensors", ".pt", ".pkl", ".parquet")
     assert [name for name in listed if name.endswith(kinds)] == []
+
+
+def test_a_commit_is_asked_what_make_check_asks() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    checks = re.search(r"(?m)^CHECKS := (.*)$", makefile)
+    assert checks is not None
+    assert set(checks[1].split()) <= set(re.findall(r"(?m)^([\w-]+):", makefile))
+    settings = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    (local,) = settings["repos"]
+    assert local["repo"] == "local"
+    entries = [hook["entry"].split() for hook in local["hooks"]]
+    assert all(hook["language"] == "system" for hook in local["hooks"])
+    assert {entry[-1] for entry in entries} == set(checks[1].split()) - {"docs"}
+    assert all(entry[:-1] == ["make", "--no-print-directory"] for entry in entries)
 
 
 def test_the_readme_names_what_exists() -> None:
