@@ -23,10 +23,40 @@ _KEYS = (
     *("path", "files", "dataset_split", "encoding", "delimiter", "columns", "records"),
     *("text_field", "target_field"),
 )
+#: What each key is, in half a line; `lmcore config --explain` says the rest.
+_REMARKS = {
+    "name": "the registered model; every run makes a version of it",
+    "task": "what is made of the text",
+    "base": "a registered language model of such text helps a lot",
+    "sources": "one or more, each with its licence",
+    "path": "a file, folder or glob, from the folder of this file on",
+    "files": "which files inside it",
+    "dataset_split": "which split of the data set",
+    "encoding": "of the files' text",
+    "delimiter": "between the cells of the table",
+    "columns": "their names, as the table has no header",
+    "records": "where the list stands inside a file",
+    "text_field": "column of the text",
+    "target_field": "column of the label, translation or summary",
+    "license": "an SPDX expression, such as CC0-1.0 or CC-BY-4.0",
+    "origin": "where the text came from, in words",
+    "data": "how text becomes documents",
+    "unit": "one document is a file, a paragraph, a line or a record",
+    "validation_fraction": "held out for ever, to judge every model on",
+    "pii": "e-mail addresses, phone and card numbers are masked",
+    "policy": "which text a model in use may have learnt from",
+    "tokenizer": "how text is cut into tokens, and into how many kinds",
+    "model": "one letter a block, L: LSTM, A: attention; and their width",
+    "training": "budget_seconds: wall clock; longer is better",
+    "fine_tuning": "tokens that are read and written at most; how a task is learnt",
+    "pretrained": "folder, GGUF file, package:NAME or owner/name@REVISION",
+    "gates": "the installed limits; or your own file, or a mapping",
+    "promote": "false: register only, and a person decides",
+}
 _SMALL = """\
 tokenizer: {kind: bpe, vocab_size: 512}   # little text carries a small model
 model: {pattern: LA, d_model: 128}
-training: {seed: 0, budget_seconds: 120}  # wall clock; longer is better"""
+training: {seed: 0, budget_seconds: 120}"""
 _OF_TASK = {
     "sentiment": """\
 tokenizer: {kind: bpe, vocab_size: 4096}
@@ -47,7 +77,9 @@ fine_tuning: {max_source_tokens: 512, max_target_tokens: 96}""",
 _UNKNOWN = """\
   # Nobody stated the licence. `allow` promotes a model for your own use; name the
   # licence above and say `block` here before you share one.
-  unknown_license: allow"""
+  unknown_license: allow     # block: keeps such a model from use"""
+
+_KNOWN = "  unknown_license: block     # keeps a model of text without a licence from use"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,32 +114,29 @@ def render(proposal: Proposal, *, target: Path) -> str:
     sources = [
         line for finding in proposal.findings for line in _source(finding, proposal, target.parent)
     ]
-    base = [] if proposal.task == "language_modelling" else [_BASE]
+    base = [] if proposal.task == "language_modelling" else [_remarked("base: null")]
     night = "0 3 * * *" if num_bytes < _LARGE_BYTES else "0 3 * * 1"
     lines = [
         f"# Written by `lmcore init` {importlib.metadata.version('lmcore')};"
         " `lmcore config --explain KEY` says what a key does.",
         f"# Look first: lmcore run --config {comment_safe(target.name)} --dry-run",
-        f"name: {_quoted(proposal.model)}",
-        f"task: {proposal.task}",
+        _remarked(f"name: {_quoted(proposal.model)}"),
+        _remarked(f"task: {proposal.task}"),
         *base,
-        "sources:",
+        _remarked("sources:"),
         *sources,
-        "data:",
-        "  unit: auto                 # one document is a file, a paragraph, a line or a record",
-        "  validation_fraction: 0.1   # held out for ever, to judge every model on",
-        "  pii: mask                  # e-mail addresses, phone and card numbers are masked",
-        "policy:",
-        _UNKNOWN if proposal.license is None else "  unknown_license: block",
+        _remarked("data:"),
+        _remarked("  unit: auto"),
+        _remarked("  validation_fraction: 0.1"),
+        _remarked("  pii: mask"),
+        _remarked("policy:"),
+        _UNKNOWN if proposal.license is None else _KNOWN,
         *_started(proposal, num_bytes, target.parent),
-        "gates: gates.yaml            # the installed limits; or your own file, or a mapping",
-        "promote: true",
+        _remarked("gates: gates.yaml"),
+        _remarked("promote: true"),
         f'# schedule: {{cron: "{night}", timezone: UTC}}   # for lmcore up',
     ]
     return "\n".join(lines) + "\n"
-
-
-_BASE = "base: null                   # a registered language model of such text helps a lot"
 
 
 _FINE_TUNING = {
@@ -120,15 +149,16 @@ _FINE_TUNING = {
 def _started(proposal: Proposal, num_bytes: int, base: Path) -> list[str]:
     """Lines of what is trained: random weights in a shape, or a model that exists."""
     if proposal.pretrained is None:
-        return [_sizes(proposal.task, num_bytes)]
+        sizes = _sizes(proposal.task, num_bytes).splitlines()
+        return [line if " # " in line else _remarked(line) for line in sizes]
     tuning = _FINE_TUNING.get(proposal.task)
     return [
         "preset: pretrained-cpu       # how it learns; pretrained-gpu where there is a GPU",
-        "model:",
-        f"  pretrained: {_quoted(_place(proposal.pretrained, base))}",
+        "model:                       # one that exists, to go on from",
+        _remarked(f"  pretrained: {_quoted(_place(proposal.pretrained, base))}"),
         "  license: unknown           # of that model, an SPDX expression such as Apache-2.0",
         "  # known_until: 2024-12-31  # last day of the text that it has read, where that is known",
-        *([tuning] if tuning else []),
+        *([_remarked(tuning)] if tuning else []),
     ]
 
 
@@ -153,18 +183,23 @@ def _source(finding: Finding, proposal: Proposal, base: Path) -> list[str]:
     values["path"] = _written_path(Path(str(finding.config.path)), base)
     if proposal.task == "language_modelling":
         values.pop("target_field", None)
-    lines = [f"    {key}: {_quoted(values[key])}" for key in _KEYS if key in values]
+    lines = [_remarked(f"    {key}: {_quoted(values[key])}") for key in _KEYS if key in values]
     used = (values.get("text_field"), values.get("target_field"))
     others = [name for name in finding.columns if name not in used]
     if others:
         lines.append(f"    # other columns: {comment_safe(', '.join(others))}")
     lines += [f"    # {comment_safe(guess)}" for guess in finding.guesses]
-    remark = "" if proposal.license else "   # an SPDX expression, such as CC0-1.0 or CC-BY-4.0"
     lines += [
-        f"    license: {_quoted(proposal.license or 'unknown')}{remark}",
-        f"    origin: {_quoted(proposal.origin)}   # where the text came from, in words",
+        _remarked(f"    license: {_quoted(proposal.license or 'unknown')}"),
+        _remarked(f"    origin: {_quoted(proposal.origin)}"),
     ]
     return [f"  - {lines[0][4:]}", *lines[1:]]
+
+
+def _remarked(line: str) -> str:
+    """A line with what its key is behind it."""
+    key = line.partition(":")[0].strip()
+    return f"{line:<27}  # {_REMARKS[key]}"
 
 
 def _quoted(value: object) -> str:

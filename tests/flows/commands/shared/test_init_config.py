@@ -1,5 +1,6 @@
 """What is written: a configuration of the right size, with every guess said."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from flows.commands.shared.init_config import Proposal, comment_safe, render
 from lmcore.data.config import SourceConfig
 from lmcore.data.sources.survey import Finding
+from lmcore.tasks.task import TASKS
 
 
 def written(tmp_path: Path, **changes: Any) -> str:
@@ -82,3 +84,31 @@ def test_a_task_has_its_own_sections_and_keeps_its_target(tmp_path: Path, task: 
 
 def test_a_remark_cannot_end_its_line() -> None:
     assert comment_safe("a\nb\u2028c") == "a?b?c"
+
+
+@pytest.mark.parametrize("pretrained", [None, "owner/name@0123"])
+@pytest.mark.parametrize("task", list(TASKS))
+@pytest.mark.parametrize("num_bytes", [1_000, 5_000_000, 500_000_000])
+def test_every_key_that_is_written_has_a_remark(
+    tmp_path: Path, num_bytes: int, task: str, pretrained: str | None
+) -> None:
+    source = {
+        **{"path": str(tmp_path / "t #1.csv"), "files": "*.csv", "dataset_split": "test"},
+        **{"encoding": "cp1252", "delimiter": ";", "columns": ["id", "body", "label"]},
+        **{"records": "rows", "text_field": "body", "target_field": "label"},
+    }
+    for license_ in (None, "MIT"):
+        finding = {"config": SourceConfig(**source), "num_bytes": num_bytes}
+        facts = {"task": task, "pretrained": pretrained, "license": license_}
+        text = written(tmp_path, finding=finding, **facts)
+        without = [
+            line
+            for line in text.splitlines()
+            if not line.lstrip().startswith("#") and not re.search(r"[^#] # \w", line)
+        ]
+        assert without == []
+        (said,) = yaml.safe_load(text)["sources"]
+        kept = {**source, "path": "t #1.csv"}
+        if task == "language_modelling":
+            del kept["target_field"]
+        assert said.items() >= kept.items()
