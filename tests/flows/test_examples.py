@@ -58,8 +58,6 @@ NOT_RUN = {
     "ssh ": "needs another machine",
     "chgrp ": "needs a group of the reader's; flows/home/test_access.py lets one in",
     "find HOME": "goes with chgrp",
-    'eval "$(_LMCORE_COMPLETE=zsh': "is zsh's; bash's beside it is run",
-    "lmcore | source": "is fish's; bash's beside it is run",
     "cat secrets": _TIER,
     'eval "$(scripts/server_env)"': _TIER,
     "docker ": _DOCKER,
