@@ -209,6 +209,7 @@ def test_settings_and_answers_can_be_read() -> None:
 
 #: Commands of a page of answers that the reader's folder can ask, with what they are asked.
 ASKED = {
+    "config": ["--set", "training.seed=1"],
     "status": [],
     "versions": [],
     "history": [],
