@@ -102,18 +102,17 @@ backup:
 	docker compose run --rm backup
 
 # Only files that a lock names by hash, and nothing that no lock names: what builds is of a lock too.
-# Of pip's messages only errors: what an index lacks is none.
-INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps
+# `scripts/install` runs pip, and says how far it is.
+INSTALL := $(BIN)/python scripts/install --disable-pip-version-check --no-build-isolation --no-deps
 PARTS := requirements-build.lock requirements-cpu.lock requirements-cuda.lock
 LOCKED := $(INSTALL) --require-hashes --use-pep517
 
 # A finished install leaves the stamp; an interrupted one is repeated.
-$(STAMP): requirements.lock $(PARTS) pyproject.toml setup.py
+$(STAMP): requirements.lock $(PARTS) pyproject.toml setup.py scripts/install
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV) (about 3 minutes)..."
+	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV) (2.5 GB, about 3 minutes)..."
 	@$(LOCKED) -r requirements-build.lock
-	@said=$$($(LOCKED) -r requirements-cpu.lock 2>&1) || case "$$said" in \
-	  *"No matching distribution found"*) ;; *) echo "$$said" >&2; exit 1 ;; esac
+	@$(LOCKED) -r requirements-cpu.lock --if-found
 	@$(LOCKED) -r requirements.lock
 	@if $(BIN)/python -m pip show torch 2>/dev/null | grep -q '^Requires:.*triton'; then \
 	  echo "Installing what this build of torch needs for GPUs (about 2 GB)..."; \

@@ -87,7 +87,12 @@ def test_whatever_is_installed_is_asked_for_its_hash() -> None:
         # What builds a package is fetched without a hash where it builds apart.
         assert "--only-binary :all:" in command or "--no-build-isolation" in command
     makefile = (ROOT / "Makefile").read_text()
-    assert makefile.count("pip install") == 1
+    # The one pip is that of `scripts/install`, which adds no other source of files.
+    assert (makefile.count("pip install"), makefile.count("/install --")) == (0, 1)
+    script = (ROOT / "scripts" / "install").read_text()
+    assert re.findall(r'"pip", (.*)\]', script) == [
+        '"install", "--progress-bar", "off", *arguments'
+    ]
     assert set(re.findall(r"\$\((?:INSTALL|LOCKED)\) -\w (\S+)", makefile)) == {
         *(f"requirements{part}.lock" for part in ("", "-build", "-cpu", "-dev", "-onnx")),
         *("requirements-pretrained.lock", "requirements-cuda.lock;", "."),
@@ -112,12 +117,16 @@ def test_an_altered_wheel_is_refused(tmp_path: Path) -> None:
     asked = subprocess.run(show, cwd=ROOT, env=bare, capture_output=True, text=True, check=True)
     _, *options = asked.stdout.split()
 
-    def install(lines: str, target: str) -> "subprocess.CompletedProcess[str]":
+    def install(lines: str, target: str, *further: str) -> "subprocess.CompletedProcess[str]":
         lock.write_text(lines)
         command = [sys.executable, *options, "--no-index", "--find-links", str(shelf)]
-        command += ["--target", str(tmp_path / target), "-r", str(lock)]
+        assert command[1] == "scripts/install"
+        command += ["--target", str(tmp_path / target), "-r", str(lock), *further]
+        command += ["--log", str(tmp_path / "log")]
         env = {**bare, "PIP_CONFIG_FILE": os.devnull}
-        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env=env, cwd=ROOT, capture_output=True, text=True, check=False
+        )
 
     done = install(pin, "sound")
     assert done.returncode == 0, done.stderr
@@ -132,3 +141,16 @@ def test_an_altered_wheel_is_refused(tmp_path: Path) -> None:
     assert {done.returncode for done in (unnamed, altered)} == {1}
     assert not (tmp_path / "unnamed").exists()
     assert not (tmp_path / "altered").exists()
+    # What it says: how far it is, and where it fails pip's errors and where the rest is.
+    assert re.fullmatch(r"  some\.lock: 1 package, \d+ s\n", done.stdout)
+    assert done.stderr == ""
+    assert (
+        f"some.lock was not installed; all that pip said is in {tmp_path / 'log'}\n"
+        in altered.stderr
+    )
+    assert "WARNING" not in altered.stderr
+    assert "Successfully installed thing-1.0" in (tmp_path / "log").read_text()
+    # An index may lack another build of what it has; anything else is a failure there too.
+    lacking = install(pin.replace("thing", "other"), "lacking", "--if-found")
+    assert (lacking.returncode, lacking.stderr) == (0, "")
+    assert install(pin, "altered", "--if-found").returncode == 1
