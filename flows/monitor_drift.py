@@ -38,6 +38,7 @@ from flows.steps.monitoring import Answer, InUse, answer_of, champion_to_monitor
 from flows.steps.progress import job_shown, step_shown
 from flows.steps.stopwatch import RunStopped
 from lmcore.config import RunConfig
+from lmcore.counted import counted
 from lmcore.data.documents import DocumentSet
 from lmcore.data.sources.located import SourceFingerprint
 from lmcore.evaluation.drift.in_use import drift_of_requests, right_in_use
@@ -130,8 +131,8 @@ def _measure_drift(
     )
     found = monitor_documents(documents, watched, limits=config.monitor, seed=config.training.seed)
     logger.info(
-        "monitor: %s fresh documents of %s, %s",
-        f"{len(found.arrivals.fresh):,}",
+        "monitor: %s of %s, %s",
+        counted(len(found.arrivals.fresh), "fresh document"),
         f"{documents.summary['documents']:,}",
         found.drift.outcome,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from lmcore.counted import counted
 from lmcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -164,4 +165,4 @@ def _text(answer: Values) -> None:
         value = side.get("bits_per_byte") or side["quality"]
         text.line(f"  version {side['version']:<4} {text.interval(value)}")
     difference, documents = text.interval(answer["difference"]), answer["documents"]
-    text.line(f"  difference   {difference} over {documents} documents")
+    text.line(f"  difference   {difference} over {counted(documents, 'document')}")

@@ -30,6 +30,7 @@ from flows.home.signals import (
 )
 from flows.progress.job import current as current_job
 from flows.progress.sentence import duration
+from lmcore.counted import counted as number_of
 from lmcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -110,12 +111,12 @@ def controls(
         tasks = planned(chosen, seeds=seeds)
         side_by_side = processes or _cores()
         logger.info(
-            "controls: %s of %s gates, %s runs, about %s on %s processes if none is there yet",
+            "controls: %s of %s, %s, about %s on %s if none is there yet",
             len(chosen),
-            len({control.gate for control in chosen}),
-            f"{len(tasks):,}",
+            number_of(len({control.gate for control in chosen}), "gate"),
+            number_of(len(tasks), "run"),
             duration(estimated_seconds(tasks, processes=side_by_side)),
-            side_by_side,
+            number_of(side_by_side, "process", "processes"),
         )
         watch = _Watch(len(tasks))
         try:
@@ -178,7 +179,8 @@ class _Watch:
 
     def stopped(self) -> str:
         return (
-            f"stopped after {self.done} of {self.total} runs; they are kept, and the same command"
+            f"stopped after {self.done} of {number_of(self.total, 'run')}; they are kept, and the"
+            f" same command"
             " goes on"
         )
 

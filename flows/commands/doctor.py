@@ -147,8 +147,10 @@ def _lock(home: Home) -> str:
     if not locked:
         return "no lock file beside the installed package; versions are not compared"
     if different := _different(locked):
-        raise RuntimeError(f"{len(different)} differ from requirements.lock: {different[0]}")
-    return f"{len(locked)} versions as in requirements.lock"
+        raise RuntimeError(
+            f"{counted(len(different), 'version')} not as in requirements.lock: {different[0]}"
+        )
+    return f"{counted(len(locked), 'version')} as in requirements.lock"
 
 
 def _pretrained(home: Home) -> str:
@@ -267,7 +269,7 @@ def _processor(home: Home) -> str:
     if gflops < _SLOW_GFLOPS:
         raise RuntimeError(f"{gflops:.1f} GFLOP/s in float32; budgets will train very little")
     device = f", CUDA {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{os.cpu_count()} cores, {gflops:.0f} GFLOP/s in float32{device}"
+    return f"{counted(os.cpu_count() or 1, 'core')}, {gflops:.0f} GFLOP/s in float32{device}"
 
 
 def _precision(home: Home) -> str:

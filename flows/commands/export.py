@@ -9,6 +9,7 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from lmcore.counted import counted
 
 if TYPE_CHECKING:
     from lmcore.version_export import Format
@@ -59,4 +60,4 @@ def export(version: str, out: Path, form: Format, model: str | None) -> Answer:
 
 def _text(answer: Values) -> None:
     text.line(answer["path"])
-    text.line(f"  {len(answer['files'])} files, {answer['bytes']:,} bytes")
+    text.line(f"  {counted(len(answer['files']), 'file')}, {answer['bytes']:,} bytes")

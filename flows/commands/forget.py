@@ -6,6 +6,7 @@ import click
 
 from flows.commands.shared import concerned, options, text
 from flows.commands.shared.command import Answer, Values, command
+from lmcore.counted import counted
 
 
 @command(
@@ -39,7 +40,7 @@ def _text(answer: Values) -> None:
     text.line(f"It is kept out of every {scope}, near-copies too; `lmcore run` trains without it.")
     if not answer["removals"]:
         text.line("  It was removed before.")
-    text.line(f"  {len(answer['erased'])} cached folders were erased.")
+    text.line(f"  Erased: {counted(len(answer['erased']), 'cached folder')}.")
     if any(version["trained"] for version in answer["versions"]):
         text.line("  The versions above stay as they are: their weights learnt from it.")
     text.line("  Your own files were not touched.")

@@ -21,6 +21,7 @@ from flows.commands.shared.command import Answer, Values, command
 from flows.commands.shared.init_config import Proposal, render
 from flows.printable import clean
 from flows.progress.screen import hidden
+from lmcore.counted import counted
 from lmcore.errors import ConfigError, SourceError
 from lmcore.tasks.task import TASKS
 
@@ -268,7 +269,7 @@ def _sentences(found: Survey, seen: Preview | None, license_: str | None) -> lis
         looked_at = seen.languages.get("looked_at", seen.documents)
         of = f" of {looked_at:,} that were looked at" if looked_at < seen.documents else ""
         sentences.append(
-            f"{seen.documents:,} documents; languages{of}: {spoken or 'not told'};"
+            f"{counted(seen.documents, 'document')}; languages{of}: {spoken or 'not told'};"
             f" encodings of the files: {encodings or 'their own'}"
         )
         sentences += seen.languages.get("remarks", [])
@@ -291,8 +292,8 @@ def _of_the_rest(found: Survey) -> list[str]:
     sentences = []
     if found.left_out:
         names = ", ".join(left.file for left in found.left_out[:3])
-        sentences.append(f"{len(found.left_out)} files are left out ({names} ...)")
+        sentences.append(f"left out: {counted(len(found.left_out), 'file')} ({names} ...)")
     if found.unread:
         name, reason = found.unread[0]
-        sentences.append(f"{len(found.unread)} files are not read ({name}: {reason} ...)")
+        sentences.append(f"not read: {counted(len(found.unread), 'file')} ({name}: {reason} ...)")
     return sentences

@@ -13,6 +13,7 @@ import click
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 from flows.commands.shared.unrecorded import described
+from lmcore.counted import counted
 from lmcore.errors import UserError
 
 _DIGESTS = ("data", "config", "code", "lock", "documents", "tokenizer", "shards")
@@ -141,7 +142,7 @@ def _write_list(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 def _text(answer: Values) -> None:
     """Licences and sources with their shares, then documents where they were asked for."""
     text.title(f"{answer['model']} version {answer['version']}")
-    text.line(f"  {answer['documents']:,} documents, {answer['bytes']:,} bytes")
+    text.line(f"  {counted(answer['documents'], 'document')}, {answer['bytes']:,} bytes")
     for entries, names in (
         ("licenses", ("license",)),
         ("splits", ("split",)),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from lmcore.counted import counted
 
 _COLORS = {"DRIFTED": "red", "STABLE": "green"}
 
@@ -63,7 +64,7 @@ def _text(answer: Values) -> None:
     day = f" up to {answer['as_of']}" if answer["as_of"] else ""
     text.line(
         f"  documents{day}: {found['fresh']:,} fresh, {found['known']:,} known,"
-        f" {found['near_copies']:,} near-copies of these"
+        f" {counted(found['near_copies'], 'near-copy', 'near-copies')} of these"
     )
     sides = ("fresh", "reference", "difference")
     rows = [

@@ -9,6 +9,7 @@ from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 from flows.commands.shared.reading_along import read_beside, sentence
 from flows.commands.shared.unrecorded import described
+from lmcore.counted import counted
 
 if TYPE_CHECKING:
     from lmcore.version_folder import VersionFolder
@@ -77,7 +78,7 @@ def _text(answer: Values) -> None:
     text.line("sources")
     for source in answer["lineage"]["sources"]:
         text.line(
-            f"  {source['documents']:,} documents, {source['bytes']:,} bytes, licence "
+            f"  {counted(source['documents'], 'document')}, {source['bytes']:,} bytes, licence "
             f"{source['license']}: {text.one_line(source['origin'])}"
         )
     if answer["pretrained"]:

@@ -14,6 +14,7 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from lmcore.counted import counted
 from lmcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ def _text(answer: Values) -> None:
     text.line()
     text.line(answer["sentence"])
     text.line(
-        f"One seed, {answer['steps']:,} steps a rate: the luck of the initial weights is not in the"
+        f"One seed, {counted(answer['steps'], 'step')} a rate: the luck of the initial weights"
+        f" is not in the"
         " bounds."
     )
     if answer["recommended"] not in (None, answer["configured"]):

@@ -8,6 +8,7 @@ import click
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
+from lmcore.counted import counted
 
 
 @command("lmcore up", "lmcore up --config my.yaml --config other.yaml")
@@ -48,7 +49,7 @@ def _text(answer: Values) -> None:
     text.line()
     for model in answer["models"]:
         watch = model["watch_minutes"]
-        looks = f", new text every {watch} minutes" if watch else ""
+        looks = f", new text every {counted(watch, 'minute')}" if watch else ""
         text.line(f"  {model['model']:<24} {model['schedule'] or 'no schedule'}{looks}")
     text.line()
     text.line("  Other lmcore commands of this home use these servers. Ctrl-C stops everything.")

@@ -9,6 +9,7 @@ from flows.steps.progress import counting
 from flows.steps.source_fingerprint import fingerprint_once
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
+from lmcore.counted import counted
 from lmcore.data.copies.removal import Removals, read_removals
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import SourceFingerprint, ingest
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 def fingerprint(config: RunConfig) -> SourceFingerprint:
     """Hash the bytes of every source, so that an unchanged corpus is recognised."""
     found = fingerprint_once(config.sources)
-    logger.info("sources: %s files, %.1f MB", f"{found.files:,}", found.bytes / 1e6)
+    logger.info("sources: %s, %.1f MB", counted(found.files, "file"), found.bytes / 1e6)
     return found
 
 
@@ -48,8 +49,8 @@ def ingest_documents(
     )
     summary = documents.summary
     logger.info(
-        "ingest: %s documents, %.1f MB; train %s, tune %s, validation %s; quarantined %s",
-        f"{summary['documents']:,}",
+        "ingest: %s, %.1f MB; train %s, tune %s, validation %s; quarantined %s",
+        counted(summary["documents"], "document"),
         summary["bytes"] / 1e6,
         f"{summary['train_documents']:,}",
         f"{summary['tune_documents']:,}",
@@ -71,8 +72,8 @@ def ingest_documents(
         )
     if removals:
         logger.info(
-            "ingest: %s texts kept out because of %s removals",
-            f"{summary['removed_documents']:,}",
-            f"{len(removals):,}",
+            "ingest: %s kept out because of %s",
+            counted(summary["removed_documents"], "text"),
+            counted(len(removals), "removal"),
         )
     return documents

@@ -16,6 +16,7 @@ from flows.progress.artifact import ProgressArtifact, flow_run_id
 from flows.progress.board import posted
 from flows.progress.job import Job, current
 from flows.progress.screen import listening, showing
+from lmcore.counted import counted
 from lmcore.training.config import TrainingConfig
 from lmcore.training.events import Listener, TrainingEvent
 
@@ -127,8 +128,9 @@ class _Lines:
 
 def few_steps(steps: int, training: TrainingConfig) -> str:
     """That a training is too short to learn anything, and what to raise."""
-    count = "1 step" if steps == 1 else f"{steps} steps"
-    return f"this is {count} in all, in which nothing is learnt; {_raise(training)}"
+    return (
+        f"this is {counted(steps, 'step')} in all, in which nothing is learnt; {_raise(training)}"
+    )
 
 
 def learnt_little(log: Any, training: TrainingConfig) -> str | None:
@@ -146,10 +148,10 @@ def learnt_little(log: Any, training: TrainingConfig) -> str | None:
     if not losses or losses[-1] < (1.0 - _LEAST_FALL) * losses[0]:
         return None
     steps = max(int(line.get("step") or 0) for line in log)
-    count = "1 step" if steps == 1 else f"{steps:,} steps"
     return (
         f"almost nothing was learnt: the loss went from {losses[0]:.2f} to {losses[-1]:.2f}"
-        f" nats/token in {count}, so the gates will hardly let it pass; {_raise(training)}"
+        f" nats/token in {counted(steps, 'step')}, so the gates will hardly let it pass;"
+        f" {_raise(training)}"
     )
 
 

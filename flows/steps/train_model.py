@@ -11,6 +11,7 @@ from flows.steps.progress import learnt_little, training_shown
 from flows.steps.run import Run
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
+from lmcore.counted import counted
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.gates.data_sufficiency import SHARES
 from lmcore.tasks.base_model import BaseModel, TaskStart
@@ -67,8 +68,8 @@ def train_model(run: Run, corpus: Corpus, *, start: Start, tracked: TrackedRun) 
         f"{summary[key]:.3f} {unit}" for key, unit in _LOOKS.items() if summary.get(key) is not None
     )
     logger.info(
-        "train: %s steps, %.1f M tokens (%.2f epochs), %.0f s, %.1fk tokens/s, tune %s",
-        f"{summary['steps']:,}",
+        "train: %s, %.1f M tokens (%.2f epochs), %.0f s, %.1fk tokens/s, tune %s",
+        counted(summary["steps"], "step"),
         summary["tokens_seen"] / 1e6,
         summary["epochs_seen"],
         summary["train_seconds"],

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lmcore.counted import counted, named
 from lmcore.engine.ask import Ask, BusyError, ClosedError, End, Piece
 from lmcore.engine.lanes import Lane, RunningBatch, tell
 from lmcore.engine.read_before import Beginning, ReadBefore
@@ -118,7 +119,9 @@ class Engine:
                 # Those that nobody waits for any more leave at the next token.
                 waiting = sum(other.over(now) is None for other in self._waiting)
                 if waiting >= self._most_waiting:
-                    raise BusyError(f"{waiting} requests wait already")
+                    raise BusyError(
+                        f"{counted(waiting, 'request')} {named(waiting, 'waits', 'wait')} already"
+                    )
             self._waiting.append(ask)
             self._news.notify()
 

@@ -13,6 +13,8 @@ import unicodedata
 
 from markupsafe import Markup
 
+from lmcore.counted import counted
+
 MISSING = "–"
 NAME_CHARACTERS = 240
 TEXT_CHARACTERS = 20_000
@@ -53,7 +55,7 @@ def clip(text: object, limit: int = NAME_CHARACTERS) -> str:
     whole = str(text)
     if len(whole) <= limit:
         return whole
-    return f"{whole[:limit]}… ({len(whole) - limit:,} more characters)"
+    return f"{whole[:limit]}… ({counted(len(whole) - limit, 'more character')})"
 
 
 def one_line(text: object, limit: int = NAME_CHARACTERS) -> str:

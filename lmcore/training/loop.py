@@ -25,6 +25,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lmcore.counted import named
 from lmcore.data.tokens.batches import Batch
 from lmcore.errors import TrainingError
 from lmcore.model.language_model import LanguageModel, learnt, restore
@@ -144,7 +145,7 @@ class TrainingLoop:
                 break
         self._save()
         best = self.best or learnt(self.model)
-        self._tell("done", f"trained {self.progress.step} steps")
+        self._tell("done", f"trained {self.progress.step} {named(self.progress.step, 'step')}")
         return Trained(
             model=self.model, plan=self.plan, best=best, progress=self.progress, log=self.log
         )
@@ -247,7 +248,8 @@ class TrainingLoop:
         became = "slower" if steps < told else "faster again"
         self._tell(
             "revision",
-            f"the machine became {became}: {steps} steps instead of {told}, to end within"
+            f"the machine became {became}: {steps} {named(steps, 'step')} instead of {told}, to"
+            f" end within"
             f" {before.budget_seconds:g} s",
         )
 

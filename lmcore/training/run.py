@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from lmcore.artifacts import atomic_write, sha256_file
+from lmcore.counted import counted, named
 from lmcore.data.tokens.batches import Layout
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.language_model import WEIGHTS_FILE, restore
@@ -163,11 +164,12 @@ class _Run:
 
     def _record(self, plan: Plan) -> None:
         write_plan(self.folder, plan)
-        where = f"{plan.threads} threads"
+        where = counted(plan.threads, "thread")
         if plan.processes > 1:
             where = f"{plan.processes} processes of {where}"
         message = (
-            f"{plan.steps} steps of {plan.tokens_per_step} tokens ({plan.epochs:.2f} epochs) in"
+            f"{plan.steps} {named(plan.steps, 'step')} of {plan.tokens_per_step} tokens"
+            f" ({plan.epochs:.2f} epochs) in"
             f" {plan.precision} on {where}, about"
             f" {plan.tokens_per_second:.0f} tokens per second"
         )

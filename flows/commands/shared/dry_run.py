@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flows.commands.shared import text
 from flows.commands.shared.command import Answer, Values
 from flows.commands.shared.start import look_at_start, start_lines
+from lmcore.counted import counted
 
 if TYPE_CHECKING:
     from flows.home.folders import Home
@@ -102,7 +103,8 @@ def _seconds(config: RunConfig, home: Home, *, reading: float) -> dict[str, floa
 
 def _text(answer: Values, *, places: Sequence[str]) -> None:
     text.title(
-        f"{answer['model']}: {answer['documents']:,} documents, {text.size(answer['bytes'])}"
+        f"{answer['model']}: {counted(answer['documents'], 'document')},"
+        f" {text.size(answer['bytes'])}"
     )
     for line in start_lines(answer["start"]):
         text.line(line)

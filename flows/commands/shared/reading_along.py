@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.shared import text
+from lmcore.counted import counted
 
 if TYPE_CHECKING:
     from flows.home.folders import Home
@@ -32,7 +33,7 @@ def read_beside(home: Home, version: Version) -> list[dict[str, Any]]:
 
 def sentence(entry: dict[str, Any]) -> str:
     """An entry for people."""
-    told = [f"version {entry['version']}, {entry['requests']:,} requests"]
+    told = [f"version {entry['version']}, {counted(entry['requests'], 'request')}"]
     for key, label in (
         ("bits_per_byte", "bits per byte more"),
         ("same", "of the answers the same"),

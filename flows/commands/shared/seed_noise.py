@@ -19,6 +19,7 @@ from flows.home.signals import (
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.controls.seed_noise import SeedRun, bounded, measure_seed_noise
+from lmcore.counted import counted
 from lmcore.errors import UserError
 from lmcore.training.attempt import Attempt
 
@@ -73,7 +74,7 @@ def _text(answer: Values) -> None:
     noise = answer["seed_noise"]
     text.line(
         f"{noise['sigma']['n']} trainings of {answer['model']} that differ by the seed"
-        f" alone ({noise['steps']:,} steps, {noise['params']:,} parameters):"
+        f" alone ({counted(noise['steps'], 'step')}, {noise['params']:,} parameters):"
     )
     text.line(f"  standard deviation  {text.interval(noise['sigma'])}")
     text.line(f"  margin of a gain    {text.number(answer['margin_bits_per_byte'])} bits/byte")

@@ -23,6 +23,7 @@ import heapq
 import sqlite3
 from collections.abc import Iterator
 
+from lmcore.counted import counted
 from lmcore.data.config import DataConfig
 from lmcore.data.copies.templates import MAX_SHARING
 from lmcore.data.ingest.split import (
@@ -137,7 +138,8 @@ class HeldOut:
         if missing:
             (documents,) = self._work.execute("SELECT count(*) FROM current").fetchone()
             raise SourceError(
-                f"too little text to split: {documents} documents in {sum(found.values())} clusters"
+                f"too little text to split: {counted(documents, 'document')} in"
+                f" {counted(sum(found.values()), 'cluster')}"
                 f" of near-copies leave nothing for {' and '.join(missing)}, and train, tune and"
                 " validation each need at least one; add text, set data.unit to paragraph or line,"
                 " or raise data.validation_fraction and data.tune_fraction"
@@ -161,7 +163,8 @@ class HeldOut:
         least, most = (min(1.0, factor * fraction) for factor in TOLERANCE)
         return (
             f"{documents:,} of {self._documents:,} documents are near-copies of one another, {name}"
-            f" among them, so they are on one side of the split: {self._held_out():,} documents"
+            f" among them, so they are on one side of the split:"
+            f" {counted(self._held_out(), 'document')}"
             f" would be held out, where data.validation_fraction={fraction:g} means {least:.0%} to"
             f" {most:.0%} of them; take out the copies or what they all share, add other text, name"
             " the sides (split: validation of a source), or set data.near_duplicates: false"

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from lmcore.counted import counted, named
 from lmcore.data.config import SourceConfig
 from lmcore.data.sources.records import BadInput, LeftOut
 from lmcore.data.text.cleaning import Cleaned
@@ -131,11 +132,13 @@ class Tally:
             item = self._first_bad
             where = f"{item.file}:{item.position}" if item.position else item.file
             problems.append(
-                f"{self.quarantined} of {self._records} pieces of input could not be used, the"
+                f"{self.quarantined} of {counted(self._records, 'piece')} of input could not be"
+                f" used, the"
                 f" first is {where}: {item.reason}"
             )
         problems += [
-            f"{counter['documents']} texts were {reason.replace('_', ' ')}"
+            f"{counted(counter['documents'], 'text')} {named(counter['documents'], 'was', 'were')}"
+            f" {reason.replace('_', ' ')}"
             for reason, counter in self._dropped.items()
         ]
         if self.dropped(WITHOUT_DATE):

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from lmcore.counted import counted
 from lmcore.data.config import SourceConfig
 from lmcore.data.requests.parts import FEEDBACK, parts
 from lmcore.data.sources.kinds import has_no_text
@@ -59,7 +60,7 @@ def find_files(
             if len(group) != 1:
                 raise SourceError(
                     f"{key}.{name}: format parallel reads one file and its translation;"
-                    f" found {len(group)} files"
+                    f" found {counted(len(group), 'file')}"
                 )
     return found, targets, skipped
 
@@ -81,7 +82,8 @@ def _path_files(
                 skipped.append(LeftOut(file=printable(name), reason=why))
         if not chosen and pattern is not None:
             raise SourceError(
-                f"{key}: no file in {path} matches files: {pattern!r} ({len(walked.files)} files"
+                f"{key}: no file in {path} matches files: {pattern!r}"
+                f" ({counted(len(walked.files), 'file')}"
                 " there); change the pattern"
             )
         if not chosen:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import IO
 
+from lmcore.counted import counted
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.sources.apart.limits import LimitError
 from lmcore.data.sources.apart.process import kept_processes
@@ -221,7 +222,8 @@ def _read_parallel(source: LocatedSource, *, data: DataConfig) -> Iterator[Item]
                 if text_line is None or target_line is None:
                     short, long = (left, right) if text_line is None else (right, left)
                     raise SourceError(
-                        f"{short.name} has {number - 1} lines and {long.name} has more; parallel"
+                        f"{short.name} has {counted(number - 1, 'line')} and {long.name} has"
+                        f" more; parallel"
                         " files must have the same number of lines"
                     )
                 yield _pair((text_line, target_line), (sides[0][1], sides[1][1]))

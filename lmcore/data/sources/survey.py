@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lmcore.counted import counted
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.sources.apart.process import kept_processes
 from lmcore.data.sources.archives import container, content_name
@@ -118,7 +119,7 @@ def survey(place: Path, *, wishes: Wishes | None = None) -> Survey:
         name, reason = unread[0]
         raise SourceError(
             f"{place}: holds no text that is read: {name}: {reason}"
-            + (f" (and {len(unread) - 1} more files)" if len(unread) > 1 else "")
+            + (f" (and {counted(len(unread) - 1, 'more file')})" if len(unread) > 1 else "")
         )
     findings = [
         finding
@@ -196,7 +197,8 @@ def _means(config: SourceConfig, names: set[str], unread: Mapping[str, str]) -> 
         return False
     if len(bad) > _MAX_UNREAD * len(found) and len(names) > _MAX_SINGLE:
         raise SourceError(
-            f"{config.path}: {len(bad)} of {len(found)} files {config.files or ''} cannot be read,"
+            f"{config.path}: {len(bad)} of {counted(len(found), 'file')} {config.files or ''}"
+            f" cannot be read,"
             f" the first is {printable(bad[0])}: {unread[printable(bad[0])]}; mend or move them"
         )
     return len(bad) <= _MAX_UNREAD * len(found)

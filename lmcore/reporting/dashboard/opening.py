@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lmcore.counted import counted
 from lmcore.reporting.dashboard.facts import ModelHistory, PipelineData, VersionEntry
 from lmcore.reporting.dashboard.moments import moment
 from lmcore.reporting.dashboard.rows import money
@@ -120,7 +121,7 @@ def cost_sentence(versions: Sequence[VersionEntry], page: PipelineData) -> str:
     if not totals:
         return ""
     cores = [v.core_seconds for v in versions if v.core_seconds is not None]
-    text = f"{len(totals):,} runs took {duration(sum(totals))} together"
+    text = f"{counted(len(totals), 'run')} took {duration(sum(totals))} together"
     if cores:
         text += f"; processors worked {duration(sum(cores))} in {len(cores):,} of them"
     if page.price_per_hour is not None:

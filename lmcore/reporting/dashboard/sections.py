@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lmcore.counted import counted
 from lmcore.reporting.charts import Axis, Tick, axis
 from lmcore.reporting.dashboard.decisions import REASON_CHARACTERS
 from lmcore.reporting.dashboard.facts import ModelHistory, VersionEntry
@@ -187,7 +188,7 @@ def _quantity(version: int, value: float, shown: str) -> Measured:
 
 def documents(count: int) -> str:
     """A number of documents."""
-    return f"{number(count, unit='count')} documents"
+    return counted(count, "document")
 
 
 def license_chart(versions: Sequence[VersionEntry], steps: Axis) -> StackedChart | None:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lmcore.counted import counted
 from lmcore.reporting.charts import Axis, Tick, axis, nice
 from lmcore.reporting.text import number
 
@@ -149,7 +150,7 @@ def trend_chart(
         marks=marks,
         outside=sum(not y.low <= p.value <= y.high for p in points),
         description=(
-            f"{len(points):,} versions: {number(first.value, unit=unit)} at version"
+            f"{counted(len(points), 'version')}: {number(first.value, unit=unit)} at version"
             f" {first.number}, {number(last.value, unit=unit)} at version {last.number};"
             f" {word} {number(best.value, unit=unit)} at version {best.number}."
         ),

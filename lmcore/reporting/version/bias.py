@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lmcore.counted import counted
 from lmcore.reporting.charts import Axis, IntervalMark, Tick, axis
 from lmcore.reporting.tables import MAX_ROWS, Table
 from lmcore.reporting.text import number, one_line, percent
@@ -170,7 +171,7 @@ def _sentences(gate: Gate, evidence: BiasEvidence) -> list[str]:
     if evidence.words:
         seen = sum(entry.seen for entry in evidence.words)
         said.append(
-            f"It rests on {len(evidence.words)} words that stand {number(seen, unit='count')} times"
+            f"It rests on {counted(len(evidence.words), 'word')}, in all {counted(seen, 'time')}"
             " in the text; words that are rarer were not asked about, and nothing follows for them."
         )
     she, he = evidence.she, evidence.he

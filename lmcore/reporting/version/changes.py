@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lmcore.counted import counted
 from lmcore.reporting.tables import Table
-from lmcore.reporting.text import clip, number, one_line
+from lmcore.reporting.text import clip, one_line
 from lmcore.reporting.values import whole
 from lmcore.reporting.version.facts.report import ReportData
 from lmcore.reporting.version.measures import label
@@ -42,7 +43,7 @@ def changes_view(data: ReportData) -> ChangesView | None:
     ]
     config = [(one_line(k), one_line(a) or "-", one_line(b) or "-") for k, a, b in found.config]
     more = len(config) - _KEYS
-    note = f"{more:,} more keys differ." if more > 0 else ""
+    note = f"{counted(more, 'more key')} not shown." if more > 0 else ""
     return ChangesView(
         title=f"Since version {found.version}"
         + (f" ({one_line(found.outcome, 40)})" if found.outcome else ""),
@@ -73,8 +74,10 @@ def _sentences(data: ReportData) -> tuple[str, ...]:
     counts = [whole(count) for count in found.documents]
     told = []
     if found.added or found.removed:
-        of = f", now {number(counts[1])} documents" if len(counts) == 2 and counts[1] else ""
-        told.append(f"Text: {found.added or 0:,} documents new, {found.removed or 0:,} gone{of}.")
+        of = f", now {counted(counts[1], 'document')}" if len(counts) == 2 and counts[1] else ""
+        told.append(
+            f"Text: {counted(found.added or 0, 'document')} new, {found.removed or 0:,} gone{of}."
+        )
     else:
         told.append("Text: the same documents.")
     told.append("Configuration: see below." if found.config else "Configuration: the same.")

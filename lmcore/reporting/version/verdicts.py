@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from lmcore.counted import counted
 from lmcore.reporting.charts import IntervalMark, axis
 from lmcore.reporting.text import duration, number, one_line, words
 from lmcore.reporting.version.facts.gates import Gate
@@ -131,7 +132,7 @@ def tiles(data: ReportData) -> list[Tile]:
     """The handful of numbers to read first, the metric that decides before all others."""
     found: list[Tile] = []
     if result := data.metrics.get(data.deciding):
-        count = f"{number(result.n, unit='count')} documents" if result.n is not None else ""
+        count = counted(int(result.n), "document") if result.n is not None else ""
         name = label(data.deciding)
         found.append(Tile.of(name, result.shown, result.shown_unit, result.bounds, count))
     gates = {gate.name: gate for gate in data.gates}

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lmcore.counted import counted, named
 from lmcore.data.tokens.batches import plan_layout
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import SourceError
@@ -101,13 +102,15 @@ class Sweep:
         elif self.recommended == self.configured:
             text = (
                 f"Keep the configured rate {self.configured:g}: {name} needs {-gain.value:.4f} bits"
-                f" per byte less, which {gain.n} pieces of tune text do not make certain."
+                f" per byte less, which {counted(gain.n, 'piece')} of tune text"
+                f" {named(gain.n, 'does', 'do')} not make certain."
             )
         else:
             text = (
                 f"Use {name}: it needs {-gain.value:.4f} bits per byte less than the configured"
                 f" rate {self.configured:g}, at least {-(gain.upper or 0.0):.4f} by a 95 % bound"
-                f" over {gain.n} pieces of tune text that allows for {len(self.runs)} rates."
+                f" over {counted(gain.n, 'piece')} of tune text that allows for"
+                f" {len(self.runs)} rates."
             )
         if self.at_edge:
             text += f" {name} is at the edge of what was tried; a better one may lie beyond."

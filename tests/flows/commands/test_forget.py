@@ -51,7 +51,7 @@ def test_a_document_leaves_every_later_model_and_what_is_cached(
     assert trained_shell.lines("forget", "same.txt", *ASKED)[-5:] == [
         "It is kept out of every later model, near-copies too; `lmcore run` trains without it.",
         "  It was removed before.",
-        "  0 cached folders were erased.",
+        "  Erased: 0 cached folders.",
         "  The versions above stay as they are: their weights learnt from it.",
         "  Your own files were not touched.",
     ]

@@ -72,7 +72,7 @@ def test_people_see_tables_of_shares(shell: Any) -> None:
     shown = shell.run("lineage", "1").stdout
     assert "licenses" not in shown
     lines = shown.splitlines()
-    assert lines[:2] == ["speeches version 1", "  1 documents, 4 bytes"]
+    assert lines[:2] == ["speeches version 1", "  1 document, 4 bytes"]
     assert ["CC0-1.0", "1", "4", "100.0%", "100.0%"] in [line.split() for line in lines]
 
 

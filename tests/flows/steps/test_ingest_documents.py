@@ -27,7 +27,7 @@ def test_a_fingerprint_is_of_the_bytes(
     path.write_text("one line\n" * 1000)
     first = fingerprint(config)
     assert (first.files, first.bytes) == (1, 9000)
-    assert "sources: 1 files, 0.0 MB" in caplog.text
+    assert "sources: 1 file, 0.0 MB" in caplog.text
     path.touch()
     assert fingerprint(config).digest == first.digest
     path.write_text("one line\n" * 999)
@@ -68,7 +68,7 @@ def test_what_is_removed_is_kept_out_whoever_says_so(
     documents = ingest_documents(config, sources, home)
     found = {document.id for document in documents.iter_documents()}
     assert (gone in found, kept in found, len(found)) == (False, True, 79)
-    assert "1 texts kept out because of 1 removals" in caplog.text
+    assert "1 text kept out because of 1 removal" in caplog.text
     given = ingest_documents(config, sources, home, Removals.of([removal(kept)]))
     assert {d.id for d in given.iter_documents()} == found ^ {gone, kept}
 

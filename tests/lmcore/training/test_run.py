@@ -77,7 +77,7 @@ def test_a_plan_is_told_once_before_the_first_step(bench: Any) -> None:
     (plan,) = [event for event in events if event.kind == "plan"]
     assert (plan.step, plan.steps) == (0, STEPS)
     assert plan.message.startswith("12 steps of 64 tokens (")
-    assert " in float32 on 1 threads, about " in plan.message
+    assert " in float32 on 1 thread, about " in plan.message
     events.clear()
     bench.train(on_event=events.append)
     assert "plan" not in {event.kind for event in events}

@@ -167,7 +167,7 @@ def test_texts_without_a_date_are_listed_and_the_missing_key_is_named(tally: Tal
         "without_date": {"documents": 2, "bytes": 10, "names": ["a.txt:1", "a.txt:2"]},
     }
     dated = SourceConfig(path="dated", date_field="day")
-    reason = "1 texts were later than as of; data.as_of sets aside what has no date"
+    reason = "1 text was later than as of; data.as_of sets aside what has no date"
     assert reason + ". Mend" in tally.nothing_left([dated])
     message = tally.nothing_left([dated, SourceConfig(path="plain")])
     assert reason + "; date_field is missing in sources[1]. Mend" in message

@@ -53,7 +53,7 @@ def test_parallel_files_are_aligned_by_line(put: Put, read: Read) -> None:
     items = read(left, format="parallel", target_path=str(right))
     assert bad(items) == [(2, "invalid UTF-8")]
     right.write_text("one\n")
-    with pytest.raises(SourceError, match=r"a\.en has 1 lines and a\.de has more"):
+    with pytest.raises(SourceError, match=r"a\.en has 1 line and a\.de has more"):
         read(left, format="parallel", target_path=str(right))
 
 

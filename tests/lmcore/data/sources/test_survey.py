@@ -111,7 +111,7 @@ def test_what_holds_no_text_is_one_sentence(put: Put, tmp_path: Path) -> None:
         survey(tmp_path / "missing")
     put("b.bin2", b"\0")
     put("c.txt", b"")
-    with pytest.raises(SourceError, match=r"no text that is read: b\.bin2: .*and 1 more files"):
+    with pytest.raises(SourceError, match=r"no text that is read: b\.bin2: .*and 1 more file"):
         survey(tmp_path)
 
 

@@ -98,7 +98,7 @@ def test_sentences_say_what_how_far_and_how_sure(with_bias):
     assert text.startswith("The model does not exaggerate the stereotypes of its training text.")
     assert "1.49-fold in the text and 1.22-fold in the model" in text
     assert "between 0.74-fold and 0.90-fold that of the text" in text
-    assert "3 words that stand 360 times" in text
+    assert "3 words, in all 360 times" in text
     assert "10 % are 'she'" in text
 
 
