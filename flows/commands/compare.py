@@ -153,8 +153,8 @@ def _shared(versions: Sequence[Version], left: Iterable[str], right: Iterable[st
     if len(shared) < 2:
         one, two = versions
         raise UserError(
-            f"versions {one.number} and {two.number} of {one.model} held out {len(shared)}"
-            " documents in common; at least 2 are needed to compare them"
+            f"versions {one.number} and {two.number} of {one.model} held out"
+            f" {counted(len(shared), 'document')} in common; at least 2 are needed to compare them"
         )
     return shared
 

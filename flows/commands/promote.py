@@ -42,7 +42,7 @@ def promote(version: str, model: str | None, reason: str, override: bool) -> Ans
             "previous": aliases.get("previous"),
             "promoted": False,
             "sentence": (
-                f"Version {found.number} of {name} was not promoted: {found.verdict}."
+                f"Version {found.number} of {name} was not promoted: {found.verdict.rstrip('.')}."
                 " A person can decide otherwise with --override; the history will say so."
             ),
         }

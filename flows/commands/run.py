@@ -117,4 +117,5 @@ def _text(answer: Values, *, report: str | None) -> None:
         text.line(f'  lmcore predict{option} "..."   {task.verb} a text')
     if answer["version"]:
         text.line(f"  lmcore show {answer['version']}{option}   metrics, gates, lineage, report")
+        text.line(f"  lmcore report {answer['version']}{option}   the same as a page, in a browser")
     text.line("  lmcore status   what is in use")

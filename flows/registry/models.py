@@ -22,7 +22,7 @@ from flows.home.locks import Lock, lock_for
 from flows.registry.bases import Bases
 from flows.registry.deletion import Deletion
 from flows.registry.mlflow_files import TAG as MLFLOW_FILES
-from flows.registry.records import ModelRecord, Records, Store
+from flows.registry.records import ModelRecord, Records, Store, VersionRecord
 from flows.registry.registration import Registration
 from flows.registry.stored_models import StoredModels
 from flows.registry.version_files import VersionFiles
@@ -138,6 +138,8 @@ class Registry:
         model = self._records.model(name)
         if model is None:
             raise NotFoundError(f"model {name!r} does not exist; `lmcore status` lists models.")
+        if which == _ALIASES[0] and which not in model.aliases:
+            raise NotFoundError(_without_champion(name, self._records.latest(name)))
         number = _number(model, which)
         found = self._records.version(name, number)
         if found is None:
@@ -297,6 +299,16 @@ class Registry:
     def add_model_tag(self, name: str, key: str, value: str) -> None:
         """Add a tag to the registered model."""
         self._client.set_registered_model_tag(name, key, value)
+
+
+def _without_champion(name: str, newest: VersionRecord | None) -> str:
+    """What to do where no version was promoted, as after a first run that its gates refused."""
+    if newest is None:
+        return f"model {name} has no champion and no version; make one with `lmcore run`."
+    return (
+        f"model {name} has no champion, as no version of it is in use; name one by its number, such"
+        f" as {newest.version}, or see with `lmcore report {newest.version}` what its gates said."
+    )
 
 
 def _by_number(model: ModelRecord) -> dict[int, list[str]]:

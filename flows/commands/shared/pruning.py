@@ -234,7 +234,7 @@ class _Prune:
                 from_version=None,
                 to_version=version.number,
                 who=me(),
-                reason=f"not needed any more: neither one of the {self.keep} newest, nor in use",
+                reason=f"not needed any more: not among the newest ({self.keep}), nor in use",
                 verdict=version.verdict,
                 weights=version.weights_sha256,
                 quarantined=version.quarantined,

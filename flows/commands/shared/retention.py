@@ -40,7 +40,9 @@ def reasons_to_keep(
     reasons: dict[int, list[str]] = {}
     numbers = sorted(version.number for version in versions)
     for number in numbers[-keep:] if keep else ():
-        reasons.setdefault(number, []).append(f"one of the {keep} newest")
+        reasons.setdefault(number, []).append(
+            "the newest" if keep == 1 else f"one of the {keep} newest"
+        )
     for alias, number in sorted(aliases.items()):
         reasons.setdefault(number, []).append(alias)
     if rollback_to is not None:

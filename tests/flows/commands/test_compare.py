@@ -94,7 +94,7 @@ def test_what_is_not_certain_is_said_so(ask: Any) -> None:
 
 def test_versions_that_share_no_documents_cannot_be_compared(ask: Any) -> None:
     done = ask("language_modelling", SOME, [("d1", 1.0), ("other", 1.0)])
-    assert "held out 1 documents in common; at least 2" in str(done.exception)
+    assert "held out 1 document in common; at least 2" in str(done.exception)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ def test_what_did_not_pass_is_promoted_by_a_person_alone(shell: Any) -> None:
     # The steps of one story, in their order: each needs the one before.
     refusal = shell.run("promote", "2", "--reason", "I like it")
     assert refusal.exit_code == 3
-    assert "Version 2 of speeches was not promoted: champion said FAIL." in refusal.stdout
+    assert "Version 2 of speeches was not promoted: champion said FAIL. A p" in refusal.stdout
     refused = shell.answer("promote", "2", "--reason", "I like it", code=3)
     assert (refused["promoted"], refused["champion"], refused["previous"]) == (False, 1, None)
     assert isinstance(shell.refusal("promote", "2", "--reason", " "), UserError)

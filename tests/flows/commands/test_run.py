@@ -59,6 +59,7 @@ def test_people_see_outcome_gates_metrics_and_what_to_do_next(
         "",
         '  lmcore generate --model letters --prompt "..."   continue a text',
         "  lmcore show 2 --model letters   metrics, gates, lineage, report",
+        "  lmcore report 2 --model letters   the same as a page, in a browser",
         "  lmcore status   what is in use",
     ]
 
@@ -86,7 +87,7 @@ def test_where_nothing_was_trained_there_is_little_to_say(
 def test_a_task_is_used_by_its_verb(
     capsys: pytest.CaptureFixture[str], task: str, expected: str
 ) -> None:
-    assert shown(capsys, result(task=task))[-3] == expected
+    assert shown(capsys, result(task=task))[-4] == expected
 
 
 def test_nothing_is_begun_without_a_configuration_and_its_sources(

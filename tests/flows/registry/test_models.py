@@ -102,6 +102,8 @@ def test_versions_are_found_by_number_and_alias(registry: Registry, register: Re
     with pytest.raises(NotFoundError, match="model 'other' does not exist"):
         registry.version("other", 1)
     registry.set_alias("speeches", "champion", None)
+    with pytest.raises(NotFoundError, match=r"no version of it is in use; .* such as 2,"):
+        registry.version("speeches", "champion")
     assert registry.aliases("speeches") == {"challenger": 2}
 
 
