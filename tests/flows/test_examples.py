@@ -218,7 +218,7 @@ ASKED = {
     "dashboard": [],
     "generate": ["--prompt", "It", "--seed", "1", "--max-tokens", "3"],
     "score": ["path/to/texts/0.txt"],
-    "export": ["1", "--out", "exported"],
+    "export": ["1", "--out", "asked"],
     "init": ["path/to/texts", "--out", "another.yaml"],
     "prune": ["--keep", "1", "--dry-run"],
 }
