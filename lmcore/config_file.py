@@ -16,7 +16,7 @@ import yaml
 
 from lmcore.config import RunConfig, parse_config
 from lmcore.errors import ConfigError, UserError
-from lmcore.typed_path import typed_path
+from lmcore.typed_path import is_address, typed_path
 from lmcore.yaml_file import parse_yaml, read_yaml, shipped, without_odd_characters
 
 TRAINING_BOUNDS = ("budget_seconds", "max_steps", "max_epochs")
@@ -67,7 +67,7 @@ def _resolve_paths(values: dict[str, Any], base: Path) -> None:
         if not isinstance(source, dict):
             continue
         for key in ("path", "target_path"):
-            if isinstance(source.get(key), str):
+            if isinstance(source.get(key), str) and not is_address(source[key]):
                 source[key] = str(_typed(source[key], base, f"sources.{number}.{key}"))
         local = source.get("dataset")
         if isinstance(local, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from pathlib import Path
 
 from lmcore.errors import UserError
@@ -12,6 +13,12 @@ from lmcore.errors import UserError
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 4095
 _SHOWN = 80
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def is_address(text: str) -> bool:
+    """Whether what was typed is an address (`s3://bucket/folder`) and no path."""
+    return _ADDRESS.match(text) is not None
 
 
 def typed_path(text: str | Path, *, base: Path, key: str = "") -> Path:

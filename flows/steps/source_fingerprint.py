@@ -22,6 +22,7 @@ from lmcore.data.sources.located import (
     fingerprint_sources,
     glance_at_sources,
 )
+from lmcore.typed_path import is_address
 
 #: The coarsest clock of a file system.
 _TICK_SECONDS = 2.0
@@ -57,7 +58,9 @@ def fingerprint_once(sources: Sequence[SourceConfig]) -> SourceFingerprint:
 
 
 def _shows_changes(source: SourceConfig) -> bool:
-    """Whether a glance sees what a fingerprint sees; a hub, and what grows, it does not."""
+    """Whether a glance sees what a fingerprint sees; a hub, a store, and what grows it does not."""
+    if source.path is not None and is_address(source.path):
+        return False
     return source.requests is None and (source.dataset is None or Path(source.dataset).is_dir())
 
 

@@ -32,8 +32,9 @@ class SourceConfig(Section):
 
     path: str | None = Field(
         None,
-        description="File, folder, archive or glob to read; relative to the config file. One of"
-        " the four places that text can come from.",
+        description="File, folder, archive or glob to read; relative to the config file, or an"
+        " address (s3://, gs://, az://, hf://, https://). One of the four places that text can come"
+        " from.",
     )
     target_path: str | None = Field(
         None,

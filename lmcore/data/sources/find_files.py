@@ -11,8 +11,9 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from lmcore.counted import counted
 from lmcore.data.config import SourceConfig
@@ -35,6 +36,7 @@ NOT_CHOSEN = "not matched by files"
 #: Why a linked folder is not read: what it leads to is, or contains the link itself.
 LINKED = "a link to a folder that is read already"
 _PACKAGE_FILES = "*.txt"
+_Place = TypeVar("_Place")
 
 
 def find_files(
@@ -56,13 +58,22 @@ def find_files(
     targets: list[tuple[str, Path]] = []
     if source.target_path is not None:
         targets, _ = _path_files(source.target_path, None, key=f"{key}.target_path")
-        for name, group in (("path", found), ("target_path", targets)):
-            if len(group) != 1:
-                raise SourceError(
-                    f"{key}.{name}: format parallel reads one file and its translation;"
-                    f" found {counted(len(group), 'file')}"
-                )
+        one_of_each(found, targets, key=key)
     return found, targets, skipped
+
+
+def one_of_each(found: Sequence[object], targets: Sequence[object], *, key: str) -> None:
+    """See that there is one file, and one translation.
+
+    Raises:
+        SourceError: If there are none, or several.
+    """
+    for name, group in (("path", found), ("target_path", targets)):
+        if len(group) != 1:
+            raise SourceError(
+                f"{key}.{name}: format parallel reads one file and its translation;"
+                f" found {counted(len(group), 'file')}"
+            )
 
 
 def _path_files(
@@ -70,25 +81,10 @@ def _path_files(
 ) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
     path = Path(text)
     if path.is_dir():
-        chosen: list[tuple[str, Path]] = []
         walked = walk(path)
-        skipped = [LeftOut(file=printable(f"{name}/"), reason=LINKED) for name in walked.again]
-        of_chats = is_chat_export(name for name, _ in walked.files)
-        for name, file in walked.files:
-            why = left_out(name, pattern, in_chat_export=of_chats)
-            if not why:
-                chosen.append((name, file))
-            elif why != NOT_CHOSEN:
-                skipped.append(LeftOut(file=printable(name), reason=why))
-        if not chosen and pattern is not None:
-            raise SourceError(
-                f"{key}: no file in {path} matches files: {pattern!r}"
-                f" ({counted(len(walked.files), 'file')}"
-                " there); change the pattern"
-            )
-        if not chosen:
-            raise SourceError(f"{key}: the folder {path} holds no file to read; add text to it")
-        return chosen, skipped
+        again = [LeftOut(file=printable(f"{name}/"), reason=LINKED) for name in walked.again]
+        chosen, skipped = choose(walked.files, pattern, key=key, place=path)
+        return chosen, again + skipped
     if os.path.lexists(path):
         return [(path.name, path)], []
     if glob.has_magic(text):
@@ -104,6 +100,39 @@ def _path_files(
         f"{key}: {text} does not exist; give a file, a folder or a pattern (paths are relative to"
         " the configuration file)"
     )
+
+
+def choose(
+    files: Sequence[tuple[str, _Place]], pattern: str | None, *, key: str, place: object
+) -> tuple[list[tuple[str, _Place]], list[LeftOut]]:
+    """Those files of a folder that are read, and those that are left out though they might be.
+
+    Args:
+        files: Name in the folder, and where each is.
+        pattern: Glob of the configuration; None: every file that holds text.
+        key: Of the configuration, for sentences.
+        place: The folder, likewise.
+
+    Raises:
+        SourceError: If none is left.
+    """
+    chosen: list[tuple[str, _Place]] = []
+    skipped: list[LeftOut] = []
+    of_chats = is_chat_export(name for name, _ in files)
+    for name, file in files:
+        why = left_out(name, pattern, in_chat_export=of_chats)
+        if not why:
+            chosen.append((name, file))
+        elif why != NOT_CHOSEN:
+            skipped.append(LeftOut(file=printable(name), reason=why))
+    if not chosen and pattern is not None:
+        raise SourceError(
+            f"{key}: no file in {place} matches files: {pattern!r}"
+            f" ({counted(len(files), 'file')} there); change the pattern"
+        )
+    if not chosen:
+        raise SourceError(f"{key}: the folder {place} holds no file to read; add text to it")
+    return chosen, skipped
 
 
 def _glob(text: str) -> list[Path]:

@@ -8,19 +8,23 @@ text in another folder has the same fingerprint.
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lmcore.artifacts import digest, sha256_file
 from lmcore.data.config import SourceConfig
 from lmcore.data.requests.parts import is_damaged
-from lmcore.data.sources.find_files import find_files, printable
+from lmcore.data.sources.find_files import choose, find_files, one_of_each, printable
 from lmcore.data.sources.kinds import libraries_of
 from lmcore.data.sources.records import LeftOut
+from lmcore.data.sources.remote import RemoteFile, list_remote
 from lmcore.data.sources.saved import as_data_set
+from lmcore.errors import SourceError
+from lmcore.typed_path import is_address
 
 _NO_FILE = "not a regular file"
 
@@ -35,6 +39,8 @@ class SourceFile:
         num_bytes: Its size; 0 if unreadable.
         sha256: Of its bytes; empty if unreadable.
         problem: Why it cannot be read; empty if it can.
+        remote: Where it is a file of a store; then `sha256` is of what the store says of its
+            version, and nothing is at `path`.
     """
 
     name: str
@@ -42,6 +48,11 @@ class SourceFile:
     num_bytes: int
     sha256: str
     problem: str = ""
+    remote: RemoteFile | None = None
+
+    def at_hand(self) -> contextlib.AbstractContextManager[Path]:
+        """Its bytes on this machine, for the length of a block."""
+        return self.remote.at_hand() if self.remote else contextlib.nullcontext(self.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +139,10 @@ def glance_at_sources(sources: Sequence[SourceConfig]) -> str:
             continue
         if source.requests is not None:
             continue
+        if source.path is not None and is_address(source.path):
+            remote = _remote_files(source, key=f"sources[{i}]")
+            seen.append([[file.name, file.sha256] for files in remote[:2] for file in files])
+            continue
         found, targets, _ = find_files(source, key=f"sources[{i}]")
         seen.append([_glance(name, path) for name, path in (*found, *targets)])
     return digest(seen)
@@ -142,8 +157,8 @@ def _glance(name: str, path: Path) -> list[Any]:
 
 
 def _locate(source: SourceConfig, *, key: str) -> LocatedSource:
-    found: list[tuple[str, Path]] = []
-    targets: list[tuple[str, Path]] = []
+    files: tuple[SourceFile, ...] = ()
+    target_files: tuple[SourceFile, ...] = ()
     skipped: list[LeftOut] = []
     identity: Any = None
     source = as_data_set(source)
@@ -151,12 +166,14 @@ def _locate(source: SourceConfig, *, key: str) -> LocatedSource:
         from lmcore.data.sources.hub import dataset_identity
 
         identity = dataset_identity(source, key=key)
+    elif source.path is not None and is_address(source.path):
+        files, target_files, skipped = _remote_files(source, key=key)
     else:
         found, targets, skipped = find_files(source, key=key)
-    files = tuple(_hashed(name, path) for name, path in found)
-    if source.requests is not None:
-        files = tuple(_as_named(file) for file in files)
-    target_files = tuple(_hashed(name, path) for name, path in targets)
+        files = tuple(_hashed(name, path) for name, path in found)
+        if source.requests is not None:
+            files = tuple(_as_named(file) for file in files)
+        target_files = tuple(_hashed(name, path) for name, path in targets)
     return LocatedSource(
         config=source,
         files=files,
@@ -169,6 +186,39 @@ def _locate(source: SourceConfig, *, key: str) -> LocatedSource:
                 [[file.name, file.sha256] for file in target_files],
             ]
         ),
+    )
+
+
+def _remote_files(
+    source: SourceConfig, *, key: str
+) -> tuple[tuple[SourceFile, ...], tuple[SourceFile, ...], list[LeftOut]]:
+    """The files of a store, those of its translation, and those that are left out."""
+    assert source.path is not None
+    listed = list_remote(source.path, key=f"{key}.path")
+    one_file = len(listed) == 1 and listed[0][1].address == source.path
+    chosen, skipped = (
+        (listed, []) if one_file else choose(listed, source.files, key=key, place=source.path)
+    )
+    targets: list[tuple[str, RemoteFile]] = []
+    if source.target_path is not None:
+        if not is_address(source.target_path):
+            raise SourceError(
+                f"{key}.target_path: expected an address, as path is one; found"
+                f" {source.target_path}"
+            )
+        targets = list_remote(source.target_path, key=f"{key}.target_path")
+        one_of_each(chosen, targets, key=key)
+    return tuple(map(_of_store, chosen)), tuple(map(_of_store, targets)), skipped
+
+
+def _of_store(item: tuple[str, RemoteFile]) -> SourceFile:
+    name, remote = item
+    return SourceFile(
+        name=printable(name),
+        path=Path(PurePosixPath(name).name),
+        num_bytes=remote.num_bytes,
+        sha256=remote.version,
+        remote=remote,
     )
 
 

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from pathlib import Path
 from typing import IO
 
 from lmcore.counted import counted
@@ -102,9 +103,10 @@ def _content_names(source: LocatedSource) -> Iterator[str]:
             yield file.name
             continue
         try:
-            for member, why in members_of(file.path, name=file.name, pattern=pattern):
-                if member.stream is not None and not why:
-                    yield member.name
+            with file.at_hand() as path:
+                for member, why in members_of(path, name=file.name, pattern=pattern):
+                    if member.stream is not None and not why:
+                        yield member.name
         except Exception as error:
             why_unreadable(error)  # told when it is read
 
@@ -112,8 +114,15 @@ def _content_names(source: LocatedSource) -> Iterator[str]:
 def _read_file(
     file: SourceFile, *, config: SourceConfig, data: DataConfig, unit: Unit
 ) -> Iterator[Item]:
+    with file.at_hand() as path:
+        yield from _read_members(path, file, config=config, data=data, unit=unit)
+
+
+def _read_members(
+    path: Path, file: SourceFile, *, config: SourceConfig, data: DataConfig, unit: Unit
+) -> Iterator[Item]:
     packed = container(file.name) in ("zip", "tar")
-    members = members_of(file.path, name=file.name, pattern=config.files)
+    members = members_of(path, name=file.name, pattern=config.files)
     while True:
         try:
             found = next(members, None)
@@ -236,7 +245,8 @@ def _line_stream(
 ) -> tuple[IO[bytes], Reading]:
     if container(file.name) in ("zip", "tar"):
         raise SourceError(f"{file.name}: format parallel reads plain or compressed files only")
-    members = stack.enter_context(closing(open_members(file.path, name=file.name)))
+    path = stack.enter_context(file.at_hand())
+    members = stack.enter_context(closing(open_members(path, name=file.name)))
     stream = next(members).stream
     assert stream is not None
     head = peek(stream)
