@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PRETRAINED := $(VENV)/.installed-pretrained
 ONNX := $(VENV)/.installed-onnx
+REMOTE := $(VENV)/.installed-remote
 DEV := $(VENV)/.installed-dev
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
@@ -20,7 +21,7 @@ up: $(STAMP)
 	$(BIN)/lmcore up $(CONFIGS)
 
 # One process a core, each with one thread: more threads than cores would wait for each other.
-test: $(STAMP) $(PRETRAINED) $(ONNX) $(DEV)
+test: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # The longest first: two at a time they take as long as the types alone.
@@ -57,7 +58,7 @@ docs-serve: $(STAMP) $(DEV)
 # Counting lines takes a fifth to a half more of the processor, so this is not `make test`.
 # TESTS names a part of them, which no floor is asked of.
 TESTS ?=
-coverage: $(STAMP) $(PRETRAINED) $(ONNX) $(DEV)
+coverage: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(DEV)
 	rm -rf build/coverage
 	mkdir -p build/coverage
 	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(TESTS)
@@ -148,6 +149,12 @@ $(DEV): $(STAMP) requirements-dev.lock
 $(ONNX): $(STAMP) requirements-onnx.lock
 	@echo "Installing what writes and runs ONNX graphs..."
 	@$(LOCKED) -r requirements-onnx.lock
+	@touch $@
+
+# What reads text from object stores.
+$(REMOTE): $(STAMP) requirements-remote.lock
+	@echo "Installing what reads text from object stores..."
+	@$(LOCKED) -r requirements-remote.lock
 	@touch $@
 
 clean:

@@ -24,6 +24,10 @@ from flows.commands.shared import options, text
 from flows.printable import CleanFormatter
 from flows.progress.screen import showing
 
+_TALKATIVE = (
+    *("httpx", "alembic", "mlflow", "prefect", "datasets", "matplotlib"),
+    *("botocore", "aiobotocore", "s3fs", "gcsfs", "adlfs", "azure", "google", "fsspec"),
+)
 _OF_OUTAGES = (
     "urllib3.connectionpool",
     "prefect.events.clients",
@@ -104,7 +108,7 @@ def _log_to_stderr() -> None:
     handler.addFilter(lambda record: getattr(record, "shown", True))
     handler.addFilter(_is_news)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in ("httpx", "alembic", "mlflow", "prefect", "datasets", "matplotlib"):
+    for noisy in _TALKATIVE:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -48,7 +48,8 @@ _VERSIONS = (
 _PIECE_BYTES = 1 << 20
 #: Answers of a web server after which nothing is asked again.
 _GONE = (404, 410)
-_PAUSES_SECONDS = (0.5, 2.0, 5.0)
+#: Beside what the libraries try by themselves.
+_PAUSES_SECONDS = (1.0, 3.0)
 _T = TypeVar("_T")
 
 
