@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lmcore.counted import counted
 from lmcore.evaluation.gates.standing import ControlRecord, Counted, GateRecord
 
 _OPENING = """\
@@ -86,7 +87,8 @@ def _section(gate: str, found: GateRecord) -> str:
     lines = [
         f"## {gate}",
         "",
-        f"{verdict} {alarms} false alarms in {sum(c.seeds for c in healthy)} healthy cases.",
+        f"{verdict} {counted(alarms, 'false alarm')} in"
+        f" {counted(sum(c.seeds for c in healthy), 'healthy case')}.",
         f"{found.date}, {seconds:,.0f} s of one core on {found.machine}; gate version"
         f" `{found.version[:16]}`.",
         "",
@@ -99,10 +101,10 @@ def _section(gate: str, found: GateRecord) -> str:
 def _table(controls: Sequence[Counted]) -> Iterable[str]:
     yield "| control | kind | right | wrong, at most | outcomes | statistic | limit |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
-    for counted in controls:
-        limit = "" if counted.limit is None else f"{counted.limit:.4g}"
+    for control in controls:
+        limit = "" if control.limit is None else f"{control.limit:.4g}"
         yield (
-            f"| {counted.control} | {counted.kind} | {counted.as_expected} of {counted.seeds}"
-            f" (≥ {counted.rate.lower:.0%}) | {counted.wrong.upper:.0%} | {outcomes(counted)} |"
-            f" {statistic(counted)} | {limit} |"
+            f"| {control.control} | {control.kind} | {control.as_expected} of {control.seeds} (≥"
+            f" {control.rate.lower:.0%}) | {control.wrong.upper:.0%} | {outcomes(control)} |"
+            f" {statistic(control)} | {limit} |"
         )

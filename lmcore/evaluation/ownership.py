@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from lmcore.artifacts import Handle, Manifest
+from lmcore.counted import counted, named
 from lmcore.data.config import PolicyConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet
@@ -139,7 +140,9 @@ def _rows(documents: DocumentSet) -> list[str]:
         sizes[row["license"]] += row["num_bytes"]
         unsourced += not 0 <= row["source"] < len(sources)
     if unsourced:
-        problems.append(f"{unsourced} documents name no source")
+        problems.append(
+            f"{counted(unsourced, 'document')} {named(unsourced, 'names', 'name')} no source"
+        )
     for license_ in sorted(sizes):
         try:
             normal_license(license_)
@@ -153,7 +156,9 @@ def _rows(documents: DocumentSet) -> list[str]:
         1 for s in sources for file in s["files"] if not file["sha256"] and not file["problem"]
     )
     if unhashed:
-        problems.append(f"{unhashed} files of the sources have no sha256")
+        problems.append(
+            f"{counted(unhashed, 'file')} of the sources {named(unhashed, 'has', 'have')} no sha256"
+        )
     return problems
 
 

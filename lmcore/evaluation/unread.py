@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from lmcore.counted import counted, named
 from lmcore.evaluation.scores.table import ScoreTable
 
 #: Whose base it is, as sentences have it.
@@ -94,14 +95,15 @@ class Unread:
         elif judged:
             ids = frozenset(map(str, later.id))
             told = (
-                f"Judged on the {count} held-out documents that are later than {day}, until when"
-                f" {self.who} knows the world, so it cannot have read them."
+                f"Judged on the {counted(count, 'held-out document')} that"
+                f" {named(count, 'is', 'are')} later than {day}, until when {self.who} knows the"
+                " world, so it cannot have read them."
             )
         else:
             told = (
                 f"{who} knows the world until {day} and may have read this text before: {count} of"
-                f" the {documents} held-out documents are later, and {least} would be enough to"
-                " judge on them alone."
+                f" the {counted(documents, 'held-out document')} {named(count, 'is', 'are')} later,"
+                f" and {least} would be enough to judge on them alone."
             )
         return Rest(
             ids=ids,

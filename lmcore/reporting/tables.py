@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from lmcore.counted import counted, named
 from lmcore.reporting.text import MISSING, number, one_line, words
 from lmcore.reporting.values import finite, items, mapping, text
 
@@ -29,7 +30,9 @@ class Table:
         """At most `MAX_ROWS` of the rows, and in the note how many there are besides."""
         every = [tuple(row) for row in rows]
         if len(every) > MAX_ROWS:
-            note = f"{note} {len(every) - MAX_ROWS:,} more rows are not shown.".strip()
+            lacking = len(every) - MAX_ROWS
+            more = f"{counted(lacking, 'more row')} {named(lacking, 'is', 'are')} not shown."
+            note = f"{note} {more}".strip()
         return cls(caption=caption, header=tuple(header), rows=tuple(every[:MAX_ROWS]), note=note)
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lmcore.counted import counted
 from lmcore.errors import SourceError
 
 UNKNOWN = -1
@@ -52,8 +53,9 @@ def find_labels(targets: Sequence[str | None]) -> Labels:
         )
     if len(counts) > MAX_LABELS or (len(counts) > 50 and len(counts) > len(targets) / 2):
         raise SourceError(
-            f"{len(counts)} different labels in {len(targets)} train documents; at most"
-            f" {MAX_LABELS} classes are expected: does target_field name the label?"
+            f"{counted(len(counts), 'different label')} in"
+            f" {counted(len(targets), 'train document')}; at most {MAX_LABELS} classes are"
+            " expected: does target_field name the label?"
         )
     names = tuple(sorted(counts))
     return Labels(names=names, shares=tuple(counts[name] / len(targets) for name in names))

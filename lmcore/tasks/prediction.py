@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from scipy.special import softmax
 
+from lmcore.counted import counted, named
 from lmcore.data.documents import Document
 from lmcore.data.text.cleaning import UnusableTextError, clean
 from lmcore.data.text.folding import is_blank
@@ -150,7 +151,8 @@ class Predictor:
             )
         if example.truncated:
             notes.append(
-                f"only the first {self.record.max_source_tokens} tokens of the input were read"
+                f"only the first {counted(self.record.max_source_tokens, 'token')} of the input"
+                f" {named(self.record.max_source_tokens, 'was', 'were')} read"
             )
         return "; ".join(notes)
 

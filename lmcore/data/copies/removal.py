@@ -26,6 +26,7 @@ from typing import Any
 from filelock import FileLock
 
 from lmcore.artifacts import atomic_write, canonical_json, digest, fsync_directory
+from lmcore.counted import counted, named
 from lmcore.data.copies.sketches import CopyIndex, Sketch
 from lmcore.durable import storing
 from lmcore.errors import IntegrityError
@@ -211,7 +212,8 @@ def _put_back(path: Path) -> None:
     if path.exists():
         set_aside(path.parent, path)
     atomic_write(path, kept)
-    remedy = f"its {len(kept.splitlines())} removals are in force again"
+    back = len(kept.splitlines())
+    remedy = f"its {counted(back, 'removal')} {named(back, 'is', 'are')} in force again"
     note_mending(path.parent, path, problem=problem, remedy=remedy)
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from lmcore.counted import counted
 from lmcore.data.tokens.shards import Tokens, TokenStream
 from lmcore.errors import SourceError
 
@@ -116,7 +117,8 @@ def plan_layout(stream_tokens: int, *, batch_size: int, sequence_length: int) ->
     """
     if stream_tokens < 2:
         raise SourceError(
-            f"the train split holds {stream_tokens} tokens; expected at least 2. Give more text"
+            f"the train split holds {counted(stream_tokens, 'token')}; expected at least 2. Give"
+            " more text"
         )
     length = min(sequence_length, stream_tokens)
     lanes = min(batch_size, stream_tokens // length)

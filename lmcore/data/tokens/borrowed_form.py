@@ -27,6 +27,7 @@ from typing import Any
 
 import tokenizers
 
+from lmcore.counted import counted
 from lmcore.data.tokens.library_form import byte_characters
 
 #: Of the file; the largest vocabularies in use take about 35 MB.
@@ -249,8 +250,8 @@ def _bounded(normalizers: list[Step]) -> None:
     growth = math.prod(max(1, len(content)) for content in added)
     if len(normalizers) > _MOST_STEPS or growth > _MOST_GROWTH:
         raise ValueError(
-            f"its {len(normalizers)} steps of normalization make a text up to {growth:.3g} times"
-            f" as long; expected at most {_MOST_STEPS} steps and {_MOST_GROWTH} times"
+            f"normalization in {counted(len(normalizers), 'step')} makes a text up to {growth:.3g}"
+            f" times as long; expected at most {_MOST_STEPS} steps and {_MOST_GROWTH} times"
         )
 
 
@@ -312,7 +313,7 @@ def _missing(pieces: set[bytes]) -> tuple[str, ...]:
     # 0xC0, 0xC1 and those from 0xF5 up are in no UTF-8.
     used = (value for value in range(0xF5) if value not in (0xC0, 0xC1))
     missing = sum(bytes([value]) not in pieces for value in used)
-    return (f"{missing} bytes without a token",) if missing else ()
+    return (f"{counted(missing, 'byte')} without a token",) if missing else ()
 
 
 def _undone(normalizer: Step, spell: Callable[[str], bytes]) -> bool:

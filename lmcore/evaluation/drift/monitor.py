@@ -17,6 +17,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lmcore.counted import counted, named
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.errors import EmptyEvaluationError
@@ -86,8 +87,9 @@ def monitor_documents(
     reference, resampling = watched.reference, Resampling(seed=seed, resamples=limits.resamples)
     if len(set(reference.cluster)) < 2:
         raise EmptyEvaluationError(
-            f"the champion's stored validation scores hold {len(reference)} documents; at least 2"
-            " are needed to measure drift against. Train it again with more validation text"
+            f"the champion's stored validation scores hold {counted(len(reference), 'document')};"
+            " at least 2 are needed to measure drift against. Train it again with more validation"
+            " text"
         )
     arrivals = find_arrivals(
         documents.iter_rows(),
@@ -121,10 +123,11 @@ def monitor_documents(
             outcome="INCONCLUSIVE",
             documents_needed=None,
             reason=(
-                f"Scored again, {len(again)} documents of the champion's reference differ by"
-                f" {checked.value:+.4f} bits per byte from its stored scores (allowed"
-                f" {limits.max_check_difference_bits_per_byte:g}), so they are no scale for fresh"
-                " text: the machine or a library has changed. Retrain, and compare with that."
+                f"Scored again, {counted(len(again), 'document')} of the champion's reference"
+                f" {named(len(again), 'differs', 'differ')} by {checked.value:+.4f} bits per byte"
+                f" from its stored scores (allowed {limits.max_check_difference_bits_per_byte:g}),"
+                " so they are no scale for fresh text: the machine or a library has changed."
+                " Retrain, and compare with that."
             ),
         )
     return Monitoring(

@@ -37,6 +37,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lmcore.counted import counted, named
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.bias.evidence import BiasEvidence
 from lmcore.evaluation.bias.slopes import MIN_CLASS, reliability, slope_interval, spread
@@ -129,10 +130,10 @@ def bias_lm(
     axis: Axis = "labour" if "labour" in slopes else "corpus"
     if axis not in slopes or (axis == "corpus" and trust < limits.min_reliability):
         problem = (
-            f"{trust:.0%} of the differences between {len(found.words)} words in the training"
-            f" text are more than chance, {limits.min_reliability:.0%} are asked for, and only"
-            f" {_axis_words(found, 'labour')} occupations with labour statistics occur often"
-            f" enough ({limits.min_words} are asked for)"
+            f"{trust:.0%} of the differences between {counted(len(found.words), 'word')} in the"
+            f" training text are more than chance, {limits.min_reliability:.0%} are asked for, and"
+            " too few occupations with labour statistics occur often enough"
+            f" ({_axis_words(found, 'labour')} of the {limits.min_words} that are asked for)"
         )
         return _unmet(problem, evidence, required=required)
     return _judged(found, slopes[axis], axis, evidence, limits=limits, required=required)
@@ -173,8 +174,8 @@ def _judged(
         limit=limit,
         unit="logits",
         reason=(
-            f"Over {grown.n} words, compared by {_AXES[axis]}, the odds of 'she' against 'he' rise"
-            f" {math.exp(slopes.corpus.value):.2f}-fold a step in the training text and"
+            f"Over {counted(grown.n, 'word')}, compared by {_AXES[axis]}, the odds of 'she' against"
+            f" 'he' rise {math.exp(slopes.corpus.value):.2f}-fold a step in the training text and"
             f" {math.exp(own.value):.2f}-fold in the model: {_more(grown.value)}"
             f" ({grown.value:+.2f} logits, between {grown.lower:+.2f} and {grown.upper:+.2f},"
             f" allowed {limits.max_amplification_logits:+.2f}); {absolute}."
@@ -219,15 +220,16 @@ def _too_little(found: BiasEvidence, limits: BiasLimits) -> str:
     for number, side in enumerate(("female", "male")):
         counts = {pair[number]: seen.get(pair[number], 0) for pair in PRONOUNS}
         if sum(counts.values()) < limits.min_occurrences:
-            told = ", ".join(f"{name!r} {count} times" for name, count in counts.items())
+            told = ", ".join(f"{name!r} {counted(count, 'time')}" for name, count in counts.items())
             return (
                 f"the training text has {told}; {limits.min_occurrences} {side} pronouns are needed"
             )
     if len(found.words) < limits.min_words:
         once = sum(count.occurrences > 0 for count in found.counts.words.values())
         return (
-            f"{len(found.words)} words of the list occur at least {limits.min_occurrences} times in"
-            f" the training text, {limits.min_votes} of these near a gendered word;"
+            f"{counted(len(found.words), 'word')} of the list"
+            f" {named(len(found.words), 'occurs', 'occur')} at least {limits.min_occurrences} times"
+            f" in the training text, {limits.min_votes} of these near a gendered word;"
             f" {limits.min_words} are needed ({once} of {len(found.counts.words)} occur at all)"
         )
     return ""

@@ -29,6 +29,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lmcore.counted import counted, named
 from lmcore.data.tokens.tokenizer import Tokenizer, load_tokenizer
 from lmcore.errors import EmptyEvaluationError, IntegrityError, LmcoreError
 from lmcore.evaluation.config import GatesConfig
@@ -267,7 +268,7 @@ def champion(
     if len(fair) < 2:
         raise EmptyEvaluationError(
             f"champion version {incumbent.version} was trained on {int(flattered.sum())} of the"
-            f" {len(challenger)} validation documents, so too few are left to compare on"
+            f" {counted(len(challenger), 'validation document')}, so too few are left to compare on"
         )
     known = _members(fair, incumbent.known_ids)
     fresh, anchor = ~known, anchor[~flattered] & known
@@ -329,8 +330,8 @@ def _sentence(incumbent: Incumbent, *, tests: list[_Test], tie: bool) -> str:
             f" {incumbent.version}, and a tie does not replace it."
         )
     why = (
-        f" ({incumbent.removed} documents that the champion learnt from were removed since, so not"
-        " to be worse is enough)"
+        f" ({counted(incumbent.removed, 'document')} that the champion learnt from"
+        f" {named(incumbent.removed, 'was', 'were')} removed since, so not to be worse is enough)"
         if incumbent.removed
         else ""
     )

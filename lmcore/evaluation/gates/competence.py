@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lmcore.counted import counted
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.baselines.baselines import ORDERS
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_gain, needs, worst
@@ -178,4 +179,7 @@ def _beside(bar: Bar, outcome: Outcome, gain: Interval, difference: Interval) ->
         "PASS": f"better by at least {metric.shown(gain.lower)}",
         "FAIL": f"not better: {metric.shown(gain.upper, sign='+')} at the very best",
     }.get(outcome, f"too close to call (95 % bounds {metric.bounds(difference)})")
-    return f"{bar.measured.shown()} of {bar.name}, on the same {gain.n} documents; {verdict}"
+    return (
+        f"{bar.measured.shown()} of {bar.name}, on the same {counted(gain.n, 'document')};"
+        f" {verdict}"
+    )

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lmcore.counted import counted, named
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import ContaminationLimits
 from lmcore.evaluation.gates.result import GateResult, judge_upper, needs
@@ -51,7 +52,7 @@ def contamination(
     outcome = judge_upper(rate, limits.max_share)
     documents = len(set(found.document[copied]))
     hits = int(copied.sum())
-    where = f" of {documents} documents" if hits else ""
+    where = f" of {counted(documents, 'document')}" if hits else ""
     return GateResult(
         gate=NAME,
         required=required,
@@ -62,10 +63,11 @@ def contamination(
         limit=limits.max_share,
         unit="share",
         reason=(
-            f"{hits} of {len(found)} passages{where} that the model is judged on also stand in its"
-            f" training text, word for word or edited: {rate.value:.2%} (at most {rate.upper:.2%},"
-            f" allowed {limits.max_share:.0%}); phrases common to more than"
-            f" {found.common_documents} training documents do not count."
+            f"{hits:,} of {counted(len(found), 'passage')}{where} that the model is judged on also"
+            f" {named(hits, 'stands', 'stand')} in its training text, word for word or edited:"
+            f" {rate.value:.2%} (at most {rate.upper:.2%}, allowed {limits.max_share:.0%}); phrases"
+            f" common to more than {counted(found.common_documents, 'training document')} do not"
+            " count."
         ),
         evidence={
             "share": rate.to_json(),

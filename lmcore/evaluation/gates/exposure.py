@@ -20,6 +20,7 @@ import math
 
 import numpy as np
 
+from lmcore.counted import counted, named
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import ExposureLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, needs, worst
@@ -54,8 +55,8 @@ def exposure(found: Exposure | None, *, limits: ExposureLimits, required: bool) 
         else:
             code = "NOT_CONSUMED"
             why = (
-                f"{consumed} of {planted} canaries lay in text that was read, at least"
-                f" {limits.min_canaries} are needed; train longer"
+                f"{consumed} of {counted(planted, 'canary', 'canaries')} lay in text that was read,"
+                f" at least {limits.min_canaries} are needed; train longer"
             )
         return GateResult(
             gate=NAME,
@@ -122,12 +123,12 @@ def exposure(found: Exposure | None, *, limits: ExposureLimits, required: bool) 
         limit=limits.max_top_share if by_rank else limits.max_epsilon,
         unit="share" if by_rank else "epsilon",
         reason=(
-            f"Of {consumed} random texts planted once in its training text, {top} are among the"
-            f" {limits.top_share:.0%} that it knows best of {total:,} like them: at most"
-            f" {share.upper:.0%} (allowed {limits.max_top_share:.0%}; {limits.top_share:.0%} is"
-            " chance). Guessing which text of a pair it had read was right for"
-            f" {found.right_guesses} of {consumed}, which shows a leak of epsilon {epsilon:.2f}"
-            f" (allowed {limits.max_epsilon:g})."
+            f"Of {counted(consumed, 'random text')} planted once in its training text, {top}"
+            f" {named(top, 'is', 'are')} among the {limits.top_share:.0%} that it knows best of"
+            f" {total:,} like them: at most {share.upper:.0%} (allowed {limits.max_top_share:.0%};"
+            f" {limits.top_share:.0%} is chance). Guessing which text of a pair it had read was"
+            f" right for {found.right_guesses} of {consumed}, which shows a leak of epsilon"
+            f" {epsilon:.2f} (allowed {limits.max_epsilon:g})."
         ),
         evidence={
             "where": found.where,

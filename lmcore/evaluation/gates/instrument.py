@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lmcore.counted import counted, named
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.tokens.borrowed import BASE_SPLIT
 from lmcore.data.tokens.tokenizer import Tokenizer
@@ -145,8 +146,8 @@ def probe_language_model(
     if different:
         before, after = shortened(*different[0])
         faults.append(
-            f"the tokenizer changed {len(different)} of {len(checked)} texts:"
-            f" {before} became {after}"
+            f"the tokenizer changed {len(different)} of {counted(len(checked), 'text')}: {before}"
+            f" became {after}"
         )
     came = split == BASE_SPLIT
     if not came and (split != "train" or fitted_on != documents.key):
@@ -156,7 +157,8 @@ def probe_language_model(
             " train split"
         )
     if overlapping:
-        faults.append(f"{overlapping} train documents are copies of scored documents")
+        copies = named(overlapping, "is a copy", "are copies")
+        faults.append(f"{counted(overlapping, 'train document')} {copies} of scored documents")
     with inference(model):
         deviations = {
             "later text changes earlier predictions": _future(model, tokens, rng),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lmcore.counted import counted
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import PiiLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, worst
@@ -125,11 +126,15 @@ def _leaving(evidence: PiiEvidence, outcome: Outcome, limits: PiiLimits) -> str:
     """What masking did to text that only looks like personal data."""
     found = evidence.precision
     if outcome == "PASS":
-        return f"It left {found.value:.1%} of {found.n} near misses (versions, sums, hashes)."
+        return (
+            f"It left {found.value:.1%} of {counted(found.n, 'near miss', 'near misses')}"
+            " (versions, sums, hashes)."
+        )
     kinds = ", ".join(f"{count} {kind}" for kind, count in evidence.wrong.items())
     return (
-        f"Of {found.n} near misses it left only {found.value:.1%} (at least {found.lower:.1%};"
-        f" {limits.min_precision:.0%} is asked for) and masked the others ({kinds})."
+        f"Of {counted(found.n, 'near miss', 'near misses')} it left only {found.value:.1%} (at"
+        f" least {found.lower:.1%}; {limits.min_precision:.0%} is asked for) and masked the others"
+        f" ({kinds})."
     )
 
 
@@ -141,6 +146,6 @@ def _writing(egress: Egress) -> str:
             f" ({kinds}): mask them, or remove those documents, and train again."
         )
     return (
-        f"Asked for personal data {egress.texts} times, the model gave away none of the"
+        f"Asked for personal data {counted(egress.texts, 'time')}, the model gave away none of the"
         f" {egress.known:,} that were found in its sources."
     )

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lmcore.counted import counted, named
 from lmcore.data.text.licences import UNKNOWN
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.gates.result import GateResult
@@ -59,10 +60,11 @@ def provenance(
             f"policy.deny_origins blocks {', '.join(map(repr, origins))}; remove those sources"
         )
     if found.num_removed_in_use:
-        names = ", ".join(found.removed_in_use[:3])
+        names, used = ", ".join(found.removed_in_use[:3]), found.num_removed_in_use
         problems.append(
-            f"{found.num_removed_in_use} documents are used that were removed, or are near-copies"
-            f" of removed ones ({names}); train again, ingest keeps them out"
+            f"{counted(used, 'document')} {named(used, 'is', 'are')} used that"
+            f" {named(used, 'was', 'were')} removed, or near to a removed one ({names}); train"
+            " again, ingest keeps them out"
         )
     if found.base_removed:
         problems.append(
@@ -130,8 +132,9 @@ def _sentence(problems: list[str], *, sizes: Mapping[str, int], found: Ownership
     text = f"All {sum(sizes.values()):,} bytes of text are under {_listed(sorted(sizes))}: allowed."
     if found.removals:
         text += (
-            f" {found.kept_out} texts were kept out because of {found.removals} removals, and none"
-            " of them, nor a near-copy, is among the documents."
+            f" {counted(found.kept_out, 'text')} {named(found.kept_out, 'was', 'were')} kept out"
+            f" because of {counted(found.removals, 'removal')}, and none of them, nor a near-copy,"
+            " is among the documents."
         )
     if found.made_from is not None:
         text += (

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lmcore.counted import counted, named
 from lmcore.evaluation.config import RegurgitationLimits
 from lmcore.evaluation.gates.result import GateResult, judge_upper, needs, worst
 from lmcore.evaluation.memory.regurgitation import PROBABILITY, SUFFIX_TOKENS, TRIES, Regurgitation
@@ -51,10 +52,10 @@ def regurgitation(
                 required=required,
                 outcome="INCONCLUSIVE" if required else "SKIPPED",
                 reason=(
-                    f"TOO_LITTLE_TEXT: {len(windows)} windows of {SUFFIX_TOKENS} tokens in"
-                    f" {len(set(windows.cluster))} {name} documents; with fewer than"
-                    f" {limits.min_windows} in two documents even a model without a fault could"
-                    " not be cleared."
+                    f"TOO_LITTLE_TEXT: {counted(len(windows), 'window')} of {SUFFIX_TOKENS} tokens"
+                    f" in {counted(len(set(windows.cluster)), f'{name} document')}; with fewer than"
+                    f" {limits.min_windows} in two documents even a model without a fault could not"
+                    " be cleared."
                 ),
                 evidence={
                     "code": "TOO_LITTLE_TEXT",
@@ -111,12 +112,13 @@ def regurgitation(
         limit=limits.max_extractable_share if first else limits.max_verbatim_share,
         unit="share",
         reason=(
-            f"Of {len(found.train)} pieces of {SUFFIX_TOKENS} tokens that it was trained on,"
-            f" {train.value:.2%} can be drawn out of it word for word in {TRIES} tries, of unseen"
-            f" text {held_out.value:.2%}; the difference is at most {excess.upper:.2%} (allowed"
-            f" {limits.max_extractable_share:.1%}). {hits} of {len(found.longest)} texts that it"
-            f" wrote freely hold {SUFFIX_TOKENS} tokens in a row of the training text: at most"
-            f" {samples.upper:.2%} (allowed {limits.max_verbatim_share:.0%})."
+            f"Of {counted(len(found.train), 'piece')} of {SUFFIX_TOKENS} tokens that it was trained"
+            f" on, {train.value:.2%} can be drawn out of it word for word in {TRIES} tries, of"
+            f" unseen text {held_out.value:.2%}; the difference is at most {excess.upper:.2%}"
+            f" (allowed {limits.max_extractable_share:.1%}). {hits} of"
+            f" {counted(len(found.longest), 'text')} that it wrote freely"
+            f" {named(hits, 'holds', 'hold')} {SUFFIX_TOKENS} tokens in a row of the training text:"
+            f" at most {samples.upper:.2%} (allowed {limits.max_verbatim_share:.0%})."
         ),
         evidence={
             **needs(need if outcome == "INCONCLUSIVE" else None),

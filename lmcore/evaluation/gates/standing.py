@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from lmcore.artifacts import atomic_write
+from lmcore.counted import counted
 from lmcore.errors import IntegrityError
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.gates.result import GateResult
@@ -236,9 +237,9 @@ def subject_to_controls(result: GateResult, standing: Standing) -> GateResult:
         outcome="INCONCLUSIVE",
         reason=(
             f"Cannot vouch: on {standing.date} this gate let through"
-            f" {worst.seeds - worst.as_expected} of {worst.seeds} cases with a known fault"
-            f" ({worst.control}), so its PASS means nothing until that is mended. It measured:"
-            f" {result.reason}"
+            f" {worst.seeds - worst.as_expected} of {counted(worst.seeds, 'case')} with a known"
+            f" fault ({worst.control}), so its PASS means nothing until that is mended. It"
+            f" measured: {result.reason}"
         ),
         evidence=evidence,
     )

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from lmcore.counted import counted
 from lmcore.data.documents import Document
 from lmcore.data.tokens.text_bytes import own_bytes
 from lmcore.errors import EmptyEvaluationError
@@ -243,7 +244,7 @@ def auc_interval(
         clusters = int(member.max(initial=-1)) + 1
         if clusters < 2:
             raise EmptyEvaluationError(
-                f"{clusters} documents with passages on one side; at least 2 are needed"
+                f"{counted(clusters, 'document')} with passages on one side; at least 2 are needed"
             )
         ordered = np.sort(other)
         below = np.searchsorted(ordered, own, side="left")

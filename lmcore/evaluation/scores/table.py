@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from lmcore.artifacts import digest
+from lmcore.counted import counted
 from lmcore.errors import EmptyEvaluationError, IntegrityError
 from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
 from lmcore.evaluation.statistics.measured import AlignmentError, rows_of
@@ -140,8 +141,8 @@ class ScoreTable:
         value = _divide(self.nll_nats.sum() / NATS_PER_BIT, self.num_bytes.sum())
         if not math.isfinite(value):
             raise EmptyEvaluationError(
-                f"bits per byte of {len(self)} documents is {value}; a score needs text and"
-                " finite log-likelihoods"
+                f"bits per byte of {counted(len(self), 'document')} is {value}; a score needs text"
+                " and finite log-likelihoods"
             )
         return value
 

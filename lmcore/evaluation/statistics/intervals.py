@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, stdtrit
 
+from lmcore.counted import counted
 from lmcore.errors import EmptyEvaluationError, NotFiniteError
 from lmcore.evaluation.statistics.resampling import (
     CONFIDENCE,
@@ -319,7 +320,8 @@ def cluster_sums(sums: FloatArray, cluster: ArrayLike | None) -> FloatArray:
         sums = _grouped(sums, member)
     if len(sums) < 2:
         raise EmptyEvaluationError(
-            f"{len(sums)} independent documents to measure on; at least 2 are needed, add text"
+            f"{counted(len(sums), 'independent document')} to measure on; at least 2 are needed,"
+            " add text"
         )
     return sums
 
@@ -348,8 +350,8 @@ def _estimate(sample: Sample, rng: np.random.Generator) -> _Estimate:
         share = columns[:, width] / columns[:, width].sum()
     if not (np.isfinite(value) and np.isfinite(moves).all() and np.isfinite(share).all()):
         raise NotFiniteError(
-            f"the statistic is {value} on {clusters} documents, or not finite without one of them;"
-            " add text"
+            f"the statistic is {value} on {counted(clusters, 'document')}, or not finite without"
+            " one of them; add text"
         )
     return _Estimate(
         sums=sums,

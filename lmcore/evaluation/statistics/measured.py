@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lmcore.counted import counted
 from lmcore.errors import LmcoreError
 from lmcore.evaluation.statistics.intervals import (
     FloatArray,
@@ -163,12 +164,13 @@ def rows_of(wanted: NDArray[np.object_], there: NDArray[np.object_]) -> NDArray[
     place = {identity: row for row, identity in enumerate(there)}
     if missing := [identity for identity in wanted if identity not in place]:
         raise AlignmentError(
-            f"{len(missing)} of {len(wanted)} documents, the first {str(missing[0])[:12]}, have no"
-            " score in the table to compare with; score both models on the same documents"
+            f"no score in the table to compare with for {len(missing):,} of"
+            f" {counted(len(wanted), 'document')}, the first {str(missing[0])[:12]}; score both"
+            " models on the same documents"
         )
     if len(there) != len(wanted):
         raise AlignmentError(
-            f"{len(there) - len(wanted)} documents more in one table than in the other;"
+            f"{counted(len(there) - len(wanted), 'document')} more in one table than in the other;"
             " score both models on the same documents"
         )
     return np.fromiter((place[identity] for identity in wanted), np.int64, count=len(wanted))

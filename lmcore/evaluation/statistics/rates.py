@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaincinv, stdtrit
 
+from lmcore.counted import counted
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.statistics.intervals import Interval
 from lmcore.evaluation.statistics.resampling import CONFIDENCE
@@ -39,8 +40,8 @@ def clustered_rate(
     trials, clusters = len(hit), int(member.max(initial=-1)) + 1
     if clusters < 2:
         raise EmptyEvaluationError(
-            f"{trials} passages of {clusters} documents to measure a rate on; at least 2 documents"
-            " are needed, add text"
+            f"{counted(trials, 'passage')} of {counted(clusters, 'document')} to measure a rate on;"
+            " at least 2 documents are needed, add text"
         )
     rate = float(hit.mean())
     effective = float(trials)

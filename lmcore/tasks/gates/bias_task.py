@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lmcore.counted import counted
 from lmcore.evaluation.config import BiasTaskLimits
 from lmcore.evaluation.gates.result import GateResult, Outcome, judge_upper, needs, worst
 from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
@@ -78,7 +79,7 @@ def bias_task(
     if found.occurrences < limits.min_occurrences:
         outcome = "SKIPPED"
         said = (
-            f"The labelled text speaks of women and men {found.occurrences} times, and"
+            f"The labelled text speaks of women and men {counted(found.occurrences, 'time')}, and"
             f" {limits.min_occurrences} are needed before it can teach a prejudice. {said}"
         )
     need = decisive.need(limits, what=name) if outcome == "INCONCLUSIVE" else None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lmcore.counted import counted
 from lmcore.evaluation.gates.champion import Incumbent
 from lmcore.evaluation.statistics.measured import Measured
 from lmcore.evaluation.statistics.resampling import Resampling
@@ -43,7 +44,7 @@ def gain_from_base(
                 [version, theirs.shown()],
                 ["Difference, paired, 95 % bounds", difference(ours.metric, gain)],
             ],
-            "note": f"On the same {gain.n} held-out documents. The two may also differ in other"
-            " settings and in their training text: see their lineage.",
+            "note": f"On the same {counted(gain.n, 'held-out document')}. The two may also differ"
+            " in other settings and in their training text: see their lineage.",
         }
     ]

@@ -27,7 +27,7 @@ def test_the_page_says_what_was_counted():
         counted("sound", "healthy", 3, outcomes={"FAIL": 1, "PASS": 3}, **values),
     )
     assert "## champion" in page
-    assert "All 1 negative controls were caught. 1 false alarms in 4 healthy cases." in page
+    assert "All 1 negative controls were caught. 1 false alarm in 4 healthy cases." in page
     assert "| noise | negative | 4 of 4 (≥ 47%) | 53% | 4 FAIL | 0 / 0.15 / 0.3 bits/byte |" in page
     assert "| sound | healthy | 3 of 4 " in page
     assert "| 1 FAIL, 3 PASS | 0 / 0.15 / 0.3 bits/byte | 0.5 |" in page

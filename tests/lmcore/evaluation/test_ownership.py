@@ -67,12 +67,12 @@ def test_a_source_without_documents_may_have_a_licence_of_no_bytes(made, documen
 @pytest.mark.parametrize(
     ("facts", "options", "words"),
     [
-        ({"source": 7}, {}, "1 documents name no source"),
-        ({"source": -1}, {}, "1 documents name no source"),
+        ({"source": 7}, {}, "1 document names no source"),
+        ({"source": -1}, {}, "1 document names no source"),
         ({"license": "Do what you like!"}, {}, "'Do what you like!' is no SPDX expression"),
         ({}, {"licenses": {"CC0-1.0": 4}}, "bytes by licence are not those of the documents"),
         ({}, {"licenses": {"MIT": 3}}, "bytes by licence are not those of the documents"),
-        ({}, {"sources": [{"files": [{**FILE, "sha256": ""}]}]}, "1 files of the sources have no"),
+        ({}, {"sources": [{"files": [{**FILE, "sha256": ""}]}]}, "1 file of the sources has no"),
         ({}, {"sources": None}, "do not say which sources"),
     ],
 )

@@ -91,7 +91,7 @@ def test_an_unknown_day_is_said() -> None:
 def test_later_ones_that_were_not_scored_do_not_count() -> None:
     scores, ids = table(3)
     unread = Unread(known_until=DAY, ids=frozenset([*ids[:1], "elsewhere"]))
-    assert "1 of the 3 held-out documents are later" in unread.judged_on(scores, least=2).told
+    assert "1 of the 3 held-out documents is later" in unread.judged_on(scores, least=2).told
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -24,7 +24,7 @@ def test_labels_are_classes() -> None:
 def test_so_many_labels_are_classes_and_one_more_is_not() -> None:
     many = [f"label {i}" for i in range(1_000)]
     assert len(find_labels(many * 2)) == 1_000
-    with pytest.raises(SourceError, match="1001 different labels in 2002 train documents"):
+    with pytest.raises(SourceError, match="1,001 different labels in 2,002 train documents"):
         find_labels([*many, "another"] * 2)
     # Few texts may have few labels, however seldom each occurs.
     assert len(find_labels([f"label {i}" for i in range(50)])) == 50

@@ -35,7 +35,7 @@ def test_the_upper_bound_decides(copied, outcome):
     found = judge([150] * copied + [0] * (1_200 - copied))
     assert found.outcome == outcome
     assert found.value == pytest.approx(copied / 1_200)
-    assert f"{copied} of 1200 passages" in found.reason
+    assert f"{copied} of 1,200 passages" in found.reason
 
 
 def test_a_quotation_is_no_copy():

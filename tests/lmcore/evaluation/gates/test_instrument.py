@@ -240,4 +240,4 @@ def test_a_near_copy_of_a_scored_document_in_train_is_caught(probed, document):
     cluster = document(TEXTS[0]).cluster
     found = probed(train=[("a near copy", {"cluster": cluster}), ("something else", {})])
     assert found.outcome == "FAIL"
-    assert "1 train documents are copies" in found.reason
+    assert "1 train document is a copy of scored" in found.reason

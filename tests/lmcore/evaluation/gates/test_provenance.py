@@ -57,7 +57,7 @@ def test_removed_documents_in_use_fail_and_kept_out_ones_are_counted():
     clean = Ownership(removals=1, kept_out=2)
     found = provenance(ALLOWED, required=True, ownership=clean)
     assert found.outcome == "PASS"
-    assert "2 texts were kept out because of 1 removals" in found.reason
+    assert "2 texts were kept out because of 1 removal" in found.reason
     assert found.evidence["removed_documents_kept_out"] == 2
 
 

@@ -50,7 +50,7 @@ def test_missing_extra_changed_and_repeated_documents_are_named(table, document)
     part = table.select([True, False, True])
     with pytest.raises(AlignmentError, match="1 of 3 documents"):
         table.aligned(part)
-    with pytest.raises(AlignmentError, match="1 documents more"):
+    with pytest.raises(AlignmentError, match="1 document more"):
         part.aligned(table)
     changed = ScoreTable.joined([part, table.select([False, True, False])])
     changed.num_bytes[0] = 99

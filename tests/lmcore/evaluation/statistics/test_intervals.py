@@ -114,7 +114,7 @@ def test_difference_of_a_sample_with_itself_is_centred_on_zero():
     ("top", "bottom", "words"),
     [
         ([], [], "0 independent documents"),
-        ([1.0], [1.0], "1 independent documents"),
+        ([1.0], [1.0], "1 independent document to"),
         ([1.0, math.nan], [1, 1], "not finite"),
         ([1.0, math.inf], [1, 1], "not finite"),
         ([1.0, 1.0], [1, 0], "no bytes"),
