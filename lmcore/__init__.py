@@ -4,4 +4,4 @@ The package holds the nouns: data, model, training, evaluation, reporting.
 It never imports an orchestrator or a tracking client; `flows` does that.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -199,6 +199,17 @@ def test_every_command_of_the_readme_parses(command: str) -> None:
         found.make_context(name, list(arguments))
 
 
+def test_the_newest_release_of_the_changelog_is_this_version() -> None:
+    from lmcore import __version__
+
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    releases = re.findall(r"(?m)^## (\S+) - (\d{4}-\d{2}-\d{2})$", changelog)
+    assert releases[0][0] == __version__
+    assert [day for _, day in releases] == sorted((day for _, day in releases), reverse=True)
+    compose = (ROOT / "docker-compose.yml").read_text()
+    assert set(re.findall(r"image: lmcore-worker:(\S+)", compose)) == {__version__}
+
+
 def test_the_readme_can_be_read_in_one_go() -> None:
     assert len(README.read_text().splitlines()) <= 150
 

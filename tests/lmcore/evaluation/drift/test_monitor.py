@@ -137,5 +137,6 @@ def test_a_reference_of_one_document_is_refused_with_what_to_do(
     watched, known, document_set, count
 ):
     few = watched.reference.select(np.arange(6) < count)
-    with pytest.raises(EmptyEvaluationError, match=rf"hold {count} documents?; at least 2.*Train it"):
+    told = rf"hold {count} documents?; at least 2.*Train it"
+    with pytest.raises(EmptyEvaluationError, match=told):
         monitor_documents(document_set(known), replace(watched, reference=few), limits=LIMITS)
