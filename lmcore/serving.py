@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmcore.counted import counted
 from lmcore.errors import UserError
 from lmcore.mlmodel import FILE, check_mlmodel
 from lmcore.tasks.task import LANGUAGE_MODELLING
@@ -303,8 +304,8 @@ def read_parameters(params: Mapping[str, Any], *, num_prompts: int) -> Generatio
         raise RequestError(f"max_tokens={max_tokens}; expected 1 to {MAX_TOKENS}")
     if max_tokens * num_prompts > MAX_ANSWER_TOKENS:
         raise RequestError(
-            f"{num_prompts} prompts of {max_tokens} tokens are more than {MAX_ANSWER_TOKENS} tokens"
-            " in one request; ask for fewer"
+            f"{counted(num_prompts, 'prompt')} of {counted(max_tokens, 'token')}, more than the"
+            f" {MAX_ANSWER_TOKENS:,} of one request; ask for fewer"
         )
     try:
         return GenerationConfig(

@@ -165,7 +165,7 @@ class TrainingConfig(Section):
                     )
         if self.batch_size % self.processes:
             raise ValueError(
-                f"batch_size={self.batch_size} lanes cannot be shared by"
+                f"batch_size={self.batch_size} cannot be shared equally by"
                 f" processes={self.processes}; expected a multiple"
             )
         return self

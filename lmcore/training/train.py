@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from lmcore.artifacts import code_digest, sha256_file
+from lmcore.counted import counted
 from lmcore.data.tokens.batches import BatchOrder, Layout, plan_layout
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import ShardSet, TokenStream
@@ -108,15 +109,15 @@ def train(
 
     if replay is not None and replay.processes != training.processes:
         raise ConfigError(
-            f"the recorded plan is for {replay.processes} processes, but training.processes is"
-            f" {training.processes}; set it to {replay.processes}"
+            f"the recorded plan is for {counted(replay.processes, 'process', 'processes')}, but"
+            f" training.processes is {training.processes}; set it to {replay.processes}"
         )
 
     def make(output: Path) -> Mapping[str, Any]:
         layout = _layout(corpus.train_stream, training)
         if layout.batch_size % training.processes:
             raise ConfigError(
-                f"the train split fills {layout.batch_size} lanes, which"
+                f"the train split fills {counted(layout.batch_size, 'lane')}, which"
                 f" training.processes={training.processes} cannot share equally; use fewer, or"
                 " lower training.sequence_length"
             )

@@ -162,7 +162,7 @@ def test_without_mlflow_the_door_leaves_a_refusal_as_it_is(
         ({"top_p": [1]}, "expected a number"),
         ({"seed": -1}, "seed=-1"),
         ({"seed": 1e300}, "seed="),
-        ({"max_tokens": 1024}, "more than 16384 tokens"),
+        ({"max_tokens": 1024}, "more than the 16,384"),
     ],
 )
 def test_parameters_that_are_refused(params: dict[str, object], complaint: str) -> None:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lmcore.counted import counted
+from lmcore.counted import counted, named
 from lmcore.reporting.charts import Axis, IntervalMark, Tick, axis
 from lmcore.reporting.tables import MAX_ROWS, Table
 from lmcore.reporting.text import number, one_line, percent
@@ -120,7 +120,7 @@ def _most(found: list[LeaningWord]) -> list[LeaningWord]:
 def _row(entry: LeaningWord, scale: Axis) -> LeaningRow:
     return LeaningRow(
         word=entry.word,
-        detail=f"seen {number(entry.seen, unit='count')} times",
+        detail=f"seen {number(entry.seen, unit='count')} {named(entry.seen, 'time')}",
         model=times(entry.model.value),
         corpus=times(entry.corpus.value),
         model_mark=_mark(f"{entry.word}, the model", entry.model, scale),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lmcore.counted import named
 from lmcore.reporting.tables import MAX_ROWS, Table
 from lmcore.reporting.text import number, one_line, percent, size, words
 from lmcore.reporting.version.facts.report import ReportData
@@ -91,7 +92,7 @@ def what_is_not_recorded(data: ReportData) -> str:
     )
     if model.known_until and held_out is not None:
         until += (
-            f" Of the {number(held_out, unit='count')} held-out documents"
+            f" Of the {number(held_out, unit='count')} held-out {named(held_out, 'document')}"
             f" {number(later, unit='count') if later else 'none'}"
             f" {'are' if (later or 0) > 1 else 'is'} later."
         )

@@ -20,7 +20,7 @@ def test_default_bound_is_two_minutes() -> None:
     [
         ({"processes": 2}, "processes=2 needs training.launcher: torchrun"),
         ({"timeout_seconds": 9}, "timeout_seconds=9.0 needs training.launcher: torchrun"),
-        ({"launcher": "torchrun", "processes": 3}, "batch_size=32 lanes cannot be shared"),
+        ({"launcher": "torchrun", "processes": 3}, "batch_size=32 cannot be shared equally"),
         ({"launcher": "torchrun", "processes": 0}, "greater than or equal to 1"),
         ({"launcher": "mpirun"}, "'local' or 'torchrun'"),
     ],

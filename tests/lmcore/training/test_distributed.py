@@ -130,7 +130,7 @@ def test_a_budget_is_planned_once_for_all_ranks(ranks: Any) -> None:
 
 
 def test_text_that_fills_too_few_lanes_is_named(make_bench: Any) -> None:
-    with pytest.raises(ConfigError, match=r"fills 1 lanes, which training\.processes=2"):
+    with pytest.raises(ConfigError, match=r"fills 1 lane, which training\.processes=2"):
         make_bench(texts=["abc"]).train(launcher="torchrun", processes=2)
 
 
