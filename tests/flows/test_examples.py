@@ -50,6 +50,7 @@ NOT_RUN = {
     "lmcore run": _TRAINS,
     "lmcore timeline": "takes minutes; flows/test_timeline.py walks a smaller one",
     "lmcore predict --model tone": "needs a classifier; flows/test_tasks.py trains and asks it",
+    "lmcore predict --model reviews": "needs a classifier; flows/commands/test_predict.py reads so",
     "lmcore promote 7": "names a version of the reader's; flows/registry/test_promotion.py",
     "lmcore init path/to/texts --pretrained": "needs a model; flows/test_pretrained.py begins so",
     "lmcore deploy": "needs a server with a pool; flows/servers/test_deploy.py has one",
