@@ -62,7 +62,8 @@ coverage: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(DEV)
 	rm -rf build/coverage
 	mkdir -p build/coverage
 	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(TESTS)
-	$(BIN)/coverage combine --quiet
+	# What a killed process left is no data file, and is left out.
+	$(BIN)/coverage combine --quiet 2>/dev/null
 	$(BIN)/coverage report $(if $(TESTS),--fail-under=0)
 
 # Peers are compared with where a checkout of them is given; in full this takes some twelve hours,

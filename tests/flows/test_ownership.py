@@ -57,7 +57,7 @@ def forgotten_and_gone(lmcore: Session, folder: Path) -> None:
     assert retrained["version"] == 2
     gates = {gate["gate"]: gate for gate in retrained["gates"]}
     assert gates["provenance"]["outcome"] == "PASS"
-    assert "kept out because of 1 removals" in gates["provenance"]["reason"]
+    assert "kept out because of 1 removal," in gates["provenance"]["reason"]
     # After a removal the new model need not be better, only not worse.
     assert retrained["outcome"] == "promoted", retrained["reason"]
     seen = {v["version"]: v for v in lmcore.run("seen", "same.txt")["versions"]}

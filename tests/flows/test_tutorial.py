@@ -120,7 +120,8 @@ def test_what_the_tutorial_tells_to_do_goes_as_it_says(tmp_path: Path) -> None:
                 found = reader.starts(step.text, until="Ctrl-C")
             else:
                 found = reader.types(["bash", "-ec", step.text])
-            assert missing(step.shown, found) == [], (step.text, found[-6000:])
+            if lost := missing(step.shown, found):
+                pytest.fail(f"{step.text}: not said: {lost}; it said:\n{found[-6000:]}")
         done.append(step.text.split("\n")[0])
     told = "\n".join(done)
     for part in ("lmcore init", "lmcore run", "report", "import mlflow", "rollback", "lmcore up"):

@@ -226,7 +226,9 @@ def test_text_is_shown_while_it_is_drawn_and_ctrl_c_ends_it(
     errors = process.stderr.read()
     process.stderr.close()
     assert process.wait() == 1
-    assert [line for line in errors.splitlines() if line] == ["lmcore: stopped by the user"]
+    # On a busy machine a line says meanwhile how long it has been.
+    told = [line for line in errors.splitlines() if line and "so far" not in line]
+    assert told == ["lmcore: stopped by the user"]
     text = shown.decode()
     assert text.endswith("\r\n")
     assert text[:300] == expected[:300]

@@ -21,7 +21,7 @@ def test_a_rehearsal_says_what_would_go_and_deletes_nothing(
     assert "  speeches version 1 (registered)" in shown
     assert [line.split() for line in shown[-2:]] == [
         ["speeches", "2", "champion"],
-        ["speeches", "3", "one", "of", "the", "1", "newest;", "challenger"],
+        ["speeches", "3", "the", "newest;", "challenger"],
     ]
     registry = Registry(empty_shell.home)
     assert [v.number for v in registry.versions("speeches")] == [1, 2, 3]

@@ -51,7 +51,7 @@ def test_what_is_not_there_is_named(home_of_four: Home, tmp_path: Path) -> None:
     for name, which, words in (
         ("others", 1, "'others' does not exist"),
         (NAME, 9, "has no version 9"),
-        (NAME, "champion", "no alias 'champion'"),
+        (NAME, "champion", "has no champion, as no version of it is in use"),
     ):
         with pytest.raises(NotFoundError, match=words):
             found.version(name, which)

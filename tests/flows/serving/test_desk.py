@@ -128,7 +128,9 @@ def test_a_version_that_draws_from_no_distribution_does_not_take_over(
 def test_without_the_alias_nothing_answers(desk: Desk, served_home: Any) -> None:
     Registry(served_home).set_alias(NAME, "champion", None)
     desk.look()
-    with pytest.raises(RefusalError, match="no alias 'champion'") as refused:
+    with pytest.raises(
+        RefusalError, match="has no champion, as no version of it is in use"
+    ) as refused:
         desk.take(NAME)
     assert refused.value.status == 503
     assert not desk.ready

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.artifacts import ContentStore
+from lmcore.counted import counted
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.ingest.ingest import ingest
@@ -172,7 +173,7 @@ def test_too_little_to_split_says_how_many_and_what_to_do(
     with pytest.raises(SourceError) as caught:
         run_ingest(write_lines("a.txt", texts))
     message = str(caught.value)
-    assert f"{len(texts)} documents" in message
+    assert f"{counted(len(texts), 'document')} in" in message
     assert "data.unit" in message
     assert "data.validation_fraction" in message
     with sqlite3.connect(tmp_path / "home" / "split.sqlite") as ledger:
