@@ -67,6 +67,15 @@ DOCUMENT |= {"origin": "speeches", "num_bytes": 4, "split": "train", "cluster": 
 METRICS = {"val_bits_per_byte": {"value": 2.5, "lower": 2.25, "upper": 2.75, "unit": "bits/byte"}}
 
 
+@pytest.fixture(autouse=True)
+def _nobody_asked_to_stop() -> None:
+    """What a test before this one asked for in the same process is forgotten, as a command does."""
+    from flows.home.signals import polite_signals
+
+    with polite_signals():
+        pass
+
+
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database; creating one takes seconds, copying it none."""

@@ -66,6 +66,8 @@ class Reader:
             "PATH": f"{folder}/.venv/bin:{kept['PATH']}",
             "BROWSER": "true",
             "OMP_NUM_THREADS": "1",
+            # As wide as what the page shows.
+            "COLUMNS": "100",
         }
 
     def types(self, words: list[str]) -> str:
