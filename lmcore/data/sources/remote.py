@@ -21,12 +21,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from lmcore.artifacts import digest
-from lmcore.errors import SourceError
+from lmcore.durable import storing
+from lmcore.errors import LmcoreError, SourceError
 from lmcore.settings import short
 from lmcore.typed_path import MAX_PATH_BYTES, is_address
 
@@ -73,7 +75,7 @@ class RemoteFile:
 
         Raises:
             SourceError: If it cannot be read, or is another one than was listed.
-            OSError: If this machine's disk fails.
+            StorageError: If this machine's disk is full or fails.
         """
         with tempfile.TemporaryDirectory(prefix="remote-") as folder:
             place = Path(folder) / "file"
@@ -97,7 +99,7 @@ def check_address(text: str, *, key: str) -> None:
     if scheme not in SCHEMES:
         known = ", ".join(f"{name}://" for name in SCHEMES if name != "http")
         raise SourceError(f"{key}: {scheme}:// is not read; expected one of {known}, or a path")
-    if "@" in parts.netloc and scheme != "hf":
+    if "@" in parts.netloc:
         raise SourceError(
             f"{key}: an address holds no user and no password; leave them out, and give them as"
             f" {SCHEMES[scheme] or scheme} looks for them (environment, files of the user)"
@@ -156,15 +158,22 @@ def list_remote(text: str, *, key: str) -> list[tuple[str, RemoteFile]]:
 def _file(scheme: str, name: str, told: Mapping[str, Any]) -> RemoteFile:
     address = name if is_address(name) else f"{scheme}://{name}"
     size = told.get("size")
-    said = next((_plain(told[key]) for key in _VERSIONS if told.get(key)), "")
-    if not said:
-        # A server that says nothing of its files: they are read for it.
-        said = _patiently(address, lambda: _read_through(address))
+    # A server that says nothing of its files: they are read for it.
+    said = _said(told) or _patiently(address, lambda: _sha256_of(address, told))
     return RemoteFile(
         address=address,
         num_bytes=int(size) if size is not None else 0,
-        version=digest([said, size]),
+        version=_version(said, told),
     )
+
+
+def _version(said: str, told: Mapping[str, Any]) -> str:
+    return digest([said, told.get("size")])
+
+
+def _said(told: Mapping[str, Any]) -> str:
+    """What a store says of a file's version; empty where it says nothing."""
+    return next((_plain(told[key]) for key in _VERSIONS if told.get(key)), "")
 
 
 def _plain(said: object) -> str:
@@ -174,42 +183,44 @@ def _plain(said: object) -> str:
     return str(said).removeprefix("W/").strip('"')
 
 
-def _read_through(address: str) -> str:
-    from hashlib import sha256
-
-    sha = sha256()
+def _sha256_of(address: str, told: Mapping[str, Any]) -> str:
     system, path = _system(address)
-    with system.open(path, "rb") as stream:
-        while piece := stream.read(_PIECE_BYTES):
-            sha.update(piece)
-    return sha.hexdigest()
+    with tempfile.TemporaryDirectory(prefix="remote-") as folder:
+        return _copy(system, path, Path(folder) / "file", size=told.get("size"))
 
 
 def _bring(file: RemoteFile, place: Path) -> None:
     """Copy a file here, and see that it is the one that was listed."""
     system, path = _system(file.address)
-    scheme = file.address.partition("://")[0]
-    now = _file(scheme, path, system.info(path))
-    if now.version != file.version:
-        raise SourceError(f"{file.address} changed after it was listed; run again")
-    size = 0
-    with place.open("wb") as here, system.open(path, "rb") as there:
+    told = system.info(path)
+    said = _said(told)
+    if said and _version(said, told) != file.version:
+        raise _changed(file)
+    sha256_here = _copy(system, path, place, size=told.get("size"))
+    if not said and _version(sha256_here, told) != file.version:
+        raise _changed(file)
+
+
+def _changed(file: RemoteFile) -> SourceError:
+    return SourceError(f"{file.address} changed after it was listed; run again")
+
+
+def _copy(system: Any, path: str, place: Path, *, size: int | None) -> str:
+    """Copy a file of a store to this machine; its SHA-256.
+
+    Raises:
+        OSError: If fewer bytes came than the store says.
+        StorageError: If this machine's disk is full or fails.
+    """
+    sha, come = sha256(), 0
+    with storing(place), place.open("wb") as here, system.open(path, "rb") as there:
         while piece := there.read(_PIECE_BYTES):
-            try:
-                here.write(piece)
-            except OSError as error:
-                raise _DiskError(error) from error
-            size += len(piece)
-    if now.num_bytes and size != now.num_bytes:
-        raise OSError(f"ended after {size:,} of {now.num_bytes:,} bytes")
-
-
-class _DiskError(Exception):
-    """This machine's disk, and not the store, failed."""
-
-    def __init__(self, cause: OSError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
+            here.write(piece)
+            sha.update(piece)
+            come += len(piece)
+    if size and come != size:
+        raise OSError(f"ended after {come:,} of {size:,} bytes")
+    return sha.hexdigest()
 
 
 def _system(address: str) -> tuple[Any, str]:
@@ -229,10 +240,8 @@ def _patiently(address: str, ask: Callable[[], _T], *, key: str = "sources") -> 
     for pause in (*_PAUSES_SECONDS, None):
         try:
             return ask()
-        except SourceError:
+        except LmcoreError:
             raise
-        except _DiskError as error:
-            raise error.cause from None
         except ImportError as error:
             library = SCHEMES[address.partition("://")[0].lower()]
             raise SourceError(

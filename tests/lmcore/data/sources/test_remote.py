@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_port
 
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.sources import remote
@@ -50,11 +51,6 @@ class Store:
     @property
     def bucket(self) -> Path:
         return self.folder / "corpus"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def fill(folder: Path) -> None:
@@ -176,6 +172,11 @@ class Files(SimpleHTTPRequestHandler):
     """A server of files that is away the first times."""
 
     away = 0
+    told_of_versions = True
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword != "Last-Modified" or self.told_of_versions:
+            super().send_header(keyword, value)
 
     def send_head(self) -> Any:
         if type(self).away:
@@ -205,6 +206,20 @@ def test_a_file_of_a_web_server_is_read_though_it_is_away_for_a_moment(web: str)
     Files.away = 2
     found = texts_of(path=f"{web}/rows.jsonl.gz")
     assert [text for _, text, _ in found] == ["in a row", "in another"]
+
+
+def test_a_file_of_which_nothing_is_said_is_known_by_its_bytes(
+    web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Files, "told_of_versions", False)
+    source, text = SourceConfig(path=f"{web}/texts/a.txt"), tmp_path / "files" / "texts" / "a.txt"
+    (located,) = fingerprint_sources([source]).sources
+    assert digest_of(path=source.path) == fingerprint_sources([source]).digest
+    assert [i.text for i in read_source(located, data=DataConfig()) if isinstance(i, Record)]
+    text.write_bytes(text.read_bytes().upper())
+    assert digest_of(path=source.path) != located.digest
+    with pytest.raises(SourceError, match="changed after it was listed"):
+        list(read_source(located, data=DataConfig()))
 
 
 @pytest.mark.parametrize(
@@ -249,4 +264,6 @@ def test_this_machines_disk_is_not_the_stores_fault(web: str, tmp_path: Path) ->
         env={**os.environ, "TMPDIR": str(tmp_path)},
         check=False,
     )
-    assert "OSError: [Errno 27] File too large" in done.stderr, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("lmcore.errors.StorageError: "), done.stderr
+    assert f"{tmp_path}/remote-" in last
