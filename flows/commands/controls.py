@@ -180,8 +180,7 @@ class _Watch:
     def stopped(self) -> str:
         return (
             f"stopped after {self.done} of {number_of(self.total, 'run')}; they are kept, and the"
-            f" same command"
-            " goes on"
+            " same command goes on"
         )
 
 

@@ -59,7 +59,7 @@ def fingerprint_once(sources: Sequence[SourceConfig]) -> SourceFingerprint:
 
 def _shows_changes(source: SourceConfig) -> bool:
     """Whether a glance sees what a fingerprint sees; a hub, a store, and what grows it does not."""
-    if source.path is not None and is_address(source.path):
+    if is_address(source.path or ""):
         return False
     return source.requests is None and (source.dataset is None or Path(source.dataset).is_dir())
 

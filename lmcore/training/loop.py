@@ -249,8 +249,7 @@ class TrainingLoop:
         self._tell(
             "revision",
             f"the machine became {became}: {steps} {named(steps, 'step')} instead of {told}, to"
-            f" end within"
-            f" {before.budget_seconds:g} s",
+            f" end within {before.budget_seconds:g} s",
         )
 
     def _spend(self, seconds: float) -> None:

@@ -139,7 +139,7 @@ def glance_at_sources(sources: Sequence[SourceConfig]) -> str:
             continue
         if source.requests is not None:
             continue
-        if source.path is not None and is_address(source.path):
+        if is_address(source.path or ""):
             remote = _remote_files(source, key=f"sources[{i}]")
             seen.append([[file.name, file.sha256] for files in remote[:2] for file in files])
             continue
@@ -166,7 +166,7 @@ def _locate(source: SourceConfig, *, key: str) -> LocatedSource:
         from lmcore.data.sources.hub import dataset_identity
 
         identity = dataset_identity(source, key=key)
-    elif source.path is not None and is_address(source.path):
+    elif is_address(source.path or ""):
         files, target_files, skipped = _remote_files(source, key=key)
     else:
         found, targets, skipped = find_files(source, key=key)

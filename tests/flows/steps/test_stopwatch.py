@@ -22,8 +22,6 @@ def asked_to_stop() -> Iterator[None]:
     with polite_signals():
         signal.raise_signal(signal.SIGINT)
         yield
-    with polite_signals():  # forgets it
-        pass
 
 
 def test_steps_and_what_lies_between_them_are_timed(clock: list[float]) -> None:
