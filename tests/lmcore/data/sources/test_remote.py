@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -248,22 +247,24 @@ def test_a_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_this_machines_disk_is_not_the_stores_fault(web: str, tmp_path: Path) -> None:
-    if not shutil.which("prlimit"):
-        pytest.skip("prlimit is not installed")
-    script = (
-        "import resource, sys, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16));"
-        "from lmcore.data.sources.remote import list_remote;"
-        "file = list_remote(sys.argv[1], key='sources[0].path')[0][1];"
-        "file.at_hand().__enter__()"
-    )
+    # What measures the test's own lines cannot write then either, so the answer is printed.
+    script = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
+from lmcore.data.sources.remote import list_remote
+(_, file), = list_remote(sys.argv[1], key="sources[0].path")
+try:
+    file.at_hand().__enter__()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
     done = subprocess.run(
-        [sys.executable, "-c", script, f"{web}/en.txt".replace("en.txt", "texts/a.txt")],
+        [sys.executable, "-c", script, f"{web}/texts/a.txt"],
         capture_output=True,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         check=False,
     )
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("lmcore.errors.StorageError: "), done.stderr
-    assert f"{tmp_path}/remote-" in last
+    assert done.stdout.startswith("StorageError "), done.stderr
+    assert f"{tmp_path}/remote-" in done.stdout
