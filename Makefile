@@ -96,6 +96,7 @@ bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.serving_pretrained $(WITH_LLAMA)
 	$(BIN)/python -m benchmarks.pretrained
 	$(BIN)/python -m benchmarks.pretrained_tasks
+	$(BIN)/python -m benchmarks.pretrained_gpu
 	$(BIN)/python -m benchmarks.fuzzing
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.stops

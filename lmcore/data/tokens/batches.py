@@ -127,6 +127,8 @@ def plan_layout(stream_tokens: int, *, batch_size: int, sequence_length: int) ->
     # A block holds at least one sequence, also where the sequence is about as long as a block.
     rounds = min(rounds, per_lane // length)
     block = per_lane // rounds // length * length
+    # Blocks hold whole sequences; what long ones leave over is room for further blocks.
+    rounds = per_lane // block
     return Layout(
         stream_tokens=stream_tokens,
         batch_size=lanes,

@@ -14,6 +14,8 @@ Legend: B lanes, G lanes of a group, T tokens of a row, P places kept, d width.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,10 +25,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmcore.model.pretrained.bounds import bounds_of, in_half_precision
 from lmcore.model.pretrained.cache import CacheState
+from lmcore.model.pretrained.fused import fused, works
 from lmcore.model.pretrained.library import fresh_cache, library
 from lmcore.model.pretrained.masks import in_form, visible
-from lmcore.model.pretrained.ways import form_of_masks, steps_truly
+from lmcore.model.pretrained.ways import form_of_masks, reads_bounds, steps_truly
 from lmcore.model.pretrained.windows import IntArray, Segment
 
 
@@ -50,6 +54,11 @@ class Body:
         self.inner = inner
         self.form = form_of_masks(self)
         self.steps = self.packs or steps_truly(self)
+
+    @functools.cached_property
+    def bounded(self) -> bool:
+        """Whether its attention does with the bounds of segments what it does with a mask."""
+        return self.form == "alike" and reads_bounds(self)
 
     @property
     def packs(self) -> bool:
@@ -129,16 +138,18 @@ class Body:
             past_places = max(past)
             state = before if len(groups) == 1 else before.select(members)
             state = state.with_places(past_places)
-            seen = visible(owners, torch.tensor(past), past_places)
             cache = self._cache()
             if past_places:
                 state.into(cache)
-            vectors = self.states(
-                ids.to(device),
-                cache,
-                attention_mask=self._mask(seen, device),
-                position_ids=positions.to(device),
-            )
+            options = {"position_ids": positions.to(device)}
+            if cache is None and in_half_precision(device) and self.bounded:
+                options |= bounds_of(owners, device).options()
+                with fused(self.inner) if works() else contextlib.nullcontext():
+                    vectors = self.states(ids.to(device), cache, **options)
+            else:
+                seen = visible(owners, torch.tensor(past), past_places)
+                options["attention_mask"] = self._mask(seen, device)
+                vectors = self.states(ids.to(device), cache, **options)
             new = torch.from_numpy(np.stack([row[3] for row in rows]))
             if new.shape[1] < length:
                 place = new.to(device)[..., None].expand(-1, -1, vectors.shape[2])

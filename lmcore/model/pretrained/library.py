@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmcore.errors import ConfigError, IntegrityError
+from lmcore.model.pretrained.bounds import attend as attend_within
+from lmcore.model.pretrained.bounds import given
 
 #: Modules whose weights a Mamba block reads without calling them: nothing learns beside them.
 _RECURRENT = ("mamba", "falconh1mixer")
@@ -113,6 +115,8 @@ def _rows_apart() -> str:
         attention_mask: Tensor | None,
         **options: Any,
     ) -> tuple[Tensor, None]:
+        if (bounds := given(options)) is not None:
+            return attend_within(query, key, value, bounds, scale=options.get("scaling")), None
         rows, places = query.shape[0], key.shape[2]
         if rows == 1 or query.shape[2] > 1 or not _tells(attention_mask):
             found: Tensor = sdpa_attention_forward(

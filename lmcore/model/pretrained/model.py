@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from lmcore.artifacts import digest
@@ -22,7 +21,9 @@ from lmcore.model.language_model import Features, LanguageModel, Reading, learnt
 from lmcore.model.packed import pack
 from lmcore.model.pretrained.base import Base
 from lmcore.model.pretrained.body import Body
+from lmcore.model.pretrained.bounds import in_half_precision
 from lmcore.model.pretrained.cache import CacheState
+from lmcore.model.pretrained.fused import fused_nll, nll, works
 from lmcore.model.pretrained.library import (
     ROWS_APART,
     add_lora,
@@ -38,6 +39,9 @@ from lmcore.model.state import State
 # busy, a GPU wants more.
 _LOGITS = {"cpu": 1 << 24, "cuda": 1 << 27}
 _TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16_384}
+# With its gradient: in half precision alone, and where float32 copies are made.
+_BYTES_OF_A_LOGIT = {True: 4, False: 12}
+_MOST_OF_FREE_MEMORY = 0.25
 _CHUNK = 512
 # A step costs reading all weights, however many lanes there are: SmolLM2-135M writes 42 tokens a
 # second in 4 lanes on two cores, and 250 in 32.
@@ -258,8 +262,14 @@ class PretrainedLM(LanguageModel):
         return found if vectors.dim() == 3 else found[:, 0]
 
     def target_nll(self, features: Features, targets: Tensor) -> Tensor:
-        """See `LanguageModel`; logits are held a few rows at a time, in a training too."""
+        """See `LanguageModel`; logits are held a few rows at a time, in a training too.
+
+        All of them only where they take little of a GPU's memory: what was not held of them is
+        computed again for the gradient.
+        """
         vectors, wanted = features.vectors.flatten(0, -2), targets.reshape(-1)
+        if torch.is_grad_enabled() and self._holds(len(vectors)):
+            return self._nll(vectors, wanted).view(targets.shape)
         rows = max(1, _LOGITS.get(self.device.type, _LOGITS["cpu"]) // self.vocab_size)
         learns = torch.is_grad_enabled() and vectors.requires_grad
         frozen = not any(p.requires_grad for p in self._head.parameters())
@@ -275,9 +285,19 @@ class PretrainedLM(LanguageModel):
                 parts.append(checkpoint(self._nll, some, their, use_reentrant=False))
         return torch.cat(parts).view(targets.shape)
 
+    def _holds(self, rows: int) -> bool:
+        """Whether logits of so many tokens, and their gradient, are little of a GPU's memory."""
+        if self.device.type != "cuda":
+            return False
+        free, _ = torch.cuda.mem_get_info(self.device)
+        own = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        size = _BYTES_OF_A_LOGIT[in_half_precision(self.device) and works()]
+        return rows * self.vocab_size * size <= _MOST_OF_FREE_MEMORY * (free + own)
+
     def _nll(self, vectors: Tensor, targets: Tensor) -> Tensor:
-        logits = self._scores(vectors[None])[0].float()
-        return functional.cross_entropy(logits, targets, reduction="none")
+        logits = self._scores(vectors[None])[0]
+        learns = torch.is_grad_enabled() and self.device.type == "cuda"
+        return (fused_nll() if learns and works() else nll)(logits, targets)
 
     @property
     def _head(self) -> nn.Module:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmcore.model.pretrained.bounds import bounds_of
 from lmcore.model.pretrained.cache import CacheState
 from lmcore.model.pretrained.library import fresh_cache, library
 from lmcore.model.pretrained.masks import FORMS, Form, in_form, short_window, visible
@@ -38,6 +39,12 @@ def steps_truly(body: Body) -> bool:
     """Whether a token after what was kept is what it is in the whole."""
     with library(), short_window(body.inner):
         return _tried(partial(_steps, body))
+
+
+def reads_bounds(body: Body) -> bool:
+    """Whether rows of two texts each are read by the texts' bounds as each is alone."""
+    with library(), torch.autocast(next(body.inner.parameters()).device.type, enabled=False):
+        return _tried(partial(_bounded, body))
 
 
 @torch.no_grad()
@@ -114,6 +121,18 @@ def _packs(body: Body, form: Form) -> bool:
         "position_ids": torch.arange(3, 6, device=ids.device)[None],
     }
     return _close(body.states(ids[:, 3:], cache, **options), whole[:, 3:])
+
+
+@torch.no_grad()
+def _bounded(body: Body) -> bool:
+    ids = _some_tokens(body.inner)
+    rows = torch.cat([ids, ids.flip(1)])
+    owners = torch.tensor([[0, 0, 0, 0, 1, 1], [0, 0, 1, 1, 1, 1]])
+    positions = torch.tensor([[0, 1, 2, 3, 0, 1], [0, 1, 0, 1, 2, 3]], device=ids.device)
+    texts = (rows[0, :4], rows[0, 4:], rows[1, :2], rows[1, 2:])
+    alone = torch.cat([body.states(text[None], None)[0] for text in texts]).view(2, 6, -1)
+    options = bounds_of(owners, ids.device).options()
+    return _close(body.states(rows, None, position_ids=positions, **options), alone)
 
 
 @torch.no_grad()

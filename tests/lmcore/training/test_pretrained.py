@@ -260,3 +260,24 @@ def test_a_pretrained_model_needs_its_base_and_one_from_random_weights_has_none(
         tuned.train("x", model=LORA)
     assert ModelConfig().carries_state
     assert not LORA.carries_state
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
+@both
+def test_a_gpu_learns_what_a_processor_does(tuned: Any, model: PretrainedConfig) -> None:
+    settings = given(model, max_steps=40)
+    on_cpu = tuned.train("cpu", device="cpu", precision="float32", **settings)
+    on_gpu = tuned.train("gpu", device="cuda", precision="bfloat16", **settings)
+    found, expected = (c.summary["tune_bits_per_byte"] for c in (on_gpu, on_cpu))
+    assert found == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
+def test_torchrun_on_a_gpu_learns_what_one_process_does(tuned: Any) -> None:
+    settings = given(max_steps=20, device="cuda", precision="bfloat16")
+    alone = tuned.train("alone", **settings)
+    started = tuned.train("started", launcher="torchrun", **settings)
+    found, expected = (c.summary["tune_bits_per_byte"] for c in (started, alone))
+    assert found == pytest.approx(expected, rel=0.02)

@@ -68,6 +68,13 @@ def test_layout_reads_nearly_all_and_never_twice_in_an_epoch(
     assert layout.sequence_length <= sequence
 
 
+@pytest.mark.parametrize("sequence", [512, 1024, 2048])
+def test_long_sequences_leave_nothing_over_that_a_block_would_fit_into(sequence: int) -> None:
+    # As many lanes and tokens as the annual messages have in a pretrained model's tokenizer.
+    layout = plan_layout(2_118_409, batch_size=16, sequence_length=sequence)
+    assert layout.num_blocks * layout.block_tokens > 0.97 * 2_118_409
+
+
 def test_the_default_shape_wastes_little() -> None:
     layout = plan_layout(3_600_000, batch_size=32, sequence_length=128)
     assert layout.block_tokens <= 4096
