@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 PRETRAINED := $(VENV)/.installed-pretrained
 ONNX := $(VENV)/.installed-onnx
 REMOTE := $(VENV)/.installed-remote
+POOLS := $(VENV)/.installed-pools
 DEV := $(VENV)/.installed-dev
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
@@ -21,7 +22,7 @@ up: $(STAMP)
 	$(BIN)/lmcore up $(CONFIGS)
 
 # One process a core, each with one thread: more threads than cores would wait for each other.
-test: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(DEV)
+test: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # The longest first: two at a time they take as long as the types alone.
@@ -58,7 +59,7 @@ docs-serve: $(STAMP) $(DEV)
 # Counting lines takes a fifth to a half more of the processor, so this is not `make test`.
 # TESTS names a part of them, which no floor is asked of.
 TESTS ?=
-coverage: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(DEV)
+coverage: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(DEV)
 	rm -rf build/coverage
 	mkdir -p build/coverage
 	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(TESTS)
@@ -157,6 +158,12 @@ $(ONNX): $(STAMP) requirements-onnx.lock
 $(REMOTE): $(STAMP) requirements-remote.lock
 	@echo "Installing what reads text from object stores..."
 	@$(LOCKED) -r requirements-remote.lock
+	@touch $@
+
+# What starts containers and jobs of a cluster.
+$(POOLS): $(STAMP) requirements-pools.lock
+	@echo "Installing what starts flow runs in containers..."
+	@$(LOCKED) -r requirements-pools.lock
 	@touch $@
 
 clean:

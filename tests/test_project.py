@@ -166,6 +166,10 @@ def test_every_package_and_its_data_are_installed(tmp_path: Path) -> None:
         for kind in kinds
         for path in (ROOT / top).rglob(kind)
     }
+    wanted |= {
+        Path("flows", "servers", "job_templates", path.name)
+        for path in (ROOT / "deploy" / "pools").glob("*.json")
+    }
     assert {path for path in wanted if not (tmp_path / path).exists()} == set()
     # Whatever else lies at the top of an environment would stand in somebody's way.
     tops = {path.name for path in tmp_path.iterdir() if path.suffix != ".egg-info"}

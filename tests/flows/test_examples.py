@@ -62,6 +62,7 @@ NOT_RUN = {
     "cat secrets": _TIER,
     'eval "$(scripts/server_env)"': _TIER,
     "docker ": _DOCKER,
+    "kubectl ": "needs a cluster",
     ".venv/bin/mlflow models serve": "serves; flows/registry/test_version_files.py asks it",
     "curl ": "asks a server; flows/serving and flows/registry/test_version_files.py do",
 }

@@ -19,6 +19,11 @@ def test_a_pool_and_a_server_are_needed(empty_shell: Any) -> None:
     assert "set PREFECT_API_URL" in str(refused)
 
 
+def test_job_variables_belong_to_a_type(empty_shell: Any) -> None:
+    refused = empty_shell.refusal("deploy", "--pool", "machines", "--job-variable", "image=a")
+    assert "name its --type as well" in str(refused)
+
+
 def test_one_model_has_one_configuration(shell_of: Any, home: Any, tmp_path: Path) -> None:
     served = shell_of(replace(home, prefect_api_url="http://127.0.0.1:9/api"))
     config = "name: letters\nsources:\n  - {path: letters.txt, license: CC0-1.0}\n"
@@ -38,6 +43,7 @@ def test_people_see_what_was_written_and_how_to_run_it(
             "server": "https://prefect.example/api",
             "deployments": ["retrain/letters", "monitor/letters"],
             "pool": "machines",
+            "type": "docker",
         }
     )
     assert capsys.readouterr().out.splitlines() == [
@@ -45,5 +51,5 @@ def test_people_see_what_was_written_and_how_to_run_it(
         "  retrain/letters",
         "  monitor/letters",
         "",
-        "  prefect worker start --pool machines   on each machine that runs them",
+        "  prefect worker start --pool machines --type docker   on each machine that runs them",
     ]

@@ -361,8 +361,15 @@ def test_deployments_are_written_for_a_work_pool(up: Up) -> None:
     deploy = ("deploy", "--pool", "machines")
     with up.shell.opened() as lmcore:
         assert "no work pool 'machines'" in lmcore.run(*deploy, code=2)["error"]
-        up.prefect("/work_pools/", {"name": "machines", "type": "process"})
-        answer = lmcore.run(*deploy)
+        made = ("--type", "process", "--job-variable", "env.OMP_NUM_THREADS=1")
+        answer = lmcore.run(*deploy, *made)
+        assert lmcore.run(*deploy) == answer
+        other = ("--type", "docker", "--job-variable", "network_mode=host")
+        assert "is of type process" in lmcore.run(*deploy, *other, code=2)["error"]
+    assert answer["type"] == "process"
+    (pool,) = [p for p in up.prefect("/work_pools/filter", {}) if p["name"] == "machines"]
+    properties = pool["base_job_template"]["variables"]["properties"]
+    assert properties["env"]["default"] == {"OMP_NUM_THREADS": "1"}
     assert "retrain/annual-messages" in answer["deployments"]
     placed = [d for d in up.prefect("/deployments/filter", {}) if d["work_pool_name"]]
     assert {d["entrypoint"] for d in placed} >= {
