@@ -19,6 +19,7 @@ from flows.home.locks import BusyError
 from lmcore.artifacts import fsync_directory, strings_in
 from lmcore.data.copies.removal import Removals
 from lmcore.data.documents import DocumentSet
+from lmcore.data.ingest.part_keys import PART_KIND
 from lmcore.data.requests.lines import Beside, Feedback, Line
 from lmcore.data.requests.parts import ASKED, FEEDBACK, seal_now, strike
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id
@@ -44,7 +45,10 @@ def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset
     doomed = {
         path
         for path, manifest in folders.items()
-        if manifest is None or (manifest.kind == DocumentSet.kind and _holds(path, removals, known))
+        if manifest is None
+        # Parts are read anew where something was removed; whatever they hold, they are of no use.
+        or manifest.kind == PART_KIND
+        or (manifest.kind == DocumentSet.kind and _holds(path, removals, known))
     }
     keys = {manifest.key for path in doomed if (manifest := folders[path]) is not None}
     # Whatever names a doomed folder among its inputs was made from it.

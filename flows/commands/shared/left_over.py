@@ -6,7 +6,7 @@ In: a home, and the keys that are wanted.  Out: each file or folder that goes, o
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from flows.commands.shared.retention import is_needed
 from flows.home.folders import Home
 from flows.progress.job import current as current_job
 from flows.registry.artifact_files import path_bytes
+from lmcore.data.documents import DocumentSet
+from lmcore.data.ingest.part_keys import PART_KIND, part_keys
 from lmcore.mending import DAMAGED
 
 #: So long the same command may still want to go on with an unfinished run, and so long somebody may
@@ -63,15 +65,23 @@ def is_old(when: float) -> bool:
 
 def _content(home: Home, wanted: AbstractSet[str]) -> Iterator[_Left]:
     """Content folders that no kept version and no unfinished run names."""
-    for path, manifest in content_folders(home):
-        if path.parent.name == DAMAGED:
-            continue
+    folders = [(p, manifest) for p, manifest in content_folders(home) if p.parent.name != DAMAGED]
+    parts = _parts([path for path, found in folders if found is not None and found.key in wanted])
+    for path, manifest in folders:
         kind, key = path.parent.name, path.name
         if manifest is not None:
             kind, key = manifest.kind, manifest.key
+            # Younger ones may be of an ingest that was killed, and goes on.
+            if kind == PART_KIND and (key in parts or not is_old(last_change(path))):
+                continue
             if is_needed(kind, key, manifest.inputs, wanted=wanted):
                 continue
         yield path, content_lock(path), {"kind": kind, "key": key[:32]}
+
+
+def _parts(kept: Sequence[Path]) -> set[str]:
+    """Keys of the parts that kept documents were read in: the next ingest asks for them."""
+    return {key for path in kept if path.parent.name == DocumentSet.kind for key in part_keys(path)}
 
 
 def _work(home: Home) -> Iterator[_Left]:

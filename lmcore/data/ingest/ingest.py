@@ -1,6 +1,7 @@
 """Ingest: sources in, one `DocumentSet` out, in two streaming passes.
 
-Pass one reads, cleans, masks, drops exact duplicates and stages each text with its
+Pass one reads, cleans and masks part by part, on all cores (`part_reading`), and joins
+what came of them: exact duplicates are dropped, and each text is staged with its
 signature.  Then clusters and sides are decided on the index alone.  Pass two
 streams the staged texts once more and writes them with their side.  Peak memory
 does not depend on the size of the corpus (but for some 40 bytes a text).
@@ -24,7 +25,10 @@ from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment, assign
 from lmcore.data.ingest.language_counts import LanguageCounts
-from lmcore.data.ingest.reading_pass import REPORT_EVERY, Progress, ReadingPass
+from lmcore.data.ingest.part_keys import write_part_keys
+from lmcore.data.ingest.part_pool import WORTH_BYTES
+from lmcore.data.ingest.part_reading import REPORT_EVERY, PartStore
+from lmcore.data.ingest.reading_pass import Progress, ReadingPass
 from lmcore.data.ingest.split import in_anchor_slice
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.kinds import library_versions
@@ -46,6 +50,15 @@ _CODE = (
     "lmcore.data.documents",
     "lmcore.data.ingest",
     "lmcore.data.language_codes",
+    "lmcore.data.sources",
+    "lmcore.data.text",
+)
+
+_PART_CODE = (
+    "lmcore.data.copies",
+    "lmcore.data.documents",
+    *(f"lmcore.data.ingest.{name}" for name in ("part_reading", "parts", "readability")),
+    "lmcore.data.ingest.reading_counts",
     "lmcore.data.sources",
     "lmcore.data.text",
 )
@@ -104,11 +117,32 @@ def ingest(
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
-        job = _Ingestion(
-            folder, located, licenses=licenses, data=data, removals=removals, progress=progress
+        # Small corpora are read faster than what is kept of them is looked for.
+        keeps = fingerprint.bytes >= WORTH_BYTES
+        work = folder / "work"
+        work.mkdir()
+        reading = ReadingPass(
+            folder,
+            located,
+            data=data,
+            removals=removals,
+            parts=PartStore(
+                root=store.root if keeps else work,
+                made_of={
+                    **{name: inputs[name] for name in ("names", "libraries")},
+                    "code": code_digest(*_PART_CODE),
+                },
+            ),
+            progress=progress,
         )
+        job = _Ingestion(
+            folder, located, licenses=licenses, data=data, reading=reading, progress=progress
+        )
+        result = job.run(work, ledger_path, expected=_split_before(store))
+        if keeps:
+            write_part_keys(folder, reading.keys)
         return {
-            **job.run(ledger_path, expected=_split_before(store)),
+            **result,
             "blocked_licenses": blocked,
             "blocked_origins": sorted(
                 {s.told_origin for s in sources if blocked_origin(s.told_origin, policy=policy)}
@@ -135,7 +169,7 @@ class _Ingestion:
         *,
         licenses: Sequence[str],
         data: DataConfig,
-        removals: Removals,
+        reading: ReadingPass,
         progress: Progress | None = None,
     ) -> None:
         self._folder = folder
@@ -143,13 +177,9 @@ class _Ingestion:
         self._licenses = licenses
         self._data = data
         self._progress = progress or (lambda label, number: None)
-        self._reading = ReadingPass(
-            folder, sources, data=data, removals=removals, progress=progress
-        )
+        self._reading = reading
 
-    def run(self, ledger_path: Path, *, expected: bool) -> dict[str, Any]:
-        work = self._folder / "work"
-        work.mkdir()
+    def run(self, work: Path, ledger_path: Path, *, expected: bool) -> dict[str, Any]:
         staging = Staging(work, near_duplicates=self._data.near_duplicates)
         reading = self._reading
         try:
@@ -170,13 +200,9 @@ class _Ingestion:
     def _write(self, staging: Staging, assignment: Assignment) -> dict[str, Any]:
         count = Counts(len(self._sources))
         languages = LanguageCounts(staging.num_rows, asked_for=self._data.languages)
-        decided = iter(staging.decided())
-        following = next(decided, None)
+        placed = zip(staging.rows(), staging.decided(), strict=True)
         with RowWriter(self._folder) as writer:
-            for row in staging.rows():
-                if following is None or following.stage != row["stage"]:
-                    continue  # of a condemned file
-                place, following = following, next(decided, None)
+            for row, place in placed:
                 source = row["source"]
                 in_anchor = place.side == "validation" and in_anchor_slice(place.cluster)
                 writer.add(

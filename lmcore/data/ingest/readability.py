@@ -8,6 +8,8 @@ books in another encoding are thirty records among thousands, and still half of 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from lmcore.data.sources.records import BadInput
 
@@ -25,6 +27,7 @@ class Readability:
         self.quarantined = 0
         self._files = 0
         self._unread_files = 0
+        self._first_file: str | None = None
         self._last_file: str | None = None
         self._reasons: Counter[str] = Counter()
         self._first: BadInput | None = None
@@ -33,6 +36,7 @@ class Readability:
         """A record, or a piece of bad input, came from this file."""
         self.records += 1
         if file != self._last_file:
+            self._first_file = self._first_file or file
             self._last_file = file
             self._files += 1
 
@@ -42,6 +46,40 @@ class Readability:
         self._unread_files += item.position == 0
         self._reasons[item.reason.partition(";")[0][:120]] += 1
         self._first = self._first or item
+
+    def state(self) -> dict[str, Any]:
+        """The counts as JSON, for `add`."""
+        first = self._first
+        return {
+            "records": self.records,
+            "quarantined": self.quarantined,
+            "files": self._files,
+            "unread_files": self._unread_files,
+            "first_file": self._first_file,
+            "last_file": self._last_file,
+            "reasons": dict(self._reasons),
+            "first": first and [first.file, first.position, first.reason],
+        }
+
+    def add(self, state: Mapping[str, Any], *, shift: int = 0) -> None:
+        """Count what another one counted that went on where this one stands.
+
+        Args:
+            state: What `state` gave.
+            shift: Lines of the same file that came before.
+        """
+        self.records += state["records"]
+        self.quarantined += state["quarantined"]
+        # A file that both have seen is one.
+        again = self._last_file is not None and state["first_file"] == self._last_file
+        self._files += state["files"] - again
+        self._unread_files += state["unread_files"]
+        self._reasons.update(state["reasons"])
+        self._last_file = state["last_file"] or self._last_file
+        if self._first is None and state["first"]:
+            file, position, reason = state["first"]
+            position += shift if position else 0
+            self._first = BadInput(file=file, position=position, reason=reason)
 
     def refusal(self, *, place: str, limit: float) -> str:
         """Why a run must not go on with the rest of this source; empty if it may.

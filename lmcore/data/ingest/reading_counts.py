@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,8 +20,15 @@ from lmcore.data.text.cleaning import Cleaned
 from lmcore.data.text.privacy import Masked, SpanHashes
 
 MAX_NAMES = 1000
+#: File, and line or row in it.
+Place = tuple[str, int]
 #: Why a text was dropped of which `data.as_of` cannot say whether it is too late.
 WITHOUT_DATE = "without_date"
+
+
+def name_of(file: str, position: int) -> str:
+    """What a text is called: its file, and its place in it where there are several."""
+    return f"{file}:{position}" if position else file
 
 
 class Tally:
@@ -39,7 +46,7 @@ class Tally:
         self._bytes = 0
         self._rules: dict[str, Counter[str]] = {}
         self._dropped: dict[str, Counter[str]] = {}
-        self._dropped_names: dict[str, list[str]] = {}
+        self._dropped_places: dict[str, list[Place]] = {}
         self._masked_documents = 0
         self._masked: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
@@ -96,14 +103,16 @@ class Tally:
             self._masked_documents += 1
             self._masked.update(masked.counts)
 
-    def drop(self, reason: str, documents: int, num_bytes: int, *, name: str = "") -> None:
-        """Usable text was left out by a rule; what has a name is listed by it."""
+    def drop(
+        self, reason: str, documents: int, num_bytes: int, *, place: Place | None = None
+    ) -> None:
+        """Usable text was left out by a rule; what has a place is listed by it."""
         if documents:
             counter = self._dropped.setdefault(reason, Counter())
             counter.update(documents=documents, bytes=num_bytes)
-            names = self._dropped_names.setdefault(reason, [])
-            if name and len(names) < MAX_NAMES:
-                names.append(name)
+            places = self._dropped_places.setdefault(reason, [])
+            if place and len(places) < MAX_NAMES:
+                places.append(place)
 
     def duplicate(self, name: str, num_bytes: int) -> None:
         """A text was there already."""
@@ -124,13 +133,67 @@ class Tally:
         # Figures in a reason would make each a kind of its own.
         self._reasons[re.sub(r"\d[\d,.]*", "N", item.reason.partition(":")[0])[:80]] += 1
 
+    def state(self) -> dict[str, Any]:
+        """The counts as JSON, for `add`; duplicates are of all parts together, and not here."""
+        bad = self._first_bad
+        return {
+            "records": self._records,
+            "bytes": self._bytes,
+            "rules": self._rules,
+            "dropped": self._dropped,
+            "dropped_places": self._dropped_places,
+            "masked_documents": self._masked_documents,
+            "masked": self._masked,
+            "reasons": self._reasons,
+            "first_bad": bad and [bad.file, bad.position, bad.reason],
+            "skipped": self._skipped,
+            "skip_reasons": self._skip_reasons,
+            "personal": self.personal.to_json(),
+        }
+
+    def add(self, state: Mapping[str, Any], quarantine: Path, *, shift: int = 0) -> None:
+        """Count what another one counted that read what comes next.
+
+        Args:
+            state: What `state` gave.
+            quarantine: The file that it wrote.
+            shift: Lines of the same file that came before.
+        """
+        self._records += state["records"]
+        self._bytes += state["bytes"]
+        self._masked_documents += state["masked_documents"]
+        for rule, counts in state["rules"].items():
+            self._rules.setdefault(rule, Counter()).update(counts)
+        for reason, counts in state["dropped"].items():
+            self._dropped.setdefault(reason, Counter()).update(counts)
+            places = self._dropped_places.setdefault(reason, [])
+            for file, position in state["dropped_places"][reason][: MAX_NAMES - len(places)]:
+                places.append((file, position and position + shift))
+        self._masked.update(state["masked"])
+        self._reasons.update(state["reasons"])
+        if self._first_bad is None and state["first_bad"]:
+            file, position, reason = state["first_bad"]
+            self._first_bad = BadInput(
+                file=file, position=position and position + shift, reason=reason
+            )
+        self._skipped += state["skipped"][: MAX_NAMES - len(self._skipped)]
+        self._skip_reasons.update(state["skip_reasons"])
+        self.personal.unite(SpanHashes.from_json(state["personal"]))
+        with quarantine.open(encoding="utf-8") as lines:
+            for line in lines:
+                entry = json.loads(line)
+                if shift and entry["position"]:
+                    entry["position"] += shift
+                    line = json.dumps(entry) + "\n"
+                self._stream.write(line)
+
     def nothing_left(self, sources: Sequence[SourceConfig]) -> str:
         """Why there is no document at all, in one sentence."""
         places = ", ".join(s.place for s in sources[:3])
         problems = []
         if self._first_bad is not None:
             item = self._first_bad
-            where = f"{item.file}:{item.position}" if item.position else item.file
+            where = name_of(item.file, item.position)
             problems.append(
                 f"{self.quarantined} of {counted(self._records, 'piece')} of input could not be"
                 f" used, the"
@@ -164,7 +227,7 @@ class Tally:
             "dropped": {
                 reason: {**counter, **({"names": names} if names else {})}
                 for reason, counter in sorted(self._dropped.items())
-                for names in [self._dropped_names[reason]]
+                for names in [[name_of(*place) for place in self._dropped_places[reason]]]
             },
             "exact_duplicates": {
                 "documents": self._duplicate_counts["documents"],

@@ -1,38 +1,29 @@
-"""The work folder between the two passes of ingest: texts on disk, an index beside them.
+"""The work folder between the two passes of ingest: an index of the texts of all parts.
 
-In: cleaned records, in reading order.  Out: staged rows that can be streamed again,
+In: parts' folders, in reading order.  Out: their texts, which can be streamed again,
 and an SQLite index with, for each distinct text, its id, signature and sketch.
 Everything that grows with the corpus is in files, not in memory.
 """
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 
-from lmcore.data.copies.deduplication import SIGNATURE_BYTES, SignatureBatch, sketch
-from lmcore.data.copies.shingles import folded_shingles
-from lmcore.data.documents import RowWriter, read_rows
+from lmcore.data.copies.deduplication import SIGNATURE_BYTES
+from lmcore.data.documents import read_rows
+from lmcore.data.ingest.part_reading import SIGNATURES_FILE, STEM, PartFolder
+from lmcore.data.ingest.reading_counts import name_of
 from lmcore.data.ingest.split import ID_BYTES
-from lmcore.data.text.folding import fold, folded_form
 
-_STEM = "staged"
-_SCHEMA = pa.schema(
-    [
-        ("stage", pa.int64()),
-        ("text", pa.large_string()),
-        ("name", pa.string()),
-        ("source", pa.int32()),
-        ("num_bytes", pa.int64()),
-        ("date", pa.string()),
-        ("target", pa.large_string()),
-    ]
-)
+# Signatures that are in memory while they are copied.
+_SIGNATURES_TOGETHER = 1 << 14
 # The rollback journal is a file: in memory it would hold every page that the split updates, and
 # with them the sketches, which grow with the text. As this database never syncs, SQLite makes no
 # common journal for it and the split ledger, so the ledger needs no file of the work folder to
@@ -54,19 +45,6 @@ _INDEX = """
         anchors BLOB
     );
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Staged:
-    """A cleaned record on its way to becoming a document."""
-
-    id: bytes
-    text: str
-    name: str
-    source: int
-    num_bytes: int
-    date: str | None
-    target: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +81,16 @@ class ClusterCounts:
     by_side: dict[str, int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Joined:
+    """A part whose texts are staged: the first has the number `first`."""
+
+    path: Path
+    first: int
+    source: int
+    shift: int
+
+
 class Staging:
     """Pass one writes here, pass two reads here.
 
@@ -117,83 +105,87 @@ class Staging:
         self.work.executescript(_INDEX)
         self.signatures_path = folder / "signatures.bin"
         self._signatures = self.signatures_path.open("wb")
-        self._batch = SignatureBatch() if near_duplicates else None
-        self._writer = RowWriter(folder, schema=_SCHEMA, stem=_STEM)
+        self._near_duplicates = near_duplicates
+        self._parts: list[_Joined] = []
         self._num_staged = 0
         self.num_rows = 0
 
-    def add(self, item: Staged, *, forced: str | None) -> bool:
-        """Stage a text unless it is there already.
+    def add_part(
+        self,
+        part: PartFolder,
+        *,
+        source: int,
+        shift: int,
+        forced: str | None,
+        condemned: Sequence[Sequence[int]],
+        on_duplicate: Callable[[str, int], None],
+    ) -> None:
+        """Stage the texts of a part that are not there already.
 
         Args:
-            item: The record.
+            part: Its folder, which must stay until all is written.
+            source: Number of its source.
+            shift: Lines of the same file that came before.
             forced: The side that its source names.
-
-        Returns:
-            Whether it is new; if not, only the named side is noted.
+            condemned: Rows [start, stop) of the part that are not to be used.
+            on_duplicate: Told name and bytes of each text that was there.
         """
-        folded = fold(item.text)
+        first, new = self._num_staged, []
+        columns = ("id", "form", "sketch", "num_bytes", "file", "position")
+        row = -1
+        for group in read_rows(part.path, columns=columns, stem=STEM):
+            for id_, form, sketch, size, file, position in zip(
+                *(group[name] for name in columns), strict=True
+            ):
+                row += 1
+                if any(start <= row < stop for start, stop in condemned):
+                    continue
+                if self._add(first + row, id_, form, sketch, size, forced):
+                    new.append(row)
+                else:
+                    on_duplicate(name_of(file, position and position + shift), size)
+        if self._near_duplicates:
+            self._copy_signatures(part.path / SIGNATURES_FILE, new, row + 1)
+        self._parts.append(_Joined(path=part.path, first=first, source=source, shift=shift))
+        self._num_staged += row + 1
+
+    def _add(
+        self,
+        stage: int,
+        id_: bytes,
+        form: bytes,
+        sketch: bytes | None,
+        num_bytes: int,
+        forced: str | None,
+    ) -> bool:
+        """Whether a text is new; if not, only the named side is noted."""
         cursor = self.work.execute(
-            "INSERT OR IGNORE INTO current (row, stage, id, forced, form, num_bytes)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                *(self.num_rows, self._num_staged, item.id, forced),
-                *(folded_form(folded), item.num_bytes),
-            ),
+            "INSERT OR IGNORE INTO current (row, stage, id, forced, form, num_bytes, sketch)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self.num_rows, stage, id_, forced, form, num_bytes, sketch),
         )
-        if cursor.rowcount == 0:
-            # Whatever the order of sources: validation beats train, and a name beats a hash.
-            if forced is not None:
-                self.work.execute(
-                    "UPDATE current SET forced = ? WHERE id = ?"
-                    " AND (forced IS NULL OR ? = 'validation')",
-                    (forced, item.id, forced),
-                )
-            return False
-        if self._batch is not None:
-            hashes = folded_shingles(folded)
-            if len(sample := sketch(hashes)):
-                self.work.execute(
-                    "UPDATE current SET sketch = ? WHERE row = ?",
-                    (sample.tobytes(), self.num_rows),
-                )
-            self._signatures.write(self._batch.add(hashes))
-        self._writer.add(
-            self._num_staged,
-            item.text,
-            item.name,
-            item.source,
-            item.num_bytes,
-            item.date,
-            item.target,
-            num_bytes=item.num_bytes,
-        )
-        self._num_staged += 1
-        self.num_rows += 1
-        return True
+        if cursor.rowcount:
+            self.num_rows += 1
+            return True
+        # Whatever the order of sources: validation beats train, and a name beats a hash.
+        if forced is not None:
+            self.work.execute(
+                "UPDATE current SET forced = ? WHERE id = ?"
+                " AND (forced IS NULL OR ? = 'validation')",
+                (forced, id_, forced),
+            )
+        return False
 
-    def forget_from(self, row: int) -> int:
-        """Drop every text from this row on (of a file that turned out to be a bomb).
-
-        Returns:
-            How many were dropped.
-        """
-        if self._batch is not None:
-            self._signatures.write(self._batch.flush())
-            self._signatures.flush()
-            self._signatures.truncate(row * SIGNATURE_BYTES)
-            self._signatures.seek(row * SIGNATURE_BYTES)
-        self.work.execute("DELETE FROM current WHERE row >= ?", (row,))
-        dropped = self.num_rows - row
-        self.num_rows = row
-        return dropped
+    def _copy_signatures(self, path: Path, rows: Sequence[int], of: int) -> None:
+        if not rows:
+            return
+        found = np.memmap(path, dtype=np.uint8, mode="r", shape=(of, SIGNATURE_BYTES))
+        for start in range(0, len(rows), _SIGNATURES_TOGETHER):
+            self._signatures.write(found[rows[start : start + _SIGNATURES_TOGETHER]].tobytes())
 
     def finish(self) -> None:
         """Flush everything; nothing is added after this."""
-        if self._batch is not None:
-            self._signatures.write(self._batch.flush())
         self._signatures.close()
-        self._writer.close()
         self.work.commit()
 
     def close(self) -> None:
@@ -202,11 +194,28 @@ class Staging:
         self.work.close()
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Stream the staged rows again, those that were dropped included."""
-        columns = tuple(_SCHEMA.names)
-        for group in read_rows(self.folder, columns=columns, stem=_STEM):
-            for values in zip(*(group[name] for name in columns), strict=True):
-                yield dict(zip(columns, values, strict=True))
+        """Stream the staged texts again."""
+        columns = ("file", "position", "text", "num_bytes", "date", "target")
+        staged = (stage for (stage,) in self.work.execute("SELECT stage FROM current ORDER BY row"))
+        following = next(staged, None)
+        for part in self._parts:
+            stages = itertools.count(part.first)
+            for group in read_rows(part.path, columns=columns, stem=STEM):
+                for file, position, text, num_bytes, date, target in zip(
+                    *(group[name] for name in columns), strict=True
+                ):
+                    if (stage := next(stages)) != following:
+                        continue  # it was there already, or its file is condemned
+                    following = next(staged, None)
+                    yield {
+                        "stage": stage,
+                        "text": text,
+                        "name": name_of(file, position and position + part.shift),
+                        "source": part.source,
+                        "num_bytes": num_bytes,
+                        "date": date,
+                        "target": target,
+                    }
 
     def decided(self) -> Iterator[Placed]:
         """Stream where each text ended up, in the order of the staged texts."""

@@ -27,6 +27,21 @@ class Line:
     data: bytes | None
 
 
+class LinesOf:
+    """Some bytes of a stream, from where it stands, to be read by lines; counts them."""
+
+    def __init__(self, stream: IO[bytes], num_bytes: int) -> None:
+        self._stream, self._left = stream, num_bytes
+        self.count = 0
+
+    def readline(self, size: int) -> bytes:
+        """At most so many bytes of the next line."""
+        data = self._stream.readline(min(size, self._left))
+        self._left -= len(data)
+        self.count += data.endswith(b"\n") or (bool(data) and not self._left)
+        return data
+
+
 def iter_lines(stream: IO[bytes], *, max_bytes: int) -> Iterator[Line]:
     r"""Stream lines that end at `\n` or `\r\n`; a byte order mark in front is dropped."""
     number = 0

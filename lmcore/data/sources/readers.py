@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from lmcore.counted import counted
 from lmcore.data.config import DataConfig, SourceConfig
@@ -25,7 +25,7 @@ from lmcore.data.sources.encodings import Misread, as_utf8, marked_encoding, pee
 from lmcore.data.sources.find_files import NOT_CHOSEN, printable
 from lmcore.data.sources.formats.text import cut_records
 from lmcore.data.sources.kinds import KINDS, kind_name
-from lmcore.data.sources.lines import Line, decode, iter_lines
+from lmcore.data.sources.lines import Line, LinesOf, decode, iter_lines
 from lmcore.data.sources.located import LocatedSource, SourceFile
 from lmcore.data.sources.members import members_of
 from lmcore.data.sources.reading import Reading, Unit
@@ -43,6 +43,8 @@ from lmcore.data.sources.records import (
 from lmcore.errors import SourceError
 
 FILES_FOR_FILE_UNIT = 50
+# Bytes of the beginning that tell how bytes are to be read that are no text.
+_HEAD = 4096
 
 
 def read_source(source: LocatedSource, *, data: DataConfig) -> Iterator[Item]:
@@ -52,11 +54,26 @@ def read_source(source: LocatedSource, *, data: DataConfig) -> Iterator[Item]:
         SourceError: If a table lacks a named column, parallel files differ in length, or a
             Hugging Face data set cannot be loaded.
     """
+    unit = resolve_unit(source, data=data)
+    yield from read_files(source, data=data, unit=unit)
+
+
+def read_files(source: LocatedSource, *, data: DataConfig, unit: Unit) -> Iterator[Item]:
+    """Stream the records of some files of a source.
+
+    Args:
+        source: With these files alone.
+        data: How text becomes documents.
+        unit: What a document of the whole source is.
+
+    Raises:
+        SourceError: As `read_source`.
+    """
     with kept_processes():
-        yield from _read_source(source, data=data)
+        yield from _read_files(source, data=data, unit=unit)
 
 
-def _read_source(source: LocatedSource, *, data: DataConfig) -> Iterator[Item]:
+def _read_files(source: LocatedSource, *, data: DataConfig, unit: Unit) -> Iterator[Item]:
     config = source.config
     if config.dataset is not None:
         from lmcore.data.sources.hub import read_dataset
@@ -67,12 +84,50 @@ def _read_source(source: LocatedSource, *, data: DataConfig) -> Iterator[Item]:
     elif config.format == "parallel":
         yield from _read_parallel(source, data=data)
     else:
-        unit = resolve_unit(source, data=data)
         for file in source.files:
             if file.problem:
                 yield BadInput(file=file.name, position=0, reason=file.problem)
             else:
                 yield from _read_file(file, config=config, data=data, unit=unit)
+
+
+def read_stretch(
+    file: SourceFile,
+    stretch: tuple[int, int],
+    *,
+    config: SourceConfig,
+    data: DataConfig,
+    on_lines: Callable[[int], None],
+) -> Iterator[Item]:
+    """Stream the records of some lines of a file of JSON lines in UTF-8.
+
+    Args:
+        file: The whole file, on this machine.
+        stretch: First byte, at the beginning of a line, and the one behind the last.
+        config: Of its source.
+        data: How text becomes documents.
+        on_lines: Told how many lines there were, at the end.
+
+    Returns:
+        Records and bad input; positions count from the beginning of the stretch.
+    """
+    start, stop = stretch
+    with file.path.open("rb") as stream:
+        head = stream.read(_HEAD)
+        stream.seek(start)
+        lines = LinesOf(stream, stop - start)
+        reading = Reading(
+            name=file.name,
+            source=config,
+            max_bytes=data.max_document_bytes,
+            unit="record",
+            misread=Misread(None, head),
+        )
+        if start == 0:
+            yield Opened(file=file.name, format="jsonl", encoding="utf-8")
+        records = _records(KINDS["jsonl"].read(cast(IO[bytes], lines), reading), config)
+        yield from cut_records(records, unit=data.unit)
+        on_lines(lines.count)
 
 
 def resolve_unit(source: LocatedSource, *, data: DataConfig) -> Unit:

@@ -111,8 +111,10 @@ def _part(text: str) -> bytes:
     part = text[:MAX_CHARACTERS]
     # As py3langid does: text in capitals only says little.
     part = unicodedata.normalize("NFC", part.lower() if part.isupper() else part)
-    # From Thai on (Ethiopic, Khmer, Hangul, Kana, Han) a letter says as much as three.
-    letters = sum(3 if letter >= "\u0e00" else 1 for letter in part if letter.isalpha())
-    if letters < MIN_LETTERS:
-        return b""
-    return part.encode("utf-8", "replace")
+    letters = 0
+    for letter in filter(str.isalpha, part):
+        # From Thai on (Ethiopic, Khmer, Hangul, Kana, Han) a letter says as much as three.
+        letters += 3 if letter >= "\u0e00" else 1
+        if letters >= MIN_LETTERS:
+            return part.encode("utf-8", "replace")
+    return b""

@@ -58,6 +58,19 @@ class SpanHashes:
             entries.add(value)
             self._size += 1
 
+    def unite(self, other: SpanHashes) -> None:
+        """Remember what another set with the same salt remembers."""
+        assert other.salt == self.salt, "hashes with different salts cannot be compared"
+        self.complete = self.complete and other.complete
+        for kind, values in sorted(other._sets.items()):
+            entries = self._sets.setdefault(kind, set())
+            for value in sorted(values - entries):
+                if self._size >= self.MAX_ENTRIES:
+                    self.complete = False
+                    return
+                entries.add(value)
+                self._size += 1
+
     def __contains__(self, span: Span) -> bool:
         return self._hash(span) in self._sets.get(span.kind, ())
 

@@ -18,6 +18,7 @@ from lmcore.artifacts import MANIFEST, ContentStore, Handle, Manifest
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import Document, DocumentSet, RowWriter
+from lmcore.data.ingest.part_keys import PART_KIND
 from lmcore.data.requests.lines import Asked
 from lmcore.data.requests.parts import ASKED, PartWriter, read_lines
 
@@ -44,6 +45,10 @@ class Shards(Handle):
 
 class Checkpoint(Handle):
     kind = "checkpoint"
+
+
+class Part(Handle):
+    kind = PART_KIND
 
 
 def identity(text: str) -> str:
@@ -118,6 +123,12 @@ def test_what_holds_a_removed_text_goes_with_all_that_was_made_from_it(
     assert not [path for path in deleted if path.exists()]
     assert [handle.path.exists() for handle in (kept, *others)] == [True] * 3
     assert erase(content.home, Removals.of([removal(LETTER)])) == []
+
+
+def test_parts_go_whatever_they_hold(content: Content) -> None:
+    part = content.made_from(Part, "some bytes")
+    assert erase(content.home, Removals.of([removal(LETTER)])) == [part.path]
+    assert not part.path.exists()
 
 
 def test_documents_that_are_known_to_fall_under_a_removal_need_not_be_like_it(

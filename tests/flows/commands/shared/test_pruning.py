@@ -23,6 +23,7 @@ from flows.registry.runs import list_runs
 from flows.registry.tracking import TrackedRun, open_run
 from flows.registry.versions import Version
 from lmcore.artifacts import ContentStore, Handle
+from lmcore.data.ingest.part_keys import PART_KIND, write_part_keys
 from lmcore.errors import PromotionConflictError, UserError
 from lmcore.mending import set_aside
 from lmcore.version_folder import VersionFolder
@@ -275,6 +276,31 @@ def test_what_was_damaged_goes_when_nobody_looked_at_it_for_a_week(
     assert [row["bytes"] for row in done["damaged"]] == [0, 4, 6]
     assert not any(path.exists() for path in aside)
     assert home.content.is_dir()
+
+
+def test_parts_stay_that_the_next_ingest_asks_for_or_a_killed_one_may(registry: Registry) -> None:
+    store = ContentStore(registry.home.content)
+
+    class Part(Handle):
+        kind = PART_KIND
+
+    def make(folder: Path) -> None:
+        (folder / "text").write_text("some text")
+
+    asked, old, young = (store.build(Part, {"content": name}, make) for name in "abc")
+
+    def make_documents(folder: Path) -> None:
+        write_part_keys(folder, [asked.key])
+
+    documents = store.build(Documents, {"text": "kept"}, make_documents)
+    killed_run(registry.home, documents.key)
+    for part in (asked, old):
+        for path in (*part.path.iterdir(), part.path):
+            os.utime(path, (0, 0))
+    done = prune_registry(registry, NAME, keep=9)
+    assert {row["key"] for row in done["content"]} == {old.key[:32]}
+    assert asked.path.exists()
+    assert young.path.exists()
 
 
 def test_content_that_nothing_names_goes(registry: Registry) -> None:

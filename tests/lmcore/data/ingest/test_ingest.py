@@ -275,6 +275,7 @@ def test_progress_names_the_passes(write_lines: Write, tmp_path: Path) -> None:
     assert seen == [
         ("read", 1000),
         ("read", 2000),
+        ("read", 2500),
         ("split", 2500),
         ("write", 1000),
         ("write", 2000),

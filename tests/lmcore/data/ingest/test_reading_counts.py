@@ -159,8 +159,8 @@ def test_why_nothing_is_left_by_hand(tally: Tally) -> None:
 
 
 def test_texts_without_a_date_are_listed_and_the_missing_key_is_named(tally: Tally) -> None:
-    tally.drop("without_date", 1, 5, name="a.txt:1")
-    tally.drop("without_date", 1, 5, name="a.txt:2")
+    tally.drop("without_date", 1, 5, place=("a.txt", 1))
+    tally.drop("without_date", 1, 5, place=("a.txt", 2))
     tally.drop("later_than_as_of", 1, 4)
     assert tally.to_json()["dropped"] == {
         "later_than_as_of": {"documents": 1, "bytes": 4},

@@ -9,6 +9,7 @@ import pytest
 
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals
+from lmcore.data.ingest.part_reading import PartStore
 from lmcore.data.ingest.reading_pass import ReadingPass
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources
@@ -30,7 +31,12 @@ def run(tmp_path: Path) -> Run:
         seen: list[Item] = []
         settings = DataConfig(near_duplicates=False, **data)
         job = ReadingPass(
-            tmp_path, located, data=settings, removals=removals, watch=lambda _, i: seen.append(i)
+            tmp_path,
+            located,
+            data=settings,
+            removals=removals,
+            parts=PartStore(root=work),
+            watch=lambda _, i: seen.append(i),
         )
         staging = Staging(work, near_duplicates=False)
         try:
