@@ -59,6 +59,7 @@ TESTED_ELSEWHERE = {
     "lmcore/controls/tasks/": "controls are tests; lmcore/controls/test_catalogue.py",
     "lmcore/data/sources/apart/job.py": "a value; test_worker.py beside it reads files by it",
     "lmcore/data/sources/apart/limits.py": "values; test_process.py beside it meets each of them",
+    "lmcore/data/tokens/token_stream.py": "test_shards.py beside it writes streams and reads them",
     "lmcore/model/exporting.py": "lmcore/model/recurrent/test_exporting.py and pretrained's use it",
     "lmcore/training/attempt.py": "a value; lmcore/training/test_train.py and test_loop.py use it",
     "lmcore/engine/ask.py": "words; lmcore/engine/test_engine.py says them",

@@ -67,6 +67,7 @@ CODE_MODULES = (
     "lmcore.data.text.licences",
     "lmcore.data.copies.removal",
     "lmcore.data.tokens.shards",
+    "lmcore.data.tokens.token_stream",
     "lmcore.data.tokens.tokenizer",
     "lmcore.data.tokens.vocabularies",
     "lmcore.evaluation",

@@ -38,6 +38,7 @@ from lmcore.training.train import train
 CODE_MODULES = (
     "lmcore.data.tokens.batches",
     "lmcore.data.tokens.shards",
+    "lmcore.data.tokens.token_stream",
     "lmcore.model",
     "lmcore.tasks",
     "lmcore.training",

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from lmcore.data.tokens.batches import Batch, BatchOrder, evaluation_batches
-from lmcore.data.tokens.shards import TokenStream
+from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.model.language_model import LanguageModel
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.optimizer import make_optimizer, set_learning_rate

@@ -24,7 +24,8 @@ from lmcore.artifacts import code_digest, sha256_file
 from lmcore.counted import counted
 from lmcore.data.tokens.batches import BatchOrder, Layout, plan_layout
 from lmcore.data.tokens.corpus import Corpus
-from lmcore.data.tokens.shards import ShardSet, TokenStream
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import ConfigError
 from lmcore.model.config import AnyModelConfig
@@ -47,6 +48,7 @@ __all__ = ["carry_out", "find_device", "train"]
 CODE_MODULES = (
     "lmcore.data.tokens.batches",
     "lmcore.data.tokens.shards",
+    "lmcore.data.tokens.token_stream",
     "lmcore.model",
     "lmcore.training",
 )

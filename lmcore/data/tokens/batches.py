@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmcore.counted import counted
-from lmcore.data.tokens.shards import Tokens, TokenStream
+from lmcore.data.tokens.token_stream import Tokens, TokenStream
 from lmcore.errors import SourceError
 
 MAX_BLOCK_TOKENS = 4096

@@ -13,7 +13,8 @@ from functools import cached_property
 from lmcore.artifacts import ContentStore
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.canaries import CanarySet
-from lmcore.data.tokens.shards import ShardSet, TokenStream, write_shards
+from lmcore.data.tokens.shards import ShardSet, write_shards
+from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.data.tokens.tokenizer import Tokenizer, TokenizerHandle
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmcore.data.tokens.canaries import CanaryPair, CanarySet, canary_id
-from lmcore.data.tokens.shards import TokenStream
+from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.evaluation.memory.consumed_text import consumed_mask
 from lmcore.evaluation.scores.scoring import score_tokens

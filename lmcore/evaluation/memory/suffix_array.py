@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmcore.artifacts import ContentStore, Handle, atomic_write, code_digest
-from lmcore.data.tokens.shards import ShardSet, TokenStream
+from lmcore.data.tokens.shards import ShardSet
+from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.errors import IntegrityError
 
 MAX_PART_TOKENS = 1 << 24

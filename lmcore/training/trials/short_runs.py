@@ -24,7 +24,7 @@ from scipy.special import stdtrit
 from lmcore.artifacts import ContentStore, Handle, atomic_write, code_digest
 from lmcore.data.tokens.batches import evaluation_batches
 from lmcore.data.tokens.corpus import Corpus
-from lmcore.data.tokens.shards import TokenStream
+from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.errors import TrainingError
 from lmcore.model.config import AnyModelConfig
 from lmcore.model.language_model import LanguageModel

@@ -12,7 +12,7 @@ from lmcore.data.tokens.batches import (
     permute,
     plan_layout,
 )
-from lmcore.data.tokens.shards import TokenStream
+from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.errors import SourceError
 
 END = 9

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.tokens import shards
+from lmcore.data.tokens import token_stream
 from lmcore.data.tokens.canaries import CanaryPair, CanarySet, canary_id
-from lmcore.data.tokens.shards import TokenStream, open_stream, write_shards, write_split
+from lmcore.data.tokens.known_tokens import substance_of
+from lmcore.data.tokens.shards import write_shards, write_split
+from lmcore.data.tokens.token_stream import TokenStream, open_stream
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.data.tokens.vocabularies import ByteTokenizer, WordTokenizer
 from lmcore.errors import IntegrityError, SourceError
@@ -97,8 +99,8 @@ def test_frequencies_count_every_token_or_evenly_spaced_parts(
     counts = stream.frequencies(300)
     assert counts[[ord("a"), ord("b"), ord("c"), stream.end_id]].tolist() == [2, 1, 1, 3]
     assert counts.sum() == len(stream)
-    monkeypatch.setattr(shards, "_COUNTED_TOGETHER", 2)
-    monkeypatch.setattr(shards, "_COUNTED_PARTS", 2)
+    monkeypatch.setattr(token_stream, "_COUNTED_TOGETHER", 2)
+    monkeypatch.setattr(token_stream, "_COUNTED_PARTS", 2)
     parts = stream.frequencies(300)  # a b, c a
     assert parts[[ord("a"), ord("b"), ord("c"), stream.end_id]].tolist() == [2, 1, 1, 0]
 
@@ -127,6 +129,7 @@ def test_shard_set_counts_its_splits(tmp_path: Path) -> None:
     tokenizer = fit_tokenizer(store, documents, config=TokenizerConfig(kind="byte"))
     shards = write_shards(store, documents, tokenizer)
     assert shards.summary == {
+        "tokenizer_substance": substance_of(tokenizer),
         "train_tokens": 7,
         "train_documents": 2,
         "train_bytes": 5,
