@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens import shards as shards_module
 from lmcore.data.tokens import token_stream
 from lmcore.data.tokens.canaries import CanaryPair, CanarySet, canary_id
 from lmcore.data.tokens.known_tokens import substance_of
@@ -197,7 +198,7 @@ def test_canaries_stand_in_train_alone_and_are_listed(tmp_path: Path) -> None:
 def test_documents_are_counted_and_canaries_are_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "_REPORT_EVERY", 1)
+    monkeypatch.setattr(shards_module, "_REPORT_EVERY", 1)
     store = ContentStore(tmp_path)
     documents: Any = FakeDocuments(train=["abc", "de"], tune=["x"], validation=[])
     documents.summary = {"train_documents": 2, "tune_documents": 1}
