@@ -15,6 +15,8 @@ import time
 AGENT_VARIABLE = "LMCORE_TRAINING_AGENT"
 # Environment variable that tells the ranks where they find each other: host and port.
 STORE_VARIABLE = "LMCORE_TRAINING_STORE"
+# Environment variable that tells the ranks of a host its network interface, where it differs.
+INTERFACE_VARIABLE = "LMCORE_TRAINING_INTERFACE"
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _POLL_SECONDS = 0.5

@@ -90,7 +90,7 @@ def training_shown(training: TrainingConfig) -> Listener:
     current().count("measuring how fast this machine is")
 
     def show(event: TrainingEvent) -> None:
-        if event.kind in ("plan", "resume", "recovery", "revision"):
+        if event.kind in ("waiting", "plan", "resume", "recovery", "revision"):
             logger.info("train: %s", event.message)
             promised = event.kind == "plan" and training.budget_seconds is not None
             if promised and event.steps <= _FEW_STEPS:

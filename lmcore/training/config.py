@@ -5,11 +5,25 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from lmcore.settings import Section
+from lmcore.training.hosts.addresses import Endpoint
 
 Precision = Literal["float32", "bfloat16"]
 Origin = Literal["scratch", "champion"]
 # Settings that say how a model is made and change no bit of it: no part of any key.
-HOW_IT_IS_RUN = frozenset({"launcher", "timeout_seconds"})
+HOW_IT_IS_RUN = frozenset(
+    {"launcher", "timeout_seconds", "hosts", "rendezvous", "interface", "restarts"}
+)
+
+
+# Launchers that a setting means something to.
+_NEEDS = {
+    "processes": ("torchrun", "external"),
+    "timeout_seconds": ("torchrun", "external"),
+    "hosts": ("torchrun",),
+    "rendezvous": ("torchrun",),
+    "interface": ("torchrun", "external"),
+    "restarts": ("torchrun",),
+}
 
 
 class TrainingConfig(Section):
@@ -118,24 +132,53 @@ class TrainingConfig(Section):
     """
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the training runs. auto: a CUDA device where there is one, else the CPU."""
-    launcher: Literal["local", "torchrun"] = Field(
+    launcher: Literal["local", "torchrun", "external"] = Field(
         "local",
         description="How the training is started: local is in this process, torchrun in processes"
-        " of its own, which `processes` asks for.",
+        " of its own, which `processes` asks for. external: this command waits for ranks that"
+        " another launcher starts (Slurm, a TrainJob, torchrun), as docs/hosts.md shows.",
     )
     processes: int = Field(
         1,
         ge=1,
         le=1024,
-        description="Processes of one machine that share the lanes, a CUDA device each where there"
-        " are any; must divide `batch_size`, and more than one needs torchrun.",
+        description="Processes that share the lanes, those of all hosts together, a CUDA device"
+        " each where there are any; must divide `batch_size`, and more than one needs torchrun or"
+        " external.",
+    )
+    hosts: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Machines that torchrun's processes are spread over, equally. All of them share"
+        " LMCORE_HOME at the same path; docs/hosts.md says how the others join.",
+    )
+    rendezvous: str | None = Field(
+        None,
+        description="Where several hosts meet: HOST:PORT of the first one, [ADDRESS]:PORT for IPv6."
+        " The only port that is opened there, on that address alone. null: MASTER_ADDR and"
+        " MASTER_PORT of the environment.",
+    )
+    interface: str | None = Field(
+        None,
+        min_length=1,
+        max_length=15,
+        description="Network interface that hosts talk through, as eth0; null: the one that leads"
+        " to the rendezvous.",
+    )
+    restarts: int = Field(
+        3,
+        ge=0,
+        le=1000,
+        description="Times that the processes of several hosts are started again, from the newest"
+        " resume point, after one of them failed.",
     )
     timeout_seconds: float | None = Field(
         None,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds after which the processes of torchrun are ended, as one that hangs"
-        " would hold the others for ever; null: never.",
+        description="Seconds after which the processes of torchrun are ended, or external ones"
+        " waited for no longer, as one that hangs would hold the others for ever; null: never.",
     )
 
     @model_validator(mode="before")
@@ -156,16 +199,33 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _launchable(self) -> Self:
-        if self.launcher == "local":
-            for name in ("processes", "timeout_seconds"):
-                value = getattr(self, name)
-                if value != type(self).model_fields[name].default:
-                    raise ValueError(
-                        f"{name}={value} needs training.launcher: torchrun; found local"
-                    )
+        for name, launchers in _NEEDS.items():
+            value = getattr(self, name)
+            changed = value != type(self).model_fields[name].default
+            if changed and self.launcher not in launchers:
+                wanted = " or ".join(launchers)
+                raise ValueError(
+                    f"{name}={value} needs training.launcher: {wanted}; found {self.launcher}"
+                )
+        if self.hosts == 1 and self.launcher == "torchrun":
+            for name in ("rendezvous", "interface"):
+                if (value := getattr(self, name)) is not None:
+                    raise ValueError(f"{name}={value} needs training.hosts of 2 or more; found 1")
+        if self.rendezvous is not None:
+            Endpoint.parse(self.rendezvous)
+        if self.processes % self.hosts:
+            raise ValueError(
+                f"processes={self.processes} cannot be spread equally over hosts={self.hosts};"
+                " expected a multiple, as they are those of all hosts together"
+            )
         if self.batch_size % self.processes:
             raise ValueError(
                 f"batch_size={self.batch_size} cannot be shared equally by"
                 f" processes={self.processes}; expected a multiple"
             )
         return self
+
+    @property
+    def processes_of_a_host(self) -> int:
+        """Processes that this machine has a part of its own of, where torchrun spreads them."""
+        return self.processes // self.hosts

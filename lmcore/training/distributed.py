@@ -22,10 +22,13 @@ from torch import Tensor, nn
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from lmcore.data.tokens.batches import Batch
-from lmcore.lifeline import STORE_VARIABLE
+from lmcore.errors import ConfigError
+from lmcore.training.hosts.addresses import Endpoint, interface_of, listen, own_address
+from lmcore.training.hosts.surroundings import Surroundings, read_surroundings
 
 # Interfaces that the processes of one machine talk through.
 _LOOPBACK = ("lo", "lo0")
+_INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,32 +125,101 @@ ALONE = World()
 
 
 @contextlib.contextmanager
-def process_group(device: str) -> Iterator[World]:
-    """Join the processes that our agent started; the environment says which this one is.
+def process_group(
+    device: str, *, interface: str | None = None, job: str | None = None
+) -> Iterator[World]:
+    """Join the processes of this training; the environment says which this one is.
 
-    They meet at the agent's store, not at torchrun's, which is open to the network, and talk
-    through the loopback interface. The group is not taken down after an error, as that could
-    wait for ranks that are gone.
+    They meet at the agent's store where our agent started them, not at torchrun's, which is open to
+    the network. Ranks of another launcher meet at MASTER_ADDR, where rank 0 listens unless
+    torchrun's agent does. The group is not taken down after an error, as that could wait for ranks
+    that are gone.
 
     Args:
         device: `cpu` (gloo), or `cuda` (NCCL, one device a rank).
+        interface: Network interface that hosts talk through; None: the one that leads to the
+            others, or what the environment names.
+        job: What this rank is about to do, which is to be the same on all; None: nobody asks.
+
+    Raises:
+        ConfigError: If the environment does not say it, there is no such interface or device, or
+            another rank does another job.
     """
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    here = read_surroundings(os.environ)
     if device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    if size == 1:
+        if here.local_rank >= torch.cuda.device_count():
+            raise ConfigError(
+                f"process {here.local_rank} of {socket.gethostname()} has no CUDA device of its"
+                f" own, as torch finds {torch.cuda.device_count()} there; start fewer on a host"
+            )
+        torch.cuda.set_device(here.local_rank)
+    if here.size == 1:
         yield ALONE
         return
-    present = {name for _, name in socket.if_nameindex()}
-    if loopback := next((name for name in _LOOPBACK if name in present), None):
-        for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
-            os.environ.setdefault(variable, loopback)
-    host, port = os.environ[STORE_VARIABLE].split(":")
+    store = _meet(here, interface)
+    if job is not None:
+        _compare(store, here, job)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo",
-        store=PrefixStore("ranks", TCPStore(host, int(port), is_master=False)),
-        rank=rank,
-        world_size=size,
+        store=store,
+        rank=here.rank,
+        world_size=here.size,
     )
-    yield World(rank=rank, size=size)
+    yield World(rank=here.rank, size=here.size)
     dist.destroy_process_group()
+
+
+def served_store(listener: socket.socket) -> TCPStore:
+    """A store on a socket that is bound already: torch's own would listen on every interface."""
+    host, port = listener.getsockname()[:2]
+    return TCPStore(
+        host,
+        port,
+        is_master=True,
+        wait_for_workers=False,
+        master_listen_fd=listener.detach(),
+        use_libuv=False,  # that one cannot take over a socket
+    )
+
+
+def _meet(here: Surroundings, interface: str | None) -> PrefixStore:
+    """The store of all ranks; gloo and NCCL are told to use the interface that leads there."""
+    assert here.meeting is not None
+    leads = here.rank == 0 and not here.served
+    meeting = here.meeting.reachable(interface) if leads else here.meeting.resolved()
+    _talk_through(meeting, interface)
+    if leads:
+        store = served_store(listen(meeting))
+    else:
+        store = TCPStore(meeting.host, meeting.port, is_master=False)
+    return PrefixStore(f"ranks{here.group}", store)
+
+
+def _talk_through(meeting: Endpoint, interface: str | None) -> None:
+    """Name the interface to gloo and NCCL, which would guess; what is configured wins."""
+    if interface is not None:
+        for variable in _INTERFACES:
+            os.environ[variable] = interface
+        return
+    if meeting.is_loopback:
+        present = {name for _, name in socket.if_nameindex()}
+        chosen = next((name for name in _LOOPBACK if name in present), None)
+    else:
+        chosen = interface_of(own_address(meeting))
+        os.environ.setdefault(
+            "NCCL_SOCKET_FAMILY", "AF_INET6" if ":" in meeting.host else "AF_INET"
+        )
+    if chosen is not None:
+        for variable in _INTERFACES:
+            os.environ.setdefault(variable, chosen)
+
+
+def _compare(store: PrefixStore, here: Surroundings, job: str) -> None:
+    """Refuse to train beside a rank that does something else."""
+    if here.rank == 0:
+        store.set("job", job)
+    elif (other := store.get("job").decode()) != job:
+        raise ConfigError(
+            f"{socket.gethostname()} found another training than the first host ({job} instead of"
+            f" {other}); all hosts share LMCORE_HOME at the same path"
+        )

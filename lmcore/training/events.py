@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from lmcore.errors import LmcoreError
 
 EventKind = Literal[
-    "plan", "resume", "step", "evaluation", "checkpoint", "revision", "recovery", "done"
+    "waiting", "plan", "resume", "step", "evaluation", "checkpoint", "revision", "recovery", "done"
 ]
 
 

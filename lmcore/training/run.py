@@ -268,9 +268,12 @@ def find_device(training: TrainingConfig) -> str:
         raise ConfigError(
             "training.device is cuda, but torch finds no CUDA device here; use auto or cpu"
         )
-    if training.processes > torch.cuda.device_count():
+    # How many ranks a host has is nothing that this process knows where others start them.
+    here = 1 if training.launcher == "external" else training.processes_of_a_host
+    if here > torch.cuda.device_count():
+        spread = "" if training.hosts == 1 else f" on {training.hosts} hosts"
         raise ConfigError(
-            f"training.processes={training.processes}, but torch finds"
+            f"training.processes={training.processes}{spread}, but torch finds"
             f" {torch.cuda.device_count()} CUDA devices here, one for each process; lower it, or"
             " set training.device to cpu"
         )

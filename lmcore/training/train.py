@@ -123,7 +123,8 @@ def train(
                 f" training.processes={training.processes} cannot share equally; use fewer, or"
                 " lower training.sequence_length"
             )
-        find_device(training)
+        if training.launcher != "external":  # the ranks may be on better machines than this one
+            find_device(training)
         job = Job(
             shards=corpus.shards.path,
             shards_key=corpus.shards.key,
@@ -136,7 +137,7 @@ def train(
             base=base.path if base else None,
             folder=folder,
             output=output,
-            threads=max(1, torch.get_num_threads() // training.processes),
+            threads=max(1, torch.get_num_threads() // training.processes_of_a_host),
         )
         work = carry_out if training.launcher == "local" else launch
         return work(job, on_event=attempt.on_event, should_stop=attempt.should_stop)

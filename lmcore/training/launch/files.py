@@ -9,8 +9,11 @@ to pass through torchrun, which closes them.
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from pydantic import Field
 
 from lmcore.model.config import AnyModelConfig
 from lmcore.settings import Section
@@ -34,7 +37,8 @@ class Job(Section):
         base: Folder of the model that a pretrained one begins with.
         folder: Plan and resume points.
         output: Folder of the checkpoint, to be filled.
-        threads: Threads of each rank on a CPU.
+        threads: Threads of each rank on a CPU; ranks of another launcher have those that it set.
+        id: Of this launch: hosts compare it.
     """
 
     shards: Path
@@ -49,6 +53,7 @@ class Job(Section):
     folder: Path
     output: Path
     threads: int
+    id: str = Field(default_factory=lambda: secrets.token_hex(8))
 
     @property
     def processes(self) -> int:
@@ -98,6 +103,11 @@ class LaunchFiles:
         return self.folder / "job.json"
 
     @property
+    def parent(self) -> Path:
+        """A lock that the parent holds as long as it lives and waits."""
+        return self.folder / "parent.lock"
+
+    @property
     def events(self) -> Path:
         """One `TrainingEvent` a line."""
         return self.folder / "events.jsonl"
@@ -119,8 +129,12 @@ class LaunchFiles:
 
     @property
     def agent_log(self) -> Path:
-        """What torchrun printed."""
+        """What torchrun printed on the first host."""
         return self.folder / "agent.log"
+
+    def joined_log(self, host: str) -> Path:
+        """What torchrun printed on another host."""
+        return self.folder / f"agent-{host}.log"
 
     def error(self, rank: int) -> Path:
         """A `RankError`."""

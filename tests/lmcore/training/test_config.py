@@ -22,7 +22,7 @@ def test_default_bound_is_two_minutes() -> None:
         ({"timeout_seconds": 9}, "timeout_seconds=9.0 needs training.launcher: torchrun"),
         ({"launcher": "torchrun", "processes": 3}, "batch_size=32 cannot be shared equally"),
         ({"launcher": "torchrun", "processes": 0}, "greater than or equal to 1"),
-        ({"launcher": "mpirun"}, "'local' or 'torchrun'"),
+        ({"launcher": "mpirun"}, "'local', 'torchrun' or 'external'"),
     ],
 )
 def test_what_cannot_be_launched_is_named(values: dict[str, Any], message: str) -> None:
