@@ -116,9 +116,11 @@ ABOUT_SEVERAL = {
     "tests/lmcore/reporting/version/test_browser.py": "the page in a browser",
     "tests/lmcore/tasks/judging/test_any_language.py": "gates of writers in eight languages",
     "tests/lmcore/training/test_gpu.py": "training on a GPU",
+    "tests/lmcore/training/test_hosts.py": "two hosts, from the launcher to the same bits",
     "tests/lmcore/training/test_kill.py": "kill -9 in a training",
     "tests/lmcore/training/test_pretrained.py": "training that goes on from a model that exists",
     "tests/test_compose.py": "docker-compose.yml",
+    "tests/test_hosts.py": "what deploy/hosts starts on each host",
     "tests/test_locks.py": "the locks, and what is installed",
     "tests/test_project.py": "the project as a whole",
     "tests/test_site.py": "the documentation as a site",
@@ -272,6 +274,7 @@ BETWEEN_PROCESSES = {
     "LMCORE_SERVER_ORIGINS",
     "LMCORE_SERVE_KEY",
     "LMCORE_TRAINING_AGENT",
+    "LMCORE_TRAINING_INTERFACE",
     "LMCORE_TRAINING_STORE",
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import logging
 import os
 import socket
 import sys
@@ -174,6 +175,7 @@ def _start() -> int:
 
     from lmcore.errors import UserError
 
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         return outside(given.folder.resolve(), until=given.until)
     except UserError as error:

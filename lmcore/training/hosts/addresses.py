@@ -38,12 +38,10 @@ class Endpoint:
         """
         found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?", text, re.ASCII)
         port = DEFAULT_PORT if found is None or found[3] is None else int(found[3])
-        if found is None or not 0 < port < 1 << 16:
+        if found is None or not 0 < port < 1 << 16 or (found[1] and not _is_ipv6(found[1])):
             raise ValueError(
                 f"{text!r} is no address; expected HOST:PORT, or [ADDRESS]:PORT for IPv6"
             )
-        if found[1] is not None:
-            ipaddress.IPv6Address(found[1])
         return cls(host=found[1] or found[2], port=port)
 
     def resolved(self) -> Endpoint:
@@ -144,6 +142,14 @@ def interface_of(address: str) -> str | None:
         if address in _addresses(name, family):
             return name
     return None
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _family(family: socket.AddressFamily) -> str:

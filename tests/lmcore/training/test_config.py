@@ -22,6 +22,19 @@ def test_default_bound_is_two_minutes() -> None:
         ({"timeout_seconds": 9}, "timeout_seconds=9.0 needs training.launcher: torchrun"),
         ({"launcher": "torchrun", "processes": 3}, "batch_size=32 cannot be shared equally"),
         ({"launcher": "torchrun", "processes": 0}, "greater than or equal to 1"),
+        ({"processes": 2, "hosts": 2}, "processes=2 needs training.launcher: torchrun or external"),
+        ({"hosts": 2}, "hosts=2 needs training.launcher: torchrun; found local"),
+        ({"launcher": "external", "hosts": 2}, "hosts=2 needs training.launcher: torchrun; found"),
+        ({"launcher": "torchrun", "interface": "eth0"}, "interface=eth0 needs training.hosts of 2"),
+        ({"launcher": "torchrun", "rendezvous": "a"}, "rendezvous=a needs training.hosts of 2"),
+        (
+            {"launcher": "torchrun", "hosts": 2},
+            "processes=1 cannot be spread equally over hosts=2",
+        ),
+        (
+            {"launcher": "torchrun", "hosts": 2, "processes": 2, "rendezvous": "fd00::1"},
+            "'fd00::1' is no address; expected HOST:PORT, or",
+        ),
         ({"launcher": "mpirun"}, "'local', 'torchrun' or 'external'"),
     ],
 )

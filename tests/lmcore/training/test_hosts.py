@@ -169,29 +169,32 @@ class Run:
     def points(self) -> list[int]:
         return [event["step"] for event in self.events if event["kind"] == "checkpoint"]
 
-    def lead(self, host: Host) -> subprocess.Popen[bytes]:
+    def lead(self, host: Host, **environment: str) -> subprocess.Popen[bytes]:
         return host.start(
             str(HERE / "hosts_driver.py"),
             *(str(self.root / name) for name in ("told", "done")),
             self.job.model_dump_json(),
             log=self.root / "first.log",
+            **environment,
         )
 
-    def join(self, host: Host) -> subprocess.Popen[bytes]:
+    def join(self, host: Host, *more: str, **environment: str) -> subprocess.Popen[bytes]:
         return host.start(
             *("-m", "lmcore.training.launch.join", str(self.root)),
-            *("--interface", host.interface),
+            *("--interface", host.interface, *more),
             log=self.root / "second.log",
+            **environment,
         )
 
     def summary(self) -> dict[str, Any]:
         """What it came to, as soon as it is done."""
-        answer = json.loads(until((self.root / "done").exists, self.logs()) and self.done())
+        deadline = time.monotonic() + SECONDS
+        while not (self.root / "done").exists():
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(0.05)
+        answer = json.loads((self.root / "done").read_text())
         assert "summary" in answer, (answer, self.logs())
         return answer["summary"]  # type: ignore[no-any-return]
-
-    def done(self) -> str:
-        return (self.root / "done").read_text()
 
     def logs(self) -> str:
         return "\n".join(
@@ -235,6 +238,12 @@ RANKS_MODEL = {
 BITS = ("weights_sha256", "final_weights_sha256", "tune_bits_per_byte")
 
 
+def bits_of_one_host(ranks: Any) -> list[Any]:
+    """What two processes of one host come to that nobody disturbs."""
+    reference = ranks.result("two")["summary"]
+    return [reference[name] for name in BITS]
+
+
 def two_hosts(hosts: Hosts) -> dict[str, Any]:
     return {"launcher": "torchrun", "hosts": 2, "rendezvous": hosts.meeting}
 
@@ -253,9 +262,7 @@ def test_two_hosts_give_the_bits_of_two_processes_of_one(
         assert leading.poll() is None or (run.root / "done").exists(), run.logs()
         seen |= hosts.first.listening() | hosts.second.listening()
         time.sleep(0.05)
-    assert [run.summary()[name] for name in BITS] == [
-        ranks.result("two")["summary"][name] for name in BITS
-    ]
+    assert [run.summary()[name] for name in BITS] == bits_of_one_host(ranks)
     assert (
         "waits for 1 more host: python -m lmcore.training.launch.join" in (run.events[0]["message"])
     )
@@ -267,20 +274,109 @@ def test_two_hosts_give_the_bits_of_two_processes_of_one(
 
 
 @pytest.mark.slow
-def test_a_host_that_is_killed_comes_back_with_the_same_bits(
-    pair: Hosts, make_run: Callable[..., Run], ranks: Any
+@pytest.mark.parametrize("how", ["killed", "unplugged"])
+def test_a_host_that_is_lost_comes_back_with_the_same_bits(
+    pair: Hosts, make_run: Callable[..., Run], ranks: Any, how: str
 ) -> None:
     run = make_run(**two_hosts(pair))
     run.lead(pair.first)
     run.join(pair.second)
     until(run.points, "no resume point was written")
+    if how == "unplugged":
+        # Nobody tells the first host that the connections are gone.
+        ip("-n", pair.second.name, "link", "set", pair.second.interface, "down")
     pair.second.lose_power()
     before = max(run.points())
     assert not (run.root / "done").exists()
+    ip("-n", pair.second.name, "link", "set", pair.second.interface, "up")
     run.join(pair.second)
     summary = run.summary()
     resumed = [event["step"] for event in run.events if event["kind"] == "resume"]
     assert resumed
     assert min(resumed) >= before
-    reference = ranks.result("two")["summary"]
-    assert [summary[name] for name in BITS] == [reference[name] for name in BITS]
+    assert [summary[name] for name in BITS] == bits_of_one_host(ranks)
+
+
+@pytest.mark.slow
+def test_the_first_host_is_killed_and_the_same_command_goes_on(
+    pair: Hosts, make_run: Callable[..., Run], ranks: Any
+) -> None:
+    run = make_run(launcher="torchrun", hosts=2)
+    # As in a pod of Kubernetes, where torchrun's own variables are set.
+    ended = run.root / "ended"
+    pod = {
+        "PET_NNODES": "2",
+        "PET_NPROC_PER_NODE": "1",
+        "PET_MASTER_ADDR": pair.first.address,
+        "PET_MASTER_PORT": "29413",
+    }
+    run.lead(pair.first, PET_NODE_RANK="0", **pod)
+    other = run.join(pair.second, "--until", str(ended), PET_NODE_RANK="1", **pod)
+    until(run.points, "no resume point was written")
+    pair.first.lose_power()
+    before = max(run.points())
+    assert not (run.root / "done").exists()
+    run.lead(pair.first, PET_NODE_RANK="0", **pod)
+    summary = run.summary()
+    resumed = [event["step"] for event in run.events if event["kind"] == "resume"]
+    assert resumed
+    assert min(resumed) >= before
+    assert [summary[name] for name in BITS] == bits_of_one_host(ranks)
+    assert other.poll() is None
+    ended.touch()
+    assert other.wait(SECONDS) == 0
+
+
+def external(rank: int, kind: str, host: Host) -> dict[str, str]:
+    """The environment of a launcher."""
+    names = {
+        "srun": ("SLURM_PROCID", "SLURM_NTASKS", "MASTER_ADDR", "MASTER_PORT"),
+        "pod": ("PET_NODE_RANK", "PET_NNODES", "PET_MASTER_ADDR", "PET_MASTER_PORT"),
+    }[kind]
+    return dict(zip(names, (str(rank), "2", host.address, "29412"), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["srun", "pod"])
+def test_ranks_of_another_launcher_give_the_same_bits(
+    pair: Hosts, make_run: Callable[..., Run], ranks: Any, kind: str
+) -> None:
+    run = make_run(launcher="external")
+    # The ranks start first, as they do where one command starts all of them.
+    workers = [
+        host.start(
+            *("-m", "lmcore.training.worker", str(run.root)),
+            log=run.root / f"worker-{rank}.log",
+            **external(rank, kind, pair.first),
+        )
+        for rank, host in enumerate((pair.first, pair.second))
+    ]
+    run.lead(pair.first)
+    assert [run.summary()[name] for name in BITS] == bits_of_one_host(ranks)
+    assert [worker.wait(SECONDS) for worker in workers] == [0, 0]
+    assert "waits for 2 ranks: python -m lmcore.training.worker" in run.events[0]["message"]
+
+
+@pytest.mark.slow
+def test_torchrun_of_somebody_else_starts_ranks_again_with_the_same_bits(
+    pair: Hosts, make_run: Callable[..., Run], ranks: Any
+) -> None:
+    run = make_run(launcher="external")
+    run.lead(pair.first)
+    agents = [
+        host.start(
+            *("-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={number}"),
+            *("--nproc-per-node=1", "--max-restarts=3", f"--master-addr={pair.first.address}"),
+            *("--master-port=29412", "--monitor-interval=0.1"),
+            *("-m", "lmcore.training.worker", str(run.root)),
+            log=run.root / f"torchrun-{number}.log",
+        )
+        for number, host in enumerate((pair.first, pair.second))
+    ]
+    until(run.points, "no resume point was written")
+    for pid in pair.second.pids():
+        if "LOCAL_RANK=0" in Path(f"/proc/{pid}/environ").read_text().split("\0"):
+            os.kill(pid, signal.SIGKILL)
+    assert [run.summary()[name] for name in BITS] == bits_of_one_host(ranks)
+    assert "resume" in [event["kind"] for event in run.events]
+    assert [agent.wait(SECONDS) for agent in agents] == [0, 0]

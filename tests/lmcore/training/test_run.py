@@ -69,6 +69,12 @@ def test_each_process_needs_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ConfigError, match=r"training\.processes=4, but torch finds 2 CUDA"):
         find_device(four)
     assert find_device(four.model_copy(update={"device": "cpu"})) == "cpu"
+    assert find_device(four.model_copy(update={"hosts": 2})) == "cuda"
+    eight = TrainingConfig(launcher="torchrun", processes=8, hosts=2)
+    with pytest.raises(ConfigError, match=r"training\.processes=8 on 2 hosts, but torch finds 2"):
+        find_device(eight)
+    # Who started the ranks knows how many a host has.
+    assert find_device(TrainingConfig(launcher="external", processes=8)) == "cuda"
 
 
 def test_a_plan_is_told_once_before_the_first_step(bench: Any) -> None:

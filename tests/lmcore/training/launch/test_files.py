@@ -64,6 +64,7 @@ def test_every_rank_and_every_kind_of_news_has_a_file_of_its_own(tmp_path: Path)
     files = LaunchFiles(tmp_path)
     paths = [
         *(files.job, files.events, files.stop, files.result, files.exit_codes, files.agent_log),
+        *(files.parent, files.joined_log("a"), files.joined_log("b")),
         *(name(rank) for name in (files.error, files.log) for rank in range(3)),
         alive_file(tmp_path),
     ]
