@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmcore.errors import ConfigError
-from lmcore.training.distributed import ALONE, World
+from lmcore.training import distributed
+from lmcore.training.distributed import ALONE, World, process_group
+from lmcore.training.hosts.surroundings import Surroundings
 
 # Sums of float32 in another order; the optimizer divides small gradients by small ones, so it
 # grows with the steps. Other masks, rows or a missing average are off by 1e-2 and more.
@@ -139,3 +141,24 @@ def test_a_recorded_plan_keeps_its_number_of_processes(bench: Any) -> None:
     assert plan.processes == 1
     with pytest.raises(ConfigError, match=r"for 2 processes, but training\.processes is 1"):
         bench.train("again", replay=plan.model_copy(update={"processes": 2}))
+
+
+def test_a_rank_that_found_another_training_is_refused() -> None:
+    store: Any = torch.distributed.HashStore()
+    ranks = [Surroundings(rank=rank, size=2, local_rank=0, meeting=None) for rank in range(2)]
+    distributed._compare(store, ranks[0], "one")
+    distributed._compare(store, ranks[1], "one")
+    with pytest.raises(ConfigError, match=r"found another training .*\(two instead of one\)"):
+        distributed._compare(store, ranks[1], "two")
+
+
+def test_a_rank_without_a_device_of_its_own_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    environment = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with (
+        pytest.raises(ConfigError, match=r"process 1 of .* has no CUDA device of its own"),
+        process_group("cuda"),
+    ):
+        pass

@@ -1,8 +1,16 @@
 """One rank of a launched training: what it writes, and where its failure is told."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from lmcore.errors import ConfigError
+from lmcore.model.config import ModelConfig
+from lmcore.training import worker
+from lmcore.training.config import TrainingConfig
 from lmcore.training.launch.files import (
+    Job,
     LaunchFiles,
     RankError,
     Result,
@@ -32,3 +40,40 @@ def test_what_goes_wrong_is_left_in_a_file_and_in_the_ranks_own_output(ranks: An
     assert report.message in log
     # One that ends well leaves no error.
     assert not LaunchFiles(ranks.root / "alone" / "launch").error(0).exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "missing", "message"),
+    [
+        ("3", None, "the launcher started 3 ranks, but training.processes is 2"),
+        ("2", "shards", r"shards is not on .*share LMCORE_HOME at the same path"),
+        ("2", "base", r"base is not on .*share LMCORE_HOME at the same path"),
+        ("2", None, ""),
+    ],
+)
+def test_what_could_not_end_well_is_refused_before_ranks_meet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str, missing: str | None, message: str
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", size)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    paths = {name: tmp_path / name for name in ("shards", "tokenizer", "base")}
+    for name, path in paths.items():
+        if name != missing:
+            path.mkdir()
+    job = Job(
+        **paths,
+        shards_key="s",
+        tokenizer_key="t",
+        model=ModelConfig(),
+        training=TrainingConfig(launcher="external", processes=2),
+        replay=None,
+        folder=tmp_path / "f",
+        output=tmp_path / "o",
+        threads=1,
+    )
+    if not message:
+        worker._check(job)
+        return
+    with pytest.raises(ConfigError, match=message):
+        worker._check(job)

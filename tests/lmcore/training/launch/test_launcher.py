@@ -275,6 +275,68 @@ def test_any_exception_in_the_parent_ends_all(stubborn: Job, tmp_path: Path) -> 
     assert not processes(tmp_path)
 
 
+def of_several(job: Job, **training: Any) -> Job:
+    values = {**job.training.model_dump(), **training}
+    return job.model_copy(update={"training": TrainingConfig.model_validate(values)})
+
+
+def test_hosts_that_nobody_told_where_they_meet_are_refused(
+    stubborn: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("MASTER_ADDR", "PET_MASTER_ADDR"):
+        monkeypatch.delenv(variable, raising=False)
+    job = of_several(stubborn, hosts=2)
+    with pytest.raises(ConfigError, match=r"training\.hosts=2, but it is not said where they meet"):
+        launch(job)
+    assert not job.folder.exists()
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    assert launcher._met(job).training.rendezvous == "127.0.0.1:29400"
+    named = of_several(stubborn, hosts=2, rendezvous="[::1]:5")
+    assert launcher._met(named).training.rendezvous == "[::1]:5"
+    assert launcher._met(stubborn) is stubborn
+
+
+def test_ranks_of_another_launcher_are_waited_for_no_longer_than_that(
+    stubborn: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[TrainingEvent] = []
+    started = of_several(stubborn, launcher="external", timeout_seconds=60.0)
+    files = LaunchFiles(started.folder / "launch")
+    monkeypatch.setattr(launcher, "_POLL_SECONDS", 0.0)
+    ticks = iter([0.0, 61.0, 61.0])
+    monkeypatch.setattr(launcher, "_clock", lambda: next(ticks))
+    with pytest.raises(TrainingError, match=r"longer than training.timeout_seconds=60"):
+        launch(started, on_event=told.append)
+    assert [event.kind for event in told] == ["waiting"]
+    assert f"waits for 2 ranks: python -m lmcore.training.worker {files.folder}" in told[0].message
+    assert files.stop.exists()
+
+
+@pytest.mark.parametrize("kind", ["ConfigError", "RuntimeError"])
+def test_a_rank_of_another_launcher_that_failed_may_be_started_again(
+    stubborn: Job, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Not where it said that nothing else would change that."""
+    started = of_several(stubborn, launcher="external")
+    files = LaunchFiles(started.folder / "launch")
+    asked: list[float] = []
+
+    def clock() -> float:
+        asked.append(300.0 * len(asked))
+        return asked[-1]
+
+    monkeypatch.setattr(launcher, "_clock", clock)
+
+    def on_event(event: TrainingEvent) -> None:
+        report = RankError(rank=1, type=kind, message="something", at=0.0)
+        files.error(1).write_text(report.model_dump_json())
+
+    with pytest.raises(ConfigError if kind == "ConfigError" else TrainingError, match="something"):
+        launch(started, on_event=on_event)
+    assert (max(asked) > launcher._AGAIN_SECONDS) == (kind == "RuntimeError")
+    assert files.stop.exists()
+
+
 def test_ranks_of_a_parent_that_was_killed_are_gone_before_others_start(
     stubborn: Job, tmp_path: Path
 ) -> None:
