@@ -35,8 +35,8 @@ def main(folder: Path, *, redirect: bool = True) -> int:
     """
     from lmcore.artifacts import atomic_write
     from lmcore.training.hosts.surroundings import read_surroundings
+    from lmcore.training.launch.failures import refusal
     from lmcore.training.launch.files import LaunchFiles, RankError, alive_file, read_job
-    from lmcore.training.launch.launcher import refusal
 
     files, rank = LaunchFiles(folder), read_surroundings(os.environ).rank
     if redirect:

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lmcore.errors import UserError
+from lmcore.training.launch.failures import refusal
 from lmcore.training.launch.files import LaunchFiles, read_job
-from lmcore.training.launch.launcher import agent_process, refusal
+from lmcore.training.launch.launcher import agent_process
 from lmcore.training.launch.waiting import is_held, wait_for_job
 
 logger = logging.getLogger(__name__)

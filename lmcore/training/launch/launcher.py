@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -25,21 +23,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from lmcore import errors
 from lmcore.artifacts import atomic_write
 from lmcore.counted import counted
-from lmcore.errors import ConfigError, LmcoreError, TrainingError
+from lmcore.errors import ConfigError, TrainingError
 from lmcore.training.events import Listener, TrainingEvent, TrainingInterrupted
 from lmcore.training.hosts.addresses import Endpoint
 from lmcore.training.hosts.surroundings import find_meeting
-from lmcore.training.launch.files import (
-    Job,
-    LaunchFiles,
-    RankError,
-    Result,
-    alive_file,
-    read_event,
-)
+from lmcore.training.launch.failures import failure, refusal
+from lmcore.training.launch.files import Job, LaunchFiles, Result, alive_file, read_event
 
 LAUNCH_FOLDER = "launch"
 _AGENT = ["-m", "lmcore.training.launch.agent"]
@@ -94,7 +85,7 @@ def launch(
         with _others(job, files) if external else _agent(job, files) as has_ended:
             _follow(job, files, stream, has_ended, on_event=on_event, should_stop=should_stop)
     if not files.result.exists():
-        raise _failure(files, job.folder)
+        raise failure(files, job.folder)
     result = Result.model_validate_json(files.result.read_bytes())
     if result.summary is None:
         raise TrainingInterrupted(result.step, result.steps, job.folder)
@@ -263,47 +254,3 @@ def _lives(folder: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def refusal(files: LaunchFiles) -> LmcoreError | None:
-    """What a rank said that no other attempt would change; None: nothing."""
-    for report in _reports(files):
-        kind = getattr(errors, report.type, None)
-        if isinstance(kind, type) and issubclass(kind, LmcoreError):
-            return kind(report.message)
-    return None
-
-
-def _reports(files: LaunchFiles) -> list[RankError]:
-    """Of ranks that failed, the first one first."""
-    return sorted(
-        (
-            RankError.model_validate_json(path.read_bytes())
-            for path in files.folder.glob("error-*.json")
-        ),
-        key=lambda report: report.at,
-    )
-
-
-def _failure(files: LaunchFiles, folder: Path) -> LmcoreError:
-    """The error that says most: ours, then a signal from outside, then the first."""
-    if (ours := refusal(files)) is not None:
-        return ours
-    reports = _reports(files)
-    onwards = f"the same command goes on from the newest resume point in {folder}"
-    codes = json.loads(files.exit_codes.read_bytes()) if files.exit_codes.exists() else {}
-    for rank, code in codes.items():
-        if code < 0 and code != -signal.SIGTERM:
-            return TrainingError(
-                f"process {rank} of the training was ended by {signal.Signals(-code).name} (the"
-                f" system does that when memory is short); {onwards}"
-            )
-    for report in reports:
-        return TrainingError(
-            f"process {report.rank} of the training failed ({report.type}: {report.message[:300]});"
-            f" its output is in {files.log(report.rank)}, and {onwards}"
-        )
-    return TrainingError(
-        f"the processes of the training ended without a result; their output is in {files.folder},"
-        f" and {onwards}"
-    )

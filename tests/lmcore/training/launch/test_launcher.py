@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from lmcore.config import RunConfig
-from lmcore.errors import ConfigError, LmcoreError, TrainingError
+from lmcore.errors import ConfigError, TrainingError
 from lmcore.model.config import ModelConfig
 from lmcore.training.config import TrainingConfig
 from lmcore.training.events import TrainingEvent, TrainingInterrupted
@@ -163,43 +162,6 @@ def test_launcher_and_timeout_are_no_part_of_the_key(bench: Any, ranks: Any) -> 
         for training in ({}, {"launcher": "torchrun", "timeout_seconds": 9})
     )
     assert one == two
-
-
-def test_what_a_rank_raises_is_raised_here(ranks: Any) -> None:
-    folder = ranks.root / "failing"
-    error = launcher._failure(LaunchFiles(folder / "launch"), folder)
-    assert type(error) is TrainingError
-    assert "lower training.learning_rate" in str(error)
-    assert "TrainingError" in LaunchFiles(folder / "launch").log(0).read_text()
-
-
-@pytest.mark.parametrize(
-    ("reports", "codes", "kind", "message"),
-    [
-        ([("RuntimeError", "closed"), ("ConfigError", "bad")], {"0": 1}, ConfigError, "^bad$"),
-        ([("RuntimeError", "closed")], {"0": 1, "1": -9}, TrainingError, "process 1 .* SIGKILL"),
-        ([("KeyError", "x")], {"0": 1, "1": -15}, TrainingError, r"process 0 .*\(KeyError: x\)"),
-        ([("ValueError", "late"), ("OSError", "full")], {}, TrainingError, r"process 1 .*full"),
-        ([], {}, TrainingError, "without a result"),
-    ],
-)
-def test_the_error_that_says_most_is_raised(
-    tmp_path: Path,
-    reports: list[tuple[str, str]],
-    codes: dict[str, int],
-    kind: type[LmcoreError],
-    message: str,
-) -> None:
-    files = LaunchFiles(tmp_path)
-    for rank, (name, text) in enumerate(reports):
-        report = RankError(rank=rank, type=name, message=text, at=-float(rank))
-        files.error(rank).write_text(report.model_dump_json())
-    if codes:
-        files.exit_codes.write_text(json.dumps(codes))
-    error = launcher._failure(files, tmp_path)
-    assert type(error) is kind
-    with pytest.raises(kind, match=message):
-        raise error
 
 
 # An agent with two ranks in sessions of their own; none of them minds SIGTERM.
