@@ -12,6 +12,12 @@ if [ -e "$SECRETS/mlflow_worker_password" ]; then
 fi
 MLFLOW_TRACKING_PASSWORD=$(cat "$SECRETS/mlflow_${MLFLOW_TRACKING_USERNAME}_password")
 export PREFECT_API_AUTH_STRING MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD
+# The keys of what homes share (LMCORE_CONTENT), where it is an S3 store that asks for some.
+if [ -e "$SECRETS/content_key" ]; then
+  AWS_ACCESS_KEY_ID=$(cat "$SECRETS/content_key")
+  AWS_SECRET_ACCESS_KEY=$(cat "$SECRETS/content_secret")
+  export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+fi
 export PREFECT_API_URL="${PREFECT_API_URL:-http://prefect-server:4200/api}"
 export MLFLOW_TRACKING_URI="${MLFLOW_TRACKING_URI:-http://mlflow:5000}"
 

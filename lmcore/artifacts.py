@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from filelock import FileLock
 
@@ -283,11 +283,29 @@ class Handle:
 H = TypeVar("H", bound=Handle)
 
 
-class ContentStore:
-    """Folders `root/<kind>/<key>`, each made once."""
+class Shared(Protocol):
+    """Where homes share folders; see `lmcore.shared_store.SharedStore`."""
 
-    def __init__(self, root: Path) -> None:
+    def fetch(self, place: str, folder: Path) -> bool:
+        """Bring a published folder here, if it is there and whole."""
+
+    def publish(self, place: str, folder: Path) -> None:
+        """Make a folder visible to other homes, if it is not yet."""
+
+
+class ContentStore:
+    """Folders `root/<kind>/<key>`, each made once.
+
+    Args:
+        root: Of this home.
+        shared: Finished folders are published there, and fetched from there where they are missing
+            here; None: this home is alone.
+        publishes: Whether `build` publishes; otherwise somebody calls `publish`.
+    """
+
+    def __init__(self, root: Path, *, shared: Shared | None = None, publishes: bool = True) -> None:
         self.root = root
+        self._shared, self._publishes = shared, publishes
 
     def path(self, kind: str, key: str) -> Path:
         """Where the folder of this key is, or will be."""
@@ -305,7 +323,7 @@ class ContentStore:
     ) -> H:
         """Return the finished folder for `inputs`, making it first where it does not exist.
 
-        A finished folder that is damaged is set aside and made again.
+        A finished folder that is damaged is set aside, and fetched or made again.
 
         Args:
             handle: Class of the result; its `kind` is part of the key.
@@ -319,14 +337,48 @@ class ContentStore:
         final = self.path(handle.kind, key)
         final.parent.mkdir(parents=True, exist_ok=True)
         with storing(final), FileLock(final.parent / f".{final.name}.lock"):
-            if final.exists() and (found := self._sound(handle, final)) is not None:
-                return found
-            with self._workspace(final) as temporary:
-                summary = make(temporary) or {}
-                Manifest.write(temporary, kind=handle.kind, inputs=inputs, summary=summary, key=key)
-                os.replace(temporary, final)
-            fsync_directory(final.parent)
-        return handle(key=key, path=final, summary=Manifest.read(final).summary)
+            found = self._sound(handle, final) if final.exists() else None
+            if found is None:
+                if not self._fetched(handle, key, final):
+                    with self._workspace(final) as temporary:
+                        summary = make(temporary) or {}
+                        Manifest.write(
+                            temporary, kind=handle.kind, inputs=inputs, summary=summary, key=key
+                        )
+                        os.replace(temporary, final)
+                fsync_directory(final.parent)
+                found = handle(key=key, path=final, summary=Manifest.read(final).summary)
+        if self._publishes:
+            self.publish(found)
+        return found
+
+    def publish(self, handle: Handle) -> None:
+        """Let other homes fetch a finished folder."""
+        if self._shared is not None:
+            self._shared.publish(self._place(handle.kind, handle.key), handle.path)
+
+    def _place(self, kind: str, key: str) -> str:
+        return f"content/{kind}/{key[:32]}"
+
+    def _fetched(self, handle: type[H], key: str, final: Path) -> bool:
+        """Whether another home had made the folder; then it is here now, and verified."""
+        if self._shared is None:
+            return False
+        with self._workspace(final) as temporary:
+            if not self._shared.fetch(self._place(handle.kind, key), temporary):
+                return False
+            manifest = open_verified(temporary, kind=handle.kind)
+            if manifest.key != key or self.key(manifest.kind, manifest.inputs) != key:
+                raise IntegrityError(
+                    f"{self._place(handle.kind, key)}: what homes share there is another folder;"
+                    " delete it, and run again"
+                )
+            for path in temporary.rglob("*"):
+                if path.is_file():
+                    with path.open("rb") as stream:
+                        os.fsync(stream.fileno())
+            os.replace(temporary, final)
+        return True
 
     def _sound(self, handle: type[H], final: Path) -> H | None:
         """The finished folder; None where it was damaged, and its place is free now."""

@@ -197,6 +197,9 @@ def _settings(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "XDG_DATA_HOME": str(home.cache / "data"),
         "TOKENIZERS_PARALLELISM": environ.get("TOKENIZERS_PARALLELISM", "true"),
     }
+    # As it was meant where the command was given.
+    if home.shared_content:
+        settings["LMCORE_CONTENT"] = home.shared_content
     # A proxy of the user's must not be asked for the loopback address.
     local = [environ.get("NO_PROXY") or environ.get("no_proxy"), "127.0.0.1", "localhost"]
     settings["NO_PROXY"] = settings["no_proxy"] = ",".join(part for part in local if part)

@@ -1,6 +1,6 @@
 """Where everything is kept: the folders below LMCORE_HOME.
 
-In: a root, and the two variables that choose a server instead.  Out: a `Home` whose folders exist
+In: a root, and the variables that choose servers instead.  Out: a `Home` whose folders exist
 and take files, or one sentence that says why not.
 """
 
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.home.access import holds_a_home, private
-from lmcore.artifacts import atomic_write
+from lmcore.artifacts import ContentStore, atomic_write
 from lmcore.errors import UserError
-from lmcore.typed_path import typed_path
+from lmcore.shared_store import KEY, SharedStore, check_shared_address
+from lmcore.typed_path import is_address, typed_path
 
 #: Where the packages are installed or checked out; the lock and the docs lie beside them.
 PROJECT = Path(__file__).parents[2]
@@ -52,6 +53,7 @@ class Home:
         tracking_uri: MLflow store; SQLite below `root` unless MLFLOW_TRACKING_URI is set.
         prefect_api_url: The user's Prefect server; None where a run starts its own.
         stands_for: The home that does not exist, where this one takes its place for one command.
+        shared_content: Address or folder where homes share finished work; None: this one is alone.
     """
 
     root: Path
@@ -59,6 +61,7 @@ class Home:
     tracking_uri: str
     prefect_api_url: str | None = None
     stands_for: Path | None = None
+    shared_content: str | None = None
 
     @property
     def place(self) -> Path:
@@ -69,6 +72,16 @@ class Home:
     def content(self) -> Path:
         """Root of the content store: documents, shards, checkpoints, evaluations."""
         return self.root / "content"
+
+    @property
+    def shared(self) -> SharedStore | None:
+        """Where homes share finished work."""
+        return SharedStore(self.shared_content) if self.shared_content else None
+
+    @property
+    def store(self) -> ContentStore:
+        """The content store, with what other homes made."""
+        return ContentStore(self.content, shared=self.shared)
 
     @property
     def work(self) -> Path:
@@ -184,7 +197,7 @@ def make_home(
     Args:
         root: Absolute path.
         started_in: Where relative paths of the user's start; default the working directory.
-        environ: Where MLFLOW_TRACKING_URI and PREFECT_API_URL may be set.
+        environ: Where MLFLOW_TRACKING_URI, PREFECT_API_URL and LMCORE_CONTENT may be set.
         stands_for: As of `Home`.
 
     Raises:
@@ -203,6 +216,7 @@ def make_home(
         or _sqlite_uri(root / "mlflow" / "mlflow.db"),
         prefect_api_url=chosen.get("PREFECT_API_URL") or None,
         stands_for=stands_for,
+        shared_content=_shared_content(chosen.get(KEY, ""), base=started_in or Path.cwd()),
     )
     before = os.umask(0)
     os.umask(before)
@@ -240,6 +254,14 @@ def could_be_made(root: Path) -> bool:
         return False
     open_to_us = os.access(there, os.R_OK | os.W_OK | os.X_OK)
     return open_to_us and not (there == root and holds_a_home(root))
+
+
+def _shared_content(text: str, *, base: Path) -> str | None:
+    if not text:
+        return None
+    address = text if is_address(text) else str(typed_path(text, base=base, key=KEY))
+    check_shared_address(address)
+    return address
 
 
 def _sqlite_uri(path: Path) -> str:

@@ -21,6 +21,7 @@ import yaml
 from flows.home.folders import PROJECT, Home
 from lmcore.errors import UserError
 from lmcore.settings import short
+from lmcore.typed_path import is_address
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -61,6 +62,8 @@ def job_template(pool_type: PoolType, home: Home, changes: Sequence[str] = ()) -
             "MLFLOW_TRACKING_URI": home.tracking_uri,
             "PREFECT_API_URL": home.prefect_api_url,
         }
+        if home.shared_content is not None and is_address(home.shared_content):
+            properties["env"]["default"]["LMCORE_CONTENT"] = home.shared_content
     for change in changes:
         _set_default(properties, change)
     defaults = {key: told["default"] for key, told in properties.items() if "default" in told}

@@ -6,6 +6,7 @@ import logging
 
 from flows.home.environment import Home
 from flows.steps.progress import counting
+from flows.steps.shared_sides import shared_sides
 from flows.steps.source_fingerprint import fingerprint_once
 from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
@@ -37,16 +38,20 @@ def ingest_documents(
     """
     if removals is None:
         removals = read_removals(home.removals).for_model(config.name)
-    documents = ingest(
-        ContentStore(home.content),
-        sources=config.sources,
-        data=config.data,
-        policy=config.policy,
-        ledger_path=home.splits,
-        removals=removals,
-        fingerprint=found,
-        progress=counting("documents"),
-    )
+    # Whoever fetches documents must find their sides shared already.
+    store = ContentStore(home.content, shared=home.shared, publishes=False)
+    with shared_sides(home):
+        documents = ingest(
+            store,
+            sources=config.sources,
+            data=config.data,
+            policy=config.policy,
+            ledger_path=home.splits,
+            removals=removals,
+            fingerprint=found,
+            progress=counting("documents"),
+        )
+    store.publish(documents)
     summary = documents.summary
     logger.info(
         "ingest: %s, %.1f MB; train %s, tune %s, validation %s; quarantined %s",

@@ -47,7 +47,7 @@ class Run:
     @property
     def store(self) -> ContentStore:
         """Where the steps' results go."""
-        return ContentStore(self.home.content)
+        return self.home.store
 
     def made_from(self, model: Path) -> Base | None:
         """The pretrained model that a stored model means nothing without; None: it is whole.

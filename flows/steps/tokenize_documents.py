@@ -8,7 +8,6 @@ from dataclasses import replace
 from flows.home.environment import Home
 from flows.progress.job import current
 from flows.steps.progress import counting
-from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.borrowing import adopt_tokenizer, borrow_tokenizer
@@ -41,7 +40,7 @@ def tokenize_documents(
         start: A training that goes on from a model keeps its tokenizer, and what it may not emit.
         base: A task that starts from a language model takes over its tokenizer.
     """
-    store, task = ContentStore(home.content), TASKS[config.task]
+    store, task = home.store, TASKS[config.task]
     pretrained = start.pretrained if start is not None else None
     current().count("tokenizer")
     if base is not None:

@@ -9,11 +9,11 @@ from flows.home.signals import SAVING, finishing, stop_requested
 from flows.registry.tracking import TrackedRun
 from flows.steps.progress import learnt_little, training_shown
 from flows.steps.run import Run
-from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.counted import counted
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.gates.data_sufficiency import SHARES
+from lmcore.shared_points import SharedResumePoints
 from lmcore.tasks.base_model import BaseModel, TaskStart
 from lmcore.tasks.task import TASKS
 from lmcore.tasks.training import TaskPlans, train_task
@@ -109,11 +109,12 @@ def trained(
         TrainingInterrupted: If the user stopped; the same call goes on.
     """
     attempt = Attempt(
-        store=ContentStore(home.content),
+        store=home.store,
         work_dir=home.work,
         nonce=nonce,
         on_event=on_event,
         should_stop=stop_requested,
+        points=SharedResumePoints(home.shared) if home.shared else None,
     )
     training = config.training.model_copy(update={"start": start.origin})
     task = TASKS[config.task]

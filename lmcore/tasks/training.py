@@ -11,7 +11,6 @@ needed to answer.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -159,15 +158,16 @@ def train_task(
             initial=initial,
             pretrained=pretrained.path if pretrained else None,
         )
-        summary = follow(
-            output,
-            stage.subject(),
-            training=remaining,
-            folder=folder,
-            replay=replay.task if replay else None,
-            on_event=attempt.on_event,
-            should_stop=attempt.should_stop,
-        )
+        with attempt.shared(folder) as on_event:
+            summary = follow(
+                output,
+                stage.subject(),
+                training=remaining,
+                folder=folder,
+                replay=replay.task if replay else None,
+                on_event=on_event,
+                should_stop=attempt.should_stop,
+            )
         stage.describe(output)
         return {
             **summary,
@@ -180,7 +180,7 @@ def train_task(
         }
 
     checkpoint = attempt.store.build(Checkpoint, inputs, make)
-    shutil.rmtree(folder, ignore_errors=True)
+    attempt.done(folder)
     return checkpoint
 
 

@@ -10,7 +10,6 @@ away once the checkpoint stands.
 from __future__ import annotations
 
 import functools
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -140,10 +139,11 @@ def train(
             threads=max(1, torch.get_num_threads() // training.processes_of_a_host),
         )
         work = carry_out if training.launcher == "local" else launch
-        return work(job, on_event=attempt.on_event, should_stop=attempt.should_stop)
+        with attempt.shared(folder) as on_event:
+            return work(job, on_event=on_event, should_stop=attempt.should_stop)
 
     checkpoint = attempt.store.build(Checkpoint, inputs, make)
-    shutil.rmtree(folder, ignore_errors=True)
+    attempt.done(folder)
     return checkpoint
 
 

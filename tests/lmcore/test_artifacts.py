@@ -25,6 +25,7 @@ from lmcore.artifacts import (
 )
 from lmcore.errors import IntegrityError
 from lmcore.mending import mendings
+from lmcore.shared_store import SharedStore
 
 
 class Note(Handle):
@@ -213,3 +214,43 @@ def test_a_file_of_that_name_in_a_folder_below_is_content(tmp_path: Path, damage
         inner.write_text("[]")
     with pytest.raises(IntegrityError, match=str(inner)):
         open_verified(tmp_path)
+
+
+def never(_: Path) -> None:
+    pytest.fail("it was made a second time")
+
+
+def test_what_one_home_made_another_fetches_and_verifies(tmp_path: Path) -> None:
+    shared = SharedStore(str(tmp_path / "shared"))
+    first = ContentStore(tmp_path / "a", shared=shared)
+    second = ContentStore(tmp_path / "b", shared=shared)
+    made = first.build(Note, {"n": 1}, write_note("abc"))
+    fetched = second.build(Note, {"n": 1}, never)
+    assert fetched.path == second.path("note", made.key)
+    assert (fetched.key, fetched.summary) == (made.key, made.summary)
+    assert (fetched.path / "sub" / "note.txt").read_text() == "abc"
+    # And what is damaged at home is fetched instead of being made again.
+    (fetched.path / "sub" / "note.txt").write_text("abd")
+    again = second.build(Note, {"n": 1}, never)
+    assert (again.path / "sub" / "note.txt").read_text() == "abc"
+
+
+def test_what_was_made_before_homes_shared_is_published_when_it_is_found(tmp_path: Path) -> None:
+    shared = SharedStore(str(tmp_path / "shared"))
+    ContentStore(tmp_path / "a").build(Note, {"n": 1}, write_note("abc"))
+    quiet = ContentStore(tmp_path / "a", shared=shared, publishes=False)
+    handle = quiet.build(Note, {"n": 1}, never)
+    assert shared.places("content/note") == []
+    quiet.publish(handle)
+    ContentStore(tmp_path / "b", shared=shared).build(Note, {"n": 1}, never)
+
+
+def test_another_folder_in_its_place_is_not_used(tmp_path: Path) -> None:
+    shared = SharedStore(str(tmp_path / "shared"))
+    other = ContentStore(tmp_path / "a").build(Note, {"n": 2}, write_note("other"))
+    store = ContentStore(tmp_path / "b", shared=shared)
+    key = store.key("note", {"n": 1})
+    shared.publish(f"content/note/{key[:32]}", other.path)
+    with pytest.raises(IntegrityError, match="what homes share there is another folder"):
+        store.build(Note, {"n": 1}, never)
+    assert not store.path("note", key).exists()

@@ -4,7 +4,8 @@ In: ids of documents and the removals in force.  Out: the folders that were dele
 folders never change, so one that holds removed text is deleted as a whole, and with it everything
 that was made from it (shards, tokenizers, checkpoints, evaluations, indices): a folder's
 manifest names what it was made of.  What is deleted is made again, without the text, when it is
-needed.  Work that a killed run left (staged text among it) goes too, and so do requests with it.
+needed.  Of what homes share nothing is left.  Work that a killed run left (staged text among it)
+goes too, and so do requests with it.
 """
 
 from __future__ import annotations
@@ -84,6 +85,10 @@ def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset
     for parent in {path.parent for path in deleted}:
         if parent.is_dir():
             fsync_directory(parent)
+    # Other homes may have shared folders that this one knows nothing of; all can be made again.
+    if home.shared is not None:
+        for area in ("content", "work"):
+            home.shared.remove(area)
     return deleted
 
 

@@ -132,7 +132,7 @@ def list_remote(text: str, *, key: str) -> list[tuple[str, RemoteFile]]:
     scheme = text.partition("://")[0].lower()
 
     def ask() -> tuple[str, dict[str, Any]]:
-        system, path = _system(text)
+        system, path = file_system(text)
         if glob.has_magic(path) and scheme not in ("http", "https"):
             found = system.glob(path, detail=True)
             fixed = path[: re.search(r"[*?[]", path).start()]  # type: ignore[union-attr]
@@ -184,14 +184,14 @@ def _plain(said: object) -> str:
 
 
 def _sha256_of(address: str, told: Mapping[str, Any]) -> str:
-    system, path = _system(address)
+    system, path = file_system(address)
     with tempfile.TemporaryDirectory(prefix="remote-") as folder:
         return _copy(system, path, Path(folder) / "file", size=told.get("size"))
 
 
 def _bring(file: RemoteFile, place: Path) -> None:
     """Copy a file here, and see that it is the one that was listed."""
-    system, path = _system(file.address)
+    system, path = file_system(file.address)
     told = system.info(path)
     said = _said(told)
     if said and _version(said, told) != file.version:
@@ -223,7 +223,7 @@ def _copy(system: Any, path: str, place: Path, *, size: int | None) -> str:
     return sha.hexdigest()
 
 
-def _system(address: str) -> tuple[Any, str]:
+def file_system(address: str) -> tuple[Any, str]:
     """The file system of an address, which remembers nothing, and the path in it."""
     from fsspec.core import url_to_fs
 
@@ -255,20 +255,20 @@ def _patiently(address: str, ask: Callable[[], _T], *, key: str = "sources") -> 
             failure: Exception = error
         except PermissionError as error:
             raise SourceError(
-                f"{key}: {address} may not be read ({_told(error)}); give the credentials where its"
-                " library looks for them"
+                f"{key}: {address} may not be read ({said_by(error)}); give the credentials"
+                " where its library looks for them"
             ) from error
         except Exception as error:  # each library has errors of its own
             failure = error
         if pause is not None:
             time.sleep(pause)
     raise SourceError(
-        f"{key}: {address} cannot be read ({_told(failure)}); see that it can be reached, and run"
+        f"{key}: {address} cannot be read ({said_by(failure)}); see that it can be reached, and run"
         " again"
     ) from failure
 
 
-def _told(error: Exception) -> str:
+def said_by(error: Exception) -> str:
     """What an error says, in a line, without queries, which may hold signatures."""
     told = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
     said = " ".join(str(told).split()) or type(told).__name__

@@ -71,3 +71,15 @@ def test_paths_of_the_user_start_where_the_command_was_given(
     assert home.resolve("texts/a.txt") == tmp_path / "here" / "texts" / "a.txt"
     assert home.resolve(Path("/texts")) == Path("/texts")
     assert home.resolve("~/texts") == Path("/users/ada/texts")
+
+
+def test_what_homes_share_is_an_address_or_a_folder(tmp_path: Path) -> None:
+    def shared(text: str) -> str | None:
+        environ = {"LMCORE_CONTENT": text}
+        return make_home(tmp_path / "home", started_in=tmp_path, environ=environ).shared_content
+
+    assert shared("") is None
+    assert shared("s3://bucket/team") == "s3://bucket/team"
+    assert shared("team") == str(tmp_path / "team")
+    with pytest.raises(UserError, match="LMCORE_CONTENT: nothing can be kept at https://"):
+        shared("https://example.org/team")

@@ -76,6 +76,13 @@ def test_containers_are_given_all_that_a_run_needs(home: Home, pool_type: PoolTy
     assert environment["PREFECT_API_AUTH_STRING"] == ""
 
 
+def test_containers_share_what_the_home_shares(tmp_path: Path) -> None:
+    for shared, given in (("s3://bucket/team", "s3://bucket/team"), ("/a/folder", None)):
+        home = make_home(tmp_path, environ={**SERVERS, "LMCORE_CONTENT": shared})
+        environment = job_template("docker", home)["variables"]["properties"]["env"]["default"]
+        assert environment.get("LMCORE_CONTENT") == given
+
+
 def test_a_process_takes_servers_and_home_of_its_worker(tmp_path: Path) -> None:
     home = make_home(tmp_path, environ={"PREFECT_API_URL": SERVERS["PREFECT_API_URL"]})
     made = configured(ProcessJobConfiguration, job_template("process", home))

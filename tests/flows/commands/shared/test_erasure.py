@@ -197,3 +197,16 @@ def test_what_a_server_has_not_ended_is_looked_through_too(
         server.join()
     assert [line.text for line in read_lines(folder) if isinstance(line, Asked)] == [STRANGER]
     assert all(LETTER.encode() not in path.read_bytes() for path in folder.iterdir())
+
+
+def test_nothing_of_what_homes_share_is_left(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", environ={"LMCORE_CONTENT": str(tmp_path / "shared")})
+    assert home.shared is not None
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "text").write_text("of a home that is elsewhere")
+    for place in ("content/documents/1", "work/2", "sides/3"):
+        home.shared.publish(place, folder)
+    erase(home, NOTHING_REMOVED)
+    held = {area: home.shared.places(area) for area in ("content/documents", "work", "sides")}
+    assert held == {"content/documents": [], "work": [], "sides": ["3"]}
