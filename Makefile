@@ -79,12 +79,13 @@ WITH_WORDS := $(if $(WORD_LANGUAGE_MODEL),--word-language-model $(WORD_LANGUAGE_
 LLAMA ?=
 WITH_LLAMA := $(if $(LLAMA),--llama $(LLAMA))
 
-# Minutes on two cores, in brackets with the peers: 10, 12, 5, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
+# Minutes on two cores, in brackets with the peers: 10, 12, 5, 15, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
 # 15, of those about pretrained models 7, 85 and 135, of odd input (benchmarks.fuzzing) 60, of faults 20, of stops 75.
 bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.operation
 	$(BIN)/python -m benchmarks.tokenizing
+	$(BIN)/python -m benchmarks.corpus
 	$(BIN)/python -m benchmarks.indexing
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.generation $(WITH_NANOGPT)
