@@ -10,22 +10,27 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as StillReading
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
-from lmcore.data.ingest.part_reading import PartFolder, Task, Told, read_part
+from lmcore.data.ingest.part_reading import REPORT_EVERY, PartFolder, Task, Told, read_part
 from lmcore.errors import SourceError
 from lmcore.lifeline import end_with
 
-#: Reads tasks, told how many records came since it last asked; yields folders in order.
-Pool = Callable[[Sequence[Task], Told], Iterator[PartFolder]]
+#: Reads tasks, told how many records came since it last asked; yields folders in order;
+#: closed, it reads no more.
+Pool = Callable[[Sequence[Task], Told], Generator[PartFolder]]
 #: Bytes below which the start of further processes costs more than they read.
 WORTH_BYTES = 16 << 20
 _chosen: ContextVar[Pool | None] = ContextVar("pool", default=None)
+# Of a process that reads: where it says how far it is.
+_counter: Path | None = None
 # Between two answers to who waits.
 _SECONDS = 0.5
 # Tasks that wait beside those that are read: a process never stands still, and an error or a stop
@@ -33,7 +38,7 @@ _SECONDS = 0.5
 _AHEAD = 2
 
 
-def read_here(tasks: Sequence[Task], told: Told) -> Iterator[PartFolder]:
+def read_here(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
     """One after the other, in this process."""
     for task in tasks:
         yield read_part(task, told=told)
@@ -42,7 +47,7 @@ def read_here(tasks: Sequence[Task], told: Told) -> Iterator[PartFolder]:
 def read_in_processes(workers: int) -> Pool:
     """On so many processes of this machine, which end with this one."""
 
-    def read(tasks: Sequence[Task], told: Told) -> Iterator[PartFolder]:
+    def read(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
         # Its processes do not run the main module again, which could be anybody's.
         from joblib.externals.loky.backend import get_context
         from joblib.externals.loky.process_executor import (
@@ -50,38 +55,51 @@ def read_in_processes(workers: int) -> Pool:
             TerminatedWorkerError,
         )
 
-        executor = ProcessPoolExecutor(
-            max_workers=min(workers, len(tasks)),
-            context=get_context("loky"),
-            initializer=_begin,
-            initargs=(os.getpid(),),
-        )
-        waiting = iter(tasks)
-        going: deque[Future[PartFolder]] = deque()
-        try:
-            while True:
-                while len(going) < _AHEAD + workers and (task := next(waiting, None)) is not None:
-                    going.append(executor.submit(read_part, task))
-                if not going:
-                    return
-                try:
-                    folder = going[0].result(timeout=_SECONDS)
-                except StillReading:
-                    told(0)
-                    continue
-                except TerminatedWorkerError as error:
-                    raise SourceError(
-                        "a process that read the sources was ended from outside (the system does"
-                        " that when memory is short); what it had finished is kept, and the same"
-                        f" command goes on ({_first_line(error)})"
-                    ) from error
-                going.popleft()
-                told(int(folder.summary["texts"]))
-                yield folder
-        finally:
-            executor.shutdown(kill_workers=True)
+        with tempfile.TemporaryDirectory(prefix="lmcore-reading-") as place:
+            counter = Path(place) / "records"
+            counter.touch()
+            executor = ProcessPoolExecutor(
+                max_workers=min(workers, len(tasks)),
+                context=get_context("loky"),
+                initializer=_begin,
+                initargs=(os.getpid(), counter),
+            )
+            try:
+                yield from _in_order(executor, tasks, told=told, counter=counter, ahead=workers)
+            except TerminatedWorkerError as error:
+                raise SourceError(
+                    "a process that read the sources was ended from outside (the system does that"
+                    " when memory is short); what it had finished is kept, and the same command"
+                    f" goes on ({_first_line(error)})"
+                ) from error
+            finally:
+                executor.shutdown(kill_workers=True)
 
     return read
+
+
+def _in_order(
+    executor: Executor, tasks: Sequence[Task], *, told: Told, counter: Path, ahead: int
+) -> Generator[PartFolder]:
+    waiting = iter(tasks)
+    going: deque[Future[PartFolder]] = deque()
+    finished = reported = 0
+    while True:
+        while len(going) < _AHEAD + ahead and (task := next(waiting, None)) is not None:
+            going.append(executor.submit(_read, task))
+        if not going:
+            return
+        folder = None
+        with contextlib.suppress(StillReading):
+            folder = going[0].result(timeout=_SECONDS)
+            going.popleft()
+            finished += int(folder.summary["records"])
+        # What was there before is not counted by those who read.
+        count = max(reported, finished, counter.stat().st_size * REPORT_EVERY)
+        told(count - reported)
+        reported = count
+        if folder is not None:
+            yield folder
 
 
 @contextlib.contextmanager
@@ -111,10 +129,23 @@ def pool_for(tasks: Sequence[Task]) -> Pool:
     return read_in_processes(workers)
 
 
-def _begin(parent: int) -> None:
+def _begin(parent: int, counter: Path) -> None:
     """A process that reads: it ends with its parent, which also hears Ctrl-C for it."""
+    global _counter
     end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _counter = counter
+
+
+def _read(task: Task) -> PartFolder:
+    """Read a part; each `REPORT_EVERY` records are a byte of the counter, whoever read them."""
+
+    def told(records: int) -> None:
+        if records == REPORT_EVERY and _counter is not None:
+            with _counter.open("ab") as stream:
+                stream.write(b".")
+
+    return read_part(task, told=told)
 
 
 def _first_line(error: Any) -> str:

@@ -64,7 +64,7 @@ _DATA = (
 
 
 class PartFolder(Handle):
-    """What came of a part. Its summary: `texts`, `lines` (of a stretch)."""
+    """What came of a part. Its summary: `records`, `texts`, `lines` (of a stretch)."""
 
     kind = PART_KIND
 
@@ -193,7 +193,8 @@ class _Reading:
             "condemned": self._condemned,
         }
         (self._folder / TALLY_FILE).write_text(json.dumps(state), encoding="utf-8")
-        return {"texts": self._rows, "lines": self._lines}
+        records = self._readability.records
+        return {"records": records, "texts": self._rows, "lines": self._lines}
 
     def _items(self) -> Iterator[Item]:
         part = self._part

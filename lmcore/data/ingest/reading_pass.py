@@ -8,8 +8,9 @@ is the same whoever read them.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from lmcore.data.config import DataConfig
@@ -83,9 +84,9 @@ class ReadingPass:
     def read_all(self, staging: Staging) -> None:
         """Read, clean, mask and stage every text."""
         pool = self._watched if self._watch else pool_for(self._tasks)
-        folders = zip(self._tasks, pool(self._tasks, self._told), strict=True)
-        with self.tally:
-            for number, found in itertools.groupby(folders, lambda pair: pair[0].part.source):
+        with self.tally, contextlib.closing(pool(self._tasks, self._told)) as folders:
+            pairs = zip(self._tasks, folders, strict=True)
+            for number, found in itertools.groupby(pairs, lambda pair: pair[0].part.source):
                 self._join(number, found, staging)
             staging.finish()
 
@@ -93,7 +94,7 @@ class ReadingPass:
         self._records += records
         self._progress("read", self._records)
 
-    def _watched(self, tasks: Sequence[Task], told: Told) -> Iterator[PartFolder]:
+    def _watched(self, tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
         return (read_part(task, told=told, watch=self._watch) for task in tasks)
 
     def _join(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> Any:
     return cut
 
 
-def shuffled(tasks: Sequence[Task], told: Told) -> Iterator[PartFolder]:
+def shuffled(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
     """Reads them in any order, one twice and one again after it was lost."""
     order = list(tasks)
     random.Random(1).shuffle(order)
@@ -90,7 +90,7 @@ def shuffled(tasks: Sequence[Task], told: Told) -> Iterator[PartFolder]:
         path.unlink()
     lost.folder.rmdir()
     folders[lost.folder] = read_part(lost)
-    return iter([folders[task.folder] for task in tasks])
+    yield from [folders[task.folder] for task in tasks]
 
 
 def test_the_result_depends_neither_on_the_number_of_parts_nor_on_who_reads_them(
@@ -131,7 +131,7 @@ def test_what_is_new_is_what_is_read(
     small_parts(2000)
     read: list[int] = []
 
-    def counting(tasks: Sequence[Task], told: Told) -> Iterator[PartFolder]:
+    def counting(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
         for task in tasks:
             if not task.folder.exists():
                 read.append(task.part.num_bytes)
@@ -156,7 +156,7 @@ def test_a_kill_repeats_only_what_was_not_finished(
     small_parts(2000)
     done = 0
 
-    def breaks(tasks: Sequence[Task], told: Told) -> Iterator[PartFolder]:
+    def breaks(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
         nonlocal done
         for number, task in enumerate(tasks):
             if number == 5:
@@ -168,7 +168,7 @@ def test_a_kill_repeats_only_what_was_not_finished(
         ingested(tmp_path / "home", corpus)
     missing: list[bool] = []
 
-    def looks(tasks: Sequence[Task], told: Told) -> Iterator[PartFolder]:
+    def looks(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
         missing.extend(not task.folder.exists() for task in tasks)
         return read_here(tasks, told)
 
