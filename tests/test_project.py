@@ -105,6 +105,7 @@ ABOUT_SEVERAL = {
     "tests/flows/test_server_tier.py": "PostgreSQL, S3, MLflow, Prefect and a worker",
     "tests/flows/test_notebooks.py": "the notebooks of examples",
     "tests/flows/test_tutorial.py": "the tutorial, walked from its own text",
+    "tests/flows/test_two_workers.py": "machines that take turns on a model",
     "tests/flows/test_tasks.py": "a task from its base model to its answers",
     "tests/lmcore/test_example_configs.py": "configurations to copy",
     "tests/lmcore/data/test_scale.py": "real corpora through all of ingest",
