@@ -230,7 +230,7 @@ def test_what_one_home_made_another_fetches_and_verifies(tmp_path: Path) -> None
     assert (fetched.key, fetched.summary) == (made.key, made.summary)
     assert (fetched.path / "sub" / "note.txt").read_text() == "abc"
     # And what is damaged at home is fetched instead of being made again.
-    (fetched.path / "sub" / "note.txt").write_text("abd")
+    (fetched.path / "sub" / "note.txt").write_text("xyz")
     again = second.build(Note, {"n": 1}, never)
     assert (again.path / "sub" / "note.txt").read_text() == "abc"
 
