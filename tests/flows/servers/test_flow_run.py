@@ -1,4 +1,4 @@
-"""How a container begins a flow run; test_two_workers.py lets one run a pipeline."""
+"""How a container begins a flow run: what takes the place of the process, and with which settings."""
 
 import json
 import os
