@@ -1,4 +1,4 @@
-"""How a container begins a flow run: what takes the place of the process, and with which settings."""
+"""How a container begins a flow run: what takes its place, and with which settings."""
 
 import json
 import os
