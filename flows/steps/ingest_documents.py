@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from flows.home.environment import Home
+from flows.steps.part_readers import chosen_readers
 from flows.steps.progress import counting
 from flows.steps.shared_sides import shared_sides
 from flows.steps.source_fingerprint import fingerprint_once
@@ -40,7 +41,7 @@ def ingest_documents(
         removals = read_removals(home.removals).for_model(config.name)
     # Whoever fetches documents must find their sides shared already.
     store = ContentStore(home.content, shared=home.shared, publishes=False)
-    with shared_sides(home):
+    with shared_sides(home), chosen_readers():
         documents = ingest(
             store,
             sources=config.sources,
