@@ -19,7 +19,8 @@ from typing import Any
 
 from flows.progress.artifact import flow_run_id
 from lmcore.data.ingest.part_pool import reading_on
-from lmcore.data.ingest.part_reading import PartFolder, Task, Told, read_part
+from lmcore.data.ingest.part_reading import Told, read_part
+from lmcore.data.ingest.part_task import PartFolder, Task
 from lmcore.errors import ConfigError, LmcoreError
 
 READERS, ADDRESS = "LMCORE_READERS", "LMCORE_READERS_ADDRESS"

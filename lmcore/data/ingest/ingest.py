@@ -27,7 +27,8 @@ from lmcore.data.ingest.assignment import Assignment, assign
 from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.part_keys import write_part_keys
 from lmcore.data.ingest.part_pool import WORTH_BYTES
-from lmcore.data.ingest.part_reading import REPORT_EVERY, PartStore
+from lmcore.data.ingest.part_reading import REPORT_EVERY
+from lmcore.data.ingest.part_task import PartStore
 from lmcore.data.ingest.reading_pass import Progress, ReadingPass
 from lmcore.data.ingest.split import in_anchor_slice
 from lmcore.data.ingest.staging import Staging
@@ -57,7 +58,10 @@ _CODE = (
 _PART_CODE = (
     "lmcore.data.copies",
     "lmcore.data.documents",
-    *(f"lmcore.data.ingest.{name}" for name in ("part_reading", "parts", "readability")),
+    *(
+        f"lmcore.data.ingest.{name}"
+        for name in ("part_reading", "part_task", "parts", "readability")
+    ),
     "lmcore.data.ingest.reading_counts",
     "lmcore.data.sources",
     "lmcore.data.text",

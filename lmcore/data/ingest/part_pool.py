@@ -19,7 +19,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from lmcore.data.ingest.part_reading import REPORT_EVERY, PartFolder, Task, Told, read_part
+from lmcore.data.ingest.part_reading import REPORT_EVERY, Told, read_part
+from lmcore.data.ingest.part_task import PartFolder, Task
 from lmcore.errors import SourceError
 from lmcore.lifeline import end_with
 

@@ -21,7 +21,7 @@ from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.ingest.assignment import assign
 from lmcore.data.ingest.language_counts import LanguageCounts
-from lmcore.data.ingest.part_reading import PartStore
+from lmcore.data.ingest.part_task import PartStore
 from lmcore.data.ingest.reading_pass import ReadingPass
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources

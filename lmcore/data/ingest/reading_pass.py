@@ -16,16 +16,8 @@ from pathlib import Path
 from lmcore.data.config import DataConfig
 from lmcore.data.copies.removal import Removals
 from lmcore.data.ingest.part_pool import pool_for
-from lmcore.data.ingest.part_reading import (
-    QUARANTINE_FILE,
-    PartFolder,
-    PartStore,
-    Task,
-    Told,
-    Watch,
-    read_part,
-    salt_of,
-)
+from lmcore.data.ingest.part_reading import Told, Watch, read_part
+from lmcore.data.ingest.part_task import QUARANTINE_FILE, PartFolder, PartStore, Task, salt_of
 from lmcore.data.ingest.parts import cut
 from lmcore.data.ingest.readability import Readability
 from lmcore.data.ingest.reading_counts import Tally

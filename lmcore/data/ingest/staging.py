@@ -18,7 +18,7 @@ import numpy as np
 
 from lmcore.data.copies.deduplication import SIGNATURE_BYTES
 from lmcore.data.documents import read_rows
-from lmcore.data.ingest.part_reading import SIGNATURES_FILE, STEM, PartFolder
+from lmcore.data.ingest.part_task import SIGNATURES_FILE, STEM, PartFolder
 from lmcore.data.ingest.reading_counts import name_of
 from lmcore.data.ingest.split import ID_BYTES
 

@@ -16,7 +16,7 @@ from flows.steps.part_readers import ADDRESS, READERS, chosen_readers
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.ingest import ingest as module
-from lmcore.data.ingest import part_reading
+from lmcore.data.ingest import part_task
 from lmcore.data.ingest.ingest import ingest
 from lmcore.errors import ConfigError, SourceError
 
@@ -34,7 +34,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Lines that make some parts."""
     monkeypatch.setattr(module, "WORTH_BYTES", 0)
     monkeypatch.setattr(
-        module, "PartStore", lambda **kw: part_reading.PartStore(**kw, part_bytes=2000)
+        module, "PartStore", lambda **kw: part_task.PartStore(**kw, part_bytes=2000)
     )
     path = tmp_path / "a.jsonl"
     rows = [
@@ -73,7 +73,7 @@ from flows.steps.part_readers import chosen_readers
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.ingest import ingest as module
-from lmcore.data.ingest.part_reading import PartStore
+from lmcore.data.ingest.part_task import PartStore
 from lmcore.errors import LmcoreError
 
 module.WORTH_BYTES = 0

@@ -16,10 +16,11 @@ from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest import ingest as module
-from lmcore.data.ingest import part_pool, part_reading
+from lmcore.data.ingest import part_pool, part_task
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.ingest.part_pool import read_here, read_in_processes, reading_on
-from lmcore.data.ingest.part_reading import PartFolder, Task, Told, read_part
+from lmcore.data.ingest.part_reading import Told, read_part
+from lmcore.data.ingest.part_task import PartFolder, Task
 from lmcore.errors import SourceError
 
 SALT_FREE = ("documents-00000.parquet", "ledger.json", "quarantine.jsonl", "personal.json")
@@ -73,7 +74,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> Any:
     def cut(part_bytes: int) -> None:
         monkeypatch.setattr(module, "WORTH_BYTES", 0)
         monkeypatch.setattr(
-            module, "PartStore", lambda **kw: part_reading.PartStore(**kw, part_bytes=part_bytes)
+            module, "PartStore", lambda **kw: part_task.PartStore(**kw, part_bytes=part_bytes)
         )
 
     return cut

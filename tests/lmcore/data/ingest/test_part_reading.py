@@ -10,7 +10,8 @@ import pytest
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals
 from lmcore.data.documents import read_rows
-from lmcore.data.ingest.part_reading import STEM, PartFolder, PartStore, Task, read_part, salt_of
+from lmcore.data.ingest.part_reading import read_part
+from lmcore.data.ingest.part_task import STEM, PartFolder, PartStore, Task, salt_of
 from lmcore.data.ingest.parts import cut
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.text.cleaning import document_id

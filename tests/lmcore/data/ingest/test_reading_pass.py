@@ -9,7 +9,7 @@ import pytest
 
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals
-from lmcore.data.ingest.part_reading import PartStore
+from lmcore.data.ingest.part_task import PartStore
 from lmcore.data.ingest.reading_pass import ReadingPass
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources

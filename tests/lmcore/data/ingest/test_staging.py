@@ -13,7 +13,8 @@ from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.copies.deduplication import SIGNATURE_BYTES
 from lmcore.data.copies.removal import NOTHING_REMOVED
 from lmcore.data.ingest.assignment import assign
-from lmcore.data.ingest.part_reading import PartFolder, PartStore, Task, read_part
+from lmcore.data.ingest.part_reading import read_part
+from lmcore.data.ingest.part_task import PartFolder, PartStore, Task
 from lmcore.data.ingest.parts import cut
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources

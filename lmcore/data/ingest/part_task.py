@@ -1,0 +1,100 @@
+"""A part with all that reading it depends on, and the folder that it comes to.
+
+The folder: `texts-*.parquet`, a row for each text with what is compared between parts (id, form,
+sketch), `signatures.bin`, `quarantine.jsonl`, and `tally.json` with counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lmcore.artifacts import ContentStore, Handle, digest
+from lmcore.data.config import DataConfig
+from lmcore.data.copies.removal import Removals
+from lmcore.data.ingest.part_keys import PART_KIND
+from lmcore.data.ingest.parts import PART_BYTES, Part
+
+STEM = "texts"
+SIGNATURES_FILE, QUARANTINE_FILE, TALLY_FILE = "signatures.bin", "quarantine.jsonl", "tally.json"
+#: Settings that decide about single texts; others concern all of them.
+_DATA = (
+    *("unit", "min_document_bytes", "max_document_bytes", "as_of", "pii", "phone_regions"),
+    *("near_duplicates", "on_bad_input"),
+)
+
+
+class PartFolder(Handle):
+    """What came of a part. Its summary: `records`, `texts`, `lines` (of a stretch)."""
+
+    kind = PART_KIND
+
+    def tally(self) -> dict[str, Any]:
+        """Counts, as `Tally.state` gives them, with `readability` and `condemned`."""
+        found: dict[str, Any] = json.loads((self.path / TALLY_FILE).read_text(encoding="utf-8"))
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartStore:
+    """Where parts' folders are kept.
+
+    Attributes:
+        root: Of the content store.
+        made_of: What decides beside settings and bytes what comes of a part: code and libraries.
+        part_bytes: About what a part holds.
+    """
+
+    root: Path
+    made_of: Mapping[str, Any] = field(default_factory=dict)
+    part_bytes: int = PART_BYTES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A part with all that reading it depends on.
+
+    Attributes:
+        part: What is read.
+        data: How text becomes documents.
+        removals: What must not be used.
+        store: Where its folder is kept.
+    """
+
+    part: Part
+    data: DataConfig
+    removals: Removals
+    store: PartStore
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What determines the folder."""
+        config = self.part.located.config
+        # Where it lies, and what is said about all of its documents, changes no text.
+        settings = config.model_dump(
+            mode="json", exclude={"path", "target_path", "license", "origin", "split"}
+        )
+        if self.part.located.files and settings["dataset"] is not None:
+            settings["dataset"] = Path(settings["dataset"]).name
+        return {
+            "source": settings,
+            "unit": self.part.unit,
+            "data": self.data.model_dump(mode="json", include=set(_DATA)),
+            "removals": self.removals.digest,
+            "content": self.part.content,
+            **self.store.made_of,
+        }
+
+    @property
+    def folder(self) -> Path:
+        """Where the finished folder is, or will be."""
+        store = ContentStore(self.store.root)
+        return store.path(PartFolder.kind, store.key(PartFolder.kind, self.inputs))
+
+
+def salt_of(data: DataConfig) -> bytes:
+    """Salt of the hashes of personal data: one for all parts, so that their sets are one set."""
+    return bytes.fromhex(digest({"personal": data.model_dump(mode="json", include=set(_DATA))}))
