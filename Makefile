@@ -11,7 +11,7 @@ DEV := $(VENV)/.installed-dev
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
 
-.PHONY: run pretrained up test check bench clean up-servers down-servers backup
+.PHONY: run pretrained up test test-long check bench clean up-servers down-servers backup
 .PHONY: lint format types imports spelling docs docs-serve coverage
 
 run: $(STAMP)
@@ -22,8 +22,15 @@ up: $(STAMP)
 	$(BIN)/lmcore up $(CONFIGS)
 
 # One process a core, each with one thread: more threads than cores would wait for each other.
-test: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+TESTED := $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(DEV)
+
+test: $(TESTED)
+	$(PYTEST) -m "not long"
+
+# Several hosts, workers that take turns, a real small model, kills in every step, the pages that are walked.
+test-long: $(TESTED)
+	$(PYTEST) -m long
 
 # The longest first: two at a time they take as long as the types alone.
 CHECKS := types docs lint format imports spelling
@@ -56,7 +63,7 @@ docs: $(STAMP) $(DEV)
 docs-serve: $(STAMP) $(DEV)
 	$(MKDOCS) serve --dev-addr 127.0.0.1:8001
 
-# Counting lines takes a fifth to a half more of the processor, so this is not `make test`.
+# Counting lines takes a fifth to a half more of the processor, so this is neither of these.
 # TESTS names a part of them, which no floor is asked of.
 TESTS ?=
 coverage: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(DEV)

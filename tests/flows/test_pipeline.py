@@ -267,6 +267,7 @@ KILL_WHEN: dict[str, Callable[[Path], bool]] = {
 }
 
 
+@pytest.mark.long
 def test_a_run_killed_in_every_step_goes_on_and_equals_an_unbroken_one(
     finished: Finished, tmp_path: Path, begun: Callable[[Shell], Shell]
 ) -> None:

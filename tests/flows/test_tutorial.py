@@ -11,7 +11,12 @@ from typing import NamedTuple
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.timeout(1500),
+]
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
 

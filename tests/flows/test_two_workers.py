@@ -21,7 +21,7 @@ import pipeline_corpus as corpus
 import pytest
 from lmcore_shell import Shell
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def _load(name: str) -> Any:

@@ -249,6 +249,7 @@ def two_hosts(hosts: Hosts) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_hosts_give_the_bits_of_two_processes_of_one(
     hosts: Hosts, make_run: Callable[..., Run], ranks: Any
 ) -> None:
@@ -274,6 +275,7 @@ def test_two_hosts_give_the_bits_of_two_processes_of_one(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["killed", "unplugged"])
 def test_a_host_that_is_lost_comes_back_with_the_same_bits(
     pair: Hosts, make_run: Callable[..., Run], ranks: Any, how: str
@@ -298,6 +300,7 @@ def test_a_host_that_is_lost_comes_back_with_the_same_bits(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_first_host_is_killed_and_the_same_command_goes_on(
     pair: Hosts, make_run: Callable[..., Run], ranks: Any
 ) -> None:
@@ -337,6 +340,7 @@ def external(rank: int, kind: str, host: Host) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["srun", "pod"])
 def test_ranks_of_another_launcher_give_the_same_bits(
     pair: Hosts, make_run: Callable[..., Run], ranks: Any, kind: str
@@ -358,6 +362,7 @@ def test_ranks_of_another_launcher_give_the_same_bits(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_torchrun_of_somebody_else_starts_ranks_again_with_the_same_bits(
     pair: Hosts, make_run: Callable[..., Run], ranks: Any
 ) -> None:
