@@ -63,7 +63,7 @@ docs: $(STAMP) $(DEV)
 docs-serve: $(STAMP) $(DEV)
 	$(MKDOCS) serve --dev-addr 127.0.0.1:8001
 
-# Counting lines takes a fifth to a half more of the processor, so this is neither of these.
+# Counting lines takes a fifth to a half more of the processor, so this is not `make test`.
 # TESTS names a part of them, which no floor is asked of.
 TESTS ?=
 coverage: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(DEV)

@@ -19,6 +19,7 @@ from flows.home.environment import Home, current
 from flows.home.folders import PROJECT
 from flows.progress.job import current as current_job
 from lmcore.counted import counted
+from lmcore.mending import DAMAGED
 
 if TYPE_CHECKING:
     from flows.registry.glance import GlancedModel
@@ -74,6 +75,7 @@ def _checks(home: Home) -> list[Check]:
         Check("pretrained", _pretrained, "install them: `make pretrained`, or what is named above"),
         Check("home", _home, "set LMCORE_HOME to a folder that you may write"),
         Check("disk", _disk, "make room, or set LMCORE_HOME to a folder on another disk"),
+        Check("content", _content, "restore LMCORE_HOME from a backup, or delete its `content`"),
         Check("damaged", _damaged, "look at `lmcore history`, which says what was found damaged"),
         Check("mlflow store", _mlflow, _STORE if home.embedded else _MLFLOW_SERVER),
         Check("models", _models, _MODELS, needs="mlflow store"),
@@ -207,6 +209,22 @@ def _disk(home: Home) -> str:
     if free < _LOW_DISK_BYTES:
         raise RuntimeError(f"{free / 2**30:.1f} GiB free at {home.place}; a run needs about 2 GiB")
     return f"{free / 2**30:.0f} GiB free"
+
+
+def _content(home: Home) -> str:
+    """What was prepared for trainings and may be made again, by kind, the most first."""
+    from flows.registry.artifact_files import path_bytes
+
+    if not home.content.is_dir():
+        return "nothing is prepared yet"
+    kinds = [path for path in home.content.iterdir() if path.is_dir() and path.name != DAMAGED]
+    sizes = {path.name: path_bytes(path) for path in kinds}
+    told = [
+        f"{kind} {text.size(size)}" for kind, size in sorted(sizes.items(), key=lambda i: -i[1])
+    ]
+    if not told:
+        return "nothing is prepared yet"
+    return f"{', '.join(told)} (`lmcore prune --keep N` deletes what no kept version names)"
 
 
 def _damaged(home: Home) -> str:

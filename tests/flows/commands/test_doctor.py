@@ -13,7 +13,7 @@ from lmcore.mending import set_aside
 Usage = namedtuple("Usage", "total used free")
 CHECKS = [
     *("python", "torch", "prefect", "mlflow", "tokenizers", "safetensors", "evaluate", "fastapi"),
-    *("lock", "pretrained", "home", "disk", "damaged", "mlflow store", "models"),
+    *("lock", "pretrained", "home", "disk", "content", "damaged", "mlflow store", "models"),
     *("prefect server", "processor"),
     "training precision",
 ]
@@ -108,6 +108,15 @@ def test_the_extra_for_models_that_exist_may_be_missing_but_not_in_part(
     (tmp_path / "requirements-pretrained.lock").write_text("click==0.1\nno-such-package==1\n")
     with pytest.raises(RuntimeError, match=r"requirements-pretrained\.lock: click .* of 0\.1$"):
         module._pretrained(home)
+
+
+def test_prepared_content_is_told_by_kind(home: Any) -> None:
+    assert module._content(home) == "nothing is prepared yet"
+    for kind, size in (("part", 2000), ("documents", 7000)):
+        folder = home.content / kind / "a"
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(bytes(size))
+    assert module._content(home).startswith("documents 7.0 kB, part 2.0 kB (`lmcore prune")
 
 
 def test_what_lies_aside_is_counted(home: Any) -> None:
