@@ -11,12 +11,18 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.home.access import holds_a_home, private
 from lmcore.artifacts import ContentStore, atomic_write
 from lmcore.errors import UserError
-from lmcore.shared_store import KEY, SharedStore, check_shared_address
 from lmcore.typed_path import is_address, typed_path
+
+if TYPE_CHECKING:
+    from lmcore.shared_store import SharedStore
+
+#: As `lmcore.shared_store` calls it in what it says.
+_SHARED = "LMCORE_CONTENT"
 
 #: Where the packages are installed or checked out; the lock and the docs lie beside them.
 PROJECT = Path(__file__).parents[2]
@@ -76,7 +82,12 @@ class Home:
     @property
     def shared(self) -> SharedStore | None:
         """Where homes share finished work."""
-        return SharedStore(self.shared_content) if self.shared_content else None
+        if not self.shared_content:
+            return None
+        # Commands that answer at once wait for none of its libraries.
+        from lmcore.shared_store import SharedStore
+
+        return SharedStore(self.shared_content)
 
     @property
     def store(self) -> ContentStore:
@@ -216,7 +227,7 @@ def make_home(
         or _sqlite_uri(root / "mlflow" / "mlflow.db"),
         prefect_api_url=chosen.get("PREFECT_API_URL") or None,
         stands_for=stands_for,
-        shared_content=_shared_content(chosen.get(KEY, ""), base=started_in or Path.cwd()),
+        shared_content=_shared_content(chosen.get(_SHARED, ""), base=started_in or Path.cwd()),
     )
     before = os.umask(0)
     os.umask(before)
@@ -259,7 +270,9 @@ def could_be_made(root: Path) -> bool:
 def _shared_content(text: str, *, base: Path) -> str | None:
     if not text:
         return None
-    address = text if is_address(text) else str(typed_path(text, base=base, key=KEY))
+    from lmcore.shared_store import check_shared_address
+
+    address = text if is_address(text) else str(typed_path(text, base=base, key=_SHARED))
     check_shared_address(address)
     return address
 

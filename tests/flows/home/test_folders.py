@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from flows.home.folders import make_home
+from lmcore import shared_store
 from lmcore.errors import UserError
 
 
@@ -75,7 +76,7 @@ def test_paths_of_the_user_start_where_the_command_was_given(
 
 def test_what_homes_share_is_an_address_or_a_folder(tmp_path: Path) -> None:
     def shared(text: str) -> str | None:
-        environ = {"LMCORE_CONTENT": text}
+        environ = {shared_store.KEY: text}
         return make_home(tmp_path / "home", started_in=tmp_path, environ=environ).shared_content
 
     assert shared("") is None
