@@ -87,7 +87,7 @@ LLAMA ?=
 WITH_LLAMA := $(if $(LLAMA),--llama $(LLAMA))
 
 # Minutes on two cores, in brackets with the peers: 10, 12, 5, 15, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
-# 15, of those about pretrained models 7, 85 and 135, of odd input (benchmarks.fuzzing) 60, of faults 20, of stops 75.
+# 15, of those about pretrained models 7, 85 and 135, of odd input (benchmarks.fuzzing) 10, of faults 20, of stops 75.
 bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.operation

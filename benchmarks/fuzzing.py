@@ -1,4 +1,4 @@
-"""Files, configurations and command lines that mean no good, for an hour instead of seconds.
+"""Files, configurations and command lines that mean no good, for minutes instead of seconds.
 
 The same tests as in `make test` (`tests/support/odd_inputs.py` draws what they are given), with
 many times more examples and other ones each time.  Out: how many were tried, and that none of them
@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.recording import ROOT, parser, record
 
-#: Test file, and how many times more examples take some twenty minutes.
+#: Test file, and how many times more examples it is given.
 PARTS = {
     "files": ("tests/lmcore/data/sources/test_any_file.py", 250),
     "configurations": ("tests/lmcore/test_any_config.py", 300),
