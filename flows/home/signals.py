@@ -33,6 +33,9 @@ _again = False
 _asking = threading.Lock()
 # What ends before a stop is obeyed.
 _first = ""
+# Set when the last word on a stop has been said; None: nothing is being said.
+_said: threading.Event | None = None
+_MOST_SAYING_SECONDS = 2.0
 
 
 class StoppedError(LmcoreError):
@@ -63,6 +66,8 @@ def polite_signals() -> Iterator[None]:
             yield
     finally:
         _polite = False
+        if _said is not None:
+            _said.wait(_MOST_SAYING_SECONDS)
 
 
 @contextmanager
@@ -115,19 +120,28 @@ def finishing(what: str) -> Iterator[None]:
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    global _again
+    # The program may stand anywhere, and hold any lock: of a queue that takes log records, of the
+    # list of threads.  So this waits for none, and other threads do what may have to.
+    global _again, _said
     repeated, _again = _again, False
     if not repeated:
         if _stop.is_set():
             raise KeyboardInterrupt
         _stop.set()
         first = f": {_first} first" if _first and not _left else ""
-        logger.warning("stopping%s (again to stop at once)", first)
+        _said = threading.Event()
+        _thread.start_new_thread(_say, (first, _said))
         if _left:
-            arguments = signal.Signals(number), _left
-            threading.Thread(target=_insist, args=arguments, daemon=True).start()
+            _thread.start_new_thread(_insist, (signal.Signals(number), _left))
     if _left:
         raise StepInterrupted
+
+
+def _say(first: str, said: threading.Event) -> None:
+    try:
+        logger.warning("stopping%s (again to stop at once)", first)
+    finally:
+        said.set()
 
 
 def _insist(number: signal.Signals, left: threading.Event) -> None:

@@ -1,5 +1,8 @@
 import contextlib
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -40,9 +43,9 @@ def test_the_first_signal_asks_and_the_second_stops_at_once(
         assert not stop_requested()
         signal.raise_signal(number)
         assert stop_requested()
-        assert "stopping (again to stop at once)" in caplog.text
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
+    assert "stopping (again to stop at once)" in caplog.text
     # Whoever asks afterwards still learns of it.
     assert stop_requested()
 
@@ -128,7 +131,6 @@ def test_a_step_that_keeps_nothing_is_left_at_once(
             step()
         assert done == []
         assert stop_requested()
-        assert "stopping (again to stop at once)" in caplog.text
         # Whoever comes to the next step after that does not begin with it.
         with pytest.raises(StepInterrupted):
             step()
@@ -136,6 +138,7 @@ def test_a_step_that_keeps_nothing_is_left_at_once(
         # Outside, the second signal is a second one.
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
+    assert "stopping (again to stop at once)" in caplog.text
 
 
 def test_a_stop_that_a_finalizer_swallowed_comes_again() -> None:
@@ -173,3 +176,41 @@ def test_nobody_asks_again_behind_a_step_that_is_left(monkeypatch: pytest.Monkey
 
     signals._insist(signal.SIGINT, Late())
     assert asked == []
+
+
+HELD = """
+import logging, os, signal, threading
+
+from flows.home.signals import polite_signals, stop_requested
+
+class Queue(logging.Handler):
+    # As a queue that takes log records: its lock cannot be taken twice.
+    taken = threading.Lock()
+
+    def emit(self, record):
+        with self.taken:
+            if record.getMessage() == "busy":
+                os.kill(os.getpid(), signal.SIGTERM)
+                for _ in range(1000):
+                    pass  # the handler runs between two of these
+            print(record.getMessage(), flush=True)
+
+logging.getLogger().addHandler(Queue())
+with polite_signals():
+    logging.getLogger("work").warning("busy")
+    print(stop_requested(), flush=True)
+"""
+
+
+def test_a_stop_in_the_middle_of_a_log_record_does_not_wait_for_itself() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELD],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == "busy"
+    assert sorted(lines[1:]) == ["True", "stopping (again to stop at once)"]
