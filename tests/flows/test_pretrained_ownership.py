@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 from lmcore_shell import Session, Shell
 from pretrained_models import write_library_folder
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 CONFIG = """\
 name: stories

@@ -29,7 +29,7 @@ from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
 from lmcore.version_folder import VersionFolder
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def _load(name: str) -> Any:

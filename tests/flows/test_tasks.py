@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lmcore_shell import Session, Shell
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 GOOD = ("good", "great", "lovely", "fine", "superb", "bright")
 BAD = ("bad", "awful", "poor", "dull", "weak", "dreary")

@@ -23,7 +23,7 @@ import pytest
 from flows.home.environment import isolate, make_home
 from flows.servers.prefect_server import PREFECT_APP
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 SCRIPT = Path(__file__).parents[3] / "flows" / "servers" / "serve_app.py"
 #: The shortest that the server takes; its own default is five minutes.
