@@ -22,7 +22,8 @@ up: $(STAMP)
 	$(BIN)/lmcore up $(CONFIGS)
 
 # One process a core, each with one thread: more threads than cores would wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 TESTED := $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(DEV)
 
 test: $(TESTED)
@@ -66,10 +67,10 @@ docs-serve: $(STAMP) $(DEV)
 # Counting lines takes a fifth to a half more of the processor, so this is not `make test`.
 # TESTS names a part of them, which no floor is asked of.
 TESTS ?=
-coverage: $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(DEV)
+coverage: $(TESTED)
 	rm -rf build/coverage
 	mkdir -p build/coverage
-	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest $(SIDE_BY_SIDE) $(TESTS)
 	# What a killed process left is no data file, and is left out.
 	$(BIN)/coverage combine --quiet 2>/dev/null
 	$(BIN)/coverage report $(if $(TESTS),--fail-under=0)

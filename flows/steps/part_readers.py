@@ -12,20 +12,17 @@ import contextlib
 import os
 import pickle
 import tempfile
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from flows.progress.artifact import flow_run_id
-from lmcore.data.ingest.part_pool import reading_on
+from lmcore.data.ingest.part_pool import in_order, reading_on
 from lmcore.data.ingest.part_reading import Told, read_part
 from lmcore.data.ingest.part_task import PartFolder, Task
 from lmcore.errors import ConfigError, LmcoreError
 
 READERS, ADDRESS = "LMCORE_READERS", "LMCORE_READERS_ADDRESS"
-# Between two answers to who waits.
-_SECONDS = 0.5
 # Parts that wait for each worker.
 _AHEAD = 2
 
@@ -72,24 +69,13 @@ def _on(runner: _Runner) -> Callable[[Sequence[Task], Told], Generator[PartFolde
         # Content folders are the cache, and a part that is there costs a look.
         part = task(name="read a part", cache_policy=NO_CACHE, persist_result=False)(read_pickled)
         workers = len(os.sched_getaffinity(0))
-        waiting, going = iter(tasks), deque[Any]()
         with runner(workers) as started:
-            while True:
-                while len(going) < _AHEAD * workers and (one := next(waiting, None)) is not None:
-                    # As bytes: Prefect would look for futures in every file of a part.
-                    going.append(started.submit(part, parameters={"given": pickle.dumps(one)}))
-                if not going:
-                    return
-                try:
-                    found = going[0].result(timeout=_SECONDS)
-                except TimeoutError:
-                    told(0)
-                    continue
-                going.popleft()
-                if isinstance(found, LmcoreError):
-                    raise found
-                told(int(found.summary["records"]))
-                yield found
+
+            def submit(one: Task) -> Any:
+                # As bytes: Prefect would look for futures in every file of a part.
+                return started.submit(part, parameters={"given": pickle.dumps(one)})
+
+            yield from in_order(submit, tasks, told, ahead=_AHEAD * workers)
 
     return read
 

@@ -8,20 +8,19 @@ task runners, Dask, Ray) can stand in for the processes of this machine: it is a
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, Future
-from concurrent.futures import TimeoutError as StillReading
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from lmcore.data.ingest.part_reading import REPORT_EVERY, Told, read_part
 from lmcore.data.ingest.part_task import PartFolder, Task
-from lmcore.errors import SourceError
+from lmcore.errors import LmcoreError, SourceError
 from lmcore.lifeline import end_with
 
 #: Reads tasks, told how many records came since it last asked; yields folders in order;
@@ -66,7 +65,13 @@ def read_in_processes(workers: int) -> Pool:
                 initargs=(os.getpid(), counter),
             )
             try:
-                yield from _in_order(executor, tasks, told=told, counter=counter, ahead=workers)
+                yield from in_order(
+                    functools.partial(executor.submit, _read),
+                    tasks,
+                    told,
+                    ahead=workers + _AHEAD,
+                    counted=lambda: counter.stat().st_size * REPORT_EVERY,
+                )
             except TerminatedWorkerError as error:
                 raise SourceError(
                     "a process that read the sources was ended from outside (the system does that"
@@ -79,24 +84,43 @@ def read_in_processes(workers: int) -> Pool:
     return read
 
 
-def _in_order(
-    executor: Executor, tasks: Sequence[Task], *, told: Told, counter: Path, ahead: int
+def in_order(
+    submit: Callable[[Task], Any],
+    tasks: Sequence[Task],
+    told: Told,
+    *,
+    ahead: int,
+    counted: Callable[[], int] = lambda: 0,
 ) -> Generator[PartFolder]:
-    waiting = iter(tasks)
-    going: deque[Future[PartFolder]] = deque()
+    """Hand tasks over a few ahead, and yield what came of them in their order.
+
+    Args:
+        submit: Hands a task over; gives a future, whose `result` is a folder or an error of ours.
+        tasks: All of them.
+        told: See `Pool`.
+        ahead: Tasks that are handed over before the first of them has an answer.
+        counted: How many records were read so far, by those who read.
+
+    Raises:
+        LmcoreError: What a task came to.
+    """
+    waiting, going = iter(tasks), deque[Any]()
     finished = reported = 0
     while True:
-        while len(going) < _AHEAD + ahead and (task := next(waiting, None)) is not None:
-            going.append(executor.submit(_read, task))
+        while len(going) < ahead and (task := next(waiting, None)) is not None:
+            going.append(submit(task))
         if not going:
             return
         folder = None
-        with contextlib.suppress(StillReading):
+        with contextlib.suppress(TimeoutError):
             folder = going[0].result(timeout=_SECONDS)
             going.popleft()
+        if isinstance(folder, LmcoreError):
+            raise folder
+        if folder is not None:
             finished += int(folder.summary["records"])
         # What was there before is not counted by those who read.
-        count = max(reported, finished, counter.stat().st_size * REPORT_EVERY)
+        count = max(reported, finished, counted())
         told(count - reported)
         reported = count
         if folder is not None:

@@ -28,7 +28,7 @@ from lmcore.data.ingest.part_task import (
     salt_of,
 )
 from lmcore.data.ingest.readability import Readability
-from lmcore.data.ingest.reading_counts import WITHOUT_DATE, Tally
+from lmcore.data.ingest.reading_counts import WITHOUT_DATE, Tally, name_of
 from lmcore.data.sources.readers import read_files, read_stretch
 from lmcore.data.sources.records import BadInput, Item, LeftOut, Opened, Record
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id, utf8_bytes
@@ -180,7 +180,7 @@ class _Reading:
 
     def _quarantine(self, item: BadInput) -> None:
         self._readability.quarantine(item)
-        where = f"{item.file}:{item.position}" if item.position else item.file
+        where = name_of(item.file, item.position)
         if self._data.on_bad_input == "fail":
             raise SourceError(
                 f"{where}: {item.reason}; mend or remove it, or set data.on_bad_input: quarantine"

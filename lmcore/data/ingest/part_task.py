@@ -6,6 +6,7 @@ sketch), `signatures.bin`, `quarantine.jsonl`, and `tally.json` with counts.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,7 +70,7 @@ class Task:
     removals: Removals
     store: PartStore
 
-    @property
+    @functools.cached_property
     def inputs(self) -> dict[str, Any]:
         """What determines the folder."""
         config = self.part.located.config
