@@ -1,7 +1,6 @@
 """The server tier end to end: PostgreSQL, S3, MLflow, Prefect and a worker; then their faults."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from typing import Any
 
 import pipeline_corpus as corpus
 import pytest
+import server_tier as servers
 from lmcore_shell import Shell, answer_of
 from mlflow import MlflowClient
 
@@ -32,16 +32,6 @@ from lmcore.version_folder import VersionFolder
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-servers = _load("server_tier")
 ROOT = servers.ROOT
 if (reason := servers.missing()) is not None:
     pytest.skip(f"the server tier is not tested: {reason}", allow_module_level=True)

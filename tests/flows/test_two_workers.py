@@ -5,7 +5,6 @@ is there again.  The servers are those of test_server_tier.py.
 """
 
 import contextlib
-import importlib.util
 import json
 import shutil
 import signal
@@ -19,21 +18,12 @@ from typing import Any
 
 import pipeline_corpus as corpus
 import pytest
+import server_tier as servers
 from lmcore_shell import Shell
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(300)]
 
 
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-servers = _load("server_tier")
 ROOT = servers.ROOT
 if (reason := servers.missing()) is not None:
     pytest.skip(f"two workers are not tested: {reason}", allow_module_level=True)

