@@ -7,6 +7,7 @@ PRETRAINED := $(VENV)/.installed-pretrained
 ONNX := $(VENV)/.installed-onnx
 REMOTE := $(VENV)/.installed-remote
 POOLS := $(VENV)/.installed-pools
+RUNNERS := $(VENV)/.installed-runners
 DEV := $(VENV)/.installed-dev
 # Without other instructions everything that runs is written to ./.lmcore.
 export DO_NOT_TRACK := true
@@ -24,7 +25,7 @@ up: $(STAMP)
 # One process a core, each with one thread: more threads than cores would wait for each other.
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
-TESTED := $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(DEV)
+TESTED := $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(RUNNERS) $(DEV)
 
 test: $(TESTED)
 	$(PYTEST) -m "not long"
@@ -75,7 +76,7 @@ coverage: $(TESTED)
 	$(BIN)/coverage combine --quiet 2>/dev/null
 	$(BIN)/coverage report $(if $(TESTS),--fail-under=0)
 
-# Peers are compared with where a checkout of them is given; in full this takes some twelve hours,
+# Peers are compared with where a checkout of them is given; in full this takes some sixteen hours,
 # seven of them in the tasks:
 #   make bench NANOGPT=/path/to/nanoGPT WORD_LANGUAGE_MODEL=/path/to/examples/word_language_model \
 #     LLAMA=/path/to/bin/python
@@ -87,13 +88,15 @@ WITH_WORDS := $(if $(WORD_LANGUAGE_MODEL),--word-language-model $(WORD_LANGUAGE_
 LLAMA ?=
 WITH_LLAMA := $(if $(LLAMA),--llama $(LLAMA))
 
-# Minutes on two cores, in brackets with the peers: 10, 12, 5, 15, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
-# 15, of those about pretrained models 7, 85 and 135, of odd input (benchmarks.fuzzing) 10, of faults 20, of stops 75.
-bench: $(STAMP) $(PRETRAINED)
+# Minutes on two cores, in brackets with the peers: 10, 12, 5, 15, 15, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
+# 15, of those about pretrained models 7, 85 and 135, of odd input (benchmarks.fuzzing) 10, of faults 20, of stops
+# 75, of repeats 240.
+bench: $(STAMP) $(PRETRAINED) $(RUNNERS)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.operation
 	$(BIN)/python -m benchmarks.tokenizing
 	$(BIN)/python -m benchmarks.corpus
+	$(BIN)/python -m benchmarks.readers
 	$(BIN)/python -m benchmarks.indexing
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.generation $(WITH_NANOGPT)
@@ -110,6 +113,7 @@ bench: $(STAMP) $(PRETRAINED)
 	$(BIN)/python -m benchmarks.fuzzing
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.stops
+	$(BIN)/python -m benchmarks.repeats
 
 # The server tier in containers: docs/server.md.
 up-servers:
@@ -173,6 +177,12 @@ $(REMOTE): $(STAMP) requirements-remote.lock
 $(POOLS): $(STAMP) requirements-pools.lock
 	@echo "Installing what starts flow runs in containers..."
 	@$(LOCKED) -r requirements-pools.lock
+	@touch $@
+
+# What reads the parts of a corpus on a cluster: Dask and Ray.
+$(RUNNERS): $(STAMP) requirements-runners.lock
+	@echo "Installing what reads a corpus on a cluster..."
+	@$(LOCKED) -r requirements-runners.lock
 	@touch $@
 
 clean:

@@ -117,6 +117,15 @@ class RunConfig(Section):
     data: DataConfig = Field(default_factory=DataConfig)
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
+    keep_tokenizer: float | None = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="The champion's tokenizer is kept where it was configured alike, all text that"
+        " it was fitted on is still there, and text that is new to it has at most this share fewer"
+        " bytes a token than text that it knows; then only new text is cut into tokens. null: each"
+        " run fits its own. Tasks do, and models that exist have their own tokenizer.",
+    )
     model: AnyModelConfig = Field(
         default_factory=ModelConfig,
         description="The model that learns: random weights in a shape (form scratch), or a model"

@@ -49,6 +49,7 @@ def test_the_lock_pins_every_requirement() -> None:
         "requirements-onnx.lock": extras["onnx"],
         "requirements-remote.lock": extras["remote"],
         "requirements-pools.lock": extras["pools"],
+        "requirements-runners.lock": [*extras["dask"], *extras["ray"]],
     }
     for name, requirements in wanted.items():
         locked = pins_of(name)
@@ -98,7 +99,7 @@ def test_whatever_is_installed_is_asked_for_its_hash() -> None:
     assert set(re.findall(r"\$\((?:INSTALL|LOCKED)\) -\w (\S+)", makefile)) == {
         *(f"requirements{part}.lock" for part in ("", "-build", "-cpu", "-dev", "-onnx")),
         *("requirements-pretrained.lock", "requirements-remote.lock"),
-        "requirements-pools.lock",
+        *("requirements-pools.lock", "requirements-runners.lock"),
         *("requirements-cuda.lock;", "."),
     }
     assert re.findall(r"\$\(INSTALL\) (.*)", makefile) == ["--require-hashes --use-pep517", "-e ."]

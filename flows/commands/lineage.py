@@ -88,6 +88,7 @@ def lineage(
             for i, source in enumerate(folder.sources())
         ],
         "pretrained": pretrained_facts(registry, found, record),
+        "kept_tokenizer": (record.get("start") or {}).get("tokenizer"),
         "forgotten": len(gone),
         "removals_then": len(record.get("removals", ())),
         "removals_now": len(removals),
@@ -166,6 +167,9 @@ def _text(answer: Values) -> None:
         text.line()
         for line in described(answer["pretrained"]):
             text.line(f"  {line}")
+    if answer["kept_tokenizer"]:
+        text.line()
+        text.line(f"  {answer['kept_tokenizer']['reason']}")
     if answer["forgotten"]:
         text.line()
         text.line(

@@ -1,4 +1,4 @@
-"""Whether a training goes on from the champion, and from which files."""
+"""Whether a training goes on from the champion, or keeps its tokenizer, and from which files."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import json
 import logging
 from dataclasses import replace
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from flows.registry.models import Registry
+from flows.steps.kept_tokenizer import UNREADABLE, begun_with, stored_tokenizer, with_kept_tokenizer
 from lmcore.config import RunConfig
-from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.canaries import CanarySet
 from lmcore.errors import IntegrityError
 from lmcore.model.config import AnyModelConfig
-from lmcore.model.pretrained import shelf
 from lmcore.model.pretrained.base import Base
 from lmcore.training.start import Start, from_scratch, objection
 from lmcore.version_folder import CANARIES, VersionFolder
@@ -41,6 +39,8 @@ def choose_start(
 ) -> Start:
     """Go on from the champion where that is asked for and sound; else say why not.
 
+    A training from random weights keeps the champion's tokenizer where that is sound and it fits.
+
     Args:
         config: The pipeline's configuration.
         documents: To train on.
@@ -48,6 +48,8 @@ def choose_start(
         pretrained: The imported model that everything begins with.
     """
     chosen = _chosen(config, documents, registry, pretrained)
+    if chosen.origin == "scratch" and pretrained is None:
+        chosen = with_kept_tokenizer(chosen, config, documents, registry)
     return replace(chosen, pretrained=pretrained)
 
 
@@ -90,25 +92,21 @@ def start_from(folder: VersionFolder, *, version: int, reason: str) -> Start:
 def _objection(
     config: RunConfig, documents: DocumentSet, folder: VersionFolder, pretrained: Base | None
 ) -> str | None:
+    tokenizer = stored_tokenizer(folder)
     try:
-        stored = yaml.safe_load(folder.config)
-        tokenizer = TokenizerConfig.model_validate(stored.get("tokenizer") or {})
         record = json.loads((folder.path / "model" / "model.json").read_text(encoding="utf-8"))
         model: AnyModelConfig = _MODEL.validate_python(record["config"])
-    except (AttributeError, KeyError, ValueError, ValidationError, yaml.YAMLError):
-        return "this release cannot read how it was configured"
+    except (AttributeError, KeyError, ValueError, ValidationError):
+        return UNREADABLE
+    if tokenizer is None:
+        return UNREADABLE
     return objection(
         tokenizer=(tokenizer, config.tokenizer),
         model=(model, config.model),
         learnt=folder.documents(),
         today=documents.iter_rows(),
-        pretrained=(_begun_with(folder), pretrained),
+        pretrained=(begun_with(folder), pretrained),
     )
-
-
-def _begun_with(folder: VersionFolder) -> Base | None:
-    reference = folder.base()
-    return shelf.verified(shelf.find(reference.key)) if reference is not None else None
 
 
 def _said(start: Start) -> Start:

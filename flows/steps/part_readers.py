@@ -3,7 +3,8 @@
 `LMCORE_READERS` names it: `threads`, `processes`, `dask` or `ray`.  Without it the processes of
 this machine read (`lmcore.data.ingest.part_pool`), which needs no server.  A cluster that runs
 already has its address in `LMCORE_READERS_ADDRESS`; its workers see sources and LMCORE_HOME at the
-same paths.  What is read, and every bit of what comes of it, is the same with all of them.
+same paths, and `LMCORE_READERS_WORKERS` says how many there are.  What is read, and every bit of
+what comes of it, is the same with all of them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from lmcore.data.ingest.part_task import PartFolder, Task
 from lmcore.errors import ConfigError, LmcoreError
 
 READERS, ADDRESS = "LMCORE_READERS", "LMCORE_READERS_ADDRESS"
+WORKERS = "LMCORE_READERS_WORKERS"
+_MOST_WORKERS = 10_000
 # Parts that wait for each worker.
 _AHEAD = 2
 
@@ -34,7 +37,8 @@ def chosen_readers() -> Iterator[None]:
     """Inside, the parts of a flow's corpus are read by the task runner that is asked for.
 
     Raises:
-        ConfigError: If there is none of that name, its extra is missing, or it is not safe to use.
+        ConfigError: If there is none of that name, its extra is missing, it is not safe to use, or
+            the number of workers is none.
     """
     name = os.environ.get(READERS, "")
     if not name:
@@ -45,11 +49,11 @@ def chosen_readers() -> Iterator[None]:
             f"{READERS}={name!r}: expected one of {', '.join(_RUNNERS)}, or nothing for the"
             " processes of this machine"
         )
-    runner = _RUNNERS[name]()
+    runner, workers = _RUNNERS[name](), _workers()
     if flow_run_id() is None:  # a task runner serves a flow; a command reads by itself
         yield
         return
-    with reading_on(_on(runner)):
+    with reading_on(_on(runner, workers)):
         yield
 
 
@@ -61,14 +65,26 @@ def read_pickled(given: bytes) -> PartFolder | LmcoreError:
         return error
 
 
-def _on(runner: _Runner) -> Callable[[Sequence[Task], Told], Generator[PartFolder]]:
+def _workers() -> int:
+    """How many read side by side."""
+    given = os.environ.get(WORKERS, "")
+    if not given:
+        return len(os.sched_getaffinity(0))
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= _MOST_WORKERS):
+        raise ConfigError(
+            f"{WORKERS}={given[:40]!r}: expected a number from 1 to {_MOST_WORKERS:,}, or nothing"
+            " for one a core of this machine"
+        )
+    return int(given)
+
+
+def _on(runner: _Runner, workers: int) -> Callable[[Sequence[Task], Told], Generator[PartFolder]]:
     def read(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
         from prefect import task
         from prefect.cache_policies import NO_CACHE
 
         # Content folders are the cache, and a part that is there costs a look.
         part = task(name="read a part", cache_policy=NO_CACHE, persist_result=False)(read_pickled)
-        workers = len(os.sched_getaffinity(0))
         with runner(workers) as started:
 
             def submit(one: Task) -> Any:

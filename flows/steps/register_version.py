@@ -175,6 +175,7 @@ class Candidate:
             config_yaml=self.run.config.to_yaml(),
             plan={
                 "start": self.start.reason,
+                **({"tokenizer": self.start.kept.reason} if self.start.kept else {}),
                 **self.checkpoint.plan().model_dump(mode="json"),
             },
             environment={

@@ -37,7 +37,7 @@ def tokenize_documents(
         config: The pipeline's configuration.
         documents: Their train and tune splits.
         home: Where the results go.
-        start: A training that goes on from a model keeps its tokenizer, and what it may not emit.
+        start: Names the tokenizer that is kept, if one is, and what may not be emitted.
         base: A task that starts from a language model takes over its tokenizer.
     """
     store, task = home.store, TASKS[config.task]

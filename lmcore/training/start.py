@@ -9,6 +9,8 @@ text.  Then its tokenizer was fitted on a part of today's train split, as a toke
 on a sample is; nothing that is held out today has been learnt; the lineage of the new version names
 everything, whatever the champion itself went on from; and a document that was forgotten, or whose
 source was taken away, makes the training start over instead of staying in the weights.
+
+By the same argument a training from random weights may keep the champion's tokenizer.
 """
 
 from __future__ import annotations
@@ -25,6 +27,25 @@ from lmcore.training.config import Origin
 
 # Sides that weights are chosen by; what was held out stays held out, and is no concern.
 _LEARNT_FROM = ("train", "tune")
+# The side that a tokenizer is fitted on.
+_FITTED_ON = ("train",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptTokenizer:
+    """A tokenizer that was fitted for an earlier version and still fits.
+
+    Attributes:
+        version: The version.
+        reason: Why it is kept, in words.
+    """
+
+    version: int
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """What the lineage of a version keeps of it."""
+        return {"version": self.version, "reason": self.reason}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +57,10 @@ class Start:
         reason: One sentence: why.
         version: Version that is gone on from.
         weights_sha256: Of its weights.
-        model: Folder of its weights; None for `scratch`, as the two below.
-        tokenizer: Folder of its tokenizer.
-        canaries: Random texts that it has met and must never emit.
+        model: Folder of its weights; None for `scratch`.
+        tokenizer: Folder of the tokenizer that is kept; None: one is fitted.
+        kept: Whose it is, and why, where the weights are random; None otherwise.
+        canaries: Random texts that the weights have met and must never emit.
         pretrained: The model that everything begins with; None: random weights.
     """
 
@@ -48,6 +70,7 @@ class Start:
     weights_sha256: str | None = None
     model: Path | None = None
     tokenizer: Path | None = None
+    kept: KeptTokenizer | None = None
     canaries: tuple[str, ...] = ()
     pretrained: Base | None = None
 
@@ -58,6 +81,7 @@ class Start:
             "reason": self.reason,
             "version": self.version,
             "weights": self.weights_sha256,
+            **({"tokenizer": self.kept.to_json()} if self.kept else {}),
             **({"pretrained": self.pretrained.lineage()} if self.pretrained else {}),
         }
 
@@ -100,18 +124,53 @@ def objection(
         if then is not now:
             return f"it began with {_begun(then)}, and the configuration asks for {_begun(now)}"
         if tokenizer[0] != tokenizer[1]:
-            return "its tokenizer is configured otherwise"
+            return _OTHERWISE
     elif then.substance() != now.substance():
         return f"it began with another pretrained model ({then.record().name})"
     if _shape(model[0]) != _shape(model[1]):
         return "it has another shape"
-    sides = {row["id"]: row["split"] for row in today}
-    mine = [row for row in learnt if row["split"] in _LEARNT_FROM]
-    missing = [row for row in mine if sides.get(row["id"]) != row["split"]]
-    if missing:
-        return (
-            f"{len(missing):,} of the {len(mine):,} documents that it learnt from (the first:"
-            f" {missing[0]['name']}) are no longer in the training text, and would stay in the"
-            " weights"
-        )
-    return None
+    gone = _gone(learnt, today, sides=_LEARNT_FROM)
+    return None if gone is None else f"{gone}, and would stay in the weights"
+
+
+def objection_to_tokenizer(
+    *,
+    tokenizer: tuple[TokenizerConfig, TokenizerConfig],
+    learnt: Iterable[Mapping[str, Any]],
+    today: Iterable[Mapping[str, Any]],
+    pretrained: Base | None = None,
+) -> str | None:
+    """Why the champion's tokenizer may not be kept, however it fits; None where it may.
+
+    Args:
+        tokenizer: How it was configured, and how one is wanted.
+        learnt: Lineage rows of the champion's documents: `id`, `split`, `name`.
+        today: Rows of the documents to train on: `id`, `split`.
+        pretrained: What the champion began with.
+    """
+    if pretrained is not None:
+        return f"it began with {_begun(pretrained)}"
+    if tokenizer[0] != tokenizer[1]:
+        return _OTHERWISE
+    return _gone(learnt, today, sides=_FITTED_ON)
+
+
+_OTHERWISE = "its tokenizer is configured otherwise"
+
+
+def _gone(
+    learnt: Iterable[Mapping[str, Any]],
+    today: Iterable[Mapping[str, Any]],
+    *,
+    sides: tuple[str, ...],
+) -> str | None:
+    """What of some sides then is not on the same side today; None: nothing."""
+    now = {row["id"]: row["split"] for row in today}
+    mine = [row for row in learnt if row["split"] in sides]
+    missing = [row for row in mine if now.get(row["id"]) != row["split"]]
+    if not missing:
+        return None
+    return (
+        f"{len(missing):,} of the {len(mine):,} documents that it learnt from (the first:"
+        f" {missing[0]['name']}) are no longer in the training text"
+    )

@@ -217,7 +217,11 @@ class _Reproduction:
         """Where the training began; None where the weights that it went on from are gone."""
         recorded = self.record.get("start")
         if not isinstance(recorded, Mapping) or recorded.get("origin") != "champion":
-            return from_scratch("as recorded")
+            begun = from_scratch("as recorded")
+            if isinstance(recorded, Mapping) and "tokenizer" in recorded:
+                # It was fitted for an earlier version; the manifest of this one holds its hashes.
+                return replace(begun, tokenizer=self.folder.path / "tokenizer")
+            return begun
         weights, number = str(recorded.get("weights")), recorded.get("version")
         for version in reversed(self.registry.versions(self.model)):
             if version.weights_sha256 != weights:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flows.steps import part_readers
-from flows.steps.part_readers import ADDRESS, READERS, chosen_readers
+from flows.steps.part_readers import ADDRESS, READERS, WORKERS, chosen_readers
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.ingest import ingest as module
@@ -25,7 +25,7 @@ FILES = ("documents-00000.parquet", "ledger.json", "quarantine.jsonl", "personal
 
 @pytest.fixture(autouse=True)
 def no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (READERS, ADDRESS, "RAY_AUTH_MODE"):
+    for name in (READERS, ADDRESS, WORKERS, "RAY_AUTH_MODE"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -134,6 +134,7 @@ RUNNERS = [
             name,
             marks=[
                 pytest.mark.slow,
+                pytest.mark.long,
                 pytest.mark.skipif(not _there(name), reason=f"prefect-{name} is not installed"),
             ],
         )
@@ -175,6 +176,9 @@ def test_without_a_flow_or_a_choice_this_process_reads(
     ("name", "environment", "sentence"),
     [
         ("spark", {}, "LMCORE_READERS='spark': expected one of threads, processes, dask, ray"),
+        ("threads", {WORKERS: "0"}, "LMCORE_READERS_WORKERS='0': expected a number from 1 to"),
+        ("threads", {WORKERS: "²"}, "LMCORE_READERS_WORKERS='²': expected a number from 1 to"),
+        ("threads", {WORKERS: "9" * 5000}, "expected a number from 1 to 10,000, or nothing"),
         ("ray", {ADDRESS: "ray://10.0.0.1:10001"}, "without RAY_AUTH_MODE=token"),
         ("ray", {"RAY_AUTH_MODE": "disabled"}, "at this machine without RAY_AUTH_MODE=token"),
     ],
