@@ -37,6 +37,7 @@ from flows.registry.models import Registry
 from flows.registry.run_result import Outcome, RunResult
 from flows.registry.tracking import TrackedRun, open_run
 from flows.registry.versions import COST_TAG, Version, to_tag
+from flows.retention.rule import follow_retention
 from flows.steps import tasks
 from flows.steps.begin_run import begin_run, check_task, usable
 from flows.steps.evaluate_model import current_champion, newest_unaided
@@ -95,6 +96,8 @@ def retrain(config: ConfigReference | RunConfig, force: bool = False) -> RunResu
         )
     except RunStopped as stop:
         return Cancelled(message=f"{stop}.")  # type: ignore[return-value]
+    else:
+        follow_retention(pipeline.registry, config)
     state: State[RunResult] = Completed(
         name=result.outcome.capitalize(), message=result.reason, data=result
     )

@@ -31,7 +31,7 @@ from lmcore.tasks.task import LANGUAGE_MODELLING, TASKS, TaskName
 from lmcore.training.config import HOW_IT_IS_RUN, TrainingConfig
 
 # Sections and keys that shape neither a model nor its verdict.
-_NOT_OF_THE_MODEL = ("schedule", "promote", "monitor", "serve", "timeline")
+_NOT_OF_THE_MODEL = ("schedule", "promote", "monitor", "serve", "timeline", "retention")
 _MODEL: TypeAdapter[AnyModelConfig] = TypeAdapter(AnyModelConfig)
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*?/,#-]{1,100}")
 
@@ -91,6 +91,26 @@ class TimelineConfig(Section):
         return dates
 
 
+class RetentionConfig(Section):
+    """What is deleted by itself after each run; `lmcore prune` deletes more when it is asked to."""
+
+    versions: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Newest versions of the model that are kept, beside those in use and what they"
+        " need, as with `lmcore prune --keep`; null: all of them.",
+    )
+    content_days: int | None = Field(
+        30,
+        ge=1,
+        le=100_000,
+        description="Documents, shards, checkpoints and the like that no version and no unfinished"
+        " run names are kept for so many days after they last changed, and so is what was found"
+        " damaged; they can be made again. null: for ever.",
+    )
+
+
 class RunConfig(Section):
     """Everything that one run of the pipeline is told."""
 
@@ -143,6 +163,7 @@ class RunConfig(Section):
     monitor: MonitorConfig = Field(default_factory=MonitorConfig.default)
     serve: ServeConfig = Field(default_factory=ServeConfig)
     timeline: TimelineConfig | None = None
+    retention: RetentionConfig = Field(default_factory=RetentionConfig)
 
     @model_validator(mode="before")
     @classmethod

@@ -229,9 +229,9 @@ def _content(home: Home) -> str:
 
 def _damaged(home: Home) -> str:
     """What was set aside is told and no fault: whatever it was is put right."""
-    from flows.commands.shared.deletion import set_aside_in
-    from flows.commands.shared.left_over import UNFINISHED_DAYS
     from flows.registry.artifact_files import path_bytes
+    from flows.retention.deletion import set_aside_in
+    from flows.retention.left_over import UNFINISHED_DAYS
 
     sizes = [path_bytes(path) for path, _ in set_aside_in(home)]
     if not sizes:

@@ -31,9 +31,9 @@ def prune(keep: int, dry_run: bool, model: str | None) -> Answer:
     those that a kept version went on from; so is a pretrained model that a kept version was made
     from. The history keeps a note of each version that goes.
     """
-    from flows.commands.shared.pruning import prune_registry
     from flows.home.environment import current
     from flows.registry.models import Registry
+    from flows.retention.pruning import prune_registry
 
     done = prune_registry(Registry(current()), model, keep=keep, dry_run=dry_run)
     return Answer(values={"model": model, **done}, text=_text)

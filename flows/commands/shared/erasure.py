@@ -14,9 +14,9 @@ import contextlib
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from flows.commands.shared.deletion import content_folders, content_lock, delete
 from flows.home.folders import Home
 from flows.home.locks import BusyError
+from flows.retention.deletion import content_folders, content_lock, delete
 from lmcore.artifacts import fsync_directory, strings_in
 from lmcore.data.copies.removal import Removals
 from lmcore.data.documents import DocumentSet

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.shared.pruning import prune_registry
 from flows.registry.models import Registry
 from flows.registry.shared_files import SharedFiles
 from flows.registry.versions import Version
+from flows.retention.pruning import prune_registry
 from lmcore.errors import IntegrityError
 from lmcore.version_folder import TEXT_PARTS, VersionFolder, open_version
 

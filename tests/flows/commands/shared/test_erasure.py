@@ -10,10 +10,10 @@ import pytest
 from filelock import FileLock
 
 from flows.commands.shared import erasure
-from flows.commands.shared.deletion import content_lock
 from flows.commands.shared.erasure import erase
 from flows.home.environment import Home, make_home
 from flows.home.locks import BusyError
+from flows.retention.deletion import content_lock
 from lmcore.artifacts import MANIFEST, ContentStore, Handle, Manifest
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals
 from lmcore.data.copies.sketches import sketch_text

@@ -1,7 +1,7 @@
 """Which versions and content folders are still needed: decisions, and nothing is touched.
 
 In: versions, aliases, the history and what content folders were made of.  Out: reasons to keep, by
-version; keys to keep.  Whatever has no reason may go (`flows.commands.shared.pruning`).
+version; keys to keep.  Whatever has no reason may go (`flows.retention.pruning`).
 """
 
 from __future__ import annotations

@@ -5,23 +5,24 @@ In: a home, and the keys that are wanted.  Out: each file or folder that goes, o
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
-from flows.commands.shared.deletion import (
+from flows.home.folders import Home
+from flows.progress.job import current as current_job
+from flows.registry.artifact_files import path_bytes
+from flows.retention.deletion import (
     content_folders,
     content_lock,
     delete,
     last_change,
     set_aside_in,
 )
-from flows.commands.shared.retention import is_needed
-from flows.home.folders import Home
-from flows.progress.job import current as current_job
-from flows.registry.artifact_files import path_bytes
+from flows.retention.reasons import is_needed
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.part_keys import PART_KIND, part_keys
 from lmcore.mending import DAMAGED
@@ -30,19 +31,22 @@ from lmcore.mending import DAMAGED
 #: want to look at what was found damaged.
 UNFINISHED_DAYS = 7
 _DAY_SECONDS = 86_400.0
+#: Kinds of what is found here.
+FILES = ("content", "work", "damaged")
 
 #: A file or a folder, the lock of who works in it, and what the answer says of it.
 _Left = tuple[Path, Path | None, dict[str, Any]]
 
 
 def left_over(
-    home: Home, wanted: AbstractSet[str], *, dry_run: bool
+    home: Home, wanted: AbstractSet[str], *, days: int = 0, dry_run: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Delete what nobody needs and nobody works in; yields the kind of each, and what to say of it.
 
     Args:
         home: Whose files.
         wanted: Keys of content that is named.
+        days: What changed later than so many days ago stays.
         dry_run: Delete nothing.
     """
     kinds = {
@@ -52,6 +56,8 @@ def left_over(
     }
     for kind, found in kinds.items():
         for path, lock, said in found:
+            if not is_older(path, days=days):
+                continue
             current_job().count(f"{kind} {path.name[:40]}")
             size = path_bytes(path)
             if dry_run or delete(path, lock=lock):
@@ -61,6 +67,22 @@ def left_over(
 def is_old(when: float) -> bool:
     """Whether nobody will go on with what was last changed then, in seconds of the clock."""
     return time.time() - when > UNFINISHED_DAYS * _DAY_SECONDS
+
+
+def may_have_left(home: Home, *, days: int) -> bool:
+    """Whether anything here was made so long ago: a look at names, which costs next to nothing."""
+    before = time.time() - days * _DAY_SECONDS
+    for path in (*home.content.glob("*/*"), *home.work.iterdir()):
+        if path.suffix != ".lock":
+            with contextlib.suppress(FileNotFoundError):  # another process took it away
+                if path.lstat().st_mtime <= before:
+                    return True
+    return False
+
+
+def is_older(path: Path, *, days: int) -> bool:
+    """Whether nothing in a folder, or a file, has changed for so many days."""
+    return not days or time.time() - last_change(path) > days * _DAY_SECONDS
 
 
 def _content(home: Home, wanted: AbstractSet[str]) -> Iterator[_Left]:

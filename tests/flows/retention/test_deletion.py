@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from flows.commands.shared.deletion import content_folders, content_lock, delete
 from flows.home.environment import Home, make_home
+from flows.retention.deletion import content_folders, content_lock, delete
 from lmcore.artifacts import ContentStore, Handle
 
 

@@ -22,9 +22,6 @@ from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Any
 
-from flows.commands.shared.left_over import is_old, left_over
-from flows.commands.shared.models import named
-from flows.commands.shared.retention import lineage_keys, reasons_to_keep
 from flows.home.folders import Home
 from flows.home.locks import owning_content
 from flows.progress.job import current as current_job
@@ -36,6 +33,8 @@ from flows.registry.registered_base import PRETRAINED_KEY_TAG
 from flows.registry.runs import RunFacts, list_runs, remove_run
 from flows.registry.shared_files import Links
 from flows.registry.versions import Version
+from flows.retention.left_over import is_old, left_over
+from flows.retention.reasons import lineage_keys, reasons_to_keep
 from lmcore.errors import IntegrityError
 from lmcore.tasks.task import task_named
 
@@ -46,29 +45,40 @@ KINDS = ("versions", "models", "runs", "bases", "content", "work", "damaged")
 
 
 def prune_registry(
-    registry: Registry, model: str | None, *, keep: int, dry_run: bool = False
+    registry: Registry,
+    model: str | None,
+    *,
+    keep: int | None,
+    content_days: int | None = 0,
+    dry_run: bool = False,
 ) -> dict[str, Any]:
     """Delete what is not needed; with `dry_run`, only say what would be deleted.
 
     Args:
         registry: And its home.
         model: Registered model; None: all of them.
-        keep: So many of the newest versions of each are kept.
+        keep: So many of the newest versions of each are kept; None: all of them, with all that
+            MLflow holds.
+        content_days: Content folders, work and what was found damaged are kept for so many days;
+            None: for ever.
         dry_run: Change nothing.
 
     Raises:
         NotFoundError: If there is no such model.
         BusyError: If a run, a sweep or a monitoring is in progress.
     """
-    names = named(registry, model)
+    names = [registry.choose_model(model)] if model is not None else registry.models()
     with owning_content(registry.home.locks):
-        job = _Prune(registry, keep=keep, dry_run=dry_run)
-        for name in names:
+        job = _Prune(registry, keep=keep or 0, dry_run=dry_run)
+        for name in names if keep is not None else ():
             job.versions(name)
         wanted = job.wanted()
-        job.bases(wanted)
-        for kind, row in left_over(registry.home, wanted, dry_run=dry_run):
-            job.found[kind].append(row)
+        if keep is not None:
+            job.bases(wanted)
+        if content_days is not None:
+            files = left_over(registry.home, wanted, days=content_days, dry_run=dry_run)
+            for kind, row in files:
+                job.found[kind].append(row)
     return {
         "keep": keep,
         "dry_run": dry_run,

@@ -4,8 +4,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.commands.shared.retention import is_needed, lineage_keys, reasons_to_keep
 from flows.registry.versions import Version
+from flows.retention.reasons import is_needed, lineage_keys, reasons_to_keep
 
 
 def version(number: int, **changes: Any) -> Version:

@@ -9,8 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from flows.commands.shared import left_over
-from flows.commands.shared.pruning import prune_registry
 from flows.home.environment import Home, make_home
 from flows.home.locks import BusyError, owning_content, using_content
 from flows.registry.embedded_records import EmbeddedRecords
@@ -22,6 +20,8 @@ from flows.registry.registered_base import version_tags
 from flows.registry.runs import list_runs
 from flows.registry.tracking import TrackedRun, open_run
 from flows.registry.versions import Version
+from flows.retention import left_over
+from flows.retention.pruning import prune_registry
 from lmcore.artifacts import ContentStore, Handle
 from lmcore.data.ingest.part_keys import PART_KIND, write_part_keys
 from lmcore.errors import PromotionConflictError, UserError
