@@ -25,6 +25,7 @@ from flows.retention.deletion import (
 from flows.retention.reasons import is_needed
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.part_keys import PART_KIND, part_keys
+from lmcore.evaluation.kept_parts import KeptPart
 from lmcore.mending import DAMAGED
 
 #: So long the same command may still want to go on with an unfinished run, and so long somebody may
@@ -93,10 +94,12 @@ def _content(home: Home, wanted: AbstractSet[str]) -> Iterator[_Left]:
         kind, key = path.parent.name, path.name
         if manifest is not None:
             kind, key = manifest.kind, manifest.key
-            # Younger ones may be of an ingest that was killed, and goes on.
-            if kind == PART_KIND and (key in parts or not is_old(last_change(path))):
+            # Younger ones may be of an ingest or an evaluation that was killed, and goes on.
+            if kind in (PART_KIND, KeptPart.kind) and not is_old(last_change(path)):
                 continue
-            if is_needed(kind, key, manifest.inputs, wanted=wanted):
+            if kind == PART_KIND and key in parts:
+                continue
+            if kind != KeptPart.kind and is_needed(kind, key, manifest.inputs, wanted=wanted):
                 continue
         yield path, content_lock(path), {"kind": kind, "key": key[:32]}
 

@@ -38,6 +38,7 @@ from lmcore.evaluation.gates.standing import (
 )
 from lmcore.evaluation.gathered import Evidence
 from lmcore.evaluation.inputs import Challenge
+from lmcore.evaluation.kept_parts import KeptParts
 from lmcore.evaluation.ownership import Ownership, examine_ownership
 from lmcore.evaluation.pii.evidence import PiiEvidence
 from lmcore.evaluation.planning import planned_evaluation
@@ -119,6 +120,15 @@ def evaluate_model(
         "plan": plan.model_dump(mode="json"),
     }
 
+    # Limits of gates and their controls judge answers of models, and change none.
+    asked = {k: v for k, v in inputs.items() if k not in ("gates", "controls", "removals")}
+    asked |= {
+        "evaluation": gates.evaluation.model_dump(mode="json"),
+        "bias": gates.bias_lm.model_dump(mode="json"),
+    }
+    # They are of use to this home alone, and for as long as this takes.
+    parts = KeptParts(store=ContentStore(store.root), inputs=asked)
+
     def make(folder: Path) -> Mapping[str, Any]:
         canaries = corpus.shards.canaries()
         collector = Collector(
@@ -129,6 +139,7 @@ def evaluate_model(
             on_progress=on_progress,
             plan=plan,
             seed=seed,
+            parts=parts,
         )
         evidence = collector.collect(store)
         with collector.part("ownership"):
@@ -185,7 +196,9 @@ def evaluate_model(
             "seconds": collector.seconds,
         }
 
-    return store.build(EvalReport, inputs, make)
+    report = store.build(EvalReport, inputs, make)
+    parts.clear()
+    return report
 
 
 def judge(

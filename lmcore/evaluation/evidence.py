@@ -7,6 +7,9 @@ number from another day is no comparison.
 Where validation is larger than its cap, a fixed sample is scored; beside it then stand samples
 of fresh and of anchor documents, which would be rare in it and which the champion gate needs.
 Where there is a budget, the counts of its plan take the place of the configured ones.
+
+What a model was asked is kept until the report is finished (`KeptParts`): a killed evaluation goes
+on with the first part that it lacks.
 """
 
 from __future__ import annotations
@@ -15,11 +18,11 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from lmcore.artifacts import ContentStore
+from lmcore.artifacts import ContentStore, digest
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.tokenizer import Tokenizer
@@ -36,6 +39,8 @@ from lmcore.evaluation.gates.data_sufficiency import CurvePoint
 from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
 from lmcore.evaluation.gathered import Evidence, Memorisation
 from lmcore.evaluation.inputs import Challenge
+from lmcore.evaluation.kept_parts import KeptParts
+from lmcore.evaluation.kept_scores import score_once, score_sample_once
 from lmcore.evaluation.memory.consumed_text import sample_consumed
 from lmcore.evaluation.memory.contamination import Contamination, measure_contamination
 from lmcore.evaluation.memory.difficulty_reference import score_reference
@@ -43,8 +48,8 @@ from lmcore.evaluation.memory.exposure import NUM_REFERENCES, Exposure, measure_
 from lmcore.evaluation.memory.membership import SideNotes, membership_of
 from lmcore.evaluation.memory.regurgitation import Regurgitation, free_samples, verbatim
 from lmcore.evaluation.memory.suffix_array import train_index
-from lmcore.evaluation.pii.evidence import NUM_ELICITED, measure_pii
-from lmcore.evaluation.scores.scoring import OnScored, score_documents
+from lmcore.evaluation.pii.evidence import NUM_ELICITED, PiiEvidence, measure_pii
+from lmcore.evaluation.scores.scoring import OnScored
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.unread import Unread
 from lmcore.model.factory import load_model
@@ -55,6 +60,10 @@ Progress = Callable[[str, int, int], None]
 
 def unseen(part: str, done: int, total: int) -> None:
     """A `Progress` that nobody looks at."""
+
+
+def _unnoted(*_: object) -> None:
+    """An `OnScored` that takes no notes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +77,7 @@ class Collector:
     plan: EvaluationPlan = AS_CONFIGURED
     seed: int = 0
     bias: BiasLimits | None = None
+    parts: KeptParts = field(default_factory=KeptParts)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -114,7 +124,9 @@ class Collector:
             )
             sample = sample.cut() if chosen.limited else sample
             size = len(sample.tokens)
-            train = sample.scored_by(
+            train = score_sample_once(
+                self.parts,
+                sample,
                 model,
                 on_scored=seen.of_sample(sample),
                 on_read=lambda share: self.on_progress("train", int(share * size), size),
@@ -142,15 +154,19 @@ class Collector:
                 lambda: self.corpus.documents.iter_rows("validation"),
             )
         with self.part("pii"):
-            personal = measure_pii(
-                model,
-                self.corpus.loaded,
-                self.corpus.documents,
-                seed=self.seed,
-                texts=self.plan.count("elicited_texts", NUM_ELICITED),
+            personal = self.parts.value(
+                "pii",
+                PiiEvidence,
+                lambda: measure_pii(
+                    model,
+                    self.corpus.loaded,
+                    self.corpus.documents,
+                    seed=self.seed,
+                    texts=self.plan.count("elicited_texts", NUM_ELICITED),
+                ),
             )
         with self.part("bias"):
-            bias = self._bias(model)
+            bias = self._bias(model, self.bias) if self.bias is not None else None
         with self.part("data_sufficiency"):
             curve = self._curve(compared, scored)
         return Evidence(
@@ -203,12 +219,17 @@ class Collector:
         with self.part("train_index"):
             index = train_index(store, self.corpus.shards)
         with self.part("free_samples"):
-            drawn = free_samples(
-                model,
-                count=self.plan.count("free_samples", self.limits.free_samples),
-                num_tokens=self.limits.free_sample_tokens,
-                seed=self.seed,
-            )
+            drawn = self.parts.arrays(
+                "free samples",
+                lambda: {
+                    "tokens": free_samples(
+                        model,
+                        count=self.plan.count("free_samples", self.limits.free_samples),
+                        num_tokens=self.limits.free_sample_tokens,
+                        seed=self.seed,
+                    )
+                },
+            )["tokens"]
             longest, examples = verbatim(drawn, index, pieces=self.corpus.loaded.pieces)
         return Regurgitation(
             train=seen.windows.windows(),
@@ -226,13 +247,25 @@ class Collector:
             references = self.plan.count("canary_references", NUM_REFERENCES)
             if not references:
                 return None
-            return measure_exposure(
-                model,
-                self.corpus.loaded,
-                canaries,
-                stream=self.corpus.train_stream,
-                ranges=self.challenge.checkpoint.consumed().ranges,
-                num_references=references,
+            found = self.parts.arrays(
+                "exposure",
+                lambda: asdict(
+                    measure_exposure(
+                        model,
+                        self.corpus.loaded,
+                        canaries,
+                        stream=self.corpus.train_stream,
+                        ranges=self.challenge.checkpoint.consumed().ranges,
+                        num_references=references,
+                    )
+                ),
+            )
+            return Exposure(
+                planted=int(found["planted"]),
+                inside=found["inside"],
+                outside=found["outside"],
+                references=found["references"],
+                where=str(found["where"]),
             )
 
     def _contamination(self, ids: frozenset[str]) -> Contamination:
@@ -244,24 +277,25 @@ class Collector:
                 common_documents=self.limits.common_documents,
             )
 
-    def _bias(self, model: LanguageModel) -> BiasEvidence | None:
-        if self.bias is None:
-            return None
-        found = measure_bias(
-            self.corpus.documents,
-            model=model,
-            tokenizer=self.corpus.loaded,
-            limits=self.bias,
-            most=self.plan.limit("bias_words"),
-        )
-        probes = run_probes(
-            self.limits.probes,
-            model=model,
-            tokenizer=self.corpus.loaded,
-            seed=self.seed,
-            most_pairs=self.plan.limit("probe_pairs"),
-        )
-        return replace(found, probes=probes)
+    def _bias(self, model: LanguageModel, limits: BiasLimits) -> BiasEvidence:
+        def ask() -> BiasEvidence:
+            found = measure_bias(
+                self.corpus.documents,
+                model=model,
+                tokenizer=self.corpus.loaded,
+                limits=limits,
+                most=self.plan.limit("bias_words"),
+            )
+            probes = run_probes(
+                self.limits.probes,
+                model=model,
+                tokenizer=self.corpus.loaded,
+                seed=self.seed,
+                most_pairs=self.plan.limit("probe_pairs"),
+            )
+            return replace(found, probes=probes)
+
+        return self.parts.value("bias", BiasEvidence, ask)
 
     def _unread(self, model: LanguageModel) -> Unread | None:
         if model.began_with is None:
@@ -279,13 +313,15 @@ class Collector:
         tokenizer: Tokenizer,
         ids: frozenset[str],
         *,
-        on_scored: OnScored | None = None,
+        on_scored: OnScored = _unnoted,
     ) -> ScoreTable:
         self.on_progress(part, 0, len(ids))
-        table = score_documents(
+        table = score_once(
+            self.parts,
+            f"nats of {part} {digest(sorted(ids))}",
             model,
             tokenizer,
-            self._validation(ids),
+            lambda: self._validation(ids),
             on_progress=lambda done: self.on_progress(part, done, len(ids)),
             on_scored=on_scored,
         )

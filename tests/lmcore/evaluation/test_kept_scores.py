@@ -1,0 +1,97 @@
+"""An evaluation that is killed goes on with what it has, and reports the same to the bit."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lmcore.artifacts import ContentStore
+from lmcore.evaluation import evidence, kept_scores
+from lmcore.evaluation.evaluate import evaluate_model
+from lmcore.evaluation.inputs import Challenge
+from lmcore.evaluation.kept_parts import KeptPart, KeptParts
+from lmcore.evaluation.kept_scores import score_once
+from lmcore.evaluation.report import EvalReport
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+class KilledError(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+def report(easy: Any, root: Path) -> EvalReport:
+    challenge = Challenge(checkpoint=easy.checkpoint, champion=easy.as_champion())
+    return evaluate_model(
+        ContentStore(root), easy.corpus, challenge=challenge, gates=easy.gates, seed=3
+    )
+
+
+def content(found: EvalReport) -> dict[str, bytes]:
+    """All but the manifest, which tells seconds."""
+    files = sorted(found.path.iterdir())
+    return {path.name: path.read_bytes() for path in files if path.name != "manifest.json"}
+
+
+@pytest.mark.parametrize(
+    "killed_at", ["free_samples", "measure_exposure", "measure_contamination", "measure_pii"]
+)
+def test_a_killed_evaluation_asks_no_model_twice(
+    easy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str
+) -> None:
+    unbroken = report(easy, tmp_path / "unbroken")
+
+    def kill(*_: Any, **__: Any) -> None:
+        raise KilledError
+
+    root, asked = tmp_path / "killed", list[str]()
+    if killed_at == "measure_exposure" and easy.corpus.shards.canaries() is None:
+        killed_at = "verbatim"  # no canary is planted there: just behind the free samples
+    with monkeypatch.context() as patch:
+        patch.setattr(evidence, killed_at, kill)
+        with pytest.raises(KilledError):
+            report(easy, root)
+    before = len(list((root / KeptPart.kind).glob("[!.]*")))
+    assert before >= 2
+    score = kept_scores.score_documents
+
+    def counted(model: Any, *args: Any, **options: Any) -> Any:
+        asked.append("documents")
+        return score(model, *args, **options)
+
+    monkeypatch.setattr(kept_scores, "score_documents", counted)
+    again = report(easy, root)
+    # The champion alone is scored after all of these.
+    has_last = Challenge(checkpoint=easy.checkpoint).last is not None
+    assert len(asked) == 1, (asked, has_last)
+    assert list((root / KeptPart.kind).glob("[!.]*")) == []
+    assert content(again) == content(unbroken)
+
+
+def test_the_table_and_the_notes_are_those_of_scoring(easy: Any, tmp_path: Path) -> None:
+    from lmcore.model.factory import load_model
+
+    documents = list(easy.corpus.documents.iter_documents("validation"))
+    model, tokenizer = load_model(easy.checkpoint.path / "best"), easy.corpus.loaded
+    parts = KeptParts(store=ContentStore(tmp_path), inputs={})
+
+    def scored(model: Any) -> tuple[Any, list[tuple[str, bytes, bytes]]]:
+        notes = list[tuple[str, bytes, bytes]]()
+        table = score_once(
+            parts,
+            "nats",
+            model,
+            tokenizer,
+            lambda: iter(documents),
+            on_progress=lambda done: None,
+            on_scored=lambda d, ids, nats: notes.append((d.id, ids.tobytes(), nats.tobytes())),
+        )
+        return table, notes
+
+    table, notes = scored(model)
+    again, same = scored(None)  # nobody asks it
+    assert same == notes
+    assert len(notes) == len(documents)
+    for name in ("id", "cluster", "num_bytes", "num_tokens", "nll_nats"):
+        np.testing.assert_array_equal(getattr(table, name), getattr(again, name))
