@@ -19,7 +19,7 @@ from lmcore.evaluation.beside import champion_beside, competence_beside, shown_b
 from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.budget.plan import PLAN_FILE
 from lmcore.evaluation.config import GateName, GatesConfig
-from lmcore.evaluation.evidence import Collector, Progress, unseen
+from lmcore.evaluation.evidence import Collector
 from lmcore.evaluation.gates.asking import Judge, ask
 from lmcore.evaluation.gates.bias_lm import bias_lm
 from lmcore.evaluation.gates.contamination import contamination
@@ -42,6 +42,7 @@ from lmcore.evaluation.kept_parts import KeptParts
 from lmcore.evaluation.ownership import Ownership, examine_ownership
 from lmcore.evaluation.pii.evidence import PiiEvidence
 from lmcore.evaluation.planning import planned_evaluation
+from lmcore.evaluation.questions import Progress, unseen
 from lmcore.evaluation.report import (
     GATES_FILE,
     METRICS_FILE,
@@ -85,6 +86,7 @@ def evaluate_model(
     seed: int = 0,
     removals: Removals = NOTHING_REMOVED,
     on_progress: Progress = unseen,
+    shared: bool = False,
 ) -> EvalReport:
     """Score a candidate, judge it by every gate, and keep all of it.
 
@@ -96,6 +98,8 @@ def evaluate_model(
         seed: Of bootstraps, probes and samples.
         removals: Documents that must not be among the data, nor near-copies of them.
         on_progress: Told the part, and how many of how many documents of it are done.
+        shared: Whether answers of models are looked for where homes share what they made, as
+            other workers may have asked (`ask_shard`).
 
     Raises:
         EmptyEvaluationError: If there is no validation text, or the candidate's scores are
@@ -103,44 +107,27 @@ def evaluate_model(
         IntegrityError: If the checkpoint or the tokenizer cannot be read.
     """
     record = shipped_record()
-    plan = planned_evaluation(store, corpus, challenge=challenge, gates=gates)
+    collector = _collector(
+        store,
+        corpus,
+        challenge=challenge,
+        gates=gates,
+        seed=seed,
+        on_progress=on_progress,
+        shared=shared,
+    )
+    plan = collector.plan
     inputs = {
-        "documents": corpus.documents.key,
-        "tokenizer": corpus.tokenizer.key,
-        "shards": corpus.shards.key,
-        **challenge.inputs(corpus.documents),
+        **collector.parts.inputs,
         "gates": gates.model_dump(mode="json"),
-        "seed": seed,
-        "code": code_digest(*CODE_MODULES),
         "controls": {
             name: standing.to_json() for name, standing in standings(gates, record).items()
         },
-        "probes": probes_digest(gates.evaluation.probes),
         "removals": removals.digest,
-        "plan": plan.model_dump(mode="json"),
     }
-
-    # Limits of gates and their controls judge answers of models, and change none.
-    asked = {k: v for k, v in inputs.items() if k not in ("gates", "controls", "removals")}
-    asked |= {
-        "evaluation": gates.evaluation.model_dump(mode="json"),
-        "bias": gates.bias_lm.model_dump(mode="json"),
-    }
-    # They are of use to this home alone, and for as long as this takes.
-    parts = KeptParts(store=ContentStore(store.root), inputs=asked)
 
     def make(folder: Path) -> Mapping[str, Any]:
         canaries = corpus.shards.canaries()
-        collector = Collector(
-            corpus=corpus,
-            challenge=challenge,
-            limits=gates.evaluation,
-            bias=gates.bias_lm,
-            on_progress=on_progress,
-            plan=plan,
-            seed=seed,
-            parts=parts,
-        )
         evidence = collector.collect(store)
         with collector.part("ownership"):
             ownership = examine_ownership(
@@ -197,8 +184,84 @@ def evaluate_model(
         }
 
     report = store.build(EvalReport, inputs, make)
-    parts.clear()
+    collector.parts.clear()
     return report
+
+
+def ask_shard(
+    store: ContentStore,
+    corpus: Corpus,
+    *,
+    challenge: Challenge,
+    gates: GatesConfig,
+    seed: int,
+    number: int,
+    of: int,
+    on_progress: Progress = unseen,
+) -> None:
+    """Ask the models one share of what an evaluation asks, and keep it for who puts it together.
+
+    Each question is asked as a whole by one worker, so the answers are those of one worker alone.
+
+    Args:
+        store: Shares what it keeps with the homes of the other workers.
+        corpus: As of the evaluation, as the four below.
+        challenge: The candidate, and what it is scored beside.
+        gates: Limits.
+        seed: Of bootstraps, probes and samples.
+        number: Of this share, from 0.
+        of: Shares in all.
+        on_progress: As of `evaluate_model`.
+    """
+    collector = _collector(
+        store,
+        corpus,
+        challenge=challenge,
+        gates=gates,
+        seed=seed,
+        on_progress=on_progress,
+        shared=True,
+    )
+    for ask in collector.asks(store)[number::of]:
+        ask()
+
+
+def _collector(
+    store: ContentStore,
+    corpus: Corpus,
+    *,
+    challenge: Challenge,
+    gates: GatesConfig,
+    seed: int,
+    on_progress: Progress,
+    shared: bool,
+) -> Collector:
+    """What is asked of models, under a key that holds no limit of a gate, as none changes an answer."""
+    plan = planned_evaluation(store, corpus, challenge=challenge, gates=gates)
+    inputs = {
+        "documents": corpus.documents.key,
+        "tokenizer": corpus.tokenizer.key,
+        "shards": corpus.shards.key,
+        **challenge.inputs(corpus.documents),
+        "evaluation": gates.evaluation.model_dump(mode="json"),
+        "bias": gates.bias_lm.model_dump(mode="json"),
+        "seed": seed,
+        "code": code_digest(*CODE_MODULES),
+        "probes": probes_digest(gates.evaluation.probes),
+        "plan": plan.model_dump(mode="json"),
+    }
+    # Without other workers they are of use to this home alone, and for as long as this takes.
+    kept = store if shared else ContentStore(store.root)
+    return Collector(
+        corpus=corpus,
+        challenge=challenge,
+        limits=gates.evaluation,
+        bias=gates.bias_lm,
+        on_progress=on_progress,
+        plan=plan,
+        seed=seed,
+        parts=KeptParts(store=kept, inputs=inputs),
+    )
 
 
 def judge(

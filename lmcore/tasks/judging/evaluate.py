@@ -22,7 +22,6 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.budget.plan import AS_CONFIGURED, PLAN_FILE, EvaluationPlan
 from lmcore.evaluation.config import GateName, GatesConfig
-from lmcore.evaluation.evidence import Progress, unseen
 from lmcore.evaluation.gates.asking import Judge, ask
 from lmcore.evaluation.gates.champion import Margin, champion
 from lmcore.evaluation.gates.competence import competence
@@ -35,6 +34,7 @@ from lmcore.evaluation.gates.standing import ControlRecord, shipped_record, stan
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.memory.contamination import measure_contamination
 from lmcore.evaluation.ownership import examine_ownership
+from lmcore.evaluation.questions import Progress, unseen
 from lmcore.evaluation.report import (
     ACCOUNT_FILE,
     ATTENTION_FILE,
