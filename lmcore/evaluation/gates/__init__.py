@@ -3,5 +3,5 @@
 One module a gate, named after it; each states its statistic, its rule and its source.  A
 further gate is a module here, its limits in `lmcore.evaluation.config` and
 `configs/gates.yaml`, its evidence in `lmcore.evaluation.evidence`, and an entry in
-`lmcore.evaluation.evaluate.judge`.
+`lmcore.evaluation.judging.judge`.
 """
