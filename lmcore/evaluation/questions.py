@@ -189,6 +189,8 @@ class Questions:
         """What it began with, on held-out text; None: random weights."""
         of = {"documents": self.corpus.documents.key, "tokenizer": self.corpus.tokenizer.key}
         with self.part("untouched"):
+            if self.model.began_with is None:
+                return None
             rows = self.corpus.documents.iter_rows("validation")
             facts = [SimpleNamespace(**row) for row in rows if row["id"] in self.chosen.scored]
             nothing = np.zeros(len(facts))
