@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from filelock import FileLock
@@ -146,18 +146,20 @@ def _requested(
         of=of,
     )
     parameters = {"config": config.model_dump(mode="json"), "shard": shard.model_dump(mode="json")}
-    run = run_deployment(
+    run: Any = run_deployment(
         DEPLOYMENT,
         parameters=parameters,
         timeout=0,
         as_subflow=False,
         flow_run_name=f"{config.name} {number + 1} of {of}",
     )
-    return run.id
+    identity: UUID = run.id
+    return identity
 
 
 def _finish(client: SyncPrefectClient, others: dict[int, UUID], ask: Callable[[int], None]) -> None:
     """Ask what nobody has begun or has failed at; wait for what somebody is at."""
+    from prefect.client.schemas.objects import State
     from prefect.states import Cancelled
 
     from flows.notices.signs_of_life import is_silent
@@ -176,7 +178,7 @@ def _finish(client: SyncPrefectClient, others: dict[int, UUID], ask: Callable[[i
             if begun and not is_silent(client, run):
                 continue
             if run.state is not None and not run.state.is_final():
-                state = Cancelled(message="asked by the worker that evaluates")
+                state: State[None] = Cancelled(message="asked by the worker that evaluates")
                 client.set_flow_run_state(run.id, state, force=True)
             logger.info("evaluate: share %d of %d is asked here", number + 1, len(others) + 1)
             ask(number)

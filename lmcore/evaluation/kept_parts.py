@@ -72,15 +72,16 @@ class KeptParts:
         except (OSError, ValueError) as error:
             raise _unreadable(found, error) from error
 
-    def value(self, name: str, type_: type[_T], ask: Callable[[], _T]) -> _T:
+    def value(self, name: str, type_: Any, ask: Callable[[], _T]) -> _T:
         """A value without arrays, asked for once.
 
         Args:
             name: As for `arrays`.
-            type_: A dataclass of plain values and of such dataclasses.
+            type_: A dataclass of plain values and of such dataclasses, or that or None.
             ask: Asks a model.
         """
-        adapter, asked = TypeAdapter(type_), []
+        adapter: TypeAdapter[_T] = TypeAdapter(type_)
+        asked: list[_T] = []
 
         def make(folder: Path) -> None:
             asked.append(ask())

@@ -259,12 +259,12 @@ class Questions:
                 where=str(found["where"]),
             )
 
-    def personal(self) -> PiiEvidence:
+    def personal(self) -> PiiEvidence | None:
         """What masking finds, and what the candidate gives away."""
         with self.part("pii"):
             return self.parts.value(
                 "pii",
-                PiiEvidence,
+                PiiEvidence | None,
                 lambda: measure_pii(
                     self.model,
                     self.corpus.loaded,

@@ -13,7 +13,7 @@ from flows.registry.models import Registry
 from flows.registry.versions import Version
 from flows.retention import rule
 from flows.retention.rule import follow_retention
-from lmcore.artifacts import ContentStore, Handle
+from lmcore.artifacts import ContentStore, Handle, Manifest
 from lmcore.config import RunConfig
 from lmcore.errors import IntegrityError
 
@@ -66,7 +66,8 @@ def test_what_a_version_names_is_never_too_old(
 ) -> None:
     register()
     named = folder(registry, "a", days=400)
-    monkeypatch.setattr(registry, "lineage", lambda version: {"documents": named.name})
+    key = Manifest.read(named).key
+    monkeypatch.setattr(registry, "lineage", lambda version: {"documents": key})
     follow_retention(registry, config(content_days=1))
     assert named.exists()
 
