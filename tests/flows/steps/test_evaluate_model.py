@@ -1,4 +1,4 @@
-"""Which version shows what a base model brings, and what a stop leaves."""
+"""What a stop leaves of an evaluation."""
 
 import random
 import signal
@@ -6,61 +6,13 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-
-import pytest
 
 from flows.home.folders import make_home
 from flows.home.signals import StepInterrupted, interruptible, polite_signals
-from flows.registry.versions import describe
 from flows.steps import evaluate_model
-from lmcore.config import RunConfig, parse_config
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.report import EvalReport
-
-
-def config(base: str | None) -> RunConfig:
-    source = {"path": "rows.tsv", "target_field": "label", "license": "CC0-1.0"}
-    return parse_config(
-        {"name": "tone", "task": "sentiment", "base": base, "sources": [source]}, where="test"
-    )
-
-
-def shelf(*versions: dict[str, str]) -> Any:
-    """A registry that holds versions with these tags."""
-    found = [
-        describe(
-            SimpleNamespace(
-                version=number, name="tone", tags=tags, run_id="", source="", creation_timestamp=0
-            ),
-            {},
-        )
-        for number, tags in enumerate(versions, 1)
-    ]
-    return SimpleNamespace(versions=lambda name: found if name == "tone" else [])
-
-
-def test_it_is_the_newest_one_of_the_task_that_began_from_random_weights(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(evaluate_model, "_to_judge", lambda registry, version, removals: version)
-    task = {"task": "sentiment"}
-    registry = shelf(
-        task,
-        task,
-        {"task": "language_modelling"},
-        {**task, "quarantined": "wrong labels"},
-        {**task, "base": "talk version 1"},
-    )
-    found: Any = evaluate_model.newest_unaided(registry, config("talk"), None)
-    assert found.number == 2
-    champion: Any = SimpleNamespace(version=2)
-    assert evaluate_model.newest_unaided(registry, config("talk"), champion) is champion
-    # One that itself began from random weights has nothing to show.
-    assert evaluate_model.newest_unaided(registry, config(None), None) is None
-    only = shelf({**task, "base": "talk version 1"})
-    assert evaluate_model.newest_unaided(only, config("talk"), None) is None
 
 
 def test_a_stop_at_any_moment_leaves_an_evaluation_that_is_whole_or_none(
