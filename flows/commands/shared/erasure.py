@@ -4,8 +4,9 @@ In: ids of documents and the removals in force.  Out: the folders that were dele
 folders never change, so one that holds removed text is deleted as a whole, and with it everything
 that was made from it (shards, tokenizers, checkpoints, evaluations, indices): a folder's
 manifest names what it was made of.  What is deleted is made again, without the text, when it is
-needed.  Of what homes share nothing is left.  Work that a killed run left (staged text among it)
-goes too, and so do requests with it.
+needed; parts of a corpus that hold none of it stay, so that nothing else is read again.  Of what
+homes share nothing is left.  Work that a killed run left (staged text among it) goes too, and so do
+requests with it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from pathlib import Path
 from flows.home.folders import Home
 from flows.home.locks import BusyError
 from flows.retention.deletion import content_folders, content_lock, delete
-from lmcore.artifacts import fsync_directory, strings_in
-from lmcore.data.copies.removal import Removals
+from lmcore.artifacts import Manifest, digest, fsync_directory, strings_in
+from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet
+from lmcore.data.ingest.earlier_parts import holds_removed
 from lmcore.data.ingest.part_keys import PART_KIND
 from lmcore.data.requests.lines import Beside, Feedback, Line
 from lmcore.data.requests.parts import ASKED, FEEDBACK, seal_now, strike
@@ -30,25 +32,33 @@ _LOCK_SECONDS = 2.0
 _SEAL_SECONDS = 15.0
 
 
-def erase(home: Home, removals: Removals, *, known: AbstractSet[str] = frozenset()) -> list[Path]:
+def erase(
+    home: Home,
+    removals: Removals,
+    *,
+    known: AbstractSet[str] = frozenset(),
+    in_force: Removals = NOTHING_REMOVED,
+) -> list[Path]:
     """Delete every content folder that holds removed text, or was made from one that does.
 
     Args:
         home: Whose content, caches and unfinished work.
         removals: What must be forgotten.
         known: Ids of documents that are known to fall under a removal.
+        in_force: All removals, earlier ones and those of other homes too: no part of a corpus
+            stays that holds a text which falls under one of them.
 
     Raises:
         BusyError: If another process is making one of the folders, or does not end a file of
             requests; what could be deleted is gone, and the same call goes on.
     """
     folders = dict(content_folders(home))
+    parts = _Parts(Removals.of([*removals.entries, *in_force.entries]), known)
     doomed = {
         path
         for path, manifest in folders.items()
         if manifest is None
-        # Parts are read anew where something was removed; whatever they hold, they are of no use.
-        or manifest.kind == PART_KIND
+        or (manifest.kind == PART_KIND and parts.hold(path, manifest))
         or (manifest.kind == DocumentSet.kind and _holds(path, removals, known))
     }
     keys = {manifest.key for path in doomed if (manifest := folders[path]) is not None}
@@ -116,3 +126,24 @@ def _holds(path: Path, removals: Removals, known: AbstractSet[str]) -> bool:
         return any(removals.match(d.id, d.text) is not None for d in documents.iter_documents())
     except Exception:  # damaged: nobody will read it again, and nobody knows what is in it
         return True
+
+
+class _Parts:
+    """Looks through the texts of parts; those of the same content once."""
+
+    def __init__(self, removals: Removals, known: AbstractSet[str]) -> None:
+        self._removals, self._known = removals, known
+        self._found: dict[str, bool] = {}
+
+    def hold(self, path: Path, manifest: Manifest) -> bool:
+        """Whether a part holds a text that must be forgotten."""
+        content = digest(manifest.files)
+        if content not in self._found:
+            self._found[content] = self._look(path)
+        return self._found[content]
+
+    def _look(self, path: Path) -> bool:
+        try:
+            return holds_removed(path, self._removals, self._known)
+        except Exception:  # damaged, as above
+            return True

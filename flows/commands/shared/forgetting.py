@@ -92,7 +92,7 @@ def forget_document(
     if answer["removals"]:
         for name in names:
             _write_history(registry, name, queries, versions, reason)
-    answer["erased"] = _erase(registry, names, entries, known)
+    answer["erased"] = _erase(registry, names, entries, known, in_force=removals)
     return answer
 
 
@@ -137,7 +137,12 @@ def _write_history(
 
 
 def _erase(
-    registry: Registry, names: Sequence[str], entries: Sequence[Removal], known: set[str]
+    registry: Registry,
+    names: Sequence[str],
+    entries: Sequence[Removal],
+    known: set[str],
+    *,
+    in_force: Removals,
 ) -> list[str]:
     """Erase while no run of these models is in progress."""
     home = registry.home
@@ -150,5 +155,5 @@ def _erase(
                     f"a run of {name} is in progress: the document is kept out of every later run,"
                     " but cached text was not erased; give the command again when it has ended"
                 ) from error
-        erased = erase(home, Removals.of(entries), known=known)
+        erased = erase(home, Removals.of(entries), known=known, in_force=in_force)
     return [str(path.relative_to(home.root)) for path in erased]

@@ -30,6 +30,7 @@ from lmcore.data.ingest.part_pool import WORTH_BYTES
 from lmcore.data.ingest.part_reading import REPORT_EVERY
 from lmcore.data.ingest.part_task import PartStore
 from lmcore.data.ingest.reading_pass import Progress, ReadingPass
+from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.split import in_anchor_slice
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.kinds import library_versions
@@ -60,7 +61,10 @@ _PART_CODE = (
     "lmcore.data.documents",
     *(
         f"lmcore.data.ingest.{name}"
-        for name in ("part_reading", "part_task", "parts", "readability")
+        for name in (
+            *("earlier_parts", "part_reading", "part_task", "parts", "readability"),
+            "removals_file",
+        )
     ),
     "lmcore.data.ingest.reading_counts",
     "lmcore.data.sources",
@@ -129,7 +133,7 @@ def ingest(
             folder,
             located,
             data=data,
-            removals=removals,
+            removals=RemovalsFile.write(removals, work),
             parts=PartStore(
                 root=store.root if keeps else work,
                 made_of={

@@ -16,9 +16,12 @@ import pyarrow as pa
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.copies.deduplication import SignatureBatch, sketch
+from lmcore.data.copies.removal import Removal
 from lmcore.data.copies.shingles import folded_shingles
 from lmcore.data.documents import RowWriter
+from lmcore.data.ingest.earlier_parts import note_made, take_over
 from lmcore.data.ingest.part_task import (
+    LEFT_OUT,
     QUARANTINE_FILE,
     SIGNATURES_FILE,
     STEM,
@@ -58,7 +61,7 @@ SCHEMA = pa.schema(
 
 
 def read_part(task: Task, *, told: Told | None = None, watch: Watch | None = None) -> PartFolder:
-    """Read a part, or open the folder that it came to before.
+    """Read a part, or open the folder that it came to before, or take over what serves as well.
 
     Args:
         task: What to read.
@@ -71,6 +74,9 @@ def read_part(task: Task, *, told: Told | None = None, watch: Watch | None = Non
     store = ContentStore(task.store.root)
 
     def make(folder: Path) -> Mapping[str, Any]:
+        note_made(task)
+        if (summary := take_over(task, folder)) is not None:
+            return summary
         with _Reading(folder, task, told=told, watch=watch) as reading:
             return reading.run()
 
@@ -82,7 +88,7 @@ class _Reading:
 
     def __init__(self, folder: Path, task: Task, *, told: Told | None, watch: Watch | None) -> None:
         self._folder, self._data, self._part = folder, task.data, task.part
-        self._removals = task.removals
+        self._removals = task.removals.read()
         self._told = told or (lambda records: None)
         self._watch = watch or (lambda source, item: None)
         self._masking = DocumentMasking.of(task.data)
@@ -92,6 +98,7 @@ class _Reading:
         self._batch = SignatureBatch() if task.data.near_duplicates else None
         self._signatures = (folder / SIGNATURES_FILE).open("wb")
         self._condemned: list[tuple[int, int]] = []
+        self._left_out: dict[int, Removal] = {}
         self._lines = 0
         self._rows = 0
 
@@ -115,7 +122,8 @@ class _Reading:
         }
         (self._folder / TALLY_FILE).write_text(json.dumps(state), encoding="utf-8")
         records = self._readability.records
-        return {"records": records, "texts": self._rows, "lines": self._lines}
+        left_out = sorted({removal.id for removal in self._left_out.values()})
+        return {"records": records, "texts": self._rows, "lines": self._lines, LEFT_OUT: left_out}
 
     def _items(self) -> Iterator[Item]:
         part = self._part
@@ -209,7 +217,8 @@ class _Reading:
             tally.drop(WITHOUT_DATE, 1, size, place=(record.file, record.position))
         elif data.as_of and record.date and record.date > data.as_of.isoformat():
             tally.drop("later_than_as_of", 1, size)
-        elif self._removals.match(identity := document_id(text), text) is not None:
+        elif (removal := self._removals.match(identity := document_id(text), text)) is not None:
+            self._left_out[id(removal)] = removal
             tally.drop(REMOVED, 1, size)
         else:
             self._write(record, identity=identity, text=text, size=size, target=target)

@@ -15,12 +15,14 @@ from typing import Any
 
 from lmcore.artifacts import ContentStore, Handle, digest
 from lmcore.data.config import DataConfig
-from lmcore.data.copies.removal import Removals
 from lmcore.data.ingest.part_keys import PART_KIND
 from lmcore.data.ingest.parts import PART_BYTES, Part
+from lmcore.data.ingest.removals_file import RemovalsFile
 
 STEM = "texts"
 SIGNATURES_FILE, QUARANTINE_FILE, TALLY_FILE = "signatures.bin", "quarantine.jsonl", "tally.json"
+#: In the summary: ids of the removals that texts were left out for.
+LEFT_OUT = "left_out"
 #: Settings that decide about single texts; others concern all of them.
 _DATA = (
     *("unit", "min_document_bytes", "max_document_bytes", "as_of", "pii", "phone_regions"),
@@ -29,7 +31,7 @@ _DATA = (
 
 
 class PartFolder(Handle):
-    """What came of a part. Its summary: `records`, `texts`, `lines` (of a stretch)."""
+    """What came of a part. Its summary: `records`, `texts`, `lines` (of a stretch), `left_out`."""
 
     kind = PART_KIND
 
@@ -61,18 +63,23 @@ class Task:
     Attributes:
         part: What is read.
         data: How text becomes documents.
-        removals: What must not be used.
+        removals: Names what must not be used.
         store: Where its folder is kept.
     """
 
     part: Part
     data: DataConfig
-    removals: Removals
+    removals: RemovalsFile
     store: PartStore
 
-    @functools.cached_property
+    @property
     def inputs(self) -> dict[str, Any]:
         """What determines the folder."""
+        return {**self._part_inputs, "removals": self.removals.digest}
+
+    @functools.cached_property
+    def _part_inputs(self) -> dict[str, Any]:
+        """What determines the folder where nothing is removed."""
         config = self.part.located.config
         # Where it lies, and what is said about all of its documents, changes no text.
         settings = config.model_dump(
@@ -84,7 +91,6 @@ class Task:
             "source": settings,
             "unit": self.part.unit,
             "data": self.data.model_dump(mode="json", include=set(_DATA)),
-            "removals": self.removals.digest,
             "content": self.part.content,
             **self.store.made_of,
         }
@@ -94,6 +100,15 @@ class Task:
         """Where the finished folder is, or will be."""
         store = ContentStore(self.store.root)
         return store.path(PartFolder.kind, store.key(PartFolder.kind, self.inputs))
+
+    @property
+    def variants(self) -> Path:
+        """Names of the folders that were made of the same part, whatever was removed, a line each.
+
+        See `lmcore.data.ingest.earlier_parts`.
+        """
+        name = digest(self._part_inputs)[:32]
+        return self.store.root / PartFolder.kind / ".variants" / name
 
 
 def salt_of(data: DataConfig) -> bytes:

@@ -23,6 +23,7 @@ from lmcore.data.ingest.assignment import assign
 from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.part_task import PartStore
 from lmcore.data.ingest.reading_pass import ReadingPass
+from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.records import BadInput, Item, LeftOut, Opened, Record
@@ -119,7 +120,7 @@ def preview(
             folder,
             located,
             data=data.model_copy(update={"on_bad_input": "quarantine"}),
-            removals=removals,
+            removals=RemovalsFile.write(removals, work),
             parts=PartStore(root=work),
             watch=watch,
         )

@@ -14,13 +14,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from lmcore.data.config import DataConfig
-from lmcore.data.copies.removal import Removals
 from lmcore.data.ingest.part_pool import pool_for
 from lmcore.data.ingest.part_reading import Told, Watch, read_part
 from lmcore.data.ingest.part_task import QUARANTINE_FILE, PartFolder, PartStore, Task, salt_of
 from lmcore.data.ingest.parts import cut
 from lmcore.data.ingest.readability import Readability
 from lmcore.data.ingest.reading_counts import Tally
+from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import LocatedSource
 
@@ -42,7 +42,7 @@ class ReadingPass:
         sources: Sequence[LocatedSource],
         *,
         data: DataConfig,
-        removals: Removals,
+        removals: RemovalsFile,
         parts: PartStore,
         progress: Progress | None = None,
         watch: Watch | None = None,
@@ -53,7 +53,7 @@ class ReadingPass:
             folder: Where the quarantine is written.
             sources: Located.
             data: How text becomes documents.
-            removals: What must not be used.
+            removals: Names what must not be used.
             parts: Where what comes of the parts is kept.
             progress: Called with the name of the pass and a number of documents.
             watch: Called with the number of the source and each piece that is read, here.

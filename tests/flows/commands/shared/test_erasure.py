@@ -1,11 +1,14 @@
 """A content store in which two document sets were made into tokens, and tokens into a model."""
 
 import hashlib
+import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
@@ -14,11 +17,17 @@ from flows.commands.shared.erasure import erase
 from flows.home.environment import Home, make_home
 from flows.home.locks import BusyError
 from flows.retention.deletion import content_lock
+from flows.steps.ingest_documents import fingerprint, ingest_documents
 from lmcore.artifacts import MANIFEST, ContentStore, Handle, Manifest
-from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals
+from lmcore.config import parse_config
+from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals, add_removals
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import Document, DocumentSet, RowWriter
+from lmcore.data.ingest import ingest
 from lmcore.data.ingest.part_keys import PART_KIND
+from lmcore.data.ingest.part_pool import reading_on
+from lmcore.data.ingest.part_reading import Told, read_part
+from lmcore.data.ingest.part_task import STEM, PartFolder, PartStore, Task
 from lmcore.data.requests.lines import Asked
 from lmcore.data.requests.parts import ASKED, PartWriter, read_lines
 
@@ -91,6 +100,16 @@ class Content:
 
         return self.store.build(DocumentSet, {"texts": [identity(t) for t in texts]}, make)
 
+    def part(self, texts: Sequence[str]) -> Part:
+        schema = pa.schema([("id", pa.binary(32)), ("text", pa.large_string())])
+
+        def make(folder: Path) -> None:
+            with RowWriter(folder, schema=schema, stem=STEM) as writer:
+                for text in texts:
+                    writer.add(bytes.fromhex(identity(text)), text, num_bytes=len(text))
+
+        return self.store.build(Part, {"texts": [identity(t) for t in texts]}, make)
+
     def made_from(self, kind: type[Handle], *inputs: Any) -> Handle:
         def make(folder: Path) -> None:
             (folder / "file").write_text("made")
@@ -125,10 +144,66 @@ def test_what_holds_a_removed_text_goes_with_all_that_was_made_from_it(
     assert erase(content.home, Removals.of([removal(LETTER)])) == []
 
 
-def test_parts_go_whatever_they_hold(content: Content) -> None:
-    part = content.made_from(Part, "some bytes")
-    assert erase(content.home, Removals.of([removal(LETTER)])) == [part.path]
-    assert not part.path.exists()
+@pytest.mark.parametrize("held", [LETTER, COPY])
+def test_parts_go_that_hold_it_and_no_others(content: Content, held: str) -> None:
+    doomed, kept = content.part([STRANGER, held]), content.part([STRANGER])
+    assert erase(content.home, Removals.of([removal(LETTER)])) == [doomed.path]
+    assert not doomed.path.exists()
+    assert kept.path.exists()
+    # What another removal of before, or of another home, did not reach is reached now.
+    anything = Removals.of([removal(STRANGER)])
+    assert erase(content.home, NOTHING_REMOVED, in_force=anything) == [kept.path]
+
+
+def test_a_part_that_nobody_can_read_goes(content: Content) -> None:
+    part = content.part([STRANGER])
+    (part.path / f"{STEM}-00000.parquet").write_bytes(b"no Parquet")
+    known = {identity(LETTER)}
+    assert erase(content.home, NOTHING_REMOVED, known=known) == [part.path]
+
+
+def test_the_next_ingest_reads_only_what_was_erased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [" ".join(f"c{text}w{number}" for number in range(80)) for text in range(60)]
+    texts[20], texts[50] = LETTER, COPY
+    path = tmp_path / "letters.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    monkeypatch.setattr(ingest, "WORTH_BYTES", 0)
+    monkeypatch.setattr(
+        ingest, "PartStore", lambda **options: PartStore(**options, part_bytes=3_000)
+    )
+    config = parse_config(
+        {"name": "letters", "sources": [{"path": str(path), "license": "CC0-1.0"}]}, where="test"
+    )
+    home, found, read = make_home(tmp_path / "home"), fingerprint(config), list[int]()
+
+    def counting(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
+        return (read_part(task, told=read.append) for task in tasks)
+
+    with reading_on(counting):
+        before = ingest_documents(config, found, home)
+        assert sum(read) == len(texts)
+        read.clear()
+        removals = add_removals(home.removals, [removal(LETTER)])
+        parts = set(home.content.glob(f"{PART_KIND}/[!.]*"))
+        erased = set(erase(home, removals, in_force=removals))
+        assert before.path in erased
+        assert len(erased & parts) == 2
+        assert not _lying(home) & {LETTER, COPY}
+        after = ingest_documents(config, found, home)
+    assert 0 < sum(read) < 0.3 * len(texts)
+    assert {d.text for d in after.iter_documents()} == set(texts) - {LETTER, COPY}
+    assert not _lying(home) & {LETTER, COPY}
+
+
+def _lying(home: Home) -> set[str]:
+    """Every text that lies in the content of a home."""
+    return {
+        text
+        for path in home.content.rglob("*.parquet")
+        for text in pq.read_table(path).column("text").to_pylist()
+    }
 
 
 def test_documents_that_are_known_to_fall_under_a_removal_need_not_be_like_it(

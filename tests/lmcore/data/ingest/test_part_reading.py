@@ -13,6 +13,7 @@ from lmcore.data.documents import read_rows
 from lmcore.data.ingest.part_reading import read_part
 from lmcore.data.ingest.part_task import STEM, PartFolder, PartStore, Task, salt_of
 from lmcore.data.ingest.parts import cut
+from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.text.cleaning import document_id
 from lmcore.errors import SourceError
@@ -38,8 +39,9 @@ def tasks(
     settings = DataConfig(**(data or {}))
     located = fingerprint_sources([SourceConfig(path=str(path), **source)]).sources
     store = PartStore(root=path.parent / "store")
+    handed = RemovalsFile.write(removals, path.parent)
     return [
-        Task(part=part, data=settings, removals=removals, store=store)
+        Task(part=part, data=settings, removals=handed, store=store)
         for part in cut(located, data=settings, part_bytes=part_bytes)
     ]
 
@@ -137,6 +139,7 @@ def test_what_is_removed_is_not_written(file: Path) -> None:
     assert part.tally()["dropped"]["removed"]["documents"] == 2
     content = b"".join(path.read_bytes() for path in part.path.glob(f"{STEM}-*"))
     assert b"one" not in content
+    assert part.summary["left_out"] == [entry.id]
 
 
 def test_the_first_bad_line_ends_it_where_that_is_asked_for(file: Path) -> None:

@@ -11,6 +11,7 @@ from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals
 from lmcore.data.ingest.part_task import PartStore
 from lmcore.data.ingest.reading_pass import ReadingPass
+from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.records import BadInput, Item, LeftOut, Opened, Record
@@ -34,7 +35,7 @@ def run(tmp_path: Path) -> Run:
             tmp_path,
             located,
             data=settings,
-            removals=removals,
+            removals=RemovalsFile.write(removals, work),
             parts=PartStore(root=work),
             watch=lambda _, i: seen.append(i),
         )

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.copies.deduplication import SIGNATURE_BYTES
-from lmcore.data.copies.removal import NOTHING_REMOVED
 from lmcore.data.ingest.assignment import assign
 from lmcore.data.ingest.part_reading import read_part
 from lmcore.data.ingest.part_task import PartFolder, PartStore, Task
 from lmcore.data.ingest.parts import cut
+from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.text.cleaning import document_id
@@ -30,7 +30,7 @@ def part(folder: Path, rows: list[dict[str, Any]], *, near_duplicates: bool = Tr
     data = DataConfig(near_duplicates=near_duplicates)
     (found,) = cut(fingerprint_sources([source]).sources, data=data)
     store = PartStore(root=folder / "store")
-    return read_part(Task(part=found, data=data, removals=NOTHING_REMOVED, store=store))
+    return read_part(Task(part=found, data=data, removals=RemovalsFile(), store=store))
 
 
 def row(text: str, date: str | None = None, target: str | None = "label") -> dict[str, Any]:
