@@ -16,6 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -44,6 +45,7 @@ from lmcore.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import State
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ SHARDS = "LMCORE_EVALUATION_SHARDS"
 DEPLOYMENT = "evaluate-shard/lmcore"
 _MOST = 64
 _POLL_SECONDS = 1.0
+_BEGIN_SECONDS = 60.0
 _H = TypeVar("_H", bound=Handle)
 
 
@@ -159,7 +162,6 @@ def _requested(
 
 def _finish(client: SyncPrefectClient, others: dict[int, UUID], ask: Callable[[int], None]) -> None:
     """Ask what nobody has begun or has failed at; wait for what somebody is at."""
-    from prefect.client.schemas.objects import State
     from prefect.states import Cancelled
 
     from flows.notices.signs_of_life import is_silent
@@ -174,8 +176,7 @@ def _finish(client: SyncPrefectClient, others: dict[int, UUID], ask: Callable[[i
         # The last first: workers take them from the front.
         for number in sorted(left, reverse=True):
             run = runs[number]
-            begun = run.state is not None and run.state.is_running()
-            if begun and not is_silent(client, run):
+            if run.state is not None and _at_it(run.state) and not is_silent(client, run):
                 continue
             if run.state is not None and not run.state.is_final():
                 state: State[None] = Cancelled(message="asked by the worker that evaluates")
@@ -187,6 +188,12 @@ def _finish(client: SyncPrefectClient, others: dict[int, UUID], ask: Callable[[i
         else:
             if left:
                 time.sleep(_POLL_SECONDS)
+
+
+def _at_it(state: State[Any]) -> bool:
+    """Whether a worker asks a share, or is about to: its process takes a while to begin."""
+    age = (datetime.now(UTC) - state.timestamp).total_seconds()
+    return state.is_running() or (state.is_pending() and age < _BEGIN_SECONDS)
 
 
 def answer(config: RunConfig, home: Home, shard: Shard) -> bool:

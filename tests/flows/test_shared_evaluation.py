@@ -1,5 +1,6 @@
 """Two workers with homes of their own ask an evaluation's questions: the report is that of one."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,21 @@ def tier() -> Iterator[Any]:
         yield running
 
 
-def evaluation(home: Path) -> dict[str, bytes]:
-    """The report's folder by file; the manifest tells seconds."""
+def evaluation(home: Path) -> dict[str, Any]:
+    """The report's folder by file; the manifest tells seconds, and a metric how fast it learnt."""
     (folder,) = (path.parent for path in home.glob("content/evaluation/*/manifest.json"))
     files = sorted(folder.iterdir())
-    return {path.name: path.read_bytes() for path in files if path.name != "manifest.json"}
+    found = {path.name: path.read_bytes() for path in files if path.name != "manifest.json"}
+    metrics = json.loads(found["metrics.json"])
+    del metrics["train_tokens_per_second"]
+    return {**found, "metrics.json": metrics}
 
 
 def test_four_shares_on_two_workers_are_the_report_of_one(tier: Any, tmp_path: Path) -> None:
-    corpus.write_corpus(tmp_path)
-    (tmp_path / "config.yaml").write_text(corpus.CONFIG.replace("max_steps: 150", "max_steps: 30"))
+    # So much is asked that the other one begins while the first asks its own share.
+    corpus.write_corpus(tmp_path, documents=1500)
+    config = corpus.CONFIG.replace("max_steps: 150", "max_steps: 30")
+    (tmp_path / "config.yaml").write_text(f"{config}data: {{validation_fraction: 0.4}}\n")
     alone = Shell(tmp_path, {"LMCORE_HOME": str(tmp_path / "alone")})
     shares = {"LMCORE_EVALUATION_SHARDS": str(SHARES)}
     first, second = (workers.Worker(tmp_path, name, tier, **shares) for name in ("first", "second"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -194,9 +195,14 @@ def test_what_others_finish_is_not_asked_here(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_nobody_has_begun_is_taken_back_from_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = Client([Running(), Running(), Completed()], [Pending()], [Scheduled()])
+    long_ago = datetime.now(UTC) - timedelta(seconds=61)
+    stuck: State[Any] = Pending(timestamp=long_ago)
+    client = Client([Running(), Running(), Completed()], [stuck], [Scheduled()])
     assert finished(client, monkeypatch) == [3, 2]
     assert client.set == list(client.runs)[:0:-1]
+    # Its process is about to begin.
+    taken = Client([Pending(), Running(), Completed()])
+    assert (finished(taken, monkeypatch), taken.set) == ([], [])
 
 
 def test_what_failed_or_fell_silent_is_asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
