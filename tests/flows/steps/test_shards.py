@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from prefect.states import Completed, Crashed, Pending, Running, Scheduled, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Crashed, Pending, Running, Scheduled
 
 from flows.home.folders import Home
 from flows.notices import signs_of_life
