@@ -85,7 +85,6 @@ TESTED_ELSEWHERE = {
     "flows/steps/base_model.py": "flows/steps/test_begin_run.py names one",
     "lmcore/evaluation/questions.py": "test_evidence.py and test_kept_scores.py beside it ask them",
     "lmcore/evaluation/judging.py": "lmcore/evaluation/test_evaluate.py has all gates asked",
-    "flows/steps/shard.py": "a value; test_shards.py beside it passes them on",
     "flows/evaluate_shard.py": "flows/test_shared_evaluation.py has workers run it",
     "flows/steps/run.py": "a value; flows/steps/test_begin_run.py builds it",
 }

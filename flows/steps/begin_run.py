@@ -13,6 +13,7 @@ from flows.steps.base_model import current_base
 from flows.steps.choose_start import champion_weights
 from flows.steps.run import Run
 from flows.steps.run_key import data_digest, run_key
+from flows.steps.shard import wanted_shards
 from lmcore.artifacts import digest
 from lmcore.config import RunConfig
 from lmcore.data.sources.located import SourceFingerprint
@@ -72,8 +73,10 @@ def begin_run(
 
     Raises:
         UserError: If a task cannot start from the model that it names.
+        ConfigError: If a variable of the environment says nothing that could be done.
         IntegrityError: If the files of that model are damaged.
     """
+    wanted_shards()  # before a training that could then not be evaluated
     registry = Registry(home)
     everything = current_removals(registry)
     removals = everything.for_model(config.name)

@@ -12,7 +12,6 @@ the report is put together; so shards change how long it takes, and no bit of it
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -29,14 +28,14 @@ from flows.registry.models import Registry
 from flows.registry.removals import current_removals
 from flows.steps.evaluation_inputs import current_champion, ownership_of_base
 from flows.steps.progress import counting
-from flows.steps.shard import Shard
+from flows.steps.shard import SHARDS, Shard, wanted_shards
 from lmcore.artifacts import Handle
 from lmcore.config import RunConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import ShardSet
 from lmcore.data.tokens.tokenizer import TokenizerHandle
-from lmcore.errors import ConfigError, IntegrityError
+from lmcore.errors import IntegrityError
 from lmcore.evaluation.evaluate import ask_shard
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.planning import planned_evaluation
@@ -49,24 +48,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SHARDS = "LMCORE_EVALUATION_SHARDS"
 DEPLOYMENT = "evaluate-shard/lmcore"
-_MOST = 64
 _POLL_SECONDS = 1.0
 _BEGIN_SECONDS = 60.0
 _H = TypeVar("_H", bound=Handle)
-
-
-def wanted_shards() -> int:
-    """Shares of each evaluation.
-
-    Raises:
-        ConfigError: If the variable holds no number of them.
-    """
-    given = os.environ.get(SHARDS, "") or "1"
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= _MOST):
-        raise ConfigError(f"{SHARDS}={given[:40]!r}: expected a number from 1 to {_MOST}")
-    return int(given)
 
 
 def share_out(config: RunConfig, home: Home, corpus: Corpus, challenge: Challenge) -> bool:
@@ -80,9 +65,6 @@ def share_out(config: RunConfig, home: Home, corpus: Corpus, challenge: Challeng
 
     Returns:
         Whether others were asked, so that answers are to be looked for in the shared store.
-
-    Raises:
-        ConfigError: If the variable holds no number of shards.
     """
     of = wanted_shards()
     # Models of parts of the text, for the advice on more data, are in no other home.

@@ -14,29 +14,14 @@ from prefect.states import Completed, Crashed, Pending, Running, Scheduled
 from flows.home.folders import Home
 from flows.notices import signs_of_life
 from flows.steps import shards
-from flows.steps.shard import Shard
-from flows.steps.shards import SHARDS, answer, share_out, wanted_shards
+from flows.steps.shard import SHARDS, Shard
+from flows.steps.shards import answer, share_out
 from lmcore.config import RunConfig
-from lmcore.errors import ConfigError, IntegrityError
+from lmcore.errors import IntegrityError
 from lmcore.evaluation import kept_parts
 from lmcore.evaluation.evaluate import evaluate_model
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.report import EvalReport
-
-
-@pytest.mark.parametrize(("given", "number"), [("", 1), ("1", 1), ("4", 4), ("64", 64)])
-def test_a_number_of_shares(monkeypatch: pytest.MonkeyPatch, given: str, number: int) -> None:
-    monkeypatch.setenv(SHARDS, given)
-    assert wanted_shards() == number
-
-
-@pytest.mark.parametrize("given", ["0", "65", "-1", "4.0", "four", "\u00b2", "9" * 5000])
-def test_what_is_no_number_of_shares_is_refused(
-    monkeypatch: pytest.MonkeyPatch, given: str
-) -> None:
-    monkeypatch.setenv(SHARDS, given)
-    with pytest.raises(ConfigError, match="expected a number from 1 to 64"):
-        wanted_shards()
 
 
 @pytest.fixture
