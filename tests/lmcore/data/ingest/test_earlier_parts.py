@@ -93,7 +93,10 @@ class Corpus:
             return ingest(
                 ContentStore(home / "content"),
                 sources=[SourceConfig(path=str(self.path))],
-                data=DataConfig(max_quarantine_share=0.5),
+                # Enough on each side that none is empty without what is removed.
+                data=DataConfig(
+                    max_quarantine_share=0.5, validation_fraction=0.3, tune_fraction=0.2
+                ),
                 policy=PolicyConfig(),
                 ledger_path=home / "split.sqlite",
                 removals=removals,
