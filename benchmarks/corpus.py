@@ -87,6 +87,7 @@ def prepare(home: Path, place: Path, *, adopt: str | None) -> dict[str, Any]:
     from lmcore.artifacts import ContentStore
     from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
     from lmcore.data.ingest.ingest import fingerprint_sources, ingest
+    from lmcore.data.ingest.split import SplitLedger
     from lmcore.data.tokens.borrowing import adopt_tokenizer
     from lmcore.data.tokens.corpus import make_corpus
     from lmcore.data.tokens.tokenizer import fit_tokenizer
@@ -108,7 +109,7 @@ def prepare(home: Path, place: Path, *, adopt: str | None) -> dict[str, Any]:
         sources=sources,
         data=DataConfig(unit="file"),
         policy=PolicyConfig(),
-        ledger_path=home / "split.sqlite",
+        ledger=SplitLedger(home / "split.sqlite"),
         fingerprint=fingerprint,
     )
     lap("ingest")

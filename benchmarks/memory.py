@@ -92,6 +92,7 @@ def work(root: Path, limit_megabytes: int) -> None:
     from lmcore.artifacts import ContentStore
     from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
     from lmcore.data.ingest.ingest import ingest
+    from lmcore.data.ingest.split import SplitLedger
     from lmcore.data.tokens.corpus import make_corpus
     from lmcore.data.tokens.tokenizer import fit_tokenizer
     from lmcore.model.config import ModelConfig
@@ -109,7 +110,7 @@ def work(root: Path, limit_megabytes: int) -> None:
         sources=[SourceConfig(path=str(root / "corpus.txt"), format="lines", license="CC0-1.0")],
         data=DataConfig(),
         policy=PolicyConfig(),
-        ledger_path=root / "splits.sqlite",
+        ledger=SplitLedger(root / "splits.sqlite"),
         progress=lambda label, _: stage(f"ingest: {label}"),
     )
     stage("fit the tokenizer")

@@ -94,6 +94,7 @@ home = prepare()
 from lmcore.artifacts import ContentStore
 from lmcore.config_file import load_config
 from lmcore.data.ingest.ingest import ingest
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.tokens.corpus import make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.training.attempt import Attempt
@@ -101,7 +102,7 @@ from lmcore.training.train import train
 config = load_config(overrides=[f"training.max_steps={sys.argv[1]}"])
 store = ContentStore(home.content)
 documents = ingest(store, sources=config.sources, data=config.data, policy=config.policy,
-                   ledger_path=home.splits)
+                   ledger=SplitLedger(home.splits))
 tokenizer = fit_tokenizer(store, documents, config=config.tokenizer)
 corpus = make_corpus(store, documents, tokenizer)
 start = time.perf_counter()

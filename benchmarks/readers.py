@@ -48,6 +48,7 @@ def measured(point: dict[str, Any]) -> dict[str, Any]:
     from lmcore.data.ingest.part_pool import pool_for, reading_on
     from lmcore.data.ingest.part_reading import Told
     from lmcore.data.ingest.part_task import PartFolder, Task
+    from lmcore.data.ingest.split import SplitLedger
 
     os.environ[READERS], os.environ[WORKERS_VARIABLE] = point["runner"], str(point["workers"])
     seconds: dict[str, float] = {}
@@ -73,7 +74,7 @@ def measured(point: dict[str, Any]) -> dict[str, Any]:
                     sources=[SourceConfig(path=point["place"])],
                     data=DataConfig(unit="file"),
                     policy=PolicyConfig(),
-                    ledger_path=home.splits,
+                    ledger=SplitLedger(home.splits),
                 ).path
 
     with PrefectServer(home) as server:

@@ -15,6 +15,8 @@ from lmcore.counted import counted
 from lmcore.data.copies.removal import Removals, read_removals
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import SourceFingerprint, ingest
+from lmcore.data.ingest.split import LANGUAGE_MODEL, TASK, SplitLedger
+from lmcore.tasks.task import task_named
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ def ingest_documents(
     """
     if removals is None:
         removals = read_removals(home.removals).for_model(config.name)
+    kind = LANGUAGE_MODEL if task_named(config.task).is_language_model else TASK
     # Whoever fetches documents must find their sides shared already.
     store = ContentStore(home.content, shared=home.shared, publishes=False)
     with shared_sides(home), chosen_readers():
@@ -47,7 +50,7 @@ def ingest_documents(
             sources=config.sources,
             data=config.data,
             policy=config.policy,
-            ledger_path=home.splits,
+            ledger=SplitLedger(home.splits, kind=kind, model=config.name),
             removals=removals,
             fingerprint=found,
             progress=counting("documents"),

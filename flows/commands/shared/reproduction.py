@@ -47,7 +47,7 @@ from lmcore.config import RunConfig, parse_config
 from lmcore.data.copies.removal import Removals
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import fingerprint_sources, ingest
-from lmcore.data.ingest.split import write_recorded_sides
+from lmcore.data.ingest.split import SplitLedger, write_recorded_sides
 from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import ConfigError, IntegrityError, SourceError
 from lmcore.model.pretrained.base import Base
@@ -306,7 +306,7 @@ class _Reproduction:
                 sources=config.sources,
                 data=config.data,
                 policy=config.policy,
-                ledger_path=self.home.splits,
+                ledger=SplitLedger(self.home.splits),
                 removals=self.removals,
                 fingerprint=found,
                 progress=counting("documents"),

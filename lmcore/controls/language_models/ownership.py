@@ -21,6 +21,7 @@ from lmcore.data.copies.removal import KEPT, MAX_SHIFT, NOTHING_REMOVED, Removal
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import ingest
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.text.cleaning import document_id
 from lmcore.data.text.privacy import Masking, Span, SpanHashes, mask
 from lmcore.evaluation.config import GatesConfig
@@ -101,7 +102,7 @@ def judged(
             sources=[SourceConfig(path=str(source), license=license_, origin="a control")],
             data=DataConfig(),
             policy=policy or PolicyConfig(),
-            ledger_path=folder / "splits.sqlite",
+            ledger=SplitLedger(folder / "splits.sqlite"),
             removals=at_ingest,
         )
         found = examine_ownership(documents, removals=in_force)

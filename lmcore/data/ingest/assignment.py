@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from lmcore.data.config import DataConfig
 from lmcore.data.copies.deduplication import SIGNATURE_BYTES
@@ -20,7 +19,12 @@ from lmcore.data.ingest.forms import (
 )
 from lmcore.data.ingest.held_out import HeldOut
 from lmcore.data.ingest.near_copies import NearCopies, join_near_copies
-from lmcore.data.ingest.split import Sides, attached_ledger, split_anchors
+from lmcore.data.ingest.split import (
+    Sides,
+    SplitLedger,
+    attached_ledger,
+    split_anchors,
+)
 from lmcore.data.ingest.staging import Staging
 
 _LedgerRow = tuple[bytes, bytes, bytes | None, bytes | None, bytes]
@@ -49,14 +53,14 @@ class Assignment:
 
 
 def assign(
-    staging: Staging, *, data: DataConfig, ledger_path: Path, expected: bool = False
+    staging: Staging, *, data: DataConfig, ledger: SplitLedger, expected: bool = False
 ) -> Assignment:
     """Decide the side of every staged text and append the new ones to the ledger.
 
     Args:
         staging: What was read.
         data: How it is split.
-        ledger_path: The ledger.
+        ledger: Where sides are remembered, and for whom they are decided.
         expected: Whether there must be one: documents were split before.
 
     Raises:
@@ -65,15 +69,21 @@ def assign(
         IntegrityError: If the ledger cannot be used.
     """
     work = staging.work
-    with attached_ledger(work, ledger_path, expected=expected):
+    with attached_ledger(work, ledger.path, expected=expected):
+        # Text by text, however many the ledger knows.
         work.execute(
-            "UPDATE current SET known = 1, anchors = d.anchors"
-            " FROM ledger.document d WHERE d.id = current.id"
+            "UPDATE current SET known = 1, anchors = d.anchors FROM"
+            " (SELECT c.id, d.anchors FROM current c CROSS JOIN ledger.document d ON d.id = c.id) d"
+            " WHERE d.id = current.id"
         )
         (known,) = work.execute("SELECT count(*) FROM current WHERE known").fetchone()
         _learn_forms(staging)
         join_known_forms(work)
-        near = join_near_copies(staging, data=data) if data.near_duplicates else NearCopies()
+        near = (
+            join_near_copies(staging, data=data, ledger=ledger)
+            if data.near_duplicates
+            else NearCopies()
+        )
         other_forms = join_new_forms(work)
         work.execute("UPDATE current SET anchors = id WHERE anchors IS NULL")
         sides = Sides(work, data=data)
@@ -89,6 +99,10 @@ def assign(
             "INSERT INTO ledger.document (id, anchors, signature, sketch, form)"
             " VALUES (?, ?, ?, ?, ?)",
             _new_documents(staging),
+        )
+        work.execute(
+            "INSERT OR IGNORE INTO ledger.owner SELECT ?, ?, id FROM current",
+            (ledger.kind, ledger.model),
         )
         reasons = dict(
             work.execute("SELECT reason, count(*) FROM side WHERE reason != '' GROUP BY reason")

@@ -31,7 +31,7 @@ from lmcore.data.ingest.part_reading import REPORT_EVERY
 from lmcore.data.ingest.part_task import PartStore
 from lmcore.data.ingest.reading_pass import Progress, ReadingPass
 from lmcore.data.ingest.removals_file import RemovalsFile
-from lmcore.data.ingest.split import in_anchor_slice
+from lmcore.data.ingest.split import SplitLedger, in_anchor_slice
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.kinds import library_versions
 from lmcore.data.sources.located import (
@@ -78,7 +78,7 @@ def ingest(
     sources: Sequence[SourceConfig],
     data: DataConfig,
     policy: PolicyConfig,
-    ledger_path: Path,
+    ledger: SplitLedger,
     removals: Removals = NOTHING_REMOVED,
     fingerprint: SourceFingerprint | None = None,
     progress: Progress | None = None,
@@ -90,7 +90,7 @@ def ingest(
         sources: Sections of the configuration, paths absolute.
         data: How text becomes documents.
         policy: Which licences may be used; what it blocks is reported, not refused, here.
-        ledger_path: SQLite file that remembers every document's side.
+        ledger: Where every document's side is remembered, and for whom it is split.
         removals: Documents that must not be used, nor near-copies of them.
         fingerprint: Of these sources, where the caller has made it already.
         progress: Called with the pass (`read`, `split`, `write`) and a number of documents.
@@ -117,6 +117,8 @@ def ingest(
         # Canaries never come into documents.
         "policy": policy.model_dump(mode="json", exclude={"canaries"}),
         "removals": removals.digest,
+        # Who is given documents that are there already must be noted for them.
+        "split_for": [ledger.kind, ledger.model],
         "code": code_digest(*_CODE),
         # Numbering plans and check digits decide what is personal data, readers what the text is.
         "libraries": library_versions(
@@ -146,7 +148,7 @@ def ingest(
         job = _Ingestion(
             folder, located, licenses=licenses, data=data, reading=reading, progress=progress
         )
-        result = job.run(work, ledger_path, expected=_split_before(store))
+        result = job.run(work, ledger, expected=_split_before(store))
         if keeps:
             write_part_keys(folder, reading.keys)
         return {
@@ -187,7 +189,7 @@ class _Ingestion:
         self._progress = progress or (lambda label, number: None)
         self._reading = reading
 
-    def run(self, work: Path, ledger_path: Path, *, expected: bool) -> dict[str, Any]:
+    def run(self, work: Path, ledger: SplitLedger, *, expected: bool) -> dict[str, Any]:
         staging = Staging(work, near_duplicates=self._data.near_duplicates)
         reading = self._reading
         try:
@@ -197,9 +199,7 @@ class _Ingestion:
             if refusal := next(filter(None, reading.refusals), ""):
                 raise SourceError(refusal)
             self._progress("split", staging.num_rows)
-            assignment = assign(
-                staging, data=self._data, ledger_path=ledger_path, expected=expected
-            )
+            assignment = assign(staging, data=self._data, ledger=ledger, expected=expected)
             return self._write(staging, assignment)
         finally:
             staging.close()

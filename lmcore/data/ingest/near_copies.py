@@ -2,7 +2,8 @@
 
 In: the index of the work folder with the ledger attached.  Out: common `anchors` for the new
 members of each group of near-copies.  Texts that the ledger knows but this corpus does not hold
-take part, so that a new document joins the near-copies of any time.
+take part, so that a new document joins the near-copies of any time; but for those of models that
+text cannot leak to (`lmcore.data.ingest.split`), as they would cost time.
 
 Letters of one template are alike, and as one cluster they would be on one side: most or nothing
 would be held out.  A cluster of more than `MAX_SHARING` texts that holds too much of the corpus is
@@ -13,6 +14,7 @@ What they share is then on both sides.  A smaller cluster stays whole: nothing o
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,13 +24,19 @@ import numpy as np
 from lmcore.data.config import DataConfig
 from lmcore.data.copies.deduplication import NUM_MINIMA, Forest, Rows, Signatures, cluster
 from lmcore.data.copies.templates import MAX_SHARING, Template
-from lmcore.data.ingest.split import split_anchors
+from lmcore.data.ingest.split import EVERYBODY, LANGUAGE_MODEL, TASK, SplitLedger, split_anchors
 from lmcore.data.ingest.staging import Staging
 
 # A cluster of very many may not hold more than this part of the share that is held out, which needs
 # three clusters at least.
 MAX_SHARE_OF_HELD_OUT = 0.5
 _MIN_SHARED = 4
+# Kinds of models of which each document counts; of one's own kind, only one's own do.
+_LEAKING = {
+    LANGUAGE_MODEL: (EVERYBODY, TASK),
+    TASK: (EVERYBODY, LANGUAGE_MODEL),
+    EVERYBODY: (EVERYBODY, LANGUAGE_MODEL, TASK),
+}
 # A cluster whose members hang on more anchors was taken apart before.
 _MAX_ANCHORS = 8
 
@@ -50,10 +58,16 @@ class NearCopies:
     shared: float = 0.0
 
 
-def join_near_copies(staging: Staging, *, data: DataConfig) -> NearCopies:
-    """Give new near-copies common anchors."""
+def join_near_copies(staging: Staging, *, data: DataConfig, ledger: SplitLedger) -> NearCopies:
+    """Give new near-copies common anchors.
+
+    Args:
+        staging: What was read, with the ledger attached.
+        data: What counts as a near-copy.
+        ledger: For whom it is split.
+    """
     work = staging.work
-    num_rows = _gather_known(staging)
+    num_rows = _gather_known(staging, ledger)
     if num_rows < 2:
         return NearCopies()
     everything = "SELECT row, id FROM current UNION ALL SELECT row, id FROM other ORDER BY row"
@@ -90,17 +104,25 @@ def join_near_copies(staging: Staging, *, data: DataConfig) -> NearCopies:
     )
 
 
-def _gather_known(staging: Staging) -> int:
+def _gather_known(staging: Staging, ledger: SplitLedger) -> int:
     """Index all sketches, and put what only the ledger knows behind this corpus; returns rows."""
     work = staging.work
     work.execute("CREATE TABLE other (row INTEGER PRIMARY KEY, id BLOB, anchors BLOB)")
     work.execute("CREATE TABLE sketch (hash INTEGER, row INTEGER)")
     _index_sketches(work, work.execute("SELECT row, sketch FROM current WHERE sketch NOT NULL"))
     num_rows = staging.num_rows
+    # By the index of owners, and never over all that the ledger knows.
     absent = work.execute(
-        "SELECT d.id, d.anchors, d.signature, d.sketch FROM ledger.document d"
-        " LEFT JOIN current c ON c.id = d.id WHERE c.id IS NULL AND d.signature NOT NULL"
-        " ORDER BY d.id"
+        "SELECT d.id, d.anchors, d.signature, d.sketch FROM"
+        " (SELECT id FROM ledger.owner WHERE kind = :kind AND model = :model"
+        " UNION SELECT id FROM ledger.owner WHERE kind IN (SELECT value FROM json_each(:others))) o"
+        " CROSS JOIN ledger.document d ON d.id = o.id"
+        " WHERE d.id NOT IN (SELECT id FROM current) AND d.signature NOT NULL ORDER BY d.id",
+        {
+            "kind": ledger.kind,
+            "model": ledger.model,
+            "others": json.dumps(_LEAKING[ledger.kind]),
+        },
     )
     with staging.signatures_path.open("ab") as signatures:
         for document_id, anchors, signature, sketch in absent:

@@ -24,6 +24,7 @@ from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.part_task import PartStore
 from lmcore.data.ingest.reading_pass import ReadingPass
 from lmcore.data.ingest.removals_file import RemovalsFile
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.sources.records import BadInput, Item, LeftOut, Opened, Record
@@ -136,7 +137,7 @@ def preview(
                 found.stops = [job.tally.nothing_left([source.config for source in located])]
             else:
                 found.stops = [refusal for refusal in job.refusals if refusal]
-                _split(staging, found, data=data, ledger_path=folder / "split.sqlite")
+                _split(staging, found, data=data, ledger=SplitLedger(folder / "split.sqlite"))
         finally:
             staging.close()
     if data.on_bad_input == "fail" and found.set_aside:
@@ -202,9 +203,9 @@ def _look_at_texts(staging: Staging, found: Preview, *, data: DataConfig, num_sa
     found.languages = languages.to_json()
 
 
-def _split(staging: Staging, found: Preview, *, data: DataConfig, ledger_path: Path) -> None:
+def _split(staging: Staging, found: Preview, *, data: DataConfig, ledger: SplitLedger) -> None:
     try:
-        assign(staging, data=data, ledger_path=ledger_path)
+        assign(staging, data=data, ledger=ledger)
     except SourceError as error:
         found.stops.append(str(error))
         return

@@ -3,8 +3,9 @@
 In: the split ledger of a home, and files with the rows that any home ever added.  Out: a ledger
 that has all of them, and a file with those that only this home has.
 
-A row is never changed.  Where two homes that knew nothing of each other have put the same document
-somewhere, the row that was shared first counts.
+For which models they were split is shared too; those of files that do not say it are everybody's.
+A row is never changed.  Where two homes that knew nothing of each other have put the
+same document somewhere, the row that was shared first counts.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ _TABLES = """
     CREATE TABLE document (id BLOB PRIMARY KEY, anchors BLOB NOT NULL, signature BLOB, sketch BLOB,
         form BLOB) WITHOUT ROWID;
     CREATE TABLE appointment (anchor BLOB PRIMARY KEY, side TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE owner (kind TEXT, model TEXT, id BLOB, PRIMARY KEY (kind, model, id))
+        WITHOUT ROWID;
 """
+_OWNERS = "INSERT OR IGNORE INTO owner SELECT kind, model, id FROM other.owner"
+_EVERYBODYS = "INSERT OR IGNORE INTO owner SELECT '', '', id FROM other.document"
 
 
 def learn_sides(ledger: Path, shared: Sequence[Path]) -> None:
@@ -47,6 +52,7 @@ def learn_sides(ledger: Path, shared: Sequence[Path]) -> None:
             "INSERT INTO ledger.appointment SELECT anchor, side FROM appointment WHERE true"
             " ON CONFLICT (anchor) DO UPDATE SET side = excluded.side WHERE side != excluded.side"
         )
+        work.execute("INSERT OR IGNORE INTO ledger.owner SELECT kind, model, id FROM main.owner")
 
 
 def new_sides(ledger: Path, shared: Sequence[Path], made: Path) -> int:
@@ -58,7 +64,7 @@ def new_sides(ledger: Path, shared: Sequence[Path], made: Path) -> int:
         made: The file to make; there is none where there is nothing new.
 
     Returns:
-        How many documents and clusters are new.
+        How many documents, clusters and notes of their models are new.
     """
     with closing(_union(shared)) as work, attached_ledger(work, ledger):
         documents = work.execute(
@@ -69,13 +75,17 @@ def new_sides(ledger: Path, shared: Sequence[Path], made: Path) -> int:
             "SELECT anchor, side FROM ledger.appointment"
             " WHERE anchor NOT IN (SELECT anchor FROM appointment)"
         ).fetchall()
-    if documents or appointments:
+        owners = work.execute(
+            "SELECT kind, model, id FROM ledger.owner EXCEPT SELECT kind, model, id FROM main.owner"
+        ).fetchall()
+    if documents or appointments or owners:
         with closing(sqlite3.connect(made)) as file:
             file.executescript(_TABLES)
             file.executemany("INSERT INTO document VALUES (?, ?, ?, ?, ?)", documents)
             file.executemany("INSERT INTO appointment VALUES (?, ?)", appointments)
+            file.executemany("INSERT INTO owner VALUES (?, ?, ?)", owners)
             file.commit()
-    return len(documents) + len(appointments)
+    return len(documents) + len(appointments) + len(owners)
 
 
 def _union(shared: Sequence[Path]) -> sqlite3.Connection:
@@ -86,6 +96,7 @@ def _union(shared: Sequence[Path]) -> sqlite3.Connection:
             work.execute("ATTACH DATABASE ? AS other", (str(path),))
             work.execute("INSERT OR IGNORE INTO document SELECT * FROM other.document")
             work.execute("INSERT OR IGNORE INTO appointment SELECT * FROM other.appointment")
+            work.execute(_OWNERS if _knows_owners(work) else _EVERYBODYS)
             work.commit()
             work.execute("DETACH DATABASE other")
         except sqlite3.DatabaseError as error:
@@ -94,3 +105,8 @@ def _union(shared: Sequence[Path]) -> sqlite3.Connection:
                 f"{path}: no sides that homes share ({error}); delete it, and run again"
             ) from error
     return work
+
+
+def _knows_owners(work: sqlite3.Connection) -> bool:
+    tables = "SELECT 1 FROM other.sqlite_master WHERE name = 'owner'"
+    return work.execute(tables).fetchone() is not None

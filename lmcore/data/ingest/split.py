@@ -10,6 +10,13 @@ The ledger (SQLite) only ever gains rows, so a document that was seen once keeps
 its anchors, and so its side, whatever arrives later.  In a fresh ledger the founder of a
 cluster is the smallest id in it, so that the result depends on the data alone.
 
+One ledger serves all models of a home: a document that one is judged on must not be trained on by
+another that it begins with, today or later.  That is a task that begins with a language model, so
+text can leak between these two kinds, and not between two language models, or two tasks.  Each
+document is noted for the models that split it, and near-copies are looked for among those of the
+model and of all models of the other kind: what else is split in a home costs nothing here.  A text
+that is known, in whatever form, has its side everywhere.
+
 A corpus can be so small, or a cluster so large, that hashing leaves a side empty or holds
 out too much or too little.  Then clusters that are new are appointed
 (`lmcore.data.ingest.held_out`).  An appointment is written to the ledger and lasts.
@@ -21,6 +28,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +45,26 @@ ID_BYTES = 32
 MIN_VALIDATION_CLUSTERS = 3
 # An anchor on no side, which only ledgers of recorded sides have.
 NOWHERE = b"\xff" * ID_BYTES
-_SCHEMA_VERSION = 2
-# Version 1 did not know the forms of its texts; it learns them as the texts come again.
-_FORMS = """
-    CREATE INDEX ledger.document_form ON document (form);
-    PRAGMA ledger.user_version = 2;
+#: Kinds of models that documents are split for; those of nobody's are everybody's.
+LANGUAGE_MODEL, TASK, EVERYBODY = "language model", "task", ""
+_SCHEMA_VERSION = 3
+_VERSION = f"PRAGMA ledger.user_version = {_SCHEMA_VERSION};"
+_FORMS = "CREATE INDEX ledger.document_form ON document (form);"
+# What was split before this was noted is everybody's.
+_OWNERS = """
+    CREATE TABLE ledger.owner (
+        kind TEXT NOT NULL,
+        model TEXT NOT NULL,
+        id BLOB NOT NULL,
+        PRIMARY KEY (kind, model, id)
+    ) WITHOUT ROWID;
+    INSERT INTO ledger.owner SELECT '', '', id FROM ledger.document;
 """
-_UPGRADE = "ALTER TABLE ledger.document ADD COLUMN form BLOB;" + _FORMS
+# Version 1 did not know the forms of its texts; it learns them as the texts come again.
+_UPGRADES = {
+    1: "ALTER TABLE ledger.document ADD COLUMN form BLOB;" + _FORMS + _OWNERS + _VERSION,
+    2: _OWNERS + _VERSION,
+}
 _SCHEMA = f"""
     CREATE TABLE ledger.document (
         id BLOB PRIMARY KEY CHECK (length(id) = {ID_BYTES}),
@@ -57,7 +78,24 @@ _SCHEMA = f"""
         side TEXT NOT NULL
     ) WITHOUT ROWID;
     {_FORMS}
+    {_OWNERS}
+    {_VERSION}
 """
+
+
+@dataclass(frozen=True)
+class SplitLedger:
+    """A ledger, and the model that is split for.
+
+    Attributes:
+        path: SQLite file that remembers every document's side.
+        kind: `LANGUAGE_MODEL` or `TASK`; `EVERYBODY`: for any.
+        model: Its name.
+    """
+
+    path: Path
+    kind: str = EVERYBODY
+    model: str = ""
 
 
 def keyed_uniform(anchor: bytes, *, key: bytes) -> float:
@@ -140,8 +178,8 @@ def _prepare(work: sqlite3.Connection, path: Path) -> None:
     if version == 0 and tables == 0:
         work.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
         version = _SCHEMA_VERSION
-    if version == 1:
-        work.executescript("BEGIN;" + _UPGRADE + "COMMIT;")
+    if version in _UPGRADES:
+        work.executescript("BEGIN;" + _UPGRADES[version] + "COMMIT;")
         version = _SCHEMA_VERSION
     if version != _SCHEMA_VERSION:
         raise IntegrityError(
@@ -174,6 +212,7 @@ def write_recorded_sides(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             sides[cluster] = row["split"]
     with closing(sqlite3.connect(":memory:")) as work, attached_ledger(work, path):
         work.executemany("INSERT INTO ledger.document (id, anchors) VALUES (?, ?)", anchors)
+        work.execute("INSERT INTO ledger.owner SELECT '', '', id FROM ledger.document")
         work.executemany("INSERT INTO ledger.appointment VALUES (?, ?)", list(sides.items()))
 
 

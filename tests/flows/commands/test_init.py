@@ -27,6 +27,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.config_file import load_config
 from lmcore.data.ingest.ingest import ingest
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.sources.choices import Wishes
 from lmcore.errors import ConfigError, SourceError
 from lmcore.model.config import PretrainedConfig
@@ -56,7 +57,7 @@ def read(config: RunConfig, folder: Path) -> Any:
         sources=config.sources,
         data=config.data,
         policy=config.policy,
-        ledger_path=folder / "split.sqlite",
+        ledger=SplitLedger(folder / "split.sqlite"),
     )
 
 

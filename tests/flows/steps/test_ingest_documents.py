@@ -1,4 +1,7 @@
+import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +11,9 @@ from sentences import sentences
 
 from flows.home.folders import make_home
 from flows.steps.ingest_documents import fingerprint, ingest_documents
-from lmcore.config import RunConfig
+from lmcore.config import RunConfig, parse_config
 from lmcore.data.copies.removal import Removal, Removals, add_removals
+from lmcore.data.ingest.split import LANGUAGE_MODEL, TASK
 
 
 def removal(document: str, model: str | None = None) -> Removal:
@@ -71,6 +75,29 @@ def test_what_is_removed_is_kept_out_whoever_says_so(
     assert "1 text kept out because of 1 removal" in caplog.text
     given = ingest_documents(config, sources, home, Removals.of([removal(kept)]))
     assert {d.id for d in given.iter_documents()} == found ^ {gone, kept}
+
+
+def test_it_is_noted_for_which_kind_of_model_documents_were_split(
+    small_config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    path, home = tmp_path / "rows.jsonl", make_home(tmp_path / "home")
+    rows = [{"text": line, "label": "ab"[n % 2]} for n, line in enumerate(sentences(60))]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = {"path": str(path), "license": "CC0-1.0"}
+    tales = small_config(name="tales", sources=[source])
+    mood = parse_config(
+        {
+            "name": "mood",
+            "task": "sentiment",
+            "sources": [{**source, "target_field": "label"}],
+        },
+        where="test",
+    )
+    for config in (tales, mood):
+        ingest_documents(config, fingerprint(config), home)
+    with closing(sqlite3.connect(home.splits)) as ledger:
+        noted = ledger.execute("SELECT kind, model, count(*) FROM owner GROUP BY 1, 2").fetchall()
+    assert noted == [(LANGUAGE_MODEL, "tales", 60), (TASK, "mood", 60)]
 
 
 def test_a_mixture_of_languages_is_a_warning(

@@ -18,6 +18,7 @@ from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.ingest import ingest as module
 from lmcore.data.ingest import part_task
 from lmcore.data.ingest.ingest import ingest
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.errors import ConfigError, SourceError
 
 FILES = ("documents-00000.parquet", "ledger.json", "quarantine.jsonl", "personal.json")
@@ -51,7 +52,7 @@ def made(root: Path, path: Path, **source: Any) -> dict[str, bytes]:
         sources=[SourceConfig(path=str(path), **source)],
         data=DataConfig(),
         policy=PolicyConfig(),
-        ledger_path=root / "split.sqlite",
+        ledger=SplitLedger(root / "split.sqlite"),
     )
     return {name: (found.path / name).read_bytes() for name in FILES}
 
@@ -74,6 +75,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.ingest import ingest as module
 from lmcore.data.ingest.part_task import PartStore
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.errors import LmcoreError
 
 module.WORTH_BYTES = 0
@@ -87,7 +89,7 @@ def reading():
             sources=[SourceConfig(path=corpus, text_field=field)],
             data=DataConfig(),
             policy=PolicyConfig(),
-            ledger_path=root / "split.sqlite",
+            ledger=SplitLedger(root / "split.sqlite"),
         ).path)
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import ingest
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.sources.apart.process import kept_processes
 
 
@@ -49,7 +50,7 @@ def run_ingest(tmp_path: Path) -> Ingest:
             # What is to be set aside here is set aside; the share has tests of its own.
             data=DataConfig(**{"max_quarantine_share": 1.0, **data}),
             policy=PolicyConfig(**(policy or {})),
-            ledger_path=tmp_path / home / "split.sqlite",
+            ledger=SplitLedger(tmp_path / home / "split.sqlite"),
         )
 
     return run

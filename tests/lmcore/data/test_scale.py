@@ -28,6 +28,7 @@ LIMITED = """
     from lmcore.artifacts import ContentStore
     from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
     from lmcore.data.ingest.ingest import ingest
+    from lmcore.data.ingest.split import SplitLedger
     from lmcore.data.tokens.shards import write_shards
     from lmcore.data.tokens.tokenizer import fit_tokenizer
 
@@ -48,7 +49,7 @@ LIMITED = """
             sources=[SourceConfig(path=str(path), format="lines")],
             data=DataConfig(pii="keep"),
             policy=PolicyConfig(),
-            ledger_path=root / "split.sqlite",
+            ledger=SplitLedger(root / "split.sqlite"),
         )
         tokenizer = fit_tokenizer(store, found, config=TokenizerConfig(kind="byte"))
         shards = write_shards(store, found, tokenizer)

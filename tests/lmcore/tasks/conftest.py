@@ -13,6 +13,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig, parse_config
 from lmcore.controls.bench import make_document
 from lmcore.data.ingest.ingest import ingest
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.data.tokens.vocabularies import ByteTokenizer
@@ -90,7 +91,7 @@ class Bench:
             sources=config.sources,
             data=config.data,
             policy=config.policy,
-            ledger_path=self.root / f"{config.name}.sqlite",
+            ledger=SplitLedger(self.root / f"{config.name}.sqlite"),
         )
         tokenizer = fit_tokenizer(
             self.store,

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.ingest.ingest import ingest
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.tokens.borrowing import borrow_tokenizer
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.evaluation.inputs import Challenge
@@ -61,7 +62,7 @@ class Started:
             sources=config.sources,
             data=config.data,
             policy=config.policy,
-            ledger_path=self.bench.root / f"{config.name}.sqlite",
+            ledger=SplitLedger(self.bench.root / f"{config.name}.sqlite"),
         )
         if start is not None and start.base is not None:
             tokenizer = adopt_tokenizer(self.bench.store, start.base)

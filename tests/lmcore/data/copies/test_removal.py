@@ -15,6 +15,7 @@ from lmcore.data.copies.removal import Removal, Removals, add_removals, read_rem
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import ingest
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.text.cleaning import document_id
 from lmcore.errors import IntegrityError
 from lmcore.mending import mendings
@@ -44,7 +45,7 @@ def ingested(folder: Path, texts: list[str], removals: Removals, name: str = "a"
         sources=[SourceConfig(path=str(source), format="lines", license="CC0-1.0")],
         data=DataConfig(),
         policy=PolicyConfig(),
-        ledger_path=folder / "splits.sqlite",
+        ledger=SplitLedger(folder / "splits.sqlite"),
         removals=removals,
     )
 

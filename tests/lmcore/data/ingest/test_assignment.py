@@ -15,7 +15,7 @@ from lmcore.counted import counted
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import Document, DocumentSet
 from lmcore.data.ingest.ingest import ingest
-from lmcore.data.ingest.split import side_of
+from lmcore.data.ingest.split import SplitLedger, side_of
 from lmcore.data.text.cleaning import document_id
 from lmcore.errors import SourceError
 
@@ -219,7 +219,7 @@ def test_no_cluster_ever_has_train_and_validation(
             sources=sources,
             data=DataConfig(),
             policy=PolicyConfig(),
-            ledger_path=root / "split.sqlite",
+            ledger=SplitLedger(root / "split.sqlite"),
         )
     except SourceError:
         return

@@ -33,6 +33,7 @@ from lmcore.data.ingest.part_keys import part_keys
 from lmcore.data.ingest.part_pool import reading_on
 from lmcore.data.ingest.part_reading import Told, read_part
 from lmcore.data.ingest.part_task import STEM, PartFolder, Task
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.text.cleaning import document_id
 from lmcore.data.tokens.shards import write_shards
 from lmcore.data.tokens.tokenizer import fit_tokenizer
@@ -98,7 +99,7 @@ class Corpus:
                     max_quarantine_share=0.5, validation_fraction=0.3, tune_fraction=0.2
                 ),
                 policy=PolicyConfig(),
-                ledger_path=home / "split.sqlite",
+                ledger=SplitLedger(home / "split.sqlite"),
                 removals=removals,
             )
 

@@ -71,8 +71,8 @@ def _as_before_forms(path: Path) -> None:
     """A ledger of the version that did not know forms."""
     with closing(sqlite3.connect(path)) as ledger:
         ledger.executescript(
-            "DROP INDEX document_form; ALTER TABLE document DROP COLUMN form;"
-            " PRAGMA user_version = 1;"
+            "DROP TABLE owner; DROP INDEX document_form;"
+            " ALTER TABLE document DROP COLUMN form; PRAGMA user_version = 1;"
         )
 
 

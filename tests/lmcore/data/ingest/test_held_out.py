@@ -13,7 +13,7 @@ from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.held_out import TOLERANCE
 from lmcore.data.ingest.ingest import ingest
-from lmcore.data.ingest.split import MIN_VALIDATION_CLUSTERS
+from lmcore.data.ingest.split import MIN_VALIDATION_CLUSTERS, SplitLedger
 from lmcore.errors import SourceError
 
 Write = Callable[..., dict[str, Any]]
@@ -50,7 +50,7 @@ def test_the_held_out_share_keeps_its_tolerance(
             sources=[SourceConfig(path=str(path), format="lines")],
             data=DataConfig(validation_fraction=fraction),
             policy=PolicyConfig(),
-            ledger_path=root / "split.sqlite",
+            ledger=SplitLedger(root / "split.sqlite"),
         )
     except SourceError:
         found = None

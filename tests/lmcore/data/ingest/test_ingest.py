@@ -16,6 +16,7 @@ from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import fingerprint_sources, ingest
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.text.cleaning import document_id
 from lmcore.errors import ConfigError, SourceError
 
@@ -134,7 +135,7 @@ def test_any_bytes_are_read_and_the_account_adds_up(
         sources=[SourceConfig(path=str(root / name)) for name in (f"a.{kind}", "b.jsonl")],
         data=DataConfig(max_document_bytes=2_048, near_duplicates=False, max_quarantine_share=1.0),
         policy=PolicyConfig(),
-        ledger_path=root / "split.sqlite",
+        ledger=SplitLedger(root / "split.sqlite"),
     )
     _adds_up(found)
     for document in found.iter_documents():
@@ -268,7 +269,7 @@ def test_progress_names_the_passes(write_lines: Write, tmp_path: Path) -> None:
         sources=sources,
         data=DataConfig(near_duplicates=False),
         policy=PolicyConfig(),
-        ledger_path=tmp_path / "split.sqlite",
+        ledger=SplitLedger(tmp_path / "split.sqlite"),
         fingerprint=fingerprint,
         progress=lambda label, number: seen.append((label, number)),
     )

@@ -21,6 +21,7 @@ from lmcore.data.ingest.ingest import ingest
 from lmcore.data.ingest.part_pool import read_here, read_in_processes, reading_on
 from lmcore.data.ingest.part_reading import Told, read_part
 from lmcore.data.ingest.part_task import PartFolder, Task
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.errors import SourceError
 
 SALT_FREE = ("documents-00000.parquet", "ledger.json", "quarantine.jsonl", "personal.json")
@@ -62,7 +63,7 @@ def ingested(root: Path, corpus: list[SourceConfig], **options: Any) -> Document
         sources=corpus,
         data=DataConfig(max_quarantine_share=0.5),
         policy=PolicyConfig(),
-        ledger_path=root / "split.sqlite",
+        ledger=SplitLedger(root / "split.sqlite"),
         **options,
     )
 

@@ -15,6 +15,7 @@ from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.ingest import preview as module
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.ingest.preview import FileReading, preview
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.errors import SourceError
 
 
@@ -105,7 +106,7 @@ def test_a_look_counts_as_a_run_does(
         sources=sources,
         data=data,
         policy=PolicyConfig(),
-        ledger_path=root / "split.sqlite",
+        ledger=SplitLedger(root / "split.sqlite"),
     )
     assert found.documents == made.summary["documents"]
     assert [(b.file, b.position, b.reason) for b in found.set_aside] == [

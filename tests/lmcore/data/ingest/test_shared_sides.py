@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lmcore.data.ingest.shared_sides import learn_sides, new_sides
-from lmcore.data.ingest.split import attached_ledger
+from lmcore.data.ingest.split import TASK, attached_ledger
 from lmcore.errors import IntegrityError
 
 Row = tuple[bytes, bytes]
@@ -63,6 +63,32 @@ def test_where_two_knew_nothing_of_each_other_the_first_counts(tmp_path: Path) -
     for ledger in (first, second):
         learn_sides(ledger, [tmp_path / "1", tmp_path / "2"])
         assert sides(ledger) == {"one": "here", "here": "train"}
+
+
+def owners(ledger: Path) -> list[tuple[str, str, str]]:
+    with closing(sqlite3.connect(ledger)) as file:
+        rows = file.execute("SELECT kind, model, id FROM owner ORDER BY 1, 2, 3").fetchall()
+    return [(kind, model, id_.decode().strip(".")) for kind, model, id_ in rows]
+
+
+def test_it_is_shared_for_whom_a_document_was_split(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
+    split(first, {"one": "one"})
+    split(second, {"two": "two"})
+    for ledger, document in ((first, "one"), (second, "two")):
+        with closing(sqlite3.connect(ledger)) as file, file:
+            file.execute("INSERT INTO owner VALUES (?, ?, ?)", (TASK, "mood", key(document)))
+    new_sides(first, [], tmp_path / "1")
+    with closing(sqlite3.connect(tmp_path / "1")) as file, file:  # as releases of before wrote it
+        file.execute("DROP TABLE owner")
+    learn_sides(second, [tmp_path / "1"])
+    assert owners(second) == [("", "", "one"), (TASK, "mood", "two")]
+    assert new_sides(second, [tmp_path / "1"], tmp_path / "2") == 2
+    both = [tmp_path / "1", tmp_path / "2"]
+    learn_sides(first, both)
+    assert owners(first) == [("", "", "one"), (TASK, "mood", "one"), (TASK, "mood", "two")]
+    # It is news, too, that another model has the same document.
+    assert new_sides(first, both, tmp_path / "3") == 1
 
 
 def test_nothing_shared_makes_no_ledger(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 """Sides: a pure function of the id, and a ledger that only grows."""
 
 import hashlib
+import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +15,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.data.config import DataConfig
+from lmcore.artifacts import ContentStore
+from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import DocumentSet
+from lmcore.data.ingest import ingest as module
+from lmcore.data.ingest.ingest import ingest
 from lmcore.data.ingest.split import (
     ANCHOR_KEY,
+    LANGUAGE_MODEL,
     SPLIT_KEY,
+    TASK,
+    SplitLedger,
     in_anchor_slice,
     keyed_uniform,
     side_of,
     write_recorded_sides,
 )
+from lmcore.data.ingest.staging import Staging
 from lmcore.errors import IntegrityError
 from lmcore.mending import mendings
 
@@ -156,3 +167,153 @@ def test_recorded_sides_are_kept_whatever_the_fractions_are_now(
     assert again.account()["split"]["known_documents"] == 205
     # What is new is split as the configuration says, so most of it is not for training.
     assert list(sides.values()).count("train") < found.count("train") + 50
+
+
+def _prose(count: int, *, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [" ".join(f"w{rng.randrange(5_000)}" for _ in range(150)) for _ in range(count)]
+
+
+def _edited(text: str) -> str:
+    words = text.split()
+    words[3], words[-4] = "another", "elsewhere"
+    return " ".join(words)
+
+
+class Home:
+    """Splits texts for models, with one ledger."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.path = root, root / "split.sqlite"
+        root.mkdir()
+
+    def split(self, kind: str, model: str, texts: list[str]) -> dict[str, str]:
+        """Clusters of the texts."""
+        file = self.root / f"{model}-{len(list(self.root.iterdir()))}.txt"
+        file.write_text("".join(text + "\n" for text in texts))
+        found = ingest(
+            ContentStore(self.root / "store"),
+            sources=[SourceConfig(path=str(file), format="lines")],
+            data=DataConfig(unit="line"),
+            policy=PolicyConfig(),
+            ledger=SplitLedger(self.path, kind=kind, model=model),
+        )
+        clusters = {document.text: document.cluster for document in found.iter_documents()}
+        return {text: clusters[text] for text in texts}
+
+    def rows(self, table: str) -> list[Any]:
+        with closing(sqlite3.connect(self.path)) as file:
+            return sorted(file.execute(f"SELECT * FROM {table}"))
+
+    def as_before_owners(self) -> None:
+        """What the release before would have left."""
+        with closing(sqlite3.connect(self.path)) as file:
+            file.executescript("DROP TABLE owner; PRAGMA user_version = 2;")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "one-home")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "leaks"),
+    [
+        ((LANGUAGE_MODEL, "tales"), (TASK, "mood"), True),
+        # A task may begin later with a language model that was trained after it was judged.
+        ((TASK, "mood"), (LANGUAGE_MODEL, "tales"), True),
+        ((LANGUAGE_MODEL, "tales"), (LANGUAGE_MODEL, "tales"), True),
+        ((LANGUAGE_MODEL, "tales"), (LANGUAGE_MODEL, "letters"), False),
+        ((TASK, "mood"), (TASK, "summary"), False),
+        (("", ""), (LANGUAGE_MODEL, "letters"), True),
+        ((LANGUAGE_MODEL, "letters"), ("", ""), True),
+    ],
+)
+def test_near_copies_are_on_one_side_wherever_text_can_leak(
+    home: Home, first: tuple[str, str], second: tuple[str, str], leaks: bool
+) -> None:
+    texts = _prose(40, seed=1)
+    copies = [_edited(text) for text in texts]
+    before = home.split(*first, texts)
+    after = home.split(*second, [*copies, texts[0]])
+    same = [after[copy] == before[text] for text, copy in zip(texts, copies, strict=True)]
+    # The text itself is known to everybody.
+    assert after[texts[0]] == before[texts[0]]
+    assert same[1:] == [leaks] * (len(texts) - 1)
+
+
+def test_what_another_language_model_splits_costs_nothing_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+
+    class Counted(Staging):
+        """Counts the steps of SQLite's machine: each row that is looked at is some of them."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            steps.append(0)
+            self.work.set_progress_handler(self._step, 100)
+
+        def _step(self) -> None:
+            steps[-1] += 1
+
+    monkeypatch.setattr(module, "Staging", Counted)
+    own, later, others = (_prose(n, seed=n) for n in (60, 61, 1_500))
+    for number, model in enumerate(("", "letters", "tales")):
+        home = Home(tmp_path / str(number))
+        if model:
+            home.split(LANGUAGE_MODEL, model, others)
+        home.split(LANGUAGE_MODEL, "tales", own)
+        home.split(LANGUAGE_MODEL, "tales", [*own, *later])
+    alone, beside, among = steps[1], steps[4], steps[7]
+    assert beside < 1.1 * alone
+    # The same text of the model's own is looked at.
+    assert among > 2 * alone
+
+
+def test_a_ledger_from_before_keeps_each_side_and_is_everybodys(home: Home) -> None:
+    texts = _prose(40, seed=2)
+    before = home.split(LANGUAGE_MODEL, "tales", texts)
+    rows = home.rows("document")
+    home.as_before_owners()
+    copies = [_edited(text) for text in texts]
+    after = home.split(LANGUAGE_MODEL, "letters", copies)
+    assert list(after.values()) == list(before.values())
+    assert set(rows) <= set(home.rows("document"))
+    assert {kind for kind, _, _ in home.rows("owner")} == {"", LANGUAGE_MODEL}
+    assert len(home.rows("owner")) == 80
+
+
+_KILLED = """
+import os, sqlite3, sys
+from pathlib import Path
+from lmcore.data.ingest.split import attached_ledger
+work = sqlite3.connect(":memory:")
+left = int(sys.argv[2])
+def step():
+    global left
+    left -= 1
+    if left < 0:
+        os._exit(9)
+work.set_progress_handler(step, 10)
+with attached_ledger(work, Path(sys.argv[1])):
+    os._exit(0)
+"""
+
+
+def test_a_ledger_whose_upgrade_is_killed_is_upgraded_by_the_next(home: Home) -> None:
+    texts = _prose(300, seed=3)
+    home.split(LANGUAGE_MODEL, "tales", texts)
+    home.as_before_owners()
+    rows, outcomes = home.rows("document"), []
+    for steps in (20, 60, 120, 250, 500, 10_000):
+        done = subprocess.run(
+            [sys.executable, "-c", _KILLED, str(home.path), str(steps)],
+            env={"PYTHONPATH": ":".join(sys.path)},
+            check=False,
+        )
+        outcomes.append(done.returncode)
+        assert home.rows("document") == rows
+    assert set(outcomes) == {9, 0}
+    assert home.rows("owner") == [("", "", row[0]) for row in rows]

@@ -16,6 +16,7 @@ from lmcore.data.ingest.part_reading import read_part
 from lmcore.data.ingest.part_task import PartFolder, PartStore, Task
 from lmcore.data.ingest.parts import cut
 from lmcore.data.ingest.removals_file import RemovalsFile
+from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.text.cleaning import document_id
@@ -182,7 +183,7 @@ def test_where_texts_ended_up_and_how_many_clusters_that_makes(
     for text in texts:
         add(text, forced="validation" if text.startswith("Text 1 ") else None)
     staging.finish()
-    assign(staging, data=DataConfig(), ledger_path=tmp_path / "split.sqlite")
+    assign(staging, data=DataConfig(), ledger=SplitLedger(tmp_path / "split.sqlite"))
     found = list(staging.decided())
     assert [place.stage for place in found] == list(range(62))
     assert [place.id for place in found] == [bytes.fromhex(document_id(text)) for text in texts]
