@@ -7,7 +7,8 @@ A published folder is `PLACE/index.json`, which names its files with size and sh
 under its sha256 beside it.  The index is written last and in one piece, so half an upload is never
 visible, and two that publish the same place at once leave one or the other.  Every file is hashed
 as it comes: one that differs is fetched again, and a folder that stays damaged is taken out of the
-store and counts as missing, so that it is made again.
+store and counts as missing, so that it is made again.  `PLACE/used` is written whenever a home uses
+the folder: by its age one knows what nobody needs (`lmcore.shared_usage`).
 
 Who may read and write is known from where the libraries of stores look (environment, files of the
 user, roles of the machine); see `lmcore.data.sources.remote`.
@@ -17,24 +18,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from lmcore.artifacts import canonical_json, digest, sha256_file
+from lmcore.artifacts import sha256_file
 from lmcore.data.sources.remote import SCHEMES, check_address, file_system, said_by
 from lmcore.durable import storing
 from lmcore.errors import IntegrityError, LmcoreError, SourceError, UserError
+from lmcore.shared_index import INDEX, make_index, read_index
 from lmcore.typed_path import is_address
 
 logger = logging.getLogger(__name__)
 
 KEY = "LMCORE_CONTENT"
-INDEX = "index.json"
+USED = "used"
 _WRITTEN = ("s3", "gs", "az")
 _PIECE_BYTES = 1 << 20
 _PAUSES_SECONDS = (1.0, 3.0, 9.0)
@@ -98,6 +99,7 @@ class SharedStore:
             SharedStoreError: If the store cannot be reached or takes nothing.
         """
         if not again and self._ask(self._has, f"{place}/{INDEX}"):
+            self._note_use(place)
             return
         paths = {
             path.relative_to(folder).as_posix(): path
@@ -105,7 +107,7 @@ class SharedStore:
             if path.is_file() and only(path.relative_to(folder).as_posix())
         }
         files = {name: (path.stat().st_size, sha256_file(path)) for name, path in paths.items()}
-        index = canonical_json({"files": files, "digest": digest(files)})
+        index = make_index(files)
         for name, (size, sha256) in files.items():
             self._ask(self._put, f"{place}/{sha256}", paths[name], size)
         self._ask(self._put_content, f"{place}/{INDEX}", index)
@@ -134,11 +136,14 @@ class SharedStore:
             if raw is None:
                 return False
             try:
-                for name, (size, sha256) in _files_in(raw, where=f"{self.address}/{place}").items():
+                for name, (size, sha256) in read_index(
+                    raw, where=f"{self.address}/{place}"
+                ).items():
                     self._ask(self._get, f"{place}/{sha256}", folder / name, size, sha256)
             except IntegrityError as error:
                 logger.warning("%s; %s", error, "fetched again" if not attempt else "made again")
                 continue
+            self._note_use(place)
             return True
         with contextlib.suppress(SharedStoreError):
             self.remove(place)
@@ -153,14 +158,35 @@ class SharedStore:
         """Names of the files that are published under a place; None: nothing is."""
         raw = self._ask(self._content, f"{place}/{INDEX}")
         try:
-            return None if raw is None else list(_files_in(raw, where=f"{self.address}/{place}"))
+            return None if raw is None else list(read_index(raw, where=f"{self.address}/{place}"))
         except IntegrityError:
             return None
+
+    def read(self, place: str, name: str) -> bytes | None:
+        """A small file of a published folder; None where it is not there, or not whole."""
+        raw = self._ask(self._content, f"{place}/{INDEX}")
+        try:
+            files = {} if raw is None else read_index(raw, where=f"{self.address}/{place}")
+        except IntegrityError:
+            return None
+        _, sha256 = files.get(name, (0, ""))
+        content = self._ask(self._content, f"{place}/{sha256}") if sha256 else None
+        whole = content is not None and hashlib.sha256(content).hexdigest() == sha256
+        return content if whole else None
+
+    def objects(self, below: str) -> dict[str, dict[str, Any]]:
+        """What the library of the store tells of each object below a place, by its name there."""
+        return self._ask(self._found, below)
 
     def remove(self, place: str) -> None:
         """Delete a place and all below it; its own index first."""
         self._ask(self._delete, f"{place}/{INDEX}")
         self._ask(self._delete_all, place)
+
+    def _note_use(self, place: str) -> None:
+        # Who may only read notes nothing.
+        with contextlib.suppress(LmcoreError):
+            self._ask(self._put_content, f"{place}/{USED}", b"used\n")
 
     # -- one request each; all may be repeated -------------------------------------------------
 
@@ -177,6 +203,14 @@ class SharedStore:
             return [str(name).rstrip("/").rpartition("/")[2] for name in system.ls(path, False)]
         except FileNotFoundError:
             return []
+
+    def _found(self, below: str) -> dict[str, dict[str, Any]]:
+        system, path = self._at(below)
+        try:
+            found = system.find(path, detail=True)
+        except FileNotFoundError:
+            return {}
+        return {str(name).removeprefix(path).lstrip("/"): told for name, told in found.items()}
 
     def _content(self, name: str) -> bytes | None:
         system, path = self._at(name)
@@ -266,26 +300,3 @@ def _in_one_piece(system: Any, path: str) -> Iterator[str]:
         partial.replace(here)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _files_in(raw: bytes, *, where: str) -> dict[str, tuple[int, str]]:
-    """What an index names.
-
-    Raises:
-        IntegrityError: If it was changed or damaged.
-    """
-    try:
-        told_there = json.loads(raw)
-        files = told_there["files"]
-        found = {str(name): (int(size), str(sha256)) for name, (size, sha256) in files.items()}
-        sound = told_there["digest"] == digest(files) and all(_is_inside(name) for name in found)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"{where}/{INDEX} was changed or damaged, and is not used") from error
-    if not sound:
-        raise IntegrityError(f"{where}/{INDEX} was changed or damaged, and is not used")
-    return found
-
-
-def _is_inside(name: str) -> bool:
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts

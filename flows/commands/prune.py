@@ -7,7 +7,7 @@ import click
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
 
-_KINDS = ("versions", "models", "runs", "bases", "content", "work", "damaged")
+_KINDS = ("versions", "models", "runs", "bases", "content", "work", "damaged", "shared")
 
 
 @command(

@@ -2,7 +2,8 @@
 
 In: how many of the newest versions to keep.  Out: what was deleted, or would be, in bytes.
 
-    history note -> version -> its files -> its run -> bases, content folders, work, strays, damaged
+    history note -> version -> its files -> its run -> bases, content folders, work, strays,
+    damaged, what homes share
 
 Kept are the newest versions, every version with an alias (champion, previous, challenger), the one
 that a rollback would go to, and the one whose weights a kept version went on from.  A version is
@@ -35,13 +36,14 @@ from flows.registry.shared_files import Links
 from flows.registry.versions import Version
 from flows.retention.left_over import is_old, left_over
 from flows.retention.reasons import lineage_keys, reasons_to_keep
+from flows.retention.shared_left_over import shared_left_over
 from lmcore.errors import IntegrityError
 from lmcore.tasks.task import task_named
 
 logger = logging.getLogger(__name__)
 
 #: What can go, in the order of the answer.
-KINDS = ("versions", "models", "runs", "bases", "content", "work", "damaged")
+KINDS = ("versions", "models", "runs", "bases", "content", "work", "damaged", "shared")
 
 
 def prune_registry(
@@ -60,7 +62,8 @@ def prune_registry(
         keep: So many of the newest versions of each are kept; None: all of them, with all that
             MLflow holds.
         content_days: Content folders, work and what was found damaged are kept for so many days;
-            None: for ever.
+            None: for ever. The same goes for what homes share, which is kept longer
+            (`flows.retention.shared_left_over`).
         dry_run: Change nothing.
 
     Raises:
@@ -79,6 +82,9 @@ def prune_registry(
             files = left_over(registry.home, wanted, days=content_days, dry_run=dry_run)
             for kind, row in files:
                 job.found[kind].append(row)
+            job.found["shared"] += shared_left_over(
+                registry.home, wanted, days=content_days, dry_run=dry_run
+            )
     return {
         "keep": keep,
         "dry_run": dry_run,

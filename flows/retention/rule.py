@@ -45,6 +45,10 @@ def follow_retention(registry: Registry, config: RunConfig) -> None:
         logger.info(
             "retention: %s and %s deleted, %.1f MB in all",
             counted(len(found["versions"]), "version"),
-            counted(sum(len(found[kind]) for kind in FILES), "file or folder", "files and folders"),
+            counted(
+                sum(len(found[kind]) for kind in (*FILES, "shared")),
+                "file or folder",
+                "files and folders",
+            ),
             found["bytes"] / 1e6,
         )
