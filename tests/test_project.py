@@ -64,6 +64,7 @@ TESTED_ELSEWHERE = {
     "lmcore/model/exporting.py": "lmcore/model/recurrent/test_exporting.py and pretrained's use it",
     "lmcore/training/attempt.py": "a value; lmcore/training/test_train.py and test_loop.py use it",
     "lmcore/engine/ask.py": "words; lmcore/engine/test_engine.py says them",
+    "lmcore/engine/prompts.py": "of an engine; lmcore/engine/test_engine.py asks it",
     "flows/notices/signs_of_life.py": "flows/servers/test_stranded.py asks a real server",
     "flows/commands/serve.py": "flows/serving/test_serve.py starts it",
     "flows/serving/routes.py": "flows/serving/test_app.py asks each of them",

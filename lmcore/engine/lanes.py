@@ -13,6 +13,7 @@ Legend: S rows, V tokens.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -52,14 +53,13 @@ class RunningBatch:
 
     Args:
         model: In evaluation mode.
-        most: Rows at most.
+        sizes: Numbers of rows that it may have, ascending, of `agreeing_sizes`.
 
     Call everything under `lmcore.model.generation.inference`, in one thread.
     """
 
-    def __init__(self, model: LanguageModel, *, most: int) -> None:
-        self._model = model
-        self.sizes = agreeing_sizes(model, most=most)
+    def __init__(self, model: LanguageModel, *, sizes: tuple[int, ...]) -> None:
+        self._model, self._sizes = model, sizes
         self._rows: list[Lane | None] = []
         self._state: State | None = None
         self._logits: Tensor | None = None
@@ -72,7 +72,7 @@ class RunningBatch:
     @property
     def free(self) -> int:
         """How many more may join."""
-        return self.sizes[-1] - len(self.lanes)
+        return self._sizes[-1] - len(self.lanes)
 
     def join(self, lanes: Sequence[Lane]) -> None:
         """Put lanes into free rows."""
@@ -115,7 +115,9 @@ class RunningBatch:
         found = []
         for place, (lane, (token, piece)) in enumerate(zip(lanes, drawn, strict=True)):
             lane.token = token
-            told = tell(logits[place : place + 1], [token], lane.ask.likeliest)[0]
+            told = _untold(token)
+            if (likeliest := lane.ask.likeliest) is not None:
+                (told,) = tell(logits[place : place + 1], [token], likeliest)
             found.append((lane, piece, told))
         return found
 
@@ -133,7 +135,7 @@ class RunningBatch:
         self._logits = logits[:, -1].cpu()
 
     def _size(self, lanes: int) -> int:
-        return next(size for size in self.sizes if size >= min(lanes, self.sizes[-1]))
+        return next(size for size in self._sizes if size >= min(lanes, self._sizes[-1]))
 
     def _resize(self, lanes: Sequence[Lane]) -> None:
         """The smallest batch that holds these lanes; those already in it keep their state."""
@@ -171,10 +173,16 @@ def _write(state: State, row: int, one: State) -> bool:
     return True
 
 
+@functools.lru_cache(maxsize=1 << 14)
+def _untold(token: int) -> Told:
+    """A token with nothing said of it; made once, as there are thousands in a second."""
+    return Told(token=token, log_probability=None)
+
+
 def tell(logits: Tensor, tokens: Sequence[int], likeliest: int | None) -> list[Told]:
     """The tokens of rows [T, V] with what the rows say of them; None tells nothing."""
     if likeliest is None:
-        return [Told(token=token, log_probability=None) for token in tokens]
+        return [_untold(token) for token in tokens]
     logarithms = logits.double().log_softmax(1)
     own = logarithms.gather(1, torch.tensor(tokens)[:, None])[:, 0].tolist()
     count = min(likeliest, logits.shape[1])

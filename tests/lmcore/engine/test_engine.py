@@ -20,6 +20,7 @@ from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.engine.ask import Ask, BusyError, ClosedError, Piece
 from lmcore.engine.engine import Engine
 from lmcore.engine.lanes import RunningBatch
+from lmcore.engine.prompts import PromptReader
 from lmcore.model.config import ModelConfig
 from lmcore.model.factory import new_model
 from lmcore.model.generation import generate
@@ -99,9 +100,9 @@ def small(seed: int = 0, **shape: Any) -> LanguageModel:
     return model.eval()
 
 
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    made = Engine(small, CODEC, most_lanes=8, most_waiting=4)
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    made = Engine(small, CODEC, most_lanes=8, most_waiting=4, cores=request.param)
     yield made
     made.close(hurry=True)
 
@@ -115,7 +116,7 @@ def answered(engine: Engine, answers: Sequence[Answer], *, pauses: random.Random
         answer.wait()
 
 
-def request(rng: random.Random) -> dict[str, Any]:
+def a_request(rng: random.Random) -> dict[str, Any]:
     return {
         "prompt": "".join(rng.choices("abc \n", k=rng.choice([0, 1, 5, 40, 300]))),
         "max_tokens": rng.choice([1, 3, 20, 40]),
@@ -128,17 +129,18 @@ def request(rng: random.Random) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 @given(seed=st.integers(0, 2**32))
 @settings(deadline=None, max_examples=2)
-def test_an_answer_does_not_depend_on_who_else_is_asking(kind: str, seed: int) -> None:
+def test_an_answer_does_not_depend_on_who_else_is_asking(kind: str, cores: int, seed: int) -> None:
     rng = random.Random(seed)
     scratch = kind == "scratch"
     codec = CODEC if scratch else tokenizer_of(kind)
     model = small() if scratch else language_model(kind, end_id=0)
     many = 32 if scratch else 16
-    asked = [{**request(rng), "codec": codec} for _ in range(many)]
-    engine = Engine(lambda: model, codec)
+    asked = [{**a_request(rng), "codec": codec} for _ in range(many)]
+    engine = Engine(lambda: model, codec, cores=cores)
     try:
         alone = [Answer(**asked[i]) for i in range(0, many, 8)]
         for answer in alone:
@@ -228,9 +230,10 @@ def test_what_takes_too_long_is_ended(engine: Engine) -> None:
     assert answer.tokens == []
 
 
-def test_closing_ends_with_the_last_request_that_was_taken() -> None:
-    engine = Engine(small, CODEC)
-    answers = [Answer("abc", max_tokens=50, seed=seed) for seed in range(5)]
+@pytest.mark.parametrize("cores", [1, 2])
+def test_closing_ends_with_the_last_request_that_was_taken(cores: int) -> None:
+    engine = Engine(small, CODEC, cores=cores)
+    answers = [Answer("abc", max_tokens=50, seed=seed) for seed in range(40)]
     for answer in answers:
         engine.submit(answer.ask)
     engine.close()
@@ -240,8 +243,9 @@ def test_closing_ends_with_the_last_request_that_was_taken() -> None:
         engine.submit(Answer("x").ask)
 
 
-def test_closing_in_a_hurry_ends_all() -> None:
-    engine = Engine(small, CODEC, most_lanes=2)
+@pytest.mark.parametrize("cores", [1, 2])
+def test_closing_in_a_hurry_ends_all(cores: int) -> None:
+    engine = Engine(small, CODEC, most_lanes=2, cores=cores)
     answers = [Answer("abc", max_tokens=10**6, seed=seed, top_p=1.0) for seed in range(4)]
     for answer in answers:
         engine.submit(answer.ask)
@@ -262,6 +266,29 @@ def test_a_model_that_fails_ends_the_request_and_not_the_engine(
     engine.submit(second.ask)
     assert second.wait().end in ("length", "end")
     engine.close()
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_prompt_that_cannot_be_read_ends_its_own_request_alone(
+    cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = PromptReader._read
+
+    def broken(self: PromptReader, ask: Ask) -> Any:
+        if ask.before == "broken":
+            raise ZeroDivisionError
+        return (yield from read(self, ask))
+
+    monkeypatch.setattr(PromptReader, "_read", broken)
+    engine = Engine(small, CODEC, cores=cores)
+    answers = [Answer(prompt, temperature=0.0) for prompt in ("a", "b", "broken", "c")]
+    for answer in answers:
+        engine.submit(answer.ask)
+    ends = [answer.wait().end for answer in answers]
+    assert ends[2] == "failed"
+    assert "failed" not in [*ends[:2], ends[3]]
+    engine.close()
+    assert (engine.load().running, engine.load().waiting) == (0, 0)
 
 
 def test_a_prompt_that_was_read_is_not_read_again_and_answered_the_same(
