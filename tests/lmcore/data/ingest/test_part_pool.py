@@ -14,6 +14,8 @@ import pytest
 
 from lmcore.artifacts import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
+from lmcore.data.copies.removal import KEPT, MAX_SHIFT, Removal, Removals
+from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest import ingest as module
 from lmcore.data.ingest import part_pool, part_task
@@ -109,11 +111,22 @@ def test_the_result_depends_neither_on_the_number_of_parts_nor_on_who_reads_them
 def test_processes_read_what_one_does_and_are_gone_afterwards(
     tmp_path: Path, corpus: list[SourceConfig], small_parts: Any
 ) -> None:
-    whole = made(tmp_path / "whole", corpus)
+    gone = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[3])["text"]
+    sketch = sketch_text(gone, kept=KEPT, max_shift=MAX_SHIFT)
+    removals = Removals.of(
+        [Removal(document="0" * 64, sketch=sketch, reason="asked", who="ada", at="2026-03-01")]
+    )
+    whole = made(tmp_path / "whole", corpus, removals=removals)
+    assert json.loads(whole["ledger.json"])["dropped"]["removed"]["documents"] == 2
     small_parts(3000)
     counts: list[int] = []
     with reading_on(read_in_processes(2)):
-        found = made(tmp_path / "two", corpus, progress=lambda label, n: counts.append(n))
+        found = made(
+            tmp_path / "two",
+            corpus,
+            removals=removals,
+            progress=lambda label, n: counts.append(n),
+        )
     assert found == whole
     assert counts
     left = [p for p in psutil.Process().children(recursive=True) if "loky" in " ".join(_line(p))]
