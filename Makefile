@@ -79,7 +79,7 @@ coverage: $(TESTED)
 # Peers are compared with where a checkout of them is given; in full this takes some sixteen hours,
 # seven of them in the tasks:
 #   make bench NANOGPT=/path/to/nanoGPT WORD_LANGUAGE_MODEL=/path/to/examples/word_language_model \
-#     LLAMA=/path/to/bin/python
+#     LLAMA=/path/to/bin/python DATATROVE=/path/to/bin/python
 NANOGPT ?=
 WORD_LANGUAGE_MODEL ?=
 WITH_NANOGPT := $(if $(NANOGPT),--nanogpt $(NANOGPT))
@@ -87,6 +87,9 @@ WITH_WORDS := $(if $(WORD_LANGUAGE_MODEL),--word-language-model $(WORD_LANGUAGE_
 # The Python of an environment with llama-cpp-python.
 LLAMA ?=
 WITH_LLAMA := $(if $(LLAMA),--llama $(LLAMA))
+# The Python of an environment with datatrove[processing].
+DATATROVE ?=
+WITH_DATATROVE := $(if $(DATATROVE),--datatrove $(DATATROVE))
 
 # Minutes on two cores, in brackets with the peers: 10, 12, 5, 15, 15, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
 # 15, of those about pretrained models 7, 85 and 135, of odd input (benchmarks.fuzzing) 10, of faults 20, of stops
@@ -97,6 +100,7 @@ bench: $(STAMP) $(PRETRAINED) $(RUNNERS)
 	$(BIN)/python -m benchmarks.tokenizing
 	$(BIN)/python -m benchmarks.corpus
 	$(BIN)/python -m benchmarks.readers
+	$(BIN)/python -m benchmarks.copies $(WITH_DATATROVE)
 	$(BIN)/python -m benchmarks.indexing
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.generation $(WITH_NANOGPT)

@@ -174,16 +174,23 @@ def _exclude_copies_of_validation(work: sqlite3.Connection) -> None:
     work.execute("DROP TABLE IF EXISTS held_out")
     work.execute("CREATE TABLE held_out (anchor BLOB PRIMARY KEY) WITHOUT ROWID")
     work.executemany("INSERT OR IGNORE INTO held_out VALUES (?)", _anchors_on(work, "validation"))
-    copies: list[tuple[int]] = []
+    work.execute("DROP TABLE IF EXISTS copied")
+    work.execute("CREATE TABLE copied (row INTEGER PRIMARY KEY)")
+    work.executemany("INSERT INTO copied VALUES (?)", _hanging_on_held_out(work))
+    work.execute(
+        "UPDATE side SET side = 'excluded', reason = 'copy' WHERE row IN (SELECT row FROM copied)"
+    )
+
+
+def _hanging_on_held_out(work: sqlite3.Connection) -> Iterator[tuple[int]]:
     rows = work.execute(
         "SELECT row, anchors FROM current JOIN side USING (row) WHERE side IN ('train', 'tune')"
     )
     for row, anchors in rows:
         for anchor in split_anchors(anchors):
             if work.execute("SELECT 1 FROM held_out WHERE anchor = ?", (anchor,)).fetchone():
-                copies.append((row,))
+                yield (row,)
                 break
-    work.executemany("UPDATE side SET side = 'excluded', reason = 'copy' WHERE row = ?", copies)
 
 
 def _anchors_on(work: sqlite3.Connection, side: str) -> Iterator[tuple[bytes]]:

@@ -4,7 +4,8 @@ Pass one reads, cleans and masks part by part, on all cores (`part_reading`), an
 what came of them: exact duplicates are dropped, and each text is staged with its
 signature.  Then clusters and sides are decided on the index alone.  Pass two
 streams the staged texts once more and writes them with their side.  Peak memory
-does not depend on the size of the corpus (but for some 40 bytes a text).
+does not depend on the size of the corpus (but for some 40 bytes a text up to six million
+texts, from where on near-copies are clustered on disk).
 
 Whatever happened to the text is in `ledger.json`, in counts and bytes that add up:
 records read = documents kept + dropped + quarantined.

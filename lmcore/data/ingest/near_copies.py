@@ -16,13 +16,18 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lmcore.data.config import DataConfig
-from lmcore.data.copies.deduplication import NUM_MINIMA, Forest, Rows, Signatures, cluster
+from lmcore.data.copies.clustering import cluster
+from lmcore.data.copies.containment import contained
+from lmcore.data.copies.deduplication import NUM_MINIMA, Rows, Signatures
+from lmcore.data.copies.forest import Forest, groups
+from lmcore.data.copies.scratch import Scratch
 from lmcore.data.copies.templates import MAX_SHARING, Template
 from lmcore.data.ingest.split import EVERYBODY, LANGUAGE_MODEL, TASK, SplitLedger, split_anchors
 from lmcore.data.ingest.staging import Staging
@@ -30,7 +35,6 @@ from lmcore.data.ingest.staging import Staging
 # A cluster of very many may not hold more than this part of the share that is held out, which needs
 # three clusters at least.
 MAX_SHARE_OF_HELD_OUT = 0.5
-_MIN_SHARED = 4
 # Kinds of models of which each document counts; of one's own kind, only one's own do.
 _LEAKING = {
     LANGUAGE_MODEL: (EVERYBODY, TASK),
@@ -39,6 +43,11 @@ _LEAKING = {
 }
 # A cluster whose members hang on more anchors was taken apart before.
 _MAX_ANCHORS = 8
+_BLOCK = 1 << 14
+_SKETCHES = (
+    "SELECT row, sketch FROM current WHERE sketch NOT NULL UNION ALL SELECT o.row, d.sketch"
+    " FROM other o CROSS JOIN ledger.document d ON d.id = o.id WHERE d.sketch NOT NULL"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,36 +74,39 @@ def join_near_copies(staging: Staging, *, data: DataConfig, ledger: SplitLedger)
         staging: What was read, with the ledger attached.
         data: What counts as a near-copy.
         ledger: For whom it is split.
+
+    Raises:
+        StorageError: If the disk of the work folder is full or fails.
     """
     work = staging.work
+    scratch = Scratch(staging.folder)
     num_rows = _gather_known(staging, ledger)
     if num_rows < 2:
         return NearCopies()
-    everything = "SELECT row, id FROM current UNION ALL SELECT row, id FROM other ORDER BY row"
-    order = np.fromiter(
-        (int.from_bytes(id_[:8], "big") for _, id_ in work.execute(everything)),
-        dtype=np.uint64,
-        count=num_rows,
-    )
     mapped = np.memmap(staging.signatures_path, dtype=np.uint16, mode="r")
     signatures: Signatures = mapped.reshape(-1, NUM_MINIMA)
     clusters = cluster(
         signatures,
-        order,
+        _order(work, num_rows, scratch),
         similarity=data.near_duplicate_similarity,
-        contained=_contained(work, share=data.near_duplicate_containment),
+        scratch=scratch,
+        contained=contained(
+            work.execute(_SKETCHES),
+            num_rows,
+            share=data.near_duplicate_containment,
+            scratch=scratch,
+        ),
     )
-    del order
     whole = _Whole(work, most=data.validation_fraction * MAX_SHARE_OF_HELD_OUT)
     templates: list[tuple[int, float]] = []
-    for members in _groups(clusters.roots):
+    for members in groups(clusters.roots, scratch):
         if whole.may_stay_together(members):
-            _join(work, members.tolist())
+            _join(work, members)
             continue
         template = Template(signatures, members)
         templates.append((len(members), template.shared))
-        for copies in _apart(work, template, data):
-            _join(work, copies.tolist())
+        for copies in _apart(work, template, data, scratch):
+            _join(work, copies)
     letters = sum(number for number, _ in templates)
     return NearCopies(
         pairs=clusters.pairs,
@@ -104,16 +116,25 @@ def join_near_copies(staging: Staging, *, data: DataConfig, ledger: SplitLedger)
     )
 
 
+def _order(work: sqlite3.Connection, num_rows: int, scratch: Scratch) -> npt.NDArray[np.uint64]:
+    """The first bytes of each text's id, which do not depend on its row."""
+    order = scratch.array(num_rows, np.uint64)
+    ids = work.execute("SELECT id, row FROM current UNION ALL SELECT id, row FROM other ORDER BY 2")
+    for start in range(0, num_rows, _BLOCK):
+        found = (int.from_bytes(id_[:8], "big") for id_, _ in itertools.islice(ids, _BLOCK))
+        block = order[start : start + _BLOCK]
+        block[:] = np.fromiter(found, dtype=np.uint64, count=len(block))
+    return order
+
+
 def _gather_known(staging: Staging, ledger: SplitLedger) -> int:
-    """Index all sketches, and put what only the ledger knows behind this corpus; returns rows."""
+    """Put what only the ledger knows behind this corpus; returns rows."""
     work = staging.work
     work.execute("CREATE TABLE other (row INTEGER PRIMARY KEY, id BLOB, anchors BLOB)")
-    work.execute("CREATE TABLE sketch (hash INTEGER, row INTEGER)")
-    _index_sketches(work, work.execute("SELECT row, sketch FROM current WHERE sketch NOT NULL"))
     num_rows = staging.num_rows
     # By the index of owners, and never over all that the ledger knows.
     absent = work.execute(
-        "SELECT d.id, d.anchors, d.signature, d.sketch FROM"
+        "SELECT d.id, d.anchors, d.signature FROM"
         " (SELECT id FROM ledger.owner WHERE kind = :kind AND model = :model"
         " UNION SELECT id FROM ledger.owner WHERE kind IN (SELECT value FROM json_each(:others))) o"
         " CROSS JOIN ledger.document d ON d.id = o.id"
@@ -125,24 +146,11 @@ def _gather_known(staging: Staging, ledger: SplitLedger) -> int:
         },
     )
     with staging.signatures_path.open("ab") as signatures:
-        for document_id, anchors, signature, sketch in absent:
+        for document_id, anchors, signature in absent:
             work.execute("INSERT INTO other VALUES (?, ?, ?)", (num_rows, document_id, anchors))
             signatures.write(signature)
-            if sketch is not None:
-                _index_sketches(work, [(num_rows, sketch)])
             num_rows += 1
     return num_rows
-
-
-def _groups(roots: Rows) -> Iterator[Rows]:
-    """Rows of each cluster of two or more, in ascending order."""
-    # Most rows are alone in their cluster; only the others are sorted.
-    children = np.flatnonzero(roots != np.arange(len(roots)))
-    rows = np.union1d(children, roots[children])
-    ranks = rows[np.argsort(roots[rows], kind="stable")]
-    edges = np.flatnonzero(np.diff(roots[ranks], prepend=-1, append=len(roots)))
-    for start, end in itertools.pairwise(edges.tolist()):
-        yield ranks[start:end]
 
 
 class _Whole:
@@ -165,7 +173,7 @@ class _Whole:
         if len(members) <= MAX_SHARING:
             return True
         documents, size, anchors = 0, 0, set[bytes]()
-        for row in members.tolist():
+        for row in _each(members):
             found = self._work.execute(
                 "SELECT num_bytes, anchors FROM current WHERE row = ?1"
                 " UNION ALL SELECT NULL, anchors FROM other WHERE row = ?1",
@@ -180,92 +188,62 @@ class _Whole:
         return True
 
 
-def _apart(work: sqlite3.Connection, template: Template, data: DataConfig) -> Iterator[Rows]:
+def _apart(
+    work: sqlite3.Connection, template: Template, data: DataConfig, scratch: Scratch
+) -> Iterator[Rows]:
     """The near-copies among letters of one template, by what they have of their own."""
     members = template.members
-    forest = Forest(len(members))
-
-    def join(left: Rows, right: Rows) -> None:
-        ones, others = np.searchsorted(members, left), np.searchsorted(members, right)
-        for one, other in zip(ones.tolist(), others.tolist(), strict=True):
-            forest.join(one, other)
-
+    forest = Forest(len(members), scratch)
     for left, right in template.copies(similarity=data.near_duplicate_similarity):
-        join(left, right)
-    # A passage of the template is no more evidence here than it is above. The sketches of all have
-    # been compared by now, so that those of the letters can take their place.
-    work.execute("DELETE FROM sketch")
-    for row in members.tolist():
+        forest.join(np.searchsorted(members, left), np.searchsorted(members, right))
+    # A passage of the template is no more evidence here than it is above.
+    for left, right in contained(
+        _sketches_of(work, members),
+        len(members),
+        share=data.near_duplicate_containment,
+        scratch=scratch,
+        most=template.most,
+    ):
+        forest.join(left, right)
+    for places in groups(forest.roots(), scratch):
+        yield members[places]
+
+
+def _sketches_of(work: sqlite3.Connection, members: Rows) -> Iterator[tuple[int, bytes]]:
+    """Place and sketch of those members that have one."""
+    for place, row in enumerate(_each(members)):
         (sketch,) = work.execute(
             "SELECT sketch FROM current WHERE row = ?1 UNION ALL SELECT d.sketch"
             " FROM other o JOIN ledger.document d ON d.id = o.id WHERE o.row = ?1",
             (row,),
         ).fetchone()
         if sketch is not None:
-            _index_sketches(work, [(row, sketch)])
-    share = data.near_duplicate_containment
-    for one, other in _contained(work, share=share, most=template.most):
-        join(np.array([one]), np.array([other]))
-    for places in _groups(forest.roots()):
-        yield members[places]
+            yield place, sketch
 
 
-def _index_sketches(work: sqlite3.Connection, rows: Iterable[tuple[int, bytes]]) -> None:
-    work.executemany(
-        "INSERT INTO sketch VALUES (?, ?)",
-        (
-            (value, row)
-            for row, sketch in rows
-            for value in np.frombuffer(sketch, dtype=np.uint32).tolist()
-        ),
-    )
+def _each(rows: Rows) -> Iterator[int]:
+    for start in range(0, len(rows), _BLOCK):
+        yield from rows[start : start + _BLOCK].tolist()
 
 
-def _contained(
-    work: sqlite3.Connection, *, share: float, most: int = MAX_SHARING
-) -> Iterator[tuple[int, int]]:
-    """Pairs of rows of which one holds at least `share` of the other's sampled shingles.
-
-    Args:
-        work: Table `sketch` has the hashes of the rows that are compared.
-        share: Of the smaller sketch.
-        most: A shingle that more rows have says nothing.
-    """
-    work.execute("CREATE INDEX IF NOT EXISTS sketch_hash ON sketch (hash, row)")
-    work.execute("DROP TABLE IF EXISTS sketch_size")
-    work.execute("CREATE TABLE sketch_size AS SELECT row, count(*) AS size FROM sketch GROUP BY 1")
-    work.execute("CREATE UNIQUE INDEX sketch_size_row ON sketch_size (row)")
-    work.execute("DROP TABLE IF EXISTS shared")
-    work.execute(
-        "CREATE TABLE shared AS SELECT hash FROM sketch GROUP BY hash"
-        " HAVING count(*) BETWEEN 2 AND ?",
-        (most,),
-    )
-    yield from work.execute(
-        "SELECT p.a, p.b FROM (SELECT a.row AS a, b.row AS b, count(*) AS common FROM shared"
-        " JOIN sketch a ON a.hash = shared.hash JOIN sketch b ON b.hash = a.hash AND b.row > a.row"
-        " GROUP BY 1, 2 HAVING common >= ?) p"
-        " JOIN sketch_size s ON s.row = p.a JOIN sketch_size t ON t.row = p.b"
-        " WHERE p.common >= ? * min(s.size, t.size)",
-        (_MIN_SHARED, share),
-    )
-
-
-def _join(work: sqlite3.Connection, rows: list[int]) -> None:
+def _join(work: sqlite3.Connection, rows: Rows) -> None:
     """Hang the new members of a group of near-copies on the anchors that the known ones have."""
     anchors: set[bytes] = set()
-    new: list[tuple[int, bytes]] = []
-    for row in rows:
+    founder: bytes | None = None
+    for row in _each(rows):
         found = work.execute(
             "SELECT id, anchors FROM current WHERE row = ?1"
             " UNION ALL SELECT id, anchors FROM other WHERE row = ?1",
             (row,),
         ).fetchone()
-        if found[1] is None:
-            new.append((row, found[0]))
-        else:
+        if found[1] is not None:
             anchors.update(split_anchors(found[1]))
-    value = b"".join(sorted(anchors or {min((id_ for _, id_ in new), default=b"")}))
+        elif founder is None or found[0] < founder:
+            founder = found[0]
+    if founder is None:
+        return  # none of them is new
+    value = b"".join(sorted(anchors or {founder}))
     work.executemany(
-        "UPDATE current SET anchors = ? WHERE row = ?", [(value, row) for row, _ in new]
+        "UPDATE current SET anchors = ? WHERE row = ? AND anchors IS NULL",
+        ((value, row) for row in _each(rows)),
     )

@@ -1,15 +1,21 @@
 """What many texts share says nothing about copying; what they have of their own does."""
 
+import errno
 import hashlib
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lmcore.data.config import DataConfig
+from lmcore.data.copies.scratch import Scratch
 from lmcore.data.copies.templates import MAX_SHARING
 from lmcore.data.documents import DocumentSet
+from lmcore.data.ingest import near_copies
 from lmcore.data.ingest.held_out import TOLERANCE
+from lmcore.errors import StorageError
 
 Write = Callable[..., dict[str, Any]]
 RunIngest = Callable[..., DocumentSet]
@@ -129,3 +135,47 @@ def test_a_small_part_of_a_corpus_stays_together(run_ingest: RunIngest, write_li
     found = run_ingest(write_lines("a.txt", [*letters, *others]))
     assert len({d.cluster for d in found.iter_documents() if d.text in letters}) == 1
     assert found.summary["template_documents"] == 0
+
+
+def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clustering hold a few records, and look nothing up."""
+    little = partial(Scratch, memory=3_000, cache=0)
+    monkeypatch.setattr(near_copies, "Scratch", little)
+
+
+def test_clusters_are_the_same_with_little_memory(
+    run_ingest: RunIngest, write_lines: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = [_long(f"own {i}", words=120) for i in range(90)]
+    inside = [f"{_long(f'around {i}', words=160)} {own[i]}" for i in range(30)]
+    edited = [f"{_long(f'a word {i}', words=1)} {own[i]}" for i in range(30, 60)]
+    letters = _letters(150, 5)
+    texts = [*own, *inside, *edited, *letters, *(letter.upper() for letter in letters[:20])]
+    ways: list[tuple[set[tuple[str, str, str]], object]] = []
+    for home in ("much", "little"):
+        first = run_ingest(write_lines("a.txt", texts[::2]), home=home)
+        more = write_lines("b.txt", texts[::-3])
+        second = run_ingest(more, write_lines("c.txt", texts[1::2]), home=home)
+        for found in (first, second):
+            documents = {(d.id, d.cluster, d.split) for d in found.iter_documents()}
+            ways.append((documents, found.account()["near_duplicates"]))
+        _little_memory(monkeypatch)
+    assert ways[:2] == ways[2:]
+    assert len({cluster for _, cluster, _ in ways[0][0]}) < len(ways[0][0])
+
+
+def test_a_full_disk_while_clustering_leaves_nothing_and_the_next_run_goes_on(
+    run_ingest: RunIngest, write_lines: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = write_lines("a.txt", [_long(f"own {i}", words=120) for i in range(60)])
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        _little_memory(patched)
+        patched.setattr("lmcore.data.copies.scratch.write", full)
+        with pytest.raises(StorageError, match=r"work: no space is left on its disk"):
+            run_ingest(source)
+    assert not list((tmp_path / "home" / "store").rglob("work"))
+    assert run_ingest(source).summary["documents"] == 60
