@@ -274,7 +274,7 @@ def main() -> None:
     results = {
         "signature_bytes_per_document": SIGNATURE_BYTES,
         "sketch_hashes_per_document": SKETCH_HASHES,
-        "scale": scale(counts, memories if not given.quick else [MEMORY, 1 << 18]),
+        "scale": scale(counts, memories if not given.quick else [MEMORY, 1 << 19]),
         "planted_edits": planted_edits(given.datatrove, quick=given.quick),
     }
     record("copies", results, given)

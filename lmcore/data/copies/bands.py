@@ -26,6 +26,8 @@ from lmcore.data.copies.scratch import Records, Scratch
 # Bands whose words are on disk at the same time: 192 bytes a text, and four passes over signatures.
 BANDS_TOGETHER = 8
 _ROW_BLOCK = 1 << 16
+# Signatures that are read together: two megabytes.
+_SIGNATURES = 1 << 13
 # Place, row and the words of the signature; and the minima before those of the signature.
 _COLUMNS = 2 + NUM_BANDS
 _SKIPPED = 2 * NUM_MINIMA // NUM_BANDS
@@ -109,8 +111,8 @@ def _brought_along(
         by_row.add(records)
     by_place = SortedRecords(scratch, columns=_COLUMNS, share=0.5)
     for records in by_row.chunks():
-        for start in range(0, len(records), _ROW_BLOCK):
-            rows, places = records[start : start + _ROW_BLOCK].T
+        for start in range(0, len(records), _SIGNATURES):
+            rows, places = records[start : start + _SIGNATURES].T
             block = np.empty((len(rows), _COLUMNS), dtype=np.uint64)
             block[:, 0], block[:, 1] = places, rows
             block.view(np.uint16)[:, _SKIPPED:] = signatures[rows.astype(np.int64)]

@@ -4,7 +4,7 @@ In: a signature of each text.  Out: for each text the smallest row that it hangs
 Texts whose signatures agree in a band are compared (`lmcore.data.copies.leaders`), and joined where
 they are alike.
 
-Up to some six million texts the words of a band are sorted in memory: 40 bytes a text.  Beyond
+Up to some six million texts the words of a band are sorted in memory: 30 bytes a text.  Beyond
 that they are sorted on disk (`lmcore.data.copies.bands`): memory holds chunks of fixed size,
 whatever the number of texts, and what is kept of each text is four bytes of the forest and its
 order, in mapped files.  Both ways find the same pairs.
@@ -25,6 +25,7 @@ from lmcore.data.copies.forest import Forest, Rows
 from lmcore.data.copies.leaders import Members, Pairs, alike, alike_in_large, begins
 from lmcore.data.copies.scratch import Scratch
 
+# More where many texts share a band.
 _BYTES_IN_MEMORY = 40
 _ROW_BLOCK = 1 << 16
 _WIDTH = NUM_MINIMA // NUM_BANDS
@@ -86,6 +87,8 @@ def _alike(
             minima = signatures[:, band * _WIDTH : (band + 1) * _WIDTH]
             keys = np.ascontiguousarray(minima).view(np.uint64).ravel()
             rows = _sharing(keys)
+            if not len(rows):
+                continue
             rows = rows[np.lexsort((order[rows], keys[rows]))]
             members = Members(rows=rows, signatures=signatures)
             yield from alike(members, begins(keys[rows]), needed=needed)
