@@ -91,7 +91,7 @@ WITH_LLAMA := $(if $(LLAMA),--llama $(LLAMA))
 DATATROVE ?=
 WITH_DATATROVE := $(if $(DATATROVE),--datatrove $(DATATROVE))
 
-# Minutes on two cores, in brackets with the peers: 10, 12, 5, 15, 15, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
+# Minutes on two cores, in brackets with the peers: 10, 12, 5, 15, 15, 15, 1, 4, 2 (30), 6 (20), 33 (65), 8, 300, 1,
 # 15, of those about pretrained models 7, 85 and 135, of odd input (benchmarks.fuzzing) 10, of faults 20, of stops
 # 75, of repeats 240.
 bench: $(STAMP) $(PRETRAINED) $(RUNNERS)

@@ -1,14 +1,14 @@
 """Near-copies: what clustering costs a document, and what it finds, beside datatrove's MinHash.
 
-    python -m benchmarks.copies --datatrove PYTHON       about 10 minutes
+    python -m benchmarks.copies --datatrove PYTHON       about 15 minutes
     python -m benchmarks.copies --documents 1e8          another number; 100 million take an hour
 
 Cost: seeded signatures and sketches of so many documents are clustered in a process of its own on
-one core, with the memory of an ingest, with a sixteenth of it, and with that as on a machine that
-cannot keep the signatures in memory.  Every fifth document is a near-copy of any other one, one in
-a hundred shares a header with all others that do.  Anonymous memory (what no file backs, so that it
-cannot be dropped) and files without a name are looked at every 20 ms.  What was joined is
-compared with what was planted.
+one core, with the memory of an ingest, with a sixteenth of it, and (the smallest number) with that
+as on a machine that cannot keep the signatures in memory.  Every fifth document is a near-copy of
+any other one, one in a hundred shares a header with all others that do.  Anonymous memory (what no
+file backs, so that it cannot be dropped) and files without a name are looked at every 20 ms.  What
+was joined is compared with what was planted.
 
 Found: real reviews (`imdb`) are edited, one copy of each (`benchmarks.planted_edits`); PYTHON is an
 interpreter of an environment that holds `datatrove[processing]`; without one there is one side.
@@ -248,11 +248,12 @@ def _costs(
 def scale(counts: list[int], memories: list[int]) -> list[dict[str, Any]]:
     """Every number of documents with each memory."""
     found = []
+    ways: list[tuple[int, int | None]] = [(memory, None) for memory in memories]
     for total in counts:
         with workspace("copies") as name:
             write_signatures(Path(name) / "signatures.bin", total)
-            # The last as on a machine whose memory does not hold the signatures.
-            for memory, cache in [(memories[0], None), (memories[1], None), (memories[1], 0)]:
+            # The last, of the smallest number, as if the system did not keep the signatures.
+            for memory, cache in [*ways, (memories[-1], 0)] if total == min(counts) else ways:
                 point = {"folder": name, "documents": total, "memory": memory, "cache": cache}
                 found.append(in_child("benchmarks.copies", point, threads=1))
                 print(json.dumps(found[-1]), flush=True)

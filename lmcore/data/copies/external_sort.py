@@ -44,6 +44,7 @@ class SortedRecords:
         self._held = 0
         self._file: RecordFile | None = None
         self._lengths: list[int] = []
+        self._last: list[int] = []
 
     def add(self, block: Records) -> None:
         """Take records, shape [records, columns].
@@ -69,7 +70,12 @@ class SortedRecords:
         if self._file is None:
             self._file = RecordFile(self._scratch.folder, self._columns)
         self._file.append(records)
-        self._lengths.append(len(records))
+        # What came in order is one run, however long: it is taken window by window.
+        if self._lengths and self._last <= records[0].tolist():
+            self._lengths[-1] += len(records)
+        else:
+            self._lengths.append(len(records))
+        self._last = records[-1].tolist()
 
     def finish(self) -> None:
         """Free the memory, if anything is on disk; nothing is added after this."""

@@ -26,7 +26,7 @@ def _signatures(count: int) -> Signatures:
 def test_groups_are_whole_in_order_and_have_their_signatures(
     make_scratch: MakeScratch, memory: int, cache: int
 ) -> None:
-    count = 400
+    count = 200
     signatures = _signatures(count)
     order = np.random.default_rng(1).permutation(count).astype(np.uint64)
     words = signatures.view(np.uint64)

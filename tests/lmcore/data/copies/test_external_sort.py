@@ -49,6 +49,18 @@ def test_chunks_stay_small_even_where_all_records_begin_alike(make_scratch: Make
     assert (np.concatenate(chunks) == in_order(records)).all()
 
 
+def test_what_comes_in_order_needs_no_merging(make_scratch: MakeScratch) -> None:
+    scratch = make_scratch(100_000)
+    records = np.arange(50_000, dtype=np.uint64).reshape(-1, 1)
+    sorting = SortedRecords(scratch, columns=1)
+    sorting.add(records)
+    chunks = list(sorting.chunks())
+    # As many as there is memory for: runs of which only the first has what comes next would give
+    # a part of a window each time.
+    assert len(chunks) == -(-50_000 // len(chunks[0])) < 30
+    assert (np.concatenate(chunks) == records).all()
+
+
 def test_what_was_added_may_change_afterwards(make_scratch: MakeScratch) -> None:
     sorting = SortedRecords(make_scratch(1 << 20), columns=1)
     block = np.array([[3], [1]], dtype=np.uint64)
