@@ -11,7 +11,7 @@ import torch
 
 pytest.importorskip("transformers")
 
-from lmcore.evaluation import evidence
+from lmcore.evaluation import questions
 from lmcore.evaluation.baselines import untouched
 from lmcore.evaluation.gates import champion
 from lmcore.model.factory import save_model
@@ -127,7 +127,7 @@ def test_models_are_let_go_of_one_after_the_other(begun, monkeypatch):
 
         return load
 
-    monkeypatch.setattr(evidence, "load_model", watched(evidence.load_model))
+    monkeypatch.setattr(questions, "load_model", watched(questions.load_model))
     monkeypatch.setattr(champion, "load_model", watched(champion.load_model))
     monkeypatch.setattr(untouched, "untouched", watched(untouched.untouched))
     shutil.rmtree(begun.store.root / "untouched", ignore_errors=True)
