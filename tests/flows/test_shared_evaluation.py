@@ -38,12 +38,13 @@ def evaluation(home: Path) -> dict[str, Any]:
 
 
 def test_four_shares_on_two_workers_are_the_report_of_one(tier: Any, tmp_path: Path) -> None:
-    # So much is asked that the other one begins while the first asks its own share.
-    corpus.write_corpus(tmp_path, documents=1500)
+    # The last share, which the first worker takes back, is so long that the other one begins.
+    corpus.write_corpus(tmp_path)
     config = corpus.CONFIG.replace("max_steps: 150", "max_steps: 30")
-    (tmp_path / "config.yaml").write_text(f"{config}data: {{validation_fraction: 0.4}}\n")
+    config = config.replace("{resamples: 1000}", "{resamples: 1000, free_samples: 6000}")
+    (tmp_path / "config.yaml").write_text(config)
     alone = Shell(tmp_path, {"LMCORE_HOME": str(tmp_path / "alone")})
-    shares = {"LMCORE_EVALUATION_SHARDS": str(SHARES)}
+    shares = {"LMCORE_EVALUATION_SHARDS": str(SHARES), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     first, second = (workers.Worker(tmp_path, name, tier, **shares) for name in ("first", "second"))
     with first.running(), second.running():
         _, state = first.ask(200)
