@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from lmcore.artifacts import ContentStore, Handle, atomic_write
 from lmcore.errors import IntegrityError
@@ -55,22 +55,15 @@ class KeptParts:
             name: Of the part; says what is asked, beside the inputs.
             ask: Asks a model.
         """
-        asked: list[Arrays] = []
 
-        def make(folder: Path) -> None:
-            asked.append(ask())
-            np.savez(folder / _ARRAYS, allow_pickle=False, **dict(asked[0]))
+        def write(folder: Path, found: Arrays) -> None:
+            np.savez(folder / _ARRAYS, allow_pickle=False, **dict(found))
 
-        found = self._kept(name, make)
-        if found is None:
-            return ask()
-        if asked:
-            return asked[0]
-        try:
-            with np.load(found / _ARRAYS, allow_pickle=False) as file:
+        def read(folder: Path) -> Arrays:
+            with np.load(folder / _ARRAYS, allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
-        except (OSError, ValueError) as error:
-            raise _unreadable(found, error) from error
+
+        return self._once(name, ask, write, read)
 
     def value(self, name: str, type_: Any, ask: Callable[[], _T]) -> _T:
         """A value without arrays, asked for once.
@@ -81,34 +74,48 @@ class KeptParts:
             ask: Asks a model.
         """
         adapter: TypeAdapter[_T] = TypeAdapter(type_)
-        asked: list[_T] = []
 
-        def make(folder: Path) -> None:
-            asked.append(ask())
-            text = json.dumps(adapter.dump_python(asked[0], mode="json"))
+        def write(folder: Path, found: _T) -> None:
+            text = json.dumps(adapter.dump_python(found, mode="json"))
             atomic_write(folder / _VALUE, text)
 
-        found = self._kept(name, make)
-        if found is None:
-            return ask()
-        if asked:
-            return asked[0]
-        try:
-            return adapter.validate_json((found / _VALUE).read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
-            raise _unreadable(found, error) from error
+        def read(folder: Path) -> _T:
+            return adapter.validate_json((folder / _VALUE).read_text(encoding="utf-8"))
+
+        return self._once(name, ask, write, read)
 
     def clear(self) -> None:
         """Remove what was kept: what follows from it is kept now."""
         while self._used:
             shutil.rmtree(self._used.pop(), ignore_errors=True)
 
-    def _kept(self, name: str, make: Callable[[Path], None]) -> Path | None:
+    def _once(
+        self,
+        name: str,
+        ask: Callable[[], _T],
+        write: Callable[[Path, _T], None],
+        read: Callable[[Path], _T],
+    ) -> _T:
         if self.store is None:
-            return None
+            return ask()
+        asked: list[_T] = []
+
+        def make(folder: Path) -> None:
+            asked.append(ask())
+            write(folder, asked[0])
+
         found = self.store.build(KeptPart, {**self.inputs, "part": name}, make).path
         self._used.append(found)
-        return found
+        if asked:
+            return asked[0]
+        try:
+            return read(found)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().partition("\n")[0][:200]
+            raise IntegrityError(
+                f"{found}: cannot be read by this release ({reason}); delete the folder to have it"
+                " made again"
+            ) from error
 
 
 def joined(name: str, each: Sequence[NDArray[Any]]) -> Arrays:
@@ -123,11 +130,3 @@ def split(name: str, arrays: Arrays) -> list[NDArray[Any]]:
     """What was joined."""
     lengths = arrays["lengths"]
     return np.split(arrays[name], np.cumsum(lengths)[:-1]) if len(lengths) else []
-
-
-def _unreadable(folder: Path, error: Exception) -> IntegrityError:
-    reason = str(error).strip().partition("\n")[0][:200]
-    return IntegrityError(
-        f"{folder}: cannot be read by this release ({reason}); delete the folder to have it made"
-        " again"
-    )

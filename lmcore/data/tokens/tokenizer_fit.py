@@ -54,6 +54,8 @@ def fit_of(tokenizer: Tokenizer, documents: DocumentSet, *, known: Container[str
         count = of_known if document.id in known else of_new
         if count.num_bytes < SAMPLE_BYTES:
             count.add(tokenizer, document)
+        elif min(of_known.num_bytes, of_new.num_bytes) >= SAMPLE_BYTES:
+            break
     return Fit(
         known=of_known.bytes_a_token,
         new=of_new.bytes_a_token if of_new.num_bytes >= FEWEST_BYTES else None,

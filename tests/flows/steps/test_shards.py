@@ -113,11 +113,11 @@ def test_four_shares_of_another_home_are_the_report_of_one(
         assert answer(config, second, told(made, number, 4))
     assert list((second.content / kept_parts.KeptPart.kind).glob("[!.]*")) == []
 
-    def asked(self: Any, name: str, make: Any) -> Any:
-        return build(self, name, lambda folder: pytest.fail(f"{name} is asked again"))
+    def asked(self: Any, name: str, ask: Any, *others: Any) -> Any:
+        return once(self, name, lambda: pytest.fail(f"{name} is asked again"), *others)
 
-    build = kept_parts.KeptParts._kept
-    monkeypatch.setattr(kept_parts.KeptParts, "_kept", asked)
+    once = kept_parts.KeptParts._once
+    monkeypatch.setattr(kept_parts.KeptParts, "_once", asked)
     together = report(first, made, config, others=lambda: True)
     assert content(together) == alone
 
