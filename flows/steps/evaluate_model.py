@@ -61,5 +61,5 @@ def _evaluated(run: Run, corpus: Corpus, challenge: Challenge) -> EvalReport:
         seed=config.training.seed,
         removals=run.removals,
         on_progress=counting("documents"),
-        share_out=lambda: share_out(config, run.home, corpus, challenge),
+        share_out=lambda questions: share_out(config, run.home, corpus, challenge, questions),
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -38,7 +38,7 @@ from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.errors import IntegrityError
 from lmcore.evaluation.evaluate import ask_shard
 from lmcore.evaluation.inputs import Challenge
-from lmcore.evaluation.planning import planned_evaluation
+from lmcore.evaluation.questions import Question
 from lmcore.model.pretrained.base import Base, reference_of
 from lmcore.training.checkpoint import Checkpoint
 
@@ -54,7 +54,13 @@ _BEGIN_SECONDS = 60.0
 _H = TypeVar("_H", bound=Handle)
 
 
-def share_out(config: RunConfig, home: Home, corpus: Corpus, challenge: Challenge) -> bool:
+def share_out(
+    config: RunConfig,
+    home: Home,
+    corpus: Corpus,
+    challenge: Challenge,
+    questions: Sequence[Question],
+) -> bool:
     """Have the questions of an evaluation asked by several workers.
 
     Args:
@@ -62,6 +68,7 @@ def share_out(config: RunConfig, home: Home, corpus: Corpus, challenge: Challeng
         home: Of this worker.
         corpus: The data of the run.
         challenge: The candidate, and what it is scored beside.
+        questions: Of the evaluation, whose plan is where homes share content.
 
     Returns:
         Whether others were asked, so that answers are to be looked for in the shared store.
@@ -81,20 +88,9 @@ def share_out(config: RunConfig, home: Home, corpus: Corpus, challenge: Challeng
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
-    # All ask as much as the plan says, and one clock makes it.
-    planned_evaluation(home.store, corpus, challenge=challenge, gates=config.gates)
-
     def ask(number: int) -> None:
-        ask_shard(
-            home.store,
-            corpus,
-            challenge=challenge,
-            gates=config.gates,
-            seed=config.training.seed,
-            number=number,
-            of=of,
-            on_progress=counting("documents"),
-        )
+        for question in questions[number::of]:
+            question()
 
     with get_client(sync_client=True) as client:
         try:

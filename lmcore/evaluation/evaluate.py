@@ -6,7 +6,7 @@ comes an `EvalReport`.  Every gate runs, whatever the others say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from lmcore.evaluation.judging import judge
 from lmcore.evaluation.kept_parts import KeptParts
 from lmcore.evaluation.ownership import examine_ownership
 from lmcore.evaluation.planning import planned_evaluation
-from lmcore.evaluation.questions import Progress, unseen
+from lmcore.evaluation.questions import Progress, Question, unseen
 from lmcore.evaluation.report import (
     GATES_FILE,
     METRICS_FILE,
@@ -72,7 +72,7 @@ def evaluate_model(
     seed: int = 0,
     removals: Removals = NOTHING_REMOVED,
     on_progress: Progress = unseen,
-    share_out: Callable[[], bool] = lambda: False,
+    share_out: Callable[[Sequence[Question]], bool] = lambda questions: False,
 ) -> EvalReport:
     """Score a candidate, judge it by every gate, and keep all of it.
 
@@ -84,9 +84,9 @@ def evaluate_model(
         seed: Of bootstraps, probes and samples.
         removals: Documents that must not be among the data, nor near-copies of them.
         on_progress: Told the part, and how many of how many documents of it are done.
-        share_out: Called where there is no report yet. Has other workers ask their shares
-            (`ask_shard`), and says whether any was asked: then answers are looked for where homes
-            share what they made.
+        share_out: Given all questions, where there is no report yet. Asks some of them and has
+            other workers ask the rest (`ask_shard`); says whether it did, as then answers are
+            looked for where homes share what they made.
 
     Raises:
         EmptyEvaluationError: If there is no validation text, or the candidate's scores are
@@ -114,9 +114,8 @@ def evaluate_model(
 
     def make(folder: Path) -> Mapping[str, Any]:
         canaries = corpus.shards.canaries()
-        parts = collector.parts
-        asked = replace(collector, parts=replace(parts, store=store)) if share_out() else collector
-        evidence = asked.collect(store)
+        shared = collector.keeping_in(store)
+        evidence = (shared if share_out(shared.asks(store)) else collector).collect(store)
         with collector.part("ownership"):
             ownership = examine_ownership(
                 corpus.documents,
@@ -212,10 +211,10 @@ def ask_shard(
         seed=seed,
         on_progress=on_progress,
     )
-    asked = replace(collector, parts=replace(collector.parts, store=store))
-    for question in asked.asks(store)[number::of]:
+    shared = collector.keeping_in(store)
+    for question in shared.asks(store)[number::of]:
         question()
-    return asked.parts
+    return shared.parts
 
 
 def _collector(

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from types import SimpleNamespace
+from typing import Self
 
 import numpy as np
 
@@ -46,6 +47,8 @@ from lmcore.model.factory import load_model
 from lmcore.model.language_model import LanguageModel
 
 Progress = Callable[[str, int, int], None]
+#: Asks a model, and keeps the answer.
+Question = Callable[[], object]
 
 
 def unseen(part: str, done: int, total: int) -> None:
@@ -90,7 +93,11 @@ class Questions:
         yield
         self.seconds[name] = round(time.perf_counter() - started, 3)
 
-    def asks(self, store: ContentStore) -> list[Callable[[], object]]:
+    def keeping_in(self, store: ContentStore) -> Self:
+        """The same questions, with answers kept in, and looked for in, another store."""
+        return replace(self, parts=replace(self.parts, store=store))
+
+    def asks(self, store: ContentStore) -> list[Question]:
         """What is asked of models, part by part; none needs the answer of another.
 
         Whatever is asked is kept in `parts`, and `collect` finds it there.

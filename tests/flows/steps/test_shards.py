@@ -34,10 +34,10 @@ def test_a_worker_that_is_alone_asks_everything_and_says_so(
 ) -> None:
     challenge = Challenge(checkpoint=made.checkpoint)
     monkeypatch.delenv(SHARDS, raising=False)
-    assert not share_out(config, made.run.home, made.corpus, challenge)
+    assert not share_out(config, made.run.home, made.corpus, challenge, [])
     assert caplog.text == ""
     monkeypatch.setenv(SHARDS, "4")
-    assert not share_out(config, made.run.home, made.corpus, challenge)
+    assert not share_out(config, made.run.home, made.corpus, challenge, [])
     assert "needs homes that share content" in caplog.text
 
 
@@ -67,7 +67,11 @@ def told(made: Any, number: int, of: int, **changes: Any) -> Shard:
 
 
 def report(
-    home: Home, made: Any, config: RunConfig, *, others: Callable[[], bool] = lambda: False
+    home: Home,
+    made: Any,
+    config: RunConfig,
+    *,
+    others: Callable[[Any], bool] = lambda questions: False,
 ) -> EvalReport:
     return evaluate_model(
         home.store,
@@ -118,7 +122,7 @@ def test_four_shares_of_another_home_are_the_report_of_one(
 
     once = kept_parts.KeptParts._once
     monkeypatch.setattr(kept_parts.KeptParts, "_once", asked)
-    together = report(first, made, config, others=lambda: True)
+    together = report(first, made, config, others=lambda _: True)
     assert content(together) == alone
 
 
