@@ -11,6 +11,9 @@ A run whose process was killed before its first heartbeat, in Pending or just Ru
 miss; so the two states begin the same watch, of our own flows alone: another team's may wait in
 Pending for a machine as long as it likes.  The place of such a run is free earlier, when its lease
 of five minutes is not renewed (Prefect's own service).
+
+What the server hears is tried four times on a busy SQLite file and then lost; the runs of which it
+was settle by the look that the runner takes each minute (flows/servers/runner_process.py).
 """
 
 from __future__ import annotations
