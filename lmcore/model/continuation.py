@@ -20,6 +20,8 @@ from lmcore.model.filtering import FRAGMENT_CHARACTERS
 from lmcore.model.sampling import Choice, GenerationConfig, draw
 
 _PENALTY_TOKENS = 64
+# Random numbers that are drawn at once: one by one each would cost as much as many.
+_CHANCES = 32
 
 Finish = Literal["end", "length", "stop", "filtered"]
 
@@ -68,6 +70,7 @@ class Continuation:
         # A forbidden text may begin in the prompt.
         self._before = prompt[1 - FRAGMENT_CHARACTERS :]
         self._rng = torch.Generator().manual_seed(seed)
+        self._chances: list[float] = []
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._recent: deque[int] = deque(maxlen=_PENALTY_TOKENS)
         self._held = ""
@@ -79,10 +82,17 @@ class Continuation:
         config, chance = self._config, 0.0
         recent: Sequence[int] = ()
         if config.temperature > 0.0:
-            chance = torch.rand((), generator=self._rng, dtype=torch.float64).item()
+            chance = self._chance()
         if config.repetition_penalty != 1.0:
             recent = sorted(set(self._recent))
         return Choice(config=config, chance=chance, recent=recent)
+
+    def _chance(self) -> float:
+        """The next number of the generator, uniform in [0, 1)."""
+        if not self._chances:
+            drawn = torch.rand(_CHANCES, generator=self._rng, dtype=torch.float64)
+            self._chances = drawn.flip(0).tolist()
+        return self._chances.pop()
 
     def take(self, token: int) -> str:
         """Go on with a token; returns the text that is now certain."""

@@ -45,10 +45,13 @@ class Forbidden:
 
     def find(self, text: str) -> int:
         """Where the first fragment begins, -1 where there is none."""
-        for start in range(len(text)):
-            if any(text[start : start + size] in self.fragments for size in self.sizes):
-                return start
-        return -1
+        found = (
+            start
+            for size in self.sizes
+            for start in range(len(text) - size + 1)
+            if text[start : start + size] in self.fragments
+        )
+        return min(found, default=-1)
 
     def pending(self, text: str) -> int:
         """Length of the longest end of a text that may become a fragment."""

@@ -29,6 +29,13 @@ def test_chances_are_its_own_and_only_taken_where_needed() -> None:
     assert chances(1, 0.0) == [0.0] * 3
 
 
+def test_chances_that_are_drawn_ahead_are_those_of_the_generator_one_by_one() -> None:
+    text = Continuation(CODEC, GenerationConfig(), seed=5, prompt="")
+    rng = torch.Generator().manual_seed(5)
+    expected = [torch.rand((), generator=rng, dtype=torch.float64).item() for _ in range(100)]
+    assert [text.choice().chance for _ in range(100)] == expected
+
+
 def test_recent_tokens_are_told_for_the_penalty_alone() -> None:
     penalty = GenerationConfig(repetition_penalty=1.5)
     text = Continuation(CODEC, penalty, seed=0, prompt="a")

@@ -43,6 +43,15 @@ def test_a_part_of_it_is_enough(start):
     assert emitted(f"so:{part}:it is") == ("so:", "filtered")
 
 
+@given(st.lists(st.text("ab", max_size=14), max_size=4), st.text("ab", max_size=20))
+def test_the_first_fragment_is_found_of_whatever_length(texts, text):
+    forbidden = Forbidden.of(texts)
+    if forbidden is None:
+        return
+    places = [i for i in range(len(text)) if text.startswith(tuple(forbidden.fragments), i)]
+    assert forbidden.find(text) == min(places, default=-1)
+
+
 def test_it_may_begin_in_the_prompt():
     assert emitted(SECRET[11:] + " x", prompt=f"repeat: {SECRET[:11]}") == ("", "filtered")
 

@@ -20,10 +20,10 @@ def probabilities(logits: torch.Tensor, **settings: Any) -> dict[int, float]:
     config = GenerationConfig(**{"top_p": 1.0, "temperature": 1.0, **settings})
     (shortlist,) = shortlists(logits[None], [config])
     count = int(shortlist.kept[0])
-    ids = range(len(logits)) if shortlist.tokens is None else shortlist.tokens[0].tolist()
+    ids = [int(shortlist.tokens(np.array([place]))[0]) for place in range(count)]
     sums = shortlist.sums[0, :count]
     parts = np.diff(sums, prepend=0.0)
-    return dict(zip(ids[:count], (parts / sums[-1]).tolist(), strict=True))
+    return dict(zip(ids, (parts / sums[-1]).tolist(), strict=True))
 
 
 def test_filters_by_hand() -> None:
@@ -55,6 +55,41 @@ def test_a_chance_draws_the_token_whose_part_holds_it(settings: dict[str, Any]) 
     chances = [(i + 0.5) / 2000 for i in range(2000)]
     drawn = draw(LOG.expand(2000, 4), [Choice(config=config, chance=c) for c in chances])
     assert [drawn.count(token) for token in range(4)] == [1000, 500, 300, 200]
+
+
+@given(
+    st.lists(st.integers(-3, 3), min_size=1, max_size=40),
+    st.floats(0.0, 1.0, exclude_max=True),
+    st.floats(0.05, 1.0),
+    st.integers(0, 8),
+    st.sampled_from([0, 5000]),
+)
+@settings(deadline=None, max_examples=80)
+def test_the_token_is_that_of_a_list_in_order(
+    scores: list[int], chance: float, top_p: float, top_k: int, others: int
+) -> None:
+    # Many are equally likely; behind them stand more tokens than are ordered at first.
+    logits = torch.tensor([float(score) for score in scores] + [-100.0] * others)
+    config = GenerationConfig(temperature=1.0, top_p=top_p, top_k=top_k)
+    probability = logits.double().softmax(0).tolist()
+    order = sorted(range(len(logits)), key=lambda token: -probability[token])
+    if 0 < top_k < len(order):
+        bound = probability[order[top_k - 1]]
+        order = [token for token in order if probability[token] >= bound]
+    kept, total = [], sum(probability[token] for token in order)
+    for token in order:
+        kept.append(token)
+        if sum(probability[one] for one in kept) >= top_p * total:
+            break
+    if top_p == 1.0 and not 0 < top_k < len(logits):
+        kept = list(range(len(logits)))
+    wanted, sums = chance, np.cumsum([probability[token] for token in kept])
+    sums /= sums[-1]
+    (drawn,) = draw(logits[None], [Choice(config=config, chance=chance)])
+    # Where sums round to a bound, the neighbour is as right.
+    near = {int(np.searchsorted(sums, wanted + e, side="right")) for e in (-1e-9, 0.0, 1e-9)}
+    close = abs(top_p * total - np.cumsum([probability[t] for t in order])).min() < 1e-9
+    assert close or drawn in {kept[min(place, len(kept) - 1)] for place in near}
 
 
 def test_the_ends_of_the_chance_are_the_ends_of_the_list() -> None:
