@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lmcore.model.pretrained.library import blocks
+
 logger = logging.getLogger(__name__)
 
 
@@ -47,18 +49,17 @@ def fused(inner: nn.Module) -> Iterator[None]:
     Their hooks are not part of what is compiled, and are called as ever.
 
     Args:
-        inner: The model; its longest list of modules holds the blocks.
+        inner: The model.
     """
-    lists = [m for m in inner.modules() if isinstance(m, nn.ModuleList)]
-    blocks = list(max(lists, key=len, default=[]))
     compiled = _compiled_forward()
-    for block in blocks:
+    found = blocks(inner)
+    for block in found:
         block.__dict__["forward"] = functools.partial(compiled, block)
     try:
         with _quiet():
             yield
     finally:
-        for block in blocks:
+        for block in found:
             del block.__dict__["forward"]
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmcore.errors import ConfigError, IntegrityError
+from lmcore.model.pretrained import blockwise
 from lmcore.model.pretrained.bounds import attend as attend_within
 from lmcore.model.pretrained.bounds import given
 
@@ -117,6 +118,9 @@ def _rows_apart() -> str:
     ) -> tuple[Tensor, None]:
         if (bounds := given(options)) is not None:
             return attend_within(query, key, value, bounds, scale=options.get("scaling")), None
+        if _tells(attention_mask) and _plain(module, options) and blockwise.fits(query, key):
+            scale = options.get("scaling")
+            return blockwise.attend(query, key, value, attention_mask, scale=scale), None
         rows, places = query.shape[0], key.shape[2]
         if rows == 1 or query.shape[2] > 1 or not _tells(attention_mask):
             found: Tensor = sdpa_attention_forward(
@@ -144,6 +148,15 @@ def _rows_apart() -> str:
 def _tells(attention_mask: Tensor | None) -> bool:
     """Whether a mask says which places are seen, or that all are."""
     return attention_mask is None or attention_mask.dtype == torch.bool
+
+
+def _plain(module: nn.Module, options: dict[str, Any]) -> bool:
+    """Whether an attention is softmax over what came before, and nothing more."""
+    causal = options.get("is_causal")
+    more = options.get("position_bias"), options.get("softcap"), options.get("dropout") or None
+    return bool(getattr(module, "is_causal", True) if causal is None else causal) and not any(
+        x is not None for x in more
+    )
 
 
 class _Found:
@@ -259,6 +272,12 @@ def _multiplying(inner: Any) -> dict[str, Any]:
         for name, module in inner.named_modules()
         if isinstance(module, nn.Linear | transposed) and name not in never
     }
+
+
+def blocks(inner: nn.Module) -> list[nn.Module]:
+    """The blocks of a model from the bottom up: its longest list of modules."""
+    lists = [list(m) for m in inner.modules() if isinstance(m, nn.ModuleList)]
+    return max(lists, key=len, default=[])
 
 
 def matrices(inner: Any) -> dict[str, tuple[Tensor, Tensor | None]]:

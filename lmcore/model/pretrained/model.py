@@ -27,6 +27,7 @@ from lmcore.model.pretrained.fused import fused_nll, nll, works
 from lmcore.model.pretrained.library import (
     ROWS_APART,
     add_lora,
+    blocks,
     fold_lora,
     head_of,
     load_inner,
@@ -197,9 +198,7 @@ class PretrainedLM(LanguageModel):
 
     def depths(self) -> list[list[nn.Parameter]]:
         """Blocks from the top down, what stands above all in the first; then the rest."""
-        lists = [list(m) for m in self.inner.modules() if isinstance(m, nn.ModuleList)]
-        blocks = max(lists, key=len, default=[])
-        found = [[p for p in block.parameters() if p.requires_grad] for block in blocks]
+        found = [[p for p in b.parameters() if p.requires_grad] for b in blocks(self.inner)]
         known = {id(p) for block in found for p in block}
         rest = [p for p in self.inner.parameters() if p.requires_grad and id(p) not in known]
         return [*(block for block in reversed(found) if block), *([rest] if rest else [])]
