@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import nn
 
-from lmcore.model.pretrained.library import fold_lora, library
+from lmcore.model.pretrained.library import library
+from lmcore.model.pretrained.lora import fold_lora
 from lmcore.model.pretrained.model import PretrainedLM
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from lmcore.model.pretrained.library import ROWS_APART
+from lmcore.model.pretrained.attention import ROWS_APART
 
 #: Of each layer the same; the same and within the sliding window; or by the type of a layer.
 Form = Literal["alike", "sliding", "by layer"]

@@ -6,43 +6,30 @@ is never in the library's training mode, whose dropout would follow no seed of o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from lmcore.artifacts import digest
 from lmcore.errors import ConfigError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.language_model import Features, LanguageModel, Reading, learnt, restore
 from lmcore.model.packed import pack
+from lmcore.model.pretrained.attention import ROWS_APART
 from lmcore.model.pretrained.base import Base
 from lmcore.model.pretrained.body import Body
-from lmcore.model.pretrained.bounds import in_half_precision
 from lmcore.model.pretrained.cache import CacheState
-from lmcore.model.pretrained.fused import fused_nll, nll, works
-from lmcore.model.pretrained.library import (
-    ROWS_APART,
-    add_lora,
-    blocks,
-    fold_lora,
-    head_of,
-    load_inner,
-    matrices,
-)
+from lmcore.model.pretrained.head import target_nll
+from lmcore.model.pretrained.library import blocks, head_of, load_inner
+from lmcore.model.pretrained.lora import add_lora, fold_lora, matrices
 from lmcore.model.pretrained.windows import cut
 from lmcore.model.state import State
 
-# Logits that are held at a time, and tokens that are read at once: on a CPU so many keep its cores
-# busy, a GPU wants more.
-_LOGITS = {"cpu": 1 << 24, "cuda": 1 << 27}
+# Tokens that are read at once: on a CPU so many keep its cores busy, a GPU wants more.
 _TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16_384}
-# With its gradient: in half precision alone, and where float32 copies are made.
-_BYTES_OF_A_LOGIT = {True: 4, False: 12}
-_MOST_OF_FREE_MEMORY = 0.25
 _CHUNK = 512
 # A step costs reading all weights, however many lanes there are: SmolLM2-135M writes 42 tokens a
 # second in 4 lanes on two cores, and 250 in 32.
@@ -261,42 +248,16 @@ class PretrainedLM(LanguageModel):
         return found if vectors.dim() == 3 else found[:, 0]
 
     def target_nll(self, features: Features, targets: Tensor) -> Tensor:
-        """See `LanguageModel`; logits are held a few rows at a time, in a training too.
-
-        All of them only where they take little of a GPU's memory: what was not held of them is
-        computed again for the gradient.
-        """
-        vectors, wanted = features.vectors.flatten(0, -2), targets.reshape(-1)
-        if torch.is_grad_enabled() and self._holds(len(vectors)):
-            return self._nll(vectors, wanted).view(targets.shape)
-        rows = max(1, _LOGITS.get(self.device.type, _LOGITS["cpu"]) // self.vocab_size)
-        learns = torch.is_grad_enabled() and vectors.requires_grad
+        """See `LanguageModel`."""
         frozen = not any(p.requires_grad for p in self._head.parameters())
-        parts = []
-        for some, their in zip(torch.split(vectors, rows), torch.split(wanted, rows), strict=True):
-            if not learns:
-                parts.append(self._nll(some, their))
-            elif frozen:
-                found = _KnownGradient.apply(some, lambda given, t=their: self._nll(given, t))  # type: ignore[no-untyped-call]
-                assert isinstance(found, Tensor)
-                parts.append(found)
-            else:
-                parts.append(checkpoint(self._nll, some, their, use_reentrant=False))
-        return torch.cat(parts).view(targets.shape)
-
-    def _holds(self, rows: int) -> bool:
-        """Whether logits of so many tokens, and their gradient, are little of a GPU's memory."""
-        if self.device.type != "cuda":
-            return False
-        free, _ = torch.cuda.mem_get_info(self.device)
-        own = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-        size = _BYTES_OF_A_LOGIT[in_half_precision(self.device) and works()]
-        return rows * self.vocab_size * size <= _MOST_OF_FREE_MEMORY * (free + own)
-
-    def _nll(self, vectors: Tensor, targets: Tensor) -> Tensor:
-        logits = self._scores(vectors[None])[0]
-        learns = torch.is_grad_enabled() and self.device.type == "cuda"
-        return (fused_nll() if learns and works() else nll)(logits, targets)
+        nll = target_nll(
+            lambda rows: self._scores(rows[None])[0],
+            features.vectors.flatten(0, -2),
+            targets.reshape(-1),
+            vocab_size=self.vocab_size,
+            frozen=frozen,
+        )
+        return nll.view(targets.shape)
 
     @property
     def _head(self) -> nn.Module:
@@ -315,28 +276,6 @@ class PretrainedLM(LanguageModel):
     def attention_weights(self, tokens: Tensor) -> list[Tensor]:
         """See `LanguageModel`; of the first window. None where the library does not tell them."""
         return self.body.attention(tokens[:, : self.context], end_id=self.end_id)
-
-
-class _KnownGradient(torch.autograd.Function):
-    """A function of rows whose gradient is found on the way, as logits are not held until then.
-
-    What comes out for a row depends on that row alone, and nothing else learns; so the gradient of
-    any loss is that of each row, scaled.  This saves reading the head a second time.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-        with torch.enable_grad():
-            given = rows.detach().requires_grad_()
-            found = function(given)
-            (gradient,) = torch.autograd.grad(found.sum(), given)
-        ctx.save_for_backward(gradient)
-        return found.detach()
-
-    @staticmethod
-    def backward(ctx: Any, *wanted: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = ctx.saved_tensors
-        return (gradient * wanted[0][:, None]).to(gradient.dtype), None
 
 
 def _shapes(model: LanguageModel) -> dict[str, torch.Size]:

@@ -10,7 +10,7 @@ from pretrained_models import KINDS, library_model, write_library_folder
 from safetensors.torch import load_file, save_file
 
 from lmcore.errors import ConfigError, IntegrityError
-from lmcore.model.pretrained.library import add_lora, head_of, library, load_inner
+from lmcore.model.pretrained.library import head_of, library, load_inner
 
 IDS = torch.arange(1, 9)[None]
 
@@ -24,38 +24,6 @@ def test_a_head_apart_gives_the_logits_of_the_whole(kind: str) -> None:
             states = inner.base_model(IDS, attention_mask=torch.ones_like(IDS)).last_hidden_state
             apart = head_of(inner)(inputs_embeds=states, use_cache=False).logits
     torch.testing.assert_close(apart, whole)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_learns_beside_a_model_changes_nothing_at_first_and_all_of_it_is_seen(
-    kind: str,
-) -> None:
-    with library():
-        inner = library_model(kind, 300)
-        inner.requires_grad_(False)
-        before = inner(IDS, attention_mask=torch.ones_like(IDS)).logits
-        add_lora(inner, rank=4, seed=0)
-        after = inner(IDS, attention_mask=torch.ones_like(IDS)).logits
-        assert torch.equal(before, after)
-        after.sum().backward()
-    learning = {name: p for name, p in inner.named_parameters() if p.requires_grad}
-    assert learning
-    assert all("lora_" in name for name in learning)
-    # Every second matrix gets a gradient: none lies beside a weight that is never called.
-    assert all(p.grad is not None and p.grad.any() for n, p in learning.items() if "lora_B" in n)
-
-
-def test_the_matrices_are_a_function_of_their_seed() -> None:
-    found = []
-    for seed in (0, 0, 1):
-        with library():
-            inner = library_model("llama", 300)
-            torch.rand(3)
-            add_lora(inner, rank=4, seed=seed)
-        found.append({n: p for n, p in inner.named_parameters() if "lora_A" in n})
-    first, again, other = found
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not any(torch.equal(first[name], other[name]) for name in first)
 
 
 def test_weights_that_are_missing_are_never_made_up(tmp_path: Path) -> None:

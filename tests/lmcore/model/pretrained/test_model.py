@@ -134,7 +134,7 @@ def test_a_tokenizer_of_another_size_is_refused(content: Path) -> None:
 def test_the_nats_of_targets_are_those_of_the_logits_with_and_without_a_gradient(
     content: Path, adapt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lmcore.model.pretrained import model as module
+    from lmcore.model.pretrained import head as module
 
     monkeypatch.setitem(module._LOGITS, "cpu", 3 * VOCAB_SIZE)  # three rows at a time
     model = begun(make_base(content, "gemma2"), adapt=adapt)

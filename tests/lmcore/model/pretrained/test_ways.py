@@ -7,7 +7,8 @@ import torch
 from architectures import READ, REFUSED, tiny_model
 
 from lmcore.model.pretrained.body import Body
-from lmcore.model.pretrained.library import add_lora, library
+from lmcore.model.pretrained.library import library
+from lmcore.model.pretrained.lora import add_lora
 from lmcore.model.pretrained.masks import sliding_window
 from lmcore.model.pretrained.ways import causal, misread
 
