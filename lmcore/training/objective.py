@@ -8,7 +8,7 @@ whatever is trained through this seam resumes bit for bit.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -135,9 +135,13 @@ class NextToken(TokenLoss):
 
     def look(self, plan: Plan) -> Iterable[Batch]:
         """See `Objective`."""
-        return evaluation_batches(
+        batches = evaluation_batches(
             self.tune,
             max_tokens=plan.evaluation_tokens,
             batch_size=plan.batch_size,
             sequence_length=plan.sequence_length,
         )
+        if self.carries_state:
+            return batches
+        # As a step reads them: windows that go on would cost several times as much.
+        return (replace(batch, fresh=True) for batch in batches)

@@ -36,6 +36,7 @@ from lmcore.training.checkpoint import (
 from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.events import Listener, TrainingEvent, TrainingInterrupted
+from lmcore.training.heap import heap_kept
 from lmcore.training.leaving import LeftError
 from lmcore.training.loop import POINTS_FOLDER, Trained, TrainingLoop
 from lmcore.training.objective import Objective
@@ -108,9 +109,10 @@ def follow(
         should_stop=should_stop,
         world=world,
     )
-    plan = run.plan(replay)
-    with _threads(plan.threads):
-        trained = run.loop(plan).run()
+    with heap_kept():
+        plan = run.plan(replay)
+        with _threads(plan.threads):
+            trained = run.loop(plan).run()
     return run.publish(output, trained) if world.leads else {}
 
 
