@@ -61,6 +61,13 @@ def new_model(
     return model.to(device)
 
 
+def calls_blocks_once(model: LanguageModel) -> bool:
+    """Whether a step of training calls each of its blocks once, whatever stands in its rows."""
+    from lmcore.model.pretrained.model import PretrainedLM
+
+    return not isinstance(model, PretrainedLM) or model.body.packs
+
+
 def base_of(folder: Path) -> Path | None:
     """The folder of the base that a stored model began with; None where it began with none.
 

@@ -18,6 +18,7 @@ HOW_IT_IS_RUN = frozenset(
 # Launchers that a setting means something to.
 _NEEDS = {
     "processes": ("torchrun", "external"),
+    "shard_weights": ("torchrun", "external"),
     "timeout_seconds": ("torchrun", "external"),
     "hosts": ("torchrun",),
     "rendezvous": ("torchrun",),
@@ -146,6 +147,12 @@ class TrainingConfig(Section):
         " each where there are any; must divide `batch_size`, and more than one needs torchrun or"
         " external.",
     )
+    shard_weights: bool = Field(
+        False,
+        description="Whether each process keeps a part only of weights, gradients and the"
+        " optimizer's state (FSDP2), for a model with which they do not fit on one device. Steps"
+        " take longer; docs/hosts.md says what is still whole.",
+    )
     hosts: int = Field(
         1,
         ge=1,
@@ -207,6 +214,8 @@ class TrainingConfig(Section):
                 raise ValueError(
                     f"{name}={value} needs training.launcher: {wanted}; found {self.launcher}"
                 )
+        if self.shard_weights and self.processes == 1:
+            raise ValueError("shard_weights needs training.processes of 2 or more; found 1")
         if self.hosts == 1 and self.launcher == "torchrun":
             for name in ("rendezvous", "interface"):
                 if (value := getattr(self, name)) is not None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +25,7 @@ from lmcore.data.tokens.batches import Batch
 from lmcore.errors import ConfigError
 from lmcore.training.hosts.addresses import Endpoint, interface_of, listen, own_address
 from lmcore.training.hosts.surroundings import Surroundings, read_surroundings
+from lmcore.training.sharding import all_whole, part_of, shard
 
 # Interfaces that the processes of one machine talk through.
 _LOOPBACK = ("lo", "lo0")
@@ -38,15 +39,22 @@ class World:
     Attributes:
         rank: Number of this process; rank 0 plans, decides, writes and reports.
         size: Number of processes.
+        parts_on: Device of the parts where each keeps a part of the weights; None: all of them.
     """
 
     rank: int = 0
     size: int = 1
+    parts_on: str | None = None
 
     @property
     def leads(self) -> bool:
         """Whether this process writes and reports."""
         return self.rank == 0
+
+    @property
+    def looking(self) -> World:
+        """Who shares what a look reads; where weights are in parts, each reads all of it."""
+        return self if self.parts_on is None else ALONE
 
     def rows(self, num_lanes: int) -> slice:
         """Lanes of this process; they may be none where there are fewer lanes than processes."""
@@ -66,6 +74,8 @@ class World:
         """The same module, whose backward pass leaves the mean gradient of all ranks."""
         if self.size == 1:
             return module
+        if self.parts_on is not None:
+            return shard(module, ranks=self.size, device=self.parts_on)
         # Without a search for unused parameters the buckets are cut anew after the first step.
         # With three ranks and more the order of a sum depends on its place in a bucket, so a
         # run that was resumed would differ from one that was not.
@@ -120,13 +130,30 @@ class World:
                 whole.append(torch.cat(parts))
         return tuple(whole)
 
+    def whole(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Tensors as one process has them: gathered on rank 0 where each rank keeps a part."""
+        return tensors if self.parts_on is None else all_whole(tensors, leads=self.leads)
+
+    def own(
+        self, tensors: Mapping[str, Tensor], *, like: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Undo `whole`, given tensors that lie as these are to.
+
+        Args:
+            tensors: The same on each rank.
+            like: With the same names.
+        """
+        if self.parts_on is None:
+            return tensors
+        return {name: part_of(tensor, like=like[name]) for name, tensor in tensors.items()}
+
 
 ALONE = World()
 
 
 @contextlib.contextmanager
 def process_group(
-    device: str, *, interface: str | None = None, job: str | None = None
+    device: str, *, interface: str | None = None, job: str | None = None, shards: bool = False
 ) -> Iterator[World]:
     """Join the processes of this training; the environment says which this one is.
 
@@ -140,6 +167,7 @@ def process_group(
         interface: Network interface that hosts talk through; None: the one that leads to the
             others, or what the environment names.
         job: What this rank is about to do, which is to be the same on all; None: nobody asks.
+        shards: Whether each keeps a part of the weights.
 
     Raises:
         ConfigError: If the environment does not say it, there is no such interface or device, or
@@ -165,7 +193,7 @@ def process_group(
         rank=here.rank,
         world_size=here.size,
     )
-    yield World(rank=here.rank, size=here.size)
+    yield World(rank=here.rank, size=here.size, parts_on=device if shards else None)
     dist.destroy_process_group()
 
 

@@ -39,6 +39,7 @@ from lmcore.training.objective import Objective
 from lmcore.training.optimizer import (
     learning_rate,
     load_optimizer_tensors,
+    optimized,
     optimizer_tensors,
 )
 from lmcore.training.pace import is_due, revised
@@ -64,7 +65,8 @@ class Trained:
     Attributes:
         model: The model after the last step.
         plan: As it was in the end.
-        best: Weights of the best look at the tune split, or the last ones without looks.
+        best: Weights of the best look at the tune split, or the last ones without looks; on rank 0.
+        final: Those after the last step; on rank 0.
         progress: Where the run ended.
         log: JSON lines.
     """
@@ -72,6 +74,7 @@ class Trained:
     model: nn.Module
     plan: Plan
     best: Mapping[str, Tensor]
+    final: Mapping[str, Tensor]
     progress: Progress
     log: str
 
@@ -144,10 +147,16 @@ class TrainingLoop:
             else:
                 break
         self._save()
-        best = self.best or learnt(self.model)
+        final = learnt(self.model)
+        best = self.world.whole(self.best or final)
         self._tell("done", f"trained {self.progress.step} {named(self.progress.step, 'step')}")
         return Trained(
-            model=self.model, plan=self.plan, best=best, progress=self.progress, log=self.log
+            model=self.model,
+            plan=self.plan,
+            best=best,
+            final=self.world.whole(final),
+            progress=self.progress,
+            log=self.log,
         )
 
     def _advance(self) -> None:
@@ -299,10 +308,10 @@ class TrainingLoop:
 
         try:
             look = asked(self.objective.look(self.plan))
-            value = self.objective.measure(self.model, look, world=self.world)
+            value = self.objective.measure(self.model, look, world=self.world.looking)
         except LeftError:
             return
-        self._note_look(value)
+        self._note_look(self.world.agree(value))
         self._spend(time.perf_counter() - started)
 
     def _note_look(self, value: float) -> None:
@@ -351,14 +360,17 @@ class TrainingLoop:
         started = time.perf_counter()
         # None: the next step starts from the fresh state.
         state = self.world.gather_lanes(self.state.tensors() if self.state else ())
+        model = self.world.whole(learnt(self.model))
+        best = self.world.whole(self.best)
+        optimizer = self.world.whole(optimizer_tensors(self.optimizer))
         if self.world.leads:
             self._store.save(
                 ResumePoint(
                     progress=self.progress,
-                    model=learnt(self.model),
-                    optimizer=optimizer_tensors(self.optimizer),
+                    model=model,
+                    optimizer=optimizer,
                     state=state,
-                    best=self.best,
+                    best=best,
                     log=self.log,
                 )
             )
@@ -383,11 +395,14 @@ class TrainingLoop:
         """Go to a resume point."""
         device = self.plan.device
         self.optimizer = self.objective.optimizer(self.model, weight_decay=self.plan.weight_decay)
-        restore(self.model, point.model)
-        load_optimizer_tensors(self.optimizer, dict(point.optimizer))
+        weights = learnt(self.model)
+        restore(self.model, self.world.own(point.model, like=weights))
+        moments = self.world.own(point.optimizer, like=optimized(self.optimizer))
+        load_optimizer_tensors(self.optimizer, dict(moments))
         rows = self.world.rows(self.plan.batch_size)
         self.state = self._state([tensor[rows].to(device) for tensor in point.state])
-        self.best = {name: tensor.to(device) for name, tensor in point.best.items()}
+        best = self.world.own(point.best, like=weights)
+        self.best = {name: tensor.to(device) for name, tensor in best.items()}
         self.progress, self.log = point.progress, point.log
 
     def _state(self, tensors: list[Tensor]) -> State | None:

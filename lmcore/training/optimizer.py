@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 BETAS = (0.9, 0.99)
 _EPSILON = 1e-8
+# What AdamW keeps of a weight.
+_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 def make_optimizer(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
@@ -75,6 +77,16 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = optimizer.state_dict()["state"]
     return {
         f"{index}.{name}": value for index, entry in state.items() for name, value in entry.items()
+    }
+
+
+def optimized(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The weight to which each of `optimizer_tensors` belongs."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    return {
+        f"{index}.{name}": parameter
+        for index, parameter in enumerate(parameters)
+        for name in _STATE
     }
 
 

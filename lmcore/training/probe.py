@@ -269,7 +269,7 @@ def _time_forward(
     for step in range(_MIN_STEPS):
         stops()
         start = time.perf_counter()
-        objective.measure(model, [objective.batch(step, share=_SHARE)], world=world)
+        objective.measure(model, [objective.batch(step, share=_SHARE)], world=world.looking)
         times.append(world.agree(time.perf_counter() - start))
     return statistics.median(times)
 
@@ -283,8 +283,8 @@ def _time_save(
     folder: Path,
     world: World,
 ) -> float:
-    optimizer = objective.optimizer(model, weight_decay=training.weight_decay or 0.0)
     losses = world.averaging(objective.losses(model))
+    optimizer = objective.optimizer(model, weight_decay=training.weight_decay or 0.0)
     result = _step(
         losses,
         objective,
@@ -297,7 +297,8 @@ def _time_save(
     )
     optimizer.step()
     start = time.perf_counter()
-    weights = learnt(model)
+    weights = world.whole(learnt(model))
+    moments = world.whole(optimizer_tensors(optimizer))
     carried = result.state if objective.carries_state else None
     state = world.gather_lanes(carried.tensors() if carried else ())
     if world.leads:
@@ -305,7 +306,7 @@ def _time_save(
             ResumePoint(
                 progress=Progress(),
                 model=weights,
-                optimizer=optimizer_tensors(optimizer),
+                optimizer=moments,
                 state=state,
                 best=weights,
             )

@@ -188,7 +188,7 @@ class _Run:
         seconds = min(longest, max(shortest, _PROBE_SHARE * budget))
         try:
             machine = probe(
-                lambda: subject.new_model(subject.dropout or 0.0, device),
+                lambda: self._new_model(subject.dropout or 0.0, device),
                 objective=subject.objective,
                 num_lanes=subject.layout.batch_size,
                 training=training,
@@ -207,11 +207,15 @@ class _Run:
             machine=machine.model_copy(update={"elapsed": time.perf_counter() - subject.started}),
         )
 
+    def _new_model(self, dropout: float, device: str) -> nn.Module:
+        """Where it is trained, or whence each rank takes a part of it there."""
+        return self.subject.new_model(dropout, device if self.world.parts_on is None else "cpu")
+
     def loop(self, plan: Plan) -> TrainingLoop:
         return TrainingLoop(
             plan=plan,
             training=self.training,
-            new_model=lambda: self.subject.new_model(plan.dropout, plan.device),
+            new_model=lambda: self._new_model(plan.dropout, plan.device),
             objective=self.subject.objective,
             folder=self.folder,
             on_event=self.on_event,
@@ -222,11 +226,12 @@ class _Run:
     def publish(self, output: Path, trained: Trained) -> Mapping[str, Any]:
         """Fill the checkpoint's folder; returns its summary."""
         progress, plan, key = trained.progress, trained.plan, self.subject.objective.look_key
-        for name in ("final", "best"):
-            if name == "best":
-                restore(trained.model, trained.best)
+        in_parts = self.world.parts_on is not None
+        model = self.subject.new_model(plan.dropout, "cpu") if in_parts else trained.model
+        for name, weights in (("final", trained.final), ("best", trained.best)):
+            restore(model, weights)
             (output / name).mkdir()
-            self.subject.save(trained.model, output / name)
+            self.subject.save(model, output / name)
         atomic_write(output / LOG_FILE, trained.log)
         write_plan(output, plan)
         best_step = progress.best_step if progress.best_step >= 0 else progress.step
@@ -242,7 +247,7 @@ class _Run:
             "tokens_seen": tokens,
             "epochs_seen": tokens / self.subject.layout.stream_tokens,
             "train_tokens_per_second": tokens / max(progress.step_seconds, 1e-9),
-            "params": sum(p.numel() for p in trained.model.parameters()),
+            "params": sum(p.numel() for p in model.parameters()),
             "train_seconds": progress.seconds,
             key: progress.best_bits_per_byte,
             f"final_{key}": progress.last_bits_per_byte,

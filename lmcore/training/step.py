@@ -19,6 +19,7 @@ from lmcore.model.recurrent.layers import LaneGenerator
 from lmcore.model.state import State
 from lmcore.training.config import Precision
 from lmcore.training.distributed import ALONE, World
+from lmcore.training.sharding import whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ def backward_step(
         for parameter in losses.parameters():
             if parameter.grad is not None:
                 parameter.grad /= weight
-    norm = nn.utils.clip_grad_norm_(losses.parameters(), gradient_clip)
+    norm = whole(nn.utils.clip_grad_norm_(losses.parameters(), gradient_clip))
     loss_nats, grad_norm = world.means(loss, norm.item())
     return StepResult(loss_nats=loss_nats, grad_norm=grad_norm, state=after)
 

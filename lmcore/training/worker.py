@@ -109,6 +109,7 @@ def _train(files: LaunchFiles) -> Result | None:
             find_device(job.training),
             interface=os.environ.get(INTERFACE_VARIABLE, job.training.interface),
             job=job.id,
+            shards=job.training.shard_weights,
         ) as world,
     ):
 

@@ -194,6 +194,10 @@ def ranks(make_bench: Callable[..., Bench], shared_bench: Bench) -> Ranks:
     # Fewer lanes to look at than ranks.
     dry = {"model": {"dropout": 0.0}, "shards": str(little.corpus.shards.path)}
     often = {"training": {"checkpoint_seconds": 0.001}}
+    parts = {"shard_weights": True, "launcher": "torchrun"}
+    two_parts = {"training": {**parts, "processes": 2}}
+    three_parts = {"training": {**parts, "processes": 3}}
+    often_parts = {"training": {**two_parts["training"], **often["training"]}}
     runs: list[dict[str, Any]] = [
         {"name": "one", "size": 1},
         {"name": "two", "size": 2},
@@ -205,6 +209,20 @@ def ranks(make_bench: Callable[..., Bench], shared_bench: Bench) -> Ranks:
         {"name": "two broken", "size": 2, **often},
         {"name": "three broken", "size": 3, "stop": 5, "as": "stopped"},
         {"name": "three broken", "size": 3},
+        {"name": "two in parts", "size": 2, **two_parts},
+        {"name": "two in parts without dropout", "size": 2, **dry, **two_parts},
+        {"name": "two in parts broken", "size": 2, "kill": [1, 5], **often_parts},
+        {"name": "two in parts broken", "size": 2, "kill": ["save", 3], **often_parts},
+        {"name": "two in parts broken", "size": 2, **often_parts},
+        {"name": "three in parts", "size": 3, **three_parts},
+        {
+            "name": "three in parts broken",
+            "size": 3,
+            "stop": 5,
+            "as": "stopped in parts",
+            **three_parts,
+        },
+        {"name": "three in parts broken", "size": 3, **three_parts},
         {
             "name": "diverging",
             "size": 2,

@@ -57,10 +57,14 @@ def life(run: dict[str, Any], rank: int) -> None:
     """One rank of one life of a run."""
     work = root / run["name"]
     rows: list[Any] = []
+    held: list[int] = []
     real_step, real_save = loop.backward_step, resume.save_file
 
     def step(losses: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
         rows.append([batch.inputs.tolist(), batch.targets.tolist(), batch.fresh])
+        weights = list(losses.parameters())
+        kept = [w.to_local() if hasattr(w, "to_local") else w for w in weights]
+        held[:] = [sum(w.numel() for w in some) for some in (kept, weights)]
         if run.get("kill") == [rank, len(rows)]:
             os.kill(os.getpid(), signal.SIGKILL)
         return real_step(losses, batch, *args, **kwargs)
@@ -80,8 +84,9 @@ def life(run: dict[str, Any], rank: int) -> None:
     stop_at = run.get("stop", math.inf)
     result: dict[str, Any] = {}
     (work / "output").mkdir(parents=True, exist_ok=True)
+    training = TrainingConfig.model_validate({**job["training"], **run.get("training", {})})
     try:
-        with process_group("cpu") as world:
+        with process_group("cpu", shards=training.shard_weights) as world:
             summary = carry_out(
                 Job(
                     shards=Path(run["shards"]),
@@ -89,9 +94,7 @@ def life(run: dict[str, Any], rank: int) -> None:
                     tokenizer=Path(job["tokenizer"]),
                     tokenizer_key="tokenizer",
                     model=ModelConfig.model_validate({**job["model"], **run.get("model", {})}),
-                    training=TrainingConfig.model_validate(
-                        {**job["training"], **run.get("training", {})}
-                    ),
+                    training=training,
                     replay=None,
                     folder=work / "folder",
                     output=work / "output",
@@ -111,7 +114,9 @@ def life(run: dict[str, Any], rank: int) -> None:
         result["point"] = json.loads((point / "manifest.json").read_text())["files"]
     told = root / run.get("as", run["name"])
     told.mkdir(exist_ok=True)
-    (told / f"{rank}.json").write_text(json.dumps({**result, "rows": rows, "events": events}))
+    (told / f"{rank}.json").write_text(
+        json.dumps({**result, "rows": rows, "held": held, "events": events})
+    )
 
 
 def collectives(rank: int) -> None:

@@ -19,6 +19,11 @@ def test_default_bound_is_two_minutes() -> None:
     ("values", "message"),
     [
         ({"processes": 2}, "processes=2 needs training.launcher: torchrun"),
+        ({"shard_weights": True}, "shard_weights=True needs training.launcher: torchrun or ext"),
+        (
+            {"launcher": "torchrun", "shard_weights": True},
+            "shard_weights needs training.processes of 2 or more; found 1",
+        ),
         ({"timeout_seconds": 9}, "timeout_seconds=9.0 needs training.launcher: torchrun"),
         ({"launcher": "torchrun", "processes": 3}, "batch_size=32 cannot be shared equally"),
         ({"launcher": "torchrun", "processes": 0}, "greater than or equal to 1"),

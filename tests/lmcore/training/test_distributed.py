@@ -94,7 +94,7 @@ def test_two_processes_read_and_learn_what_one_does(ranks: Any, suffix: str) -> 
     assert not two[1]["events"]
 
 
-@pytest.mark.parametrize("size", ["two", "three"])
+@pytest.mark.parametrize("size", ["two", "three", "two in parts", "three in parts"])
 def test_ranks_that_were_killed_or_stopped_end_with_the_same_bits(ranks: Any, size: str) -> None:
     unbroken = ranks.result(size)
     broken = ranks.result(f"{size} broken")
@@ -104,10 +104,36 @@ def test_ranks_that_were_killed_or_stopped_end_with_the_same_bits(ranks: Any, si
 
 
 def test_a_resume_point_knows_nothing_of_ranks(ranks: Any) -> None:
-    names = {name: set(ranks.result(name)["point"]) for name in ("one", "two", "three")}
-    assert names["one"] == names["two"] == names["three"]
-    sizes = {ranks.result(name)["point"]["tensors.safetensors"][0] for name in names}
-    assert len(sizes) == 1
+    points = [
+        ranks.result(name)["point"]
+        for name in ("one", "two", "three", "two in parts", "three in parts")
+    ]
+    assert len({tuple(sorted(point)) for point in points}) == 1
+    assert len({point["tensors.safetensors"][0] for point in points}) == 1
+
+
+@pytest.mark.parametrize("suffix", ["", " without dropout"])
+def test_weights_in_parts_learn_what_whole_ones_do(ranks: Any, suffix: str) -> None:
+    whole = ranks.result(f"one{suffix}")
+    parts = [ranks.result(f"two in parts{suffix}", rank) for rank in range(2)]
+    assert [len(part["rows"]) for part in parts] == [12, 12]
+    for alone, shared in zip(steps(whole), steps(parts[0]), strict=True):
+        assert shared["loss_nats"] == pytest.approx(alone["loss_nats"], abs=LOSS_TOLERANCE_NATS)
+        assert shared["grad_norm"] == pytest.approx(alone["grad_norm"], rel=1e-3)
+    looks = [result["summary"]["tune_bits_per_byte"] for result in (whole, parts[0])]
+    assert looks[1] == pytest.approx(looks[0], abs=1e-4)
+    assert whole["summary"]["params"] == parts[0]["summary"]["params"]
+
+
+@pytest.mark.parametrize(("name", "size"), [("two", 2), ("three", 3)])
+def test_each_rank_keeps_its_part_of_the_weights(ranks: Any, name: str, size: int) -> None:
+    held = [ranks.result(f"{name} in parts", rank)["held"] for rank in range(size)]
+    (number,) = {total for _, total in held}
+    assert sum(own for own, _ in held) == number
+    # Rows of a matrix are not always a multiple of the ranks.
+    assert all(own < 1.3 * number / size for own, _ in held)
+    own, total = ranks.result(name)["held"]
+    assert own == total == number
 
 
 def test_all_ranks_stop_at_the_same_step(ranks: Any) -> None:
