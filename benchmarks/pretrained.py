@@ -2,6 +2,7 @@
 
     python -m benchmarks.pretrained             the default corpus, 20 minutes of training a side
     python -m benchmarks.pretrained --seconds 60 --documents 4   shorter
+    python -m benchmarks.pretrained --folder F   what was done there is not done again
 
 Both are trained for the same seconds by `lmcore run` under one name, the one from random weights
 first; so the second is a challenger of the first, and whether it replaces it is the gate's to say.
@@ -20,7 +21,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ import yaml
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import in_child, parser, record, workspace
 from benchmarks.registered import KNOWN_UNTIL, MESSAGES, SMOLLM2, held_out, opened, passages, told
+from lmcore.artifacts import atomic_write
 
 _NAME = "annual-messages"
 _COMMON: dict[str, Any] = {
@@ -72,6 +76,14 @@ def trained(home: Path, own: dict[str, Any], *, seconds: float, gates: float) ->
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     answer: dict[str, Any] = json.loads(lmcore(home, "run", "--config", str(path), "--json")[1])
     return {**told(answer), **{key: answer[key] for key in ("reason", "version", "champion")}}
+
+
+def once(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What is written in a file, or is made and written there now."""
+    if not path.exists():
+        atomic_write(path, json.dumps(make()))
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found
 
 
 def rolled_back(home: Path) -> dict[str, Any]:
@@ -142,20 +154,23 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=1200.0, help="of training, a side")
     options.add_argument("--gates", type=float, default=900.0, help="of judging, a side")
     options.add_argument("--documents", type=int, default=0, help="score so many; 0: all held out")
+    options.add_argument("--folder", type=Path, help="kept; a run that was killed goes on there")
     options.add_argument("--point", help="what a process of its own is given")
     given = options.parse_args()
     if given.point:
         print(json.dumps(_score_here(json.loads(given.point))))
         return
     seconds, most = (20.0, 2) if given.quick else (given.seconds, given.documents)
-    with workspace("pretrained") as folder:
-        home = Path(folder) / "home"
+    with workspace("pretrained") if given.folder is None else nullcontext(given.folder) as folder:
+        home = Path(folder).resolve() / "home"
+        home.mkdir(parents=True, exist_ok=True)
         results: dict[str, Any] = {"training_seconds": seconds}
         for side, own in (("scratch", _SCRATCH), ("fine_tuned", _PRETRAINED)):
-            results[side] = trained(home, own, seconds=seconds, gates=given.gates)
+            made = partial(trained, home, own, seconds=seconds, gates=given.gates)
+            results[side] = once(home.parent / f"{side}.json", made)
             print(side, json.dumps(results[side]), file=sys.stderr, flush=True)
         if all(results[side]["outcome"] == "promoted" for side in ("scratch", "fine_tuned")):
-            results["rollback"] = rolled_back(home)
+            results["rollback"] = once(home.parent / "rollback.json", partial(rolled_back, home))
         versions = [results[side]["version"] for side in ("scratch", "fine_tuned")]
         shown = lmcore(home, "lineage", str(versions[1]), "--json")[1]
         point = {
