@@ -154,6 +154,7 @@ def test_its_champion_is_moved_and_moved_back(tmp_path: Path) -> None:
     assert monitored["model"] == "stories"
 
 
+@pytest.mark.long
 def test_it_is_retrained_and_judged_against_its_champion(tmp_path: Path) -> None:
     with unpacked(tmp_path / "user").opened() as session:
         retrained_and_judged(session)

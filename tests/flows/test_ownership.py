@@ -7,7 +7,7 @@ import pipeline_corpus as corpus
 import pytest
 from lmcore_shell import Session, Shell
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

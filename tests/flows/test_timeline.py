@@ -14,7 +14,7 @@ from lmcore_shell import Shell
 from flows.home.environment import make_home
 from flows.registry.monitor_results import monitor_results
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 # The people of the second year go by names that the first one has not seen.
 NEW_NAMES = ("Quillon", "Zephyrine", "Wojciech", "Yngvild", "Xanthippe", "Jocasta")

@@ -157,6 +157,7 @@ gates: {required: [provenance], evaluation: {free_samples: 5, resamples: 1000}}
 
 @pytest.mark.integration
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_retrain_cuts_new_text_alone_and_equals_a_cold_one(
     tmp_path: Path, make_lines: Callable[[int], str]
 ) -> None:

@@ -230,6 +230,7 @@ TORCHRUN = {"launcher": "torchrun", "processes": 2}
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_learn_what_one_does_and_go_on_exactly(tuned: Any) -> None:
     before = tuned.train("before", **given())
     settings = given(start="champion", initial=before.path / "best", max_steps=60)

