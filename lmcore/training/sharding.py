@@ -6,7 +6,7 @@ of is gathered when the block computes, and let go of behind it; its gradient is
 that keeps it (Zhao et al. 2023, arXiv:2304.11277; `torch.distributed.fsdp.fully_shard`).
 
 Gathering is done by all ranks together, so each must call each block as often as the others: a look
-at the tune split, where texts are cut otherwise in each lane, is read as a whole by every rank.
+at the tune split, which may have fewer lanes than there are ranks, is read as a whole by every one.
 
 torch's modules for this take half a second to import, and few trainings need them: inside.
 """
