@@ -54,10 +54,10 @@ def find_files(
     if source.requests is not None:
         return _feedback_files(source.requests, key=key), [], []
     assert source.path is not None
-    found, skipped = _path_files(source.path, source.files, key=f"{key}.path")
+    found, skipped = path_files(source.path, source.files, key=f"{key}.path")
     targets: list[tuple[str, Path]] = []
     if source.target_path is not None:
-        targets, _ = _path_files(source.target_path, None, key=f"{key}.target_path")
+        targets, _ = path_files(source.target_path, None, key=f"{key}.target_path")
         one_of_each(found, targets, key=key)
     return found, targets, skipped
 
@@ -76,9 +76,19 @@ def one_of_each(found: Sequence[object], targets: Sequence[object], *, key: str)
             )
 
 
-def _path_files(
+def path_files(
     text: str, pattern: str | None, *, key: str
 ) -> tuple[list[tuple[str, Path]], list[LeftOut]]:
+    """The files that a path or pattern means, and those that are left out though they might be.
+
+    Args:
+        text: A file, a folder or a glob.
+        pattern: Of files in a folder; None: every file that holds text.
+        key: What sentences begin with.
+
+    Raises:
+        SourceError: If there is no such place, or no file to read in it.
+    """
     path = Path(text)
     if path.is_dir():
         walked = walk(path)
@@ -131,8 +141,18 @@ def choose(
             f" ({counted(len(files), 'file')} there); change the pattern"
         )
     if not chosen:
-        raise SourceError(f"{key}: the folder {place} holds no file to read; add text to it")
+        raise SourceError(
+            f"{key}: the folder {place} holds no file to read{_without(skipped)}; add text to it"
+        )
     return chosen, skipped
+
+
+def _without(skipped: Sequence[LeftOut]) -> str:
+    """What a folder holds but files to read, for a sentence about it."""
+    if not skipped:
+        return ""
+    first = f" ({skipped[0].file} is left out: {skipped[0].reason}"
+    return first + (f", and {len(skipped) - 1} more)" if len(skipped) > 1 else ")")
 
 
 def _glob(text: str) -> list[Path]:

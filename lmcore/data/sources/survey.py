@@ -19,7 +19,7 @@ from lmcore.data.sources.apart.process import kept_processes
 from lmcore.data.sources.archives import container, content_name
 from lmcore.data.sources.choices import Wishes, decide_columns, decide_encoding, has_header
 from lmcore.data.sources.columns import Columns, choose_columns
-from lmcore.data.sources.find_files import find_files, printable
+from lmcore.data.sources.find_files import find_files, path_files, printable
 from lmcore.data.sources.kinds import KINDS
 from lmcore.data.sources.looks import SAMPLE_ROWS, Look, look
 from lmcore.data.sources.records import LeftOut
@@ -99,7 +99,7 @@ def survey(place: Path, *, wishes: Wishes | None = None) -> Survey:
         raise SourceError(f"{place}: no such file or folder; give the place of your text")
     if place.is_dir() and is_saved(place):
         return Survey(place=place, findings=(_saved_data_set(place),))
-    found, _, left_out = find_files(SourceConfig(path=str(place)), key=str(place))
+    found, left_out = path_files(str(place), None, key=str(place))
     if len(found) > _MAX_FILES:
         raise SourceError(f"{place}: more than {_MAX_FILES} files; name a smaller folder")
     groups: dict[_Group, list[tuple[str, Path]]] = defaultdict(list)

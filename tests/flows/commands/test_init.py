@@ -305,8 +305,13 @@ def test_a_place_without_anything_is_one_sentence(tmp_path: Path) -> None:
         init(tmp_path / "missing", tmp_path / "c.yaml")
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "picture.png").write_bytes(b"x")
-    with pytest.raises(SourceError, match="holds no file to read"):
+    (tmp_path / "d" / "README.md").write_text("About nothing.")
+    with pytest.raises(SourceError) as caught:
         init(tmp_path / "d", tmp_path / "c.yaml")
+    assert str(caught.value) == (
+        f"{tmp_path / 'd'}: the folder {tmp_path / 'd'} holds no file to read (README.md is left"
+        " out: about the data, and 1 more); add text to it"
+    )
 
 
 def test_archives_are_looked_into(tmp_path: Path) -> None:
