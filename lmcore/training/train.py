@@ -26,6 +26,7 @@ from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import ShardSet
 from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.data.tokens.turns import InTurns
 from lmcore.errors import ConfigError
 from lmcore.model.config import AnyModelConfig
 from lmcore.model.factory import load_model, new_model, save_model
@@ -48,6 +49,7 @@ CODE_MODULES = (
     "lmcore.data.tokens.batches",
     "lmcore.data.tokens.shards",
     "lmcore.data.tokens.token_stream",
+    "lmcore.data.tokens.turns",
     "lmcore.model",
     "lmcore.training",
 )
@@ -171,7 +173,8 @@ def carry_out(
     shards = ShardSet(key=job.shards_key, path=job.shards)
     stream, tune = shards.stream("train"), shards.stream("tune")
     layout = _layout(stream, training)
-    order = BatchOrder(stream=stream, layout=layout, seed=training.seed)
+    ordered = BatchOrder if model.carries_state else InTurns
+    order = ordered(stream=stream, layout=layout, seed=training.seed)
 
     @functools.cache  # the probe makes a model too
     def counts() -> torch.Tensor:
