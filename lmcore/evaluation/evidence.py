@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lmcore.artifacts import ContentStore
 from lmcore.evaluation.baselines.baselines import ORDERS, fit_baselines
@@ -18,7 +18,7 @@ from lmcore.evaluation.gates.data_sufficiency import CurvePoint
 from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
 from lmcore.evaluation.gathered import Evidence, Memorisation
 from lmcore.evaluation.memory.contamination import Contamination, measure_contamination
-from lmcore.evaluation.memory.difficulty_reference import score_reference
+from lmcore.evaluation.memory.difficulty_reference import Reference, score_reference
 from lmcore.evaluation.memory.membership import SideNotes, membership_of
 from lmcore.evaluation.memory.regurgitation import Regurgitation, verbatim
 from lmcore.evaluation.memory.suffix_array import train_index
@@ -46,16 +46,16 @@ class Collector(Questions):
         compared = self.validated(unseen)
         train = self.trained(seen)
         final = self.final()
-        beginning = self.untouched(store)
+        beginning, beginning_on_train = self.untouched(store), self.untouched_on_train()
         with self.part("reference"):
-            reference = score_reference(
+            counted = score_reference(
                 self.corpus.documents,
                 sample=self.sample,
                 validation=self.validation(chosen.scored),
                 max_bytes=limits.max_baseline_bytes,
             )
         memorisation = Memorisation(
-            membership=membership_of(seen, unseen, reference),
+            membership=membership_of(seen, unseen, counted),
             regurgitation=self._regurgitation(store, seen, unseen),
             exposure=self.exposure(),
             contamination=self._contamination(chosen.scored | chosen.configured),
@@ -71,7 +71,7 @@ class Collector(Questions):
             compared=compared,
             train=train,
             final=final,
-            reference=reference,
+            reference=_closest(counted, beginning, beginning_on_train),
             baselines={order: _rows(baseline.scores(order), chosen) for order in ORDERS},
             untouched=beginning,
             unread=self._unread(),
@@ -131,6 +131,24 @@ class Collector(Questions):
         ]
         size = self.corpus.documents.num_bytes("train")
         return [*smaller, CurvePoint(share=1.0, train_bytes=size, table=compared)]
+
+
+def _closest(
+    counted: Reference, validation: ScoreTable | None, train: ScoreTable | None
+) -> Reference:
+    """What says best how hard text is for a candidate: what it began with, where that knew text.
+
+    It shares nearly all of its opinion with the candidate, so what is left over varies little from
+    document to document.  Whatever it has read before, chance alone decided which side that is on.
+
+    Args:
+        counted: The n-grams; where they stand by byte they stay, as tables have no bytes.
+        validation: What the candidate began with on the documents that it has not seen.
+        train: The same on those that it learnt from.
+    """
+    if validation is None or train is None:
+        return counted
+    return replace(counted, validation=validation, train=train)
 
 
 def _rows(table: ScoreTable, chosen: ChosenDocuments) -> ScoreTable:

@@ -42,7 +42,8 @@ class Evidence:
             sampled, further fresh and anchor documents for the champion gate.
         train: The candidate on consumed train text.
         final: Its last weights on `compared`; None where they are the best.
-        reference: The overfitting gate's reference on `compared` and `train`.
+        reference: The overfitting gate's reference on `compared` and `train`: n-grams, or what
+            the candidate began with.
         baselines: The n-grams by order on the documents of `validation`.
         unread: Held-out text that what the candidate began with cannot have read; None: random
             weights.

@@ -68,6 +68,7 @@ def score_once(
 
 def score_sample_once(
     parts: KeptParts,
+    name: str,
     sample: ConsumedSample,
     model: LanguageModel,
     *,
@@ -78,6 +79,7 @@ def score_sample_once(
 
     Args:
         parts: Where nats are kept.
+        name: Of this part; says which model reads.
         sample: Of the consumed text.
         model: In evaluation mode.
         on_scored: Told the row of each document and its nats.
@@ -93,7 +95,7 @@ def score_sample_once(
         tables.append(sample.scored_by(model, on_scored=note, on_read=on_read))
         return joined("nats", told)
 
-    each = split("nats", parts.arrays("nats of train", ask))
+    each = split("nats", parts.arrays(f"nats of {name}", ask))
     if tables:
         return tables[0]
     for row, nats in enumerate(each):

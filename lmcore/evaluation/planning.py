@@ -164,6 +164,7 @@ class _Counting:
             + len(self.challenge.parts)
             # That it was scored before is not relied on.
             + (self.began_with is not None),
+            learnt_readers=1 + (self.began_with is not None),
             instrument=(PROBE_DOCUMENTS, PROBE_TOKENS),
             samples=(NUM_SAMPLES, SAMPLE_TOKENS + _PROMPT_TOKENS),
             elicited=(NUM_ELICITED, EGRESS_TOKENS + _PROMPT_TOKENS),

@@ -41,9 +41,9 @@ from lmcore.evaluation.memory.exposure import NUM_REFERENCES, Exposure, measure_
 from lmcore.evaluation.memory.membership import SideNotes
 from lmcore.evaluation.memory.regurgitation import free_samples
 from lmcore.evaluation.pii.evidence import NUM_ELICITED, PiiEvidence, measure_pii
-from lmcore.evaluation.scores.scoring import IntArray, OnScored
+from lmcore.evaluation.scores.scoring import IntArray, NatsArray, OnScored
 from lmcore.evaluation.scores.table import ScoreTable
-from lmcore.model.factory import load_model
+from lmcore.model.factory import load_model, untouched
 from lmcore.model.language_model import LanguageModel
 
 Progress = Callable[[str, int, int], None]
@@ -109,6 +109,7 @@ class Questions:
             lambda: self.validated(self.notes()),
             lambda: self.trained(self.notes()),
             lambda: self.untouched(store),
+            self.untouched_on_train,
             self.drawn,
             self.incumbent,
             self.exposure,
@@ -174,14 +175,7 @@ class Questions:
     def trained(self, notes: SideNotes) -> ScoreTable:
         """The candidate on text that it consumed."""
         with self.part("score_train"):
-            size = len(self.sample.tokens)
-            return score_sample_once(
-                self.parts,
-                self.sample,
-                self.model,
-                on_scored=notes.of_sample(self.sample),
-                on_read=lambda share: self.on_progress("train", int(share * size), size),
-            )
+            return self._on_sample("train", self.model, notes.of_sample(self.sample))
 
     def final(self) -> ScoreTable | None:
         """Its last weights on held-out text; None where they are the best."""
@@ -208,6 +202,13 @@ class Questions:
                 of=of,
                 score=lambda model, some: self.score("untouched", model, self.corpus.loaded, some),
             )
+
+    def untouched_on_train(self) -> ScoreTable | None:
+        """What it began with, on the text that the candidate consumed; None: random weights."""
+        with self.part("untouched_on_train"):
+            if (model := untouched(self.model)) is None:
+                return None
+            return self._on_sample("untouched on train", model.to(self.model.device), _unnoted)
 
     def incumbent(self) -> tuple[Incumbent | None, ScoreTable | None]:
         """The champion on held-out text, and its scores; None where there is none."""
@@ -312,6 +313,20 @@ class Questions:
     def validation(self, ids: frozenset[str]) -> Iterator[Document]:
         """Held-out documents of these ids."""
         return (d for d in self.corpus.documents.iter_documents("validation") if d.id in ids)
+
+    def _on_sample(
+        self, name: str, model: LanguageModel, on_scored: Callable[[int, NatsArray], None]
+    ) -> ScoreTable:
+        """A model on the consumed text."""
+        size = len(self.sample.tokens)
+        return score_sample_once(
+            self.parts,
+            name,
+            self.sample,
+            model,
+            on_scored=on_scored,
+            on_read=lambda share: self.on_progress(name, int(share * size), size),
+        )
 
     def score(
         self,

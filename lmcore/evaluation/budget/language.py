@@ -68,6 +68,7 @@ class Sizes:
         anchor: Bytes of further anchor documents, likewise.
         train: Tokens of each document that was learnt from, likewise.
         readers: Sets of the candidate's size that read validation: itself, its last weights, parts.
+        learnt_readers: The same of what was learnt from: itself, what it began with.
         instrument: Texts that the instrument is probed with, and tokens of each.
         samples: Texts for the report, and tokens of each.
         elicited: Texts that are asked for personal data, and tokens of each.
@@ -83,6 +84,7 @@ class Sizes:
     anchor: Sequence[int] = ()
     train: Sequence[int] = ()
     readers: int = 1
+    learnt_readers: int = 1
     instrument: tuple[int, int] = (0, 0)
     samples: tuple[int, int] = (0, 0)
     elicited: tuple[int, int] = (0, 0)
@@ -149,7 +151,7 @@ def _parts(limits: GatesConfig, speeds: Speeds, sizes: Sizes) -> dict[str, Part]
         "train_documents": Part(
             title="documents that it learnt from",
             most=len(sizes.train),
-            seconds=documents(sizes.train, token),
+            seconds=documents(sizes.train, sizes.learnt_readers * token),
             floor=2,
         ),
         "instrument_texts": Part(

@@ -45,6 +45,33 @@ def test_it_is_better_than_the_untouched_model_on_later_documents(report, begun)
     assert "of the model that it began with, untouched, on the same 22 documents" in found.reason
 
 
+def test_what_it_began_with_says_how_hard_text_is(report):
+    for side, other in (("validation", "untouched"), ("train", "reference-train")):
+        reference = report.scores(f"reference-{side}")
+        assert reference.id.tolist() == report.scores(other).id.tolist()
+    np.testing.assert_array_equal(
+        report.scores("reference-validation").nll_nats, report.scores("untouched").nll_nats
+    )
+    # On what it learnt from the candidate is better, of the same tokens and bytes.
+    train, reference = report.scores("train"), report.scores("reference-train")
+    np.testing.assert_array_equal(train.num_bytes, reference.num_bytes)
+    np.testing.assert_array_equal(train.num_tokens, reference.num_tokens)
+    assert train.total_bits_per_byte() < reference.total_bits_per_byte()
+
+
+def test_text_learnt_by_heart_fails(begun, world_of):
+    few = world_of(
+        begun.root,
+        {"train": 6, "tune": 2, "validation": 12},
+        base=(begun.base, begun.model.model_copy(update={"adapt": "full"})),
+        max_steps=500,
+        evaluations=1,
+    )
+    found = gate(few.evaluate(), "overfitting")
+    assert found.evidence["gap"]["outcome"] == "FAIL"
+    assert found.evidence["gap"]["lower"] > 0.1
+
+
 def test_metrics_show_it_beside_the_untouched_model(report):
     metrics = report.metrics()
     for name in ("val", "untouched", "baseline_kn5"):
@@ -129,11 +156,13 @@ def test_models_are_let_go_of_one_after_the_other(begun, monkeypatch):
 
     monkeypatch.setattr(questions, "load_model", watched(questions.load_model))
     monkeypatch.setattr(champion, "load_model", watched(champion.load_model))
-    monkeypatch.setattr(untouched, "untouched", watched(untouched.untouched))
+    for module in (questions, untouched):
+        monkeypatch.setattr(module, "untouched", watched(module.untouched))
     shutil.rmtree(begun.store.root / "untouched", ignore_errors=True)
     checkpoint = dataclasses.replace(begun.checkpoint, key="with other last weights")
     summary = {**checkpoint.summary, "final_weights_sha256": "other"}
     checkpoint = dataclasses.replace(checkpoint, summary=summary)
     begun.evaluate(checkpoint, champion=begun.as_champion())
-    # The candidate, and with it its last weights, the untouched model and the champion in turn.
-    assert most == [1, 2, 2, 2]
+    # The candidate, and with it its last weights, the untouched model (on text of either side) and
+    # the champion in turn.
+    assert most == [1, 2, 2, 2, 2]
