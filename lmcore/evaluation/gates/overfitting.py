@@ -5,15 +5,15 @@ Three statistics, all with dropout off:
 * the gap between what it learnt from and what it has not seen, in a metric (bits per byte,
   nats of a target's token, accuracy), relative where the metric is a loss.  The two are different
   documents, and documents differ more in difficulty than models do in skill, so both sides of a
-  language model are first corrected by what a reference that has seen neither finds them to cost
-  (`lmcore.evaluation.memory.difficulty_reference`).  Two independent samples, bootstrapped
-  together;
+  language model are first corrected by what a reference finds them to cost: n-grams that have seen
+  neither (`lmcore.evaluation.memory.difficulty_reference`), or the model that the candidate began
+  with, which has seen both alike.  Two independent samples, bootstrapped together;
 * the loss of the last weights minus that of the best ones on validation, paired; the best
   were chosen on the tune split, so validation is unused by the choice.  The best weights are kept
   and serve, so it is reported, and judged only where a limit is given; after an early stop never,
   as waiting a few looks beyond the best is how such a stop is found;
 * for language models, the AUC of membership inference from the loss of passages, corrected by the
-  same reference (`lmcore.evaluation.memory.membership`): a few passages learnt by heart show here
+  n-grams (`lmcore.evaluation.memory.membership`): a few passages learnt by heart show here
   first.
 
 The first and the third are asked of the weights that were kept.  PASS: all upper bounds are within

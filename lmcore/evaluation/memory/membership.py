@@ -6,8 +6,9 @@ member where its loss is low (Yeom et al., arXiv:1709.01604).  0.5 is chance.  T
 from one random split, so nothing but training tells them apart; on public benchmarks they differ in
 date and topic, which is most of what attacks on them find (Meeus et al., arXiv:2406.17975).
 
-As in the overfitting gap, a reference that has seen neither side says how hard each passage is, and
-the loss is corrected by it; the attack is the stronger for it (Watson et al., arXiv:2111.08440).
+As in the overfitting gap of a model from random weights, n-grams that have seen neither side say
+how hard each passage is, and the loss is corrected by that; the attack is the stronger for it
+(Watson et al., arXiv:2111.08440).
 
 The interval counts documents, not passages: placements (DeLong et al., Biometrics 44, 1988) are
 summed by cluster (Obuchowski, Biometrics 53, 1997), and the degrees of freedom are those of the
