@@ -26,8 +26,9 @@ from lmcore.model.generation import inference
 from lmcore.model.language_model import LanguageModel
 from lmcore.model.sampling import Choice, GenerationConfig, draw
 
-# Chunks of one document: where windows overlap, those behind the first cost more.
-_CHUNKS = 3
+# Chunks of one document.  A window of a model that exists begins with a quarter of the one before,
+# read again; as windows hold two to four chunks, fewer than five would take long texts for cheaper.
+_CHUNKS = 5
 # Whatever took longer is believed at once.
 _LONG_SECONDS = 2.0
 _REPEATS = 3

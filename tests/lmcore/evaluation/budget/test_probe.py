@@ -10,6 +10,8 @@ from lmcore.evaluation.budget.probe import Reader, measure_speeds
 from lmcore.model.config import ModelConfig, PretrainedConfig
 from lmcore.model.factory import new_model
 from lmcore.model.language_model import Reading, learnt
+from lmcore.model.pretrained import model as pretrained
+from lmcore.model.pretrained.windows import cut
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -75,3 +77,27 @@ def test_a_model_that_exists_is_timed_beside_one_of_another_kind(tmp_path):
     assert min(found.score, found.step, found.write, found.champion) > 0
     assert found.bytes_per_token > 1
     assert found.lanes == 32
+
+
+def test_what_windows_repeat_is_timed_too(tmp_path, monkeypatch):
+    read = []
+
+    def watched(*args, **kwargs):
+        segments, window = cut(*args, **kwargs)
+        read.extend(segments)
+        return segments, window
+
+    monkeypatch.setattr(pretrained, "cut", watched)
+    # A window of four chunks.
+    monkeypatch.setattr(pretrained, "_CHUNK", 8)
+    tokenizer = BorrowedTokenizer(library_tokenizer().to_str(), vocab_size=VOCAB_SIZE, end_id=0)
+    model = new_model(
+        PretrainedConfig(pretrained="somewhere", context=32),
+        vocab_size=VOCAB_SIZE,
+        end_id=0,
+        seed=0,
+        device="cpu",
+        base=make_base(tmp_path).path,
+    )
+    measure_speeds(Reader(model=model.eval(), tokenizer=tokenizer), ["the cat sat on " * 99] * 3)
+    assert sum(segment.repeated for segment in read) > 0
