@@ -1,11 +1,18 @@
-"""A registry version put together: what a run made, as one folder that is verified as a whole."""
+"""A registry version put together: what a run made, as one folder that is verified as a whole.
+
+What there is to say of each document is cut into files of some thousand rows where a row's own id
+says so: rows that come or go change the files between the cuts beside them and no others
+(content-defined chunking; Muthitacharoen et al. 2001, SOSP), and the others are stored once for all
+versions (`flows/registry/shared_files.py`).
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +23,7 @@ import pyarrow.parquet as pq
 from lmcore.artifacts import MANIFEST, Manifest, atomic_write, fsync_directory
 from lmcore.version_folder import (
     CANARIES,
+    DOCUMENTS,
     KIND,
     SKETCHES,
     VersionFolder,
@@ -36,7 +44,8 @@ _LINEAGE = pa.schema(
 )
 #: One sketch a document: 264 bytes at most up to 6 kB of text, then about 4 % of the text.
 _SKETCHES = pa.schema([pa.field("id", pa.string()), pa.field("sketch", pa.binary())])
-_ROWS_A_GROUP = 20_000
+# On average, and at most so many times that.
+_ROWS_A_FILE, _AT_MOST = 4096, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +101,7 @@ def assemble_version(target: Path, parts: VersionParts) -> VersionFolder:
             ("evaluation", parts.evaluation),
         ):
             _copy(source, partial / place)
-        _write_rows(partial / "documents.parquet", parts.documents, schema=_LINEAGE)
+        _write_rows(partial / DOCUMENTS, parts.documents, schema=_LINEAGE)
         _write_rows(
             partial / SKETCHES,
             ({"id": identity, "sketch": sketch} for identity, sketch in parts.sketches),
@@ -122,18 +131,25 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copytree(source, target, ignore=shutil.ignore_patterns(MANIFEST), symlinks=True)
 
 
-def _write_rows(path: Path, documents: Iterable[Mapping[str, Any]], *, schema: pa.Schema) -> None:
-    def write(rows: list[dict[str, Any]]) -> None:
-        writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+def _write_rows(folder: Path, documents: Iterable[Mapping[str, Any]], *, schema: pa.Schema) -> None:
+    folder.mkdir()
+    for number, rows in enumerate(_cut(documents)):
+        kept = [{name: row.get(name) for name in schema.names} for row in rows]
+        path = folder / f"{number:06}.parquet"
+        pq.write_table(pa.Table.from_pylist(kept, schema=schema), path, compression="zstd")
 
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        rows: list[dict[str, Any]] = []
-        for document in documents:
-            rows.append({name: document.get(name) for name in schema.names})
-            if len(rows) == _ROWS_A_GROUP:
-                write(rows)
-                rows = []
-        write(rows)
+
+def _cut(documents: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Rows in files, the last of which may have none; see the module."""
+    rows: list[Mapping[str, Any]] = []
+    for document in documents:
+        rows.append(document)
+        digest = hashlib.sha256(document["id"].encode()).digest()
+        ends = int.from_bytes(digest[:8], "big") % _ROWS_A_FILE == 0
+        if ends or len(rows) == _AT_MOST * _ROWS_A_FILE:
+            yield rows
+            rows = []
+    yield rows
 
 
 def _json(value: object) -> str:

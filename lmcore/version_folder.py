@@ -6,8 +6,8 @@ that is verified as a whole before anything in it is used:
     model/          model.safetensors, model.json; of a task task.json, familiarity.safetensors
     tokenizer/      JSON
     evaluation/     scores, gates, metrics, samples: JSON and Parquet
-    documents.parquet   lineage: every document's id, source, licence, split; no text
-    sketches.parquet    by which near-copies of each document are recognised; no text
+    documents/      lineage: every document's id, source, licence, split; no text: Parquet
+    sketches/       by which near-copies of each document are recognised; no text: Parquet
     sources.json config.yaml lineage.json report.html README.md
     canaries.json       random texts that it was trained with and must never emit, if any
     manifest.json   size and sha256 of each, written last
@@ -20,7 +20,7 @@ it is opened.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ KIND = "version"
 WEIGHTS = "model/model.safetensors"
 CANARIES = "canaries.json"
 _REQUIRED = (
-    *(WEIGHTS, "model/model.json", "documents.parquet", "sources.json", "config.yaml"),
+    *(WEIGHTS, "model/model.json", "sources.json", "config.yaml"),
     *("lineage.json", "report.html", "README.md"),
 )
 #: Format by place: the empty place is the folder itself.
@@ -53,10 +53,24 @@ _ALLOWED: Mapping[str, frozenset[str]] = {
     "model": frozenset({".safetensors", ".json"}),
     "tokenizer": frozenset({".json"}),
     "evaluation": frozenset({".json", ".jsonl", ".parquet"}),
+    "documents": frozenset({".parquet"}),
+    "sketches": frozenset({".parquet"}),
 }
-SKETCHES = "sketches.parquet"
-#: What grows with the text that a version learnt from, and is the same for all that learnt from it.
-TEXT_PARTS = frozenset({"documents.parquet", SKETCHES})
+DOCUMENTS, SKETCHES = "documents", "sketches"
+
+
+def text_parts(names: Iterable[str], *kinds: str) -> list[str]:
+    """Which of a version's files grow with the text that it learnt from, in reading order.
+
+    Each holds some thousand rows, cut by what they are (`lmcore.version_assembly`), so versions of
+    nearly the same text have most of them in common.  An older version has one file of each kind.
+
+    Args:
+        names: As a manifest has them.
+        kinds: `DOCUMENTS`, `SKETCHES`; none: both.
+    """
+    wanted = kinds or (DOCUMENTS, SKETCHES)
+    return sorted(n for n in names if n.partition("/")[0].removesuffix(".parquet") in wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,27 +136,21 @@ class VersionFolder:
 
     def documents(self) -> Iterator[dict[str, Any]]:
         """Stream the lineage rows of all documents."""
-        import pyarrow.parquet as pq  # a fifth of a second, which most commands do not need
-
-        self._verify("documents.parquet")
-        with pq.ParquetFile(self.path / "documents.parquet") as file:
-            for batch in file.iter_batches():
-                yield from batch.to_pylist()
+        return self._rows(DOCUMENTS)
 
     def sketches(self) -> Iterator[tuple[str, bytes]]:
         """Stream id and sketch of all documents; nothing for versions that were made without."""
-        if SKETCHES not in self.manifest.files:
-            return
-        import pyarrow.parquet as pq
+        return ((row["id"], row["sketch"]) for row in self._rows(SKETCHES))
 
-        self._verify(SKETCHES)
-        with pq.ParquetFile(self.path / SKETCHES) as file:
-            for batch in file.iter_batches():
-                yield from ((row["id"], row["sketch"]) for row in batch.to_pylist())
+    def _rows(self, kind: str) -> Iterator[dict[str, Any]]:
+        import pyarrow.parquet as pq  # a fifth of a second, which most commands do not need
 
-    def _verify(self, name: str) -> None:
-        if not self.whole:
-            self.manifest.verify_file(self.path, name)
+        for name in text_parts(self.manifest.files, kind):
+            if not self.whole:
+                self.manifest.verify_file(self.path, name)
+            with pq.ParquetFile(self.path / name) as file:
+                for batch in file.iter_batches():
+                    yield from batch.to_pylist()
 
     def forbidden(self) -> Forbidden | None:
         """Text that must never be emitted: the canaries that the model was trained with."""
@@ -240,7 +248,8 @@ def open_version(
     Raises:
         IntegrityError: If a file is missing, changed, added, or of a format that is not allowed.
     """
-    manifest = open_verified(folder, kind=KIND, later=() if whole else TEXT_PARTS)
+    later = () if whole else text_parts(Manifest.read(folder).files)
+    manifest = open_verified(folder, kind=KIND, later=later)
     check_formats(folder, manifest)
     found = sha256_file(folder / MANIFEST)
     if manifest_sha256 is not None and found != manifest_sha256:
@@ -267,9 +276,11 @@ def check_formats(folder: Path, manifest: Manifest) -> None:
                 " safetensors, the rest is JSON, Parquet and text); nothing was loaded. Remove the"
                 " version"
             )
-    for name in _REQUIRED:
-        if name not in manifest.files:
-            raise IntegrityError(
-                f"{folder}: {name} is missing from the version; nothing was loaded. Use another"
-                " version, or train again"
-            )
+    missing = [name for name in _REQUIRED if name not in manifest.files]
+    if not text_parts(manifest.files, DOCUMENTS):
+        missing.append(DOCUMENTS)
+    if missing:
+        raise IntegrityError(
+            f"{folder}: {missing[0]} is missing from the version; nothing was loaded. Use another"
+            " version, or train again"
+        )

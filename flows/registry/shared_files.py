@@ -1,10 +1,10 @@
-"""What text versions learnt from, stored once: of the same text its list and sketches are the same.
+"""What text versions learnt from, stored once: lists and sketches of nearly the same text agree.
 
 In: a stored version.  Out: the same files, as links to what an earlier version holds of the same
 content.  They grow with the text (a fifth of it where documents are short), and a model that is
-trained again on it would bring them along again.  Weights are never shared: a version that is gone
-back to must not lie in the file that was damaged.  Where a file system knows no links, each version
-has its own.
+trained again on it, or on a little more, would bring them along again.  Weights are never shared: a
+version that is gone back to must not lie in the file that was damaged.  Where a file system knows
+no links, each version has its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from lmcore.artifacts import sha256_file
 from lmcore.durable import fsync_directory
-from lmcore.version_folder import TEXT_PARTS
+from lmcore.version_folder import text_parts
 
 #: A smaller one is not worth a link.
 _LEAST_BYTES = 64 << 10
@@ -43,7 +43,7 @@ class SharedFiles:
             version: A folder that was just verified.
             files: Size and SHA-256 by name, as its manifest has them.
         """
-        for name in TEXT_PARTS & files.keys():
+        for name in text_parts(files):
             size, sha256 = files[name]
             if size >= _LEAST_BYTES:
                 with contextlib.suppress(OSError), self._lock():
@@ -72,7 +72,8 @@ class SharedFiles:
             leaving: How many links of each file go as well, which are still there; it is counted.
         """
         total = 0
-        for name in TEXT_PARTS:
+        found = [path.relative_to(version).as_posix() for path in version.rglob("*.parquet")]
+        for name in text_parts(found):
             with contextlib.suppress(FileNotFoundError):
                 state = (version / name).stat()
                 place = (state.st_dev, state.st_ino)

@@ -17,9 +17,10 @@ Assemble = Callable[..., VersionFolder]
 def test_a_version_holds_everything_and_no_text(assemble: Assemble) -> None:
     version = assemble(summary={"model": "x"})
     assert sorted(version.manifest.files) == [
-        *("README.md", "config.yaml", "documents.parquet", "evaluation/scores-validation.parquet"),
-        *("lineage.json", "model/model.json", "model/model.safetensors", "report.html"),
-        *("sketches.parquet", "sources.json", "tokenizer/tokenizer.json"),
+        *("README.md", "config.yaml", "documents/000000.parquet"),
+        *("evaluation/scores-validation.parquet", "lineage.json", "model/model.json"),
+        *("model/model.safetensors", "report.html", "sketches/000000.parquet", "sources.json"),
+        "tokenizer/tokenizer.json",
     ]
     assert version.manifest.summary == {"model": "x"}
     assert version.lineage() == {"data": "d", "plan": {"steps": 1}}
@@ -78,11 +79,11 @@ def test_what_it_was_made_of_is_in_the_manifest(assemble: Assemble) -> None:
     assert [path.parent for path in version.path.rglob("manifest.json")] == [version.path]
 
 
-def test_rows_are_written_in_groups_and_none_is_lost(
+def test_rows_are_written_in_parts_and_none_is_lost(
     assemble: Assemble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(version_assembly, "_ROWS_A_GROUP", 3)
-    for count in (0, 2, 3, 7):
+    monkeypatch.setattr(version_assembly, "_ROWS_A_FILE", 3)
+    for count in (0, 2, 3, 7, 99):
         version = assemble(
             documents=({"id": f"{i:064x}", "num_bytes": i} for i in range(count)),
             sketches=((f"{i:064x}", bytes([i])) for i in range(count)),
@@ -94,9 +95,38 @@ def test_rows_are_written_in_groups_and_none_is_lost(
         # A column that a document lacks is there and empty.
         assert all(row["license"] is None for row in rows)
         assert list(version.sketches()) == [(f"{i:064x}", bytes([i])) for i in range(count)]
-        with pq.ParquetFile(version.path / "documents.parquet") as file:
-            groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-        assert max(groups, default=0) <= 3
+        for kind in ("documents", "sketches"):
+            files = sorted((version.path / kind).iterdir())
+            sizes = [pq.ParquetFile(path).metadata.num_rows for path in files]
+            assert max(sizes) <= 4 * 3
+            assert count < 99 or len(sizes) > 99 / 12
+
+
+@pytest.mark.parametrize("place", [0, 500, 1000])
+def test_rows_that_come_or_go_change_the_files_beside_them_alone(
+    assemble: Assemble, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    monkeypatch.setattr(version_assembly, "_ROWS_A_FILE", 16)
+
+    def hashes(rows: list[int]) -> dict[str, set[str]]:
+        files = assemble(
+            documents=({"id": f"{i:064x}", "num_bytes": i} for i in rows),
+            sketches=((f"{i:064x}", i.to_bytes(2, "big")) for i in rows),
+        ).manifest.files
+        return {
+            kind: {sha256 for name, (_, sha256) in files.items() if name.startswith(f"{kind}/")}
+            for kind in ("documents", "sketches")
+        }
+
+    before = list(range(1000))
+    first = hashes(before)
+    more = hashes([*before[:place], *range(5000, 5010), *before[place:]])
+    fewer = hashes([*before[: place - 5], *before[place:]] if place else before[5:])
+    for kind, parts in first.items():
+        assert len(parts) > 40
+        # Ten rows make a cut now and then.
+        assert len(more[kind] - parts) <= 3
+        assert len(fewer[kind] - parts) <= 2
 
 
 def test_canaries_are_a_file_of_a_version_that_was_trained_with_them(assemble: Assemble) -> None:

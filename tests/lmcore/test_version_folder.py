@@ -90,7 +90,8 @@ def test_parts_that_grow_with_the_text_are_verified_when_they_are_read(
     light = open_version(version.path, whole=False)
     assert list(light.documents()) == list(version.documents())
     assert list(light.sketches()) == list(version.sketches())
-    for part, read in (("documents.parquet", "documents"), ("sketches.parquet", "sketches")):
+    for read in ("documents", "sketches"):
+        part = f"{read}/000000.parquet"
         path = version.path / part
         content = path.read_bytes()
         path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
@@ -107,3 +108,26 @@ def test_parts_that_grow_with_the_text_are_verified_when_they_are_read(
     weights.write_bytes(bytes(weights.stat().st_size))
     with pytest.raises(IntegrityError, match="its sha256 differs"):
         open_version(version.path, whole=False)
+
+
+def test_a_version_of_before_has_one_file_of_each(assemble: Assemble) -> None:
+    version = assemble()
+    rows, sketches = list(version.documents()), list(version.sketches())
+    for kind in ("documents", "sketches"):
+        (version.path / kind / "000000.parquet").rename(version.path / f"{kind}.parquet")
+        (version.path / kind).rmdir()
+    old = rewritten(version)
+    assert list(old.documents()) == rows
+    assert list(old.sketches()) == sketches
+    (version.path / "sketches.parquet").unlink()
+    assert list(rewritten(version).sketches()) == []
+    (version.path / "documents.parquet").unlink()
+    with pytest.raises(IntegrityError, match="documents is missing from the version"):
+        rewritten(version)
+
+
+def rewritten(version: VersionFolder) -> VersionFolder:
+    """With a manifest of what is there now."""
+    (version.path / "manifest.json").unlink()
+    Manifest.write(version.path, kind="version", inputs={}, summary=None)
+    return open_version(version.path)

@@ -10,10 +10,11 @@ from flows.registry.shared_files import SharedFiles
 from flows.registry.versions import Version
 from flows.retention.pruning import prune_registry
 from lmcore.errors import IntegrityError
-from lmcore.version_folder import TEXT_PARTS, VersionFolder, open_version
+from lmcore.version_folder import VersionFolder, open_version
 
 NAME = "speeches"
 WEIGHTS = "model/model.safetensors"
+TEXT_PARTS = ("documents/000000.parquet", "sketches/000000.parquet")
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_a_damaged_file_becomes_no_other_versions(
 ) -> None:
     shared = SharedFiles(tmp_path / "pool")
     shared.share(three[0], version_folder.manifest.files)
-    name = "documents.parquet"
+    name = TEXT_PARTS[0]
     pooled = tmp_path / "pool" / version_folder.manifest.files[name][1]
     content = pooled.read_bytes()
     pooled.write_bytes(bytes(len(content)))
