@@ -20,6 +20,7 @@ In a container, where the network is a server's own, LMCORE_SERVER_APP names the
 whatever serves it calls `application`.  This file is copied there without the rest of the package.
 """
 
+import atexit
 import base64
 import gc
 import hmac
@@ -237,6 +238,12 @@ def serve(descriptor: int, target: str, *, factory: bool) -> None:
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     server.run(sockets=[socket.socket(fileno=descriptor)])
+    # Its loop has closed the database.  To take thousands of modules apart would keep who waits for
+    # its end for one or two seconds more.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
