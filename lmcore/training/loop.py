@@ -14,7 +14,6 @@ before the trouble and continues at half the learning rate; a second time is an 
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,24 +27,19 @@ from torch import Tensor, nn
 from lmcore.counted import named
 from lmcore.data.tokens.batches import Batch
 from lmcore.errors import TrainingError
-from lmcore.model.language_model import LanguageModel, learnt, restore
-from lmcore.model.state import State
+from lmcore.model.language_model import learnt
 from lmcore.training.checkpoint import write_plan
 from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.events import EventKind, Listener, TrainingEvent, TrainingInterrupted
 from lmcore.training.leaving import PATIENCE_SECONDS, LeftError, leaving
 from lmcore.training.objective import Objective
-from lmcore.training.optimizer import (
-    learning_rate,
-    load_optimizer_tensors,
-    optimized,
-    optimizer_tensors,
-)
+from lmcore.training.optimizer import learning_rate
 from lmcore.training.pace import is_due, revised
 from lmcore.training.plan import Plan
 from lmcore.training.progress import Progress
 from lmcore.training.resume import ResumePoint, ResumeStore
+from lmcore.training.state import TrainingState
 from lmcore.training.step import StepResult, backward_step, dropout_rng
 
 # Folder of the resume points inside that of the run.
@@ -109,19 +103,14 @@ class TrainingLoop:
         started = time.perf_counter()
         self.world = world
         self.plan, self.training, self.objective, self.folder = plan, training, objective, folder
-        self._new_model = new_model
         self._on_event = on_event or (lambda _: None)
         self._should_stop = should_stop or (lambda: False)
         self._store = ResumeStore(folder / POINTS_FOLDER, on_damage=self._warn)
         self._last_event = -math.inf
         self._told = plan.steps
         self._threads = plan.threads
-        self.state: State | None = None
-        self.best: Mapping[str, Tensor] = {}
-        self.progress = Progress()
-        self.log = ""
-        self._start_over()
-        self._spend(time.perf_counter() - started)
+        self.now = TrainingState(plan=plan, new_model=new_model, objective=objective, world=world)
+        self.now.spend(time.perf_counter() - started)
 
     def run(self) -> Trained:
         """Train to the end of the plan, from the newest resume point if there is one.
@@ -131,39 +120,40 @@ class TrainingLoop:
             TrainingError: If the loss diverges twice.
         """
         if point := self._load():
-            self._restore(point)
+            self.now.go_to(point)
             self._tell("resume", f"goes on after step {point.progress.step}")
+        now = self.now
         while True:
             if self._stops():
                 self._save()
-                raise TrainingInterrupted(self.progress.step, self.plan.steps, self.folder)
+                raise TrainingInterrupted(now.progress.step, self.plan.steps, self.folder)
             if self._owes_a_look():
                 self._look()
-            elif self._is_due() and not self.progress.stopped_early:
+            elif self._is_due() and not now.progress.stopped_early:
                 self._revise()
-            elif self.progress.step < self.plan.steps and not self.progress.stopped_early:
+            elif now.progress.step < self.plan.steps and not now.progress.stopped_early:
                 with suppress(LeftError):
                     self._advance()
             else:
                 break
         self._save()
-        final = learnt(self.model)
-        best = self.world.whole(self.best or final)
-        self._tell("done", f"trained {self.progress.step} {named(self.progress.step, 'step')}")
+        final = learnt(now.model)
+        best = self.world.whole(now.best or final)
+        self._tell("done", f"trained {now.progress.step} {named(now.progress.step, 'step')}")
         return Trained(
-            model=self.model,
+            model=now.model,
             plan=self.plan,
             best=best,
             final=self.world.whole(final),
-            progress=self.progress,
-            log=self.log,
+            progress=now.progress,
+            log=now.log,
         )
 
     def _advance(self) -> None:
         """One step; a look that falls due after it is owed."""
-        plan = self.plan
+        plan, now = self.plan, self.now
         started = time.perf_counter()
-        step = self.progress.step
+        step = now.progress.step
         self._take_threads(step + 1)
         position, scheduled = plan.position(step), plan.scheduled_steps
         rate = learning_rate(
@@ -172,16 +162,16 @@ class TrainingLoop:
             warmup_steps=plan.warmup_steps,
             peak=plan.learning_rate,
             decay_steps=plan.decay_steps,
-        ) / (1 << self.progress.recoveries)
+        ) / (1 << now.progress.recoveries)
         batch = self.world.share(self.objective.batch(step, share=position / scheduled))
-        self.objective.set_rates(self.model, self.optimizer, rate=rate, share=position / scheduled)
+        self.objective.set_rates(now.model, now.optimizer, rate=rate, share=position / scheduled)
         with ExitStack() as inside:
             if self.world.size == 1 and plan.step_seconds > PATIENCE_SECONDS:
-                inside.enter_context(leaving(self.model, self._should_stop))
+                inside.enter_context(leaving(now.model, self._should_stop))
             result = backward_step(
-                self._losses,
+                now.losses,
                 batch,
-                self.state,
+                now.carried,
                 precision=plan.precision,
                 gradient_clip=self.training.gradient_clip,
                 rng=dropout_rng(
@@ -195,36 +185,36 @@ class TrainingLoop:
                 else None,
                 world=self.world,
             )
-        if self.progress.diverged(
+        if now.progress.diverged(
             result.loss_nats,
             grad_norm=result.grad_norm,
             vocab_size=self.objective.num_outcomes,
         ):
             self._recover(step, result)
             return
-        self.optimizer.step()
-        self.state = result.state if self.objective.carries_state else None
+        now.optimizer.step()
+        now.carried = result.state if self.objective.carries_state else None
         elapsed = time.perf_counter() - started
-        self.progress = self.progress.after_step(result.loss_nats, seconds=elapsed)
+        now.progress = now.progress.after_step(result.loss_nats, seconds=elapsed)
         for revision in plan.revisions:
             # When its first step is done: a replay, which decides nothing, has the same log.
             if revision.after != step:
                 continue
             if revision.steps != revision.before:
-                self._log({"kind": "revision", "step": step, "steps": revision.steps})
+                now.note({"kind": "revision", "step": step, "steps": revision.steps})
             if revision.threads is not None:
-                self._log({"kind": "revision", "step": step, "threads": revision.threads})
-        if self.progress.step % plan.log_every == 0 or self.progress.step == plan.steps:
+                now.note({"kind": "revision", "step": step, "threads": revision.threads})
+        if now.progress.step % plan.log_every == 0 or now.progress.step == plan.steps:
             self._log_step(result, rate)
-        self._spend(time.perf_counter() - started - elapsed)
-        if self.progress.step % plan.checkpoint_every == 0 and self.progress.step < plan.steps:
+        self.now.spend(time.perf_counter() - started - elapsed)
+        if now.progress.step % plan.checkpoint_every == 0 and now.progress.step < plan.steps:
             self._save()
 
     def _is_due(self) -> bool:
         """Whether rank 0's clock is to be asked how far the budget reaches."""
         if self.plan.budget_seconds is None:
             return False
-        return bool(self.world.agree(is_due(self.plan, self.progress)))
+        return bool(self.world.agree(is_due(self.plan, self.now.progress)))
 
     def _take_threads(self, step: int) -> None:
         """Compute with the threads of a step; the caller of the loop puts its own back."""
@@ -236,7 +226,7 @@ class TrainingLoop:
     def _revise(self) -> None:
         """Have the plan say how many steps the budget has room for now."""
         before = self.plan
-        plan = revised(before, self.progress)
+        plan = revised(before, self.now.progress)
         # Rank 0's clock counts for all.
         steps = int(self.world.agree(plan.steps))
         revision = plan.revisions[-1].model_copy(update={"steps": steps})
@@ -261,25 +251,23 @@ class TrainingLoop:
             f" end within {before.budget_seconds:g} s",
         )
 
-    def _spend(self, seconds: float) -> None:
-        self.progress = self.progress.changed(seconds=self.progress.seconds + seconds)
-
     def _recover(self, step: int, result: StepResult) -> None:
+        now = self.now
         what = f"the loss diverged at step {step + 1} (loss {result.loss_nats:.4g} nats, gradient"
         what += f" norm {result.grad_norm:.4g})"
-        if self.progress.recoveries:
+        if now.progress.recoveries:
             raise TrainingError(
                 f"{what} again at half the learning rate; lower training.learning_rate"
                 f" (now {self.plan.learning_rate:g}) or training.gradient_clip"
             )
-        seconds = self.progress.seconds
+        seconds = now.progress.seconds
         if point := self._load(up_to=step - _HORIZON_STEPS):
-            self._restore(point)
+            now.go_to(point)
         else:
-            self._start_over()
-        self.progress = self.progress.changed(recoveries=1, seconds=seconds)
-        back = self.progress.step
-        self._log({"kind": "recovery", "step": back, "diverged_at": step + 1})
+            now.start_over()
+        now.progress = now.progress.changed(recoveries=1, seconds=seconds)
+        back = now.progress.step
+        now.note({"kind": "recovery", "step": back, "diverged_at": step + 1})
         self._tell(
             "recovery",
             f"{what}; going on from step {back} at half the learning rate",
@@ -292,13 +280,13 @@ class TrainingLoop:
 
     def _owes_a_look(self) -> bool:
         """Whether the tune split is to be looked at now; one that was left is owed again."""
-        progress = self.progress
+        progress = self.now.progress
         return progress.looked_step < progress.step and self.plan.evaluates_after(progress.step)
 
     def _look(self) -> None:
         """Look at the tune split, unless asked to stop meanwhile."""
         started = time.perf_counter()
-        self._take_threads(self.progress.step)
+        self._take_threads(self.now.progress.step)
 
         def asked(batches: Iterable[Batch]) -> Iterator[Batch]:
             for batch in batches:
@@ -308,23 +296,23 @@ class TrainingLoop:
 
         try:
             look = asked(self.objective.look(self.plan))
-            value = self.objective.measure(self.model, look, world=self.world.looking)
+            value = self.objective.measure(self.now.model, look, world=self.world.looking)
         except LeftError:
             return
         self._note_look(self.world.agree(value))
-        self._spend(time.perf_counter() - started)
+        self.now.spend(time.perf_counter() - started)
 
     def _note_look(self, value: float) -> None:
-        key = self.objective.look_key
-        step = self.progress.step
-        self.progress = self.progress.after_look(value, patience=self.training.patience)
+        now, key = self.now, self.objective.look_key
+        step = now.progress.step
+        now.progress = now.progress.after_look(value, patience=self.training.patience)
         if step == self.plan.steps:
-            self.progress = self.progress.changed(stopped_early=False)
-        best = self.progress.best_step == step
+            now.progress = now.progress.changed(stopped_early=False)
+        best = now.progress.best_step == step
         if best:
-            self.best = {name: t.detach().clone() for name, t in learnt(self.model).items()}
-        recorded = self.progress.last_bits_per_byte
-        self._log({"kind": "evaluation", "step": step, key: recorded})
+            now.keep_as_best()
+        recorded = now.progress.last_bits_per_byte
+        now.note({"kind": "evaluation", "step": step, key: recorded})
         what = key.removeprefix("tune_").replace("_", " ")
         self._tell(
             "evaluation",
@@ -333,16 +321,16 @@ class TrainingLoop:
         )
 
     def _log_step(self, result: StepResult, rate: float) -> None:
-        progress = self.progress
+        progress = self.now.progress
         values = {
             "tokens": progress.step * self.plan.tokens_per_step,
             "loss_nats": progress.interval_nats / progress.interval_steps,
             "learning_rate": rate,
             "grad_norm": result.grad_norm,
         }
-        self.progress = progress.changed(interval_nats=0.0, interval_steps=0)
+        self.now.progress = progress.changed(interval_nats=0.0, interval_steps=0)
         seconds = round(progress.seconds, 3)
-        self._log({"kind": "step", "step": progress.step, **values, "seconds": seconds})
+        self.now.note({"kind": "step", "step": progress.step, **values, "seconds": seconds})
         now = time.perf_counter()
         if now - self._last_event >= _EVENT_SECONDS or progress.step == self.plan.steps:
             self._last_event = now
@@ -353,29 +341,13 @@ class TrainingLoop:
                 {**values, "seconds": progress.seconds, "tokens_per_second": speed},
             )
 
-    def _log(self, record: Mapping[str, object]) -> None:
-        self.log += json.dumps(record, allow_nan=False) + "\n"
-
     def _save(self) -> None:
         started = time.perf_counter()
-        # None: the next step starts from the fresh state.
-        state = self.world.gather_lanes(self.state.tensors() if self.state else ())
-        model = self.world.whole(learnt(self.model))
-        best = self.world.whole(self.best)
-        optimizer = self.world.whole(optimizer_tensors(self.optimizer))
+        point = self.now.point()
         if self.world.leads:
-            self._store.save(
-                ResumePoint(
-                    progress=self.progress,
-                    model=model,
-                    optimizer=optimizer,
-                    state=state,
-                    best=best,
-                    log=self.log,
-                )
-            )
+            self._store.save(point)
         elapsed = time.perf_counter() - started
-        self._spend(elapsed)
+        self.now.spend(elapsed)
         self._tell("checkpoint", "saved a resume point", {"seconds": elapsed})
 
     def _load(self, *, up_to: int | None = None) -> ResumePoint | None:
@@ -384,41 +356,13 @@ class TrainingLoop:
         step = int(self.world.agree(-1 if point is None else point.progress.step))
         return point if self.world.leads or step < 0 else self._store.read(step)
 
-    def _start_over(self) -> None:
-        """Go to the beginning."""
-        self.model = self._new_model().train()
-        self._losses = self.world.averaging(self.objective.losses(self.model))
-        self.optimizer = self.objective.optimizer(self.model, weight_decay=self.plan.weight_decay)
-        self.state, self.best, self.progress, self.log = None, {}, Progress(), ""
-
-    def _restore(self, point: ResumePoint) -> None:
-        """Go to a resume point."""
-        device = self.plan.device
-        self.optimizer = self.objective.optimizer(self.model, weight_decay=self.plan.weight_decay)
-        weights = learnt(self.model)
-        restore(self.model, self.world.own(point.model, like=weights))
-        moments = self.world.own(point.optimizer, like=optimized(self.optimizer))
-        load_optimizer_tensors(self.optimizer, dict(moments))
-        rows = self.world.rows(self.plan.batch_size)
-        self.state = self._state([tensor[rows].to(device) for tensor in point.state])
-        best = self.world.own(point.best, like=weights)
-        self.best = {name: tensor.to(device) for name, tensor in best.items()}
-        self.progress, self.log = point.progress, point.log
-
-    def _state(self, tensors: list[Tensor]) -> State | None:
-        """The recurrent state with these tensors; None where there are none."""
-        if not tensors:
-            return None
-        assert isinstance(self.model, LanguageModel)
-        return self.model.fresh_state(1).replaced(tensors)
-
     def _tell(
         self, kind: EventKind, message: str, values: Mapping[str, float] | None = None
     ) -> None:
         self._on_event(
             TrainingEvent(
                 kind=kind,
-                step=self.progress.step,
+                step=self.now.progress.step,
                 steps=self.plan.steps,
                 values=values or {},
                 message=message,

@@ -109,7 +109,7 @@ class Bench:
         advance = TrainingLoop._advance
 
         def counted(loop: TrainingLoop) -> None:
-            begun.append(loop.progress.step)
+            begun.append(loop.now.progress.step)
             advance(loop)
 
         with pytest.MonkeyPatch.context() as patch:

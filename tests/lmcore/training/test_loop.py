@@ -13,6 +13,7 @@ from lmcore.training.events import TrainingEvent
 from lmcore.training.objective import NextToken
 from lmcore.training.plan import Plan, Revision
 from lmcore.training.progress import Progress
+from lmcore.training.state import TrainingState
 from lmcore.training.step import StepResult
 
 STEPS = 12
@@ -91,7 +92,7 @@ def slower(monkeypatch: pytest.MonkeyPatch, *, after: int, factor: float) -> Non
         return counted(self, loss_nats, seconds=seconds)
 
     monkeypatch.setattr(Progress, "after_step", after_step)
-    monkeypatch.setattr(loop_module.TrainingLoop, "_spend", lambda *_: None)
+    monkeypatch.setattr(TrainingState, "spend", lambda *_: None)
 
 
 def test_a_plan_that_is_revised_is_recorded_resumed_and_replayed(
