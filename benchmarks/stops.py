@@ -1,7 +1,10 @@
 """A stop at random moments of every step: how soon it is obeyed, and what a repetition makes of it.
 
-    python -m benchmarks.stops                          thirty in each step, about 75 minutes
-    python -m benchmarks.stops --each 5 --only train    some of it
+    python -m benchmarks.stops                          thirty in each step, two to three hours
+    python -m benchmarks.stops --only train evaluate    some of it; what was recorded stays
+
+Each step is written to `benchmarks/results/stops.json` when it is done, so a call that was ended
+early is gone on from with `--only`.
 
 Each time a run of its own, in an empty home, as a user starts one; when the step begins, a moment
 of it is drawn, and SIGTERM, SIGINT or SIGHUP is sent once.  Seconds are from the signal to the end
@@ -24,8 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import describe
 from benchmarks.pipeline import lmcore
-from benchmarks.recording import ROOT, parser, record, workspace
+from benchmarks.recording import RESULTS, ROOT, parser, record, workspace
 
 STEPS = ("fingerprint", "ingest", "tokenize", "train", "evaluate", "register", "promote")
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -134,7 +138,9 @@ def main() -> None:
     options.add_argument("--only", nargs="+", choices=STEPS, default=STEPS, help="only these")
     given = options.parse_args()
     each = 1 if given.quick else given.each
-    moments, results = random.Random(0), {}
+    target = given.output or RESULTS / "stops.json"
+    before = json.loads(target.read_text()) if target.exists() and not given.quick else {}
+    results: dict[str, Any] = before.get("steps", {})
     with workspace("stops") as folder:
         config = Path(folder) / "stops.yaml"
         config.write_text(_CONFIG)
@@ -142,7 +148,8 @@ def main() -> None:
         lasted = json.loads(output)["seconds"]
         wanted = _finished(Path(folder) / "whole", config)
         for step in given.only:
-            ends, same = [], 0
+            # Its own, so that each step meets the same moments whichever are asked for.
+            moments, ends, same = random.Random(step), [], 0
             for attempt in range(each):
                 home = Path(folder) / f"{step}-{attempt}"
                 after = moments.uniform(0.0, lasted[step])
@@ -152,6 +159,7 @@ def main() -> None:
                 print(step, ends[-1], flush=True)
             seconds = [end.seconds for end in ends if end.seconds is not None]
             results[step] = {
+                "date": describe()["date"],
                 "signals": len(ends),
                 "step_seconds": lasted[step],
                 "had_ended": len(ends) - len(seconds),
@@ -162,8 +170,8 @@ def main() -> None:
                 "exit_codes": sorted({end.code for end in ends}),
                 "finished_alike": same,
             }
-            print(step, json.dumps(results[step]), flush=True)
-    record("stops", {"steps": results}, given)
+            in_order = {name: results[name] for name in STEPS if name in results}
+            record("stops", {"steps": in_order}, given)
 
 
 if __name__ == "__main__":
