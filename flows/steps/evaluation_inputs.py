@@ -101,14 +101,17 @@ def _to_judge(registry: Registry, version: Version, removals: Removals) -> Champ
             key=version.manifest_sha256,
             problem=str(error),
         )
-    rows = list(folder.documents())
-    train_ids = {row["id"] for row in rows if row["split"] in ("train", "tune")}
+    known_ids, train_ids = set(), set()
+    for row in folder.documents():
+        known_ids.add(row["id"])
+        if row["split"] in ("train", "tune"):
+            train_ids.add(row["id"])
     return ChampionInput(
         version=version.number,
         weights=folder.path / "model",
         tokenizer=folder.path / "tokenizer",
         key=version.manifest_sha256,
         train_ids=train_ids,
-        known_ids={row["id"] for row in rows},
+        known_ids=known_ids,
         removed=len(train_ids & removed_documents(folder, removals)),
     )

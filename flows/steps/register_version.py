@@ -21,8 +21,7 @@ from flows.registry.tracking import TrackedRun
 from flows.registry.versions import DESCRIPTION_CHARACTERS, Version, fact_tags
 from flows.steps.run import Run
 from flows.steps.run_key import library_versions, lock_digest, processor_name
-from flows.steps.since_last import next_number, since_last
-from lmcore.data.copies.sketches import sketch_text
+from flows.steps.since_last import last_readable, next_number, since_last
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.evaluation.report import EvalReport
 from lmcore.model.pretrained.base import Base
@@ -33,6 +32,8 @@ from lmcore.reporting.version.summary import description_markdown
 from lmcore.training.checkpoint import Checkpoint
 from lmcore.training.start import Start
 from lmcore.version_assembly import VersionParts, assemble_version
+from lmcore.version_folder import VersionFolder
+from lmcore.version_sketches import SKETCHED_BY, sketched, sketching_code
 
 logger = logging.getLogger(__name__)
 
@@ -123,11 +124,15 @@ class Candidate:
         }
 
     @cached_property
+    def last(self) -> tuple[Version, VersionFolder] | None:
+        """The version before it, and its files."""
+        return last_readable(Registry(self.run.home), self.run.config.name)
+
+    @cached_property
     def changes(self) -> dict[str, Any]:
         """What is new since the last version; empty where there is none."""
         return since_last(
-            Registry(self.run.home),
-            model=self.run.config.name,
+            self.last,
             documents=self.corpus.documents.summary,
             ids=frozenset(str(row["id"]) for row in self.corpus.documents.iter_rows()),
             config_yaml=self.run.config.to_yaml(),
@@ -228,11 +233,15 @@ def register_version(
             card=render_card(data),
             lineage=candidate.lineage(),
             canaries=_canaries(candidate.corpus),
-            sketches=(
-                (document.id, sketch_text(document.text).to_bytes())
-                for document in candidate.corpus.documents.iter_documents()
+            sketches=sketched(
+                candidate.corpus.documents.iter_documents(),
+                candidate.last[1] if candidate.last else None,
             ),
-            summary={"model": run.config.name, "verdict": verdict.reason},
+            summary={
+                "model": run.config.name,
+                "verdict": verdict.reason,
+                SKETCHED_BY: sketching_code(),
+            },
         ),
     )
     tracked.log_text(page, "report.html")

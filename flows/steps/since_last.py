@@ -1,7 +1,8 @@
 """What is new about a candidate since the last version of its model, for the report.
 
-In: a candidate and the registry.  Out: JSON values; empty where there is no earlier version whose
-files can be read.  The last version, not the champion: a person asks what the last change did.
+In: a candidate and the last version of its model.  Out: JSON values; empty where there is no
+earlier version whose files can be read.  The last version, not the champion: a person asks what the
+last change did.
 """
 
 from __future__ import annotations
@@ -40,9 +41,8 @@ def next_number(registry: Registry, model: str) -> int:
 
 
 def since_last(
-    registry: Registry,
+    last: tuple[Version, VersionFolder] | None,
     *,
-    model: str,
     documents: Mapping[str, Any],
     ids: frozenset[str],
     config_yaml: str,
@@ -53,8 +53,7 @@ def since_last(
     """What differs from the last version.
 
     Args:
-        registry: Where the model is registered.
-        model: Its name.
+        last: Of `last_readable`.
         documents: Summary of the candidate's document set.
         ids: Of its documents.
         config_yaml: Its configuration.
@@ -62,7 +61,6 @@ def since_last(
         metrics: By name.
         samples: Texts that it wrote.
     """
-    last = _last(registry, model)
     if last is None:
         return {}
     version, folder = last
@@ -89,7 +87,8 @@ def since_last(
         return {}
 
 
-def _last(registry: Registry, model: str) -> tuple[Version, VersionFolder] | None:
+def last_readable(registry: Registry, model: str) -> tuple[Version, VersionFolder] | None:
+    """The last version of a model whose files can be read, and these; None: there is none."""
     versions = registry.versions(model) if model in registry.models() else ()
     for version in reversed(versions):
         try:

@@ -1,6 +1,12 @@
 from typing import Any
 
-from flows.steps.since_last import config_changes, next_number, sample_pairs, since_last
+from flows.steps.since_last import (
+    config_changes,
+    last_readable,
+    next_number,
+    sample_pairs,
+    since_last,
+)
 
 
 def test_keys_that_differ_are_named_with_both_values() -> None:
@@ -21,9 +27,9 @@ def test_texts_are_paired_by_what_was_asked() -> None:
 
 def test_the_first_version_has_number_one_and_nothing_before_it(registry: Any) -> None:
     assert next_number(registry, "speeches") == 1
+    assert last_readable(registry, "speeches") is None
     found = since_last(
-        registry,
-        model="speeches",
+        None,
         documents={},
         ids=frozenset(),
         config_yaml="",
@@ -41,9 +47,9 @@ def test_the_next_version_is_numbered_and_compared_with_the_last(
     folder = registry.read(version)
     assert next_number(registry, "speeches") == 2
     ids = frozenset({str(row["id"]) for row in folder.documents()} | {"new"})
+    last = last_readable(registry, "speeches")
     found = since_last(
-        registry,
-        model="speeches",
+        last,
         documents={"documents": len(ids)},
         ids=ids,
         config_yaml=folder.config,
