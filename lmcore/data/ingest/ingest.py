@@ -25,6 +25,7 @@ from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment, assign
+from lmcore.data.ingest.known_languages import Languages, known_languages, write_languages
 from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.part_keys import write_part_keys
 from lmcore.data.ingest.part_pool import WORTH_BYTES
@@ -149,7 +150,7 @@ def ingest(
         job = _Ingestion(
             folder, located, licenses=licenses, data=data, reading=reading, progress=progress
         )
-        result = job.run(work, ledger, expected=_split_before(store))
+        result = job.run(work, ledger, expected=_split_before(store), known=known_languages(store))
         if keeps:
             write_part_keys(folder, reading.keys)
         return {
@@ -190,7 +191,9 @@ class _Ingestion:
         self._progress = progress or (lambda label, number: None)
         self._reading = reading
 
-    def run(self, work: Path, ledger: SplitLedger, *, expected: bool) -> dict[str, Any]:
+    def run(
+        self, work: Path, ledger: SplitLedger, *, expected: bool, known: Languages
+    ) -> dict[str, Any]:
         staging = Staging(work, near_duplicates=self._data.near_duplicates)
         reading = self._reading
         try:
@@ -201,14 +204,14 @@ class _Ingestion:
                 raise SourceError(refusal)
             self._progress("split", staging.num_rows)
             assignment = assign(staging, data=self._data, ledger=ledger, expected=expected)
-            return self._write(staging, assignment)
+            return self._write(staging, assignment, known)
         finally:
             staging.close()
             shutil.rmtree(work)
 
-    def _write(self, staging: Staging, assignment: Assignment) -> dict[str, Any]:
+    def _write(self, staging: Staging, assignment: Assignment, known: Languages) -> dict[str, Any]:
         count = Counts(len(self._sources))
-        languages = LanguageCounts(staging.num_rows, asked_for=self._data.languages)
+        languages = LanguageCounts(staging.num_rows, asked_for=self._data.languages, known=known)
         placed = zip(staging.rows(), staging.decided(), strict=True)
         with RowWriter(self._folder) as writer:
             for row, place in placed:
@@ -242,6 +245,7 @@ class _Ingestion:
             {"sources": describe_sources(self._sources, self._licenses, units, count)},
         )
         spoken = languages.to_json()
+        write_languages(self._folder, languages.languages)
         account = full_account(self._reading.tally, count, clusters, assignment)
         self._write_json("ledger.json", {**account, "languages": spoken})
         self._write_json("personal.json", self._reading.tally.personal.to_json())

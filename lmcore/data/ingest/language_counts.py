@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lmcore.data.ingest.known_languages import key_of
 from lmcore.data.language_codes import UNDETERMINED, counts_as
 from lmcore.data.text.languages import MAX_CHARACTERS, identifier
 
@@ -29,15 +30,27 @@ class LanguageCounts:
     Args:
         num_documents: How many will come, about.
         asked_for: Codes of the languages that the text should be in; None: nobody said.
+        known: Languages that were told before (`lmcore.data.ingest.known_languages`).
+
+    Attributes:
+        languages: The same of all that was looked at, once `to_json` was called.
     """
 
-    def __init__(self, num_documents: int, *, asked_for: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        num_documents: int,
+        *,
+        asked_for: Sequence[str] | None,
+        known: Mapping[bytes, str] | None = None,
+    ) -> None:
         share = min(1.0, _MAX_DOCUMENTS / max(1, num_documents))
         self._below = int(share * 2**64)
         self._asked_for = asked_for
+        self._known = known or {}
         self._come = 0
-        self._pending: dict[str, list[tuple[str, int]]] = {"texts": [], "targets": []}
+        self._pending: dict[str, list[tuple[bytes, str, int]]] = {"texts": [], "targets": []}
         self._found: dict[str, dict[str, list[int]]] = {"texts": {}, "targets": {}}
+        self.languages: dict[bytes, str] = {}
 
     def add(self, identity: bytes, text: str, target: str | None = None) -> None:
         """Count a document, if it is of the sample.
@@ -53,18 +66,27 @@ class LanguageCounts:
         for kind, written in (("texts", text), ("targets", target)):
             if written is not None:
                 size = len(written) if written.isascii() else len(written.encode())
-                self._pending[kind].append((written[:MAX_CHARACTERS], size))
+                beginning = written[:MAX_CHARACTERS]
+                key = key_of(beginning)
+                if (code := self._known.get(key)) is not None:
+                    self._count(kind, key, code, size)
+                else:
+                    self._pending[kind].append((key, beginning, size))
         if len(self._pending["texts"]) >= _PENDING:
             self._tell()
 
     def _tell(self) -> None:
         for kind, pending in self._pending.items():
-            codes = identifier().languages([text for text, _ in pending]) if pending else ()
-            for code, (_, size) in zip(codes, pending, strict=True):
-                counted = self._found[kind].setdefault(code, [0, 0])
-                counted[0] += 1
-                counted[1] += size
+            codes = identifier().languages([text for _, text, _ in pending]) if pending else ()
+            for code, (key, _, size) in zip(codes, pending, strict=True):
+                self._count(kind, key, code, size)
             pending.clear()
+
+    def _count(self, kind: str, key: bytes, code: str, size: int) -> None:
+        counted = self._found[kind].setdefault(code, [0, 0])
+        counted[0] += 1
+        counted[1] += size
+        self.languages[key] = code
 
     def to_json(self) -> dict[str, Any]:
         """Documents looked at, documents and bytes by language (most first), and remarks."""

@@ -94,6 +94,6 @@ def test_memory_holds_beginnings_of_a_few_texts(monkeypatch: pytest.MonkeyPatch)
     counts = LanguageCounts(10, asked_for=None)
     for number in range(10):
         counts.add(bytes([0, 0, 0, 0, 0, 0, 0, number]), ARTICLE_1["en"] * 1_000, ARTICLE_1["de"])
-        assert sum(len(text) for text, _ in counts._pending["texts"]) <= 2_000
+        assert sum(len(text) for _, text, _ in counts._pending["texts"]) <= 2_000
         assert len(counts._pending["targets"]) < 3
     assert counts.to_json()["targets"]["de"]["documents"] == 10
