@@ -107,7 +107,9 @@ class _KnownSketches:
 def _column(path: Path, name: str) -> list[Any]:
     import pyarrow.parquet as pq  # a fifth of a second, which most commands do not need
 
-    found: list[Any] = pq.read_table(path, columns=[name]).column(name).to_pylist()
+    # `read_table` imports pandas.
+    with pq.ParquetFile(path) as file:
+        found: list[Any] = file.read(columns=[name]).column(name).to_pylist()
     return found
 
 

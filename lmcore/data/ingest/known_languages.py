@@ -66,7 +66,9 @@ def write_languages(folder: Path, languages: Mapping[bytes, str]) -> None:
 
 def _read(path: Path) -> Languages:
     Manifest.read(path.parent).verify_file(path.parent, path.name)
-    keys, languages = (column.to_pylist() for column in pq.read_table(path).columns)
+    # `read_table` imports pandas.
+    with pq.ParquetFile(path) as file:
+        keys, languages = (column.to_pylist() for column in file.read().columns)
     return dict(zip(keys, languages, strict=True))
 
 

@@ -26,8 +26,9 @@ from lmcore.data.sources.located import LocatedSource, SourceFile
 from lmcore.data.sources.readers import resolve_unit
 from lmcore.data.sources.reading import Unit
 
-#: About what a part holds: some seconds of one core.
-PART_BYTES = 8 << 20
+#: About what a part holds: two seconds of one core.  What is appended to a file has up to so much
+#: before it read again.
+PART_BYTES = 4 << 20
 # Bytes of the beginning that tell an encoding.
 _HEAD = 4096
 _READ = 1 << 20
