@@ -41,6 +41,20 @@ def reader():
     return Reader(model=Watched(), tokenizer=ByteTokenizer())
 
 
+def reader_that_exists(folder):
+    """A model of the library, with windows of 32 tokens."""
+    tokenizer = BorrowedTokenizer(library_tokenizer().to_str(), vocab_size=VOCAB_SIZE, end_id=0)
+    model = new_model(
+        PretrainedConfig(pretrained="somewhere", context=32),
+        vocab_size=VOCAB_SIZE,
+        end_id=0,
+        seed=0,
+        device="cpu",
+        base=make_base(folder).path,
+    )
+    return Reader(model=model.eval(), tokenizer=tokenizer)
+
+
 def test_every_speed_is_measured_in_the_models_own_lanes():
     candidate, champion = reader(), reader()
     before = {name: tensor.clone() for name, tensor in learnt(candidate.model).items()}
@@ -63,16 +77,7 @@ def test_no_more_text_is_read_than_tells_the_speed():
 
 
 def test_a_model_that_exists_is_timed_beside_one_of_another_kind(tmp_path):
-    tokenizer = BorrowedTokenizer(library_tokenizer().to_str(), vocab_size=VOCAB_SIZE, end_id=0)
-    model = new_model(
-        PretrainedConfig(pretrained="somewhere", context=32),
-        vocab_size=VOCAB_SIZE,
-        end_id=0,
-        seed=0,
-        device="cpu",
-        base=make_base(tmp_path).path,
-    )
-    candidate = Reader(model=model.eval(), tokenizer=tokenizer)
+    candidate = reader_that_exists(tmp_path)
     found = measure_speeds(candidate, ["the cat sat on the mat " * 9] * 3, champion=reader())
     assert min(found.score, found.step, found.write, found.champion) > 0
     assert found.bytes_per_token > 1
@@ -90,14 +95,5 @@ def test_what_windows_repeat_is_timed_too(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "cut", watched)
     # A window of four chunks.
     monkeypatch.setattr(pretrained, "_CHUNK", 8)
-    tokenizer = BorrowedTokenizer(library_tokenizer().to_str(), vocab_size=VOCAB_SIZE, end_id=0)
-    model = new_model(
-        PretrainedConfig(pretrained="somewhere", context=32),
-        vocab_size=VOCAB_SIZE,
-        end_id=0,
-        seed=0,
-        device="cpu",
-        base=make_base(tmp_path).path,
-    )
-    measure_speeds(Reader(model=model.eval(), tokenizer=tokenizer), ["the cat sat on " * 99] * 3)
+    measure_speeds(reader_that_exists(tmp_path), ["the cat sat on " * 99] * 3)
     assert sum(segment.repeated for segment in read) > 0
