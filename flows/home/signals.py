@@ -91,7 +91,8 @@ def interruptible() -> Iterator[None]:
     Without `polite_signals`, and in another thread than the main one, nothing changes.
 
     Raises:
-        StepInterrupted: If the user asks to stop, or has asked before.
+        StepInterrupted: If the user asks to stop, or has asked before; whatever a library has made
+            of it.
     """
     global _left
     if not _polite or threading.current_thread() is not threading.main_thread():
@@ -102,10 +103,30 @@ def interruptible() -> Iterator[None]:
         if _stop.is_set():
             raise StepInterrupted
         yield
+    except BaseException as error:
+        if _stop.is_set() and _follows_from_a_stop(error):
+            raise StepInterrupted from error
+        raise
     finally:
         with _asking:
             _left = None
         left.set()
+
+
+def _follows_from_a_stop(error: BaseException) -> bool:
+    """Whether a step that was left raises this because it was left.
+
+    A library makes another exception of what comes up inside of it: Rust's panic, or one of its
+    own.  What we raise ourselves says what is wrong, unless it was made of that, too.
+    """
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        if isinstance(found, StepInterrupted):
+            return True
+        seen.add(id(found))
+        found = found.__cause__ or found.__context__
+    return not isinstance(error, LmcoreError)
 
 
 @contextmanager

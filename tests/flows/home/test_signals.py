@@ -19,6 +19,7 @@ from flows.home.signals import (
     still_polite,
     stop_requested,
 )
+from lmcore.errors import IntegrityError, StorageError
 
 EACH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
@@ -156,6 +157,40 @@ def test_a_stop_that_a_finalizer_swallowed_comes_again() -> None:
 
     with polite_signals(), pytest.raises(StepInterrupted):
         step()
+
+
+class Panic(BaseException):
+    """As Rust's libraries make it of any exception that comes up where they expect none."""
+
+
+@pytest.mark.parametrize("made", [Panic, RuntimeError, SystemError, IntegrityError])
+@pytest.mark.parametrize("told", [True, False])
+def test_what_a_library_makes_of_a_stop_is_a_stop(made: type[BaseException], told: bool) -> None:
+    def library() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except StepInterrupted as error:
+            raise made("something came up") from (error if told else None)
+
+    with polite_signals(), pytest.raises(StepInterrupted), interruptible():
+        library()
+
+
+def test_what_is_wrong_is_said_beside_a_stop_and_without_one() -> None:
+    def step(error: BaseException, *, stopped: bool) -> None:
+        with interruptible():
+            if stopped:
+                with contextlib.suppress(StepInterrupted):
+                    signal.raise_signal(signal.SIGTERM)
+            raise error
+
+    with polite_signals():
+        with pytest.raises(Panic):
+            step(Panic(), stopped=False)
+        with pytest.raises(StorageError, match="no room"):
+            step(StorageError("no room"), stopped=True)
+    with polite_signals(), pytest.raises(StepInterrupted):
+        step(Panic(), stopped=True)
 
 
 def test_what_is_asked_by_nobody_is_left_by_nobody() -> None:
