@@ -2,8 +2,8 @@
 
 What a step makes is whole or nothing (a content folder, a row of a database), so the first signal
 leaves it at once, from wherever the program is (`interruptible`).  A training loses what it did not
-save, so it asks (`stop_requested`) and saves.  What is neither, such as registering, is short and
-ends first; it says so itself (`finishing`).
+save, so it asks (`stop_requested`) and saves.  What is neither, such as writing into the registry,
+is short and ends first, in a step of its own (`finishing`) or inside of one (`to_the_end`).
 """
 
 from __future__ import annotations
@@ -117,8 +117,11 @@ def _follows_from_a_stop(error: BaseException) -> bool:
     """Whether a step that was left raises this because it was left.
 
     A library makes another exception of what comes up inside of it: Rust's panic, or one of its
-    own.  What we raise ourselves says what is wrong, unless it was made of that, too.
+    own.  What we raise ourselves says what is wrong, unless it was made of that, too.  A second
+    signal is what it is.
     """
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return isinstance(error, StepInterrupted)
     seen: set[int] = set()
     found: BaseException | None = error
     while found is not None and id(found) not in seen:
@@ -138,6 +141,24 @@ def finishing(what: str) -> Iterator[None]:
         yield
     finally:
         _first = before
+
+
+@contextmanager
+def to_the_end(what: str) -> Iterator[None]:
+    """Inside a step that is left at once: what may not be left half done, and is short.
+
+    Who asked meanwhile is obeyed by whatever comes next.
+    """
+    global _left
+    before = _left
+    with _asking:
+        _left = None
+    try:
+        with finishing(what):
+            yield
+    finally:
+        with _asking:
+            _left = before
 
 
 def _handle(number: int, frame: FrameType | None) -> None:

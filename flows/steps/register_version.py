@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from flows.home.publication import lasting_tracking_uri
+from flows.home.signals import to_the_end
 from flows.registry.models import Registry
 from flows.registry.registered_base import version_tags
 from flows.registry.registration import Registration
@@ -124,6 +125,11 @@ class Candidate:
         }
 
     @cached_property
+    def gates(self) -> list[dict[str, Any]]:
+        """What each gate said."""
+        return [gate.to_json() for gate in self.report.verdict().results]
+
+    @cached_property
     def last(self) -> tuple[Version, VersionFolder] | None:
         """The version before it, and its files."""
         return last_readable(Registry(self.run.home), self.run.config.name)
@@ -158,7 +164,7 @@ class Candidate:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             metrics=self.report.metrics(),
             champion=self.champion,
-            gates=[gate.to_json() for gate in verdict.results],
+            gates=self.gates,
             budget=self.report.plan().sentence(),
             curve=self.checkpoint.log(),
             best_step=self.checkpoint.summary["best_step"],
@@ -205,74 +211,41 @@ def register_version(
 ) -> Version:
     """Write report and card, assemble the version folder, and register it with its verdict.
 
+    A stop leaves what is written aside, which takes minutes for much text; what is written into the
+    registry ends first.
+
     Args:
         candidate: To become a version.
         tracked: The MLflow run that it belongs to.
         flow_run_id: Prefect flow run.
     """
-    run, registry = candidate.run, Registry(candidate.run.home)
-    base_tags = {}
-    if candidate.pretrained is not None:
-        # Before the version, which means nothing without it.
-        begun_with = registry.bases.register(candidate.pretrained)
-        base_tags = version_tags(begun_with)
-    number = next_number(registry, run.config.name)
+    registry = Registry(candidate.run.home)
+    number = next_number(registry, candidate.run.config.name)
     data = candidate.report_data(version=number)
-    verdict = candidate.report.verdict()
     page = render_report(data)
-    folder = assemble_version(
-        run.home.work / f"version-{run.key.digest[:32]}",
-        VersionParts(
-            best=candidate.checkpoint.path / "best",
-            tokenizer=candidate.corpus.tokenizer.path,
-            evaluation=candidate.report.path,
-            documents=candidate.corpus.documents.iter_rows(),
-            sources=candidate.corpus.documents.sources(),
-            config=run.config.to_yaml(),
-            report=page,
-            card=render_card(data),
-            lineage=candidate.lineage(),
-            canaries=_canaries(candidate.corpus),
-            sketches=sketched(
-                candidate.corpus.documents.iter_documents(),
-                candidate.last[1] if candidate.last else None,
+    folder = _assembled(candidate, page=page, card=render_card(data))
+    description = description_markdown(data, most_characters=DESCRIPTION_CHARACTERS)
+    with to_the_end("registering the version"):
+        tracked.log_text(page, "report.html")
+        tracked.log_text(json.dumps(candidate.gates, indent=1), "gates.json")
+        tracked.log_text(candidate.run.config.to_yaml(), "config.yaml")
+        base_tags = {}
+        if candidate.pretrained is not None:
+            # Before the version, which means nothing without it.
+            base_tags = version_tags(registry.bases.register(candidate.pretrained))
+        version = registry.register(
+            candidate.run.config.name,
+            folder,
+            _registration(
+                candidate,
+                run_id=tracked.run_id,
+                flow_run_id=flow_run_id,
+                description=description,
+                base_tags=base_tags,
             ),
-            summary={
-                "model": run.config.name,
-                "verdict": verdict.reason,
-                SKETCHED_BY: sketching_code(),
-            },
-        ),
-    )
-    tracked.log_text(page, "report.html")
-    gates = [gate.to_json() for gate in verdict.results]
-    tracked.log_text(json.dumps(gates, indent=1), "gates.json")
-    tracked.log_text(run.config.to_yaml(), "config.yaml")
-    version = registry.register(
-        run.config.name,
-        folder,
-        Registration(
-            run_id=tracked.run_id,
-            run_key=run.key.digest,
-            passed=verdict.passed,
-            verdict=verdict.reason,
-            metrics=candidate.report.metrics(),
-            fingerprints=candidate.fingerprints,
-            flow_run_id=flow_run_id,
-            description=description_markdown(data, most_characters=DESCRIPTION_CHARACTERS),
-            tags={
-                **fact_tags(gates, candidate.corpus.documents.summary),
-                "task": run.config.task,
-                "run_base": run.key.base,
-                "start_weights": candidate.start.weights_sha256 or "",
-                **({"base": run.base.designation} if run.base else {}),
-                **base_tags,
-            },
-            task=run.config.task,
-            example=run.task.example,
-        ),
-    )
-    shutil.rmtree(folder.path, ignore_errors=True)  # the registry has its own copy, and verified it
+        )
+        # The registry has its own copy, and verified it.
+        shutil.rmtree(folder.path, ignore_errors=True)
     logger.info("register: version %d of %s", version.number, version.model)
     if version.number != number:
         logger.warning(
@@ -282,3 +255,63 @@ def register_version(
             number,
         )
     return version
+
+
+def _assembled(candidate: Candidate, *, page: str, card: str) -> VersionFolder:
+    """The version as a folder of its own."""
+    run, documents = candidate.run, candidate.corpus.documents
+    return assemble_version(
+        run.home.work / f"version-{run.key.digest[:32]}",
+        VersionParts(
+            best=candidate.checkpoint.path / "best",
+            tokenizer=candidate.corpus.tokenizer.path,
+            evaluation=candidate.report.path,
+            documents=documents.iter_rows(),
+            sources=documents.sources(),
+            config=run.config.to_yaml(),
+            report=page,
+            card=card,
+            lineage=candidate.lineage(),
+            canaries=_canaries(candidate.corpus),
+            sketches=sketched(
+                documents.iter_documents(), candidate.last[1] if candidate.last else None
+            ),
+            summary={
+                "model": run.config.name,
+                "verdict": candidate.report.verdict().reason,
+                SKETCHED_BY: sketching_code(),
+            },
+        ),
+    )
+
+
+def _registration(
+    candidate: Candidate,
+    *,
+    run_id: str,
+    flow_run_id: str | None,
+    description: str,
+    base_tags: Mapping[str, str],
+) -> Registration:
+    """What the registry is told beside the files."""
+    run, verdict = candidate.run, candidate.report.verdict()
+    return Registration(
+        run_id=run_id,
+        run_key=run.key.digest,
+        passed=verdict.passed,
+        verdict=verdict.reason,
+        metrics=candidate.report.metrics(),
+        fingerprints=candidate.fingerprints,
+        flow_run_id=flow_run_id,
+        description=description,
+        tags={
+            **fact_tags(candidate.gates, candidate.corpus.documents.summary),
+            "task": run.config.task,
+            "run_base": run.key.base,
+            "start_weights": candidate.start.weights_sha256 or "",
+            **({"base": run.base.designation} if run.base else {}),
+            **base_tags,
+        },
+        task=run.config.task,
+        example=run.task.example,
+    )

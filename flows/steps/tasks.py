@@ -98,7 +98,7 @@ class Step(Generic[P, R]):
 
 
 def _finished_first(step: Callable[P, R], what: str) -> Callable[P, R]:
-    """A step that writes into the registry: it is short, and ends before a stop is obeyed."""
+    """A step that moves an alias: it is short, and ends before a stop is obeyed."""
 
     @functools.wraps(step)
     def to_its_end(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -163,13 +163,15 @@ evaluate = Step(
         timeout_seconds=12 * _HOUR,
     )(left_at_once(evaluate_model.evaluate, "evaluate"))
 )
-register = task(
-    name="register",
-    task_run_name="register {candidate.run.config.name}",
-    cache_policy=NO_CACHE,
-    retries=1,
-    retry_delay_seconds=2,
-)(_finished_first(register_version.register_version, "registering the version"))
+register = Step(
+    task(
+        name="register",
+        task_run_name="register {candidate.run.config.name}",
+        cache_policy=NO_CACHE,
+        retries=1,
+        retry_delay_seconds=2,
+    )(left_at_once(register_version.register_version, "register"))
+)
 promote = task(name="promote", task_run_name="promote {run.config.name}", cache_policy=NO_CACHE)(
     _finished_first(promote_version.promote_version, "ending the promotion")
 )

@@ -18,6 +18,7 @@ from flows.home.signals import (
     polite_signals,
     still_polite,
     stop_requested,
+    to_the_end,
 )
 from lmcore.errors import IntegrityError, StorageError
 
@@ -191,6 +192,47 @@ def test_what_is_wrong_is_said_beside_a_stop_and_without_one() -> None:
             step(StorageError("no room"), stopped=True)
     with polite_signals(), pytest.raises(StepInterrupted):
         step(Panic(), stopped=True)
+
+
+def test_what_may_not_be_left_half_done_ends_inside_of_a_step_that_is_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    done: list[str] = []
+
+    def step(*, asked: str) -> None:
+        with interruptible():
+            for part in ("aside", "registry", "behind"):
+                with to_the_end("registering") if part == "registry" else contextlib.nullcontext():
+                    if part == asked:
+                        signal.raise_signal(signal.SIGTERM)
+                    done.append(part)
+
+    with polite_signals(), pytest.raises(StepInterrupted):
+        step(asked="aside")
+    assert done == []
+    with polite_signals():
+        step(asked="registry")
+        assert done == ["aside", "registry", "behind"]
+        assert stop_requested()
+        # The next step is not begun.
+        with pytest.raises(StepInterrupted):
+            step(asked="")
+    done.clear()
+    with polite_signals(), pytest.raises(StepInterrupted):
+        step(asked="behind")
+    assert done == ["aside", "registry"]
+    assert "stopping: registering first (again to stop at once)" in caplog.text
+
+
+def test_who_asks_twice_is_obeyed_at_once_whatever_may_not_be_left() -> None:
+    def step() -> None:
+        with interruptible(), to_the_end("registering"):
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+
+    with polite_signals(), pytest.raises(KeyboardInterrupt) as twice:
+        step()
+    assert twice.type is KeyboardInterrupt
 
 
 def test_what_is_asked_by_nobody_is_left_by_nobody() -> None:

@@ -1,4 +1,5 @@
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -6,9 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.home.signals import StepInterrupted, interruptible, polite_signals, stop_requested
 from flows.registry.connection import connect
 from flows.registry.models import Registry
 from flows.registry.versions import Version
+from flows.steps import register_version as module
 from flows.steps.register_version import register_version
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.evaluation.budget.plan import EvaluationPlan
@@ -125,3 +128,40 @@ def test_the_page_says_no_more_than_is_decided(
     later = candidate.report_data(version=4, outcome="promoted")
     assert (later.version, later.outcome) == (4, "promoted")
     assert later.fingerprints["code"] == made.run.key.code
+
+
+def test_a_stop_leaves_what_lies_aside_and_ends_what_is_written_into_the_registry(
+    made: Any, report_that: Callable[[str], EvalReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = replace(
+        made.run,
+        config=made.run.config.model_copy(update={"name": "stopped"}),
+        key=replace(made.run.key, nonce=2),
+    )
+    candidate = made.candidate(report_that("PASS"), run=run)
+    registry = Registry(run.home)
+
+    def register() -> Version:
+        with interruptible():
+            return register_version(candidate, tracked=made.tracked, flow_run_id=None)
+
+    def asked(call: Callable[..., Any]) -> Callable[..., Any]:
+        def with_a_signal(*args: Any, **kwargs: Any) -> Any:
+            signal.raise_signal(signal.SIGTERM)
+            return call(*args, **kwargs)
+
+        return with_a_signal
+
+    with monkeypatch.context() as patch, polite_signals():
+        patch.setattr(module, "sketched", asked(module.sketched))
+        with pytest.raises(StepInterrupted):
+            register()
+    assert "stopped" not in registry.models()
+    assert not list(run.home.work.glob("*version-*"))
+    with monkeypatch.context() as patch, polite_signals():
+        patch.setattr(Registry, "register", asked(Registry.register))
+        version = register()
+        assert stop_requested()
+    assert [v.number for v in registry.versions("stopped")] == [version.number] == [1]
+    with polite_signals():  # forgets it
+        assert register().number == 1
