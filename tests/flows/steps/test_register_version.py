@@ -13,10 +13,17 @@ from flows.registry.models import Registry
 from flows.registry.versions import Version
 from flows.steps import register_version as module
 from flows.steps.register_version import register_version
+from flows.steps.run import Run
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.evaluation.budget.plan import EvaluationPlan
 from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.base_model import BaseModel
+
+
+def run_of(made: Any, model: str, *, nonce: int) -> Run:
+    """What was made, as a run of another model."""
+    config = made.run.config.model_copy(update={"name": model})
+    return replace(made.run, config=config, key=replace(made.run.key, nonce=nonce))
 
 
 def test_a_version_holds_all_that_it_was_made_from(made: Any, champion: Version) -> None:
@@ -80,11 +87,7 @@ def test_the_run_keeps_report_gates_and_configuration(made: Any, champion: Versi
 def test_what_did_not_pass_is_registered_as_rejected(
     made: Any, report_that: Callable[[str], EvalReport]
 ) -> None:
-    run = replace(
-        made.run,
-        config=made.run.config.model_copy(update={"name": "rejected"}),
-        key=replace(made.run.key, nonce=1),
-    )
+    run = run_of(made, "rejected", nonce=1)
     candidate = made.candidate(report_that("FAIL"), run=run)
     version = register_version(candidate, tracked=made.tracked, flow_run_id=None)
     assert (version.outcome, version.passed, version.flow_run_id) == ("rejected", False, None)
@@ -133,11 +136,7 @@ def test_the_page_says_no_more_than_is_decided(
 def test_a_stop_leaves_what_lies_aside_and_ends_what_is_written_into_the_registry(
     made: Any, report_that: Callable[[str], EvalReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = replace(
-        made.run,
-        config=made.run.config.model_copy(update={"name": "stopped"}),
-        key=replace(made.run.key, nonce=2),
-    )
+    run = run_of(made, "stopped", nonce=2)
     candidate = made.candidate(report_that("PASS"), run=run)
     registry = Registry(run.home)
 
