@@ -40,12 +40,12 @@ from flows.registry.versions import COST_TAG, Version, to_tag
 from flows.retention.rule import follow_retention
 from flows.steps import tasks
 from flows.steps.begin_run import begin_run, check_task, usable
+from flows.steps.candidate import Candidate
 from flows.steps.evaluation_inputs import current_champion, newest_unaided
 from flows.steps.expected import expect_steps
 from flows.steps.nothing_new import finished_versions, nothing_new
 from flows.steps.progress import job_shown
 from flows.steps.promote_version import Decision
-from flows.steps.register_version import Candidate
 from flows.steps.run import Run
 from flows.steps.run_page import log_answer, show_gates, shown_gate
 from flows.steps.stopwatch import RunStopped, Stopwatch

@@ -73,6 +73,12 @@ def text_parts(names: Iterable[str], *kinds: str) -> list[str]:
     return sorted(n for n in names if n.partition("/")[0].removesuffix(".parquet") in wanted)
 
 
+def text_parts_in(folder: Path) -> list[Path]:
+    """The same of a version as it lies, without its manifest; no other folder is looked at."""
+    places = (folder, folder / DOCUMENTS, folder / SKETCHES)
+    return [path for place in places for path in place.glob("*.parquet")]
+
+
 @dataclass(frozen=True, kw_only=True)
 class VersionFolder:
     """A version whose every file was just found to be what its manifest says.

@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from lmcore.artifacts import sha256_file
 from lmcore.durable import fsync_directory
-from lmcore.version_folder import DOCUMENTS, SKETCHES, text_parts
+from lmcore.version_folder import text_parts, text_parts_in
 
 #: A smaller one is not worth a link.
 _LEAST_BYTES = 64 << 10
@@ -72,15 +72,14 @@ class SharedFiles:
             leaving: How many links of each file go as well, which are still there; it is counted.
         """
         total = 0
-        for kind in (DOCUMENTS, SKETCHES):
-            for path in (version / f"{kind}.parquet", *(version / kind).glob("*.parquet")):
-                with contextlib.suppress(FileNotFoundError):
-                    state = path.stat()
-                    place = (state.st_dev, state.st_ino)
-                    others = state.st_nlink - 2 - (leaving[place] if leaving is not None else 0)
-                    if leaving is not None:
-                        leaving[place] += 1
-                    total += state.st_size if others > 0 else 0
+        for path in text_parts_in(version):
+            with contextlib.suppress(FileNotFoundError):
+                state = path.stat()
+                place = (state.st_dev, state.st_ino)
+                others = state.st_nlink - 2 - (leaving[place] if leaving is not None else 0)
+                if leaving is not None:
+                    leaving[place] += 1
+                total += state.st_size if others > 0 else 0
         return total
 
     def tidy(self) -> None:

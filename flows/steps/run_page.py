@@ -11,9 +11,9 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from flows.home.artifact_keys import artifact_key
 from flows.registry.run_result import RunResult
 from flows.registry.versions import Version
+from flows.steps.candidate import Candidate
 from flows.steps.progress import ELSEWHERE
 from flows.steps.promote_version import Decision
-from flows.steps.register_version import Candidate
 from lmcore.evaluation.gates.next_step import next_step
 from lmcore.reporting.version.summary import gate_rows, summary_markdown
 

@@ -206,7 +206,7 @@ class TrainingLoop:
                 now.note({"kind": "revision", "step": step, "threads": revision.threads})
         if now.progress.step % plan.log_every == 0 or now.progress.step == plan.steps:
             self._log_step(result, rate)
-        self.now.spend(time.perf_counter() - started - elapsed)
+        now.spend(time.perf_counter() - started - elapsed)
         if now.progress.step % plan.checkpoint_every == 0 and now.progress.step < plan.steps:
             self._save()
 

@@ -48,7 +48,7 @@ from lmcore.version_assembly import VersionParts, assemble_version  # noqa: E402
 from lmcore.version_folder import VersionFolder  # noqa: E402
 
 if TYPE_CHECKING:
-    from flows.steps.register_version import Candidate
+    from flows.steps.candidate import Candidate
     from flows.steps.run import Run
     from lmcore.data.documents import DocumentSet
     from lmcore.data.tokens.corpus import Corpus
@@ -331,7 +331,7 @@ class Made:
 
     def candidate(self, report: EvalReport, **changes: Any) -> Candidate:
         """To become a version."""
-        from flows.steps.register_version import Candidate
+        from flows.steps.candidate import Candidate
 
         values = {"run": self.run, "corpus": self.corpus, "start": self.start}
         values |= {"checkpoint": self.checkpoint, "report": report, "champion": None}
