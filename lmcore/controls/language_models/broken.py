@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.data.tokens.word_cache import Ids
 from lmcore.model.language_model import Features, LanguageModel, Reading
 from lmcore.model.recurrent.attention import AttentionMixer
 from lmcore.model.recurrent.boundaries import Boundaries
@@ -188,6 +189,10 @@ class Lossy:
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of many texts."""
         return [self.encode(text) for text in texts]
+
+    def encode_arrays(self, texts: Sequence[str]) -> list[Ids]:
+        """The same as arrays."""
+        return [np.array(ids, dtype=np.uint32) for ids in self.encode_batch(texts)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of ids."""

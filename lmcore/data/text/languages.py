@@ -4,12 +4,12 @@ In: texts.  Out: a code of ISO 639 for each.
 
 The model is that of py3langid (BSD-3-Clause; naive Bayes over byte n-grams, Lui and Baldwin
 2012), which lies in its package: nothing is fetched.  Its scores are computed here for many texts
-at once, more than twice as fast as one by one; a test holds both equal.  A text has no language
+at once, several times as fast as one by one; a test holds both equal.  A text has no language
 (`und`) with fewer than 20 letters, without any words of a language (code, tables), or where no
 language is likelier than all others together.  Some languages count as one
 (`lmcore.data.language_codes`).
 
-Cost: up to 0.2 ms a text, and once a process 0.8 seconds and 70 MB for the model.
+Cost: up to 0.1 ms a text, and once a process 0.8 seconds and 70 MB for the model.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from __future__ import annotations
 import functools
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from lmcore.data.language_codes import UNDETERMINED, counts_as
 
@@ -40,10 +42,11 @@ class Identifier:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
         model = LanguageIdentifier.from_model_file(MODEL_FILE)
-        self._next = np.array(model.tk_nextmove).reshape(-1, 256)
-        self._row = np.array(model.tk_row).astype(np.int64)
+        # By the row of a state and a byte the next state, and where each state's row begins.
+        self._next: NDArray[np.integer[Any]] = np.array(model.tk_nextmove)
+        self._row = np.array(model.tk_row).astype(np.int64) * 256
         self._feature = np.array(model.tk_output, dtype=np.int32)
-        self._weights: NDArray[np.float16] = model.nb_ptc
+        self._weights: NDArray[np.float32] = model.nb_ptc.astype(np.float32)
         self._prior: NDArray[np.float32] = model.nb_pc
         codes = [counts_as(code) for code in model.nb_classes]
         self._codes = sorted(set(codes))
@@ -74,30 +77,41 @@ class Identifier:
     def _shares(self, parts: Sequence[bytes]) -> NDArray[np.float64]:
         """How likely each code is, [texts, codes]; `parts` come longest first."""
         sizes = np.array([len(part) for part in parts])
-        table = np.zeros((sizes[0], len(parts)), dtype=np.uint8)
-        for i, part in enumerate(parts):
-            table[: len(part), i] = np.frombuffer(part, dtype=np.uint8)
-        features = np.full((len(parts), sizes[0]), -1, dtype=np.int32)
-        state = np.zeros(len(parts), dtype=np.int64)
-        going = np.searchsorted(-sizes, -np.arange(sizes[0]), side="left")
-        for place, count in enumerate(going.tolist()):
-            state[:count] = self._next[self._row[state[:count]], table[place, :count]]
-            features[:count, place] = self._feature[state[:count]]
-        known, where = np.unique(features, return_inverse=True)
-        where = where.reshape(features.shape)
-        weights = self._weights[np.maximum(known, 0)].astype(np.float32)
-        # Places without a feature weigh nothing.
-        weights[known < 0] = 0
-        scores = np.empty((len(parts), weights.shape[1]))
-        for i, row in enumerate(where):
-            own, counts = np.unique(row, return_counts=True)
-            scores[i] = np.log1p(counts.astype(np.float32)) @ weights[own] + self._prior
+        scores = self._counted(self._read(parts, sizes)) @ self._weights + self._prior
         # As py3langid tempers them, so that a long text is not sure of everything.
         scores /= np.sqrt(sizes)[:, None]
         shares = np.exp(scores - scores.max(1, keepdims=True))
         shares /= shares.sum(1, keepdims=True)
         joined: NDArray[np.float64] = shares @ self._same
         return joined
+
+    def _read(self, parts: Sequence[bytes], sizes: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The feature that ends at each byte, or -1, [texts, bytes of the longest]."""
+        table = np.zeros((sizes[0], len(parts)), dtype=np.uint8)
+        for i, part in enumerate(parts):
+            table[: len(part), i] = np.frombuffer(part, dtype=np.uint8)
+        states = np.zeros(table.shape, dtype=self._next.dtype)
+        state = np.zeros_like(states[0])
+        for place, values in enumerate(table):
+            state = self._next.take(self._row.take(state) + values)
+            states[place] = state
+        features = self._feature[states.T]
+        features[np.arange(sizes[0]) >= sizes[:, None]] = -1
+        return features
+
+    def _counted(self, features: NDArray[np.int32]) -> csr_array:
+        """How often each feature occurs in a text, log(1 + n), [texts, features]."""
+        features = np.sort(features, axis=1)
+        # A run of the same feature begins where it is another one than before.
+        begins = np.ones(features.shape, dtype=bool)
+        begins[:, 1:] = features[:, 1:] != features[:, :-1]
+        rows, places = np.nonzero(begins)
+        counts = np.diff(np.append(rows * features.shape[1] + places, features.size))
+        found = features[rows, places]
+        (kept,) = np.nonzero(found >= 0)
+        values = np.log1p(counts[kept].astype(np.float32))
+        shape = (len(features), len(self._weights))
+        return csr_array((values, (rows[kept], found[kept])), shape=shape)
 
 
 @functools.cache

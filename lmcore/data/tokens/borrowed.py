@@ -20,6 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lmcore.artifacts import atomic_write
 from lmcore.chat_template import ChatTemplate
 from lmcore.data.tokens.borrowed_form import MOST_BYTES, read_form, sheltered
@@ -30,6 +32,7 @@ from lmcore.data.tokens.vocabularies import (
     split_parts,
     utf8,
 )
+from lmcore.data.tokens.word_cache import Ids
 from lmcore.errors import IntegrityError
 
 KIND = "pretrained"
@@ -107,6 +110,14 @@ class BorrowedTokenizer:
             for (place, _), ids in zip(group, self._encoded([p for _, p in group]), strict=True):
                 results[place] += ids
         return results
+
+    def encode_arrays(self, texts: Sequence[str]) -> list[Ids]:
+        """The same as arrays; see `Tokenizer`.
+
+        Raises:
+            IntegrityError: If the tokenizer cannot read one of them.
+        """
+        return [np.array(ids, dtype=np.uint32) for ids in self.encode_batch(texts)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of any ids; see `Tokenizer`."""

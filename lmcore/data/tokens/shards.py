@@ -18,7 +18,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -174,49 +174,77 @@ def write_split(
             spelled_bytes: what the tokens stand for.
     """
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
-    end = [tokenizer.end_id]
+    end = np.array([tokenizer.end_id], dtype=dtype)
     piece_bytes = np.array([len(piece) for piece in tokenizer.pieces], dtype=np.int64)
-    sizes: list[int] = []
     total = num_documents = num_bytes = spelled_bytes = 0
     known = known or KnownTokens()
 
-    def cut(batch: Sequence[Document]) -> Iterator[npt.NDArray[Any]]:
+    def cut(batch: Sequence[Document]) -> list[npt.NDArray[Any]]:
         before = [known.find(document.id) for document in batch]
         new = [d.text for d, tokens in zip(batch, before, strict=True) if tokens is None]
-        encoded = iter(tokenizer.encode_batch(new) if new else ())
-        for tokens in before:
-            yield np.array(next(encoded) + end if tokens is None else tokens, dtype=dtype)
+        encoded = iter(tokenizer.encode_arrays(new) if new else ())
+        return [
+            np.concatenate([next(encoded).astype(dtype), end])
+            if tokens is None
+            else tokens.astype(dtype)
+            for tokens in before
+        ]
 
     with contextlib.ExitStack() as stack:
         ends = stack.enter_context(NpyWriter(folder / f"{split}.ends.npy", np.dtype(np.int64)))
         ids = stack.enter_context(NpyWriter(folder / f"{split}.ids.npy", _ID_DTYPE))
-        shard: NpyWriter | None = None
+        shards = stack.enter_context(_Shards(folder, split, dtype=dtype, size=shard_tokens))
         for batch in _batches(documents):
-            for document, array in zip(batch, cut(batch), strict=True):
-                spelled_bytes += int(piece_bytes[array].sum())
-                while len(array):
-                    if shard is None or sizes[-1] == shard_tokens:
-                        if shard is not None:
-                            shard.__exit__()
-                        path = folder / f"{split}-{len(sizes):05d}.npy"
-                        shard = stack.enter_context(NpyWriter(path, dtype))
-                        sizes.append(0)
-                    part = array[: shard_tokens - sizes[-1]]
-                    shard.append(part)
-                    sizes[-1] += len(part)
-                    total += len(part)
-                    array = array[len(part) :]
-                num_documents += 1
-                num_bytes += document.num_bytes
-                ends.append(np.array([total], dtype=np.int64))
-                ids.append(np.array([document.id.encode()], dtype=_ID_DTYPE))
+            arrays = cut(batch)
+            joined = np.concatenate(arrays)
+            shards.append(joined)
+            ends.append(total + np.cumsum([len(array) for array in arrays], dtype=np.int64))
+            ids.append(np.array([document.id.encode() for document in batch], dtype=_ID_DTYPE))
+            spelled_bytes += int(piece_bytes[joined].sum())
+            total += len(joined)
+            num_documents += len(batch)
+            num_bytes += sum(document.num_bytes for document in batch)
     return {
-        "shards": sizes,
+        "shards": shards.sizes,
         "tokens": total,
         "documents": num_documents,
         "bytes": num_bytes,
         "spelled_bytes": spelled_bytes,
     }
+
+
+class _Shards:
+    """Writes tokens into files of so many each.
+
+    Attributes:
+        sizes: Tokens of each file.
+    """
+
+    def __init__(self, folder: Path, split: str, *, dtype: np.dtype[Any], size: int) -> None:
+        self._folder, self._split, self._dtype, self._size = folder, split, dtype, size
+        self._file: NpyWriter | None = None
+        self.sizes: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def append(self, tokens: npt.NDArray[Any]) -> None:
+        """Write tokens behind those that are there."""
+        while len(tokens):
+            if self._file is None or self.sizes[-1] == self._size:
+                self.__exit__()
+                path = self._folder / f"{self._split}-{len(self.sizes):05d}.npy"
+                self._file = NpyWriter(path, self._dtype).__enter__()
+                self.sizes.append(0)
+            part = tokens[: self._size - self.sizes[-1]]
+            self._file.append(part)
+            self.sizes[-1] += len(part)
+            tokens = tokens[len(part) :]
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.__exit__()
+            self._file = None
 
 
 def _tell(on_progress: Callable[[str, int, int], None], split: str, total: int, done: int) -> None:

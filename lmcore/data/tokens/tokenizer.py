@@ -40,6 +40,7 @@ from lmcore.data.tokens.vocabularies import (
     WordTokenizer,
     split_parts,
 )
+from lmcore.data.tokens.word_cache import Ids, pre_tokenizer
 from lmcore.errors import IntegrityError, SourceError
 
 if TYPE_CHECKING:
@@ -48,7 +49,14 @@ if TYPE_CHECKING:
 FIT_BYTES = 64 << 20
 CODE_MODULES = tuple(
     f"lmcore.data.tokens.{name}"
-    for name in ("borrowed", "borrowed_form", "library_form", "tokenizer", "vocabularies")
+    for name in (
+        "borrowed",
+        "borrowed_form",
+        "library_form",
+        "tokenizer",
+        "vocabularies",
+        "word_cache",
+    )
 )
 
 
@@ -80,6 +88,10 @@ class Tokenizer(Protocol):
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of many texts, on all cores where the kind allows."""
+        ...
+
+    def encode_arrays(self, texts: Sequence[str]) -> list[Ids]:
+        """The same as arrays, uint32 [tokens of a text]: some kinds never make lists."""
         ...
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -217,15 +229,6 @@ class _Sample:
                 yield document.target
 
 
-# What merges may join: the byte-level pattern of GPT-2 (Radford et al. 2019), with the marks and
-# joiners of a word beside its letters. Without them a word of Hindi or Tamil would be cut at each
-# of its vowel signs; text in scripts without such signs is cut as that pattern does.
-_WORDS = (
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}\p{M}\u200c\u200d]+| ?\p{N}+"
-    r"| ?[^\s\p{L}\p{M}\p{N}\u200c\u200d]+|\s+(?!\S)|\s+"
-)
-
-
 def train_tokenizer(texts: Iterable[str], *, config: TokenizerConfig) -> Tokenizer:
     """Make a tokenizer of the configured kind from a stream of texts.
 
@@ -246,12 +249,7 @@ def train_tokenizer(texts: Iterable[str], *, config: TokenizerConfig) -> Tokeniz
             counts.update(WORD_PIECES.findall(text))
         return WordTokenizer(_most_frequent(counts, room))
     backend = tokenizers.Tokenizer(tokenizers.models.BPE())
-    backend.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
-        [
-            tokenizers.pre_tokenizers.Split(tokenizers.Regex(_WORDS), behavior="isolated"),
-            tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    backend.pre_tokenizer = pre_tokenizer()
     backend.train_from_iterator(
         (part for text in texts for part in split_parts(text)),
         trainer=tokenizers.trainers.BpeTrainer(

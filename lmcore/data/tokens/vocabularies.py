@@ -12,6 +12,7 @@ published word-level perplexities count.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ import tokenizers
 
 from lmcore.artifacts import atomic_write
 from lmcore.data.tokens.library_form import byte_characters, library_tokenizer, with_decoder
+from lmcore.data.tokens.word_cache import Ids, WordCache, encoded, encodes_words
 from lmcore.errors import IntegrityError, UserError
 
 VOCABULARY_FILE = "vocabulary.json"
@@ -66,7 +68,11 @@ class TableTokenizer:
         """Ids of many texts; see `Tokenizer`."""
         for text in texts:
             utf8(text)
-        return self._encode_all(texts)
+        return [self._encode(text) for text in texts]
+
+    def encode_arrays(self, texts: Sequence[str]) -> list[Ids]:
+        """The same as arrays; see `Tokenizer`."""
+        return [np.array(ids, dtype=np.uint32) for ids in self.encode_batch(texts)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of any ids; see `Tokenizer`."""
@@ -78,9 +84,6 @@ class TableTokenizer:
         extra = [piece.decode("utf-8") for piece in self.pieces[256:-1]]
         self._write_record(folder, {"pieces": extra})
         self._write_library_form(folder, library_tokenizer(self.kind, self.pieces[:-1]))
-
-    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
-        return [self._encode(text) for text in texts]
 
     def _encode(self, text: str) -> list[int]:
         raise NotImplementedError
@@ -173,23 +176,26 @@ class BpeTokenizer(TableTokenizer):
             ) from error
         super().__init__("bpe", pieces)
         self._backend = with_decoder(backend)
+        self._words = WordCache(self._backend) if encodes_words(self._backend) else None
 
-    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of many texts; see `Tokenizer`."""
+        return [ids.tolist() for ids in self.encode_arrays(texts)]
+
+    def encode_arrays(self, texts: Sequence[str]) -> list[Ids]:
+        """The same as arrays; see `Tokenizer`."""
         parts: list[str] = []
-        ends: list[int] = []
+        counts: list[int] = []
         for text in texts:
+            utf8(text)
+            before = len(parts)
             parts.extend(split_parts(text))
-            ends.append(len(parts))
-        encoded = self._backend.encode_batch_fast(parts, add_special_tokens=False)
-        results: list[list[int]] = []
-        start = 0
-        for end in ends:
-            ids: list[int] = []
-            for encoding in encoded[start:end]:
-                ids += encoding.ids
-            results.append(ids)
-            start = end
-        return results
+            counts.append(len(parts) - before)
+        found = iter(self._words.encode(parts) if self._words else encoded(self._backend, parts))
+        return [
+            next(found) if count == 1 else np.concatenate(list(itertools.islice(found, count)))
+            for count in counts
+        ]
 
     def save(self, folder: Path) -> None:
         """Write JSON files, the library's own among them; see `Tokenizer`."""

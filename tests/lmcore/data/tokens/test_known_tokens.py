@@ -68,13 +68,13 @@ def content(path: Path) -> dict[str, bytes]:
 def cut(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that were cut."""
     seen: list[str] = []
-    encode = vocabularies.BpeTokenizer.encode_batch
+    encode = vocabularies.BpeTokenizer.encode_arrays
 
     def counting(self: Any, texts: Any) -> Any:
         seen.extend(texts)
         return encode(self, texts)
 
-    monkeypatch.setattr(vocabularies.BpeTokenizer, "encode_batch", counting)
+    monkeypatch.setattr(vocabularies.BpeTokenizer, "encode_arrays", counting)
     return seen
 
 
