@@ -37,7 +37,7 @@ from typing import Any
 from benchmarks import corpora, nanogpt, ours
 from benchmarks.arithmetic import cut_windows, spread, time_to
 from benchmarks.recording import NOT_RUN, parser, record, workspace
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.model.config import ModelConfig
 from lmcore.model.recurrent.model import RecurrentAttentionLM

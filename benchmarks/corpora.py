@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.recording import ROOT
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.corpus import Corpus, make_corpus
 from lmcore.data.tokens.tokenizer import TokenizerHandle, train_tokenizer

@@ -84,7 +84,7 @@ def prepare(home: Path, place: Path, *, adopt: str | None) -> dict[str, Any]:
         place: Of the corpus.
         adopt: Folder of a tokenizer to be kept; None: one is fitted.
     """
-    from lmcore.artifacts import ContentStore
+    from lmcore.content_store import ContentStore
     from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
     from lmcore.data.ingest.ingest import fingerprint_sources, ingest
     from lmcore.data.ingest.split import SplitLedger

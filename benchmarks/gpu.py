@@ -36,7 +36,7 @@ import torch
 from benchmarks import characters, corpora, ours
 from benchmarks.arithmetic import perplexity, time_to
 from benchmarks.recording import parser, record, workspace
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.model.config import ModelConfig

@@ -89,7 +89,7 @@ def work(root: Path, limit_megabytes: int) -> None:
     stage("import")
     import torch
 
-    from lmcore.artifacts import ContentStore
+    from lmcore.content_store import ContentStore
     from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
     from lmcore.data.ingest.ingest import ingest
     from lmcore.data.ingest.split import SplitLedger

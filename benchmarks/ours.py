@@ -22,7 +22,7 @@ import torch._dynamo
 from torch import Tensor
 
 from benchmarks.arithmetic import Window
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.model.config import ModelConfig
 from lmcore.model.loss import sequence_loss, token_nll

@@ -91,7 +91,7 @@ import json, sys, time
 from pathlib import Path
 from flows.home.environment import prepare
 home = prepare()
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.config_file import load_config
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.ingest.split import SplitLedger

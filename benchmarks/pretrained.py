@@ -32,7 +32,7 @@ import yaml
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import in_child, parser, record, workspace
 from benchmarks.registered import KNOWN_UNTIL, MESSAGES, SMOLLM2, held_out, opened, passages, told
-from lmcore.artifacts import atomic_write
+from lmcore.durable import atomic_write
 
 _NAME = "annual-messages"
 _COMMON: dict[str, Any] = {

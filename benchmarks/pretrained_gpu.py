@@ -35,7 +35,7 @@ from benchmarks.corpora import document
 from benchmarks.gpu import peak_of
 from benchmarks.recording import ROOT, parser, record, workspace
 from benchmarks.registered import KNOWN_UNTIL, SMOLLM2, passages
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.documents import Document, DocumentSet, RowWriter
 from lmcore.data.tokens.borrowing import borrow_tokenizer
 from lmcore.data.tokens.corpus import Corpus, make_corpus

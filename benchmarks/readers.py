@@ -42,7 +42,7 @@ def measured(point: dict[str, Any]) -> dict[str, Any]:
     from flows.servers.prefect_server import PrefectServer
     from flows.steps.part_readers import READERS, chosen_readers
     from flows.steps.part_readers import WORKERS as WORKERS_VARIABLE
-    from lmcore.artifacts import ContentStore
+    from lmcore.content_store import ContentStore
     from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
     from lmcore.data.ingest.ingest import ingest
     from lmcore.data.ingest.part_pool import pool_for, reading_on

@@ -60,7 +60,7 @@ def opened(model: str, number: int) -> Any:
 
 def held_out(key: str) -> list[Any]:
     """The held-out documents of a set."""
-    from lmcore.artifacts import ContentStore
+    from lmcore.content_store import ContentStore
     from lmcore.data.documents import DocumentSet
 
     path = ContentStore(_home().content).path(DocumentSet.kind, key)

@@ -30,7 +30,7 @@ from typing import Any
 
 from benchmarks.machine import describe
 from benchmarks.recording import RESULTS, ROOT, parser, workspace
-from lmcore.artifacts import digest
+from lmcore.digests import digest
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.gates.standing import shipped_record
 from lmcore.evaluation.gates.version import gate_version

@@ -46,8 +46,8 @@ def measure(point: Mapping[str, Any]) -> dict[str, Any]:
     from flows.home.environment import prepare
     from flows.steps.ingest_documents import fingerprint, ingest_documents
     from flows.steps.tokenize_documents import tokenize_documents
-    from lmcore.artifacts import ContentStore
     from lmcore.config_file import load_config
+    from lmcore.content_store import ContentStore
     from lmcore.data.tokens.canaries import plan_canaries
     from lmcore.data.tokens.corpus import make_corpus
     from lmcore.evaluation.memory.exposure import measure_exposure

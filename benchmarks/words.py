@@ -33,7 +33,7 @@ from typing import Any
 from benchmarks import corpora, ours
 from benchmarks.arithmetic import perplexity
 from benchmarks.recording import NOT_RUN, parser, record, workspace
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.model.config import ModelConfig
 from lmcore.training.config import TrainingConfig

@@ -25,10 +25,10 @@ from flows.home.outage import await_prefect, heard_by_prefect
 from flows.home.patience import gone
 from flows.notices.events import emit_arrived
 from flows.notices.signs_of_life import is_silent, runs_at_work
-from lmcore.artifacts import atomic_write
 from lmcore.config import RunConfig
 from lmcore.data.requests.parts import ASKED, FEEDBACK, expire, parts
 from lmcore.data.sources.located import fingerprint_sources, glance_at_sources
+from lmcore.durable import atomic_write
 from lmcore.tasks.task import TASKS
 
 logger = logging.getLogger(__name__)

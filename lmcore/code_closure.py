@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmcore.artifacts import digest
+from lmcore.digests import digest
 
 if TYPE_CHECKING:
     from grimp import ImportGraph

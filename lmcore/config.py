@@ -16,10 +16,10 @@ from typing import Any
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
-from lmcore.artifacts import digest
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
 from lmcore.data.requests.config import ServeConfig
 from lmcore.data.text.person_names import names_digest
+from lmcore.digests import digest
 from lmcore.errors import ConfigError
 from lmcore.evaluation.bias.words import WORDS
 from lmcore.evaluation.config import GatesConfig

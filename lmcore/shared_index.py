@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from lmcore.artifacts import canonical_json, digest
+from lmcore.digests import canonical_json, digest
 from lmcore.errors import IntegrityError
 
 INDEX = "index.json"

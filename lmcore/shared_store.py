@@ -25,8 +25,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from lmcore.artifacts import sha256_file
 from lmcore.data.sources.remote import SCHEMES, check_address, file_system, said_by
+from lmcore.digests import sha256_file
 from lmcore.durable import storing
 from lmcore.errors import IntegrityError, LmcoreError, SourceError, UserError
 from lmcore.shared_index import INDEX, make_index, read_index

@@ -20,7 +20,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmcore.artifacts import MANIFEST, Manifest, atomic_write, fsync_directory
+from lmcore.durable import atomic_write, fsync_directory
+from lmcore.manifest import MANIFEST, Manifest
 from lmcore.version_folder import (
     CANARIES,
     DOCUMENTS,

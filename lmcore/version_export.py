@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import tokenizers
 
-from lmcore.artifacts import atomic_write, fsync_directory
 from lmcore.data.tokens.conversation import Conversations
 from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.data.tokens.vocabularies import LIBRARY_FILE
+from lmcore.durable import atomic_write, fsync_directory
 from lmcore.errors import UserError
 from lmcore.model.exporting import export_file, export_graph, export_model
 from lmcore.version_folder import VersionFolder

@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from lmcore.artifacts import MANIFEST, Manifest, open_verified, sha256_file
+from lmcore.digests import sha256_file
 from lmcore.errors import ConfigError, IntegrityError, UserError
+from lmcore.manifest import MANIFEST, Manifest, open_verified
 from lmcore.tasks.record import RECORD_FILE
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from lmcore.artifacts import code_digest
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import Document
+from lmcore.digests import code_digest
 from lmcore.errors import IntegrityError
 from lmcore.version_folder import SKETCHES, VersionFolder
 

@@ -97,7 +97,7 @@ def _schema(out: Path | None) -> Answer:
         return Answer(values=schema, text=lambda _: text.line(written))
     from flows.home.access import as_the_user
     from flows.home.environment import current
-    from lmcore.artifacts import atomic_write
+    from lmcore.durable import atomic_write
 
     path = current().resolve(out)
     _see_that_nothing_is_lost(path)

@@ -254,8 +254,8 @@ def _page() -> Path:
 def _write(found: ControlRecord, page: Path) -> None:
     """Replace the counts of the gates that were run; the others stay."""
     from flows.home.access import as_the_user
-    from lmcore.artifacts import atomic_write
     from lmcore.controls.page import controls_page
+    from lmcore.durable import atomic_write
     from lmcore.evaluation.gates.standing import shipped_path, shipped_record
 
     record = shipped_record()

@@ -213,7 +213,7 @@ def _attributor(folder: VersionFolder, tokenizer: Tokenizer) -> _Attribute:
 
 def _open_index(folder: VersionFolder) -> TrainIndex:
     from flows.home.environment import current
-    from lmcore.artifacts import ContentStore
+    from lmcore.content_store import ContentStore
     from lmcore.data.tokens.shards import ShardSet
     from lmcore.evaluation.memory.suffix_array import train_index
 

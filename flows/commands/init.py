@@ -156,9 +156,9 @@ def write_config(
             false.
     """
     from flows.home.access import as_the_user
-    from lmcore.artifacts import atomic_write
     from lmcore.data.sources.survey import survey
     from lmcore.data.text.licences import normal_license
+    from lmcore.durable import atomic_write
 
     if license_ is not None:
         license_ = normal_license(license_, key="--license")

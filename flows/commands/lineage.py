@@ -127,7 +127,7 @@ def _shares(rows: Sequence[Mapping[str, Any]], key: str) -> dict[Any, dict[str, 
 
 def _write_list(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     from flows.home.access import as_the_user
-    from lmcore.artifacts import atomic_write
+    from lmcore.durable import atomic_write
 
     lines = (json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows)
     try:

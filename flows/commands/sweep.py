@@ -56,7 +56,7 @@ def sweep(config_file: Path | None, overrides: tuple[str, ...], rates: int) -> A
         )
     with polite_signals(), using_content(home.locks), finishing(SAVING):
         from flows.commands.shared.own_text import prepare_text
-        from lmcore.artifacts import ContentStore
+        from lmcore.content_store import ContentStore
         from lmcore.training.attempt import Attempt
         from lmcore.training.trials.sweep import SHARE
         from lmcore.training.trials.sweep import sweep as try_rates

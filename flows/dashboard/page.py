@@ -31,7 +31,7 @@ from flows.registry.monitor_results import monitor_results
 from flows.registry.promotion import settle
 from flows.registry.runs import recent_runs
 from flows.registry.versions import Version
-from lmcore.artifacts import atomic_write
+from lmcore.durable import atomic_write
 from lmcore.errors import NotFoundError, UserError
 from lmcore.mlmodel import VERSION_PLACE
 from lmcore.reporting.dashboard.facts import ModelHistory, PipelineData, VersionEntry

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.home.access import holds_a_home, private
-from lmcore.artifacts import ContentStore, atomic_write
+from lmcore.content_store import ContentStore
+from lmcore.durable import atomic_write
 from lmcore.errors import UserError
 from lmcore.typed_path import is_address, typed_path
 

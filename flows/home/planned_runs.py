@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import atomic_write
+from lmcore.durable import atomic_write
 
 #: Time zones change their rules a few times a year.
 _DAYS = 31

@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from flows.home.folders import Home
-from lmcore.artifacts import atomic_write
+from lmcore.durable import atomic_write
 from lmcore.errors import LmcoreError, UserError
 
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\]):\d{1,5}(/api)?")

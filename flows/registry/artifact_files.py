@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlparse
 
 from flows.registry.metric_queue import first_line
 from flows.registry.versions import Version
-from lmcore.artifacts import MANIFEST, Manifest
 from lmcore.errors import IntegrityError
+from lmcore.manifest import MANIFEST, Manifest
 from lmcore.version_folder import VersionFolder, open_version
 
 logger = logging.getLogger(__name__)

@@ -25,8 +25,10 @@ from flows.registry.registered_base import (
     model_name,
 )
 from flows.registry.stored_models import Contents, StoredModels
-from lmcore.artifacts import MANIFEST, ContentStore, sha256_file
+from lmcore.content_store import ContentStore
+from lmcore.digests import sha256_file
 from lmcore.errors import IntegrityError
+from lmcore.manifest import MANIFEST
 from lmcore.model.pretrained import shelf
 from lmcore.model.pretrained.base import Base, BaseRecord, BaseReference, check_base
 

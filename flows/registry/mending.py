@@ -18,9 +18,10 @@ from filelock import FileLock
 from flows.home.environment import Home
 from flows.registry.shared_files import SharedFiles
 from flows.registry.versions import Version
-from lmcore.artifacts import MANIFEST, Manifest, sha256_file
+from lmcore.digests import sha256_file
 from lmcore.durable import fsync_directory, storing
 from lmcore.errors import IntegrityError
+from lmcore.manifest import MANIFEST, Manifest
 from lmcore.mending import DAMAGED, note_mending, set_aside
 from lmcore.version_folder import VersionFolder, open_version
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lmcore.artifacts import atomic_write
+from lmcore.durable import atomic_write
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from flows.registry.tag_values import read_object
-from lmcore.artifacts import sha256_file
+from lmcore.digests import sha256_file
 from lmcore.errors import IntegrityError
 from lmcore.mlmodel import VERSION_PLACE, check_mlmodel
 

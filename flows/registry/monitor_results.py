@@ -18,7 +18,7 @@ from flows.registry.figures import with_bounds
 from flows.registry.records import records_of
 from flows.registry.runs import tag_values
 from flows.registry.tag_values import read_object
-from lmcore.artifacts import digest
+from lmcore.digests import digest
 
 TAG = "lmcore.monitor"
 #: What the answer depends on and the answer, as one digest: of one that was edited it is another.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from lmcore.artifacts import sha256_file
+from lmcore.digests import sha256_file
 from lmcore.durable import fsync_directory
 from lmcore.version_folder import text_parts, text_parts_in
 

@@ -19,7 +19,7 @@ from filelock import FileLock
 from flows.registry.artifact_files import is_local, path_of, remove_artifacts, stored_bytes
 from flows.registry.metric_queue import first_line
 from flows.registry.records import Store, StoredRecord
-from lmcore.artifacts import fsync_directory
+from lmcore.durable import fsync_directory
 from lmcore.errors import IntegrityError
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from flows.home.folders import Home
-from lmcore.artifacts import Manifest
 from lmcore.errors import IntegrityError
+from lmcore.manifest import Manifest
 from lmcore.mending import DAMAGED, lying_aside
 
 

@@ -11,8 +11,8 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from flows.registry.versions import Version
-from lmcore.artifacts import strings_in
 from lmcore.evaluation.kept_parts import KeptPart
+from lmcore.manifest import strings_in
 from lmcore.model.pretrained.base import Base
 
 #: Kinds of content folders that a version names one by one; others are caches made from these.

@@ -19,7 +19,7 @@ from typing import Any
 from flows.home.folders import Home
 from flows.progress.job import current as current_job
 from flows.retention.reasons import is_needed
-from lmcore.artifacts import MANIFEST
+from lmcore.manifest import MANIFEST
 from lmcore.shared_store import SharedStore
 from lmcore.shared_usage import Stored, usage
 

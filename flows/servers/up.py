@@ -34,8 +34,8 @@ from flows.progress.console import jobs_shown
 from flows.servers.addresses import take_addresses
 from flows.servers.services import services
 from flows.servers.supervisor import ServiceError, Supervisor
-from lmcore.artifacts import atomic_write
 from lmcore.config import RunConfig
+from lmcore.durable import atomic_write
 from lmcore.errors import UserError
 from lmcore.kept_database import being_made
 

@@ -14,9 +14,9 @@ from flows.steps.choose_start import champion_weights
 from flows.steps.run import Run
 from flows.steps.run_key import data_digest, run_key
 from flows.steps.shard import wanted_shards
-from lmcore.artifacts import digest
 from lmcore.config import RunConfig
 from lmcore.data.sources.located import SourceFingerprint
+from lmcore.digests import digest
 from lmcore.errors import IntegrityError, UserError
 from lmcore.model.pretrained.base import Base
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from flows.home.environment import Home
-from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
+from lmcore.content_store import ContentStore
 from lmcore.data.text.licences import UNKNOWN, normal_license
 from lmcore.data.tokens.borrowing import borrow_tokenizer
 from lmcore.errors import ConfigError

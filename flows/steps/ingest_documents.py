@@ -9,8 +9,8 @@ from flows.steps.part_readers import chosen_readers
 from flows.steps.progress import counting
 from flows.steps.shared_sides import shared_sides
 from flows.steps.source_fingerprint import fingerprint_once
-from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
+from lmcore.content_store import ContentStore
 from lmcore.counted import counted
 from lmcore.data.copies.removal import Removals, read_removals
 from lmcore.data.documents import DocumentSet

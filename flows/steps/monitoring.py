@@ -17,12 +17,12 @@ from flows.registry.models import Registry
 from flows.registry.promotion import settle
 from flows.registry.versions import Version
 from flows.steps.run_key import data_digest, processor_name, run_key
-from lmcore.artifacts import digest
 from lmcore.config import RunConfig
 from lmcore.data.copies.removal import Removals
 from lmcore.data.requests.lines import Asked, Feedback, written
 from lmcore.data.requests.parts import ASKED, FEEDBACK, read_lines
 from lmcore.data.sources.located import SourceFingerprint
+from lmcore.digests import digest
 from lmcore.errors import NotFoundError
 from lmcore.model.config import PretrainedConfig
 

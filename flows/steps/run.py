@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flows.home.environment import Home
 from flows.steps.run_key import RunKey
-from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
+from lmcore.content_store import ContentStore
 from lmcore.data.copies.removal import Removals
 from lmcore.data.sources.located import SourceFingerprint
 from lmcore.model.pretrained.base import Base, reference_of

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.home.folders import PROJECT
-from lmcore.artifacts import code_digest, digest
 from lmcore.data.copies.removal import Removals
+from lmcore.digests import code_digest, digest
 
 # Whatever reads these keys compares them as a whole; the parts are kept for people and audits.
 _LIBRARIES = (

@@ -29,8 +29,8 @@ from flows.registry.removals import current_removals
 from flows.steps.evaluation_inputs import current_champion, ownership_of_base
 from flows.steps.progress import counting
 from flows.steps.shard import SHARDS, Shard, wanted_shards
-from lmcore.artifacts import Handle
 from lmcore.config import RunConfig
+from lmcore.content_store import Handle
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import ShardSet

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import digest
 from lmcore.data.config import SourceConfig
 from lmcore.data.sources.located import (
     SourceFingerprint,
     fingerprint_sources,
     glance_at_sources,
 )
+from lmcore.digests import digest
 from lmcore.typed_path import is_address
 
 #: The coarsest clock of a file system.

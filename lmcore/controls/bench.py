@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.controls.language import TOKENIZER, Language
 from lmcore.data.documents import Document, DocumentSet, RowWriter
 from lmcore.data.tokens.batches import plan_layout

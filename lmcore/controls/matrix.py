@@ -27,10 +27,12 @@ from typing import Any
 
 import torch
 
-from lmcore.artifacts import ContentStore, Handle, atomic_write, digest
 from lmcore.code_closure import closure, meanings
+from lmcore.content_store import ContentStore, Handle
 from lmcore.controls.bench import ControlBench
 from lmcore.controls.control import Control
+from lmcore.digests import digest
+from lmcore.durable import atomic_write
 from lmcore.errors import LmcoreError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.result import GateResult, guarded

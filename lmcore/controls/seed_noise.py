@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from scipy.special import chdtri
 
-from lmcore.artifacts import Handle, code_digest
+from lmcore.content_store import Handle
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.digests import code_digest
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.champion import Incumbent, Margin, champion

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmcore.artifacts import Handle
+from lmcore.content_store import Handle
 from lmcore.data.text.privacy import SpanHashes
 
 Split = Literal["train", "tune", "validation", "excluded"]

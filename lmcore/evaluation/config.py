@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self, cast
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from lmcore.artifacts import digest
+from lmcore.digests import digest
 from lmcore.settings import Section
 from lmcore.yaml_file import shipped
 

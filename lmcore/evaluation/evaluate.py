@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import ContentStore, atomic_write, code_digest
+from lmcore.content_store import ContentStore
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.digests import code_digest
+from lmcore.durable import atomic_write
 from lmcore.evaluation.beside import shown_beside
 from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.budget.plan import PLAN_FILE

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.evaluation.baselines.baselines import ORDERS, fit_baselines
 from lmcore.evaluation.chosen import ChosenDocuments
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint

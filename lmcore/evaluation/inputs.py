@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lmcore.artifacts import digest
 from lmcore.data.documents import DocumentSet
+from lmcore.digests import digest
 
 
 class ReadRecord(Protocol):

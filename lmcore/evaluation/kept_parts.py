@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from lmcore.artifacts import ContentStore, Handle, atomic_write
+from lmcore.content_store import ContentStore, Handle
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError
 
 _ARRAYS, _VALUE = "arrays.npz", "value.json"

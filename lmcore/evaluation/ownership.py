@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from lmcore.artifacts import Handle, Manifest
+from lmcore.content_store import Handle
 from lmcore.counted import counted, named
 from lmcore.data.config import PolicyConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
@@ -20,6 +20,7 @@ from lmcore.data.documents import DocumentSet
 from lmcore.data.text.licences import allowed, blocked_origin, normal_license
 from lmcore.errors import ConfigError
 from lmcore.evaluation.inputs import BaseOwnership
+from lmcore.manifest import Manifest
 from lmcore.model.pretrained.base import LIBRARY_WEIGHTS_FILE, Base
 
 #: Documents that are named in the evidence.

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lmcore.artifacts import ContentStore, Handle, atomic_write, code_digest
+from lmcore.content_store import ContentStore, Handle
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.tokenizer import load_tokenizer
+from lmcore.digests import code_digest
+from lmcore.durable import atomic_write
 from lmcore.errors import LmcoreError, UserError
 from lmcore.evaluation.baselines.baselines import validation_order
 from lmcore.evaluation.bias.crows_pairs import read_pairs

@@ -21,10 +21,11 @@ from typing import Self
 
 import numpy as np
 
-from lmcore.artifacts import ContentStore, digest
+from lmcore.content_store import ContentStore
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.digests import digest
 from lmcore.errors import NotFiniteError
 from lmcore.evaluation.baselines.untouched import score_untouched
 from lmcore.evaluation.bias.evidence import BiasEvidence, measure_bias

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from lmcore.artifacts import Handle
+from lmcore.content_store import Handle
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.budget.plan import PLAN_FILE, EvaluationPlan
 from lmcore.evaluation.gates.result import GateResult, Verdict

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lmcore.artifacts import atomic_write
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError
 from lmcore.model.config import AnyModelConfig, ModelConfig, PretrainedConfig
 from lmcore.model.language_model import CONFIG_FILE, WEIGHTS_FILE, LanguageModel, learnt, restore

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from lmcore.artifacts import atomic_write
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError
 from lmcore.settings import Section
 from lmcore.tasks.task import TASKS, Task, TaskName

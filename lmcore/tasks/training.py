@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import code_digest
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.digests import code_digest
 from lmcore.model.config import AnyModelConfig
 from lmcore.model.factory import base_of, load_model
 from lmcore.model.pretrained import shelf

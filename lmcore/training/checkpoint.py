@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lmcore.artifacts import Handle, atomic_write
+from lmcore.content_store import Handle
 from lmcore.data.tokens.batches import consumed_documents
 from lmcore.data.tokens.shards import ShardSet
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError
 from lmcore.model.factory import load_model
 from lmcore.model.language_model import LanguageModel

@@ -21,8 +21,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lmcore.artifacts import Manifest, atomic_write, fsync_directory, open_verified
+from lmcore.durable import atomic_write, fsync_directory
 from lmcore.errors import IntegrityError
+from lmcore.manifest import Manifest, open_verified
 from lmcore.training.progress import Progress
 
 logger = logging.getLogger(__name__)

@@ -20,9 +20,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from lmcore.artifacts import atomic_write, sha256_file
 from lmcore.counted import counted, named
 from lmcore.data.tokens.batches import Layout
+from lmcore.digests import sha256_file
+from lmcore.durable import atomic_write
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.language_model import WEIGHTS_FILE, restore
 from lmcore.training.checkpoint import (

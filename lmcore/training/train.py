@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from lmcore.artifacts import code_digest, sha256_file
 from lmcore.counted import counted
 from lmcore.data.tokens.batches import BatchOrder, Layout, plan_layout
 from lmcore.data.tokens.corpus import Corpus
@@ -27,6 +26,7 @@ from lmcore.data.tokens.shards import ShardSet
 from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.data.tokens.tokenizer import TokenizerHandle
 from lmcore.data.tokens.turns import InTurns
+from lmcore.digests import code_digest, sha256_file
 from lmcore.errors import ConfigError
 from lmcore.model.config import AnyModelConfig
 from lmcore.model.factory import load_model, new_model, save_model

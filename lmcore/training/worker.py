@@ -33,7 +33,7 @@ def main(folder: Path, *, redirect: bool = True) -> int:
         folder: Of the launch.
         redirect: Whether output goes to a file of this rank.
     """
-    from lmcore.artifacts import atomic_write
+    from lmcore.durable import atomic_write
     from lmcore.training.hosts.surroundings import read_surroundings
     from lmcore.training.launch.failures import refusal
     from lmcore.training.launch.files import LaunchFiles, RankError, alive_file, read_job

@@ -11,7 +11,7 @@ from benchmarks import corpora
 from benchmarks.arithmetic import cut_windows
 from benchmarks.ours import mean_nats, stateful_nats, windows_nats
 from benchmarks.recording import peak_megabytes
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.model.config import ModelConfig
 from lmcore.model.loss import sequence_loss

@@ -40,8 +40,8 @@ from flows.registry.models import Registry  # noqa: E402
 from flows.registry.registration import Registration  # noqa: E402
 from flows.registry.tracking import TrackedRun, open_run  # noqa: E402
 from flows.registry.versions import Version  # noqa: E402
-from lmcore.artifacts import ContentStore  # noqa: E402
 from lmcore.config import RunConfig, parse_config  # noqa: E402
+from lmcore.content_store import ContentStore  # noqa: E402
 from lmcore.evaluation.report import EvalReport, write_json  # noqa: E402
 from lmcore.training.start import Start, from_scratch  # noqa: E402
 from lmcore.version_assembly import VersionParts, assemble_version  # noqa: E402

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.tokenizer import train_tokenizer
 from lmcore.errors import IntegrityError

@@ -158,7 +158,7 @@ def test_what_stays_damaged_counts_as_missing_and_can_be_published_again(
 
 
 def test_no_index_leads_out_of_the_folder(place: Place, tmp_path: Path) -> None:
-    from lmcore.artifacts import canonical_json, digest
+    from lmcore.digests import canonical_json, digest
 
     files = {"../outside": [5, "0" * 64]}
     place.store._put_content(

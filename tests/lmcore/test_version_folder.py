@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from lmcore.artifacts import Manifest
 from lmcore.errors import IntegrityError, UserError
+from lmcore.manifest import Manifest
 from lmcore.version_folder import VersionFolder, open_version
 
 Assemble = Callable[..., VersionFolder]

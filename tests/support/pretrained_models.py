@@ -10,7 +10,8 @@ from typing import Any
 import tokenizers
 import torch
 
-from lmcore.artifacts import ContentStore, sha256_file
+from lmcore.content_store import ContentStore
+from lmcore.digests import sha256_file
 from lmcore.model.pretrained.base import BASE_FILE, Base, BaseRecord
 from lmcore.model.pretrained.library import library
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from flows.home.folders import Home
 from flows.home.locks import BusyError
 from flows.retention.deletion import content_folders, content_lock, delete
-from lmcore.artifacts import Manifest, digest, fsync_directory, strings_in
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.earlier_parts import holds_removed
@@ -26,6 +25,9 @@ from lmcore.data.ingest.part_keys import PART_KIND
 from lmcore.data.requests.lines import Beside, Feedback, Line
 from lmcore.data.requests.parts import ASKED, FEEDBACK, seal_now, strike
 from lmcore.data.text.cleaning import UnusableTextError, clean, document_id
+from lmcore.digests import digest
+from lmcore.durable import fsync_directory
+from lmcore.manifest import Manifest, strings_in
 
 _LOCK_SECONDS = 2.0
 # A server looks every two seconds.

@@ -42,13 +42,14 @@ from flows.steps.progress import counting, job_shown, step_shown, training_shown
 from flows.steps.run_key import library_versions, lock_digest, processor_name
 from flows.steps.tokenize_documents import tokenize_documents
 from flows.steps.train_model import trained
-from lmcore.artifacts import ContentStore, code_digest, digest, sha256_file
 from lmcore.config import RunConfig, parse_config
+from lmcore.content_store import ContentStore
 from lmcore.data.copies.removal import Removals
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import fingerprint_sources, ingest
 from lmcore.data.ingest.split import SplitLedger, write_recorded_sides
 from lmcore.data.tokens.tokenizer import TokenizerHandle
+from lmcore.digests import code_digest, digest, sha256_file
 from lmcore.errors import ConfigError, IntegrityError, SourceError
 from lmcore.model.pretrained.base import Base
 from lmcore.tasks.base_model import BaseModel

@@ -16,8 +16,8 @@ from flows.home.signals import (
     polite_signals,
     stop_requested,
 )
-from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
+from lmcore.content_store import ContentStore
 from lmcore.controls.seed_noise import SeedRun, bounded, measure_seed_noise
 from lmcore.counted import counted
 from lmcore.errors import UserError

@@ -11,7 +11,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.controls.control import Control, by_seed
 from lmcore.controls.language_models.ownership import judged, some_texts
 from lmcore.data.config import PolicyConfig

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.controls.control import Control, by_seed
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.copies.removal import KEPT, MAX_SHIFT, NOTHING_REMOVED, Removal, Removals

@@ -25,10 +25,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from lmcore.artifacts import atomic_write, canonical_json, digest, fsync_directory
 from lmcore.counted import counted, named
 from lmcore.data.copies.sketches import CopyIndex, Sketch
-from lmcore.durable import storing
+from lmcore.digests import canonical_json, digest
+from lmcore.durable import atomic_write, fsync_directory, storing
 from lmcore.errors import IntegrityError
 from lmcore.mending import note_mending, set_aside
 

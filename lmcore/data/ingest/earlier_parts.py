@@ -18,11 +18,11 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import Manifest
 from lmcore.data.copies.removal import Removals
 from lmcore.data.documents import read_rows
 from lmcore.data.ingest.part_task import LEFT_OUT, STEM, Task
 from lmcore.errors import IntegrityError
+from lmcore.manifest import Manifest
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 

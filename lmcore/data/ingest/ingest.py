@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import ContentStore, code_digest
+from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet, RowWriter
@@ -45,6 +45,7 @@ from lmcore.data.sources.located import (
 from lmcore.data.sources.readers import resolve_unit
 from lmcore.data.text.licences import blocked_licenses, blocked_origin, normal_license
 from lmcore.data.text.person_names import names_digest
+from lmcore.digests import code_digest
 from lmcore.errors import SourceError
 
 __all__ = ["SourceFingerprint", "fingerprint_sources", "ingest"]

@@ -15,9 +15,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmcore.artifacts import ContentStore, Manifest, code_digest, digest
+from lmcore.content_store import ContentStore
 from lmcore.data.documents import DocumentSet
+from lmcore.digests import code_digest, digest
 from lmcore.errors import IntegrityError
+from lmcore.manifest import Manifest
 
 #: In the folder of a set of documents.
 LANGUAGES_FILE = "languages.parquet"

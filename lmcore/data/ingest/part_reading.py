@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.copies.deduplication import SignatureBatch, sketch
 from lmcore.data.copies.removal import Removal
 from lmcore.data.copies.shingles import folded_shingles

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import ContentStore, Handle, digest
+from lmcore.content_store import ContentStore, Handle
 from lmcore.data.config import DataConfig
 from lmcore.data.ingest.part_keys import PART_KIND
 from lmcore.data.ingest.parts import PART_BYTES, Part
 from lmcore.data.ingest.removals_file import RemovalsFile
+from lmcore.digests import digest
 
 STEM = "texts"
 SIGNATURES_FILE, QUARANTINE_FILE, TALLY_FILE = "signatures.bin", "quarantine.jsonl", "tally.json"

@@ -10,8 +10,9 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmcore.artifacts import atomic_write, canonical_json
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals, read_removals
+from lmcore.digests import canonical_json
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError
 
 _FILE = "removals.jsonl"

@@ -22,8 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from lmcore.artifacts import atomic_write, fsync_directory, sha256_file
 from lmcore.data.requests.lines import Line, parsed, written
+from lmcore.digests import sha256_file
+from lmcore.durable import atomic_write, fsync_directory
 
 #: Below the folder of a model.
 ASKED, FEEDBACK, SHADOW = "asked", "feedback", "shadow"

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lmcore.artifacts import digest, sha256_file
 from lmcore.data.config import SourceConfig
 from lmcore.data.requests.parts import is_damaged
 from lmcore.data.sources.find_files import choose, find_files, one_of_each, printable
@@ -23,6 +22,7 @@ from lmcore.data.sources.kinds import libraries_of
 from lmcore.data.sources.records import LeftOut
 from lmcore.data.sources.remote import RemoteFile, list_remote
 from lmcore.data.sources.saved import as_data_set
+from lmcore.digests import digest, sha256_file
 from lmcore.errors import SourceError
 from lmcore.typed_path import is_address
 

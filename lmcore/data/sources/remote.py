@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from lmcore.artifacts import digest
+from lmcore.digests import digest
 from lmcore.durable import storing
 from lmcore.errors import LmcoreError, SourceError
 from lmcore.settings import short

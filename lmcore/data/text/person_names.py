@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from lmcore.artifacts import digest, sha256_file
 from lmcore.data.text.privacy import Masked, Span
+from lmcore.digests import digest, sha256_file
 from lmcore.errors import ConfigError
 
 PLACEHOLDER = "<NAME>"

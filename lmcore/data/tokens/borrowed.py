@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from lmcore.artifacts import atomic_write
 from lmcore.chat_template import ChatTemplate
 from lmcore.data.tokens.borrowed_form import MOST_BYTES, read_form, sheltered
 from lmcore.data.tokens.vocabularies import (
@@ -33,6 +32,7 @@ from lmcore.data.tokens.vocabularies import (
     utf8,
 )
 from lmcore.data.tokens.word_cache import Ids
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError
 
 KIND = "pretrained"

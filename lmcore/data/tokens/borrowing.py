@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmcore.artifacts import ContentStore, code_digest, sha256_file
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.borrowed import BASE_SPLIT, KIND, read_borrowed
 from lmcore.data.tokens.tokenizer import CODE_MODULES, Tokenizer, TokenizerHandle, load_tokenizer
+from lmcore.digests import code_digest, sha256_file
 from lmcore.errors import IntegrityError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.canaries import CanarySet
 from lmcore.data.tokens.shards import ShardSet, write_shards

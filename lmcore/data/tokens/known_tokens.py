@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lmcore.artifacts import ContentStore, Manifest, digest
+from lmcore.content_store import ContentStore
+from lmcore.digests import digest
 from lmcore.errors import IntegrityError
+from lmcore.manifest import Manifest
 
 if TYPE_CHECKING:
     from lmcore.data.tokens.token_stream import TokenStream

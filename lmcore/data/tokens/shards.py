@@ -23,13 +23,16 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from lmcore.artifacts import ContentStore, Handle, Manifest, atomic_write, code_digest, digest
+from lmcore.content_store import ContentStore, Handle
 from lmcore.data.tokens.canaries import CANARIES_FILE, CanarySet, with_canaries
 from lmcore.data.tokens.known_tokens import SUBSTANCE, KnownTokens, folder_cut_by, substance_of
 from lmcore.data.tokens.npy_writer import NpyWriter
 from lmcore.data.tokens.token_stream import INDEX_FILE, TokenStream, open_stream
 from lmcore.data.tokens.tokenizer import CODE_MODULES, Tokenizer, TokenizerHandle
+from lmcore.digests import code_digest, digest
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError, SourceError
+from lmcore.manifest import Manifest
 
 if TYPE_CHECKING:
     from lmcore.data.documents import Document, DocumentSet

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import tokenizers
 
-from lmcore.artifacts import ContentStore, Handle, code_digest
+from lmcore.content_store import ContentStore, Handle
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens import borrowed
 from lmcore.data.tokens.vocabularies import (
@@ -41,6 +41,7 @@ from lmcore.data.tokens.vocabularies import (
     split_parts,
 )
 from lmcore.data.tokens.word_cache import Ids, pre_tokenizer
+from lmcore.digests import code_digest
 from lmcore.errors import IntegrityError, SourceError
 
 if TYPE_CHECKING:

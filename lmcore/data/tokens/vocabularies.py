@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import tokenizers
 
-from lmcore.artifacts import atomic_write
 from lmcore.data.tokens.library_form import byte_characters, library_tokenizer, with_decoder
 from lmcore.data.tokens.word_cache import Ids, WordCache, encoded, encodes_words
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError, UserError
 
 VOCABULARY_FILE = "vocabulary.json"

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lmcore.artifacts import ContentStore, Handle, code_digest
+from lmcore.content_store import ContentStore, Handle
 from lmcore.data.documents import DocumentSet
+from lmcore.digests import code_digest
 from lmcore.errors import EmptyEvaluationError
 from lmcore.evaluation.baselines.ngram import MAX_ORDER, KneserNey
 from lmcore.evaluation.scores.table import ScoreTable

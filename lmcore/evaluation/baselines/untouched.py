@@ -13,10 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lmcore.artifacts import ContentStore, Handle, Manifest, code_digest, digest
+from lmcore.content_store import ContentStore, Handle
+from lmcore.digests import code_digest, digest
 from lmcore.errors import IntegrityError
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.statistics.measured import rows_of
+from lmcore.manifest import Manifest
 from lmcore.model.factory import untouched
 from lmcore.model.language_model import LanguageModel
 

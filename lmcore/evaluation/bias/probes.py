@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import sha256_file
 from lmcore.data.tokens.tokenizer import Tokenizer
+from lmcore.digests import sha256_file
 from lmcore.errors import EmptyEvaluationError, UserError
 from lmcore.evaluation.bias.crows_pairs import crows_pairs, read_pairs, spread_out
 from lmcore.evaluation.bias.weat import read_word_lists, weat

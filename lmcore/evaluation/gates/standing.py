@@ -21,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from lmcore.artifacts import atomic_write
 from lmcore.counted import counted
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.gates.result import GateResult

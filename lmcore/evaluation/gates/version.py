@@ -8,8 +8,8 @@ reworded sentence.
 
 from __future__ import annotations
 
-from lmcore.artifacts import digest
 from lmcore.code_closure import closure, meanings
+from lmcore.digests import digest
 from lmcore.evaluation.config import GateName, GatesConfig
 
 # A gate is the modules of its name in these rooms; evaluation may not import the second.

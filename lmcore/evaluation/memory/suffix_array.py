@@ -25,9 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmcore.artifacts import ContentStore, Handle, atomic_write, code_digest
+from lmcore.content_store import ContentStore, Handle
 from lmcore.data.tokens.shards import ShardSet
 from lmcore.data.tokens.token_stream import TokenStream
+from lmcore.digests import code_digest
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError
 
 MAX_PART_TOKENS = 1 << 24

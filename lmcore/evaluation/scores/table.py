@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from lmcore.artifacts import digest
 from lmcore.counted import counted
+from lmcore.digests import digest
 from lmcore.errors import EmptyEvaluationError, IntegrityError
 from lmcore.evaluation.statistics.intervals import Interval, ratio_interval
 from lmcore.evaluation.statistics.measured import AlignmentError, rows_of

@@ -17,9 +17,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lmcore.artifacts import Handle, Manifest
 from lmcore.chat_template import ChatTemplate
+from lmcore.content_store import Handle
 from lmcore.errors import IntegrityError
+from lmcore.manifest import Manifest
 from lmcore.settings import Section
 
 BASE_FILE = "base.json"

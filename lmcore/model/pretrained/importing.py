@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 
-from lmcore.artifacts import ContentStore, atomic_write, sha256_file
+from lmcore.content_store import ContentStore
+from lmcore.digests import sha256_file
+from lmcore.durable import atomic_write
 from lmcore.errors import IntegrityError, SourceError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.pretrained.base import (

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmcore.artifacts import digest
+from lmcore.digests import digest
 from lmcore.errors import ConfigError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.language_model import Features, LanguageModel, Reading, learnt, restore

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lmcore.artifacts import sha256_file
+from lmcore.digests import sha256_file
 from lmcore.errors import SourceError
 from lmcore.model.config import PretrainedConfig
 from lmcore.settings import short

@@ -9,7 +9,7 @@ import functools
 import os
 from pathlib import Path
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.errors import IntegrityError
 from lmcore.model.pretrained.base import BASE_FILE, Base
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from lmcore.artifacts import atomic_write
 from lmcore.code_closure import closure
+from lmcore.durable import atomic_write
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 
 _MODEL = "lmcore.model.recurrent.model"

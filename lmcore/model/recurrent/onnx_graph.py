@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmcore.artifacts import atomic_write
+from lmcore.durable import atomic_write
 from lmcore.errors import ConfigError
 from lmcore.model.recurrent.model import RecurrentAttentionLM
 from lmcore.model.state import State

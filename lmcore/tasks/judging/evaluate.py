@@ -16,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmcore.artifacts import ContentStore, atomic_write, code_digest, digest
+from lmcore.content_store import ContentStore
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.digests import code_digest, digest
+from lmcore.durable import atomic_write
 from lmcore.evaluation.budget.plan import AS_CONFIGURED, PLAN_FILE, EvaluationPlan
 from lmcore.evaluation.config import GateName, GatesConfig
 from lmcore.evaluation.gates.asking import Judge, ask

@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from lmcore.artifacts import ContentStore, code_digest
+from lmcore.content_store import ContentStore
 from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.tokenizer import load_tokenizer
+from lmcore.digests import code_digest
 from lmcore.errors import LmcoreError
 from lmcore.evaluation.budget.plan import AS_CONFIGURED, EvaluationPlan, Part, Stage
 from lmcore.evaluation.budget.probe import typical_seconds

@@ -49,7 +49,7 @@ def main(folder: Path, *, joins: bool = False, interface: str | None = None) -> 
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run
 
-    from lmcore.artifacts import atomic_write
+    from lmcore.durable import atomic_write
     from lmcore.training.launch.files import LaunchFiles, read_job
 
     files = LaunchFiles(folder)

@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from lmcore.artifacts import atomic_write
 from lmcore.counted import counted
+from lmcore.durable import atomic_write
 from lmcore.errors import ConfigError, TrainingError
 from lmcore.training.events import Listener, TrainingEvent, TrainingInterrupted
 from lmcore.training.hosts.addresses import Endpoint

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmcore.artifacts import ContentStore, code_digest
+from lmcore.content_store import ContentStore
 from lmcore.data.documents import DocumentSet, RowWriter
 from lmcore.data.tokens.corpus import Corpus, make_corpus
+from lmcore.digests import code_digest
 from lmcore.errors import SourceError
 from lmcore.model.config import AnyModelConfig
 from lmcore.model.pretrained.base import Base

@@ -21,10 +21,12 @@ import numpy.typing as npt
 import torch
 from scipy.special import stdtrit
 
-from lmcore.artifacts import ContentStore, Handle, atomic_write, code_digest
+from lmcore.content_store import ContentStore, Handle
 from lmcore.data.tokens.batches import evaluation_batches
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.token_stream import TokenStream
+from lmcore.digests import code_digest
+from lmcore.durable import atomic_write
 from lmcore.errors import TrainingError
 from lmcore.model.config import AnyModelConfig
 from lmcore.model.language_model import LanguageModel

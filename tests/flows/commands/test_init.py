@@ -23,9 +23,9 @@ from sentences import sentences
 
 from flows.commands import init as module
 from flows.commands.init import write_config
-from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig
 from lmcore.config_file import load_config
+from lmcore.content_store import ContentStore
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.sources.choices import Wishes

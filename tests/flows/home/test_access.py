@@ -8,7 +8,7 @@ import pytest
 from flows.home import access
 from flows.home.access import as_the_user, described, enter, private
 from flows.home.folders import make_home
-from lmcore.artifacts import atomic_write
+from lmcore.durable import atomic_write
 from lmcore.mending import note_mending, set_aside
 
 

@@ -13,8 +13,8 @@ from flows.home.environment import Home
 from flows.registry.connection import connect
 from flows.registry.models import Registry
 from flows.registry.versions import Version
-from lmcore.artifacts import Manifest
 from lmcore.errors import IntegrityError, NotFoundError, UserError
+from lmcore.manifest import Manifest
 from lmcore.model.pretrained import shelf
 from lmcore.model.pretrained.base import Base
 from lmcore.version_folder import VersionFolder

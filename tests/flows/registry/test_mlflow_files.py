@@ -13,7 +13,7 @@ from flows.registry.mlflow_files import TAG, file_hashes, recorded
 from flows.registry.models import Registry
 from flows.registry.reader import HomeReader
 from flows.registry.versions import Version
-from lmcore.artifacts import sha256_file
+from lmcore.digests import sha256_file
 from lmcore.errors import IntegrityError
 
 Register = Callable[..., Version]

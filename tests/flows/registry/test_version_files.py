@@ -18,8 +18,8 @@ from flows.registry.code_wheel import code_wheel
 from flows.registry.connection import connect
 from flows.registry.models import Registry
 from flows.registry.versions import Version
-from lmcore.artifacts import Manifest
 from lmcore.errors import IntegrityError
+from lmcore.manifest import Manifest
 from lmcore.version_folder import open_version
 
 Register = Callable[..., Version]

@@ -5,7 +5,7 @@ from filelock import FileLock
 
 from flows.home.environment import Home, make_home
 from flows.retention.deletion import content_folders, content_lock, delete
-from lmcore.artifacts import ContentStore, Handle
+from lmcore.content_store import ContentStore, Handle
 
 
 class Documents(Handle):

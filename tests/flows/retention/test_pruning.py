@@ -22,7 +22,7 @@ from flows.registry.tracking import TrackedRun, open_run
 from flows.registry.versions import Version
 from flows.retention import left_over
 from flows.retention.pruning import prune_registry
-from lmcore.artifacts import ContentStore, Handle
+from lmcore.content_store import ContentStore, Handle
 from lmcore.data.ingest.part_keys import PART_KIND, write_part_keys
 from lmcore.errors import PromotionConflictError, UserError
 from lmcore.mending import set_aside

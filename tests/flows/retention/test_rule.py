@@ -13,9 +13,10 @@ from flows.registry.models import Registry
 from flows.registry.versions import Version
 from flows.retention import rule
 from flows.retention.rule import follow_retention
-from lmcore.artifacts import ContentStore, Handle, Manifest
 from lmcore.config import RunConfig
+from lmcore.content_store import ContentStore, Handle
 from lmcore.errors import IntegrityError
+from lmcore.manifest import Manifest
 
 NAME = "speeches"
 DAY = 86_400

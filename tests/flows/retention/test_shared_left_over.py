@@ -16,7 +16,7 @@ from flows.registry.models import Registry
 from flows.retention import shared_left_over as module
 from flows.retention.pruning import prune_registry
 from flows.retention.shared_left_over import UNUSED_DAYS, shared_left_over
-from lmcore.artifacts import Handle
+from lmcore.content_store import Handle
 from lmcore.shared_store import SharedStore, SharedStoreError
 
 OLD = (UNUSED_DAYS + 1) * 86_400.0

@@ -13,7 +13,7 @@ import pytest
 
 from flows.steps import part_readers
 from flows.steps.part_readers import ADDRESS, READERS, WORKERS, chosen_readers
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.ingest import ingest as module
 from lmcore.data.ingest import part_task
@@ -71,7 +71,7 @@ from prefect import flow
 
 from flows.servers.prefect_server import PrefectServer
 from flows.steps.part_readers import chosen_readers
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.ingest import ingest as module
 from lmcore.data.ingest.part_task import PartStore

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.controls.bench import (
     CORPUS,
     MODEL,

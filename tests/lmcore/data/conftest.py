@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import ingest

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data import documents
 from lmcore.data.documents import SPLITS, Document, DocumentSet, RowWriter
 

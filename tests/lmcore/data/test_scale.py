@@ -25,7 +25,7 @@ LIMITED = """
     import resource, sys
     from pathlib import Path
     import numpy as np
-    from lmcore.artifacts import ContentStore
+    from lmcore.content_store import ContentStore
     from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
     from lmcore.data.ingest.ingest import ingest
     from lmcore.data.ingest.split import SplitLedger

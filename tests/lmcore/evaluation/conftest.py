@@ -19,7 +19,7 @@ import pytest
 from library_tokenizers import borrow
 from tokenizers import Tokenizer
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document, DocumentSet, RowWriter
 from lmcore.data.text.privacy import SpanHashes

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.errors import IntegrityError
 from lmcore.evaluation.kept_parts import KeptPart, KeptParts, joined, split
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.evaluation import evidence, kept_scores, questions
 from lmcore.evaluation.evaluate import evaluate_model
 from lmcore.evaluation.inputs import Challenge

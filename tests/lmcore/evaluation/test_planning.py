@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.evaluation import planning
 from lmcore.evaluation.budget.language import Speeds
 from lmcore.evaluation.budget.plan import AS_CONFIGURED

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lmcore.artifacts import ContentStore
 from lmcore.config import RunConfig, parse_config
+from lmcore.content_store import ContentStore
 from lmcore.controls.bench import make_document
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.ingest.split import SplitLedger

@@ -5,7 +5,7 @@ from pathlib import Path
 import library_tokenizers as library
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.tokens.borrowed import BorrowedTokenizer
 from lmcore.data.tokens.vocabularies import WordTokenizer
 from lmcore.errors import IntegrityError

@@ -15,7 +15,7 @@ import torch
 from pretrained_models import VOCAB_SIZE, make_base
 from safetensors.torch import load_file
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.tokens.borrowing import borrow_tokenizer

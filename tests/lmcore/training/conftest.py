@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.borrowing import borrow_tokenizer
 from lmcore.data.tokens.corpus import Corpus, make_corpus

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from lmcore.artifacts import atomic_write
+from lmcore.durable import atomic_write
 from lmcore.errors import LmcoreError
 from lmcore.training.events import TrainingEvent
 from lmcore.training.launch.files import Job, event_line

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import torch._dynamo  # every optimizer needs it, and it takes longer to import than torch
 
-from lmcore.artifacts import canonical_json
+from lmcore.digests import canonical_json
 from lmcore.errors import LmcoreError
 from lmcore.lifeline import STORE_VARIABLE, end_with
 from lmcore.model.config import ModelConfig

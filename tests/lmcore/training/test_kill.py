@@ -39,7 +39,7 @@ os.replace = on_disk("replace", os.replace)
 os.fsync = on_disk("fsync", os.fsync)
 
 import numpy as np, torch
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.documents import DocumentSet
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.shards import ShardSet

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pretrained_models import make_base
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.batches import BatchOrder, plan_layout
 from lmcore.data.tokens.borrowing import adopt_tokenizer

@@ -18,8 +18,8 @@ from flows.home.environment import Home, make_home
 from flows.home.locks import BusyError
 from flows.retention.deletion import content_lock
 from flows.steps.ingest_documents import fingerprint, ingest_documents
-from lmcore.artifacts import MANIFEST, ContentStore, Handle, Manifest
 from lmcore.config import parse_config
+from lmcore.content_store import ContentStore, Handle
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removal, Removals, add_removals
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import Document, DocumentSet, RowWriter
@@ -30,6 +30,7 @@ from lmcore.data.ingest.part_reading import Told, read_part
 from lmcore.data.ingest.part_task import STEM, PartFolder, PartStore, Task
 from lmcore.data.requests.lines import Asked
 from lmcore.data.requests.parts import ASKED, PartWriter, read_lines
+from lmcore.manifest import MANIFEST, Manifest
 
 LETTER = " ".join(f"a{number}" for number in range(300))
 COPY = f"{LETTER[:-60]} and then it ended in another way altogether"

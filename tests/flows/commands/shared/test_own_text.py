@@ -10,8 +10,8 @@ import pytest
 from flows.commands.shared.own_text import prepare_text
 from flows.home.environment import make_home
 from flows.home.signals import StoppedError, polite_signals
-from lmcore.artifacts import MANIFEST
 from lmcore.errors import SourceError
+from lmcore.manifest import MANIFEST
 
 
 def test_the_text_is_prepared_as_a_run_prepares_it(trained_shell: Any, made: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.copies.removal import Removal, Removals, add_removals, read_removals
 from lmcore.data.copies.sketches import sketch_text

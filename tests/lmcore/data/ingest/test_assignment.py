@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.counted import counted
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import Document, DocumentSet

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig, TokenizerConfig
 from lmcore.data.copies.removal import KEPT, MAX_SHIFT, NOTHING_REMOVED, Removal, Removals
 from lmcore.data.copies.sketches import sketch_text

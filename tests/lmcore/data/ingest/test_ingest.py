@@ -12,7 +12,7 @@ from declaration import ARTICLE_1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.ingest import fingerprint_sources, ingest

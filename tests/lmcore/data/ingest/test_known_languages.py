@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from declaration import ARTICLE_1
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest import known_languages as module
 from lmcore.data.ingest.known_languages import (

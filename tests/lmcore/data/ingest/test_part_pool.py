@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.copies.removal import KEPT, MAX_SHIFT, Removal, Removals
 from lmcore.data.copies.sketches import sketch_text

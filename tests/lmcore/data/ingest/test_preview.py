@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentences import sentences
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.ingest import preview as module
 from lmcore.data.ingest.ingest import ingest

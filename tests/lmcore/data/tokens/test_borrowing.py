@@ -4,7 +4,7 @@ from pathlib import Path
 import library_tokenizers as library
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.borrowed import BorrowedTokenizer
 from lmcore.data.tokens.borrowing import adopt_tokenizer, borrow_tokenizer

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import Document, DocumentSet, RowWriter
 from lmcore.data.tokens.corpus import make_corpus

@@ -7,7 +7,7 @@ import pytest
 import tokenizers
 from sentences import sentences
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens import tokenizer as module
 from lmcore.data.tokens.tokenizer import (

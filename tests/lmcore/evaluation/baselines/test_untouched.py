@@ -10,7 +10,7 @@ pytest.importorskip("transformers")
 import torch
 from pretrained_models import VOCAB_SIZE, make_base
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.controls.bench import make_document
 from lmcore.evaluation.baselines.untouched import score_untouched
 from lmcore.evaluation.scores.table import ScoreTable

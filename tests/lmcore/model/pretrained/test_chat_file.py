@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("transformers")
 from pretrained_models import END_TOKEN, write_gguf_file, write_library_folder
 
-from lmcore.artifacts import ContentStore
 from lmcore.chat_template import ChatTemplate
+from lmcore.content_store import ContentStore
 from lmcore.data.tokens.borrowing import borrow_tokenizer
 from lmcore.data.tokens.conversation import Conversations
 from lmcore.errors import SourceError

@@ -19,7 +19,7 @@ from pretrained_models import (
 )
 from safetensors.torch import load_file, save_file
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.errors import SourceError
 from lmcore.model.config import PretrainedConfig
 from lmcore.model.pretrained.base import Base

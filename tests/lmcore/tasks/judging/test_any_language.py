@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from declaration import ARTICLE_1, UNSPACED
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.controls.bench import make_document, make_document_set
 from lmcore.data.documents import Document
 from lmcore.data.text.words import words

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.controls.bench import make_document, make_document_set
 from lmcore.data.documents import DocumentSet
 from lmcore.errors import EmptyEvaluationError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.controls.bench import make_document, make_document_set
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens.corpus import Corpus, make_corpus

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.controls.bench import make_document, make_document_set
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.documents import DocumentSet

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.model.config import ModelConfig
 from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmcore.artifacts import ContentStore
+from lmcore.content_store import ContentStore
 from lmcore.errors import SourceError, TrainingError
 from lmcore.training.attempt import Attempt
 from lmcore.training.config import TrainingConfig
