@@ -86,6 +86,21 @@ class ContentStore:
         """The key of a folder: the digest of its kind and of everything that makes it."""
         return digest({"kind": kind, **inputs})
 
+    def newest(self, kind: str, is_wanted: Callable[[Path], bool]) -> Path | None:
+        """The folder of a kind that changed last among those wanted; None where there is none.
+
+        Args:
+            kind: Of the folders; they are not verified.
+            is_wanted: Asked of each; one of which it cannot tell counts as not wanted, whether it
+                is damaged (`IntegrityError`) or just being removed (`OSError`).
+        """
+        found: list[tuple[float, Path]] = []
+        for folder in (self.root / kind).glob("[!.]*"):
+            with contextlib.suppress(IntegrityError, OSError):
+                if is_wanted(folder):
+                    found.append((folder.stat().st_mtime, folder))
+        return max(found)[1] if found else None
+
     def build(
         self,
         handle: type[H],

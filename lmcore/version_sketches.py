@@ -21,6 +21,7 @@ import numpy as np
 
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.data.documents import Document
+from lmcore.data.id_lookup import IdLookup, numbers_of
 from lmcore.digests import code_digest
 from lmcore.errors import IntegrityError
 from lmcore.version_folder import SKETCHES, VersionFolder
@@ -29,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 #: In the summary of a version's manifest: the code that sketched its documents.
 SKETCHED_BY = "sketched_by"
-# Of an id, in hexadecimal digits: as many as fit into 64 bits.
-_DIGITS = 16
 _PARTS_IN_MEMORY = 4
 
 
@@ -76,15 +75,12 @@ class _KnownSketches:
 
     def __init__(self, folder: VersionFolder) -> None:
         parts = list(folder.parts(SKETCHES))
-        keys, owners = [], []
-        for number, part in enumerate(parts):
-            ids = [_key(identity) for identity in _column(part, "id")]
-            keys.append(np.array(ids, dtype=np.uint64))
-            owners.append(np.full(len(ids), number, dtype=np.int32))
-        every = np.concatenate([np.zeros(0, dtype=np.uint64), *keys])
-        order = np.argsort(every, kind="stable")
-        self._keys = every[order]
-        self._owners = np.concatenate([np.zeros(0, dtype=np.int32), *owners])[order]
+        numbers, owners = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int32)]
+        for place, part in enumerate(parts):
+            ids = np.array(_column(part, "id"), dtype=np.bytes_)
+            numbers.append(numbers_of(ids))
+            owners.append(np.full(len(ids), place, dtype=np.int32))
+        self._lookup = IdLookup(np.concatenate(numbers), np.concatenate(owners))
 
         @functools.lru_cache(maxsize=_PARTS_IN_MEMORY)
         def rows(number: int) -> dict[str, bytes]:
@@ -95,12 +91,9 @@ class _KnownSketches:
 
     def find(self, identity: str) -> bytes | None:
         """Of a document; None where it is not known."""
-        wanted = np.uint64(_key(identity))
-        place = int(np.searchsorted(self._keys, wanted))
-        while place < len(self._keys) and self._keys[place] == wanted:
-            if found := self._rows(int(self._owners[place])).get(identity):
+        for part in self._lookup.find(identity):
+            if found := self._rows(part).get(identity):
                 return found
-            place += 1
         return None
 
 
@@ -111,7 +104,3 @@ def _column(path: Path, name: str) -> list[Any]:
     with pq.ParquetFile(path) as file:
         found: list[Any] = file.read(columns=[name]).column(name).to_pylist()
     return found
-
-
-def _key(identity: str) -> int:
-    return int(identity[:_DIGITS], 16)

@@ -1,5 +1,6 @@
 """Content folders: made once, verified always, whole or absent after a crash."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from lmcore.content_store import ContentStore, Handle
 from lmcore.errors import IntegrityError
+from lmcore.manifest import Manifest
 from lmcore.mending import mendings
 from lmcore.shared_store import SharedStore
 
@@ -100,6 +102,26 @@ def test_what_is_damaged_is_set_aside_made_again_and_written_down(
     assert file in written.problem
     (aside,) = (store.root / "damaged").iterdir()
     assert str(aside) in written.remedy
+
+
+@pytest.mark.parametrize("newest", [0, 1, 2])
+def test_the_newest_folder_of_those_that_are_wanted_is_found(tmp_path: Path, newest: int) -> None:
+    store = ContentStore(tmp_path)
+    assert store.newest("note", lambda _: True) is None
+    texts = ["one", "two", "three"]
+    folders = [store.build(Note, {"text": text}, write_note(text)).path for text in texts]
+    for number, folder in enumerate(folders):
+        at = 1000 + (number - newest - 1) % 3
+        os.utime(folder, (at, at))
+    # What a killed process left is no folder of anything.
+    (tmp_path / "note" / ".x.partial").mkdir()
+    assert store.newest("note", lambda _: True) == folders[newest]
+    assert store.newest("note", lambda folder: folder == folders[0]) == folders[0]
+    assert store.newest("note", lambda _: False) is None
+    # A damaged one does not stand in the way of the others.
+    (folders[newest] / "manifest.json").unlink()
+    found = store.newest("note", lambda folder: Manifest.read(folder).kind == "note")
+    assert found == folders[newest - 1]
 
 
 def never(_: Path) -> None:

@@ -39,16 +39,9 @@ def known_languages(store: ContentStore) -> Languages:
     Args:
         store: Where sets of documents are.
     """
-    found: list[tuple[float, Path]] = []
-    for path in (store.root / DocumentSet.kind).glob(f"[!.]*/{LANGUAGES_FILE}"):
-        try:
-            told_by = (pq.read_schema(path).metadata or {}).get(_TOLD_BY)
-            if told_by == _telling():
-                found.append((path.stat().st_mtime, path))
-        except (OSError, pa.ArrowException):
-            continue  # damaged, or just being removed
+    folder = store.newest(DocumentSet.kind, _is_told_so)
     try:
-        return _read(max(found)[1]) if found else {}
+        return _read(folder / LANGUAGES_FILE) if folder else {}
     except (IntegrityError, OSError, pa.ArrowException):
         return {}
 
@@ -64,6 +57,15 @@ def write_languages(folder: Path, languages: Mapping[bytes, str]) -> None:
     )
     told = table.replace_schema_metadata({_TOLD_BY: _telling()})
     pq.write_table(told, folder / LANGUAGES_FILE, compression="zstd")
+
+
+def _is_told_so(folder: Path) -> bool:
+    """Whether this code told the languages of a set of documents."""
+    try:
+        told_by = (pq.read_schema(folder / LANGUAGES_FILE).metadata or {}).get(_TOLD_BY)
+    except pa.ArrowException:
+        return False  # damaged
+    return bool(told_by == _telling())
 
 
 def _read(path: Path) -> Languages:

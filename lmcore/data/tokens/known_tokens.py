@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from lmcore.content_store import ContentStore
+from lmcore.data.id_lookup import IdLookup, numbers_of
 from lmcore.digests import digest
-from lmcore.errors import IntegrityError
 from lmcore.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 #: In the summary of a folder of shards: what cut it.
 SUBSTANCE = "tokenizer_substance"
-# Of an id, in hexadecimal digits: as many as fit into 64 bits.
-_DIGITS = 16
 
 
 def substance_of(tokenizer: TokenizerHandle) -> str:
@@ -45,16 +42,12 @@ def folder_cut_by(store: ContentStore, kind: str, *, substance: str, code: str) 
         substance: Of the tokenizer.
         code: Digest of the code that cuts, as the folder's inputs name it.
     """
-    found: list[tuple[float, Path]] = []
-    for path in (store.root / kind).glob("[!.]*"):
-        try:
-            manifest = Manifest.read(path)
-            changed = path.stat().st_mtime
-        except (IntegrityError, OSError):
-            continue  # damaged, or just being removed
-        if (manifest.summary.get(SUBSTANCE), manifest.inputs.get("code")) == (substance, code):
-            found.append((changed, path))
-    return max(found)[1] if found else None
+
+    def is_cut_so(folder: Path) -> bool:
+        manifest = Manifest.read(folder)
+        return (manifest.summary.get(SUBSTANCE), manifest.inputs.get("code")) == (substance, code)
+
+    return store.newest(kind, is_cut_so)
 
 
 class KnownTokens:
@@ -66,32 +59,13 @@ class KnownTokens:
 
     def __init__(self, streams: Sequence[TokenStream] = ()) -> None:
         self._streams = streams
-        self._looked_up = [_order(stream.doc_ids) for stream in streams]
+        self._lookups = [IdLookup(numbers_of(stream.doc_ids)) for stream in streams]
 
     def find(self, document: str) -> npt.NDArray[Any] | None:
         """A document's tokens, its end token last; None where they are not known."""
-        wanted = np.uint64(int(document[:_DIGITS], 16))
-        for stream, (keys, order) in zip(self._streams, self._looked_up, strict=True):
-            place = int(np.searchsorted(keys, wanted))
-            while place < len(keys) and keys[place] == wanted:
-                index = int(order[place])
+        for stream, lookup in zip(self._streams, self._lookups, strict=True):
+            for index in lookup.find(document):
                 if stream.doc_ids[index] == document.encode():
                     start = int(stream.doc_ends[index - 1]) if index else 0
                     return stream.read(start, int(stream.doc_ends[index]))
-                place += 1
         return None
-
-
-def _order(ids: npt.NDArray[np.bytes_]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """The first digits of ids as numbers, ascending, and where each stands."""
-    keys = np.empty(len(ids), dtype=np.uint64)
-    for start in range(0, len(ids), 1 << 16):
-        some = np.asarray(ids[start : start + (1 << 16)])
-        digits = some.view(np.uint8).reshape(len(some), -1)[:, :_DIGITS].astype(np.int64)
-        values = np.where(digits >= ord("a"), digits - ord("a") + 10, digits - ord("0"))
-        total = np.zeros(len(some), dtype=np.uint64)
-        for column in range(_DIGITS):
-            total = (total << np.uint64(4)) | values[:, column].astype(np.uint64)
-        keys[start : start + len(some)] = total
-    order = np.argsort(keys, kind="stable")
-    return keys[order], order

@@ -92,6 +92,7 @@ def write_shards(
     code = code_digest(
         "lmcore.data.tokens.canaries",
         "lmcore.data.tokens.known_tokens",
+        "lmcore.data.id_lookup",
         "lmcore.data.tokens.npy_writer",
         "lmcore.data.tokens.shards",
         "lmcore.data.tokens.token_stream",

@@ -116,6 +116,6 @@ def test_the_newest_set_counts(tmp_path: Path) -> None:
 
     store = ContentStore(tmp_path)
     for number, code in enumerate(("en", "de", "fr")):
-        path = keep(store, {key_of("text"): code}, number) / LANGUAGES_FILE
-        os.utime(path, (1000 + number, 1000 + number))
+        folder = keep(store, {key_of("text"): code}, number)
+        os.utime(folder, (1000 + number, 1000 + number))
     assert known_languages(store) == {key_of("text"): "fr"}
