@@ -27,7 +27,8 @@ import torch
 
 from benchmarks.arithmetic import growth
 from benchmarks.recording import in_child, parser, peak_megabytes, record, workspace
-from lmcore.data.tokens.batches import BatchOrder, plan_layout
+from lmcore.data.tokens.batches import BatchOrder
+from lmcore.data.tokens.layout import plan_layout
 from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.model.config import ModelConfig
 from lmcore.model.factory import new_model

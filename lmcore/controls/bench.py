@@ -23,8 +23,8 @@ from typing import Any
 from lmcore.content_store import ContentStore
 from lmcore.controls.language import TOKENIZER, Language
 from lmcore.data.documents import Document, DocumentSet, RowWriter
-from lmcore.data.tokens.batches import plan_layout
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.data.tokens.layout import plan_layout
 from lmcore.data.tokens.shards import write_shards
 from lmcore.data.tokens.tokenizer import Tokenizer, TokenizerHandle, fit_tokenizer
 from lmcore.evaluation.config import GatesConfig

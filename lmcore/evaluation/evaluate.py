@@ -46,6 +46,7 @@ from lmcore.model.filtering import Forbidden
 
 CODE_MODULES = (
     "lmcore.data.tokens.batches",
+    "lmcore.data.tokens.layout",
     "lmcore.data.copies.shingles",
     "lmcore.data.copies.sketches",
     "lmcore.data.tokens.canaries",

@@ -36,6 +36,7 @@ from lmcore.training.train import train
 
 CODE_MODULES = (
     "lmcore.data.tokens.batches",
+    "lmcore.data.tokens.layout",
     "lmcore.data.tokens.shards",
     "lmcore.data.tokens.token_stream",
     "lmcore.model",

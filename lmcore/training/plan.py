@@ -15,7 +15,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from lmcore.data.tokens.batches import Layout
+from lmcore.data.tokens.layout import Layout
 from lmcore.settings import Section
 from lmcore.training.config import Precision, TrainingConfig
 

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from lmcore.counted import counted, named
-from lmcore.data.tokens.batches import Layout
+from lmcore.data.tokens.layout import Layout
 from lmcore.digests import sha256_file
 from lmcore.durable import atomic_write
 from lmcore.errors import ConfigError, IntegrityError

@@ -20,12 +20,12 @@ import torch
 from torch import nn
 
 from lmcore.counted import counted
-from lmcore.data.tokens.batches import BatchOrder, Layout, plan_layout
+from lmcore.data.tokens.batches import BatchOrder
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.data.tokens.layout import Layout, plan_layout
 from lmcore.data.tokens.shards import ShardSet
 from lmcore.data.tokens.token_stream import TokenStream
 from lmcore.data.tokens.tokenizer import TokenizerHandle
-from lmcore.data.tokens.turns import InTurns
 from lmcore.digests import code_digest, sha256_file
 from lmcore.errors import ConfigError
 from lmcore.model.config import AnyModelConfig
@@ -47,9 +47,9 @@ __all__ = ["carry_out", "find_device", "train"]
 
 CODE_MODULES = (
     "lmcore.data.tokens.batches",
+    "lmcore.data.tokens.layout",
     "lmcore.data.tokens.shards",
     "lmcore.data.tokens.token_stream",
-    "lmcore.data.tokens.turns",
     "lmcore.model",
     "lmcore.training",
 )
@@ -173,8 +173,9 @@ def carry_out(
     shards = ShardSet(key=job.shards_key, path=job.shards)
     stream, tune = shards.stream("train"), shards.stream("tune")
     layout = _layout(stream, training)
-    ordered = BatchOrder if model.carries_state else InTurns
-    order = ordered(stream=stream, layout=layout, seed=training.seed)
+    order = BatchOrder(
+        stream=stream, layout=layout, seed=training.seed, carries_state=model.carries_state
+    )
 
     @functools.cache  # the probe makes a model too
     def counts() -> torch.Tensor:

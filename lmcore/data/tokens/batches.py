@@ -12,6 +12,12 @@ consecutive text, so that the model's state is carried; a block starts from the
 fresh state. Shuffling blocks breaks the order of the corpus (which may be sorted
 by date or author) and costs one cold start in up to 4,096 tokens.
 
+A model without a state has no use for text that stands together, and what it costs is that a step
+learns nearly what the one before it has learnt (docs/experiments.md).  So several rounds of blocks
+are read together, a row of each in turn, and each row from nothing.  A block is read whole all the
+same: a short training meets the parts of a few documents instead of a few words of all, and what
+it has learnt can be scored by reading those.
+
 The permutation is a Feistel network with cycle walking (Black and Rogaway 2002):
 it needs no memory, whatever the number of blocks.
 """
@@ -25,11 +31,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lmcore.counted import counted
+from lmcore.data.tokens.layout import Layout, plan_layout
 from lmcore.data.tokens.token_stream import Tokens, TokenStream
-from lmcore.errors import SourceError
 
-MAX_BLOCK_TOKENS = 4096
+#: Blocks that are read side by side without a state, about.
+BLOCKS = 64
 _FEISTEL_ROUNDS = 4
 
 
@@ -40,7 +46,7 @@ class Batch:
     Attributes:
         inputs: int64 [B, T].
         targets: int64 [B, T], the token after each input; [B] for one answer a lane.
-        fresh: Whether every lane starts a block, so that the state must be a fresh one.
+        fresh: Whether the state must be a fresh one, as where every lane starts a block.
         weights: Of the targets, float32 [B, T], 0 for padding; None is 1 each.
         lanes_at_once: Lanes whose gradient is found at once, so that memory is bounded; 0: all.
     """
@@ -69,76 +75,6 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
-    """How a stream is cut: a pure function of its length and of the batch shape.
-
-    Attributes:
-        stream_tokens: Length of the ring.
-        batch_size: Lanes B, at most what was asked for.
-        sequence_length: Tokens T of one step, at most what was asked for.
-        block_tokens: Length of a block, a multiple of T.
-        rounds: Blocks that each lane reads in an epoch.
-    """
-
-    stream_tokens: int
-    batch_size: int
-    sequence_length: int
-    block_tokens: int
-    rounds: int
-
-    @property
-    def num_blocks(self) -> int:
-        """Blocks of one epoch; less than B * T * rounds tokens of the ring are left over."""
-        return self.batch_size * self.rounds
-
-    @property
-    def steps_per_block(self) -> int:
-        """Steps that carry the state on."""
-        return self.block_tokens // self.sequence_length
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps that read each block once."""
-        return self.rounds * self.steps_per_block
-
-    @property
-    def tokens_per_step(self) -> int:
-        """Tokens that one step predicts."""
-        return self.batch_size * self.sequence_length
-
-
-def plan_layout(stream_tokens: int, *, batch_size: int, sequence_length: int) -> Layout:
-    """Cut a stream so that almost all of it is read in each epoch.
-
-    A stream shorter than one batch gets fewer lanes, and then a shorter sequence.
-
-    Raises:
-        SourceError: If there are fewer than two tokens.
-    """
-    if stream_tokens < 2:
-        raise SourceError(
-            f"the train split holds {counted(stream_tokens, 'token')}; expected at least 2. Give"
-            " more text"
-        )
-    length = min(sequence_length, stream_tokens)
-    lanes = min(batch_size, stream_tokens // length)
-    per_lane = stream_tokens // lanes
-    rounds = -(-per_lane // max(MAX_BLOCK_TOKENS, length))
-    # A block holds at least one sequence, also where the sequence is about as long as a block.
-    rounds = min(rounds, per_lane // length)
-    block = per_lane // rounds // length * length
-    # Blocks hold whole sequences; what long ones leave over is room for further blocks.
-    rounds = per_lane // block
-    return Layout(
-        stream_tokens=stream_tokens,
-        batch_size=lanes,
-        sequence_length=length,
-        block_tokens=block,
-        rounds=rounds,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class BatchOrder:
     """Maps a step to its batch.
 
@@ -146,11 +82,14 @@ class BatchOrder:
         stream: Tokens to read.
         layout: How they are cut.
         seed: Seed of the run; with the stream's fingerprint it keys the order.
+        carries_state: Whether steps that follow one another read on; otherwise each reads a place
+            of its own from nothing.
     """
 
     stream: TokenStream
     layout: Layout
     seed: int
+    carries_state: bool = True
 
     def offset(self, epoch: int) -> int:
         """Where in the ring this epoch's first block starts."""
@@ -172,15 +111,17 @@ class BatchOrder:
         """Tokens of a step, counted from 0 over all epochs."""
         layout = self.layout
         epoch, inside = divmod(step, layout.steps_per_epoch)
-        round_, column = divmod(inside, layout.steps_per_block)
+        first, size, done = self._group(inside)
+        column, turn = divmod(done, size)
         shift = column * layout.sequence_length
         rows = np.stack(
             [
                 self._ring(start + shift - 1, layout.sequence_length + 1)
-                for start in self.block_starts(epoch, round_)
+                for start in self.block_starts(epoch, first + turn)
             ]
         )
-        return Batch(inputs=rows[:, :-1], targets=rows[:, 1:], fresh=column == 0)
+        fresh = column == 0 or not self.carries_state
+        return Batch(inputs=rows[:, :-1], targets=rows[:, 1:], fresh=fresh)
 
     def consumed(self, steps: int) -> list[tuple[int, int]]:
         """Ranges of the stream that the first `steps` steps predicted, merged and sorted."""
@@ -193,14 +134,27 @@ class BatchOrder:
             ranges.append((start, start + layout.num_blocks * layout.block_tokens))
             if epoch and sum(stop - start for start, stop in merge(ranges, size=size)) == size:
                 break  # all of it was read; more epochs add nothing
-        rounds, columns = divmod(inside, layout.steps_per_block)
-        for round_ in range(rounds + (columns > 0)):
+        first, together, done = self._group(inside)
+        columns, turns = divmod(done, together)
+        for round_ in range(first + min(done, together)):
             length = layout.block_tokens
-            if round_ == rounds:
-                length = columns * layout.sequence_length
+            if round_ >= first:
+                length = (columns + (round_ - first < turns)) * layout.sequence_length
             starts = self.block_starts(whole_epochs, round_)
             ranges.extend((start, start + length) for start in starts)
         return merge(ranges, size=size)
+
+    def _group(self, inside: int) -> tuple[int, int, int]:
+        """The rounds that are read together when a step of an epoch comes.
+
+        Returns:
+            The first of them, how many they are, and the steps of them that were done before.
+        """
+        layout = self.layout
+        together = 1 if self.carries_state else max(1, BLOCKS // layout.batch_size)
+        number, done = divmod(inside, together * layout.steps_per_block)
+        first = number * together
+        return first, min(together, layout.rounds - first), done
 
     def _key(self, purpose: str, epoch: int) -> bytes:
         text = f"{purpose}/{self.seed}/{epoch}/{self.stream.fingerprint}"

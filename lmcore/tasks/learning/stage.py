@@ -19,8 +19,9 @@ import torch
 from torch import nn
 
 from lmcore.data.documents import Document
-from lmcore.data.tokens.batches import Layout, merge
+from lmcore.data.tokens.batches import merge
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.data.tokens.layout import Layout
 from lmcore.errors import SourceError
 from lmcore.model.config import AnyModelConfig
 from lmcore.model.factory import load_model, new_model, save_model

@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lmcore.counted import counted, named
-from lmcore.data.tokens.batches import plan_layout
 from lmcore.data.tokens.corpus import Corpus
+from lmcore.data.tokens.layout import plan_layout
 from lmcore.errors import SourceError
 from lmcore.model.config import AnyModelConfig
 from lmcore.model.pretrained.base import Base

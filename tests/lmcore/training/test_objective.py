@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from lmcore.data.tokens.batches import BatchOrder, plan_layout
+from lmcore.data.tokens.batches import BatchOrder
+from lmcore.data.tokens.layout import plan_layout
 from lmcore.training.objective import NextToken
 from lmcore.training.step import TrainingLoss, bits_per_byte
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.data.tokens.batches import plan_layout
+from lmcore.data.tokens.layout import plan_layout
 from lmcore.training.config import TrainingConfig
 from lmcore.training.pace import is_due, revised
 from lmcore.training.plan import Machine, Plan, make_plan

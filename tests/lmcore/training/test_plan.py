@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.data.tokens.batches import plan_layout
+from lmcore.data.tokens.layout import plan_layout
 from lmcore.training.config import TrainingConfig
 from lmcore.training.optimizer import learning_rate
 from lmcore.training.plan import Machine, Plan, Revision, make_plan, weight_decay

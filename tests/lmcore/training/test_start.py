@@ -7,8 +7,9 @@ from pretrained_models import make_base
 
 from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
-from lmcore.data.tokens.batches import BatchOrder, plan_layout
+from lmcore.data.tokens.batches import BatchOrder
 from lmcore.data.tokens.borrowing import adopt_tokenizer
+from lmcore.data.tokens.layout import plan_layout
 from lmcore.data.tokens.tokenizer import load_tokenizer
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.config import ModelConfig, PretrainedConfig

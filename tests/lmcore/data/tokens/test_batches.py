@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmcore.data.tokens import batches
 from lmcore.data.tokens.batches import (
     Batch,
     BatchOrder,
@@ -10,10 +11,9 @@ from lmcore.data.tokens.batches import (
     evaluation_batches,
     merge,
     permute,
-    plan_layout,
 )
+from lmcore.data.tokens.layout import MAX_BLOCK_TOKENS, plan_layout
 from lmcore.data.tokens.token_stream import TokenStream
-from lmcore.errors import SourceError
 
 END = 9
 
@@ -33,9 +33,13 @@ def make_stream(length: int, *, fingerprint: str = "f") -> TokenStream:
     )
 
 
-def make_order(length: int, *, batch: int, sequence: int, seed: int = 0) -> BatchOrder:
+def make_order(
+    length: int, *, batch: int, sequence: int, seed: int = 0, carries_state: bool = True
+) -> BatchOrder:
     layout = plan_layout(length, batch_size=batch, sequence_length=sequence)
-    return BatchOrder(stream=make_stream(length), layout=layout, seed=seed)
+    return BatchOrder(
+        stream=make_stream(length), layout=layout, seed=seed, carries_state=carries_state
+    )
 
 
 @given(size=st.integers(1, 300), key=st.binary(min_size=1, max_size=16))
@@ -48,37 +52,6 @@ def test_permute_depends_on_its_key_and_does_not_keep_the_order() -> None:
     images = [[permute(place, size=100, key=key) for place in range(100)] for key in (b"a", b"b")]
     assert images[0] != images[1]
     assert sum(abs(b - a) == 1 for a, b in zip(images[0], images[0][1:], strict=False)) < 15
-
-
-@given(
-    length=st.integers(2, 40_000),
-    batch=st.integers(1, 40),
-    sequence=st.integers(2, 200),
-)
-@settings(deadline=None, max_examples=60)
-def test_layout_reads_nearly_all_and_never_twice_in_an_epoch(
-    length: int, batch: int, sequence: int
-) -> None:
-    layout = plan_layout(length, batch_size=batch, sequence_length=sequence)
-    used = layout.num_blocks * layout.block_tokens
-    assert used == layout.steps_per_epoch * layout.tokens_per_step
-    assert used <= length < used + layout.num_blocks * layout.sequence_length + layout.num_blocks
-    assert layout.block_tokens % layout.sequence_length == 0
-    assert layout.batch_size <= batch
-    assert layout.sequence_length <= sequence
-
-
-@pytest.mark.parametrize("sequence", [512, 1024, 2048])
-def test_long_sequences_leave_nothing_over_that_a_block_would_fit_into(sequence: int) -> None:
-    # As many lanes and tokens as the annual messages have in a pretrained model's tokenizer.
-    layout = plan_layout(2_118_409, batch_size=16, sequence_length=sequence)
-    assert layout.num_blocks * layout.block_tokens > 0.97 * 2_118_409
-
-
-def test_the_default_shape_wastes_little() -> None:
-    layout = plan_layout(3_600_000, batch_size=32, sequence_length=128)
-    assert layout.block_tokens <= 4096
-    assert layout.num_blocks * layout.block_tokens > 0.96 * 3_600_000
 
 
 @given(
@@ -145,39 +118,78 @@ def test_consumed_is_what_the_targets_were(steps: int) -> None:
     assert set(np.flatnonzero(documents)) == {token // 50 for token in seen}
 
 
+@pytest.mark.parametrize("blocks", [1, 3, 8, 1000])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_an_epoch_reads_the_same_rows_with_a_state_and_without(
+    batch: int, blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BLOCKS", blocks)
+    order = make_order(20 * MAX_BLOCK_TOKENS, batch=batch, sequence=512, carries_state=False)
+    plain = make_order(20 * MAX_BLOCK_TOKENS, batch=batch, sequence=512)
+    steps = order.layout.steps_per_epoch
+    for epoch in range(2):
+        both = [
+            sorted(
+                tuple(row)
+                for step in range(steps)
+                for row in one.batch(epoch * steps + step).inputs
+            )
+            for one in (order, plain)
+        ]
+        assert both[0] == both[1]
+
+
+def test_steps_in_a_row_read_blocks_of_their_own_without_a_state() -> None:
+    order = make_order(70 * MAX_BLOCK_TOKENS, batch=2, sequence=512, carries_state=False)
+    assert order.layout.rounds == 35
+    assert order.layout.steps_per_block == 8
+    firsts = [order.batch(step).inputs[:, 0] for step in range(8 * 32)]
+    # 32 rounds of two blocks, then the next row of each of them.
+    assert len({int(first) for step in firsts[:32] for first in step}) == 64
+    for step in range(32, len(firsts)):
+        assert ((firsts[step] - firsts[step - 32]) % len(order.stream) == 512).all()
+    # The three rounds that are left over.
+    left = [order.batch(8 * 32 + step).inputs[:, 0] for step in range(24)]
+    assert ((left[3] - left[0]) % len(order.stream) == 512).all()
+
+
+@pytest.mark.parametrize("batch", [2, 70])  # with many lanes one round is read at a time
+def test_each_step_starts_from_nothing_without_a_state(batch: int) -> None:
+    order = make_order(10_000, batch=batch, sequence=16, carries_state=False)
+    assert all(order.batch(step).fresh for step in range(40))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5, 31, 64, 100, 288, 289, 600])
+def test_consumed_is_what_the_targets_were_without_a_state(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BLOCKS", 8)
+    order = make_order(20 * MAX_BLOCK_TOKENS, batch=1, sequence=256, carries_state=False)
+    seen = {int(t) for step in range(steps) for t in order.batch(step).targets.ravel()}
+    ranges = order.consumed(steps)
+    assert {value for start, stop in ranges for value in range(start, stop)} == seen
+    assert ranges == sorted(ranges)
+
+
+def test_a_short_training_without_a_state_reads_blocks_and_not_rows() -> None:
+    order = make_order(1000 * MAX_BLOCK_TOKENS, batch=1, sequence=512, carries_state=False)
+    ranges = order.consumed(512)
+    assert np.diff(ranges).min() >= order.layout.block_tokens
+
+
 def test_merge_by_hand() -> None:
     assert merge([(8, 12), (0, 1), (4, 6), (5, 7)], size=10) == [(0, 2), (4, 7), (8, 10)]
     assert merge([(3, 3)], size=10) == []
 
 
-def test_a_stream_shorter_than_a_batch_is_read_in_a_smaller_one() -> None:
-    layout = plan_layout(100, batch_size=32, sequence_length=64)
-    assert (layout.batch_size, layout.sequence_length) == (1, 64)
-    layout = plan_layout(10, batch_size=32, sequence_length=64)
-    assert (layout.batch_size, layout.sequence_length, layout.rounds) == (1, 10, 1)
-
-
-def test_one_token_is_too_little() -> None:
-    with pytest.raises(SourceError, match="expected at least 2"):
-        plan_layout(1, batch_size=1, sequence_length=4)
-
-
 def test_evaluation_reads_evenly_spaced_contiguous_text() -> None:
-    batches = list(
+    looks = list(
         evaluation_batches(make_stream(1000), max_tokens=200, batch_size=4, sequence_length=20)
     )
-    assert [batch.fresh for batch in batches] == [True, False]
-    assert batches[0].targets[:, 0].tolist() == [0, 250, 500, 750]
-    assert batches[0].inputs[:, 0].tolist() == [999, 249, 499, 749]
-    assert (batches[1].inputs[:, 0] == batches[0].targets[:, -1]).all()
-
-
-@pytest.mark.parametrize("length", [3000, 4095, 4096, 5000])
-def test_a_sequence_about_as_long_as_a_block_is_still_read(length: int) -> None:
-    # 245 blocks of at most 4,096 tokens would be shorter than one sequence of 4,096.
-    layout = plan_layout(1_000_000, batch_size=1, sequence_length=length)
-    assert layout.block_tokens == length
-    assert layout.num_blocks * layout.block_tokens <= 1_000_000
+    assert [batch.fresh for batch in looks] == [True, False]
+    assert looks[0].targets[:, 0].tolist() == [0, 250, 500, 750]
+    assert looks[0].inputs[:, 0].tolist() == [999, 249, 499, 749]
+    assert (looks[1].inputs[:, 0] == looks[0].targets[:, -1]).all()
 
 
 @pytest.mark.parametrize(("lanes", "sizes"), [(0, [5]), (2, [2, 2, 1]), (5, [5]), (9, [5])])
