@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, Self
@@ -19,6 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmcore.data.tokens.canaries import canary_id
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.data.tokens.text_bytes import own_bytes
 from lmcore.evaluation.scores.scoring import NatsArray, score_each
@@ -126,7 +127,7 @@ def sample_consumed(
     starts = np.concatenate([[0], ends[:-1]])
     place = _consumed_documents(corpus, ranges=ranges, max_bytes=max_bytes)
     if most is not None:
-        place = dict(list(_without_canaries(corpus, place).items())[:most])
+        place = dict(itertools.islice(place.items(), most))
     piece_bytes = np.array([len(piece) for piece in pieces], dtype=np.int64)
     parts = []
     for row in corpus.documents.iter_rows("train"):
@@ -177,8 +178,7 @@ def consumed_lengths(
     starts = np.concatenate([[0], ends[:-1]])
     chosen = _consumed_documents(corpus, ranges=ranges, max_bytes=max_bytes)
     return [
-        tokens_read(consumed_mask(ranges, int(starts[at]), int(ends[at])))
-        for at in _without_canaries(corpus, chosen).values()
+        tokens_read(consumed_mask(ranges, int(starts[at]), int(ends[at]))) for at in chosen.values()
     ]
 
 
@@ -192,32 +192,33 @@ def tokens_read(counted: BoolArray) -> int:
     return min(len(counted) - 1, int(found[-1]) + 1) if len(found) else 0
 
 
-def _without_canaries(corpus: Corpus, place: Mapping[str, int]) -> dict[str, int]:
-    """The chosen documents that are no canaries, which stand in the stream alone."""
-    known = {row["id"] for row in corpus.documents.iter_rows("train") if row["id"] in place}
-    return {identity: at for identity, at in place.items() if identity in known}
-
-
 def _consumed_documents(
     corpus: Corpus, *, ranges: Sequence[tuple[int, int]], max_bytes: int
 ) -> dict[str, int]:
-    """Chosen documents and canaries: id to place in the stream, in the order of choice."""
+    """Chosen documents: id to place in the stream, in the order of choice."""
     stream = corpus.train_stream
     ends = np.asarray(stream.doc_ends)
     starts = np.concatenate([[0], ends[:-1]])
     consumed = _consumed_before(ranges, ends) - _consumed_before(ranges, starts)
-    candidates = np.flatnonzero(2 * consumed >= ends - starts)
-    if len(candidates) < _ENOUGH_DOCUMENTS:
-        candidates = np.flatnonzero(consumed)
+    place = _documents_at(corpus, np.flatnonzero(2 * consumed >= ends - starts))
+    if len(place) < _ENOUGH_DOCUMENTS:
+        place = _documents_at(corpus, np.flatnonzero(consumed))
     bytes_per_token = stream.num_bytes / max(1, len(stream))
-    ids = [bytes(name).decode() for name in stream.doc_ids[candidates]]
     rows = (
-        {"id": identity, "num_bytes": round(float(count) * bytes_per_token)}
-        for identity, count in zip(ids, consumed[candidates], strict=True)
+        {"id": identity, "num_bytes": round(float(consumed[at]) * bytes_per_token)}
+        for identity, at in place.items()
     )
     taken = sampled(rows, max_bytes=max_bytes, purpose="train")
-    place = dict(zip(ids, candidates.tolist(), strict=True))
     return {identity: place[identity] for identity, _ in taken}
+
+
+def _documents_at(corpus: Corpus, places: IntArray) -> dict[str, int]:
+    """Id and place of the documents at places of the train stream, where canaries stand too."""
+    canaries = corpus.shards.canaries()
+    planted = {canary_id(text) for text in canaries.texts} if canaries else set()
+    ids = (bytes(name).decode() for name in corpus.train_stream.doc_ids[places])
+    named = zip(ids, places.tolist(), strict=True)
+    return {identity: at for identity, at in named if identity not in planted}
 
 
 def _consumed_before(ranges: Sequence[tuple[int, int]], positions: IntArray) -> IntArray:

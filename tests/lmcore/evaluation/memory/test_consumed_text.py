@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.data.config import TokenizerConfig
+from lmcore.data.tokens.canaries import CanaryPair, CanarySet
 from lmcore.data.tokens.corpus import make_corpus
 from lmcore.data.tokens.tokenizer import fit_tokenizer
 from lmcore.evaluation.memory.consumed_text import (
@@ -48,6 +49,33 @@ def test_documents_of_which_half_was_read_go_first_where_there_are_ten(corpus):
     # With fewer than ten, others are better than nothing.
     found = sample_consumed(corpus, ranges=[*ten[:9], little], max_bytes=10**6)
     assert [fact.num_bytes for fact in found.facts] == [6] * 9 + [5]
+
+
+def test_canaries_are_no_documents(store, document, document_set):
+    documents = document_set([document(f"text no {i:02d}", split="train") for i in range(12)])
+    tokenizer = fit_tokenizer(store, documents, config=TokenizerConfig(kind="byte"))
+    pairs = tuple(
+        CanaryPair(inside=f"aaaa {i:02d}", outside=f"bbbb {i:02d}", after=(2,)) for i in range(9)
+    )
+    canaries = CanarySet(key="k", pairs=pairs)
+    corpus = make_corpus(store, documents, tokenizer, canaries=canaries)
+    stream = corpus.train_stream
+    train = {row["id"].encode() for row in documents.iter_rows("train")}
+    ends = [int(end) for end in stream.doc_ends]
+    starts = dict(zip(stream.doc_ids.tolist(), [0, *ends[:-1]], strict=True))
+    own = [start for name, start in starts.items() if name in train]
+    planted = [start for name, start in starts.items() if name not in train]
+    assert (len(own), len(planted)) == (12, 9)
+    # Nine documents and nine canaries by half are fewer than ten documents: others are asked too.
+    half = [(start, start + 6) for start in (*own[:9], *planted)]
+    ranges = sorted([*half, (own[9], own[9] + 3)])
+    found = sample_consumed(corpus, ranges=ranges, max_bytes=10**6)
+    assert sorted(fact.num_bytes for fact in found.facts) == [3] + [6] * 9
+    assert sorted(consumed_lengths(corpus, ranges=ranges, max_bytes=10**6)) == [3] + [6] * 9
+    # Nor do they take up room in the sample.
+    everything = [(0, len(stream))]
+    assert len(sample_consumed(corpus, ranges=everything, max_bytes=80).facts) == 8
+    assert consumed_lengths(corpus, ranges=everything, max_bytes=80) == [10] * 8
 
 
 def test_the_end_of_a_document_counts_as_a_token_and_not_as_text(corpus):
