@@ -233,9 +233,13 @@ class ScoreTable:
             IntegrityError: If the file is not such a table.
         """
         try:
-            table = pq.read_table(path, schema=pa.schema(_ARROW))
-            columns = {name: table.column(name).to_pylist() for name in _DTYPES}
-        except (OSError, pa.ArrowException) as error:
+            # `read_table` imports pandas.
+            with pq.ParquetFile(path) as file:
+                table = file.read(columns=list(_DTYPES))
+            columns = {
+                name: table.column(name).cast(kind).to_pylist() for name, kind in _ARROW.items()
+            }
+        except (OSError, KeyError, pa.ArrowException) as error:
             raise IntegrityError(f"{path}: not a table of scores ({error})") from error
         return cls(**columns)
 

@@ -1,6 +1,9 @@
 import math
+import subprocess
+import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +93,36 @@ def test_other_files_are_not_read_as_scores(tmp_path):
             ScoreTable.from_parquet(path)
     with pytest.raises(IntegrityError):
         ScoreTable.from_parquet(tmp_path / "missing.parquet")
+
+
+def test_only_the_columns_of_a_table_are_read_and_all_of_them(table, tmp_path):
+    path = tmp_path / "scores.parquet"
+    table.to_parquet(path)
+    stored = pq.read_table(path)
+    other = stored.select(stored.column_names[::-1]).append_column("more", [["x"] * 3])
+    pq.write_table(other, path)
+    back = ScoreTable.from_parquet(path)
+    for name in ScoreTable.__dataclass_fields__:
+        assert getattr(back, name).tolist() == getattr(table, name).tolist()
+    pq.write_table(stored.drop_columns(["license"]), path)
+    with pytest.raises(IntegrityError, match="license"):
+        ScoreTable.from_parquet(path)
+
+
+def test_reading_does_not_import_pandas(table, tmp_path):
+    table.to_parquet(tmp_path / "scores.parquet")
+    code = (
+        "import sys; from pathlib import Path;"
+        " from lmcore.evaluation.scores.table import ScoreTable;"
+        " print(len(ScoreTable.from_parquet(Path(sys.argv[1]))), 'pandas' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "scores.parquet")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["3", "False"]
 
 
 def test_documents_hash_ignores_order_and_scores_but_not_text(table):
