@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -21,7 +20,7 @@ from typing import Any
 from lmcore.data.ingest.part_reading import REPORT_EVERY, Told, read_part
 from lmcore.data.ingest.part_task import PartFolder, Task
 from lmcore.errors import LmcoreError, SourceError
-from lmcore.lifeline import end_with
+from lmcore.worker_processes import worker_processes
 
 #: Reads tasks, told how many records came since it last asked; yields folders in order;
 #: closed, it reads no more.
@@ -48,38 +47,19 @@ def read_in_processes(workers: int) -> Pool:
     """On so many processes of this machine, which end with this one."""
 
     def read(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
-        # Its processes do not run the main module again, which could be anybody's.
-        from joblib.externals.loky.backend import get_context
-        from joblib.externals.loky.process_executor import (
-            ProcessPoolExecutor,
-            TerminatedWorkerError,
-        )
-
         with tempfile.TemporaryDirectory(prefix="lmcore-reading-") as place:
             counter = Path(place) / "records"
             counter.touch()
-            executor = ProcessPoolExecutor(
-                max_workers=min(workers, len(tasks)),
-                context=get_context("loky"),
-                initializer=_begin,
-                initargs=(os.getpid(), counter),
-            )
-            try:
+            with worker_processes(
+                min(workers, len(tasks)), _begin, counter, ended=_ended
+            ) as readers:
                 yield from in_order(
-                    functools.partial(executor.submit, _read),
+                    functools.partial(readers.submit, _read),
                     tasks,
                     told,
                     ahead=workers + _AHEAD,
                     counted=lambda: counter.stat().st_size * REPORT_EVERY,
                 )
-            except TerminatedWorkerError as error:
-                raise SourceError(
-                    "a process that read the sources was ended from outside (the system does that"
-                    " when memory is short); what it had finished is kept, and the same command"
-                    f" goes on ({_first_line(error)})"
-                ) from error
-            finally:
-                executor.shutdown(kill_workers=True)
 
     return read
 
@@ -154,11 +134,9 @@ def pool_for(tasks: Sequence[Task]) -> Pool:
     return read_in_processes(workers)
 
 
-def _begin(parent: int, counter: Path) -> None:
-    """A process that reads: it ends with its parent, which also hears Ctrl-C for it."""
+def _begin(counter: Path) -> None:
+    """A process that reads knows where to say how far it is."""
     global _counter
-    end_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _counter = counter
 
 
@@ -173,5 +151,8 @@ def _read(task: Task) -> PartFolder:
     return read_part(task, told=told)
 
 
-def _first_line(error: Any) -> str:
-    return str(error).strip().partition("\n")[0][:200]
+def _ended(why: str) -> SourceError:
+    return SourceError(
+        "a process that read the sources was ended from outside (the system does that when memory"
+        f" is short); what it had finished is kept, and the same command goes on ({why})"
+    )

@@ -61,6 +61,11 @@ class KnownTokens:
         self._streams = streams
         self._lookups = [IdLookup(numbers_of(stream.doc_ids)) for stream in streams]
 
+    @property
+    def num_bytes(self) -> int:
+        """Of the documents whose tokens are known."""
+        return sum(stream.num_bytes for stream in self._streams)
+
     def find(self, document: str) -> npt.NDArray[Any] | None:
         """A document's tokens, its end token last; None where they are not known."""
         for stream, lookup in zip(self._streams, self._lookups, strict=True):

@@ -16,6 +16,7 @@ import contextlib
 import functools
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +26,7 @@ import numpy.typing as npt
 
 from lmcore.content_store import ContentStore, Handle
 from lmcore.data.tokens.canaries import CANARIES_FILE, CanarySet, with_canaries
+from lmcore.data.tokens.cutting import Cutter, cutter_for
 from lmcore.data.tokens.known_tokens import SUBSTANCE, KnownTokens, folder_cut_by, substance_of
 from lmcore.data.tokens.npy_writer import NpyWriter
 from lmcore.data.tokens.token_stream import INDEX_FILE, TokenStream, open_stream
@@ -91,6 +93,7 @@ def write_shards(
     """
     code = code_digest(
         "lmcore.data.tokens.canaries",
+        "lmcore.data.tokens.cutting",
         "lmcore.data.tokens.known_tokens",
         "lmcore.data.id_lookup",
         "lmcore.data.tokens.npy_writer",
@@ -109,17 +112,24 @@ def write_shards(
     def make(folder: Path) -> Mapping[str, Any]:
         loaded = tokenizer.load()
         known = _known(store, substance=substance, code=code)
+        new_bytes = documents.num_bytes(*SPLITS) - known.num_bytes
         splits = {}
-        for split in SPLITS:
-            texts = documents.iter_documents(split)
-            if on_progress is not None:
-                total = int(documents.summary[f"{split}_documents"])
-                texts = _counted(texts, functools.partial(_tell, on_progress, split, total))
-            if split == "train":
-                texts = with_canaries(texts, canaries)
-            splits[split] = write_split(
-                folder, split=split, documents=texts, tokenizer=loaded, known=known
-            )
+        with cutter_for(tokenizer, num_bytes=new_bytes) as cutter:
+            for split in SPLITS:
+                texts = documents.iter_documents(split)
+                if on_progress is not None:
+                    total = int(documents.summary[f"{split}_documents"])
+                    texts = _counted(texts, functools.partial(_tell, on_progress, split, total))
+                if split == "train":
+                    texts = with_canaries(texts, canaries)
+                splits[split] = write_split(
+                    folder,
+                    split=split,
+                    documents=texts,
+                    tokenizer=loaded,
+                    known=known,
+                    cutter=cutter,
+                )
         if canaries is not None:
             atomic_write(folder / CANARIES_FILE, json.dumps(canaries.to_json(), indent=1))
         if not splits["train"]["bytes"]:
@@ -161,6 +171,7 @@ def write_split(
     documents: Iterator[Document],
     tokenizer: Tokenizer,
     known: KnownTokens | None = None,
+    cutter: Cutter | None = None,
     shard_tokens: int = SHARD_TOKENS,
 ) -> dict[str, Any]:
     """Write the shards and the index of one split.
@@ -170,6 +181,7 @@ def write_split(
         split: Its name.
         documents: Its texts.
         tokenizer: Cuts them.
+        cutter: The same for many of them; None: one after the other, here.
         known: Tokens of documents that need not be cut.
         shard_tokens: Of one file.
 
@@ -182,24 +194,27 @@ def write_split(
     piece_bytes = np.array([len(piece) for piece in tokenizer.pieces], dtype=np.int64)
     total = num_documents = num_bytes = spelled_bytes = 0
     known = known or KnownTokens()
+    cutter = cutter or functools.partial(map, tokenizer.encode_arrays)
+    handed_over: deque[tuple[Sequence[Document], list[npt.NDArray[Any] | None]]] = deque()
 
-    def cut(batch: Sequence[Document]) -> list[npt.NDArray[Any]]:
-        before = [known.find(document.id) for document in batch]
-        new = [d.text for d, tokens in zip(batch, before, strict=True) if tokens is None]
-        encoded = iter(tokenizer.encode_arrays(new) if new else ())
-        return [
-            np.concatenate([next(encoded).astype(dtype), end])
-            if tokens is None
-            else tokens.astype(dtype)
-            for tokens in before
-        ]
+    def new_texts() -> Iterator[Sequence[str]]:
+        for batch in _batches(documents):
+            before = [known.find(document.id) for document in batch]
+            handed_over.append((batch, before))
+            yield [d.text for d, tokens in zip(batch, before, strict=True) if tokens is None]
 
     with contextlib.ExitStack() as stack:
         ends = stack.enter_context(NpyWriter(folder / f"{split}.ends.npy", np.dtype(np.int64)))
         ids = stack.enter_context(NpyWriter(folder / f"{split}.ids.npy", _ID_DTYPE))
         shards = stack.enter_context(_Shards(folder, split, dtype=dtype, size=shard_tokens))
-        for batch in _batches(documents):
-            arrays = cut(batch)
+        for new in map(iter, cutter(new_texts())):
+            batch, before = handed_over.popleft()
+            arrays = [
+                np.concatenate([next(new).astype(dtype), end])
+                if tokens is None
+                else tokens.astype(dtype)
+                for tokens in before
+            ]
             joined = np.concatenate(arrays)
             shards.append(joined)
             ends.append(total + np.cumsum([len(array) for array in arrays], dtype=np.int64))
