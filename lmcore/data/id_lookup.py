@@ -41,6 +41,13 @@ class IdLookup:
             yield int(self._places[at])
             at += 1
 
+    def first(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """The first place of each number (`numbers_of`), or -1, shape as given."""
+        if not len(self._numbers):
+            return np.full(len(numbers), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self._numbers, numbers), len(self._numbers) - 1)
+        return np.where(self._numbers[at] == numbers, self._places[at], -1).astype(np.int64)
+
 
 def numbers_of(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint64]:
     """The first digits of ids (lower-case hexadecimal) as numbers, shape [N]."""

@@ -9,10 +9,11 @@ A lookup costs 16 bytes a document of memory; tokens stay on disk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from lmcore.content_store import ContentStore
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from lmcore.data.tokens.token_stream import TokenStream
     from lmcore.data.tokens.tokenizer import TokenizerHandle
 
+#: Of an id as it is stored.
+ID_DTYPE = np.dtype("S64")
 #: In the summary of a folder of shards: what cut it.
 SUBSTANCE = "tokenizer_substance"
 
@@ -66,11 +69,30 @@ class KnownTokens:
         """Of the documents whose tokens are known."""
         return sum(stream.num_bytes for stream in self._streams)
 
-    def find(self, document: str) -> npt.NDArray[Any] | None:
-        """A document's tokens, its end token last; None where they are not known."""
+    def find_all(self, documents: Sequence[str]) -> list[npt.NDArray[Any] | None]:
+        """Tokens of each document, its end token last; None where they are not known."""
+        found: list[npt.NDArray[Any] | None] = [None] * len(documents)
+        ids = np.array([document.encode() for document in documents], dtype=ID_DTYPE)
+        left = np.arange(len(ids))
         for stream, lookup in zip(self._streams, self._lookups, strict=True):
-            for index in lookup.find(document):
-                if stream.doc_ids[index] == document.encode():
-                    start = int(stream.doc_ends[index - 1]) if index else 0
-                    return stream.read(start, int(stream.doc_ends[index]))
-        return None
+            places = lookup.first(numbers_of(ids[left]))
+            # Where two ids begin alike, the first of them need not be the one.
+            at = np.flatnonzero(places >= 0)
+            for row in at[stream.doc_ids[places[at]] != ids[left[at]]]:
+                wanted = ids[left[row]]
+                others = lookup.find(documents[left[row]])
+                places[row] = next((p for p in others if stream.doc_ids[p] == wanted), -1)
+            known = places >= 0
+            for row, tokens in zip(left[known], _tokens(stream, places[known]), strict=True):
+                found[row] = tokens
+            left = left[~known]
+        return found
+
+
+def _tokens(stream: TokenStream, places: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[Any]]:
+    """Tokens of documents; those that stand behind one another are read together."""
+    for run in np.split(places, np.flatnonzero(np.diff(places) != 1) + 1):
+        if len(run):
+            ends = stream.doc_ends[run[0] : run[-1] + 1]
+            start = int(stream.doc_ends[run[0] - 1]) if run[0] else 0
+            yield from np.split(stream.read(start, int(ends[-1])), ends[:-1] - start)

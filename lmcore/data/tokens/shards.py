@@ -27,7 +27,13 @@ import numpy.typing as npt
 from lmcore.content_store import ContentStore, Handle
 from lmcore.data.tokens.canaries import CANARIES_FILE, CanarySet, with_canaries
 from lmcore.data.tokens.cutting import Cutter, cutter_for
-from lmcore.data.tokens.known_tokens import SUBSTANCE, KnownTokens, folder_cut_by, substance_of
+from lmcore.data.tokens.known_tokens import (
+    ID_DTYPE,
+    SUBSTANCE,
+    KnownTokens,
+    folder_cut_by,
+    substance_of,
+)
 from lmcore.data.tokens.npy_writer import NpyWriter
 from lmcore.data.tokens.token_stream import INDEX_FILE, TokenStream, open_stream
 from lmcore.data.tokens.tokenizer import CODE_MODULES, Tokenizer, TokenizerHandle
@@ -45,7 +51,6 @@ SPLITS = ("train", "tune")
 SHARD_TOKENS = 1 << 26
 _REPORT_EVERY = 100
 _BATCH_CHARACTERS = 1 << 20
-_ID_DTYPE = np.dtype("S64")
 
 
 class ShardSet(Handle):
@@ -199,13 +204,13 @@ def write_split(
 
     def new_texts() -> Iterator[Sequence[str]]:
         for batch in _batches(documents):
-            before = [known.find(document.id) for document in batch]
+            before = known.find_all([document.id for document in batch])
             handed_over.append((batch, before))
             yield [d.text for d, tokens in zip(batch, before, strict=True) if tokens is None]
 
     with contextlib.ExitStack() as stack:
         ends = stack.enter_context(NpyWriter(folder / f"{split}.ends.npy", np.dtype(np.int64)))
-        ids = stack.enter_context(NpyWriter(folder / f"{split}.ids.npy", _ID_DTYPE))
+        ids = stack.enter_context(NpyWriter(folder / f"{split}.ids.npy", ID_DTYPE))
         shards = stack.enter_context(_Shards(folder, split, dtype=dtype, size=shard_tokens))
         for new in map(iter, cutter(new_texts())):
             batch, before = handed_over.popleft()
@@ -218,7 +223,7 @@ def write_split(
             joined = np.concatenate(arrays)
             shards.append(joined)
             ends.append(total + np.cumsum([len(array) for array in arrays], dtype=np.int64))
-            ids.append(np.array([document.id.encode() for document in batch], dtype=_ID_DTYPE))
+            ids.append(np.array([document.id.encode() for document in batch], dtype=ID_DTYPE))
             spelled_bytes += int(piece_bytes[joined].sum())
             total += len(joined)
             num_documents += len(batch)

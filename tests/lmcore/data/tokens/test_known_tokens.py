@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -116,15 +117,11 @@ def test_damaged_shards_are_not_believed(tmp_path: Path, cut: list[str]) -> None
     assert content(found.path) == content(expected.path)
 
 
-@given(st.lists(st.text("ab01", max_size=6), min_size=1, max_size=20, unique=True))
-@settings(deadline=None, max_examples=50)
-def test_a_document_is_found_by_its_whole_id(texts: list[str]) -> None:
-    # Ids that begin alike: the first digits decide nothing.
-    ids = ["0" * 16 + hashlib.sha256(text.encode()).hexdigest()[:48] for text in texts]
-    sizes = [len(text) + 1 for text in texts]
-    tokens = np.arange(sum(sizes), dtype=np.uint16)
-    stream = TokenStream(
-        shards=(tokens,),
+def stream_of(ids: list[str], *, first: int) -> TokenStream:
+    """A document for each id, of one token to seven; tokens are numbers from the first one up."""
+    sizes = [1 + int(identity[-1], 16) % 7 for identity in ids]
+    return TokenStream(
+        shards=(np.arange(first, first + sum(sizes), dtype=np.uint16),),
         doc_ends=np.cumsum(sizes, dtype=np.int64),
         doc_ids=np.array([i.encode() for i in ids], dtype="S64"),
         end_id=0,
@@ -133,12 +130,34 @@ def test_a_document_is_found_by_its_whole_id(texts: list[str]) -> None:
         spelled_bytes=0,
         fingerprint="f",
     )
-    known = KnownTokens([stream])
-    start = 0
-    for identity, size in zip(ids, sizes, strict=True):
-        found = known.find(identity)
-        assert found is not None
-        assert found.tolist() == list(range(start, start + size))
-        start += size
-    assert known.find("0" * 16 + "f" * 48) is None
-    assert known.find("f" * 64) is None
+
+
+# Ids of which many begin alike: the first digits decide nothing.
+SOME_IDS = st.lists(
+    st.tuples(
+        st.sampled_from(["0" * 16, "0123456789abcdef", "f" * 16]), st.text("ab01", max_size=6)
+    ),
+    max_size=20,
+    unique=True,
+).map(lambda pairs: [a + hashlib.sha256(b.encode()).hexdigest()[:48] for a, b in pairs])
+
+
+@given(SOME_IDS, SOME_IDS, SOME_IDS, st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=150)
+def test_documents_are_found_by_their_whole_ids_in_any_order(
+    first: list[str], second: list[str], others: list[str], random: Random
+) -> None:
+    streams = [stream_of(first, first=0), stream_of(second, first=1000)]
+    expected: dict[str, list[int]] = {}
+    for stream, start in zip(streams[::-1], (1000, 0), strict=True):
+        ends = [start + int(end) for end in stream.doc_ends]
+        for identity, begin, end in zip(stream.doc_ids, [start, *ends], ends, strict=False):
+            expected[identity.decode()] = list(range(begin, end))
+    wanted = [*first, *second, *others]
+    for _ in range(2):
+        found = KnownTokens(streams).find_all(wanted)
+        assert [None if t is None else t.tolist() for t in found] == [
+            expected.get(identity) for identity in wanted
+        ]
+        random.shuffle(wanted)
+    assert KnownTokens().find_all(wanted) == [None] * len(wanted)
