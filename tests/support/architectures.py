@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lmcore.model.pretrained.attention import rows_apart
+
 _TOKENS = {"vocab_size": 300, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
 _BLOCKS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 _PLAIN = {
@@ -212,3 +214,11 @@ def tiny_model(name: str, *, seed: int = 0) -> Any:
         torch.manual_seed(seed)
         config = getattr(transformers, f"{kind}Config")(**{**_TOKENS, **options})
         return transformers.AutoModelForCausalLM.from_config(config).eval()
+
+
+def attended_as_loaded(name: str) -> Any:
+    """The same model with the attention that bases are loaded with."""
+    inner = tiny_model(name)
+    if inner.config._attn_implementation == "sdpa":
+        inner.set_attn_implementation(rows_apart())
+    return inner

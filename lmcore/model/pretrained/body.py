@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from lmcore.model.pretrained.bounds import bounds_of, in_half_precision
 from lmcore.model.pretrained.cache import CacheState
 from lmcore.model.pretrained.fused import fused, works
-from lmcore.model.pretrained.library import fresh_cache, library
+from lmcore.model.pretrained.library import fresh_cache, keeps_all, library, write_ahead
 from lmcore.model.pretrained.masks import in_form, visible
 from lmcore.model.pretrained.ways import form_of_masks, reads_bounds, steps_truly
 from lmcore.model.pretrained.windows import IntArray, Segment
@@ -60,6 +60,11 @@ class Body:
         """Whether its attention does with the bounds of segments what it does with a mask."""
         return self.form == "alike" and reads_bounds(self)
 
+    @functools.cached_property
+    def grows(self) -> bool:
+        """Whether all that it keeps are keys and values, which can have room."""
+        return self.packs and keeps_all(self.inner)
+
     @property
     def packs(self) -> bool:
         """Whether several texts in one row are what each is alone."""
@@ -86,6 +91,8 @@ class Body:
             lanes = [[_from_nothing(s, before) for s in segments] for segments in lanes]
         elif self.steps and all(len(s) == 1 and s[0].num_new == 1 for s in lanes):
             lanes, before = self._begun(lanes, before)
+        if (stepped := self._stepped(lanes, windows, before)) is not None:
+            return stepped
         read = self._packed(lanes, windows, before) if self.packs else self._apart(lanes, before)
         if len(read) == 1:
             return read[0].vectors, read[0].state
@@ -119,6 +126,35 @@ class Body:
             for (s,) in lanes
         ]
         return begun, states[0].beside(states[1:]).select(order)
+
+    def _stepped(
+        self, lanes: Sequence[Sequence[Segment]], windows: Sequence[IntArray], before: CacheState
+    ) -> tuple[Tensor, CacheState] | None:
+        """One token in each lane, written behind what was kept; None where that is not so.
+
+        On a CPU alone: elsewhere nobody has measured what the place of numbers in memory changes.
+        """
+        if (
+            torch.is_grad_enabled()
+            or torch.is_autocast_enabled("cpu")
+            or any(len(segments) != 1 or len(segments[0].tokens) != 1 for segments in lanes)
+            or _device(self.inner).type != "cpu"
+            or not self.grows
+        ):
+            return None
+        past = [segment.past for (segment,) in lanes]
+        place = max(past)
+        state = before.with_places(place)
+        if (room := state.ahead()) is None:
+            return None
+        ids = torch.from_numpy(np.stack([segment.tokens for (segment,) in lanes]))
+        window, filled = _aligned(windows)
+        cache = write_ahead(state.into(self._cache()), room, place)
+        seen = visible(torch.zeros_like(ids), torch.tensor(past), place)
+        options = {"attention_mask": self._mask(seen, ids.device)}
+        vectors = self.states(ids, cache, position_ids=torch.tensor(past)[:, None], **options)
+        after = CacheState.out_of(cache, window=window, filled=filled)
+        return vectors, replace(after, room=room)
 
     def _packed(
         self, lanes: Sequence[Sequence[Segment]], windows: Sequence[IntArray], before: CacheState

@@ -2,11 +2,13 @@
 
 Keys and values stand right-aligned: the last `len(window)` places of a lane are its own, whatever
 stands before them is never looked at.  Recurrent layers (Mamba) keep states of constant size.
-In come and out go the cache objects of the `transformers` library.
+In come and out go the cache objects of the `transformers` library.  Where texts go on token by
+token, keys and values have room behind them (`lmcore.model.pretrained.room`).
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,11 +17,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lmcore.model.pretrained.room import Room, room_behind
 from lmcore.model.state import State
 
 # What a layer of the library's cache may keep, and whether it grows by a place a token.
 _PLACES = ("keys", "values")
 _CONSTANT = ("conv_states", "recurrent_states")
+
+
+@functools.cache
+def keys_and_values(layers: int) -> tuple[tuple[int, str, int], ...]:
+    """What is kept of so many layers of attention and of nothing else; see `CacheState.names`."""
+    return tuple((index, name, 0) for index in range(layers) for name in _PLACES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +41,14 @@ class CacheState(State):
         names: What `kept` holds: layer, name and index of each tensor.
         kept: Of the layers, lanes first; empty before anything was read, and where something
             learns.
+        room: Of which `kept` are the first places; None: of none.
     """
 
     window: Tensor
     filled: Tensor
     names: tuple[tuple[int, str, int], ...] = ()
     kept: tuple[Tensor, ...] = ()
+    room: Room | None = None
 
     @classmethod
     def fresh(cls, batch_size: int) -> CacheState:
@@ -57,6 +68,13 @@ class CacheState(State):
         """Whether a layer keeps something for each token."""
         return any(name in _PLACES for _, name, _ in self.names)
 
+    @property
+    def nbytes(self) -> int:
+        """See `State`; the room is part of it."""
+        if self.room is None:
+            return super().nbytes
+        return self.filled.nbytes + self.window.nbytes + self.room.nbytes
+
     def tensors(self) -> list[Tensor]:
         """See `State`."""
         return [self.filled, self.window, *self.kept]
@@ -65,7 +83,7 @@ class CacheState(State):
         """See `State`."""
         filled, window, *kept = tensors
         # They decide what is read, so they stay where that is decided.
-        return replace(self, filled=filled.cpu(), window=window.cpu(), kept=tuple(kept))
+        return replace(self, filled=filled.cpu(), window=window.cpu(), kept=tuple(kept), room=None)
 
     def beside(self, others: Sequence[CacheState]) -> CacheState:
         """See `State`."""
@@ -86,7 +104,17 @@ class CacheState(State):
             functional.pad(tensor, (0, 0, missing, 0)) if name in _PLACES else tensor
             for (_, name, _), tensor in zip(self.names, self.kept, strict=True)
         )
-        return replace(self, window=functional.pad(self.window, (missing, 0)), kept=kept)
+        window = functional.pad(self.window, (missing, 0))
+        return replace(self, window=window, kept=kept, room=None)
+
+    def ahead(self) -> Room | None:
+        """Room in which the place behind the last is the caller's alone, of each tensor in turn.
+
+        None where there are not keys and values of each layer, and nothing else.
+        """
+        if not self.num_places or self.names != keys_and_values(len(self.names) // 2):
+            return None
+        return room_behind(self.kept, self.room) if self.kept else None
 
     def into(self, cache: Any) -> Any:
         """Fill a fresh cache of the library; returns it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from lmcore.errors import ConfigError, IntegrityError
 from lmcore.model.pretrained.attention import rows_apart
+from lmcore.model.pretrained.room import Room
 
 
 @contextlib.contextmanager
@@ -149,6 +151,48 @@ def fresh_cache(inner: Any) -> Any:
         elif isinstance(layer, cache_utils.DynamicSlidingWindowLayer):
             cache.layers[index] = cache_utils.DynamicLayer()
     return cache
+
+
+def keeps_all(inner: Any) -> bool:
+    """Whether each layer keeps keys and values of all that it read, and does nothing else."""
+    from transformers import cache_utils
+
+    return all(type(layer) is cache_utils.DynamicLayer for layer in fresh_cache(inner).layers)
+
+
+def write_ahead(cache: Any, room: Room, place: int) -> Any:
+    """Have the layers of a filled cache put the next token into room; returns the cache.
+
+    Args:
+        cache: Of a model that `keeps_all`.
+        room: Of which what the cache holds are the first places.
+        place: The next one, taken.
+    """
+    kind = _writing()
+    for index, layer in enumerate(cache.layers):
+        layer.__class__ = kind
+        layer.room, layer.place, layer.first = room, place, 2 * index
+    return cache
+
+
+@functools.cache
+def _writing() -> type:
+    """The library's layer of a cache, that writes into room where it would copy what it holds."""
+    from transformers import cache_utils
+
+    class Writing(cache_utils.DynamicLayer):  # type: ignore[misc]
+        room: Room
+        place: int
+        first: int
+
+        def update(
+            self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any
+        ) -> tuple[Tensor, Tensor]:
+            self.keys = self.room.write(self.first, self.place, key_states)
+            self.values = self.room.write(self.first + 1, self.place, value_states)
+            return self.keys, self.values
+
+    return Writing
 
 
 def blocks(inner: nn.Module) -> list[nn.Module]:

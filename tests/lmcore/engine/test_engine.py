@@ -327,3 +327,32 @@ def test_a_prompt_that_was_read_is_not_read_again_and_answered_the_same(
         assert read[5:] == [256, 105]
     finally:
         engine.close(hurry=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_answers_of_one_prompt_are_what_each_is_alone(kind: str) -> None:
+    scratch = kind == "scratch"
+    codec = CODEC if scratch else tokenizer_of(kind)
+    model = small() if scratch else language_model(kind, end_id=0)
+
+    def ask(engine: Engine, seeds: Sequence[int]) -> list[list[Piece]]:
+        answers = [
+            Answer("a cat sat", codec=codec, max_tokens=20, seed=seed, temperature=1.2, likeliest=1)
+            for seed in seeds
+        ]
+        answered(engine, answers, pauses=random.Random(0))
+        return [answer.pieces for answer in answers]
+
+    alone = []
+    for seed in range(4):
+        # Nothing of the prompt was read before, and nobody else is there.
+        engine = Engine(lambda: model, codec)
+        alone += ask(engine, [seed])
+        engine.close()
+    engine = Engine(lambda: model, codec)
+    try:
+        assert ask(engine, range(4)) == alone
+        # Those go on from the one state that was kept of the prompt.
+        assert ask(engine, range(4)) == alone
+    finally:
+        engine.close(hurry=True)
