@@ -30,7 +30,8 @@ from lmcore.model.pretrained.cache import CacheState
 from lmcore.model.pretrained.fused import fused, works
 from lmcore.model.pretrained.library import fresh_cache, keeps_all, library, write_ahead
 from lmcore.model.pretrained.masks import in_form, visible
-from lmcore.model.pretrained.ways import form_of_masks, reads_bounds, steps_truly
+from lmcore.model.pretrained.stepping import Step, step_of
+from lmcore.model.pretrained.ways import form_of_masks, reads_bounds, steps_alike, steps_truly
 from lmcore.model.pretrained.windows import IntArray, Segment
 
 
@@ -64,6 +65,12 @@ class Body:
     def grows(self) -> bool:
         """Whether all that it keeps are keys and values, which can have room."""
         return self.packs and keeps_all(self.inner)
+
+    @functools.cached_property
+    def step(self) -> Step | None:
+        """Its steps without the library, where they are what the library says."""
+        found = step_of(self.inner) if self.form == "alike" and self.grows else None
+        return found if found is not None and steps_alike(self, found) else None
 
     @property
     def packs(self) -> bool:
@@ -149,11 +156,16 @@ class Body:
             return None
         ids = torch.from_numpy(np.stack([segment.tokens for (segment,) in lanes]))
         window, filled = _aligned(windows)
-        cache = write_ahead(state.into(self._cache()), room, place)
-        seen = visible(torch.zeros_like(ids), torch.tensor(past), place)
-        options = {"attention_mask": self._mask(seen, ids.device)}
-        vectors = self.states(ids, cache, position_ids=torch.tensor(past)[:, None], **options)
-        after = CacheState.out_of(cache, window=window, filled=filled)
+        if self.step is not None and self.step.fits:
+            vectors, kept = self.step(ids, past, room, place)
+            names = state.names
+            after = CacheState(window=window, filled=filled, names=names, kept=tuple(kept))
+        else:
+            cache = write_ahead(state.into(self._cache()), room, place)
+            seen = visible(torch.zeros_like(ids), torch.tensor(past), place)
+            options = {"attention_mask": self._mask(seen, ids.device)}
+            vectors = self.states(ids, cache, position_ids=torch.tensor(past)[:, None], **options)
+            after = CacheState.out_of(cache, window=window, filled=filled)
         return vectors, replace(after, room=room)
 
     def _packed(

@@ -19,10 +19,12 @@ from lmcore.model.pretrained.bounds import bounds_of
 from lmcore.model.pretrained.cache import CacheState
 from lmcore.model.pretrained.library import fresh_cache, library
 from lmcore.model.pretrained.masks import FORMS, Form, in_form, short_window, visible
+from lmcore.model.pretrained.room import Room
 from lmcore.model.pretrained.windows import cut
 
 if TYPE_CHECKING:
     from lmcore.model.pretrained.body import Body
+    from lmcore.model.pretrained.stepping import Step
 
 _CONTEXT = 8
 # float32 on a CPU is off by 1e-6 of the largest number; a mistake is off by 1e-2.
@@ -45,6 +47,12 @@ def reads_bounds(body: Body) -> bool:
     """Whether rows of two texts each are read by the texts' bounds as each is alone."""
     with library(), torch.autocast(next(body.inner.parameters()).device.type, enabled=False):
         return _tried(partial(_bounded, body))
+
+
+def steps_alike(body: Body, step: Step) -> bool:
+    """Whether a token in each of two lanes is to the last bit what the library says it is."""
+    with library(), torch.autocast("cpu", enabled=False):
+        return _tried(partial(_stepped, body, step))
 
 
 @torch.no_grad()
@@ -133,6 +141,29 @@ def _bounded(body: Body) -> bool:
     alone = torch.cat([body.states(text[None], None)[0] for text in texts]).view(2, 6, -1)
     options = bounds_of(owners, ids.device).options()
     return _close(body.states(rows, None, position_ids=positions, **options), alone)
+
+
+@torch.no_grad()
+def _stepped(body: Body, step: Step) -> bool:
+    """Two steps after three tokens, of which the second lane sees the last alone."""
+    inner, ids = body.inner, _some_tokens(body.inner, count=10).view(2, 5)
+    cache = fresh_cache(inner)
+    body.states(ids[:, :3], cache)
+    held = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
+    room = Room(held)
+    same = True
+    for place in (3, 4):
+        past = [place, place - 2]
+        seen = visible(torch.zeros(2, 1, dtype=torch.long), torch.tensor(past), place)
+        options = {
+            "attention_mask": in_form(inner, "alike", seen, ids.device),
+            "position_ids": torch.tensor(past)[:, None],
+        }
+        token = ids[:, place : place + 1]
+        found, kept = step(token, past, room, place)
+        same = same and torch.equal(found, body.states(token, cache, **options))
+    last = cache.layers[-1]
+    return same and torch.equal(kept[-2], last.keys) and torch.equal(kept[-1], last.values)
 
 
 @torch.no_grad()
