@@ -150,6 +150,7 @@ $(STAMP): requirements.lock $(PARTS) pyproject.toml setup.py scripts/install
 	  echo "Installing what this build of torch needs for GPUs (about 2 GB)..."; \
 	  $(LOCKED) -r requirements-cuda.lock; fi
 	@$(INSTALL) -e .
+	@$(BIN)/python -m flows.home.prefect_template
 	@touch $@
 
 # What a start from a pretrained model needs: `make test` tries it, `make run` does not.

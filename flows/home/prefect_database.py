@@ -11,14 +11,15 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from flows.home import prefect_template
 from flows.home.folders import Home
 from flows.home.publication import exclusive_use
-from lmcore.durable import atomic_write
-from lmcore.kept_database import check_pages, damage, opened, remove_database
+from lmcore.durable import atomic_write, storing
+from lmcore.kept_database import being_made, check_pages, damage, opened, remove_database
 from lmcore.mending import note_mending, set_aside
 
 
@@ -64,6 +65,25 @@ def replace(
         remove_database(path)
     remedy = f"a new one is made; what flow runs said until now is in {kept}"
     note_mending(home.root, path, problem=problem, remedy=remedy)
+
+
+@contextlib.contextmanager
+def being_started(home: Home, *, from_template: bool = True) -> Iterator[None]:
+    """Inside, a server may make its database; a kill in between leaves none.
+
+    Args:
+        home: Whose it is; the caller holds the lock `prefect-start`.
+        from_template: Whether a new one may begin as a copy of the installation's.
+
+    Raises:
+        StorageError: If its disk is full or fails.
+    """
+    path = home.prefect_database
+    with being_made(path):
+        if from_template and not path.exists():
+            with storing(path):
+                prefect_template.copy_to(path)
+        yield
 
 
 def found_sound(home: Home) -> None:

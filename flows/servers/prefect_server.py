@@ -35,7 +35,6 @@ from flows.home.environment import Home
 from flows.home.publication import shared_use
 from lmcore.durable import number_in, storage_error, storage_number
 from lmcore.errors import LmcoreError
-from lmcore.kept_database import being_made
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0
@@ -126,7 +125,10 @@ class PrefectServer:
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
             self.log.unlink()
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
-        self._making.enter_context(being_made(self._home.prefect_database))
+        # Where a database was replaced, the template may be what is wrong.
+        self._making.enter_context(
+            prefect_database.being_started(self._home, from_template=not self._replaced)
+        )
         secret = f"lmcore:{secrets.token_urlsafe(24)}"
         with socket.create_server(("127.0.0.1", 0)) as listener, self.log.open("ab") as log:
             port = listener.getsockname()[1]

@@ -138,7 +138,7 @@ def _start(
     with _start_locks(home):
         ready(home)
         prefect_database.ready(home, alone=contextlib.nullcontext)
-        with being_made(home.mlflow_database), being_made(home.prefect_database):
+        with being_made(home.mlflow_database), prefect_database.being_started(home):
             supervisor.start(timeout_seconds=_READY_SECONDS, should_stop=_stop.is_set)
     stack.callback(supervisor.stop, hurry=_again.is_set)
     publish(home.root, publication)
