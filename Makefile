@@ -98,7 +98,7 @@ bench: $(STAMP) $(PRETRAINED) $(RUNNERS)
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.operation
 	$(BIN)/python -m benchmarks.tokenizing
-	$(BIN)/python -m benchmarks.corpus
+	$(BIN)/python -m benchmarks.corpus $(WITH_DATATROVE)
 	$(BIN)/python -m benchmarks.version_size
 	$(BIN)/python -m benchmarks.readers
 	$(BIN)/python -m benchmarks.copies $(WITH_DATATROVE)

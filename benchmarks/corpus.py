@@ -2,6 +2,7 @@
 
     python -m benchmarks.corpus                    about a quarter of an hour
     python -m benchmarks.corpus --sizes 20 80      other sizes, in MB
+    python -m benchmarks.corpus --datatrove PYTHON another quarter of an hour
 
 The corpus is made of the public reviews (`imdb`): their sentences shuffled, and three words in ten
 replaced by others of them, so that no two texts are copies.  It is one file of JSON lines, or as
@@ -11,6 +12,12 @@ one that it began.
 
 `one_percent_more`: the same home again after one percent was appended, with the tokenizer of before
 (as `start: champion` keeps it), and with one that is fitted anew; beside the first time.
+
+`beside_datatrove`: the same text read, compared by MinHash and cut by the same tokenizer, in turn
+with datatrove, whose four stages run on all cores with its defaults.  Its readers share files out,
+so it is given one a core; ours reads one.  Ours also cleans, folds, masks, tells languages and
+splits.  `--datatrove` names the interpreter of an environment that holds `datatrove[processing]`;
+without one there is one side.
 
 The exponent is the slope of log seconds over log bytes of text, by least squares.
 """
@@ -22,6 +29,7 @@ import math
 import os
 import random
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -29,12 +37,45 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import corpora
-from benchmarks.recording import in_child, parser, peak_megabytes, record, workspace
+from benchmarks.arithmetic import spread
+from benchmarks.recording import NOT_RUN, in_child, parser, peak_megabytes, record, workspace
 
 SIZES = (50.0, 200.0, 800.0)
 # Share of words that are replaced.
 _REPLACED = 0.3
 _MORE = 0.01
+# Beside datatrove, in MB.
+_BESIDE = 24.0
+_TURNS = 3
+_DATATROVE = """
+import importlib.metadata, json, os, sys, time
+from pathlib import Path
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupCluster
+from datatrove.pipeline.dedup import MinhashDedupFilter, MinhashDedupSignature
+from datatrove.pipeline.dedup.minhash import MinhashConfig
+from datatrove.pipeline.readers import JsonlReader
+from datatrove.pipeline.tokens import DocumentTokenizer
+text, work, tokenizer = sys.argv[1:]
+cores, config = len(os.sched_getaffinity(0)), MinhashConfig()
+def run(name, pipeline, tasks):
+    LocalPipelineExecutor(pipeline=pipeline, tasks=tasks, workers=min(tasks, cores),
+                          logging_dir=f"{work}/logs-{name}").run()
+if __name__ == "__main__":
+    start = time.perf_counter()
+    run("signatures", [JsonlReader(text),
+                       MinhashDedupSignature(f"{work}/signatures", config=config)], cores)
+    run("buckets", [MinhashDedupBuckets(f"{work}/signatures", f"{work}/buckets",
+                                        config=config)], config.num_buckets)
+    run("clusters", [MinhashDedupCluster(f"{work}/buckets", f"{work}/removed",
+                                         config=config)], 1)
+    run("tokens", [JsonlReader(text), MinhashDedupFilter(f"{work}/removed"),
+                   DocumentTokenizer(f"{work}/tokens", tokenizer, shuffle_documents=False)], cores)
+    seconds = time.perf_counter() - start
+    size = sum(file.stat().st_size for file in Path(work, "tokens").glob("*.ds"))
+    print(json.dumps({"version": importlib.metadata.version("datatrove"), "seconds": seconds,
+                      "tokens": size // 2}))
+"""
 
 
 def texts(source: Path, num_bytes: float, *, seed: int) -> Iterator[str]:
@@ -171,10 +212,49 @@ def grown(folder: Path, source: Path, megabytes: float) -> dict[str, Any]:
     }
 
 
+def beside(python: Path | None, folder: Path, source: Path, *, quick: bool) -> dict[str, Any]:
+    """Seconds of datatrove and ours for the same text, in turn."""
+    place, parted = folder / "beside", folder / "beside-parted"
+    write_corpus(place, source, 2.0 if quick else _BESIDE, files=False)
+    cores, lines = len(os.sched_getaffinity(0)), (place / "texts.jsonl").read_text().splitlines()
+    parted.mkdir()
+    for number in range(cores):
+        part = "\n".join(lines[number::cores]) + "\n"
+        (parted / f"{number}.jsonl").write_text(part)
+    (folder / "home-beside").mkdir()
+    tokenizer = measured(place, folder / "home-beside", adopt=None)["tokenizer"]
+    if python is None:
+        return {"datatrove": NOT_RUN}
+    ours, theirs = [], []
+    told: dict[str, Any] = {}
+    for turn in range(1 if quick else _TURNS):
+        home, work = folder / f"home-beside-{turn}", folder / f"datatrove-{turn}"
+        home.mkdir()
+        ours.append(measured(place, home, adopt=tokenizer)["seconds"]["all"])
+        script = folder / "datatrove_side.py"
+        script.write_text(_DATATROVE)
+        done = subprocess.run(
+            [str(python), str(script), str(parted), str(work), f"{tokenizer}/tokenizer.json"],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise SystemExit(f"datatrove ended with {done.returncode}: {done.stderr[-2000:]}")
+        told = json.loads(done.stdout.splitlines()[-1])
+        theirs.append(told["seconds"])
+    return {
+        "megabytes": 2.0 if quick else _BESIDE,
+        "datatrove": {**told, "seconds": spread(theirs)},
+        "ours_seconds": spread(ours),
+        "speed_over_datatrove": spread([b / a for a, b in zip(ours, theirs, strict=True)]),
+    }
+
+
 def main() -> None:
     """Measure and write `benchmarks/results/corpus.json`."""
     options = parser(__doc__)
     options.add_argument("--sizes", nargs="+", type=float, default=list(SIZES), help="in MB")
+    options.add_argument("--datatrove", type=Path, help="Python of an environment with it")
     options.add_argument("--point", help="what a process of its own is given")
     given = options.parse_args()
     if given.point:
@@ -197,6 +277,7 @@ def main() -> None:
                 home.mkdir()
                 points.append(measured(place, home))
             results[kind] = {"points": points, "exponent": exponent(points)}
+        results["beside_datatrove"] = beside(given.datatrove, folder, source, quick=given.quick)
         results["one_percent_more"] = grown(folder, source, sizes[min(1, len(sizes) - 1)])
     record("corpus", results, given)
 
