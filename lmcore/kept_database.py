@@ -204,6 +204,20 @@ def connected(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_WAIT_SECONDS)
 
 
+def problem_of(path: Path) -> str | None:
+    """What SQLite finds wrong with a database that is there; None: nothing.
+
+    Raises:
+        StorageError: If it is the disk that fails.
+        LmcoreError: If another process works with it.
+    """
+    try:
+        with opened(path) as database:
+            return check_pages(database)
+    except sqlite3.DatabaseError as error:
+        return damage(error, path)
+
+
 def check_pages(database: sqlite3.Connection) -> str | None:
     """What SQLite finds wrong with the pages of a database; None: nothing."""
     (found,) = database.execute("PRAGMA quick_check(1)").fetchone()

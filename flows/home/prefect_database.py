@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,7 +18,7 @@ from flows.home import prefect_template
 from flows.home.folders import Home
 from flows.home.publication import exclusive_use
 from lmcore.durable import atomic_write, storing
-from lmcore.kept_database import being_made, check_pages, damage, opened, remove_database
+from lmcore.kept_database import being_made, problem_of, remove_database
 from lmcore.mending import note_mending, set_aside
 
 
@@ -37,12 +36,7 @@ def ready(home: Home, *, alone: Callable[[], AbstractContextManager[None]] | Non
     path = home.prefect_database
     if not path.exists() or path.stat().st_size == 0 or _read(home) == _stamp(path):
         return
-    try:
-        with opened(path) as database:
-            problem = check_pages(database)
-    except sqlite3.DatabaseError as error:
-        problem = damage(error, path)
-    if problem is not None:
+    if (problem := problem_of(path)) is not None:
         replace(home, problem, alone=alone)
 
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import sqlite3
 import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lmcore.kept_database import check_pages, opened, remove_database
+from lmcore.kept_database import opened, problem_of, remove_database
 
 
 def template() -> Path:
@@ -36,6 +35,7 @@ def copy_to(database: Path) -> None:
 
     Raises:
         OSError: If its disk is full or fails.
+        StorageError: If SQLite says so.
     """
     try:
         source = template().open("rb")
@@ -44,12 +44,7 @@ def copy_to(database: Path) -> None:
     database.touch(mode=0o600, exist_ok=False)
     with source, database.open("wb") as copy:
         shutil.copyfileobj(source, copy)
-    try:
-        with opened(database) as made:
-            problem = check_pages(made)
-    except sqlite3.DatabaseError as error:
-        problem = str(error)
-    if problem is not None:
+    if problem_of(database) is not None:
         remove_database(database)
 
 
