@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmcore.data.tokens.tokenizer import Tokenizer, TokenizerHandle, load_tokenizer
+from lmcore.data.tokens.tokenizer import Tokenizer, load_tokenizer
 from lmcore.data.tokens.vocabularies import BpeTokenizer
 from lmcore.data.tokens.word_cache import Ids
 from lmcore.errors import SourceError
@@ -29,24 +29,29 @@ _AHEAD = 2
 _tokenizer: Tokenizer | None = None
 
 
+def cut_here(tokenizer: Tokenizer) -> Cutter:
+    """What cuts one batch after the other, in this process."""
+    return functools.partial(map, tokenizer.encode_arrays)
+
+
 @contextlib.contextmanager
-def cutter_for(handle: TokenizerHandle, *, num_bytes: int) -> Iterator[Cutter]:
+def cutter_for(tokenizer: Tokenizer, *, folder: Path, num_bytes: int) -> Iterator[Cutter]:
     """What cuts so much text: this process, or as many as there are cores.
 
     Args:
-        handle: Of the tokenizer.
+        tokenizer: As this process has loaded it.
+        folder: Where other processes load it from.
         num_bytes: Of text, about.
 
     Raises:
         SourceError: If a process is ended from outside.
     """
     cores = len(os.sched_getaffinity(0))
-    loaded = handle.load()
     # The other kinds are fast, or use all cores by themselves.
-    if cores < 2 or num_bytes < WORTH_BYTES or not isinstance(loaded, BpeTokenizer):
-        yield functools.partial(map, loaded.encode_arrays)
+    if cores < 2 or num_bytes < WORTH_BYTES or not isinstance(tokenizer, BpeTokenizer):
+        yield cut_here(tokenizer)
         return
-    with worker_processes(cores, _begin, handle.path, ended=_ended) as workers:
+    with worker_processes(cores, _begin, folder, ended=_ended) as workers:
         yield functools.partial(_ahead, workers, cores + _AHEAD)
 
 

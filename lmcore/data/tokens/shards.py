@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from lmcore.content_store import ContentStore, Handle
 from lmcore.data.tokens.canaries import CANARIES_FILE, CanarySet, with_canaries
-from lmcore.data.tokens.cutting import Cutter, cutter_for
+from lmcore.data.tokens.cutting import Cutter, cut_here, cutter_for
 from lmcore.data.tokens.known_tokens import (
     ID_DTYPE,
     SUBSTANCE,
@@ -119,7 +119,7 @@ def write_shards(
         known = _known(store, substance=substance, code=code)
         new_bytes = documents.num_bytes(*SPLITS) - known.num_bytes
         splits = {}
-        with cutter_for(tokenizer, num_bytes=new_bytes) as cutter:
+        with cutter_for(loaded, folder=tokenizer.path, num_bytes=new_bytes) as cutter:
             for split in SPLITS:
                 texts = documents.iter_documents(split)
                 if on_progress is not None:
@@ -199,7 +199,7 @@ def write_split(
     piece_bytes = np.array([len(piece) for piece in tokenizer.pieces], dtype=np.int64)
     total = num_documents = num_bytes = spelled_bytes = 0
     known = known or KnownTokens()
-    cutter = cutter or functools.partial(map, tokenizer.encode_arrays)
+    cutter = cutter or cut_here(tokenizer)
     handed_over: deque[tuple[Sequence[Document], list[npt.NDArray[Any] | None]]] = deque()
 
     def new_texts() -> Iterator[Sequence[str]]:

@@ -39,7 +39,7 @@ def test_batches_come_back_in_order_as_one_after_the_other(
     handle: TokenizerHandle, num_bytes: int
 ) -> None:
     expected = [handle.load().encode_batch(batch) for batch in BATCHES]
-    with cutter_for(handle, num_bytes=num_bytes) as cutter:
+    with cutter_for(handle.load(), folder=handle.path, num_bytes=num_bytes) as cutter:
         for _ in range(2):
             found = [[ids.tolist() for ids in batch] for batch in cutter(BATCHES)]
             assert found == expected
@@ -58,7 +58,7 @@ def test_few_batches_are_asked_for_ahead(handle: TokenizerHandle) -> None:
             taken += 1
             yield batch
 
-    with cutter_for(handle, num_bytes=cutting.WORTH_BYTES) as cutter:
+    with cutter_for(handle.load(), folder=handle.path, num_bytes=cutting.WORTH_BYTES) as cutter:
         next(cutter(batches()))
         assert taken == 4
 
@@ -75,6 +75,6 @@ def test_a_process_that_is_killed_is_told_in_a_sentence(handle: TokenizerHandle)
 
     with (
         pytest.raises(SourceError, match=r"was ended from outside.*the same command goes on"),
-        cutter_for(handle, num_bytes=cutting.WORTH_BYTES) as cutter,
+        cutter_for(handle.load(), folder=handle.path, num_bytes=cutting.WORTH_BYTES) as cutter,
     ):
         list(cutter(batches()))

@@ -13,11 +13,12 @@ from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.data.tokens import shards as shards_module
 from lmcore.data.tokens import token_stream
+from lmcore.data.tokens import tokenizer as tokenizer_module
 from lmcore.data.tokens.canaries import CanaryPair, CanarySet, canary_id
 from lmcore.data.tokens.known_tokens import substance_of
 from lmcore.data.tokens.shards import write_shards, write_split
 from lmcore.data.tokens.token_stream import TokenStream, open_stream
-from lmcore.data.tokens.tokenizer import fit_tokenizer
+from lmcore.data.tokens.tokenizer import Tokenizer, fit_tokenizer, load_tokenizer
 from lmcore.data.tokens.vocabularies import ByteTokenizer, WordTokenizer
 from lmcore.errors import IntegrityError, SourceError
 
@@ -213,6 +214,21 @@ def test_documents_are_counted_and_canaries_are_none(
         on_progress=lambda split, done, total: told.append((split, done, total)),
     )
     assert told == [("train", 0, 2), ("train", 1, 2), ("tune", 0, 1)]
+
+
+def test_the_tokenizer_is_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ContentStore(tmp_path)
+    documents: Any = FakeDocuments(train=["abc", "de"], tune=["x"])
+    tokenizer = fit_tokenizer(store, documents, config=TokenizerConfig(kind="bpe", vocab_size=300))
+    loaded: list[Path] = []
+
+    def load(folder: Path) -> Tokenizer:
+        loaded.append(folder)
+        return load_tokenizer(folder)
+
+    monkeypatch.setattr(tokenizer_module, "load_tokenizer", load)
+    write_shards(store, documents, tokenizer)
+    assert loaded == [tokenizer.path]
 
 
 def test_bytes_are_those_of_the_documents_whatever_the_tokens_stand_for(tmp_path: Path) -> None:
