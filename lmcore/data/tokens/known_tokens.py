@@ -72,6 +72,8 @@ class KnownTokens:
     def find_all(self, documents: Sequence[str]) -> list[npt.NDArray[Any] | None]:
         """Tokens of each document, its end token last; None where they are not known."""
         found: list[npt.NDArray[Any] | None] = [None] * len(documents)
+        if not self._streams:
+            return found
         ids = np.array([document.encode() for document in documents], dtype=ID_DTYPE)
         left = np.arange(len(ids))
         for stream, lookup in zip(self._streams, self._lookups, strict=True):

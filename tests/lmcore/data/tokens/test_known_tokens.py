@@ -160,4 +160,17 @@ def test_documents_are_found_by_their_whole_ids_in_any_order(
             expected.get(identity) for identity in wanted
         ]
         random.shuffle(wanted)
-    assert KnownTokens().find_all(wanted) == [None] * len(wanted)
+
+
+class Unread(list[str]):
+    """Ids that nobody may look at."""
+
+    def __getitem__(self, _: Any) -> Any:
+        raise AssertionError
+
+    def __iter__(self) -> Any:
+        raise AssertionError
+
+
+def test_where_nothing_is_known_no_id_is_looked_at() -> None:
+    assert KnownTokens().find_all(Unread(["0" * 64] * 3)) == [None] * 3
