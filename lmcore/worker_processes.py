@@ -1,6 +1,7 @@
 """Processes of this machine that work for this one, and end with it.
 
-In: how many, and what each does first.  Out: an executor of `concurrent.futures`' kind.
+In: how many, and what each does first.  Out: an executor of `concurrent.futures`' kind, which is
+handed work a little ahead.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from lmcore.errors import LmcoreError
 from lmcore.lifeline import end_with
+
+_T = TypeVar("_T")
 
 
 @contextlib.contextmanager
@@ -48,6 +52,23 @@ def worker_processes(
         raise ended(str(error).strip().partition("\n")[0][:200]) from error
     finally:
         executor.shutdown(kill_workers=True)
+
+
+def handed_over(submit: Callable[[_T], Any], items: Iterable[_T], *, ahead: int) -> Iterator[Any]:
+    """Hand items over a few ahead, and yield their futures in order.
+
+    Args:
+        submit: Hands one over; gives a future.
+        items: Taken as they are handed over.
+        ahead: How many are handed over, at most, when the first of them is waited for.
+    """
+    going = deque[Any]()
+    for item in items:
+        going.append(submit(item))
+        if len(going) == ahead:
+            yield going.popleft()
+    while going:
+        yield going.popleft()
 
 
 def _begin(parent: int, begin: Callable[..., None], arguments: tuple[Any, ...]) -> None:

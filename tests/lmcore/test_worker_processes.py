@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from lmcore.errors import UserError
-from lmcore.worker_processes import worker_processes
+from lmcore.worker_processes import handed_over, worker_processes
 
 
 def test_work_is_done_by_others_that_are_gone_afterwards() -> None:
@@ -41,3 +41,18 @@ def test_they_end_with_the_one_that_began_them() -> None:
         worker = psutil.Process(int(began.stdout.readline()))
         began.kill()
     worker.wait(timeout=30)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 10])
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_few_are_handed_over_ahead_and_come_back_in_order(count: int, ahead: int) -> None:
+    submitted: list[int] = []
+
+    def submit(item: int) -> int:
+        submitted.append(item)
+        return -item
+
+    for place, future in enumerate(handed_over(submit, iter(range(count)), ahead=ahead)):
+        assert future == -place
+        assert submitted == list(range(min(count, place + ahead)))
+    assert len(submitted) == count

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import os
 import tempfile
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from lmcore.data.ingest.part_reading import REPORT_EVERY, Told, read_part
 from lmcore.data.ingest.part_task import PartFolder, Task
 from lmcore.errors import LmcoreError, SourceError
-from lmcore.worker_processes import worker_processes
+from lmcore.worker_processes import handed_over, worker_processes
 
 #: Reads tasks, told how many records came since it last asked; yields folders in order;
 #: closed, it reads no more.
@@ -84,27 +83,21 @@ def in_order(
     Raises:
         LmcoreError: What a task came to.
     """
-    waiting, going = iter(tasks), deque[Any]()
     finished = reported = 0
-    while True:
-        while len(going) < ahead and (task := next(waiting, None)) is not None:
-            going.append(submit(task))
-        if not going:
-            return
+    for going in handed_over(submit, tasks, ahead=ahead):
         folder = None
-        with contextlib.suppress(TimeoutError):
-            folder = going[0].result(timeout=_SECONDS)
-            going.popleft()
-        if isinstance(folder, LmcoreError):
-            raise folder
-        if folder is not None:
-            finished += int(folder.summary["records"])
-        # What was there before is not counted by those who read.
-        count = max(reported, finished, counted())
-        told(count - reported)
-        reported = count
-        if folder is not None:
-            yield folder
+        while folder is None:
+            with contextlib.suppress(TimeoutError):
+                folder = going.result(timeout=_SECONDS)
+            if isinstance(folder, LmcoreError):
+                raise folder
+            if folder is not None:
+                finished += int(folder.summary["records"])
+            # What was there before is not counted by those who read.
+            count = max(reported, finished, counted())
+            told(count - reported)
+            reported = count
+        yield folder
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from lmcore.data.tokens.tokenizer import Tokenizer, load_tokenizer
 from lmcore.data.tokens.vocabularies import BpeTokenizer
 from lmcore.data.tokens.word_cache import Ids
 from lmcore.errors import SourceError
-from lmcore.worker_processes import worker_processes
+from lmcore.worker_processes import handed_over, worker_processes
 
 #: Cuts batches of texts, in order.
 Cutter = Callable[[Iterable[Sequence[str]]], Iterator[list[Ids]]]
@@ -52,17 +52,12 @@ def cutter_for(tokenizer: Tokenizer, *, folder: Path, num_bytes: int) -> Iterato
         yield cut_here(tokenizer)
         return
     with worker_processes(cores, _begin, folder, ended=_ended) as workers:
-        yield functools.partial(_ahead, workers, cores + _AHEAD)
+        yield functools.partial(_cut_by, workers, cores + _AHEAD)
 
 
-def _ahead(workers: Any, most: int, batches: Iterable[Sequence[str]]) -> Iterator[list[Ids]]:
-    going = deque[Any]()
-    for batch in batches:
-        going.append(workers.submit(_cut, batch))
-        if len(going) == most:
-            yield going.popleft().result()
-    while going:
-        yield going.popleft().result()
+def _cut_by(workers: Any, ahead: int, batches: Iterable[Sequence[str]]) -> Iterator[list[Ids]]:
+    submit = functools.partial(workers.submit, _cut)
+    return map(methodcaller("result"), handed_over(submit, batches, ahead=ahead))
 
 
 def _begin(folder: Path) -> None:
