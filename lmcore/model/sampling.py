@@ -27,10 +27,10 @@ Scores = npt.NDArray[np.floating]
 #: Scores divided by less would overflow; there the likeliest token is as good as certain.
 COLDEST = 1e-6
 # A vocabulary that is ordered whole: looking for its largest scores would take as long.
-_FEW = 4096
+_FEW = 512
 # Of a larger one so many tokens are ordered first; where they do not reach top-p or top-k, so many
 # times more are.
-_SHORTLIST = 128
+_SHORTLIST = 256
 _LONGER = 8
 
 

@@ -19,6 +19,8 @@ from lmcore.model.recurrent.states import AttentionRing, AttentionState, LayerSt
 _ROTARY_BASE = 10_000.0
 # Queries that attend in one call at least; fewer would not keep a core busy.
 _LEAST_BAND = 128
+# What is added to a score.
+_SEEN, _HIDDEN = torch.tensor(0.0), torch.tensor(-math.inf)
 
 
 class AttentionMixer(nn.Module):
@@ -55,7 +57,9 @@ class AttentionMixer(nn.Module):
     ) -> tuple[Tensor, LayerState]:
         """See `Mixer`."""
         if isinstance(state, AttentionRing):
-            return self._step(x, state, boundaries)
+            valid = state.valid & (boundaries.carried > 0)
+            y, after = self.step(x[:, 0], state._replace(valid=valid))
+            return y[:, None], after
         assert isinstance(state, AttentionState)
         num_lanes, length, _ = x.shape
         ring = state.valid.shape[1]
@@ -76,12 +80,12 @@ class AttentionMixer(nn.Module):
         )
         y = y.transpose(1, 2).reshape(num_lanes, length, -1)
         current = filled & (counts == counts[:, -1:])
-        after = AttentionState(
+        kept = AttentionState(
             keys=keys[:, :, -self.window :].float(),
             values=values[:, :, -self.window :].float(),
             valid=current[:, -self.window :],
         )
-        return self.out(y), after.with_places(self.window)
+        return self.out(y), kept.with_places(self.window)
 
     def stepping(self, state: LayerState) -> AttentionRing:
         """See `Mixer`."""
@@ -95,26 +99,27 @@ class AttentionMixer(nn.Module):
             read=torch.full((len(state.valid),), self.window, device=state.valid.device),
         )
 
-    def _step(
-        self, x: Tensor, ring: AttentionRing, boundaries: Boundaries
-    ) -> tuple[Tensor, AttentionRing]:
-        """One token: written over the oldest, with nothing moved and nothing rotated again."""
-        query, key, value = self._project(x)
-        cos, sin = _angles(ring.read, self.head_dim)
-        lanes = torch.arange(len(x), device=x.device)
-        slots = ring.read % ring.valid.shape[1]
-        ring.keys[lanes, :, slots] = _turned(key, cos, sin)[:, :, 0].float()
-        ring.values[lanes, :, slots] = value[:, :, 0].float()
-        valid = ring.valid & (boundaries.carried > 0)
-        valid[lanes, slots] = True
+    def step(self, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """See `Stepper`: written over the oldest, with nothing moved and nothing rotated again."""
+        assert isinstance(state, AttentionRing)
+        lanes, slots = state.valid.shape
+        parts = self.qkv(x).view(lanes, 3, self.num_heads, self.head_dim)
+        turned = _turned(self._normed(parts[:, :2], axis=1), *_angles(state.read, self.head_dim))
+        place = state.read.remainder(slots)[:, None]
+        row = (_first_rows(lanes, self.num_heads, slots, device=x.device) + place).flatten()
+        rows = len(row)
+        keys, values = state.keys.view(-1, self.head_dim), state.values.view(-1, self.head_dim)
+        keys.index_copy_(0, row, turned[:, 1].reshape(rows, -1).float())
+        values.index_copy_(0, row, parts[:, 2].reshape(rows, -1).float())
+        state.valid.scatter_(1, place, value=True)
+        query = turned[:, 0].unsqueeze(2)
         y = _attend(
-            _turned(query, cos, sin),
-            ring.keys.to(query.dtype),
-            ring.values.to(query.dtype),
-            valid[:, None],
+            query,
+            state.keys.to(query.dtype),
+            state.values.to(query.dtype),
+            state.valid.unsqueeze(1),
         )
-        y = y.transpose(1, 2).reshape(len(x), 1, -1)
-        return self.out(y), ring._replace(valid=valid, read=ring.read + 1)
+        return self.out(y.view(lanes, -1)), state._replace(read=state.read + 1)
 
     def weights(self, x: Tensor, boundaries: Boundaries) -> Tensor:
         """How much each token of a chunk reads of each, from the fresh state.
@@ -141,10 +146,15 @@ class AttentionMixer(nn.Module):
         """Queries, keys and values, [B, H, T, D] each; nothing is rotated yet."""
         num_lanes, length, _ = x.shape
         parts = self.qkv(x).view(num_lanes, length, 3, self.num_heads, self.head_dim)
-        gains = torch.stack([self.query_gain, self.key_gain])[:, None]
-        normed = functional.rms_norm(parts[:, :, :2], (self.head_dim,)) * gains
+        normed = self._normed(parts[:, :, :2], axis=2)
         query, keys = normed.permute(2, 0, 3, 1, 4).unbind(0)
         return query, keys, parts[:, :, 2].transpose(1, 2)
+
+    def _normed(self, both: Tensor, *, axis: int) -> Tensor:
+        """Queries and keys, one behind the other along an axis, normalised [..., D]."""
+        gains = torch.stack([self.query_gain, self.key_gain])
+        gains = gains.view(2, *[1] * (both.dim() - axis - 2), self.head_dim)
+        return functional.rms_norm(both, (self.head_dim,)) * gains
 
     def _band(
         self,
@@ -187,11 +197,12 @@ class AttentionMixer(nn.Module):
 @functools.lru_cache(maxsize=8)
 @torch.inference_mode(False)  # the table outlives the call, which training may follow
 def _rotation(length: int, head_dim: int, *, device: torch.device) -> Tensor:
-    """Cosine and sine of each position's angles, [length, 2, head_dim / 2]; do not change it."""
+    """What `_turned` takes for each position, [length, 2, head_dim]; do not change it."""
     exponent = torch.arange(0, head_dim, 2, device=device, dtype=torch.float32) / head_dim
     position = torch.arange(length, device=device, dtype=torch.float32)
     angle = torch.outer(position, _ROTARY_BASE**-exponent)
-    return torch.stack([angle.cos(), angle.sin()], dim=1)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([torch.cat([cos, cos], dim=1), torch.cat([-sin, sin], dim=1)], dim=1)
 
 
 @functools.lru_cache(maxsize=8)
@@ -209,19 +220,45 @@ def _rotate(x: Tensor, turn: Tensor) -> Tensor:
 
 
 def _angles(numbers: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine for the tokens of these numbers [B], [B, 1, 1, head_dim / 2] each.
+    """What `_turned` takes for the tokens of these numbers [B], [B, 1, 1, head_dim] each.
 
     In float64 the angle of any token of a text is exact to the last bit that a cosine has.
     """
-    exponent = torch.arange(0, head_dim, 2, device=numbers.device, dtype=torch.float64) / head_dim
-    angle = numbers[:, None, None, None] * _ROTARY_BASE**-exponent
-    return angle.cos().float(), angle.sin().float()
+    angles = numbers[:, None, None, None, None] * _frequencies(head_dim, device=numbers.device)
+    return angles[:, 0].cos().float(), angles[:, 1].sin().float()
+
+
+@functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _frequencies(head_dim: int, *, device: torch.device) -> Tensor:
+    """Angle between neighbours, float64 [2, 1, 1, head_dim]; do not change it.
+
+    First for the cosines of both halves of a head, then for their sines, of which one is negative.
+    """
+    exponent = torch.arange(0, head_dim, 2, device=device, dtype=torch.float64) / head_dim
+    half = _ROTARY_BASE**-exponent
+    return torch.stack([torch.cat([half, half]), torch.cat([-half, half])])[:, None, None]
+
+
+@functools.lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _first_rows(lanes: int, heads: int, slots: int, *, device: torch.device) -> Tensor:
+    """Where each ring begins if all slots stand below each other, [lanes, heads]."""
+    return torch.arange(0, lanes * heads * slots, slots, device=device).view(lanes, heads)
 
 
 def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    first, second = x.float().chunk(2, dim=-1)
-    rotated = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
-    return rotated.to(x.dtype)
+    """Turn pairs of features [..., D], of which one stands in each half.
+
+    Args:
+        x: What is turned.
+        cos: Of the angle of each feature, [..., D].
+        sin: The same, negative in the first half.
+    """
+    plain = x.float()
+    swapped = plain.view(*x.shape[:-1], 2, -1).flip(-2).view(x.shape)
+    turned: Tensor = plain * cos + swapped * sin
+    return turned.to(x.dtype)
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, visible: Tensor) -> Tensor:
@@ -234,7 +271,7 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, visible: Tensor) -> Ten
     if query.is_cuda:
         return functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
     num_lanes, num_heads, length, width = query.shape
-    bias = torch.zeros(mask.shape, dtype=query.dtype).masked_fill_(~mask, -math.inf)
+    bias = torch.where(mask, _SEEN.to(query.dtype), _HIDDEN.to(query.dtype))
     bias = bias.expand(-1, num_heads, -1, -1).flatten(0, 1)
     scores = torch.baddbmm(
         bias, query.flatten(0, 1), keys.flatten(0, 1).transpose(1, 2), alpha=width**-0.5

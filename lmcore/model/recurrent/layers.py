@@ -11,7 +11,7 @@ Legend: B lanes, T tokens, W window, H heads, D width of a head, d width of the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,18 @@ class Mixer(Protocol):
         ...
 
 
+@runtime_checkable
+class Stepper(Protocol):
+    """A mixer that reads one token in each lane with as few operations as that takes."""
+
+    def step(self, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """Read tokens [B, in] that start no document, without gradient; returns [B, d].
+
+        The state, of `Mixer.stepping`, is used up; the one after it is returned, too.
+        """
+        ...
+
+
 class LstmMixer(nn.Module):
     """One fused LSTM layer that restarts at each document (Hochreiter and Schmidhuber 1997)."""
 
@@ -58,7 +70,7 @@ class LstmMixer(nn.Module):
         nn.init.zeros_(hidden_bias)
         with torch.no_grad():
             input_bias.chunk(4)[1].fill_(1.0)  # the forget gate: remember by default
-        self.step: PackedLinear | None = None
+        self.packed: PackedLinear | None = None
 
     def settle(self) -> None:
         """Have both matrices of a step read in one product; nothing learns any more."""
@@ -66,7 +78,7 @@ class LstmMixer(nn.Module):
         if can_pack(input_weight):
             with torch.no_grad():
                 both = torch.cat([input_weight, hidden_weight], dim=1)
-                self.step = PackedLinear(both, input_bias + hidden_bias)
+                self.packed = PackedLinear(both, input_bias + hidden_bias)
 
     def fresh_state(self, batch_size: int, *, device: torch.device) -> LstmState:
         """Zeros."""
@@ -85,15 +97,8 @@ class LstmMixer(nn.Module):
         carried = boundaries.carried
         hidden, cell = state.hidden * carried, state.cell * carried
         if x.shape[1] == 1 and not torch.is_grad_enabled():
-            # The fused layer repacks its weights on each call: six times the cost of one step.
-            if self.step is None:
-                hidden, cell = torch.lstm_cell(x[:, 0], (hidden, cell), *self.lstm.parameters())
-            else:
-                gates = self.step(torch.cat([x[:, 0], hidden], dim=1))
-                enter, keep, new, leave = gates.chunk(4, dim=1)
-                cell = keep.sigmoid() * cell + enter.sigmoid() * new.tanh()
-                hidden = leave.sigmoid() * cell.tanh()
-            return hidden[:, None], LstmState(hidden=hidden, cell=cell)
+            y, after = self.step(x[:, 0], LstmState(hidden=hidden, cell=cell))
+            return y[:, None], after
         hidden, cell = hidden[None], cell[None]
         if boundaries.splice is None:
             y, (_, cell) = self.lstm(x, (hidden, cell))
@@ -102,6 +107,21 @@ class LstmMixer(nn.Module):
             y = boundaries.splice.remove(y)
         # After a splice the last step may be a holding one, so the hidden state comes from y.
         return y, LstmState(hidden=y[:, -1].float(), cell=cell[0].float())
+
+    def step(self, x: Tensor, state: LayerState) -> tuple[Tensor, LstmState]:
+        """See `Stepper`."""
+        assert isinstance(state, LstmState)
+        if self.packed is None:
+            # The fused layer repacks its weights on each call: six times the cost of one step.
+            hidden, cell = torch.lstm_cell(x, (state.hidden, state.cell), *self.lstm.parameters())
+        else:
+            size = self.hidden_size
+            gates = self.packed(torch.cat([x, state.hidden], dim=1))
+            enter_keep = gates[:, : 2 * size].sigmoid_()
+            new = gates[:, 2 * size : 3 * size].tanh_().mul_(enter_keep[:, :size])
+            cell = (enter_keep[:, size:] * state.cell).add_(new)
+            hidden = cell.tanh().mul_(gates[:, 3 * size :].sigmoid_())
+        return hidden, LstmState(hidden=hidden, cell=cell)
 
     def _spliced(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         input_weight, *others = self.lstm.parameters()

@@ -1,5 +1,8 @@
 """The shape, the size and the dropout of a model from random weights."""
 
+from typing import Any
+from unittest.mock import MagicMock
+
 import pytest
 import torch
 from recurrent_models import END, VOCAB, make_model, random_tokens
@@ -55,3 +58,49 @@ def test_dropout_needs_a_rng_and_repeats_with_it() -> None:
 def test_end_id_outside_the_vocabulary_is_refused() -> None:
     with pytest.raises(ValueError, match="end_id=11"):
         RecurrentAttentionLM(ModelConfig(), 11, 11)
+
+
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("pattern", ["LA", "LL", "AA", "ALA"])
+@torch.inference_mode()
+def test_steps_are_to_the_last_bit_what_the_layers_say(
+    pattern: str, settled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ModelConfig(
+        pattern=pattern, d_model=128, embedding_dim=64, num_heads=2, head_dim=32, window=8
+    )
+    model, layered = (RecurrentAttentionLM(config, 1100, 7).eval() for _ in range(2))
+    for own, same in zip(model.parameters(), layered.parameters(), strict=True):
+        same.copy_(own.normal_(std=0.2))
+    if settled:
+        model.settle()
+        layered.settle()
+    step = MagicMock(wraps=model._step)
+    monkeypatch.setattr(model, "_step", step)
+    monkeypatch.setattr(layered, "_can_step", lambda *_: False)
+    rng = torch.Generator().manual_seed(2)
+    prompts = torch.randint(8, 1100, (3, 5), generator=rng)
+    state = model.stepping(model(prompts, model.fresh_state(3))[1])
+    other = state.select([0, 1, 2])
+    for turn in range(20):  # twice round the ring
+        tokens = torch.randint(8, 1100, (3, 1), generator=rng)
+        if turn == 12:
+            tokens[1] = model.end_id  # starts a document, so the layers are asked
+        logits, state = model(tokens, state)
+        expected, other = layered(tokens, other)
+        assert torch.equal(logits, expected)
+        for mine, theirs in zip(state.tensors(), other.tensors(), strict=True):
+            assert torch.equal(mine, theirs)
+    assert step.call_count == 19
+
+
+@pytest.mark.parametrize("changes", [{"pattern": "RA"}, {"pattern": "LA", "pointer": True}])
+@torch.inference_mode()
+def test_layers_without_steps_of_their_own_are_asked_as_ever(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ModelConfig(d_model=16, num_heads=1, head_dim=8, window=8, **changes)
+    model = RecurrentAttentionLM(config, 20, 7).eval()
+    monkeypatch.setattr(model, "_step", None)
+    logits, _ = model(torch.tensor([[9]]), model.stepping(model.fresh_state(1)))
+    assert torch.isfinite(logits).all()
