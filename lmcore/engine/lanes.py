@@ -25,7 +25,7 @@ from lmcore.model.generation import prefill
 from lmcore.model.language_model import LanguageModel
 from lmcore.model.state import State
 
-_SIZES = (4, 8, 16, 32)
+_SIZES = (1, 4, 8, 16, 32)
 # Of the texts with which it is tried.
 _TRIED_TOKENS = (24, 17, 9)
 

@@ -21,6 +21,17 @@ def test_a_packed_product_is_the_plain_one(rows: tuple[int, ...], with_bias: boo
     torch.testing.assert_close(found, nn.functional.linear(x, weight, bias), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("width", [64, 576, 1536, 4096])
+def test_a_row_alone_is_what_it_is_among_others(width: int) -> None:
+    rng = torch.Generator().manual_seed(1)
+    packed = PackedLinear(torch.randn(192, width, generator=rng), None)
+    x = torch.randn(32, width, generator=rng)
+    with torch.inference_mode():
+        together = packed(x)
+        for rows in (1, 4, 8, 16):
+            assert torch.equal(packed(x[:rows]), together[:rows])
+
+
 def test_few_numbers_of_rows_are_computed_with() -> None:
     assert [padded(n) for n in (1, 2, 3, 4, 5, 8, 9, 16, 17, 33)] == [
         1,
