@@ -1,15 +1,15 @@
 """`lmcore serve` beside `mlflow models serve` of the same version, and `generate` in process.
 
-    python -m benchmarks.serving                     about 15 minutes on two cores
+    python -m benchmarks.serving                     about 20 minutes on two cores
     python -m benchmarks.serving --home PATH         with the champion of a home that exists
     python -m benchmarks.serving --requests 1000     a shorter look at memory
 
 The version is the champion of the default `lmcore run`.  Each client asks for 64 tokens after a
 prompt of some 200 bytes, one request after the other on one connection, each with another seed and
 another number before the prompt (on our side once more with one prompt for all, which is read
-once).  The clients are threads of one process beside the servers, which are asked in turns.  Tokens
-are counted by encoding what came back, on both sides alike.  Memory is `VmRSS` of the serving
-process; MLflow's is that of all its processes.
+once).  The clients are threads of one process beside the servers, which are asked in turns; a ratio
+is the median of those of all turns.  Tokens are counted by encoding what came back, on both sides
+alike.  Memory is `VmRSS` of the serving process; MLflow's is that of all its processes.
 
 A thousand hostile requests follow (`benchmarks.hostile`), beside an honest client.
 
@@ -33,7 +33,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +49,9 @@ PROMPT = (
     " passed since you were last in this place has been one of peace abroad and of honest labor at"
     " home, and the"
 )
-_TURNS = 5
+_TURNS = 9
+# Between the seeds of two turns.
+_APART = 100_000
 Ask = Callable[[http.client.HTTPConnection, int], str]
 
 
@@ -155,8 +157,16 @@ def post(connection: http.client.HTTPConnection, path: str, asked: Any) -> Any:
     return json.loads(body)
 
 
-def load(port: int, ask: Ask, *, clients: int, each: int) -> dict[str, Any]:
-    """So many clients at once: texts, seconds of all, and of each request."""
+def load(port: int, ask: Ask, *, clients: int, each: int, first: int = 0) -> dict[str, Any]:
+    """So many clients at once: texts, seconds of all, and of each request.
+
+    Args:
+        port: Where they ask.
+        ask: How.
+        clients: How many.
+        each: Requests of each, one after the other.
+        first: Seed of the first; what was asked before may be answered faster.
+    """
     latencies: list[float] = []
     texts: list[str] = []
 
@@ -164,7 +174,7 @@ def load(port: int, ask: Ask, *, clients: int, each: int) -> dict[str, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
         for turn in range(each):
             start = time.perf_counter()
-            texts.append(ask(connection, number * each + turn))
+            texts.append(ask(connection, first + number * each + turn))
             latencies.append(time.perf_counter() - start)
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(clients)]
@@ -187,7 +197,7 @@ def load(port: int, ask: Ask, *, clients: int, each: int) -> dict[str, Any]:
 
 def measured(
     sides: Mapping[str, Side], encode: Callable[[str], int], *, generate: Callable[[], float]
-) -> tuple[dict[str, dict[str, Any]], float]:
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, float]]]:
     """32 clients at once, and one alone, of each side in turns: machines change their speed.
 
     Args:
@@ -196,31 +206,58 @@ def measured(
         generate: Tokens a second in process, asked once a turn.
 
     Returns:
-        Of each side by name, and the median of `generate`.
+        Of each side by name, and how many times as fast as another `lmcore_serve` is: of each turn,
+        whose sides were asked within seconds of each other.
     """
     runs: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     alone = []
     for side in sides.values():
         load(side.port, side.ask, clients=4, each=1)
-    for _ in range(_TURNS):
-        for name, side in sides.items():
-            for way, clients, each in (
-                ("clients_32", CLIENTS, side.each),
-                ("one_client", 1, 4 * side.each),
-            ):
-                runs[name, way].append(load(side.port, side.ask, clients=clients, each=each))
+    for turn in range(1, 1 + _TURNS):
+        for way, clients, each in (("clients_32", CLIENTS, 1), ("one_client", 1, 4)):
+            for name, side in sides.items():
+                runs[name, way].append(
+                    load(
+                        side.port,
+                        side.ask,
+                        clients=clients,
+                        each=each * side.each,
+                        first=turn * _APART + clients * 1000,
+                    )
+                )
         alone.append(generate())
     found: dict[str, dict[str, Any]] = defaultdict(dict)
+    rates: dict[tuple[str, str], list[float]] = {}
     for (name, way), loads in runs.items():
-        rates = [sum(map(encode, run["texts"])) / run["seconds"] for run in loads]
+        rates[name, way] = [sum(map(encode, run["texts"])) / run["seconds"] for run in loads]
         found[name][way] = {
-            "tokens_per_second": round(statistics.median(rates), 1),
-            "least": round(min(rates), 1),
-            "most": round(max(rates), 1),
+            **spread_of("tokens_per_second", rates[name, way], digits=1),
             "p50_seconds": round(statistics.median(run["p50"] for run in loads), 4),
             "p99_seconds": round(statistics.median(run["p99"] for run in loads), 4),
         }
-    return found, statistics.median(alone)
+    found["generate"] = spread_of("tokens_per_second", alone, digits=1)
+    mine, other = "lmcore_serve", "mlflow_models_serve"
+    ratios = {
+        "clients_32_to_mlflow": ratios_of(rates[mine, "clients_32"], rates[other, "clients_32"]),
+        "one_client_to_mlflow": ratios_of(rates[mine, "one_client"], rates[other, "one_client"]),
+        "one_client_to_generate": ratios_of(rates[mine, "one_client"], alone),
+        "p99_to_p50_of_32": ratios_of(
+            *([run[p] for run in runs[mine, "clients_32"]] for p in ("p99", "p50"))
+        ),
+    }
+    return found, ratios
+
+
+def ratios_of(some: Sequence[float], others: Sequence[float]) -> dict[str, float]:
+    """How many times as large some are as others, turn by turn: median, least and most."""
+    pairs = zip(some, others, strict=True)
+    return spread_of("median", [one / other for one, other in pairs], digits=2)
+
+
+def spread_of(name: str, values: Sequence[float], *, digits: int) -> dict[str, float]:
+    """Median, under that name, least and most."""
+    parts = {name: statistics.median(values), "least": min(values), "most": max(values)}
+    return {part: round(value, digits) for part, value in parts.items()}
 
 
 def first_token(port: int, name: str, *, repeats: int) -> dict[str, float]:
@@ -411,15 +448,15 @@ def main() -> None:
                 "one_prompt": Side(port, ours(name, one_prompt=True), each),
                 "mlflow_models_serve": Side(other_port, mlflows, few),
             }
-            found, alone = measured(sides, encode, generate=generate)
-        results["lmcore_serve"] = {"megabytes": memory[0], **found["lmcore_serve"]}
-        results["lmcore_serve"]["one_prompt"] = found["one_prompt"]
+            speeds, ratios = measured(sides, encode, generate=generate)
+        results["lmcore_serve"] = {"megabytes": memory[0], **speeds["lmcore_serve"]}
+        results["lmcore_serve"]["one_prompt"] = speeds["one_prompt"]
         results["mlflow_models_serve"] = {
             "ready_seconds": round(seconds, 2),
             "megabytes": memory[1],
-            **found["mlflow_models_serve"],
+            **speeds["mlflow_models_serve"],
         }
-        results["generate"] = {"tokens_per_second": alone}
+        results["generate"] = speeds["generate"]
         with served(home) as (port, pid, _):
             results["lmcore_serve"] |= {
                 "first_token_milliseconds": first_token(port, name, repeats=4 * repeats),
@@ -444,20 +481,8 @@ def main() -> None:
                 return seconds
 
         results["lmcore_serve"]["ready_seconds"] = spread(ready, repeats)
-    mine, other = results["lmcore_serve"], results["mlflow_models_serve"]
-    results["ratios"] = {
-        "clients_32_to_mlflow": _ratio(mine["clients_32"], other["clients_32"]),
-        "one_client_to_mlflow": _ratio(mine["one_client"], other["one_client"]),
-        "one_client_to_generate": _ratio(mine["one_client"], results["generate"]),
-        "p99_to_p50_of_32": round(
-            mine["clients_32"]["p99_seconds"] / mine["clients_32"]["p50_seconds"], 2
-        ),
-    }
+    results["ratios"] = ratios
     record("serving", results, given)
-
-
-def _ratio(one: dict[str, float], other: dict[str, float]) -> float:
-    return round(one["tokens_per_second"] / other["tokens_per_second"], 2)
 
 
 def _encoder(home: Path, name: str, number: int) -> Callable[[str], int]:

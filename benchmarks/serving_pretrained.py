@@ -7,15 +7,16 @@ side.  SmolLM2-135M learns for some seconds by LoRA and is registered; `lmcore s
 it, and llama.cpp with the file of `lmcore export --format gguf`: the same weights, in float32 on
 both sides.  Each request has another prompt of some 200 bytes, as llama.cpp keeps what it read
 last, and asks for 64 tokens drawn at temperature 0.8 and top-p 0.95.  llama-cpp-python answers one
-request after the other, here without HTTP; eight clients get there what one gets.
+request after the other, here without HTTP; eight clients get there what one gets.  Both sides are
+asked in turns, and a ratio is the median of those of all turns.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,16 @@ import yaml
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import NOT_RUN, parser, record, workspace
 from benchmarks.registered import MESSAGES, SMOLLM2
-from benchmarks.serving import TOKENS, Ask, load, post, resident_megabytes, served
+from benchmarks.serving import (
+    TOKENS,
+    Ask,
+    load,
+    post,
+    ratios_of,
+    resident_megabytes,
+    served,
+    spread_of,
+)
 
 PROMPT = (
     "{}. Fellow citizens of the Senate and of the House of Representatives: the year that has"
@@ -32,7 +42,8 @@ PROMPT = (
     " home, and the"
 )
 CLIENTS = (1, 8)
-_NAME = "messages"
+_TURNS = 5
+_NAME, _RATE = "messages", "tokens_per_second"
 _LLAMA = """
 import json, sys, time
 from llama_cpp import Llama, __version__
@@ -43,13 +54,10 @@ def draw(seed):
         given["prompt"].format(seed), max_tokens=given["tokens"], seed=seed,
         temperature=0.8, top_p=0.95, top_k=0, min_p=0.0, repeat_penalty=1.0)
     return found["usage"]["completion_tokens"]
-draw(0)
-rates = []
-for turn in range(3):
-    start = time.perf_counter()
-    total = sum(draw(1 + turn * given["each"] + i) for i in range(given["each"]))
-    rates.append(total / (time.perf_counter() - start))
-print(json.dumps({"version": __version__, "rates": rates}))
+draw(given["first"])
+start = time.perf_counter()
+total = sum(draw(given["first"] + 1 + i) for i in range(given["each"]))
+print(json.dumps({"version": __version__, "rate": total / (time.perf_counter() - start)}))
 """
 
 
@@ -65,27 +73,21 @@ def ours(name: str) -> Ask:
     return ask
 
 
-def rates(found: list[float]) -> dict[str, float]:
-    """Median, least and most tokens a second."""
-    values = (statistics.median(found), min(found), max(found))
-    names = ("tokens_per_second", "least", "most")
-    return {name: round(value, 2) for name, value in zip(names, values, strict=True)}
-
-
-def llama(python: Path, file: Path, *, each: int) -> dict[str, Any]:
-    """llama.cpp in a process of its own environment."""
+def llama(python: Path, file: Path, *, each: int, first: int) -> tuple[float, str]:
+    """Tokens a second of llama.cpp in a process of its own environment, and its version."""
     given = {
         "file": str(file),
         "threads": len(os.sched_getaffinity(0)),
         "prompt": PROMPT,
         "tokens": TOKENS,
         "each": each,
+        "first": first,
     }
     done = subprocess.run(
         [str(python), "-c", _LLAMA, json.dumps(given)], capture_output=True, text=True, check=True
     )
     found = json.loads(done.stdout.splitlines()[-1])
-    return {"version": found["version"], **rates(found["rates"])}
+    return float(found["rate"]), str(found["version"])
 
 
 def main() -> None:
@@ -115,21 +117,31 @@ def main() -> None:
         with served(home) as (port, pid, seconds):
             mine: dict[str, Any] = {"ready_seconds": round(seconds, 2)}
             load(port, ours(_NAME), clients=2, each=1)
-            for clients in CLIENTS:
-                runs = [load(port, ours(_NAME), clients=clients, each=each) for _ in range(3)]
-                found = [sum(map(int, run["texts"])) / run["seconds"] for run in runs]
-                mine[f"clients_{clients}"] = rates(found)
+            rates: dict[int, list[float]] = defaultdict(list)
+            theirs: list[float] = []
+            for turn in range(_TURNS):
+                for clients in CLIENTS:
+                    run = load(
+                        port,
+                        ours(_NAME),
+                        clients=clients,
+                        each=each if clients == 1 else max(1, each // 4),
+                        first=1000 * (turn + 1) + 100 * clients,
+                    )
+                    rates[clients].append(sum(map(int, run["texts"])) / run["seconds"])
+                if given.llama is not None:
+                    model = next(out.glob("*.gguf"))
+                    rate, version = llama(given.llama, model, each=each, first=turn * (each + 1))
+                    theirs.append(rate)
+            mine |= {f"clients_{n}": spread_of(_RATE, rates[n], digits=2) for n in CLIENTS}
             results["lmcore_serve"] = {**mine, "megabytes": resident_megabytes(pid)}
         results["llama_cpp_python"] = NOT_RUN
-        if given.llama is not None:
-            theirs = llama(given.llama, next(out.glob("*.gguf")), each=each)
-            results["llama_cpp_python"] = theirs
-            results["ratios"] = {
-                f"clients_{n}": round(
-                    mine[f"clients_{n}"]["tokens_per_second"] / theirs["tokens_per_second"], 2
-                )
-                for n in CLIENTS
+        if theirs:
+            results["llama_cpp_python"] = {
+                "version": version,
+                **spread_of(_RATE, theirs, digits=2),
             }
+            results["ratios"] = {f"clients_{n}": ratios_of(rates[n], theirs) for n in CLIENTS}
     record("serving_pretrained", results, given)
 
 
