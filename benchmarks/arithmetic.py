@@ -93,6 +93,15 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     }
 
 
+def ratios(some: Sequence[float], others: Sequence[float]) -> dict[str, float]:
+    """Spread of how many times as large some are as others, turn by turn.
+
+    Raises:
+        ValueError: If there are not as many of both, or none.
+    """
+    return spread([one / other for one, other in zip(some, others, strict=True)])
+
+
 def growth(sizes: Sequence[float], costs: Sequence[float]) -> float:
     """Exponent p of the least-squares fit cost = c * size ** p: 0 is constant, 1 is linear."""
     slope = statistics.linear_regression(

@@ -33,12 +33,13 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import pipeline
+from benchmarks.arithmetic import ratios, spread
 from benchmarks.hostile import hostile
-from benchmarks.pipeline import lmcore, spread
 from benchmarks.recording import ROOT, in_child, parser, record, workspace
 
 TOKENS = 64
@@ -231,33 +232,21 @@ def measured(
     for (name, way), loads in runs.items():
         rates[name, way] = [sum(map(encode, run["texts"])) / run["seconds"] for run in loads]
         found[name][way] = {
-            **spread_of("tokens_per_second", rates[name, way], digits=1),
+            "tokens_per_second": spread(rates[name, way]),
             "p50_seconds": round(statistics.median(run["p50"] for run in loads), 4),
             "p99_seconds": round(statistics.median(run["p99"] for run in loads), 4),
         }
-    found["generate"] = spread_of("tokens_per_second", alone, digits=1)
+    found["generate"] = {"tokens_per_second": spread(alone)}
     mine, other = "lmcore_serve", "mlflow_models_serve"
-    ratios = {
-        "clients_32_to_mlflow": ratios_of(rates[mine, "clients_32"], rates[other, "clients_32"]),
-        "one_client_to_mlflow": ratios_of(rates[mine, "one_client"], rates[other, "one_client"]),
-        "one_client_to_generate": ratios_of(rates[mine, "one_client"], alone),
-        "p99_to_p50_of_32": ratios_of(
+    faster = {
+        "clients_32_to_mlflow": ratios(rates[mine, "clients_32"], rates[other, "clients_32"]),
+        "one_client_to_mlflow": ratios(rates[mine, "one_client"], rates[other, "one_client"]),
+        "one_client_to_generate": ratios(rates[mine, "one_client"], alone),
+        "p99_to_p50_of_32": ratios(
             *([run[p] for run in runs[mine, "clients_32"]] for p in ("p99", "p50"))
         ),
     }
-    return found, ratios
-
-
-def ratios_of(some: Sequence[float], others: Sequence[float]) -> dict[str, float]:
-    """How many times as large some are as others, turn by turn: median, least and most."""
-    pairs = zip(some, others, strict=True)
-    return spread_of("median", [one / other for one, other in pairs], digits=2)
-
-
-def spread_of(name: str, values: Sequence[float], *, digits: int) -> dict[str, float]:
-    """Median, under that name, least and most."""
-    parts = {name: statistics.median(values), "least": min(values), "most": max(values)}
-    return {part: round(value, digits) for part, value in parts.items()}
+    return found, faster
 
 
 def first_token(port: int, name: str, *, repeats: int) -> dict[str, float]:
@@ -276,7 +265,7 @@ def first_token(port: int, name: str, *, repeats: int) -> dict[str, float]:
         return 1000 * seconds
 
     once()
-    return spread(once, repeats)
+    return pipeline.spread(once, repeats)
 
 
 def resident_megabytes(pid: int) -> float:
@@ -361,7 +350,7 @@ def moves(
         thread.start()
     for turn in range(times):
         command = ["rollback"] if turn % 2 else ["promote", str(versions[1]), "--override"]
-        lmcore(home, *command, "--reason", "a benchmark")
+        pipeline.lmcore(home, *command, "--reason", "a benchmark")
     over.set()
     for thread in threads:
         thread.join()
@@ -423,12 +412,12 @@ def main() -> None:
     with workspace("serving") as folder:
         home = given.home or Path(folder) / "home"
         if given.home is None:
-            few = ["--set", "training.budget_seconds=10"] if given.quick else []
-            lmcore(home, "run", *few, "--json")
-        (model,) = json.loads(lmcore(home, "status", "--json")[1])["models"]
+            short = ["--set", "training.budget_seconds=10"] if given.quick else []
+            pipeline.lmcore(home, "run", *short, "--json")
+        (model,) = json.loads(pipeline.lmcore(home, "status", "--json")[1])["models"]
         name, number = model["model"], model["champion"] or model["challenger"] or 1
         if model["champion"] is None:
-            lmcore(home, "promote", "1", "--override", "--reason", "a benchmark")
+            pipeline.lmcore(home, "promote", "1", "--override", "--reason", "a benchmark")
         encode = _encoder(home, name, number)
         results: dict[str, Any] = {"version": number}
         point = {"model": name, "version": number, "each": 2 * each}
@@ -448,7 +437,7 @@ def main() -> None:
                 "one_prompt": Side(port, ours(name, one_prompt=True), each),
                 "mlflow_models_serve": Side(other_port, mlflows, few),
             }
-            speeds, ratios = measured(sides, encode, generate=generate)
+            speeds, faster = measured(sides, encode, generate=generate)
         results["lmcore_serve"] = {"megabytes": memory[0], **speeds["lmcore_serve"]}
         results["lmcore_serve"]["one_prompt"] = speeds["one_prompt"]
         results["mlflow_models_serve"] = {
@@ -465,7 +454,7 @@ def main() -> None:
             }
         more = ["--set", "training.seed=1", "--set", "promote=false", "--force"]
         more += ["--set", f"training.budget_seconds={10 if given.quick else 30}"]
-        other = json.loads(lmcore(home, "run", *more, "--json")[1])["version"]
+        other = json.loads(pipeline.lmcore(home, "run", *more, "--json")[1])["version"]
         with served(home) as (port, _, _):
             results["champion_moves"] = moves(
                 home,
@@ -480,8 +469,8 @@ def main() -> None:
             with served(home) as (_, _, seconds):
                 return seconds
 
-        results["lmcore_serve"]["ready_seconds"] = spread(ready, repeats)
-    results["ratios"] = ratios
+        results["lmcore_serve"]["ready_seconds"] = pipeline.spread(ready, repeats)
+    results["ratios"] = faster
     record("serving", results, given)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.arithmetic import ratios, spread
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import NOT_RUN, parser, record, workspace
 from benchmarks.registered import MESSAGES, SMOLLM2
@@ -30,10 +31,8 @@ from benchmarks.serving import (
     Ask,
     load,
     post,
-    ratios_of,
     resident_megabytes,
     served,
-    spread_of,
 )
 
 PROMPT = (
@@ -43,7 +42,7 @@ PROMPT = (
 )
 CLIENTS = (1, 8)
 _TURNS = 5
-_NAME, _RATE = "messages", "tokens_per_second"
+_NAME = "messages"
 _LLAMA = """
 import json, sys, time
 from llama_cpp import Llama, __version__
@@ -133,15 +132,15 @@ def main() -> None:
                     model = next(out.glob("*.gguf"))
                     rate, version = llama(given.llama, model, each=each, first=turn * (each + 1))
                     theirs.append(rate)
-            mine |= {f"clients_{n}": spread_of(_RATE, rates[n], digits=2) for n in CLIENTS}
+            mine |= {f"clients_{n}": {"tokens_per_second": spread(rates[n])} for n in CLIENTS}
             results["lmcore_serve"] = {**mine, "megabytes": resident_megabytes(pid)}
         results["llama_cpp_python"] = NOT_RUN
         if theirs:
             results["llama_cpp_python"] = {
                 "version": version,
-                **spread_of(_RATE, theirs, digits=2),
+                "tokens_per_second": spread(theirs),
             }
-            results["ratios"] = {f"clients_{n}": ratios_of(rates[n], theirs) for n in CLIENTS}
+            results["ratios"] = {f"clients_{n}": ratios(rates[n], theirs) for n in CLIENTS}
     record("serving_pretrained", results, given)
 
 

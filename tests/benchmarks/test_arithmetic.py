@@ -12,6 +12,7 @@ from benchmarks.arithmetic import (
     growth,
     iteration_seconds,
     perplexity,
+    ratios,
     spread,
     time_to,
     training_seconds,
@@ -76,6 +77,14 @@ def test_spread() -> None:
     assert spread([2.0])["deviation"] == 0.0
     with pytest.raises(ValueError, match="no measurement"):
         spread([])
+
+
+def test_ratios_are_those_of_each_turn() -> None:
+    found = ratios([2.0, 9.0, 4.0], [1.0, 3.0, 4.0])
+    # Of the medians it would be 4 / 3.
+    assert (found["median"], found["least"], found["most"]) == (2.0, 1.0, 3.0)
+    with pytest.raises(ValueError, match="shorter"):
+        ratios([1.0, 2.0], [1.0])
 
 
 @given(
