@@ -104,7 +104,7 @@ class AttentionMixer(nn.Module):
         assert isinstance(state, AttentionRing)
         lanes, slots = state.valid.shape
         parts = self.qkv(x).view(lanes, 3, self.num_heads, self.head_dim)
-        turned = _turned(self._normed(parts[:, :2], axis=1), *_angles(state.read, self.head_dim))
+        turned = _turned(self._normed(parts[:, :2]), *_angles(state.read, self.head_dim))
         place = state.read.remainder(slots)[:, None]
         row = (_first_rows(lanes, self.num_heads, slots, device=x.device) + place).flatten()
         rows = len(row)
@@ -112,12 +112,9 @@ class AttentionMixer(nn.Module):
         keys.index_copy_(0, row, turned[:, 1].reshape(rows, -1).float())
         values.index_copy_(0, row, parts[:, 2].reshape(rows, -1).float())
         state.valid.scatter_(1, place, value=True)
-        query = turned[:, 0].unsqueeze(2)
+        query = turned[:, 0, :, None]
         y = _attend(
-            query,
-            state.keys.to(query.dtype),
-            state.values.to(query.dtype),
-            state.valid.unsqueeze(1),
+            query, state.keys.to(query.dtype), state.values.to(query.dtype), state.valid[:, None]
         )
         return self.out(y.view(lanes, -1)), state._replace(read=state.read + 1)
 
@@ -146,14 +143,13 @@ class AttentionMixer(nn.Module):
         """Queries, keys and values, [B, H, T, D] each; nothing is rotated yet."""
         num_lanes, length, _ = x.shape
         parts = self.qkv(x).view(num_lanes, length, 3, self.num_heads, self.head_dim)
-        normed = self._normed(parts[:, :, :2], axis=2)
+        normed = self._normed(parts[:, :, :2])
         query, keys = normed.permute(2, 0, 3, 1, 4).unbind(0)
         return query, keys, parts[:, :, 2].transpose(1, 2)
 
-    def _normed(self, both: Tensor, *, axis: int) -> Tensor:
-        """Queries and keys, one behind the other along an axis, normalised [..., D]."""
-        gains = torch.stack([self.query_gain, self.key_gain])
-        gains = gains.view(2, *[1] * (both.dim() - axis - 2), self.head_dim)
+    def _normed(self, both: Tensor) -> Tensor:
+        """Queries and keys normalised, [..., 2, H, D]."""
+        gains = torch.stack([self.query_gain, self.key_gain])[:, None]
         return functional.rms_norm(both, (self.head_dim,)) * gains
 
     def _band(
