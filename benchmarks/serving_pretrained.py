@@ -27,6 +27,7 @@ from benchmarks.pipeline import lmcore
 from benchmarks.recording import NOT_RUN, parser, record, workspace
 from benchmarks.registered import MESSAGES, SMOLLM2
 from benchmarks.serving import (
+    PROMPT,
     TOKENS,
     Ask,
     load,
@@ -35,11 +36,6 @@ from benchmarks.serving import (
     served,
 )
 
-PROMPT = (
-    "{}. Fellow citizens of the Senate and of the House of Representatives: the year that has"
-    " passed since you were last in this place has been one of peace abroad and of honest labor at"
-    " home, and the"
-)
 CLIENTS = (1, 8)
 _TURNS = 5
 _NAME = "messages"
@@ -112,6 +108,7 @@ def main() -> None:
         lmcore(home, "promote", "1", "--override", "--reason", "a benchmark")
         out = Path(folder) / "gguf"
         lmcore(home, "export", "1", "--format", "gguf", "--out", str(out))
+        weights = next(out.glob("*.gguf"))
         results: dict[str, Any] = {"model": given.model, "precision": "float32"}
         with served(home) as (port, pid, seconds):
             mine: dict[str, Any] = {"ready_seconds": round(seconds, 2)}
@@ -129,8 +126,7 @@ def main() -> None:
                     )
                     rates[clients].append(sum(map(int, run["texts"])) / run["seconds"])
                 if given.llama is not None:
-                    model = next(out.glob("*.gguf"))
-                    rate, version = llama(given.llama, model, each=each, first=turn * (each + 1))
+                    rate, version = llama(given.llama, weights, each=each, first=turn * (each + 1))
                     theirs.append(rate)
             mine |= {f"clients_{n}": {"tokens_per_second": spread(rates[n])} for n in CLIENTS}
             results["lmcore_serve"] = {**mine, "megabytes": resident_megabytes(pid)}

@@ -119,7 +119,7 @@ class RecurrentAttentionLM(LanguageModel):
         self.mlp_norms = nn.ModuleList(_norm(config.d_model) for _ in range(residual))
         self.mlps = nn.ModuleList(Mlp(config) for _ in range(residual))
         blocks = [_Block(*b) for b in zip(self.mixer_norms, self.mlp_norms, self.mlps, strict=True)]
-        # A list, as modules look theirs up by name, which costs a step of one token a tenth.
+        # A list, as modules look each of theirs up by name, which a step of one token would feel.
         self._order: list[tuple[Mixer, _Block | None]] = list(
             zip(
                 (cast(Mixer, mixer) for mixer in self.mixers),
