@@ -66,12 +66,14 @@ class Continuation:
     def __init__(
         self, codec: TextCodec, config: GenerationConfig, *, seed: int, prompt: str
     ) -> None:
-        self._codec, self._config = codec, config
+        self._config = config
+        self._pieces, self._ends = codec.pieces, config.ends | {codec.end_id}
         # A forbidden text may begin in the prompt.
         self._before = prompt[1 - FRAGMENT_CHARACTERS :]
+        self._pending = len(self._before)
         self._rng = torch.Generator().manual_seed(seed)
         self._chances: list[float] = []
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._undecoded = b""
         self._recent: deque[int] = deque(maxlen=_PENALTY_TOKENS)
         self._held = ""
         self.tokens = 0
@@ -96,15 +98,15 @@ class Continuation:
 
     def take(self, token: int) -> str:
         """Go on with a token; returns the text that is now certain."""
-        if token == self._codec.end_id or token in self._config.ends:
+        if token in self._ends:
             self.finish = "end"
-            return self._emit(self._decoder.decode(b"", final=True))
+            return self._emit(self._decode(b"", final=True))
         self._recent.append(token)
         self.tokens += 1
         last = self.tokens == self._config.max_tokens
         if last:
             self.finish = "length"
-        return self._emit(self._decoder.decode(self._codec.pieces[token], final=last))
+        return self._emit(self._decode(self._pieces[token], final=last))
 
     def result(self, pieces: Iterable[str]) -> Generation:
         """The whole; a lane itself does not keep the text, so that a stream's memory is flat."""
@@ -112,28 +114,44 @@ class Continuation:
         assert self.finish is not None
         return Generation(text=text, tokens=self.tokens, finish=self.finish)
 
+    def _decode(self, piece: bytes, *, final: bool) -> str:
+        """Characters that are whole now; a library's decoder takes five times as long for one."""
+        data = self._undecoded + piece
+        text, read = codecs.utf_8_decode(data, "replace", final)
+        self._undecoded = data[read:]
+        return text
+
     def _emit(self, new: str) -> str:
         """Text that no stop string can still take back."""
         text = self._held + new
         stops, forbidden = self._config.stop, self._config.forbidden
-        found = min((at for at in (text.find(stop) for stop in stops) if at >= 0), default=-1)
+        found = _first(text, stops) if stops else -1
         keep = 0
         if forbidden is not None:
-            whole = self._before + text
-            begin = forbidden.find(whole)
-            if begin >= 0 and (found < 0 or begin <= len(self._before) + found):
+            # What ends in the new text began in it, or where something was pending.
+            reach = self._pending + len(new)
+            latest = (self._before + text)[-reach:] if reach else ""
+            begin = forbidden.find(latest)
+            if begin >= 0 and (found < 0 or begin + len(text) - reach <= found):
                 self.finish, self._held = "filtered", ""
-                return text[: max(0, begin - len(self._before))]
-            keep = min(len(text), forbidden.pending(whole))
+                return text[: max(0, begin + len(text) - reach)]
+            self._pending = forbidden.pending(latest)
+            keep = min(len(text), self._pending)
         if found >= 0:
             self.finish = "stop"
             text, self._held = text[:found], ""
         elif self.finish is None:
-            keep = max(keep, *(_overlap(text, stop) for stop in stops), 0)
+            if stops:
+                keep = max(keep, *(_overlap(text, stop) for stop in stops))
             text, self._held = text[: len(text) - keep], text[len(text) - keep :]
         if forbidden is not None:
             self._before = (self._before + text)[1 - FRAGMENT_CHARACTERS :]
         return text
+
+
+def _first(text: str, stops: Iterable[str]) -> int:
+    """Where the first of these begins, -1 where there is none."""
+    return min((at for at in (text.find(stop) for stop in stops) if at >= 0), default=-1)
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -45,15 +45,18 @@ class Forbidden:
 
     def find(self, text: str) -> int:
         """Where the first fragment begins, -1 where there is none."""
-        found = (
-            start
-            for size in self.sizes
-            for start in range(len(text) - size + 1)
-            if text[start : start + size] in self.fragments
-        )
-        return min(found, default=-1)
+        # Loops, as each token of each text that is written is looked at.
+        length, first = len(text), -1
+        for size in self.sizes:
+            for start in range(length - size + 1 if first < 0 else min(first, length - size + 1)):
+                if text[start : start + size] in self.fragments:
+                    first = start
+                    break
+        return first
 
     def pending(self, text: str) -> int:
         """Length of the longest end of a text that may become a fragment."""
-        longest = min(len(text), FRAGMENT_CHARACTERS - 1)
-        return next((n for n in range(longest, 0, -1) if text[-n:] in self.beginnings), 0)
+        for start in range(max(0, len(text) - FRAGMENT_CHARACTERS + 1), len(text)):
+            if text[start:] in self.beginnings:
+                return len(text) - start
+        return 0

@@ -86,3 +86,37 @@ def test_what_leaves_holds_no_fragment_and_is_what_was_written(text, prompt):
 def test_nothing_to_forbid_is_no_filter():
     assert Forbidden.of([]) is None
     assert Forbidden.of([""]) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=30), st.text("qz vk", max_size=12), st.data()
+)
+def test_it_is_found_however_long_the_pieces_are(sizes, prompt, data):
+    # Texts that come near to it again and again.
+    text = "".join(
+        data.draw(st.sampled_from([SECRET[:5], SECRET[:11], SECRET[3:12], "qzv", " and", SECRET]))
+        for _ in range(4)
+    )
+    pieces, rest = [], text
+    for size in sizes:
+        pieces.append(rest[:size].encode())
+        rest = rest[size:]
+    pieces = [piece for piece in pieces if piece]
+
+    class Pieces:
+        end_id = len(pieces)
+
+    Pieces.pieces = (*pieces, b"")
+    config = GenerationConfig(max_tokens=len(pieces) + 1, forbidden=Forbidden.of([SECRET]))
+    lane = Continuation(Pieces, config, seed=0, prompt=prompt)
+    found = []
+    for token in range(len(pieces) + 1):
+        found.append(lane.take(token))
+        if lane.finish:
+            break
+    written = b"".join(pieces).decode()
+    before = prompt[1 - FRAGMENT_CHARACTERS :]
+    begin = config.forbidden.find(before + written)
+    expected = written if begin < 0 else written[: max(0, begin - len(before))]
+    assert ("".join(found), lane.finish) == (expected, "end" if begin < 0 else "filtered")
