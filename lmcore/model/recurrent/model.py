@@ -12,8 +12,7 @@ RMSNorm.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +23,17 @@ from lmcore.model.config import ModelConfig
 from lmcore.model.language_model import Features, LanguageModel, Reading
 from lmcore.model.packed import PackedLinear, can_pack, pack
 from lmcore.model.recurrent.attention_map import read_attention
+from lmcore.model.recurrent.blocks import in_order, read, step
 from lmcore.model.recurrent.boundaries import find_boundaries
 from lmcore.model.recurrent.head import default_cutoffs, expected, scores, target_nll
-from lmcore.model.recurrent.layers import MIXERS, LstmMixer, Mixer, Mlp, Stepper, locked_dropout
-from lmcore.model.recurrent.pointer import Copies, Pointer, mixed_nll, mixed_scores
+from lmcore.model.recurrent.layers import MIXERS, LstmMixer, Mlp, Stepper, locked_dropout
+from lmcore.model.recurrent.pointer import (
+    CopyingFeatures,
+    Pointer,
+    copies_of,
+    mixed_nll,
+    mixed_scores,
+)
 from lmcore.model.recurrent.states import (
     AttentionState,
     LayerState,
@@ -44,41 +50,6 @@ TIED_FROM = 1024
 # Cores that share a recurrence meet at each of its steps, so on a busy machine they would wait.
 _READING = Reading(lanes=32, chunk_tokens=128, apart=True, short_lanes=256, written_lanes=512)
 _UNTIED_EMBEDDING_DIM = 64
-
-
-@dataclass(frozen=True)
-class CopyingFeatures(Features):
-    """What the distribution follows from where tokens can be copied.
-
-    Attributes:
-        vectors: What the head reads, [B, T, e] tied or [B, T, d]; [B, e] of one position.
-        copies: What may be copied; None without a pointer.
-    """
-
-    copies: Copies | None
-
-    def last(self) -> CopyingFeatures:
-        """Those of the last position."""
-        copies = self.copies.last() if self.copies else None
-        return CopyingFeatures(self.vectors[:, -1], copies)
-
-    def at(self, start: int, stop: int) -> CopyingFeatures:
-        """Those of the positions [start, stop)."""
-        copies = self.copies.at(start, stop) if self.copies else None
-        return CopyingFeatures(self.vectors[:, start:stop], copies)
-
-    def repeated(self, count: int) -> CopyingFeatures:
-        """Those of a single lane in so many lanes."""
-        copies = self.copies.repeated(count) if self.copies else None
-        return CopyingFeatures(super().repeated(count).vectors, copies)
-
-
-class _Block(NamedTuple):
-    """What stands around a mixer that is no stem."""
-
-    mixer_norm: nn.Module
-    mlp_norm: nn.Module
-    mlp: nn.Module
 
 
 class RecurrentAttentionLM(LanguageModel):
@@ -118,14 +89,8 @@ class RecurrentAttentionLM(LanguageModel):
         self.mixer_norms = nn.ModuleList(_norm(config.d_model) for _ in range(residual))
         self.mlp_norms = nn.ModuleList(_norm(config.d_model) for _ in range(residual))
         self.mlps = nn.ModuleList(Mlp(config) for _ in range(residual))
-        blocks = [_Block(*b) for b in zip(self.mixer_norms, self.mlp_norms, self.mlps, strict=True)]
-        # A list, as modules look each of theirs up by name, which a step of one token would feel.
-        self._order: list[tuple[Mixer, _Block | None]] = list(
-            zip(
-                (cast(Mixer, mixer) for mixer in self.mixers),
-                [*([None] if self.has_stem else []), *blocks],
-                strict=True,
-            )
+        self._blocks = in_order(
+            self.mixers, zip(self.mixer_norms, self.mlp_norms, self.mlps, strict=True)
         )
         self.final_norm = _norm(config.d_model)
         self.narrow = (
@@ -246,7 +211,7 @@ class RecurrentAttentionLM(LanguageModel):
 
     def _fresh(self, batch_size: int) -> LayerStates:
         found: list[LayerState] = [
-            mixer.fresh_state(batch_size, device=self.device) for mixer, _ in self._order
+            block.mixer.fresh_state(batch_size, device=self.device) for block in self._blocks
         ]
         if self.pointer is not None:
             found.append(self.pointer.fresh_state(batch_size, device=self.device))
@@ -256,7 +221,8 @@ class RecurrentAttentionLM(LanguageModel):
         """See `LanguageModel`: places are overwritten where all were moved."""
         assert isinstance(state, LayerStates)
         found = [
-            mixer.stepping(own) for (mixer, _), own in zip(self._order, state.layers, strict=False)
+            block.mixer.stepping(own)
+            for block, own in zip(self._blocks, state.layers, strict=False)
         ]
         if self.pointer is not None:
             places = state.layers[-1]
@@ -274,21 +240,10 @@ class RecurrentAttentionLM(LanguageModel):
         if rng is None and self._can_step(tokens, state):
             return self._step(tokens, state)
         boundaries = find_boundaries(tokens, end_id=self.end_id)
-        x = self._read(tokens)
-        x = locked_dropout(x, rate=self.dropout, rng=rng)
-        after: list[LayerState] = []
+        x = locked_dropout(self._read(tokens), rate=self.dropout, rng=rng)
         # The pointer's state stands behind those of the mixers.
-        states = state.layers[: len(self.mixers)]
-        for (mixer, block), before in zip(self._order, states, strict=True):
-            y, layer = mixer(x if block is None else block.mixer_norm(x), before, boundaries)
-            after.append(layer)
-            y = locked_dropout(y, rate=self.dropout, rng=rng)
-            if block is None:
-                x = y
-                continue
-            x = x + y
-            y = block.mlp(block.mlp_norm(x))
-            x = x + locked_dropout(y, rate=self.dropout, rng=rng)
+        states = state.layers[: len(self._blocks)]
+        x, after = read(self._blocks, x, states, boundaries, rate=self.dropout, rng=rng)
         x = self.final_norm(x)
         copies = None
         if self.pointer is not None:
@@ -302,8 +257,8 @@ class RecurrentAttentionLM(LanguageModel):
     def _read(self, tokens: Tensor) -> Tensor:
         """What the first mixer reads of tokens, [..., in]."""
         embedded = self.embedding(tokens)
-        read: Tensor = self.widen(functional.layer_norm(embedded, embedded.shape[-1:]))
-        return read
+        x: Tensor = self.widen(functional.layer_norm(embedded, embedded.shape[-1:]))
+        return x
 
     def _can_step(self, tokens: Tensor, state: LayerStates) -> bool:
         """Whether it is one token in each lane, and starts no document, for `_step`.
@@ -320,28 +275,14 @@ class RecurrentAttentionLM(LanguageModel):
         )
 
     def _step(self, tokens: Tensor, state: LayerStates) -> tuple[Features, State]:
-        """One token in each lane: the same, to the last bit, in a third of the operations.
-
-        A step of a small model is small operations, each of which costs more to ask for than to do;
-        where several threads answer, each also waits for its turn in the interpreter.
-        """
-        x = self._read(tokens[:, 0])
-        after: list[LayerState] = []
-        for (mixer, block), before in zip(self._order, state.layers, strict=True):
-            step = cast(Stepper, mixer).step
-            if block is None:
-                x, layer = step(x, before)
-            else:
-                y, layer = step(block.mixer_norm(x), before)
-                x = x + y
-                x = x + block.mlp(block.mlp_norm(x))
-            after.append(layer)
+        """One token in each lane: the same, to the last bit, in a third of the operations."""
+        x, after = step(self._blocks, self._read(tokens[:, 0]), state.layers)
         vectors = self.narrow(self.final_norm(x))
         return CopyingFeatures(vectors[:, None], None), LayerStates(layers=tuple(after))
 
     def logits(self, features: Features) -> Tensor:
         """See `LanguageModel`."""
-        copies = _copies(features)
+        copies = copies_of(features)
         if self.packed_head is not None:
             anew = self.packed_head(features.vectors)
         else:
@@ -356,7 +297,7 @@ class RecurrentAttentionLM(LanguageModel):
 
     def target_nll(self, features: Features, targets: Tensor) -> Tensor:
         """See `LanguageModel`."""
-        copies = _copies(features)
+        copies = copies_of(features)
         nll = target_nll(
             features.vectors.flatten(0, -2),
             targets.reshape(-1),
@@ -370,10 +311,6 @@ class RecurrentAttentionLM(LanguageModel):
     def attention_weights(self, tokens: Tensor) -> list[Tensor]:
         """See `LanguageModel`."""
         return read_attention(self, tokens)
-
-
-def _copies(features: Features) -> Copies | None:
-    return features.copies if isinstance(features, CopyingFeatures) else None
 
 
 def _norm(width: int) -> nn.LayerNorm:

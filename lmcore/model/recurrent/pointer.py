@@ -17,6 +17,7 @@ a key, V vocabulary.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmcore.model.config import ModelConfig
+from lmcore.model.language_model import Features
 from lmcore.model.recurrent.attention import near
 from lmcore.model.recurrent.boundaries import Boundaries
 from lmcore.model.recurrent.states import PointerRing, PointerState
@@ -70,6 +72,38 @@ class Copies(NamedTuple):
     def standing(self) -> Tensor:
         """The tokens, so that they broadcast against scores."""
         return self.tokens[:, None] if self.scores.dim() == 3 else self.tokens
+
+
+@dataclass(frozen=True)
+class CopyingFeatures(Features):
+    """What the distribution follows from where tokens can be copied.
+
+    Attributes:
+        vectors: What the head reads, [B, T, e] tied or [B, T, d]; [B, e] of one position.
+        copies: What may be copied; None without a pointer.
+    """
+
+    copies: Copies | None
+
+    def last(self) -> CopyingFeatures:
+        """Those of the last position."""
+        copies = self.copies.last() if self.copies else None
+        return CopyingFeatures(self.vectors[:, -1], copies)
+
+    def at(self, start: int, stop: int) -> CopyingFeatures:
+        """Those of the positions [start, stop)."""
+        copies = self.copies.at(start, stop) if self.copies else None
+        return CopyingFeatures(self.vectors[:, start:stop], copies)
+
+    def repeated(self, count: int) -> CopyingFeatures:
+        """Those of a single lane in so many lanes."""
+        copies = self.copies.repeated(count) if self.copies else None
+        return CopyingFeatures(super().repeated(count).vectors, copies)
+
+
+def copies_of(features: Features) -> Copies | None:
+    """What may be copied; None where nothing may."""
+    return features.copies if isinstance(features, CopyingFeatures) else None
 
 
 class Pointer(nn.Module):
