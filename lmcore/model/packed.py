@@ -20,6 +20,10 @@ _ROWS = 16
 _LEAST = 1 << 14
 # A row that alone is summed in another order is computed among others; so few cost as much as one.
 _FEW = 4
+# Of a text that the layout of a recurrent layer is chosen for.
+_TOKENS = 128
+# The number of this kind of recurrent layer among torch's.
+_LSTM = 2
 # What may change in what comes out, beside its largest number: rounding.
 _TOLERANCE = 1e-3
 
@@ -40,23 +44,83 @@ class PackedLinear(nn.Module):
         self.packed = nn.Parameter(packed, requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
         few = torch.randn(_FEW, weight.shape[1], generator=torch.Generator().manual_seed(0))
-        alike = torch.equal(self._product(few[:1]), self._product(few)[:1])
+        self._least = 1
+        alike = torch.equal(self(few[:1]), self(few)[:1])
         self._least = 1 if alike else _FEW
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out]."""
-        rows = x.numel() // x.shape[-1]
-        computed = max(self._least, padded(rows))
-        if computed == rows:
-            return self._product(x)
-        more = functional.pad(x.reshape(rows, -1), (0, 0, 0, computed - rows))
-        return self._product(more)[:rows].view(*x.shape[:-1], -1)
-
-    def _product(self, x: Tensor) -> Tensor:
-        y: Tensor = torch.ops.mkldnn._linear_pointwise.default(
-            x, self.packed, self.bias, "none", [], ""
-        )
+        y: Tensor = _product(x, self.packed, self.bias, self._least)
         return y
+
+
+def _padded_product(x: Tensor, packed: Tensor, bias: Tensor | None, least: int) -> Tensor:
+    """What `PackedLinear` says, computed with at least so many rows."""
+    rows = x.numel() // x.shape[-1]
+    computed = max(least, padded(rows))
+    if computed == rows:
+        alone: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+        return alone
+    more = functional.pad(x.reshape(rows, -1), [0, 0, 0, computed - rows])
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(more, packed, bias, "none", [], "")
+    return y[:rows].view(list(x.shape[:-1]) + [-1])  # noqa: RUF005 - torch's compiler knows no *
+
+
+# A trace decides how many rows are computed anew in each call.
+_product = torch.jit.script_if_tracing(_padded_product)  # type: ignore[no-untyped-call]
+
+
+class PackedLstm(nn.Module):
+    """An LSTM of one layer, its weights laid out once, on a CPU in float32.
+
+    The library lays them out anew in each call, which is a quarter of reading a short text alone.
+    Many lanes are left to it.
+
+    Args:
+        lstm: The layer, batch first.
+    """
+
+    def __init__(self, lstm: nn.LSTM) -> None:
+        super().__init__()
+        self.lstm = lstm
+        weights = [weight.detach() for weight in lstm.parameters()]
+        packed = torch.ops.mkldnn._reorder_mkldnn_rnn_layer_weight(
+            *weights[:2], lstm.hidden_size, False, True, False, [_TOKENS, 1, lstm.input_size]
+        )
+        self.input_weight, self.hidden_weight = (
+            nn.Parameter(weight, requires_grad=False) for weight in packed
+        )
+        self.input_bias, self.hidden_bias = (
+            nn.Parameter(bias, requires_grad=False) for bias in weights[2:]
+        )
+
+    def forward(
+        self, x: Tensor, state: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """As `nn.LSTM`, to the last bit."""
+        hidden, cell = state
+        if x.shape[0] > 1:
+            y, (hidden, cell) = self.lstm(x, (hidden, cell))
+            return y, (hidden, cell)
+        y, hidden, cell, _ = torch.ops.aten.mkldnn_rnn_layer(
+            x.transpose(0, 1),
+            self.input_weight,
+            self.hidden_weight,
+            self.input_bias,
+            self.hidden_bias,
+            hidden,
+            cell,
+            False,  # not backwards
+            [],  # lengths, where they differ
+            _LSTM,
+            self.lstm.hidden_size,
+            1,  # layer
+            True,  # biases
+            False,  # one direction
+            False,  # time first
+            False,  # nothing learns
+        )
+        return y.transpose(0, 1), (hidden, cell)
 
 
 def padded(rows: int) -> int:
@@ -65,7 +129,9 @@ def padded(rows: int) -> int:
     oneDNN writes a kernel for each number of rows and keeps a thousand of them: prompts of all
     lengths would cost 150 MB.  A power of two for few; for many an eighth of one more.
     """
-    largest = 1 << max(0, rows - 1).bit_length()
+    largest = 1
+    while largest < rows:
+        largest *= 2
     if rows <= 8:
         return largest
     step = max(8, largest // 16)

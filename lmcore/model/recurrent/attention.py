@@ -106,12 +106,12 @@ class AttentionMixer(nn.Module):
         parts = self.qkv(x).view(lanes, 3, self.num_heads, self.head_dim)
         turned = _turned(self._normed(parts[:, :2]), *_angles(state.read, self.head_dim))
         place = state.read.remainder(slots)[:, None]
-        row = (_first_rows(lanes, self.num_heads, slots, device=x.device) + place).flatten()
-        rows = len(row)
+        first = _first_rows(lanes, self.num_heads, int(slots), device=x.device)
+        row = (first + place).flatten()
         keys, values = state.keys.view(-1, self.head_dim), state.values.view(-1, self.head_dim)
-        keys.index_copy_(0, row, turned[:, 1].reshape(rows, -1).float())
-        values.index_copy_(0, row, parts[:, 2].reshape(rows, -1).float())
-        state.valid.scatter_(1, place, value=True)
+        keys.index_copy_(0, row, turned[:, 1].reshape(-1, self.head_dim).float())
+        values.index_copy_(0, row, parts[:, 2].reshape(-1, self.head_dim).float())
+        state.valid.scatter_(1, place, value=1)
         query = turned[:, 0, :, None]
         y = _attend(
             query, state.keys.to(query.dtype), state.values.to(query.dtype), state.valid[:, None]
@@ -190,10 +190,14 @@ class AttentionMixer(nn.Module):
         )
 
 
-@functools.lru_cache(maxsize=8)
-@torch.inference_mode(False)  # the table outlives the call, which training may follow
 def _rotation(length: int, head_dim: int, *, device: torch.device) -> Tensor:
     """What `_turned` takes for each position, [length, 2, head_dim]; do not change it."""
+    return _rotation_table(_room(length), head_dim, device=device)[:length]
+
+
+@functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)  # the table outlives the call, which training may follow
+def _rotation_table(length: int, head_dim: int, *, device: torch.device) -> Tensor:
     exponent = torch.arange(0, head_dim, 2, device=device, dtype=torch.float32) / head_dim
     position = torch.arange(length, device=device, dtype=torch.float32)
     angle = torch.outer(position, _ROTARY_BASE**-exponent)
@@ -201,13 +205,22 @@ def _rotation(length: int, head_dim: int, *, device: torch.device) -> Tensor:
     return torch.stack([torch.cat([cos, cos], dim=1), torch.cat([-sin, sin], dim=1)], dim=1)
 
 
-@functools.lru_cache(maxsize=8)
-@torch.inference_mode(False)
 def near(window: int, length: int, *, device: torch.device) -> Tensor:
     """Which keys lie within the window of each query, [T, W + T]; do not change it."""
+    return _near_table(window, _room(length), device=device)[:length, : window + length]
+
+
+@functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _near_table(window: int, length: int, *, device: torch.device) -> Tensor:
     key = torch.arange(window + length, device=device)
     distance = key[window:, None] - key
     return (distance >= 0) & (distance <= window)
+
+
+def _room(length: int) -> int:
+    """Rows of the table that this many are taken from: texts of all lengths share few tables."""
+    return 1 << max(0, int(length) - 1).bit_length()
 
 
 def _rotate(x: Tensor, turn: Tensor) -> Tensor:
@@ -236,10 +249,14 @@ def _frequencies(head_dim: int, *, device: torch.device) -> Tensor:
     return torch.stack([torch.cat([half, half]), torch.cat([-half, half])])[:, None, None]
 
 
-@functools.lru_cache(maxsize=64)
-@torch.inference_mode(False)
 def _first_rows(lanes: int, heads: int, slots: int, *, device: torch.device) -> Tensor:
     """Where each ring begins if all slots stand below each other, [lanes, heads]."""
+    return _first_rows_table(_room(lanes), heads, slots, device=device)[:lanes]
+
+
+@functools.lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _first_rows_table(lanes: int, heads: int, slots: int, *, device: torch.device) -> Tensor:
     return torch.arange(0, lanes * heads * slots, slots, device=device).view(lanes, heads)
 
 

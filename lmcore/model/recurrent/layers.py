@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmcore.model.config import ModelConfig
-from lmcore.model.packed import PackedLinear, can_pack
+from lmcore.model.packed import PackedLinear, PackedLstm, can_pack
 from lmcore.model.recurrent.attention import AttentionMixer
 from lmcore.model.recurrent.boundaries import Boundaries, gate_columns
 from lmcore.model.recurrent.recurrence import RecurrenceMixer
@@ -71,6 +71,7 @@ class LstmMixer(nn.Module):
         with torch.no_grad():
             input_bias.chunk(4)[1].fill_(1.0)  # the forget gate: remember by default
         self.packed: PackedLinear | None = None
+        self.packed_layer: PackedLstm | None = None
 
     def settle(self) -> None:
         """Have both matrices of a step read in one product; nothing learns any more."""
@@ -79,6 +80,7 @@ class LstmMixer(nn.Module):
             with torch.no_grad():
                 both = torch.cat([input_weight, hidden_weight], dim=1)
                 self.packed = PackedLinear(both, input_bias + hidden_bias)
+                self.packed_layer = PackedLstm(self.lstm)
 
     def fresh_state(self, batch_size: int, *, device: torch.device) -> LstmState:
         """Zeros."""
@@ -101,7 +103,8 @@ class LstmMixer(nn.Module):
             return y[:, None], after
         hidden, cell = hidden[None], cell[None]
         if boundaries.splice is None:
-            y, (_, cell) = self.lstm(x, (hidden, cell))
+            layer = self.lstm if self.packed_layer is None else self.packed_layer
+            y, (_, cell) = layer(x, (hidden, cell))
         else:
             y, cell = self._spliced(boundaries.splice.insert(x), hidden, cell)
             y = boundaries.splice.remove(y)

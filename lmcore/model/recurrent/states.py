@@ -49,7 +49,7 @@ class AttentionState(NamedTuple):
     def with_places(self, window: int) -> AttentionState:
         """A ring of full length, empty slots in front."""
         missing = window - self.valid.shape[1]
-        if not missing:
+        if _known(missing) and not missing:
             return self
         front = (0, 0, missing, 0)
         return AttentionState(
@@ -94,7 +94,7 @@ class PointerState(NamedTuple):
     def with_places(self, window: int) -> PointerState:
         """A ring of full length, empty slots in front."""
         missing = window - self.valid.shape[1]
-        if not missing:
+        if _known(missing) and not missing:
             return self
         return PointerState(
             functional.pad(self.keys, (0, 0, missing, 0)),
@@ -230,6 +230,11 @@ class LayerStates(State):
         """See `State`."""
         columns = zip(*(state.tensors() for state in (self, *others)), strict=True)
         return self.replaced([torch.cat(column) for column in columns])
+
+
+def _known(number: int) -> bool:
+    """Whether it is a number already: in a trace what follows from a shape is one in each call."""
+    return isinstance(number, int)
 
 
 def _written(read: Tensor, num_slots: int) -> list[slice]:

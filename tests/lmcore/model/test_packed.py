@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lmcore.model.packed import PackedLinear, can_pack, pack, padded
+from lmcore.model.packed import PackedLinear, PackedLstm, can_pack, pack, padded
 
 LARGE = (256, 128)
 
@@ -30,6 +30,21 @@ def test_a_row_alone_is_what_it_is_among_others(width: int) -> None:
         together = packed(x)
         for rows in (1, 4, 8, 16):
             assert torch.equal(packed(x[:rows]), together[:rows])
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("length", [2, 61, 128, 200])
+def test_a_packed_layer_is_the_librarys(lanes: int, length: int) -> None:
+    torch.manual_seed(1)
+    lstm = nn.LSTM(64, 128, batch_first=True)
+    x = torch.randn(lanes, length, 64)
+    state = torch.randn(1, lanes, 128), torch.randn(1, lanes, 128)
+    with torch.inference_mode():
+        y, (hidden, cell) = PackedLstm(lstm)(x, state)
+        expected, (last, kept) = lstm(x, state)
+    assert torch.equal(y, expected)
+    assert torch.equal(hidden, last)
+    assert torch.equal(cell, kept)
 
 
 def test_few_numbers_of_rows_are_computed_with() -> None:

@@ -154,6 +154,16 @@ def test_what_is_near_by_hand() -> None:
     ]
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 64, 100])
+def test_what_a_table_says_does_not_depend_on_how_long_it_is(length: int) -> None:
+    longer = near(4, 128, device=CPU)
+    assert torch.equal(near(4, length, device=CPU), longer[:length, : 4 + length])
+    assert len(near(4, length, device=CPU)) == length
+    assert torch.equal(
+        attention._rotation(length, 8, device=CPU), attention._rotation(128, 8, device=CPU)[:length]
+    )
+
+
 def test_a_new_layer_adds_nothing_and_can_learn() -> None:
     torch.manual_seed(0)
     mixer = AttentionMixer(16, ModelConfig(d_model=16, num_heads=2, head_dim=4, window=3))
