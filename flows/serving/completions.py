@@ -22,7 +22,7 @@ from flows.serving.loaded import Loaded
 from flows.serving.prompts import Prompt
 from flows.serving.protocol import Drawing
 from flows.serving.refusal import RefusalError
-from lmcore.engine.ask import Ask, BusyError, Piece, Told
+from lmcore.engine.ask import Ask, BusyError, Piece
 from lmcore.errors import LmcoreError
 from lmcore.model.sampling import COLDEST, GenerationConfig
 
@@ -99,7 +99,8 @@ class Completion:
                 forbidden=self._loaded.forbidden,
                 seed=seed,
             ),
-            deliver=deliver if request.stream else _Collected(deliver),
+            deliver=deliver,
+            whole=not request.stream,
             likeliest=request.likeliest,
             tell_prompt=request.echoes and request.likeliest is not None,
             shared_with=self._client,
@@ -161,7 +162,9 @@ class Completion:
             choice, piece = await self._news.get()
             if not piece.of_prompt:
                 choice.said.append(piece.text)
-                choice.tokens += sum(token.token not in choice.ends for token in piece.tokens)
+                # Nothing follows what ends it.
+                ended = bool(piece.tokens) and piece.tokens[-1].token in choice.ends
+                choice.tokens += len(piece.tokens) - ended
             if piece.end is not None:
                 choice.end = piece.end
                 left -= 1
@@ -241,26 +244,6 @@ class Completion:
             "completion_tokens": drawn,
             "total_tokens": read + drawn,
         }
-
-
-class _Collected:
-    """Hands on what was collected when an answer ends: nobody looks before."""
-
-    def __init__(self, deliver: Any) -> None:
-        self._deliver = deliver
-        self._text: list[str] = []
-        self._tokens: list[Told] = []
-        self._of_prompt: list[Told] = []
-
-    def __call__(self, piece: Piece) -> None:
-        (self._of_prompt if piece.of_prompt else self._tokens).extend(piece.tokens)
-        self._text.append(piece.text)
-        if piece.end is None:
-            return
-        if self._of_prompt:
-            self._deliver(Piece(tokens=tuple(self._of_prompt), of_prompt=True))
-        text = "".join(self._text)
-        self._deliver(Piece(text=text, tokens=tuple(self._tokens), end=piece.end))
 
 
 def _event(value: dict[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lmcore.errors import LmcoreError
 from lmcore.model.sampling import GenerationConfig
@@ -43,9 +43,8 @@ class Told:
     likeliest: tuple[tuple[int, float], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Piece:
-    """What is new.
+class Piece(NamedTuple):
+    """What is new; made for each token, so it is a tuple.
 
     Attributes:
         text: Text that is certain now.
@@ -71,6 +70,7 @@ class Ask:
         before: The prompt as text; a forbidden text may begin in it.
         config: How it is drawn; `seed` is its own.
         deliver: Given each piece, in the engine's thread; must return at once.
+        whole: Nobody looks at an answer before its end, so what is drawn comes in one piece.
         likeliest: How many of the likeliest tokens are told for each one; None: no log-probability
             is told.
         tell_prompt: Whether the prompt's tokens are told too, where it begins a document.
@@ -84,6 +84,7 @@ class Ask:
     before: str
     config: GenerationConfig
     deliver: Callable[[Piece], None]
+    whole: bool = False
     begins: bool = True
     likeliest: int | None = None
     tell_prompt: bool = False

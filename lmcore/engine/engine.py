@@ -19,6 +19,7 @@ from concurrent.futures import Future
 import torch
 
 from lmcore.engine.ask import Ask, End, Piece
+from lmcore.engine.calls import Calls
 from lmcore.engine.lanes import Lane, RunningBatch, agreeing_sizes
 from lmcore.engine.prompts import PromptReader
 from lmcore.engine.waiting import Load, Waiting
@@ -128,10 +129,11 @@ class Engine:
             # Lanes of its own for each core are how such a model is read best.
             apart = model.reading.apart and model.device.type == "cpu"
             beside = apart and torch.get_num_threads() == 1 < cores
-        self._batch = RunningBatch(model, sizes=sizes)
+            calls = Calls(model, sizes=sizes)
+        self._batch = RunningBatch(calls, device=model.device, sizes=sizes)
         self._waiting = Waiting(most=self._most_waiting, rows=sizes[-1])
         self._prompts = PromptReader(
-            model, self._codec, self._waiting, most_kept_bytes=self._most_kept_bytes
+            model, calls, self._codec, self._waiting, most_kept_bytes=self._most_kept_bytes
         )
         if beside:
             self._reading = threading.Thread(
@@ -183,9 +185,8 @@ class Engine:
             if lane.text.finish:
                 self._leave(lane)
         for lane, text, token in told:
-            ask = lane.ask
-            ask.first_at = ask.first_at or now
-            ask.deliver(Piece(text=text, tokens=(token,), end=lane.text.finish))
+            lane.ask.first_at = lane.ask.first_at or now
+            lane.say(text, token)
         self._batch.read()
         self._on_step(len(told))
 
@@ -195,7 +196,7 @@ class Engine:
         for lane in self._batch.lanes:
             if end := lane.ask.over(now):
                 self._leave(lane)
-                lane.ask.deliver(Piece(end=end))
+                lane.end(end)
         for ask, over in self._waiting.over(now):
             ask.deliver(Piece(end=over))
 
@@ -229,9 +230,12 @@ class Engine:
         if end == "cancelled":
             lanes += self._waiting.read()
             waiting = self._waiting.clear()
-        asks = [lane.ask for lane in dict.fromkeys(lanes)]
-        for _ in asks:
+        lanes = list(dict.fromkeys(lanes))
+        for _ in lanes:
             self._waiting.done()
-        for ask in [*asks, *waiting]:
+        for lane in lanes:
+            with contextlib.suppress(Exception):
+                lane.end(end)
+        for ask in waiting:
             with contextlib.suppress(Exception):
                 ask.deliver(Piece(end=end))

@@ -14,18 +14,20 @@ import time
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from lmcore.engine.ask import Ask, End, Piece
+from lmcore.engine.calls import Calls
 from lmcore.engine.lanes import Lane, tell
 from lmcore.engine.read_before import Beginning, ReadBefore
 from lmcore.engine.waiting import Waiting
 from lmcore.model.continuation import Continuation, TextCodec
 from lmcore.model.generation import inference
 from lmcore.model.language_model import Features, LanguageModel
+from lmcore.model.state import State
 
 logger = logging.getLogger(__name__)
 
-_CHUNK_TOKENS = 256
 # Rows of logits that are held at a time while a prompt is told.
 _TOLD_AT_ONCE = 64
 
@@ -35,6 +37,7 @@ class PromptReader:
 
     Args:
         model: In evaluation mode.
+        calls: Of it.
         codec: Its tokenizer.
         waiting: Where requests come from.
         most_kept_bytes: Of what is kept of prompts (`lmcore.engine.read_before`).
@@ -44,10 +47,16 @@ class PromptReader:
     """
 
     def __init__(
-        self, model: LanguageModel, codec: TextCodec, waiting: Waiting, *, most_kept_bytes: int
+        self,
+        model: LanguageModel,
+        calls: Calls,
+        codec: TextCodec,
+        waiting: Waiting,
+        *,
+        most_kept_bytes: int,
     ) -> None:
-        self._model, self._codec, self._waiting = model, codec, waiting
-        self._read_before = ReadBefore(chunk_tokens=_CHUNK_TOKENS, most_bytes=most_kept_bytes)
+        self._model, self._calls, self._codec, self._waiting = model, calls, codec, waiting
+        self._read_before = ReadBefore(chunk_tokens=calls.chunk_tokens, most_bytes=most_kept_bytes)
         self._chunks: Iterator[Lane | None] = iter(())
         self.ask: Ask | None = None
 
@@ -95,29 +104,41 @@ class PromptReader:
         """None after each chunk, but its lane after the last, if anything is to be drawn."""
         model = self._model
         ids = [*([model.end_id] if ask.begins else []), *ask.prompt]
-        read = model.features if ask.begins else model.converse
-        state, logits, first = model.fresh_state(1), None, 0
+        state: State | None = None
+        logits, first = None, 0
         # A conversation reads its tokens otherwise than a document.
         shared = f"{ask.begins} {ask.shared_with}"
         names = [] if ask.tell_prompt else self._read_before.names(ids, shared_with=shared)
         if found := self._read_before.longest(names):
             state, logits, first = found.state, found.logits, found.tokens
-        for start in range(first, len(ids), _CHUNK_TOKENS):
-            chunk = ids[start : start + _CHUNK_TOKENS]
-            features, state = read(torch.tensor([chunk], device=model.device), state)
-            if ask.tell_prompt and ask.begins:
-                self._tell(ask, features, start, len(chunk))
-            end = start + len(chunk)
-            logits = model.logits(features.last()).cpu() if end == len(ids) else None
+        length = self._calls.chunk_tokens
+        for start in range(first, len(ids), length):
+            chunk = torch.tensor([ids[start : start + length]], device=model.device)
+            last, state = self._read_chunk(ask, chunk, state, start)
+            end = start + chunk.shape[1]
+            logits = last.cpu() if end == len(ids) else None
             if names:
                 beginning = Beginning(tokens=end, state=state, logits=logits)
-                self._read_before.keep(names[start // _CHUNK_TOKENS], beginning)
+                self._read_before.keep(names[start // length], beginning)
             if end < len(ids):
                 yield None
+        assert state is not None
         assert logits is not None
         text = Continuation(self._codec, ask.config, seed=ask.config.seed, prompt=ask.before)
         if text.finish is None:
-            yield Lane(ask, text, model.stepping(state), logits)
+            yield Lane(ask, text, self._calls.stepping(state), logits)
+
+    def _read_chunk(
+        self, ask: Ask, tokens: Tensor, state: State | None, start: int
+    ) -> tuple[Tensor, State]:
+        """Logits after a chunk [1, T] that begins at a place of the prompt, and the state then."""
+        if ask.begins and not ask.tell_prompt:
+            return self._calls.chunk(tokens, state)
+        read = self._model.features if ask.begins else self._model.converse
+        features, after = read(tokens, state)
+        if ask.begins:
+            self._tell(ask, features, start, tokens.shape[1])
+        return self._model.logits(features.last()), after
 
     def _tell(self, ask: Ask, features: Features, start: int, length: int) -> None:
         targets = list(ask.prompt[start : start + length])

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from lmcore.model.state import State
@@ -79,10 +78,14 @@ class ReadBefore:
         """Keep one, unless it is larger than all may be; those not asked for longest go."""
         if beginning.nbytes > self._most:
             return
-        # Without what it is a view into, which would be kept and not counted.
-        beginning = replace(beginning, state=beginning.state.map(torch.clone))
+        beginning = replace(beginning, state=beginning.state.map(_alone))
         before = self._kept.pop(name, None)
         self.nbytes += beginning.nbytes - (before.nbytes if before else 0)
         self._kept[name] = beginning
         while self.nbytes > self._most:
             self.nbytes -= self._kept.popitem(last=False)[1].nbytes
+
+
+def _alone(tensor: Tensor) -> Tensor:
+    """Without what it is a view into, which would be kept and not counted."""
+    return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()

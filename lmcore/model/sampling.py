@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -82,9 +83,8 @@ class GenerationConfig:
                 raise ConfigError(f"{name}={getattr(self, name)!r}; expected {expected}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """How the next token of one lane is drawn.
+class Choice(NamedTuple):
+    """How the next token of one lane is drawn; made for each token, so it is a tuple.
 
     Attributes:
         config: What is kept of the distribution.

@@ -18,6 +18,7 @@ from language_models import KINDS, language_model, tokenizer_of
 
 from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.engine.ask import Ask, BusyError, ClosedError, Piece
+from lmcore.engine.calls import Calls
 from lmcore.engine.engine import Engine
 from lmcore.engine.lanes import RunningBatch
 from lmcore.engine.prompts import PromptReader
@@ -44,6 +45,7 @@ class Answer:
         likeliest: int | None = None,
         tell_prompt: bool = False,
         shared_with: str = "",
+        whole: bool = False,
         **settings: Any,
     ) -> None:
         self.pieces: list[Piece] = []
@@ -59,6 +61,7 @@ class Answer:
             likeliest=likeliest,
             tell_prompt=tell_prompt,
             shared_with=shared_with,
+            whole=whole,
         )
 
     def _take(self, piece: Piece) -> None:
@@ -294,17 +297,20 @@ def test_a_prompt_that_cannot_be_read_ends_its_own_request_alone(
 def test_a_prompt_that_was_read_is_not_read_again_and_answered_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = small()
     read: list[int] = []
-    features = model.features
 
-    def counted(tokens: torch.Tensor, *given: Any, **options: Any) -> Any:
-        if tokens.shape[1] > 1:
-            read.append(tokens.shape[1])
-        return features(tokens, *given, **options)
+    def counted(method: Any) -> Any:
+        def call(self: Any, tokens: torch.Tensor, *given: Any, **options: Any) -> Any:
+            if tokens.shape[1] > 1:
+                read.append(tokens.shape[1])
+            return method(self, tokens, *given, **options)
+
+        return call
 
     engine = Engine(small, CODEC)
-    monkeypatch.setattr(model, "features", counted)
+    # Told tokens are asked of the model itself.
+    for of, name in ((Calls, "chunk"), (type(small()), "features")):
+        monkeypatch.setattr(of, name, counted(getattr(of, name)))
     try:
 
         def ask(prompt: str, **options: Any) -> list[Any]:
@@ -314,19 +320,44 @@ def test_a_prompt_that_was_read_is_not_read_again_and_answered_the_same(
 
         long = "a b c " * 60
         first = ask(long)
-        assert read == [256, 105]
+        assert read == [128, 128, 105]
         assert ask(long) == first
-        assert read == [256, 105]
+        assert read == [128, 128, 105]
         # One that begins like it is read from where they part, at the end of a chunk.
         ask(long + "and more")
-        assert read == [256, 105, 113]
+        assert read == [128, 128, 105, 113]
         ask(long, shared_with="another")
-        assert read == [256, 105, 113, 256, 105]
+        assert read == [128, 128, 105, 113, 128, 128, 105]
         # Each token of a prompt that is to be told has to be read.
         ask(long, likeliest=0, tell_prompt=True)
-        assert read[5:] == [256, 105]
+        assert read[7:] == [128, 128, 105]
     finally:
         engine.close(hurry=True)
+
+
+@pytest.mark.parametrize("likeliest", [None, 2])
+def test_an_answer_that_nobody_looks_at_before_its_end_comes_in_one_piece(
+    engine: Engine, likeliest: int | None
+) -> None:
+    asked: dict[str, Any] = {"max_tokens": 20, "seed": 4, "likeliest": likeliest}
+    bit_by_bit, whole, stopped = (
+        Answer("ab", **asked),
+        Answer("ab", **asked, whole=True),
+        Answer("ab", **{**asked, "max_tokens": 10**6}, whole=True),
+    )
+    answered(engine, [bit_by_bit, whole], pauses=random.Random(0))
+    assert len(bit_by_bit.pieces) > 5
+    (piece,) = whole.pieces
+    assert (piece.text, list(piece.tokens)) == (bit_by_bit.text, bit_by_bit.tokens)
+    assert piece.end == bit_by_bit.end
+    # One that is given up tells what it had.
+    engine.submit(stopped.ask)
+    while stopped.ask.first_at is None:
+        time.sleep(0.001)
+    stopped.ask.cancel()
+    (piece,) = stopped.wait().pieces
+    assert piece.end in ("cancelled", "end")
+    assert piece.tokens
 
 
 @pytest.mark.parametrize("kind", KINDS)

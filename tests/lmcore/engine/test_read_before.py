@@ -68,3 +68,16 @@ def test_what_is_larger_than_all_is_not_kept() -> None:
     # Nor did it drive out what is kept.
     assert kept.longest([first, second]) is not None
     assert kept.nbytes == small.nbytes
+
+
+def test_what_a_state_is_a_view_into_is_not_kept() -> None:
+    kept = ReadBefore(chunk_tokens=4, most_bytes=1 << 20)
+    (name,) = kept.names([1, 2], shared_with="a")
+    large = MODEL.fresh_state(8)
+    one = large.map(lambda tensor: tensor[:1])
+    kept.keep(name, Beginning(tokens=2, state=one, logits=None))
+    (found,) = kept._kept.values()
+    assert found.nbytes == one.nbytes
+    for tensor, view in zip(found.state.tensors(), one.tensors(), strict=True):
+        assert torch.equal(tensor, view)
+        assert tensor.untyped_storage().nbytes() == tensor.nbytes
