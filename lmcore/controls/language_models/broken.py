@@ -23,7 +23,8 @@ from lmcore.data.tokens.word_cache import Ids
 from lmcore.model.language_model import Features, LanguageModel, Reading
 from lmcore.model.recurrent.attention import AttentionMixer
 from lmcore.model.recurrent.boundaries import Boundaries
-from lmcore.model.recurrent.model import CopyingFeatures, RecurrentAttentionLM
+from lmcore.model.recurrent.model import RecurrentAttentionLM
+from lmcore.model.recurrent.pointer import CopyingFeatures
 from lmcore.model.recurrent.states import LayerState
 
 # Of the table of hashed pairs, and how much of the score comes from there.

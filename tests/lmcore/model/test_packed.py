@@ -34,7 +34,7 @@ def test_a_row_alone_is_what_it_is_among_others(width: int) -> None:
 
 @pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize("length", [2, 61, 128, 200])
-def test_a_packed_layer_is_the_librarys(lanes: int, length: int) -> None:
+def test_a_packed_layer_says_what_the_library_says(lanes: int, length: int) -> None:
     torch.manual_seed(1)
     lstm = nn.LSTM(64, 128, batch_first=True)
     x = torch.randn(lanes, length, 64)
