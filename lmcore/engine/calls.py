@@ -51,7 +51,7 @@ class Calls:
         self._chunks: dict[bool, Call] = {}
         self.chunk_tokens = 256
         # A large model waits for its weights, not for the interpreter.
-        if not (model.reading.apart and model.device.type == "cpu"):
+        if not on_cores_apart(model):
             return
         tried = _Tried(model)
         chunks = ((begins, tried.chunk(self._chunk, begins=begins)) for begins in (True, False))
@@ -82,7 +82,7 @@ class Calls:
             state: What was read before; None: the document begins.
 
         Returns:
-            Logits after it [1, V], and the state after it, in memory of its own.
+            Logits after it [1, V], and the state after it.
         """
         call = self._chunks.get(state is None)
         if (
@@ -99,6 +99,11 @@ class Calls:
         return self._stepping([], state)[1]
 
 
+def on_cores_apart(model: LanguageModel) -> bool:
+    """Whether each core best reads and writes lanes of its own: small models on a CPU."""
+    return model.reading.apart and model.device.type == "cpu"
+
+
 def _step(model: LanguageModel) -> Call:
     def call(read: Sequence[Tensor], state: State | None) -> tuple[Sequence[Tensor], State]:
         (tokens,) = read
@@ -112,8 +117,7 @@ def _chunk(model: LanguageModel) -> Call:
     def call(read: Sequence[Tensor], state: State | None) -> tuple[Sequence[Tensor], State]:
         (tokens,) = read
         features, after = model.features(tokens, state)
-        # Not as a view into all that was computed for the chunk: it may be kept for long.
-        return [model.logits(features.last())], after.map(torch.clone)
+        return [model.logits(features.last())], after
 
     return call
 

@@ -19,7 +19,7 @@ from concurrent.futures import Future
 import torch
 
 from lmcore.engine.ask import Ask, End, Piece
-from lmcore.engine.calls import Calls
+from lmcore.engine.calls import Calls, on_cores_apart
 from lmcore.engine.lanes import Lane, RunningBatch, agreeing_sizes
 from lmcore.engine.prompts import PromptReader
 from lmcore.engine.waiting import Load, Waiting
@@ -126,9 +126,7 @@ class Engine:
         self._model = model
         with inference(model):
             sizes = agreeing_sizes(model, most=min(self._most_lanes, model.reading.written))
-            # Lanes of its own for each core are how such a model is read best.
-            apart = model.reading.apart and model.device.type == "cpu"
-            beside = apart and torch.get_num_threads() == 1 < cores
+            beside = on_cores_apart(model) and torch.get_num_threads() == 1 < cores
             calls = Calls(model, sizes=sizes)
         self._batch = RunningBatch(calls, device=model.device, sizes=sizes)
         self._waiting = Waiting(most=self._most_waiting, rows=sizes[-1])

@@ -67,7 +67,7 @@ class PromptReader:
                 while self.ask is not None:
                     if (lane := self.go_on()) is not None:
                         self._waiting.hand(lane)
-        del self._model
+        del self._model, self._calls
 
     def begin(self, *, wait: bool = False) -> bool:
         """Begin with the prompt that waits longest, if there is one; see `Waiting.take`."""

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lmcore.model.state import State
@@ -78,14 +79,11 @@ class ReadBefore:
         """Keep one, unless it is larger than all may be; those not asked for longest go."""
         if beginning.nbytes > self._most:
             return
-        beginning = replace(beginning, state=beginning.state.map(_alone))
+        # Without what it is a view into, which would be kept and not counted; and a model may go on
+        # reading in the memory that it read in.
+        beginning = replace(beginning, state=beginning.state.map(torch.clone))
         before = self._kept.pop(name, None)
         self.nbytes += beginning.nbytes - (before.nbytes if before else 0)
         self._kept[name] = beginning
         while self.nbytes > self._most:
             self.nbytes -= self._kept.popitem(last=False)[1].nbytes
-
-
-def _alone(tensor: Tensor) -> Tensor:
-    """Without what it is a view into, which would be kept and not counted."""
-    return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()

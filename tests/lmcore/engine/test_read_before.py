@@ -81,3 +81,14 @@ def test_what_a_state_is_a_view_into_is_not_kept() -> None:
     for tensor, view in zip(found.state.tensors(), one.tensors(), strict=True):
         assert torch.equal(tensor, view)
         assert tensor.untyped_storage().nbytes() == tensor.nbytes
+
+
+def test_a_model_that_goes_on_in_the_memory_it_read_in_changes_nothing_that_is_kept() -> None:
+    kept = ReadBefore(chunk_tokens=4, most_bytes=1 << 20)
+    (name,) = kept.names([1, 2], shared_with="a")
+    state = MODEL.fresh_state(1)
+    kept.keep(name, Beginning(tokens=2, state=state, logits=None))
+    for tensor in state.tensors():
+        tensor.fill_(1)
+    (found,) = kept._kept.values()
+    assert not any(tensor.any() for tensor in found.state.tensors())
