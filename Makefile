@@ -30,7 +30,8 @@ TESTED := $(STAMP) $(PRETRAINED) $(ONNX) $(REMOTE) $(POOLS) $(RUNNERS) $(DEV)
 test: $(TESTED)
 	$(PYTEST) -m "not long"
 
-# Several hosts, workers that take turns, a real small model, kills in every step, the pages that are walked.
+# Several hosts, workers that take turns, a corpus larger than the memory, a real small model, kills in
+# every step, the pages that are walked.
 test-long: $(TESTED)
 	$(PYTEST) -m long
 

@@ -18,9 +18,11 @@ needs_shared_data = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the shared data sets are not beside the checkout"
 )
 
-# Private memory may grow by so much after a corpus of 4 MiB was prepared; the next is larger.
-MARGIN_MIB = 64
-CORPUS_MIB = 72
+# Private memory may grow by so much over what is held when a corpus of 4 MiB was prepared. The next
+# is half as large again as that; at work (row groups, batches, and what the C library keeps of them)
+# it takes 60 to 75, with 72 MiB of text as with 288.
+MARGIN_MIB = 96
+CORPUS_MIB = 144
 LIMITED = """
     import resource, sys
     from pathlib import Path
@@ -74,6 +76,7 @@ LIMITED = """
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit counts mappings on Linux only")
 def test_a_corpus_larger_than_the_memory_is_prepared(tmp_path: Path) -> None:
     done = subprocess.run(
