@@ -130,6 +130,8 @@ class _Pipeline:
             return self._nothing_new(earlier[-1])
         if earlier:
             run = replace(run, key=replace(run.key, nonce=len(earlier)))
+        # A first run makes MLflow's database now, which takes seconds on a busy machine.
+        self.watch.heed("after the step fingerprint")
         with open_run(
             self.home,
             model=self.config.name,

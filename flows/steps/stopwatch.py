@@ -41,14 +41,25 @@ class Stopwatch:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Time one step; a stop that was asked for takes effect before the next one."""
-        if stop_requested():
-            raise RunStopped(f"stopped before the step {name}; {GO_ON}")
+        self.heed(f"before the step {name}")
         start = time.perf_counter()
         try:
             with traced(name, within=self.span), step_shown(name, self.model):
                 yield
         finally:
             self.seconds[name] = round(time.perf_counter() - start, 3)
+
+    def heed(self, where: str) -> None:
+        """End the run where a stop was asked for.
+
+        Args:
+            where: In the run, such as "before the step ingest".
+
+        Raises:
+            RunStopped: If it was.
+        """
+        if stop_requested():
+            raise RunStopped(f"stopped {where}; {GO_ON}")
 
     def total(self) -> dict[str, float]:
         """The steps and their total."""

@@ -57,6 +57,16 @@ def test_a_stop_takes_effect_before_the_next_step(asked_to_stop: None) -> None:
     assert watch.seconds == {"ingest": 1.0}
 
 
+def test_a_stop_takes_effect_where_it_is_asked_about(asked_to_stop: None) -> None:
+    with pytest.raises(RunStopped, match="stopped after the step ingest; finished steps are kept"):
+        Stopwatch().heed("after the step ingest")
+
+
+def test_without_a_stop_a_run_goes_on() -> None:
+    with polite_signals():
+        Stopwatch().heed("after the step ingest")
+
+
 def test_a_stop_is_an_interruption_that_no_handler_of_errors_takes() -> None:
     assert issubclass(RunStopped, KeyboardInterrupt)
     assert not issubclass(RunStopped, Exception)
