@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pipeline import lmcore, spread
+from benchmarks.pipeline import lmcore, repeatedly
 from benchmarks.recording import ROOT, parser, record, workspace
 
 PARTS = ("commands", "many", "up", "rollback", "dashboard", "tier")
@@ -103,9 +103,9 @@ def _cost(home: Path, line: tuple[str, ...], *, repeats: int) -> dict[str, Any]:
         spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         return seconds
 
-    clock = spread(once, repeats)
+    clock = repeatedly(once, repeats)
     costs = iter(spent)
-    return {"seconds": clock, "processor_seconds": spread(lambda: next(costs), repeats)}
+    return {"seconds": clock, "processor_seconds": repeatedly(lambda: next(costs), repeats)}
 
 
 def ready(home: Path) -> float:
@@ -129,10 +129,10 @@ def ready(home: Path) -> float:
 def up(folder: Path, *, repeats: int) -> dict[str, Any]:
     """`lmcore up` until everything answers, in new homes and in one that exists."""
     homes = iter([folder / f"home-{number}" for number in range(repeats)])
-    new = spread(lambda: ready(next(homes)), repeats)
+    new = repeatedly(lambda: ready(next(homes)), repeats)
     return {
         "new_home_seconds": new,
-        "existing_home_seconds": spread(lambda: ready(folder / "home-0"), repeats),
+        "existing_home_seconds": repeatedly(lambda: ready(folder / "home-0"), repeats),
     }
 
 
@@ -149,7 +149,7 @@ def rollback(folder: Path, *, repeats: int) -> dict[str, Any]:
         lmcore(home, "promote", number, "--override", "--reason", "to go back from", allowed=(0, 2))
         return lmcore(home, "rollback", "--reason", "measured")[0]
 
-    return {"rollback_seconds": spread(back, repeats), "versions": repeats + 1}
+    return {"rollback_seconds": repeatedly(back, repeats), "versions": repeats + 1}
 
 
 _FILL = """
@@ -184,9 +184,9 @@ def dashboard(folder: Path, *, repeats: int, versions: int) -> dict[str, Any]:
     """The page of one model with many versions: gathered and drawn, then loaded by a browser."""
     home = folder / "home"
     _python(home, _FILL, str(_tiny_run(folder)["model"]), str(versions))
-    drawn = spread(lambda: float(json.loads(_python(home, _DRAW))[0]), repeats)
+    drawn = repeatedly(lambda: float(json.loads(_python(home, _DRAW))[0]), repeats)
     page = folder / "page.html"
-    command = spread(lambda: lmcore(home, "dashboard", "--out", str(page))[0], repeats)
+    command = repeatedly(lambda: lmcore(home, "dashboard", "--out", str(page))[0], repeats)
     result = {
         "versions": versions,
         "bytes": page.stat().st_size,
@@ -200,8 +200,8 @@ def dashboard(folder: Path, *, repeats: int, versions: int) -> dict[str, Any]:
     empty.write_text("<!doctype html><title>empty</title>")
     return {
         **result,
-        "browser_seconds": spread(lambda: _shown(browser, page), repeats),
-        "browser_empty_page_seconds": spread(lambda: _shown(browser, empty), repeats),
+        "browser_seconds": repeatedly(lambda: _shown(browser, page), repeats),
+        "browser_empty_page_seconds": repeatedly(lambda: _shown(browser, empty), repeats),
     }
 
 

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arithmetic import spread
 from benchmarks.machine import describe
 
 REPEATS = 5
@@ -43,15 +44,10 @@ def lmcore(home: Path, *arguments: str, allowed: tuple[int, ...] = (0, 3)) -> tu
     return seconds, done.stdout
 
 
-def spread(measure: Callable[[], float], repeats: int = REPEATS) -> dict[str, float]:
-    """Median, least and most of several measurements."""
-    values = [measure() for _ in range(repeats)]
-    return {
-        "median": round(statistics.median(values), 3),
-        "least": round(min(values), 3),
-        "most": round(max(values), 3),
-        "repeats": repeats,
-    }
+def repeatedly(measure: Callable[[], float], repeats: int = REPEATS) -> dict[str, float]:
+    """Spread of several measurements, to a thousandth."""
+    found = spread([measure() for _ in range(repeats)])
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def default_run(home: Path) -> dict[str, Any]:
@@ -79,10 +75,10 @@ def commands(home: Path) -> dict[str, Any]:
     """Commands that need a finished run."""
     prompt = ("generate", "--prompt", "Fellow citizens", "--max-tokens", "200", "--seed", "0")
     return {
-        "run_nothing_new_seconds": spread(lambda: lmcore(home, "run", "--json")[0], 3),
-        "help_seconds": spread(lambda: lmcore(home, "--help")[0]),
-        "generate_200_tokens_seconds": spread(lambda: lmcore(home, *prompt)[0]),
-        "status_seconds": spread(lambda: lmcore(home, "status")[0]),
+        "run_nothing_new_seconds": repeatedly(lambda: lmcore(home, "run", "--json")[0], 3),
+        "help_seconds": repeatedly(lambda: lmcore(home, "--help")[0]),
+        "generate_200_tokens_seconds": repeatedly(lambda: lmcore(home, *prompt)[0]),
+        "status_seconds": repeatedly(lambda: lmcore(home, "status")[0]),
     }
 
 

@@ -23,18 +23,11 @@ from typing import Any
 import yaml
 
 from benchmarks.arithmetic import ratios, spread
+from benchmarks.clients import PROMPT, TOKENS, Ask, load, post, served
 from benchmarks.pipeline import lmcore
 from benchmarks.recording import NOT_RUN, parser, record, workspace
 from benchmarks.registered import MESSAGES, SMOLLM2
-from benchmarks.serving import (
-    PROMPT,
-    TOKENS,
-    Ask,
-    load,
-    post,
-    resident_megabytes,
-    served,
-)
+from benchmarks.serving import resident_megabytes
 
 CLIENTS = (1, 8)
 _TURNS = 5
