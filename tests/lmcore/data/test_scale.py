@@ -18,9 +18,9 @@ needs_shared_data = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the shared data sets are not beside the checkout"
 )
 
-# Private memory may grow by so much over what is held when a corpus of 4 MiB was prepared. The next
-# is half as large again as that; at work (row groups, batches, and what the C library keeps of them)
-# it takes 60 to 75, with 72 MiB of text as with 288.
+# Private memory may grow by so much over what is held when a corpus of 4 MiB was prepared. The
+# next is half as large again as that. At work (row groups, batches, and what the C library keeps of
+# them) it takes 60 to 75, with 72 MiB of text as with 288.
 MARGIN_MIB = 96
 CORPUS_MIB = 144
 LIMITED = """
