@@ -135,7 +135,8 @@ class Questions:
     def sample(self) -> ConsumedSample:
         """Train text that was consumed, as much as there is of validation text.
 
-        So the gap is no surer than its less sure side.
+        So the gap is no surer than its less sure side.  Documents are read as far as they were
+        learnt: where training took places in turn, a good part of them comes behind.
         """
         chosen = self.chosen
         if chosen.limited:
@@ -149,7 +150,7 @@ class Questions:
             max_bytes=min(self.limits.max_train_bytes, size),
             most=self.plan.limit("train_documents"),
         )
-        return sample.cut() if chosen.limited else sample
+        return sample.cut()
 
     @functools.cached_property
     def model(self) -> LanguageModel:

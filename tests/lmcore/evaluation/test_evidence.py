@@ -1,5 +1,8 @@
 """Every score that the gates need, of the documents that they need it for."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -68,6 +71,22 @@ def test_train_text_is_sampled_to_as_much_as_validation(easy):
     assert found.champion is None
     assert found.curve is None
     assert "champion" not in found.tables()
+
+
+def test_train_text_is_read_as_far_as_it_was_learnt(easy, tmp_path):
+    stops = [int(stop) for stop in easy.corpus.train_stream.doc_ends]
+    starts = [0, *stops[:-1]]
+    # The first half and a token of each document, as where many places are read in turn.
+    learnt = [(a, (a + b) // 2 + 1) for a, b in zip(starts, stops, strict=True)]
+    records = json.loads((easy.checkpoint.path / CONSUMED_FILE).read_text())
+    records["best"]["ranges"] = learnt
+    (tmp_path / CONSUMED_FILE).write_text(json.dumps(records))
+    checkpoint = replace(easy.checkpoint, path=tmp_path)
+    made, _ = collector(easy, Challenge(checkpoint=checkpoint))
+    sample = made.sample
+    assert len(sample.tokens) > 10
+    # All that is read counts, but for the end that the scorer puts behind a part.
+    assert [len(tokens) for tokens in sample.tokens] == [int(m.sum()) for m in sample.counted]
 
 
 def test_a_large_validation_split_is_sampled_with_room_for_fresh_and_anchor(easy):
