@@ -266,5 +266,7 @@ class _Ingestion:
         }
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        text = json.dumps(value, indent=1, ensure_ascii=False)
-        (self._folder / name).write_text(text + "\n", encoding="utf-8")
+        # Piece by piece: the names and hashes of many files are larger than all else in memory.
+        with (self._folder / name).open("w", encoding="utf-8") as stream:
+            json.dump(value, stream, indent=1, ensure_ascii=False)
+            stream.write("\n")

@@ -195,7 +195,7 @@ def _fetched(source: SourceConfig, file: str) -> SourceFile:
     place = Path(str(datasets.DownloadManager().download(file)))
     folder = Path(source.dataset or "").absolute()
     name = os.fspath(place.relative_to(folder)) if place.is_relative_to(folder) else Path(file).name
-    return SourceFile(name=name, path=place, num_bytes=0, sha256="")
+    return SourceFile(name=name, place=str(place), num_bytes=0, sha256="")
 
 
 def _no_split(source: SourceConfig, splits: Iterable[object]) -> SourceError:
