@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import secrets
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -135,6 +136,9 @@ def _ray() -> _Runner:
     if address is not None:
         return lambda workers: RayTaskRunner(address=address)
     os.environ["RAY_AUTH_MODE"] = "token"
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        # Drawn for this process and those it begins; Ray would write one into the user's folder.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
     @contextlib.contextmanager
     def local(workers: int) -> Iterator[Any]:

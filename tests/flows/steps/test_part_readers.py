@@ -26,7 +26,7 @@ FILES = ("documents-00000.parquet", "ledger.json", "quarantine.jsonl", "personal
 
 @pytest.fixture(autouse=True)
 def no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (READERS, ADDRESS, WORKERS, "RAY_AUTH_MODE"):
+    for name in (READERS, ADDRESS, WORKERS, "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -107,15 +107,24 @@ def in_flow(root: Path, path: Path, readers: str, *, text_field: str = "text") -
     root.mkdir()
     script = root / "reading.py"
     script.write_text(IN_A_FLOW)
+    user = root / "user"
+    user.mkdir()
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(script), str(root), str(path), text_field],
-        env={**os.environ, READERS: readers, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **os.environ,
+            READERS: readers,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "HOME": str(user),
+        },
         capture_output=True,
         text=True,
         check=False,
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
+    # Neither an engine nor its settings are left in the user's own folder.
+    assert not [found for found in user.rglob("*") if found.is_file()]
     answer: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return answer
 
