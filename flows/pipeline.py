@@ -74,13 +74,18 @@ def retrain(config: ConfigReference | RunConfig, force: bool = False) -> RunResu
     """
     home = current()
     config = resolved(config, home)
-    pipeline = _Pipeline(config, home)
+    with still_polite():
+        return _retrained(_Pipeline(config, home), force=force)  # type: ignore[return-value]
+
+
+def _retrained(pipeline: _Pipeline, *, force: bool) -> State[Any]:
+    """The state that the flow run ends in."""
+    config, home = pipeline.config, pipeline.home
     guard = FileLock(home.locks / f"run-{config.name}.lock", timeout=0)
     try:
         with (
             heard_by_prefect(home),
             guard,
-            still_polite(),
             using_content(home.locks),
             job_shown("run", home, config.name),
             traced("retrain") as span,
@@ -95,13 +100,10 @@ def retrain(config: ConfigReference | RunConfig, force: bool = False) -> RunResu
             champion=pipeline.champion(),
         )
     except RunStopped as stop:
-        return Cancelled(message=f"{stop}.")  # type: ignore[return-value]
+        return Cancelled(message=f"{stop}.")
     else:
         follow_retention(pipeline.registry, config)
-    state: State[RunResult] = Completed(
-        name=result.outcome.capitalize(), message=result.reason, data=result
-    )
-    return state  # type: ignore[return-value]
+    return Completed(name=result.outcome.capitalize(), message=result.reason, data=result)
 
 
 class _Pipeline:

@@ -10,10 +10,11 @@ from pathlib import Path
 from flows.home.configurations import glance_at_model, names_the_hub, read_config
 from flows.home.environment import Home, allow_hub, current
 from flows.home.patience import gone
-from flows.home.signals import polite_signals
+from flows.home.signals import StoppedError, polite_signals
 from flows.notices.webhook import notify
 from flows.progress.job import current as current_job
 from flows.servers.prefect_server import PrefectServer
+from flows.steps.stopwatch import GO_ON
 from lmcore.config import RunConfig
 from lmcore.data.sources.located import glance_at_sources
 from lmcore.errors import SourceError, StorageError
@@ -45,6 +46,7 @@ def beside_prefect(
     Raises:
         UserError: If it is wrong, or a source or the model to start from is not there.
         StorageError: If the home's disk has no room to begin.
+        StoppedError: If SIGTERM comes while Prefect begins or ends the flow run.
     """
     config = configuration(config_file, overrides)
     _look_for_room(current())
@@ -65,8 +67,19 @@ def beside_prefect(
             if (outage := gone()) is not None and error is not outage:
                 raise outage from error
             raise
+        except BaseException as error:
+            if _is_sigterm(error):
+                raise StoppedError(f"stopped; {GO_ON}.") from error
+            raise
         finally:
             current_job().count("ending what was started")
+
+
+def _is_sigterm(error: BaseException) -> bool:
+    """Whether it is what Prefect's engine makes of SIGTERM outside of our own part of a flow."""
+    from prefect.exceptions import TerminationSignal
+
+    return isinstance(error, TerminationSignal)
 
 
 def _look_for_room(home: Home) -> None:

@@ -1,14 +1,17 @@
 import os
 import shutil
+import signal
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from prefect.utilities.engine import capture_sigterm
 
 from flows.commands.shared.configuration import beside_prefect, configuration
 from flows.home import environment
 from flows.home.environment import make_home
+from flows.home.signals import StoppedError
 from lmcore.errors import ConfigError, SourceError, StorageError
 
 CONFIG = "name: letters\nsources:\n  - {path: letters.txt, license: CC0-1.0}\n"
@@ -89,3 +92,19 @@ def test_a_disk_without_room_to_begin_is_one_sentence(
         beside_prefect(Path("config.yaml"), ()),
     ):
         pass
+
+
+def test_sigterm_that_meets_prefect_s_engine_is_a_stop_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("A letter.")
+    with (
+        pytest.raises(StoppedError, match="stopped; finished steps are kept, and the same command"),
+        beside_prefect(Path("config.yaml"), ()),
+        capture_sigterm(),
+    ):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_what_else_ends_a_command_stays_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("A letter.")
+    with pytest.raises(SystemExit), beside_prefect(Path("config.yaml"), ()):
+        raise SystemExit(7)
