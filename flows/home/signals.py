@@ -9,16 +9,21 @@ is short and ends first, in a step of its own (`finishing`) or inside of one (`t
 from __future__ import annotations
 
 import _thread
+import contextvars
 import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
 
 from lmcore.errors import LmcoreError
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 # What a training does first; see `finishing`.
 SAVING = "saving the state"
@@ -130,6 +135,29 @@ def _follows_from_a_stop(error: BaseException) -> bool:
         seen.add(id(found))
         found = found.__cause__ or found.__context__
     return not isinstance(error, LmcoreError)
+
+
+def while_listening(work: Callable[[], R]) -> R:
+    """What some work gives that a library may not come back from for seconds.
+
+    Python hears a signal between two operations of its own, in the main thread; so that thread
+    waits, and another one works.  Whoever is stopped leaves it behind: it ends with the process,
+    or makes something whole before.
+
+    Args:
+        work: Whole or nothing, as what is done in `interruptible`.
+    """
+    found = Future[R]()
+    context = contextvars.copy_context()
+
+    def give() -> None:
+        try:
+            found.set_result(context.run(work))
+        except BaseException as error:
+            found.set_exception(error)
+
+    threading.Thread(target=give, name="while-listening", daemon=True).start()
+    return found.result()
 
 
 @contextmanager

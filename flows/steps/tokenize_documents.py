@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from dataclasses import replace
 
 from flows.home.environment import Home
+from flows.home.signals import while_listening
 from flows.progress.job import current
 from flows.steps.progress import counting
 from lmcore.config import RunConfig
@@ -52,11 +54,14 @@ def tokenize_documents(
             store, documents, config=config.tokenizer, folder=start.tokenizer
         )
     else:
-        tokenizer = fit_tokenizer(
-            store,
-            documents,
-            config=config.tokenizer,
-            with_targets=task.writes_text,
+        tokenizer = while_listening(
+            functools.partial(
+                fit_tokenizer,
+                store,
+                documents,
+                config=config.tokenizer,
+                with_targets=task.writes_text,
+            )
         )
     planned = None
     if config.policy.canaries == "in_run" and task.is_language_model:

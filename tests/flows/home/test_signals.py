@@ -1,4 +1,5 @@
 import contextlib
+import contextvars
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from flows.home.signals import (
     still_polite,
     stop_requested,
     to_the_end,
+    while_listening,
 )
 from lmcore.errors import IntegrityError, StorageError
 
@@ -158,6 +160,37 @@ def test_a_stop_that_a_finalizer_swallowed_comes_again() -> None:
 
     with polite_signals(), pytest.raises(StepInterrupted):
         step()
+
+
+@EACH
+def test_a_stop_is_heard_while_a_library_is_away(number: int) -> None:
+    away, back = threading.Event(), threading.Event()
+
+    def library() -> None:
+        away.set()
+        back.wait(60)
+
+    def ask() -> None:
+        away.wait(60)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=ask).start()
+    with polite_signals(), pytest.raises(StepInterrupted), interruptible():
+        while_listening(library)
+    assert not back.is_set()
+    back.set()
+
+
+def test_who_listens_gets_what_the_work_gives() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+    variable.set("of the flow run")
+    assert while_listening(variable.get) == "of the flow run"
+
+    def work() -> None:
+        raise StorageError("no room")
+
+    with pytest.raises(StorageError, match="no room"):
+        while_listening(work)
 
 
 class Panic(BaseException):
