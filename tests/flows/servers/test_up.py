@@ -397,11 +397,10 @@ def test_sigterm_stops_everything_and_keeps_everything(up: Up) -> None:
     assert up.shell.run("show", "1", "--model", "stories")["version"] == 1
 
 
+@pytest.mark.long
 def test_on_a_new_home_a_killed_one_leaves_no_process_and_a_run_goes_on_without_it(
-    up: Up, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    if up.process.poll() is None:
-        pytest.skip("the other one still runs")
     corpus.write_corpus(tmp_path, documents=80)
     (tmp_path / "config.yaml").write_text(CONFIG)
     shell = Shell(tmp_path)
