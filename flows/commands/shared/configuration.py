@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,9 +78,10 @@ def beside_prefect(
 
 def _is_sigterm(error: BaseException) -> bool:
     """Whether it is what Prefect's engine makes of SIGTERM outside of our own part of a flow."""
-    from prefect.exceptions import TerminationSignal
-
-    return isinstance(error, TerminationSignal)
+    # Who is stopped twice while libraries are imported must not wait for one.
+    exceptions = sys.modules.get("prefect.exceptions")
+    kind: type[BaseException] | None = getattr(exceptions, "TerminationSignal", None)
+    return kind is not None and isinstance(error, kind)
 
 
 def _look_for_room(home: Home) -> None:
