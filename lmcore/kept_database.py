@@ -274,10 +274,14 @@ def _mark(database: Path) -> Path:
     return database.with_name(f".{database.name}.unfinished")
 
 
+def is_being_made(database: Path) -> bool:
+    """Whether a process makes it, or was killed while it did (`being_made`)."""
+    return _mark(database).exists()
+
+
 def drop_unfinished(database: Path) -> None:
     """Remove what was being made when a process was killed: nobody has used it."""
-    mark = _mark(database)
-    if mark.exists():
+    if is_being_made(database):
         remove_database(database)
         fsync_directory(database.parent)
-        mark.unlink()
+        _mark(database).unlink()

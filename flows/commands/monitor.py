@@ -28,16 +28,17 @@ def monitor(config_file: Path | None, overrides: tuple[str, ...]) -> Answer:
     from flows.commands.shared.configuration import beside_prefect, configuration
     from flows.commands.shared.nothing_to_monitor import nothing_to_monitor
     from flows.home.environment import current
-    from flows.home.signals import StoppedError
+    from flows.home.signals import StoppedError, interruptible
 
     known = nothing_to_monitor(configuration(config_file, overrides), current())
     if known is not None:
         return Answer(values=known, text=_text)
     with beside_prefect(config_file, overrides) as (config, server):
-        # Heavy imports, while the server comes up.
-        from flows.monitor_drift import monitor as look_for_drift
+        with interruptible():
+            # Heavy imports, while the server comes up.
+            from flows.monitor_drift import monitor as look_for_drift
 
-        server.wait()
+            server.wait()
         state = look_for_drift(config, return_state=True)
     if state.is_cancelled():
         raise StoppedError(state.message or "stopped")

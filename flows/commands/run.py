@@ -55,7 +55,7 @@ def run(config_file: Path | None, overrides: tuple[str, ...], force: bool, dry_r
     from flows.commands.shared.configuration import beside_prefect, configuration
     from flows.commands.shared.nothing_to_do import nothing_to_do
     from flows.home.environment import current
-    from flows.home.signals import StoppedError
+    from flows.home.signals import StoppedError, interruptible
     from flows.registry.run_result import RunResult
 
     if not force:
@@ -63,9 +63,10 @@ def run(config_file: Path | None, overrides: tuple[str, ...], force: bool, dry_r
         if found is not None:
             return _answer(found)
     with beside_prefect(config_file, overrides) as (config, server):
-        from flows.pipeline import retrain  # heavy imports, while the server comes up
+        with interruptible():
+            from flows.pipeline import retrain  # heavy imports, while the server comes up
 
-        server.wait()
+            server.wait()
         state = retrain(config, force=force, return_state=True)
     if state.is_cancelled():
         raise StoppedError(state.message or "stopped")

@@ -19,15 +19,16 @@ def timeline(config_file: Path | None, overrides: tuple[str, ...]) -> Answer:
     refuse. A walk that was stopped goes on with the same command.
     """
     from flows.commands.shared.configuration import beside_prefect
-    from flows.home.signals import StoppedError
+    from flows.home.signals import StoppedError, interruptible
     from lmcore.config_file import default_config_path
 
     started = time.perf_counter()
     chosen = config_file or default_config_path().with_name("timeline.yaml")
     with beside_prefect(chosen, overrides) as (config, server):
-        from flows.timeline import timeline as walk  # heavy imports, while the server comes up
+        with interruptible():
+            from flows.timeline import timeline as walk  # heavy imports, while the server comes up
 
-        server.wait()
+            server.wait()
         state = walk(config, return_state=True)
     if state.is_cancelled():
         raise StoppedError(state.message or "stopped")

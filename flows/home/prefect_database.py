@@ -18,7 +18,7 @@ from flows.home import prefect_template
 from flows.home.folders import Home
 from flows.home.publication import exclusive_use
 from lmcore.durable import atomic_write, storing
-from lmcore.kept_database import being_made, problem_of, remove_database
+from lmcore.kept_database import being_made, is_being_made, problem_of, remove_database
 from lmcore.mending import note_mending, set_aside
 
 
@@ -78,6 +78,11 @@ def being_started(home: Home, *, from_template: bool = True) -> Iterator[None]:
             with storing(path):
                 prefect_template.copy_to(path)
         yield
+
+
+def is_unfinished(home: Home) -> bool:
+    """Whether the database is being made: nobody has used it, and the next server drops it."""
+    return is_being_made(home.prefect_database)
 
 
 def found_sound(home: Home) -> None:

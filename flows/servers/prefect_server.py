@@ -81,6 +81,7 @@ class PrefectServer:
         self._deadline = 0.0
         self._log_start: int | None = None
         self._replaced = False
+        self._answered = False
         self.api_url = home.prefect_api_url or ""
 
     @property
@@ -205,6 +206,7 @@ class PrefectServer:
                     f" its output is in {self.log}."
                 )
             time.sleep(0.05)
+        self._answered = True
         self._making.close()
         self._lock.release()
 
@@ -251,7 +253,9 @@ class PrefectServer:
         if self._process is None:
             self._lock.release()
             return
-        if "prefect.events.worker" in sys.modules and self._process.poll() is None:
+        # Before it answers nothing was told to it, and its libraries may be half imported.
+        told = self._answered and "prefect.events.worker" in sys.modules
+        if told and self._process.poll() is None:
             _drain()
         self._end()
 
@@ -260,6 +264,9 @@ class PrefectServer:
         self._stack.close()
         assert self._process.stdin is not None
         self._process.stdin.close()
+        if prefect_database.is_unfinished(self._home):
+            # It would make it to its end first, and the next one makes it anew.
+            self._process.kill()
         try:
             self._process.wait(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -216,9 +216,16 @@ def serve(descriptor: int, target: str, *, factory: bool) -> None:
     """Serve an application on an inherited listening socket until standard input ends."""
     import uvicorn
 
+    opening = threading.Event()
+
+    def made() -> App:
+        app = application(target, factory=factory)
+        opening.set()
+        return app
+
     server = uvicorn.Server(
         uvicorn.Config(
-            lambda: application(target, factory=factory),
+            made,
             factory=True,
             log_level="error",
             lifespan="on",
@@ -229,6 +236,8 @@ def serve(descriptor: int, target: str, *, factory: bool) -> None:
         while os.read(0, 4096):
             pass
         server.should_exit = True
+        if not opening.is_set():
+            os._exit(0)  # it is importing, and has opened nothing
         # A database that is being created or upgraded is not left half done.
         deadline = time.monotonic() + _START_SECONDS
         while not server.started and time.monotonic() < deadline:

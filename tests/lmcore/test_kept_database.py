@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.kept_database import KeptDatabase, being_made
+from lmcore.kept_database import KeptDatabase, being_made, is_being_made
 from lmcore.mending import mendings
 
 
@@ -60,9 +60,11 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(tmp_path: Path) -> Non
     killed.__enter__()
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE half (a)")
+    assert is_being_made(path)
     with being_made(path):
         assert not path.exists()
         path.write_bytes(b"whole")
+    assert not is_being_made(path)
     with being_made(path):
         assert path.read_bytes() == b"whole"
     assert [file.name for file in tmp_path.iterdir()] == ["some.db"]

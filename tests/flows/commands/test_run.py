@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import signal
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,33 @@ BAD_INPUT: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "bomb": ("input.txt.gz", gzip_bomb, {}, "input.txt.gz"),
     "licence": ("input.txt", TEXT.encode(), {"license": "do what you want"}, "do what you want"),
 }
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.skipif(sys.platform != "linux", reason="children are looked up in /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_before_the_first_step_leaves_no_server_and_nothing_half_made(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    shell = Shell(tmp_path)
+    (tmp_path / "letters.txt").write_text(TEXT)
+    (tmp_path / "config.yaml").write_text(json.dumps(bad_config(path="letters.txt")))
+    run = shell.start("run", "--config", "config.yaml")
+    assert run.stderr is not None
+    # It is said two seconds after a start, by when signals are heard.
+    next(line for line in run.stderr if "libraries, and a server" in line)
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    assert children
+    run.send_signal(number)
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 1
+    assert said.splitlines()[-1] == "lmcore: stopped by the user"
+    assert "Traceback" not in said
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+    with sqlite3.connect(shell.home / "mlflow" / "mlflow.db") as store:
+        tables = store.execute("select count(*) from sqlite_master where name = 'runs'")
+        assert tables.fetchone() == (0,) or not store.execute("select * from runs").fetchall()
 
 
 @pytest.mark.slow

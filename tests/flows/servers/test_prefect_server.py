@@ -14,6 +14,7 @@ import pytest
 from lmcore_shell import Shell
 
 from flows.home.environment import Home, make_home
+from flows.home.prefect_database import is_unfinished
 from flows.servers.prefect_server import PrefectServer, PrefectServerError
 from lmcore.mending import mendings
 
@@ -89,6 +90,21 @@ def test_a_database_that_no_server_can_open_is_set_aside(
     (mending,) = mendings(home.root)
     assert "the server ended at its start" in mending.problem
     assert "PREFECT_API_URL" not in os.environ
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_one_that_is_left_before_it_answers_has_made_nothing_that_the_next_one_uses(
+    tmp_path: Path,
+) -> None:
+    home = make_home(tmp_path / "home")
+    with PrefectServer(home):
+        pass
+    assert is_unfinished(home)
+    with PrefectServer(home) as server:
+        server.wait()
+        assert not is_unfinished(home)
+    assert list(mendings(home.root)) == []
 
 
 def test_a_chosen_server_is_used_and_none_is_started(home: Home, tmp_path: Path) -> None:

@@ -252,6 +252,29 @@ def test_it_serves_on_the_socket_that_it_inherits_and_ends_with_its_input(tmp_pa
             assert process.wait(timeout=60) == 0
 
 
+def test_a_server_that_is_still_importing_ends_at_once(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import sys, time\nprint('importing', flush=True)\ntime.sleep(600)\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-P", str(serve_app.__file__), str(listener.fileno())),
+                *("shop:make", "--factory"),
+            ],
+            env={"PYTHONPATH": str(tmp_path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process.stdout:
+            assert process.stdout.readline() == b"importing\n"
+            process.stdin.close()
+            assert process.wait(timeout=60) == 0
+
+
 def test_pages_may_ask_this_server_alone_unless_they_say_more_strictly() -> None:
     async def show(request: Request) -> PlainTextResponse:
         strict = {"Content-Security-Policy": "default-src 'none'"}
