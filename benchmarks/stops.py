@@ -160,6 +160,7 @@ def main() -> None:
             seconds = [end.seconds for end in ends if end.seconds is not None]
             results[step] = {
                 "date": describe()["date"],
+                "processor": describe()["processor"],
                 "signals": len(ends),
                 "step_seconds": lasted[step],
                 "had_ended": len(ends) - len(seconds),
