@@ -40,6 +40,13 @@ with PrefectServer(prepare()) as server:
     process.communicate()
 
 
+def own_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home in which a server writes, as `prepare` has it for a command."""
+    home = make_home(folder / "home")
+    monkeypatch.setenv("PREFECT_HOME", str(home.prefect))
+    return home
+
+
 def accepts(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
@@ -64,7 +71,7 @@ def test_a_killed_run_leaves_no_server_behind(parent: subprocess.Popen[str]) -> 
 def test_a_server_that_cannot_start_says_where_to_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = make_home(tmp_path / "home")
+    home = own_home(tmp_path, monkeypatch)
     monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "garbage://")
     with (
         pytest.raises(PrefectServerError, match=r"ended with code \d+: .*server\.log"),
@@ -79,12 +86,10 @@ def test_a_server_that_cannot_start_says_where_to_look(
 def test_a_database_that_no_server_can_open_is_set_aside(
     tmp_path: Path, prefect_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = make_home(tmp_path / "home")
+    home = own_home(tmp_path, monkeypatch)
     shutil.copy(prefect_template, home.prefect_database)
     with contextlib.closing(sqlite3.connect(home.prefect_database)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = 'nobody knows'")
-    url = f"sqlite+aiosqlite:///{home.prefect_database}"
-    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", url)
     with PrefectServer(home) as server:
         server.wait()
     (mending,) = mendings(home.root)
@@ -95,15 +100,16 @@ def test_a_database_that_no_server_can_open_is_set_aside(
 @pytest.mark.slow
 @pytest.mark.integration
 def test_one_that_is_left_before_it_answers_has_made_nothing_that_the_next_one_uses(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = make_home(tmp_path / "home")
+    home = own_home(tmp_path, monkeypatch)
     with PrefectServer(home):
         pass
     assert is_unfinished(home)
     with PrefectServer(home) as server:
         server.wait()
         assert not is_unfinished(home)
+    assert home.prefect_database.stat().st_size
     assert list(mendings(home.root)) == []
 
 
