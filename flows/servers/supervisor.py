@@ -117,10 +117,6 @@ class Supervisor:
                 if waiting:
                     time.sleep(_POLL_SECONDS / 4)
         except BaseException:
-            # Nothing has been begun whose end the others would have to hear of.
-            for child in self._children:
-                if child.process is not None:
-                    _close_input(child.process)
             self.stop()
             raise
 
