@@ -40,9 +40,10 @@ with PrefectServer(prepare()) as server:
     process.communicate()
 
 
-def own_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home in which a server writes, as `prepare` has it for a command."""
-    home = make_home(folder / "home")
+    home = make_home(tmp_path / "home")
     monkeypatch.setenv("PREFECT_HOME", str(home.prefect))
     return home
 
@@ -69,13 +70,12 @@ def test_a_killed_run_leaves_no_server_behind(parent: subprocess.Popen[str]) -> 
 @pytest.mark.slow
 @pytest.mark.integration
 def test_a_server_that_cannot_start_says_where_to_look(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    written: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = own_home(tmp_path, monkeypatch)
     monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "garbage://")
     with (
         pytest.raises(PrefectServerError, match=r"ended with code \d+: .*server\.log"),
-        PrefectServer(home) as server,
+        PrefectServer(written) as server,
     ):
         server.wait()
     assert "PREFECT_API_URL" not in os.environ
@@ -84,15 +84,14 @@ def test_a_server_that_cannot_start_says_where_to_look(
 @pytest.mark.slow
 @pytest.mark.integration
 def test_a_database_that_no_server_can_open_is_set_aside(
-    tmp_path: Path, prefect_template: Path, monkeypatch: pytest.MonkeyPatch
+    written: Home, prefect_template: Path
 ) -> None:
-    home = own_home(tmp_path, monkeypatch)
-    shutil.copy(prefect_template, home.prefect_database)
-    with contextlib.closing(sqlite3.connect(home.prefect_database)) as database, database:
+    shutil.copy(prefect_template, written.prefect_database)
+    with contextlib.closing(sqlite3.connect(written.prefect_database)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = 'nobody knows'")
-    with PrefectServer(home) as server:
+    with PrefectServer(written) as server:
         server.wait()
-    (mending,) = mendings(home.root)
+    (mending,) = mendings(written.root)
     assert "the server ended at its start" in mending.problem
     assert "PREFECT_API_URL" not in os.environ
 
@@ -100,17 +99,16 @@ def test_a_database_that_no_server_can_open_is_set_aside(
 @pytest.mark.slow
 @pytest.mark.integration
 def test_one_that_is_left_before_it_answers_has_made_nothing_that_the_next_one_uses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    written: Home,
 ) -> None:
-    home = own_home(tmp_path, monkeypatch)
-    with PrefectServer(home):
+    with PrefectServer(written):
         pass
-    assert is_unfinished(home)
-    with PrefectServer(home) as server:
+    assert is_unfinished(written)
+    with PrefectServer(written) as server:
         server.wait()
-        assert not is_unfinished(home)
-    assert home.prefect_database.stat().st_size
-    assert list(mendings(home.root)) == []
+        assert not is_unfinished(written)
+    assert written.prefect_database.stat().st_size
+    assert list(mendings(written.root)) == []
 
 
 def test_a_chosen_server_is_used_and_none_is_started(home: Home, tmp_path: Path) -> None:
