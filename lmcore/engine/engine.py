@@ -63,7 +63,7 @@ class Engine:
         *,
         most_lanes: int = 32,
         most_waiting: int = 256,
-        most_kept_bytes: int = 32 << 20,
+        most_kept_bytes: int = 8 << 20,
         on_step: Callable[[int], None] = lambda lanes: None,
         cores: int | None = None,
     ) -> None:

@@ -6,8 +6,9 @@ beginning, a request that is sent again: each is read once.
 
 Beginnings are kept at the ends of the chunks in which prompts are read, and of whole prompts; so
 what is read behind them is read in the same chunks as without them, and an answer is the same to
-the last bit.  How fast an answer comes tells that its prompt was read before, so nothing is shared
-between those who must not learn that of each other.
+the last bit.  A short one fills few places of the rings that a state has; the empty ones are made
+again instead of kept.  How fast an answer comes tells that its prompt was read before, so nothing
+is shared between those who must not learn that of each other.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lmcore.model.state import State
 
@@ -38,10 +41,52 @@ class Beginning:
     state: State
     logits: Tensor | None
 
-    @property
-    def nbytes(self) -> int:
-        """Memory in bytes."""
-        return self.state.nbytes + (0 if self.logits is None else self.logits.nbytes)
+
+class _Filled(NamedTuple):
+    """A tensor without the empty places in front and behind: zeros along its last axis but one.
+
+    Attributes:
+        places: What stands between them, in memory of its own.
+        front: Empty places before those.
+        behind: And after them.
+    """
+
+    places: Tensor
+    front: int
+    behind: int
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> _Filled:
+        if tensor.dim() < 2 or not tensor.numel():
+            return cls(tensor.clone(), 0, 0)
+        size = tensor.shape[-2]
+        by_place = tensor.movedim(-2, 0).clone(memory_format=torch.contiguous_format)
+        # By its bytes: a minus zero is not empty.
+        found = by_place.view(-1).view(torch.uint8).view(size, -1).any(dim=1).nonzero()
+        front, end = (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
+        return cls(tensor[..., front:end, :].clone(), front, size - end)
+
+    def tensor(self) -> Tensor:
+        """The whole."""
+        if not self.front and not self.behind:
+            return self.places
+        return functional.pad(self.places, (0, 0, self.front, self.behind))
+
+
+class _Kept:
+    """A beginning as it is kept: nothing in it is what a model may go on reading in, nor a view."""
+
+    def __init__(self, beginning: Beginning) -> None:
+        self._tokens, self.logits = beginning.tokens, beginning.logits
+        self._form = beginning.state.map(lambda tensor: tensor.new_empty(0))
+        self._filled = [_Filled.of(tensor) for tensor in beginning.state.tensors()]
+        self.nbytes = sum(filled.places.nbytes for filled in self._filled)
+        self.nbytes += 0 if self.logits is None else self.logits.nbytes
+
+    def beginning(self) -> Beginning:
+        """The same; nobody changes its state."""
+        state = self._form.replaced([filled.tensor() for filled in self._filled])
+        return Beginning(tokens=self._tokens, state=state, logits=self.logits)
 
 
 class ReadBefore:
@@ -54,7 +99,7 @@ class ReadBefore:
 
     def __init__(self, *, chunk_tokens: int, most_bytes: int) -> None:
         self._chunk, self._most = chunk_tokens, most_bytes
-        self._kept: OrderedDict[bytes, Beginning] = OrderedDict()
+        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
         self.nbytes = 0
 
     def names(self, ids: Sequence[int], *, shared_with: str) -> list[bytes]:
@@ -72,18 +117,16 @@ class ReadBefore:
             found = self._kept.get(names[place])
             if found is not None and (place < len(names) - 1 or found.logits is not None):
                 self._kept.move_to_end(names[place])
-                return found
+                return found.beginning()
         return None
 
     def keep(self, name: bytes, beginning: Beginning) -> None:
         """Keep one, unless it is larger than all may be; those not asked for longest go."""
-        if beginning.nbytes > self._most:
+        kept = _Kept(beginning)
+        if kept.nbytes > self._most:
             return
-        # Without what it is a view into, which would be kept and not counted; and a model may go on
-        # reading in the memory that it read in.
-        beginning = replace(beginning, state=beginning.state.map(torch.clone))
         before = self._kept.pop(name, None)
-        self.nbytes += beginning.nbytes - (before.nbytes if before else 0)
-        self._kept[name] = beginning
+        self.nbytes += kept.nbytes - (before.nbytes if before else 0)
+        self._kept[name] = kept
         while self.nbytes > self._most:
             self.nbytes -= self._kept.popitem(last=False)[1].nbytes

@@ -25,6 +25,7 @@ from lmcore.data.tokens.layout import Layout
 from lmcore.digests import sha256_file
 from lmcore.durable import atomic_write
 from lmcore.errors import ConfigError, IntegrityError
+from lmcore.heap import heap_kept
 from lmcore.model.language_model import WEIGHTS_FILE, restore
 from lmcore.training.checkpoint import (
     CONSUMED_FILE,
@@ -37,7 +38,6 @@ from lmcore.training.checkpoint import (
 from lmcore.training.config import TrainingConfig
 from lmcore.training.distributed import ALONE, World
 from lmcore.training.events import Listener, TrainingEvent, TrainingInterrupted
-from lmcore.training.heap import heap_kept
 from lmcore.training.leaving import LeftError
 from lmcore.training.loop import POINTS_FOLDER, Trained, TrainingLoop
 from lmcore.training.objective import Objective
