@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
@@ -25,26 +26,22 @@ def monitor(config_file: Path | None, overrides: tuple[str, ...]) -> Answer:
     does not know, and against what it was asked where that is kept; a task against what people
     said of its answers: DRIFTED, STABLE or INCONCLUSIVE.
     """
-    from flows.commands.shared.configuration import beside_prefect, configuration
+    from flows.commands.shared.configuration import answer_of_flow, configuration
     from flows.commands.shared.nothing_to_monitor import nothing_to_monitor
     from flows.home.environment import current
-    from flows.home.signals import StoppedError, interruptible
 
     known = nothing_to_monitor(configuration(config_file, overrides), current())
     if known is not None:
         return Answer(values=known, text=_text)
-    with beside_prefect(config_file, overrides) as (config, server):
-        with interruptible():
-            # Heavy imports, while the server comes up.
-            from flows.monitor_drift import monitor as look_for_drift
-
-            server.wait()
-        state = look_for_drift(config, return_state=True)
-    if state.is_cancelled():
-        raise StoppedError(state.message or "stopped")
-    found = state.result(raise_on_failure=True)
+    found = answer_of_flow(_look_for_drift, config_file, overrides)
     assert isinstance(found, dict)
     return Answer(values=found, text=_text)
+
+
+def _look_for_drift() -> Any:
+    from flows.monitor_drift import monitor as look_for_drift
+
+    return look_for_drift
 
 
 def _text(answer: Values) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -52,27 +52,24 @@ def run(config_file: Path | None, overrides: tuple[str, ...], force: bool, dry_r
         from flows.home.environment import current
 
         return look(configuration(config_file, overrides), current())
-    from flows.commands.shared.configuration import beside_prefect, configuration
+    from flows.commands.shared.configuration import answer_of_flow, configuration
     from flows.commands.shared.nothing_to_do import nothing_to_do
     from flows.home.environment import current
-    from flows.home.signals import StoppedError, interruptible
     from flows.registry.run_result import RunResult
 
     if not force:
         found = nothing_to_do(configuration(config_file, overrides), current())
         if found is not None:
             return _answer(found)
-    with beside_prefect(config_file, overrides) as (config, server):
-        with interruptible():
-            from flows.pipeline import retrain  # heavy imports, while the server comes up
-
-            server.wait()
-        state = retrain(config, force=force, return_state=True)
-    if state.is_cancelled():
-        raise StoppedError(state.message or "stopped")
-    result = state.result(raise_on_failure=True)
+    result = answer_of_flow(_retrain, config_file, overrides, force=force)
     assert isinstance(result, RunResult)
     return _answer(result)
+
+
+def _retrain() -> Any:
+    from flows.pipeline import retrain
+
+    return retrain
 
 
 def _answer(result: RunResult) -> Answer:

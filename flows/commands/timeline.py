@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from flows.commands.shared import options, text
 from flows.commands.shared.command import Answer, Values, command
@@ -18,26 +19,21 @@ def timeline(config_file: Path | None, overrides: tuple[str, ...]) -> Answer:
     On each of the days in `timeline.dates` of the configuration: monitor, retrain, promote or
     refuse. A walk that was stopped goes on with the same command.
     """
-    from flows.commands.shared.configuration import beside_prefect
-    from flows.home.signals import StoppedError, interruptible
+    from flows.commands.shared.configuration import answer_of_flow, configuration
     from lmcore.config_file import default_config_path
 
     started = time.perf_counter()
     chosen = config_file or default_config_path().with_name("timeline.yaml")
-    with beside_prefect(chosen, overrides) as (config, server):
-        with interruptible():
-            from flows.timeline import timeline as walk  # heavy imports, while the server comes up
-
-            server.wait()
-        state = walk(config, return_state=True)
-    if state.is_cancelled():
-        raise StoppedError(state.message or "stopped")
-    rows = state.result(raise_on_failure=True)
+    name = configuration(chosen, overrides).name
+    rows = answer_of_flow(_walk, chosen, overrides)
     seconds = round(time.perf_counter() - started, 1)
-    return Answer(
-        values={"model": config.name, "rows": rows, "seconds": seconds},
-        text=_text,
-    )
+    return Answer(values={"model": name, "rows": rows, "seconds": seconds}, text=_text)
+
+
+def _walk() -> Any:
+    from flows.timeline import timeline as walk
+
+    return walk
 
 
 def _text(answer: Values) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flows.home.configurations import glance_at_model, names_the_hub, read_config
 from flows.home.environment import Home, allow_hub, current
 from flows.home.patience import gone
-from flows.home.signals import StoppedError, polite_signals
+from flows.home.signals import StoppedError, interruptible, polite_signals
 from flows.notices.webhook import notify
 from flows.progress.job import current as current_job
 from flows.servers.prefect_server import PrefectServer
@@ -34,6 +35,34 @@ def configuration(config_file: Path | None, overrides: Sequence[str] = ()) -> Ru
     if names_the_hub(config):
         allow_hub()
     return config
+
+
+def answer_of_flow(
+    load: Callable[[], Any],
+    config_file: Path | None,
+    overrides: Sequence[str] = (),
+    **parameters: Any,
+) -> Any:
+    """What a flow gives that runs in this process, beside a server of Prefect's.
+
+    Args:
+        load: Imports the flow, which is heavy, while the server comes up.
+        config_file: Of the configuration that the flow is given; None: the embedded default.
+        overrides: Of it.
+        parameters: Further ones of the flow.
+
+    Raises:
+        StoppedError: If the user stopped it, or SIGTERM comes while Prefect begins or ends it.
+        Exception: What the flow raises, and as `beside_prefect`.
+    """
+    with beside_prefect(config_file, overrides) as (config, server):
+        with interruptible():
+            flow = load()
+            server.wait()
+        state = flow(config, return_state=True, **parameters)
+    if state.is_cancelled():
+        raise StoppedError(state.message or "stopped")
+    return state.result(raise_on_failure=True)
 
 
 @contextmanager

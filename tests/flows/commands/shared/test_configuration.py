@@ -4,14 +4,22 @@ import signal
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed
 from prefect.utilities.engine import capture_sigterm
 
-from flows.commands.shared.configuration import beside_prefect, configuration
+from flows.commands.shared.configuration import (
+    answer_of_flow,
+    beside_prefect,
+    configuration,
+)
 from flows.home import environment
 from flows.home.environment import make_home
 from flows.home.signals import StoppedError
+from lmcore.config import RunConfig
 from lmcore.errors import ConfigError, SourceError, StorageError
 
 CONFIG = "name: letters\nsources:\n  - {path: letters.txt, license: CC0-1.0}\n"
@@ -108,3 +116,22 @@ def test_what_else_ends_a_command_stays_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("A letter.")
     with pytest.raises(SystemExit), beside_prefect(Path("config.yaml"), ()):
         raise SystemExit(7)
+
+
+def test_the_answer_of_a_flow_is_what_its_state_says(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("A letter.")
+
+    def flow(config: RunConfig, *, force: bool, return_state: bool) -> State[Any]:
+        assert return_state
+        return Cancelled(message="left.") if force else Completed(data=config.name)
+
+    def answer(**parameters: Any) -> Any:
+        return answer_of_flow(lambda: flow, Path("config.yaml"), **parameters)
+
+    assert answer(force=False) == "letters"
+    with pytest.raises(StoppedError, match=r"left\."):
+        answer(force=True)
+    with pytest.raises(LookupError, match="nothing there"):
+        answer_of_flow(
+            lambda: lambda *_, **__: Failed(data=LookupError("nothing there")), Path("config.yaml")
+        )
