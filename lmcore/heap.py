@@ -3,8 +3,9 @@
 glibc gives blocks of 32 MB and more back to the system as soon as they are freed, and takes them
 from it again in the next step of a training, to be zeroed page by page.  The logits of a large
 vocabulary are such blocks: 140,000 pages a step of SmolLM2-135M, a tenth of its time.  Smaller
-blocks it keeps, for each thread apart: what importing and loading freed, a server never uses again
-(both: `docs/experiments.md`).  Nothing happens with another library than glibc.
+blocks it keeps, for each thread apart: what importing, loading and a rush of requests freed, a
+server that waits does not need (both: `docs/experiments.md`).  Nothing happens with another library
+than glibc.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ import ctypes
 from collections.abc import Iterator
 
 # Of `mallopt(3)`.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _INT_MAX = 2**31 - 1
 # Whatever is set ends the library's own adjusting; this is how far that goes.
 _LARGEST_MMAP_THRESHOLD = 32 << 20
 _DEFAULT_MMAP_MAX = 65_536
-_FEW_ARENAS = 2
 
 
 @contextlib.contextmanager
@@ -38,12 +38,6 @@ def heap_kept() -> Iterator[None]:
         library.mallopt(_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
         library.mallopt(_TRIM_THRESHOLD, 2 * _LARGEST_MMAP_THRESHOLD)
         library.malloc_trim(0)
-
-
-def share_heap() -> None:
-    """From now on, threads that begin take their memory from few places for all."""
-    if (library := _glibc()) is not None:
-        library.mallopt(_ARENA_MAX, _FEW_ARENAS)
 
 
 def return_free_memory() -> None:

@@ -5,8 +5,7 @@ answers it now.
 
 A request keeps the version that it began with.  A new champion is verified, loaded and asked
 something beside the old one; only if it answers does it take over, else the old one goes on and
-the desk says why.  A version that was pinned by a request (`NAME:7`) is loaded for it and stays as
-long as nobody needs its place.
+the desk says why.  A version that a request names itself is kept beside (`flows.serving.pinned`).
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import contextlib
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,8 +22,10 @@ from flows.registry.versions import Version
 from flows.serving.limits import Limits
 from flows.serving.loaded import Loaded
 from flows.serving.measures import Present
+from flows.serving.pinned import Pinned
 from flows.serving.refusal import RefusalError
 from lmcore.errors import LmcoreError, NotFoundError, UserError
+from lmcore.heap import return_free_memory
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ _POLL_SECONDS = 0.5
 _LOOK_SECONDS = 2.0
 #: What could not be loaded is tried again after so long, or when the registry says another thing.
 _AGAIN_SECONDS = 60.0
-_MOST_PINNED = 2
+#: Without a request for so long, what the last ones needed goes back to the system.
+_IDLE_SECONDS = 5.0
 
 
 @dataclass(kw_only=True)
@@ -79,9 +80,9 @@ class Desk:
         self._named = tuple(models)
         self._loads, self._on_step = loads, on_step
         self._places: dict[str, _Place] = {name: _Place(model=name) for name in models}
-        self._pinned: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
+        self._pinned = Pinned(self._load)
         self._lock = threading.Lock()
-        self._pinning = threading.Lock()
+        self._asked_at: float | None = None
         self._stamp: object = None
         self._looked = 0.0
         self._stop = threading.Event()
@@ -125,10 +126,9 @@ class Desk:
             self._thread.join()
         with self._lock:
             all_loaded = [p.loaded for p in self._places.values() if p.loaded]
-            all_loaded += self._pinned.values()
+            all_loaded += self._pinned.forget()
             for place in self._places.values():
                 place.loaded = None
-            self._pinned.clear()
         for loaded in all_loaded:
             loaded.close(hurry=hurry)
 
@@ -142,6 +142,7 @@ class Desk:
         Raises:
             RefusalError: If there is none.
         """
+        self._asked_at = time.monotonic()
         name, colon, number = asked.partition(":")
         if not colon:
             name, _, alias = asked.partition("@")
@@ -178,41 +179,7 @@ class Desk:
         followed = self._places[name].loaded
         if followed is not None and followed.version.number == version.number:
             return followed
-        if version.quarantined:
-            raise RefusalError(
-                404,
-                f"version {version.number} of {name} was taken out of use",
-                param="model",
-                code="model_not_found",
-            )
-        key = (name, version.number)
-        with self._pinning:
-            if (found := self._pinned.get(key)) is not None:
-                self._pinned.move_to_end(key)
-                return found
-            self._make_room()
-            try:
-                found = self._load(version)
-            except LmcoreError as error:
-                raise RefusalError(
-                    503, f"version {version.number} of {name} cannot be loaded", retry_after=60
-                ) from error
-            self._pinned[key] = found
-            return found
-
-    def _make_room(self) -> None:
-        """End the pinned version that was asked for longest ago, if it is idle."""
-        while len(self._pinned) >= _MOST_PINNED:
-            idle = next((key for key, one in self._pinned.items() if not one.busy), None)
-            if idle is None:
-                raise RefusalError(
-                    429,
-                    f"{_MOST_PINNED} other versions are answering; try again, or ask for the one"
-                    " in use",
-                    code="rate_limit_exceeded",
-                    retry_after=5,
-                )
-            self._pinned.pop(idle).close(wait=False)
+        return self._pinned.take(version)
 
     # -- following -------------------------------------------------------------------------------
 
@@ -226,6 +193,16 @@ class Desk:
                     self.look()
             except Exception as error:  # the registry may be away for a while; requests go on
                 logger.warning("the registry did not answer (%s); what is loaded goes on", error)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Return memory, once, where nobody has asked for a while."""
+        asked_at = self._asked_at
+        if asked_at is None or time.monotonic() - asked_at < _IDLE_SECONDS:
+            return
+        if not any(present.running or present.waiting for present in self.present()):
+            self._asked_at = None
+            return_free_memory()
 
     def look(self) -> None:
         """See what the alias means now, and load what is new."""
@@ -312,7 +289,7 @@ class Desk:
         """See `Measures`."""
         with self._lock:
             found = [(self._alias, p.loaded) for p in self._places.values() if p.loaded]
-            found += [("", loaded) for loaded in self._pinned.values()]
+            found += [("", loaded) for loaded in self._pinned.loaded()]
         for alias, loaded in found:
             running, waiting = loaded.load_now()
             yield Present(

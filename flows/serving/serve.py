@@ -29,7 +29,6 @@ from flows.serving.limits import Limits
 from flows.serving.wiring import Wired
 from lmcore.data.requests.config import ServeConfig
 from lmcore.errors import UserError
-from lmcore.heap import share_heap
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,6 @@ def serve(
             the port is taken, or nothing can be loaded.
     """
     started = time.monotonic()
-    share_heap()
     limits = limits or Limits()
     home = current()
     configs = [read_config(home, file) for file in asked.configs]
@@ -142,7 +140,6 @@ def attend(descriptor: int, key: str) -> None:
         descriptor: Of the socket.
         key: Of the only client.
     """
-    share_heap()
     limits, home = Limits(), current()
     settings = {
         str(config["name"]): ServeConfig.model_validate(config["serve"])

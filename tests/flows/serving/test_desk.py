@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -151,19 +152,32 @@ def test_a_version_can_be_asked_for_by_number_and_alias(desk: Desk, served_home:
         desk.take(f"{NAME}:2")
 
 
-def test_pinned_versions_make_room_for_each_other(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_memory_is_returned_once_where_nobody_asks(
+    served_home: Any, monkeypatch: pytest.MonkeyPatch, wait_until: Any
 ) -> None:
-    monkeypatch.setattr("flows.serving.desk._MOST_PINNED", 1)
-    second = desk.take(f"{NAME}:2")
-    assert number(desk, f"{NAME}:3") == 3
-    assert second.engine is not None
-    second.engine._thread.join(30)
-    assert second.engine.closed
-    monkeypatch.setattr(Loaded, "busy", property(lambda self: True))
-    with pytest.raises(RefusalError) as refused:
-        desk.take(f"{NAME}:2")
-    assert (refused.value.status, refused.value.retry_after) == (429, 5)
+    returned: list[bool] = []
+    busy = True
+    monkeypatch.setattr("flows.serving.desk.return_free_memory", lambda: returned.append(busy))
+    monkeypatch.setattr("flows.serving.desk._IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("flows.serving.desk._POLL_SECONDS", 0.01)
+    monkeypatch.setattr(Loaded, "load_now", lambda self: (int(busy), 0))
+    desk = Desk(HomeReader(served_home), models=[NAME], limits=Limits(lanes=4))
+    polls = itertools.count()
+    monkeypatch.setattr(HomeReader, "stamp", lambda self: next(polls))
+    desk.open()
+    try:
+        wait_until(lambda: next(polls) > 5)
+        desk.take(NAME)
+        seen = next(polls)
+        wait_until(lambda: next(polls) > seen + 10)
+        assert not returned
+        busy = False
+        wait_until(lambda: bool(returned))
+        seen = next(polls)
+        wait_until(lambda: next(polls) > seen + 10)
+        assert returned == [False]
+    finally:
+        desk.close()
 
 
 def test_a_registry_that_is_away_changes_nothing(
