@@ -85,6 +85,7 @@ TESTED_ELSEWHERE = {
     "flows/servers/services.py": "flows/servers/test_up.py starts all of them",
     "flows/steps/base_model.py": "flows/steps/test_begin_run.py names one",
     "lmcore/evaluation/questions.py": "test_evidence.py and test_kept_scores.py beside it ask them",
+    "lmcore/evaluation/sides.py": "test_evidence.py beside it scores both",
     "lmcore/evaluation/judging.py": "lmcore/evaluation/test_evaluate.py has all gates asked",
     "flows/evaluate_shard.py": "flows/test_shared_evaluation.py has workers run it",
     "flows/steps/run.py": "a value; flows/steps/test_begin_run.py builds it",

@@ -58,8 +58,10 @@ def run(config_file: Path | None, overrides: tuple[str, ...], force: bool, dry_r
     from flows.registry.run_result import RunResult
 
     if not force:
-        found = nothing_to_do(configuration(config_file, overrides), current())
+        unchecked = configuration(config_file, overrides, check_schedule=False)
+        found = nothing_to_do(unchecked, current())
         if found is not None:
+            configuration(config_file, overrides)  # nor is a schedule answered that cannot be kept
             return _answer(found)
     result = answer_of_flow(_retrain, config_file, overrides, force=force)
     assert isinstance(result, RunResult)

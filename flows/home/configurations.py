@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
+from flows.home import schedules
 from flows.home.folders import Home
-from flows.home.schedules import check_schedule
 from lmcore.config import RunConfig
 from lmcore.config_file import default_config_path, load_config
 from lmcore.errors import UserError
@@ -71,18 +71,43 @@ def glance_at_model(config: RunConfig) -> None:
 
 
 def read_config(
-    home: Home, config_file: Path | None, *, overrides: Sequence[str] = ()
+    home: Home,
+    config_file: Path | None,
+    *,
+    overrides: Sequence[str] = (),
+    check_schedule: bool = True,
 ) -> RunConfig:
     """The configuration in a file, or the installed default, whose schedule can be kept.
+
+    Args:
+        home: Where it is used.
+        config_file: None: the installed default.
+        overrides: `dotted.key=value`.
+        check_schedule: False where `schedule_is_kept` will be asked later: it may import Prefect.
 
     Raises:
         UserError: If it is wrong.
     """
     file = home.resolve(config_file) if config_file else None
     config = load_config(file, overrides=overrides, started_in=home.started_in)
-    where = str(file or default_config_path())
-    check_schedule(config, where=where, kept=home.planned_runs)
+    if check_schedule:
+        schedule_is_kept(home, config, config_file)
     return config
+
+
+def schedule_is_kept(home: Home, config: RunConfig, config_file: Path | None) -> None:
+    """See whether the scheduler can keep the schedule of a configuration.
+
+    Args:
+        home: Where it is used.
+        config: As it was read.
+        config_file: From where; None: the installed default.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    where = str(home.resolve(config_file) if config_file else default_config_path())
+    schedules.check_schedule(config, where=where, kept=home.planned_runs)
 
 
 def load_configs(home: Home, config_files: Sequence[Path]) -> list[RunConfig]:

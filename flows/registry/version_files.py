@@ -7,9 +7,10 @@ a server they are fetched once.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,7 @@ class VersionFiles:
         def fill(saved: Path) -> None:
             data = saved.with_name("version")
             shutil.copytree(folder.path, data)
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _requirements_not_compared():
                 warnings.simplefilter("ignore")  # of MLflow about its own defaults
                 mlflow.pyfunc.save_model(
                     saved,
@@ -184,6 +185,23 @@ def _contents(manifest_sha256: str) -> Contents:
         place=VERSION_PLACE,
         verify=lambda folder: open_version(folder, manifest_sha256=manifest_sha256),
     )
+
+
+@contextlib.contextmanager
+def _requirements_not_compared() -> Iterator[None]:
+    """Inside, MLflow does not compare requirements with what is installed, which they come from.
+
+    It looks through the files of all libraries for that, two seconds long, and has no setting.
+    """
+    from mlflow.utils import environment as module
+
+    environment: Any = module
+    before = environment.warn_dependency_requirement_mismatches
+    environment.warn_dependency_requirement_mismatches = lambda requirements: None
+    try:
+        yield
+    finally:
+        environment.warn_dependency_requirement_mismatches = before
 
 
 def _signature(task: str) -> ModelSignature:

@@ -31,7 +31,7 @@ from lmcore.evaluation.judging import judge
 from lmcore.evaluation.kept_parts import KeptParts
 from lmcore.evaluation.ownership import examine_ownership
 from lmcore.evaluation.planning import planned_evaluation
-from lmcore.evaluation.questions import Progress, Question, unseen
+from lmcore.evaluation.questions import Question
 from lmcore.evaluation.report import (
     GATES_FILE,
     METRICS_FILE,
@@ -41,6 +41,7 @@ from lmcore.evaluation.report import (
 )
 from lmcore.evaluation.samples import NUM_SAMPLES, draw_samples
 from lmcore.evaluation.scores.published import contract_metrics
+from lmcore.evaluation.sides import Progress, unseen
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.model.filtering import Forbidden
 

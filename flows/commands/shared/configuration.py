@@ -5,11 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from flows.home.configurations import glance_at_model, names_the_hub, read_config
+from flows.home.configurations import (
+    glance_at_model,
+    names_the_hub,
+    read_config,
+    schedule_is_kept,
+)
 from flows.home.environment import Home, allow_hub, current
 from flows.home.patience import gone
 from flows.home.signals import StoppedError, interruptible, polite_signals
@@ -19,19 +24,26 @@ from flows.servers.prefect_server import PrefectServer
 from flows.steps.stopwatch import GO_ON
 from lmcore.config import RunConfig
 from lmcore.data.sources.located import glance_at_sources
-from lmcore.errors import SourceError, StorageError
+from lmcore.errors import LmcoreError, SourceError, StorageError
 
 #: Databases of a new home, twice, and the smallest of content.
 _LEAST_BYTES = 16 << 20
 
 
-def configuration(config_file: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
+def configuration(
+    config_file: Path | None, overrides: Sequence[str] = (), *, check_schedule: bool = True
+) -> RunConfig:
     """The configuration in a file, or the embedded default; the network is open where it needs it.
+
+    Args:
+        config_file: None: the embedded default.
+        overrides: `dotted.key=value`.
+        check_schedule: As of `read_config`.
 
     Raises:
         UserError: If it is wrong.
     """
-    config = read_config(current(), config_file, overrides=overrides)
+    config = read_config(current(), config_file, overrides=overrides, check_schedule=check_schedule)
     if names_the_hub(config):
         allow_hub()
     return config
@@ -58,6 +70,7 @@ def answer_of_flow(
     with beside_prefect(config_file, overrides) as (config, server):
         with interruptible():
             flow = load()
+            _open_registry()
             server.wait()
         state = flow(config, return_state=True, **parameters)
     if state.is_cancelled():
@@ -78,7 +91,7 @@ def beside_prefect(
         StorageError: If the home's disk has no room to begin.
         StoppedError: If SIGTERM comes while Prefect begins or ends the flow run.
     """
-    config = configuration(config_file, overrides)
+    config = configuration(config_file, overrides, check_schedule=False)
     _look_for_room(current())
     try:
         glance_at_sources(config.sources)
@@ -91,6 +104,9 @@ def beside_prefect(
     current_job().count("libraries, and a server of Prefect's")
     with polite_signals(), PrefectServer(current()) as server:
         try:
+            with interruptible():
+                # What this imports is imported while the server comes up, as all else.
+                schedule_is_kept(current(), config, config_file)
             yield config, server
         except Exception as error:
             # What Prefect's engine raises that could not tell it to the server.
@@ -103,6 +119,19 @@ def beside_prefect(
             raise
         finally:
             current_job().count("ending what was started")
+
+
+def _open_registry() -> None:
+    """Make MLflow's tables where a home has none, while Prefect's server comes up.
+
+    What is wrong with them is the flow's to tell: Prefect records it there.
+    """
+    from flows.registry.connection import connect
+
+    home = current()
+    if home.embedded:
+        with suppress(LmcoreError):
+            connect(home)
 
 
 def _is_sigterm(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from lmcore.evaluation.budget.plan import AS_CONFIGURED, EvaluationPlan
 from lmcore.evaluation.config import GatesConfig
 from lmcore.evaluation.gates.champion import Incumbent
 from lmcore.evaluation.inputs import Challenge
-from lmcore.evaluation.questions import Progress, unseen
+from lmcore.evaluation.sides import Progress, unseen
 from lmcore.evaluation.statistics.measured import Measured
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.gates.champion import version_beside

@@ -36,7 +36,6 @@ from lmcore.evaluation.gates.standing import ControlRecord, shipped_record, stan
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.memory.contamination import measure_contamination
 from lmcore.evaluation.ownership import examine_ownership
-from lmcore.evaluation.questions import Progress, unseen
 from lmcore.evaluation.report import (
     ACCOUNT_FILE,
     ATTENTION_FILE,
@@ -47,6 +46,7 @@ from lmcore.evaluation.report import (
     EvalReport,
     write_json,
 )
+from lmcore.evaluation.sides import Progress, unseen
 from lmcore.evaluation.statistics.resampling import Resampling
 from lmcore.tasks.base_model import BaseModel
 from lmcore.tasks.gates.bias_task import bias_task

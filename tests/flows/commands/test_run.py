@@ -104,6 +104,20 @@ def test_nothing_is_begun_without_a_configuration_and_its_sources(
     assert not (empty_shell.home.prefect / "server.log").exists()
 
 
+def test_nothing_new_is_no_answer_to_a_schedule_that_cannot_be_kept(
+    empty_shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.yaml").write_text(json.dumps(bad_config()))
+    monkeypatch.setattr(
+        "flows.commands.shared.nothing_to_do.nothing_to_do", lambda config, home: result()
+    )
+    refused = empty_shell.refusal(
+        "run", "--config", "config.yaml", "--set", "schedule.cron=0 3 * * 9"
+    )
+    assert isinstance(refused, ConfigError)
+    assert "the scheduler cannot use it" in str(refused)
+
+
 def bad_config(**changes: Any) -> dict[str, Any]:
     source = {"path": "input", "license": "CC0-1.0", **changes}
     return {"name": "bad", "sources": [source], "training": {"max_steps": 1}}

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import mlflow.pyfunc
 import pytest
+from mlflow.utils import environment, requirements_utils
 
 from flows.home.environment import Home
 from flows.registry.code_wheel import code_wheel
 from flows.registry.connection import connect
 from flows.registry.models import Registry
+from flows.registry.version_files import _requirements_not_compared
 from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
 from lmcore.manifest import Manifest
@@ -45,6 +47,19 @@ def test_the_only_code_that_is_stored_is_the_wheel_of_this_code(
     assert (wheel.parents[1] / lines[0].partition("=")[2]).parent == wheel.parent
     assert "code: null" in (wheel.parents[1] / "MLmodel").read_text()
     assert {path.name for path in stored(home) if not path.suffix} == {"MLmodel"}
+
+
+def test_mlflow_does_not_compare_requirements_with_what_they_were_read_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[str] = []
+    monkeypatch.setattr(requirements_utils, "_check_requirement_satisfied", compared.append)
+    wanted = ["mlflow==0.0.1"]
+    with _requirements_not_compared():
+        assert environment._process_pip_requirements([], pip_requirements=wanted)[1] == wanted
+    assert not compared
+    environment._process_pip_requirements([], pip_requirements=wanted)
+    assert compared == wanted
 
 
 def test_what_is_damaged_on_its_way_is_not_registered(

@@ -17,10 +17,10 @@ from flows.commands.shared.configuration import (
     configuration,
 )
 from flows.home import environment
-from flows.home.environment import make_home
+from flows.home.environment import Home, make_home
 from flows.home.signals import StoppedError
 from lmcore.config import RunConfig
-from lmcore.errors import ConfigError, SourceError, StorageError
+from lmcore.errors import ConfigError, IntegrityError, SourceError, StorageError
 
 CONFIG = "name: letters\nsources:\n  - {path: letters.txt, license: CC0-1.0}\n"
 
@@ -135,3 +135,32 @@ def test_the_answer_of_a_flow_is_what_its_state_says(tmp_path: Path) -> None:
         answer_of_flow(
             lambda: lambda *_, **__: Failed(data=LookupError("nothing there")), Path("config.yaml")
         )
+
+
+def test_a_schedule_that_cannot_be_kept_is_told_before_the_flow(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("A letter.")
+    bad = ("schedule.cron=0 3 * * 9",)
+    configuration(Path("config.yaml"), bad, check_schedule=False)
+    with (
+        pytest.raises(ConfigError, match=r"config\.yaml: schedule\.cron='0 3 \* \* 9'"),
+        beside_prefect(Path("config.yaml"), bad),
+    ):
+        pytest.fail("it was begun")
+
+
+def test_what_is_wrong_with_the_registry_is_left_to_the_flow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "letters.txt").write_text("A letter.")
+    asked: list[Home] = []
+
+    def damaged(home: Home) -> None:
+        asked.append(home)
+        raise IntegrityError("mlflow.db: damaged")
+
+    monkeypatch.setattr("flows.registry.connection.connect", damaged)
+    found = answer_of_flow(
+        lambda: lambda config, return_state: Completed(data="begun"), Path("config.yaml")
+    )
+    assert found == "begun"
+    assert len(asked) == 1
