@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("transformers")
 
-from lmcore.evaluation import questions
+from lmcore.evaluation import questions, sides
 from lmcore.evaluation.baselines import untouched
 from lmcore.evaluation.gates import champion
 from lmcore.model.factory import save_model
@@ -162,8 +162,8 @@ def test_models_are_let_go_of_one_after_the_other(begun, monkeypatch):
 
         return load
 
-    monkeypatch.setattr(questions, "load_model", watched(questions.load_model))
-    monkeypatch.setattr(champion, "load_model", watched(champion.load_model))
+    for module in (sides, questions, champion):
+        monkeypatch.setattr(module, "load_model", watched(module.load_model))
     for module in (questions, untouched):
         monkeypatch.setattr(module, "untouched", watched(module.untouched))
     shutil.rmtree(begun.store.root / "untouched", ignore_errors=True)
