@@ -30,6 +30,20 @@ from lmcore.model.language_model import LanguageModel
 logger = logging.getLogger(__name__)
 
 
+# What is kept of prompts, whatever the model, and where it is large: a share of its weights.
+_LEAST_KEPT_BYTES = 8 << 20
+_KEPT_SHARE = 16
+
+
+def kept_bytes(model: LanguageModel) -> int:
+    """Memory for what prompts left in a model (`lmcore.engine.read_before`), beside its own.
+
+    A token of a prompt takes more of it, and reading it again more time, the larger the model is.
+    """
+    weights = sum(tensor.nbytes for tensor in model.parameters())
+    return max(_LEAST_KEPT_BYTES, weights // _KEPT_SHARE)
+
+
 class Engine:
     """Answers requests with one model until it is closed.
 
@@ -43,7 +57,6 @@ class Engine:
         codec: Its tokenizer.
         most_lanes: Requests that are answered together.
         most_waiting: Requests that may wait.
-        most_kept_bytes: Of what is kept of prompts (`lmcore.engine.read_before`).
         on_step: Told after each token of the batch how many rows took part.
         cores: That it may use; None: those that torch may.
 
@@ -63,13 +76,11 @@ class Engine:
         *,
         most_lanes: int = 32,
         most_waiting: int = 256,
-        most_kept_bytes: int = 8 << 20,
         on_step: Callable[[int], None] = lambda lanes: None,
         cores: int | None = None,
     ) -> None:
         self._codec, self._on_step = codec, on_step
         self._most_lanes, self._most_waiting = most_lanes, most_waiting
-        self._most_kept_bytes = most_kept_bytes
         self._joining: list[Lane] = []
         self._reading: threading.Thread | None = None
         ready: Future[None] = Future()
@@ -131,7 +142,7 @@ class Engine:
         self._batch = RunningBatch(calls, device=model.device, sizes=sizes)
         self._waiting = Waiting(most=self._most_waiting, rows=sizes[-1])
         self._prompts = PromptReader(
-            model, calls, self._codec, self._waiting, most_kept_bytes=self._most_kept_bytes
+            model, calls, self._codec, self._waiting, most_kept_bytes=kept_bytes(model)
         )
         if beside:
             self._reading = threading.Thread(

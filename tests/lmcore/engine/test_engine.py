@@ -8,7 +8,8 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from language_models import KINDS, language_model, tokenizer_of
 from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.engine.ask import Ask, BusyError, ClosedError, Piece
 from lmcore.engine.calls import Calls
-from lmcore.engine.engine import Engine
+from lmcore.engine.engine import Engine, kept_bytes
 from lmcore.engine.lanes import RunningBatch
 from lmcore.engine.prompts import PromptReader
 from lmcore.model.config import ModelConfig
@@ -156,6 +157,15 @@ def test_an_answer_does_not_depend_on_who_else_is_asking(kind: str, cores: int, 
             assert answer.pieces == together[place].pieces
     finally:
         engine.close(hurry=True)
+
+
+def test_a_large_model_keeps_more_of_its_prompts_than_a_small_one() -> None:
+    def weighing(count: int) -> LanguageModel:
+        weights = torch.empty(count, device="meta")
+        return cast("LanguageModel", SimpleNamespace(parameters=lambda: iter([weights, weights])))
+
+    assert kept_bytes(weighing(1_000_000)) == 8 << 20
+    assert kept_bytes(weighing(64_000_000)) == 2 * 4 * 64_000_000 // 16
 
 
 def test_the_text_is_that_of_generate(engine: Engine) -> None:
