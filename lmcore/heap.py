@@ -3,8 +3,8 @@
 glibc gives blocks of 32 MB and more back to the system as soon as they are freed, and takes them
 from it again in the next step of a training, to be zeroed page by page.  The logits of a large
 vocabulary are such blocks: 140,000 pages a step of SmolLM2-135M, a tenth of its time.  Smaller
-blocks it keeps, for each thread apart: what importing, loading and a rush of requests freed, a
-server that waits does not need (both: `docs/experiments.md`).  Nothing happens with another library
+blocks it keeps, for each thread apart: what importing, loading and earlier requests freed, which a
+server does not need again (both: `docs/experiments.md`).  Nothing happens with another library
 than glibc.
 """
 

@@ -33,8 +33,9 @@ _POLL_SECONDS = 0.5
 _LOOK_SECONDS = 2.0
 #: What could not be loaded is tried again after so long, or when the registry says another thing.
 _AGAIN_SECONDS = 60.0
-#: Without a request for so long, what the last ones needed goes back to the system.
-_IDLE_SECONDS = 5.0
+#: Where requests come, so often what they needed and nobody uses goes back to the system, which
+#: takes some ten milliseconds.
+_RETURN_SECONDS = 1.0
 
 
 @dataclass(kw_only=True)
@@ -82,7 +83,7 @@ class Desk:
         self._places: dict[str, _Place] = {name: _Place(model=name) for name in models}
         self._pinned = Pinned(self._load)
         self._lock = threading.Lock()
-        self._asked_at: float | None = None
+        self._asked, self._returned_at = False, 0.0
         self._stamp: object = None
         self._looked = 0.0
         self._stop = threading.Event()
@@ -142,7 +143,7 @@ class Desk:
         Raises:
             RefusalError: If there is none.
         """
-        self._asked_at = time.monotonic()
+        self._asked = True
         name, colon, number = asked.partition(":")
         if not colon:
             name, _, alias = asked.partition("@")
@@ -196,12 +197,10 @@ class Desk:
             self._rest()
 
     def _rest(self) -> None:
-        """Return memory, once, where nobody has asked for a while."""
-        asked_at = self._asked_at
-        if asked_at is None or time.monotonic() - asked_at < _IDLE_SECONDS:
-            return
-        if not any(present.running or present.waiting for present in self.present()):
-            self._asked_at = None
+        """Return what requests needed, from time to time while they come and once behind them."""
+        now = time.monotonic()
+        if self._asked and now - self._returned_at >= _RETURN_SECONDS:
+            self._asked, self._returned_at = False, now
             return_free_memory()
 
     def look(self) -> None:

@@ -15,7 +15,6 @@ from flows.registry.models import Registry
 from flows.registry.reader import HomeReader
 from flows.serving.desk import Desk
 from flows.serving.limits import Limits
-from flows.serving.loaded import Loaded
 from flows.serving.refusal import RefusalError
 from lmcore.errors import IntegrityError, NotFoundError, UserError
 from lmcore.version_folder import VersionFolder
@@ -152,30 +151,24 @@ def test_a_version_can_be_asked_for_by_number_and_alias(desk: Desk, served_home:
         desk.take(f"{NAME}:2")
 
 
-def test_memory_is_returned_once_where_nobody_asks(
+def test_memory_is_returned_once_after_requests_and_not_without(
     served_home: Any, monkeypatch: pytest.MonkeyPatch, wait_until: Any
 ) -> None:
     returned: list[bool] = []
-    busy = True
-    monkeypatch.setattr("flows.serving.desk.return_free_memory", lambda: returned.append(busy))
-    monkeypatch.setattr("flows.serving.desk._IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("flows.serving.desk.return_free_memory", lambda: returned.append(True))
+    monkeypatch.setattr("flows.serving.desk._RETURN_SECONDS", 0.0)
     monkeypatch.setattr("flows.serving.desk._POLL_SECONDS", 0.01)
-    monkeypatch.setattr(Loaded, "load_now", lambda self: (int(busy), 0))
     desk = Desk(HomeReader(served_home), models=[NAME], limits=Limits(lanes=4))
     polls = itertools.count()
     monkeypatch.setattr(HomeReader, "stamp", lambda self: next(polls))
     desk.open()
     try:
-        wait_until(lambda: next(polls) > 5)
-        desk.take(NAME)
-        seen = next(polls)
-        wait_until(lambda: next(polls) > seen + 10)
-        assert not returned
-        busy = False
-        wait_until(lambda: bool(returned))
-        seen = next(polls)
-        wait_until(lambda: next(polls) > seen + 10)
-        assert returned == [False]
+        for asked in range(3):
+            seen = next(polls)
+            wait_until(lambda seen=seen: next(polls) > seen + 20)
+            assert len(returned) == asked
+            desk.take(NAME)
+            wait_until(lambda asked=asked: len(returned) > asked)
     finally:
         desk.close()
 
