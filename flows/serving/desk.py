@@ -194,13 +194,15 @@ class Desk:
                     self.look()
             except Exception as error:  # the registry may be away for a while; requests go on
                 logger.warning("the registry did not answer (%s); what is loaded goes on", error)
-            self._rest()
+            self._return_memory()
 
-    def _rest(self) -> None:
-        """Return what requests needed, from time to time while they come and once behind them."""
+    def _return_memory(self) -> None:
+        """Return what requests needed, from time to time while there are any and once behind."""
         now = time.monotonic()
         if self._asked and now - self._returned_at >= _RETURN_SECONDS:
             self._asked, self._returned_at = False, now
+            if any(present.running or present.waiting for present in self.present()):
+                self._asked = True
             return_free_memory()
 
     def look(self) -> None:
@@ -255,6 +257,7 @@ class Desk:
         except Exception:
             self._loads(version.model, "failed")
             raise
+        return_free_memory()
         self._loads(version.model, "loaded")
         return loaded
 

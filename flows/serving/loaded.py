@@ -15,7 +15,6 @@ from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.engine.ask import Ask, Piece
 from lmcore.engine.engine import Engine
 from lmcore.errors import IntegrityError
-from lmcore.heap import return_free_memory
 from lmcore.model.language_model import LanguageModel
 from lmcore.model.sampling import GenerationConfig
 from lmcore.version_folder import VersionFolder
@@ -92,7 +91,6 @@ class Loaded:
         if folder.is_task:
             loaded = cls(version, folder, predictor=folder.load_predictor(), limits=limits)
             loaded.predict(["The"])
-            return_free_memory()
             return loaded
         tokenizer = folder.load_tokenizer()
 
@@ -110,7 +108,6 @@ class Loaded:
         )
         try:
             _smoke(engine, version)
-            return_free_memory()
             return cls(version, folder, engine=engine, tokenizer=tokenizer, limits=limits)
         except BaseException:
             engine.close(wait=False, hurry=True)

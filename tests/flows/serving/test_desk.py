@@ -15,6 +15,7 @@ from flows.registry.models import Registry
 from flows.registry.reader import HomeReader
 from flows.serving.desk import Desk
 from flows.serving.limits import Limits
+from flows.serving.loaded import Loaded
 from flows.serving.refusal import RefusalError
 from lmcore.errors import IntegrityError, NotFoundError, UserError
 from lmcore.version_folder import VersionFolder
@@ -151,10 +152,27 @@ def test_a_version_can_be_asked_for_by_number_and_alias(desk: Desk, served_home:
         desk.take(f"{NAME}:2")
 
 
+def test_pinned_versions_make_room_for_each_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.serving.pinned._MOST", 1)
+    second = desk.take(f"{NAME}:2")
+    assert number(desk, f"{NAME}:3") == 3
+    assert second.engine is not None
+    second.engine._thread.join(30)
+    assert second.engine.closed
+    monkeypatch.setattr(Loaded, "busy", property(lambda self: True))
+    with pytest.raises(RefusalError) as refused:
+        desk.take(f"{NAME}:2")
+    assert (refused.value.status, refused.value.retry_after) == (429, 5)
+
+
 def test_memory_is_returned_once_after_requests_and_not_without(
     served_home: Any, monkeypatch: pytest.MonkeyPatch, wait_until: Any
 ) -> None:
     returned: list[bool] = []
+    load = [0, 0]
+    monkeypatch.setattr(Loaded, "load_now", lambda self: tuple(load))
     monkeypatch.setattr("flows.serving.desk.return_free_memory", lambda: returned.append(True))
     monkeypatch.setattr("flows.serving.desk._RETURN_SECONDS", 0.0)
     monkeypatch.setattr("flows.serving.desk._POLL_SECONDS", 0.01)
@@ -162,6 +180,7 @@ def test_memory_is_returned_once_after_requests_and_not_without(
     polls = itertools.count()
     monkeypatch.setattr(HomeReader, "stamp", lambda self: next(polls))
     desk.open()
+    returned.clear()  # what loading freed
     try:
         for asked in range(3):
             seen = next(polls)
@@ -169,6 +188,16 @@ def test_memory_is_returned_once_after_requests_and_not_without(
             assert len(returned) == asked
             desk.take(NAME)
             wait_until(lambda asked=asked: len(returned) > asked)
+        # A request that takes long, and what is behind it.
+        load[0] = 1
+        desk.take(NAME)
+        wait_until(lambda: len(returned) > 10)
+        load[0] = 0
+        seen = next(polls)
+        wait_until(lambda: next(polls) > seen + 20)
+        count = len(returned)
+        wait_until(lambda: next(polls) > seen + 40)
+        assert len(returned) == count
     finally:
         desk.close()
 
