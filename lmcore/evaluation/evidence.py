@@ -12,16 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lmcore.content_store import ContentStore
-from lmcore.evaluation.baselines.baselines import ORDERS, fit_baselines
+from lmcore.evaluation.baselines.baselines import ORDERS
 from lmcore.evaluation.chosen import ChosenDocuments
+from lmcore.evaluation.counts import Counts, counted_beside
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint
 from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
 from lmcore.evaluation.gathered import Evidence, Memorisation
-from lmcore.evaluation.memory.contamination import Contamination, measure_contamination
-from lmcore.evaluation.memory.difficulty_reference import Reference, score_reference
-from lmcore.evaluation.memory.membership import SideNotes, membership_of
+from lmcore.evaluation.memory.difficulty_reference import Reference
+from lmcore.evaluation.memory.membership import membership_of
 from lmcore.evaluation.memory.regurgitation import Regurgitation, verbatim
-from lmcore.evaluation.memory.suffix_array import train_index
 from lmcore.evaluation.questions import Questions
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.evaluation.unread import Unread
@@ -34,50 +33,52 @@ class Collector(Questions):
 
     def collect(self, store: ContentStore) -> Evidence:
         """Score everything; the n-gram baseline is kept in the store of its own."""
-        limits, chosen = self.limits, self.chosen
-        with self.part("baseline"):
-            baseline = fit_baselines(
-                store,
-                self.corpus.documents,
-                max_train_bytes=limits.max_baseline_bytes,
-                max_validation_bytes=limits.max_validation_bytes,
-            )
-        unseen, seen = self.notes(), self.notes()
-        compared = self.validated(unseen)
-        train = self.trained(seen)
-        final = self.final()
-        beginning, beginning_on_train = self.untouched(store), self.untouched_on_train()
-        with self.part("reference"):
-            counted = score_reference(
-                self.corpus.documents,
-                sample=self.sample,
-                validation=self.validation(chosen.scored),
-                max_bytes=limits.max_baseline_bytes,
-            )
+        counts = self.counts(store)
+        with counted_beside(counts):
+            unseen, seen = self.notes(), self.notes()
+            compared = self.validated(unseen)
+            train = self.trained(seen)
+            final = self.final()
+            beginning, beginning_on_train = self.untouched(store), self.untouched_on_train()
+            drawn, exposure = self.drawn(), self.exposure()
+            champion, champion_table = self.incumbent()
+            personal = self.personal()
+            bias = self.leanings()
+            with self.part("data_sufficiency"):
+                curve = self._curve(compared, self.chosen.scored)
+            with self.part("baseline"):
+                baseline = counts.baseline()
+            with self.part("reference"):
+                counted = counts.reference()
+            with self.part("train_index"):
+                index = counts.index()
+            with self.part("contamination"):
+                contamination = counts.contamination()
+        longest, examples = verbatim(drawn, index, pieces=self.corpus.loaded.pieces)
         memorisation = Memorisation(
             membership=membership_of(seen, unseen, counted),
-            regurgitation=self._regurgitation(store, seen, unseen),
-            exposure=self.exposure(),
-            contamination=self._contamination(chosen.scored | chosen.configured),
+            regurgitation=Regurgitation(
+                train=seen.windows.windows(),
+                held_out=unseen.windows.windows(),
+                longest=longest,
+                examples=examples,
+            ),
+            exposure=exposure,
+            contamination=contamination,
         )
-        champion, champion_table = self.incumbent()
-        personal = self.personal()
-        bias = self.leanings()
-        with self.part("data_sufficiency"):
-            curve = self._curve(compared, chosen.scored)
         return Evidence(
             model=self.model,
-            validation=compared.select(compared.isin(chosen.uniform)),
+            validation=compared.select(compared.isin(self.chosen.uniform)),
             compared=compared,
             train=train,
             final=final,
             reference=_closest(counted, beginning, beginning_on_train),
-            baselines={order: _rows(baseline.scores(order), chosen) for order in ORDERS},
+            baselines={order: _rows(baseline.scores(order), self.chosen) for order in ORDERS},
             untouched=beginning,
             unread=self._unread(),
             champion=champion,
             champion_table=champion_table,
-            texts=list(itertools.islice(self.validation(chosen.scored), TEXT_DOCUMENTS)),
+            texts=list(itertools.islice(self.validation(self.chosen.scored), TEXT_DOCUMENTS)),
             curve=curve,
             pii=personal,
             bias=bias,
@@ -85,27 +86,24 @@ class Collector(Questions):
             plan=self.plan,
         )
 
-    def _regurgitation(
-        self, store: ContentStore, seen: SideNotes, unseen: SideNotes
-    ) -> Regurgitation:
-        with self.part("train_index"):
-            index = train_index(store, self.corpus.shards)
-        longest, examples = verbatim(self.drawn(), index, pieces=self.corpus.loaded.pieces)
-        return Regurgitation(
-            train=seen.windows.windows(),
-            held_out=unseen.windows.windows(),
-            longest=longest,
-            examples=examples,
-        )
+    def counts(self, store: ContentStore) -> Counts:
+        """What is counted; what no other evaluation needs is kept in this home alone.
 
-    def _contamination(self, ids: frozenset[str]) -> Contamination:
-        with self.part("contamination"):
-            return measure_contamination(
-                self.corpus.documents,
-                # No model is asked, so a budget leaves nothing out.
-                validation=self.validation(ids),
-                common_documents=self.limits.common_documents,
-            )
+        Args:
+            store: Of all evaluations.
+        """
+        parts = self.parts
+        if parts.store is not None:
+            parts = replace(parts, store=ContentStore(parts.store.root))
+        return Counts(
+            corpus=replace(self.corpus),
+            limits=self.limits,
+            scored=self.chosen.scored,
+            configured=self.chosen.configured,
+            sample=self.sample,
+            store=store,
+            parts=parts,
+        )
 
     def _unread(self) -> Unread | None:
         if self.model.began_with is None:

@@ -1,9 +1,10 @@
-"""Answers of models that an evaluation has already had, so that a killed one goes on from there.
+"""Answers that an evaluation has already had, so that a killed one goes on from there.
 
-In: the name of a part, and a function that asks a model.  Out: its arrays or its value, asked for
-once.  Each part is a content folder of its own; when the report is finished they are removed.  What
-is kept are raw answers (nats of tokens, texts that were drawn), so that everything that follows
-from them is computed by one piece of code, whether they were asked for now or before a kill.
+In: the name of a part, and a function that asks a model, or counts.  Out: its arrays or its value,
+asked for once.  Each part is a content folder of its own; when the report is finished they are
+removed.  What is kept are raw answers (nats of tokens, texts that were drawn), so that everything
+that follows from them is computed by one piece of code, whether they were asked for now or before a
+kill.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class KeptParts:
             with np.load(folder / _ARRAYS, allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
 
-        return self._once(name, ask, write, read)
+        return self.once(name, ask, write, read)
 
     def value(self, name: str, type_: Any, ask: Callable[[], _T]) -> _T:
         """A value without arrays, asked for once.
@@ -83,20 +84,23 @@ class KeptParts:
         def read(folder: Path) -> _T:
             return adapter.validate_json((folder / _VALUE).read_text(encoding="utf-8"))
 
-        return self._once(name, ask, write, read)
+        return self.once(name, ask, write, read)
 
-    def clear(self) -> None:
-        """Remove what was kept: what follows from it is kept now."""
-        while self._used:
-            shutil.rmtree(self._used.pop(), ignore_errors=True)
-
-    def _once(
+    def once(
         self,
         name: str,
         ask: Callable[[], _T],
         write: Callable[[Path, _T], None],
         read: Callable[[Path], _T],
     ) -> _T:
+        """Whatever can be written to a folder, asked for once.
+
+        Args:
+            name: As for `arrays`.
+            ask: Finds it out.
+            write: Into an empty folder.
+            read: What was written.
+        """
         if self.store is None:
             return ask()
         asked: list[_T] = []
@@ -117,6 +121,11 @@ class KeptParts:
                 f"{found}: cannot be read by this release ({reason}); delete the folder to have it"
                 " made again"
             ) from error
+
+    def clear(self) -> None:
+        """Remove what was kept: what follows from it is kept now."""
+        while self._used:
+            shutil.rmtree(self._used.pop(), ignore_errors=True)
 
 
 def joined(name: str, each: Sequence[NDArray[Any]]) -> Arrays:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lmcore.content_store import ContentStore
-from lmcore.evaluation import evidence, kept_scores, questions
+from lmcore.evaluation import counts, evidence, kept_scores, questions
 from lmcore.evaluation.evaluate import evaluate_model
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.kept_parts import KeptPart, KeptParts
@@ -39,7 +39,7 @@ def content(found: EvalReport) -> dict[str, bytes]:
     [
         (questions, "free_samples"),
         (evidence, "verbatim"),
-        (evidence, "measure_contamination"),
+        (counts, "measure_contamination"),
         (questions, "measure_pii"),
     ],
 )
@@ -66,8 +66,8 @@ def test_a_killed_evaluation_asks_no_model_twice(
 
     monkeypatch.setattr(kept_scores, "score_documents", counted)
     again = report(easy, root)
-    # The champion is scored behind all of these but the last.
-    assert len(asked) == (0 if killed_at == "measure_pii" else 1)
+    # The champion is scored behind the first of these.
+    assert len(asked) == (1 if killed_at == "free_samples" else 0)
     assert list((root / KeptPart.kind).glob("[!.]*")) == []
     assert content(again) == content(unbroken)
 
