@@ -3,7 +3,8 @@
 In: the documents of a run, and a version of before.  Out: id and sketch of each.  An id is the hash
 of a text, and a sketch depends on the text alone, so they are the same bytes with an earlier
 version's help as without.  To sketch a gigabyte takes one core some two minutes, to find its
-sketches a few seconds.
+sketches a few seconds.  So they are made beside other work, in a content folder that goes as soon
+as the version has its own.
 
 A lookup costs 12 bytes a document of memory.  Documents come in much the same order in both, so few
 files of the earlier version are in memory at a time.
@@ -15,12 +16,14 @@ import functools
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 
+from lmcore.content_store import ContentStore, Handle
 from lmcore.data.copies.sketches import sketch_text
-from lmcore.data.documents import Document
+from lmcore.data.documents import Document, DocumentSet, RowWriter, read_rows
 from lmcore.data.id_lookup import IdLookup, numbers_of
 from lmcore.digests import code_digest
 from lmcore.errors import IntegrityError
@@ -31,6 +34,38 @@ logger = logging.getLogger(__name__)
 #: In the summary of a version's manifest: the code that sketched its documents.
 SKETCHED_BY = "sketched_by"
 _PARTS_IN_MEMORY = 4
+_STEM = "sketches"
+_SCHEMA = pa.schema([("id", pa.string()), ("sketch", pa.binary())])
+
+
+class SketchSet(Handle):
+    """Sketches of all documents of a set."""
+
+    kind: ClassVar[str] = "sketches"
+
+    def rows(self) -> Iterator[tuple[str, bytes]]:
+        """Id and sketch of each document, in their order."""
+        for group in read_rows(self.path, columns=("id", "sketch"), stem=_STEM):
+            yield from zip(group["id"], group["sketch"], strict=True)
+
+
+def make_sketches(
+    store: ContentStore, documents: DocumentSet, earlier: VersionFolder | None
+) -> SketchSet:
+    """Sketch all documents of a set, or find them sketched.
+
+    Args:
+        store: Where the sketches lie until a version has them.
+        documents: Of a run.
+        earlier: As for `sketched`.
+    """
+
+    def make(folder: Path) -> None:
+        with RowWriter(folder, schema=_SCHEMA, stem=_STEM) as writer:
+            for identity, sketch in sketched(documents.iter_documents(), earlier):
+                writer.add(identity, sketch, num_bytes=len(sketch))
+
+    return store.build(SketchSet, {"documents": documents.key, "code": sketching_code()}, make)
 
 
 def sketching_code() -> str:

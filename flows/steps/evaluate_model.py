@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
+from flows.registry.models import Registry
 from flows.steps.evaluation_inputs import ownership_of_base
 from flows.steps.progress import counting
 from flows.steps.run import Run
 from flows.steps.shards import share_out
+from flows.steps.since_last import last_readable
+from flows.steps.sketches import sketching
 from lmcore.data.tokens.corpus import Corpus
-from lmcore.evaluation.evaluate import evaluate_model
+from lmcore.evaluation.evaluate import Helpers, evaluate_model
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.report import EvalReport
 from lmcore.tasks.judging.evaluate import evaluate_task
@@ -53,6 +56,7 @@ def _evaluated(run: Run, corpus: Corpus, challenge: Challenge) -> EvalReport:
             removals=run.removals,
             on_progress=counting("documents"),
         )
+    last = last_readable(Registry(run.home), config.name)
     return evaluate_model(
         run.store,
         corpus,
@@ -61,5 +65,8 @@ def _evaluated(run: Run, corpus: Corpus, challenge: Challenge) -> EvalReport:
         seed=config.training.seed,
         removals=run.removals,
         on_progress=counting("documents"),
-        share_out=lambda questions: share_out(config, run.home, corpus, challenge, questions),
+        helpers=Helpers(
+            share_out=lambda questions: share_out(config, run.home, corpus, challenge, questions),
+            later=[sketching(run, corpus.documents, last)],
+        ),
     )

@@ -16,13 +16,14 @@ from flows.registry.tracking import TrackedRun
 from flows.registry.versions import DESCRIPTION_CHARACTERS, Version, fact_tags
 from flows.steps.candidate import Candidate
 from flows.steps.since_last import next_number
+from flows.steps.sketches import sketching
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.reporting.version.card import render_card
 from lmcore.reporting.version.report import render_report
 from lmcore.reporting.version.summary import description_markdown
 from lmcore.version_assembly import VersionParts, assemble_version
 from lmcore.version_folder import VersionFolder
-from lmcore.version_sketches import SKETCHED_BY, sketched, sketching_code
+from lmcore.version_sketches import SKETCHED_BY, SketchSet, sketching_code
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ def register_version(
     number = next_number(registry, candidate.run.config.name)
     data = candidate.report_data(version=number)
     page = render_report(data)
-    folder = _assembled(candidate, page=page, card=render_card(data))
+    sketches = sketching(candidate.run, candidate.corpus.documents, candidate.last)()
+    folder = _assembled(candidate, sketches, page=page, card=render_card(data))
     description = description_markdown(data, most_characters=DESCRIPTION_CHARACTERS)
     with to_the_end("registering the version"):
         tracked.log_text(page, "report.html")
@@ -72,7 +74,8 @@ def register_version(
             ),
         )
         # The registry has its own copy, and verified it.
-        shutil.rmtree(folder.path, ignore_errors=True)
+        for done in (folder.path, sketches.path):
+            shutil.rmtree(done, ignore_errors=True)
     logger.info("register: version %d of %s", version.number, version.model)
     if version.number != number:
         logger.warning(
@@ -84,7 +87,7 @@ def register_version(
     return version
 
 
-def _assembled(candidate: Candidate, *, page: str, card: str) -> VersionFolder:
+def _assembled(candidate: Candidate, sketches: SketchSet, *, page: str, card: str) -> VersionFolder:
     """The version as a folder of its own."""
     run, documents = candidate.run, candidate.corpus.documents
     return assemble_version(
@@ -100,9 +103,7 @@ def _assembled(candidate: Candidate, *, page: str, card: str) -> VersionFolder:
             card=card,
             lineage=candidate.lineage(),
             canaries=_canaries(candidate.corpus),
-            sketches=sketched(
-                documents.iter_documents(), candidate.last[1] if candidate.last else None
-            ),
+            sketches=sketches.rows(),
             summary={
                 "model": run.config.name,
                 "verdict": candidate.verdict.reason,

@@ -4,16 +4,18 @@ In: the data, held-out documents and what was learnt of the rest.  Out: scores o
 of the training text, and what of the held-out text stands in it.
 
 Each takes one core, and a model that reads its longest documents leaves the others idle.  So where
-there is much text a process beside counts while the model is asked (`counted_beside`).  It only
-makes what is kept: whoever asks for a part waits if that is being made, finds it if it is there,
-and else makes it, so nothing depends on how far that process came.
+there is much text a process beside counts while the model is asked (`Beside`), and makes what later
+steps need of the text.  It only fills places where others look: whoever asks for a part waits if
+that is being made, finds it if it is there, and else makes it, so nothing depends on how far that
+process came.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,14 @@ from lmcore.evaluation.memory.suffix_array import TrainIndex, train_index
 from lmcore.evaluation.scores.table import ScoreTable
 from lmcore.worker_processes import worker_processes
 
+#: Makes what another step looks for.
+Later = Callable[[], object]
 #: Bytes of training text below which a process more costs what it saves.
 WORTH_BYTES = 4 << 20
 # It runs where nobody else would: cores that a model reads on are not to be shared with it.
 _NICENESS = 10
+# Between two looks whether somebody asked to stop.
+_SECONDS = 0.5
 _SIDES = ("validation", "train")
 _NATS = "nats.npz"
 
@@ -108,32 +114,53 @@ class Counts:
         return (d for d in self.corpus.documents.iter_documents("validation") if d.id in ids)
 
 
-@contextlib.contextmanager
-def counted_beside(counts: Counts) -> Iterator[None]:
-    """Inside, a process beside makes the parts, the last one that is asked for first.
+class Beside:
+    """What a process beside makes, while models are asked.
 
-    With one core, or little text, there is none.
+    Attributes:
+        counts: What is counted.
 
     Args:
-        counts: What is counted.
+        counts: The part that is asked for last comes first.
+        later: What other steps ask for: made behind it, and each can be pickled.
     """
-    num_bytes = counts.corpus.documents.num_bytes("train")
-    if len(os.sched_getaffinity(0)) < 2 or num_bytes < WORTH_BYTES or counts.parts.store is None:
-        yield
-        return
-    with worker_processes(1, _begin, ended=_ended) as beside:
+
+    def __init__(self, counts: Counts, *later: Later) -> None:
+        self.counts, self._later = counts, later
+        self._going: list[Future[None]] = []
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Inside, the process works; with one core, or little text, there is none."""
+        if not self._worth_it():
+            yield
+            return
+        with worker_processes(1, _begin, ended=_ended) as beside:
+            self._going = [beside.submit(_count, self.counts, self._later)]
+            yield
+
+    def finish(self) -> None:
+        """Wait until all is made: who would need it next would wait no less."""
         # Nobody asks what came of it: who needs a part that is missing meets the same error.
-        beside.submit(_count, counts)
-        yield
+        while wait(self._going, timeout=_SECONDS).not_done:
+            pass
+
+    def _worth_it(self) -> bool:
+        counts = self.counts
+        several, keeps = len(os.sched_getaffinity(0)) > 1, counts.parts.store is not None
+        return several and keeps and counts.corpus.documents.num_bytes("train") >= WORTH_BYTES
 
 
 def _begin() -> None:
     os.nice(_NICENESS)
 
 
-def _count(counts: Counts) -> None:
-    for part in (counts.contamination, counts.index, counts.reference, counts.baseline):
-        part()
+def _count(counts: Counts, later: Sequence[Later]) -> None:
+    for make in (
+        *(counts.contamination, counts.index, counts.reference, counts.baseline),
+        *later,
+    ):
+        make()
 
 
 def _ended(why: str) -> SourceError:

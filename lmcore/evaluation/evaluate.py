@@ -7,7 +7,7 @@ comes an `EvalReport`.  Every gate runs, whatever the others say.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from lmcore.evaluation.beside import shown_beside
 from lmcore.evaluation.bias.probes import probes_digest
 from lmcore.evaluation.budget.plan import PLAN_FILE
 from lmcore.evaluation.config import GatesConfig
+from lmcore.evaluation.counts import Beside, Later
 from lmcore.evaluation.evidence import Collector
 from lmcore.evaluation.gates.result import Verdict
 from lmcore.evaluation.gates.standing import (
@@ -67,6 +68,24 @@ CODE_MODULES = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Helpers:
+    """Who works on an evaluation beside the one that reports it.
+
+    Attributes:
+        share_out: Given all questions, where there is no report yet. Asks some of them and has
+            other workers ask the rest (`ask_shard`); says whether it did, as then answers are
+            looked for where homes share what they made.
+        later: Makes what other steps ask for of the text, where cores are idle (`Beside`).
+    """
+
+    share_out: Callable[[Sequence[Question]], bool] = lambda questions: False
+    later: Sequence[Later] = ()
+
+
+NOBODY = Helpers()
+
+
 def evaluate_model(
     store: ContentStore,
     corpus: Corpus,
@@ -76,7 +95,7 @@ def evaluate_model(
     seed: int = 0,
     removals: Removals = NOTHING_REMOVED,
     on_progress: Progress = unseen,
-    share_out: Callable[[Sequence[Question]], bool] = lambda questions: False,
+    helpers: Helpers = NOBODY,
 ) -> EvalReport:
     """Score a candidate, judge it by every gate, and keep all of it.
 
@@ -88,9 +107,7 @@ def evaluate_model(
         seed: Of bootstraps, probes and samples.
         removals: Documents that must not be among the data, nor near-copies of them.
         on_progress: Told the part, and how many of how many documents of it are done.
-        share_out: Given all questions, where there is no report yet. Asks some of them and has
-            other workers ask the rest (`ask_shard`); says whether it did, as then answers are
-            looked for where homes share what they made.
+        helpers: Who else works, and what else is made meanwhile.
 
     Raises:
         EmptyEvaluationError: If there is no validation text, or the candidate's scores are
@@ -107,19 +124,13 @@ def evaluate_model(
         on_progress=on_progress,
     )
     plan = collector.plan
-    inputs = {
-        **collector.parts.inputs,
-        "gates": gates.model_dump(mode="json"),
-        "controls": {
-            name: standing.to_json() for name, standing in standings(gates, record).items()
-        },
-        "removals": removals.digest,
-    }
+    beside = Beside(collector.counts(store), *helpers.later)
 
     def make(folder: Path) -> Mapping[str, Any]:
         canaries = corpus.shards.canaries()
         shared = collector.keeping_in(store)
-        evidence = (shared if share_out(shared.asks(store)) else collector).collect(store)
+        asked = shared if helpers.share_out(shared.asks(store)) else collector
+        evidence = asked.collect(store, beside)
         with collector.part("ownership"):
             ownership = examine_ownership(
                 corpus.documents,
@@ -174,7 +185,17 @@ def evaluate_model(
             "seconds": collector.seconds,
         }
 
-    report = store.build(EvalReport, inputs, make)
+    # It begins with imports, for which there is a core while the versions of gates are found.
+    with beside.working():
+        inputs = {
+            **collector.parts.inputs,
+            "gates": gates.model_dump(mode="json"),
+            "controls": {
+                name: standing.to_json() for name, standing in standings(gates, record).items()
+            },
+            "removals": removals.digest,
+        }
+        report = store.build(EvalReport, inputs, make)
     collector.parts.clear()
     return report
 

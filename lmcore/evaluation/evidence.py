@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from lmcore.content_store import ContentStore
 from lmcore.evaluation.baselines.baselines import ORDERS
 from lmcore.evaluation.chosen import ChosenDocuments
-from lmcore.evaluation.counts import Counts, counted_beside
+from lmcore.evaluation.counts import Beside, Counts
 from lmcore.evaluation.gates.data_sufficiency import CurvePoint
 from lmcore.evaluation.gates.instrument import TEXT_DOCUMENTS
 from lmcore.evaluation.gathered import Evidence, Memorisation
@@ -31,29 +31,36 @@ from lmcore.model.factory import load_model
 class Collector(Questions):
     """Gathers the evidence of one evaluation."""
 
-    def collect(self, store: ContentStore) -> Evidence:
-        """Score everything; the n-gram baseline is kept in the store of its own."""
-        counts = self.counts(store)
-        with counted_beside(counts):
-            unseen, seen = self.notes(), self.notes()
-            compared = self.validated(unseen)
-            train = self.trained(seen)
-            final = self.final()
-            beginning, beginning_on_train = self.untouched(store), self.untouched_on_train()
-            drawn, exposure = self.drawn(), self.exposure()
-            champion, champion_table = self.incumbent()
-            personal = self.personal()
-            bias = self.leanings()
-            with self.part("data_sufficiency"):
-                curve = self._curve(compared, self.chosen.scored)
-            with self.part("baseline"):
-                baseline = counts.baseline()
-            with self.part("reference"):
-                counted = counts.reference()
-            with self.part("train_index"):
-                index = counts.index()
-            with self.part("contamination"):
-                contamination = counts.contamination()
+    def collect(self, store: ContentStore, beside: Beside | None = None) -> Evidence:
+        """Score everything; the n-gram baseline is kept in the store of its own.
+
+        Args:
+            store: Of all evaluations.
+            beside: A process that counts meanwhile, where there is one.
+        """
+        counts = beside.counts if beside else self.counts(store)
+        unseen, seen = self.notes(), self.notes()
+        compared = self.validated(unseen)
+        train = self.trained(seen)
+        final = self.final()
+        beginning, beginning_on_train = self.untouched(store), self.untouched_on_train()
+        drawn, exposure = self.drawn(), self.exposure()
+        champion, champion_table = self.incumbent()
+        personal = self.personal()
+        bias = self.leanings()
+        with self.part("data_sufficiency"):
+            curve = self._curve(compared, self.chosen.scored)
+        with self.part("baseline"):
+            baseline = counts.baseline()
+        with self.part("reference"):
+            counted = counts.reference()
+        with self.part("train_index"):
+            index = counts.index()
+        with self.part("contamination"):
+            contamination = counts.contamination()
+        if beside:
+            with self.part("later_steps"):
+                beside.finish()
         longest, examples = verbatim(drawn, index, pieces=self.corpus.loaded.pieces)
         memorisation = Memorisation(
             membership=membership_of(seen, unseen, counted),

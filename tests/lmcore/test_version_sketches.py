@@ -2,15 +2,18 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lmcore import version_assembly, version_sketches
+from lmcore.content_store import ContentStore
 from lmcore.data.copies.sketches import sketch_text
+from lmcore.data.documents import SPLITS, Document, DocumentSet, RowWriter
 from lmcore.version_folder import VersionFolder, open_version
-from lmcore.version_sketches import SKETCHED_BY, sketched, sketching_code
+from lmcore.version_sketches import SKETCHED_BY, make_sketches, sketched, sketching_code
 
 Assemble = Callable[..., VersionFolder]
 TEXTS = [f"{n} green bottles hanging on the wall, and {n * n} more. " * 20 for n in range(60)]
@@ -88,3 +91,27 @@ def test_a_version_without_sketches_has_none_to_take_over(
     empty = assemble(summary={SKETCHED_BY: sketching_code()})
     assert len(list(sketched(documents(range(3)), empty))) == 3
     assert len(made) == 3
+
+
+def test_all_of_a_set_are_made_once_and_read_back_in_order(tmp_path: Path, made: list[str]) -> None:
+    store = ContentStore(tmp_path)
+
+    def write(folder: Path) -> None:
+        with RowWriter(folder) as writer:
+            for place, d in enumerate(documents([5, 3, 8, 1])):
+                facts = {"name": "a", "source": 0, "license": "CC0-1.0", "origin": "a test"}
+                split, size = SPLITS[place], len(d.text)
+                writer.add_document(
+                    Document(
+                        **{**facts, **vars(d), "num_bytes": size, "split": split},
+                        anchor=False,
+                        cluster=d.id,
+                    )
+                )
+
+    found = store.build(DocumentSet, {}, write)
+    expected = list(sketched(documents([5, 3, 8, 1]), None))
+    for earlier_calls in (4, 8):
+        assert len(made) == earlier_calls
+        assert list(make_sketches(store, found, None).rows()) == expected
+    assert len(made) == 8

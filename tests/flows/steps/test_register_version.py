@@ -11,9 +11,9 @@ from flows.home.signals import StepInterrupted, interruptible, polite_signals, s
 from flows.registry.connection import connect
 from flows.registry.models import Registry
 from flows.registry.versions import Version
-from flows.steps import register_version as module
 from flows.steps.register_version import register_version
 from flows.steps.run import Run
+from lmcore import version_sketches
 from lmcore.data.copies.sketches import sketch_text
 from lmcore.evaluation.budget.plan import EvaluationPlan
 from lmcore.evaluation.report import EvalReport
@@ -80,7 +80,9 @@ def test_the_run_keeps_report_gates_and_configuration(made: Any, champion: Versi
     assert names == {"report.html", "gates.json", "config.yaml"}
     [gates] = made.run.home.mlflow_artifacts.glob(f"**/{made.tracked.run_id}/**/gates.json")
     assert json.loads(gates.read_text())[0]["gate"] == "competence"
-    assert not list(made.run.home.work.glob("version-*"))  # the registry has its own copy
+    # The registry has its own copies.
+    assert not list(made.run.home.work.glob("version-*"))
+    assert not list((made.run.store.root / version_sketches.SketchSet.kind).glob("[!.]*"))
 
 
 def test_what_did_not_pass_is_registered_as_rejected(
@@ -118,7 +120,7 @@ def test_a_stop_leaves_what_lies_aside_and_ends_what_is_written_into_the_registr
         return with_a_signal
 
     with monkeypatch.context() as patch, polite_signals():
-        patch.setattr(module, "sketched", asked(module.sketched))
+        patch.setattr(version_sketches, "sketched", asked(version_sketches.sketched))
         with pytest.raises(StepInterrupted):
             register()
     assert "stopped" not in registry.models()

@@ -1,5 +1,6 @@
 """What is counted is the same whether it was counted now, before, or by a process beside."""
 
+import functools
 import os
 import pickle
 import signal
@@ -16,7 +17,7 @@ import pytest
 from lmcore.content_store import ContentStore
 from lmcore.evaluation import counts
 from lmcore.evaluation.baselines.baselines import BaselineReport
-from lmcore.evaluation.counts import Counts, counted_beside
+from lmcore.evaluation.counts import Beside, Counts
 from lmcore.evaluation.evidence import Collector
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.kept_parts import KeptPart, KeptParts
@@ -88,7 +89,7 @@ def test_a_process_beside_makes_all_parts(
     monkeypatch.setattr(counts, "WORTH_BYTES", 0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     found, alone = counted(tmp_path / "beside"), counted(tmp_path / "alone")
-    with counted_beside(found):
+    with Beside(found).working():
         while sum(kept(tmp_path / "beside").values()) < 4:
             time.sleep(0.05)
     assert kept(tmp_path / "beside") == {
@@ -115,7 +116,7 @@ def test_one_that_is_killed_leaves_its_part_to_who_asks(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     found = counted(tmp_path)
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    with counted_beside(found):
+    with Beside(found).working():
         workers: list[psutil.Process] = []
         while not workers:
             children = psutil.Process().children(recursive=True)
@@ -134,6 +135,31 @@ def test_one_that_is_killed_leaves_its_part_to_who_asks(
     assert capfd.readouterr().err == ""
 
 
+def test_later_steps_are_served_behind_the_counts_and_waited_for(
+    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "WORTH_BYTES", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    beside = Beside(counted(tmp_path), functools.partial((tmp_path / "later").touch, 0o600))
+    beside.finish()  # nothing is under way
+    with beside.working():
+        beside.finish()
+        assert (tmp_path / "later").exists()
+        assert sum(kept(tmp_path).values()) == 4
+
+
+def test_an_error_of_the_process_is_left_to_who_asks(
+    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.setattr(counts, "WORTH_BYTES", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    beside = Beside(counted(tmp_path), functools.partial(os.rmdir, tmp_path / "missing"))
+    with beside.working():
+        beside.finish()
+    assert sum(kept(tmp_path).values()) == 4
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("why", ["one core", "little text", "nothing is kept"])
 def test_no_process_is_begun_where_it_is_not_worth_it(
     counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
@@ -145,7 +171,7 @@ def test_no_process_is_begun_where_it_is_not_worth_it(
     if why == "nothing is kept":
         found = replace(found, parts=KeptParts())
     monkeypatch.setattr(counts, "worker_processes", None)
-    with counted_beside(found):
+    with Beside(found).working():
         pass
     assert sum(kept(tmp_path).values()) == 0
 
