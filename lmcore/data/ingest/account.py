@@ -14,7 +14,7 @@ from lmcore.data.documents import SPLITS
 from lmcore.data.ingest.assignment import Assignment
 from lmcore.data.ingest.near_copies import NearCopies
 from lmcore.data.ingest.reading_counts import Tally
-from lmcore.data.ingest.staging import ClusterCounts, Placed
+from lmcore.data.ingest.staging import ClusterCounts, PlacedTexts, in_anchor
 from lmcore.data.sources.located import LocatedSource, source_inputs
 
 MAX_EXAMPLES = 100
@@ -44,16 +44,24 @@ class Counts:
         """Bytes of all documents."""
         return sum(num_bytes for _, num_bytes in self.by_side.values())
 
-    def add(self, place: Placed, *, source: int, num_bytes: int, name: str) -> None:
-        """Count a document."""
-        self.documents += 1
-        for counter in (self.by_side[place.side], self.by_source[source]):
-            counter[0] += 1
-            counter[1] += num_bytes
-        if place.shared and (place.cluster in self.examples or len(self.examples) < MAX_EXAMPLES):
-            names = self.examples.setdefault(place.cluster, [])
-            if len(names) < _MAX_EXAMPLE_NAMES:
-                names.append(name)
+    def add(self, some: PlacedTexts) -> None:
+        """Count documents of one source."""
+        sizes = some.texts["num_bytes"].to_pylist()
+        self.documents += len(sizes)
+        self.anchors += sum(map(in_anchor, some.placed))
+        by_source = self.by_source[some.source]
+        by_source[0] += len(sizes)
+        by_source[1] += sum(sizes)
+        for place, num_bytes, name in zip(some.placed, sizes, some.names, strict=True):
+            by_side = self.by_side[place.side]
+            by_side[0] += 1
+            by_side[1] += num_bytes
+            if place.shared and (
+                place.cluster in self.examples or len(self.examples) < MAX_EXAMPLES
+            ):
+                names = self.examples.setdefault(place.cluster, [])
+                if len(names) < _MAX_EXAMPLE_NAMES:
+                    names.append(name)
 
 
 def full_account(

@@ -20,6 +20,7 @@ from lmcore.data.ingest.forms import (
 from lmcore.data.ingest.held_out import HeldOut
 from lmcore.data.ingest.near_copies import NearCopies, join_near_copies
 from lmcore.data.ingest.split import (
+    ID_BYTES,
     Sides,
     SplitLedger,
     attached_ledger,
@@ -86,6 +87,7 @@ def assign(
         )
         other_forms = join_new_forms(work)
         work.execute("UPDATE current SET anchors = id WHERE anchors IS NULL")
+        staging.find_shared()
         sides = Sides(work, data=data)
         _place(work, sides)
         held_out = HeldOut(work, sides, data=data)
@@ -161,6 +163,8 @@ def _place(work: sqlite3.Connection, sides: Sides) -> None:
 
 
 def _own_side(anchors: bytes, forced: str | None, sides: Sides) -> tuple[str, str]:
+    if forced is None and len(anchors) == ID_BYTES:  # as nearly all are
+        return sides.of(anchors), ""
     if forced == "validation":
         return forced, ""
     wanted = {sides.of(anchor) for anchor in split_anchors(anchors)}

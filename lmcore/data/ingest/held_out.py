@@ -33,7 +33,7 @@ from lmcore.data.ingest.split import (
     Sides,
     keyed_uniform,
 )
-from lmcore.data.ingest.staging import Staging
+from lmcore.data.ingest.staging import Staging, clusters_by_side
 from lmcore.errors import SourceError
 
 #: Held-out documents may be so many times `data.validation_fraction` of all.
@@ -199,8 +199,9 @@ class HeldOut:
         """Clusters that are wholly new, and that no source has named a side for."""
         yield from self._work.execute(
             "SELECT anchors, count(*), total(num_bytes) FROM current c JOIN side USING (row)"
-            " WHERE side = ? AND length(anchors) = ? AND anchors NOT IN"
-            " (SELECT anchors FROM current WHERE known OR (? AND forced NOT NULL)"
+            " WHERE side = ? AND NOT known AND length(anchors) = ? AND anchors NOT IN"
+            " (SELECT anchors FROM current WHERE (known OR (? AND forced NOT NULL))"
+            " AND anchors IN (SELECT anchors FROM current WHERE NOT known)"
             " UNION SELECT anchor FROM ledger.appointment)"
             # The founder may be gone, but come back.
             " AND NOT EXISTS (SELECT 1 FROM ledger.document d WHERE d.id = c.anchors)"
@@ -220,13 +221,7 @@ class HeldOut:
         )
 
     def _clusters(self) -> dict[str, int]:
-        return dict(
-            self._work.execute(
-                "SELECT side, count(DISTINCT substr(anchors, 1, ?))"
-                " FROM current JOIN side USING (row) GROUP BY side",
-                (ID_BYTES,),
-            )
-        )
+        return clusters_by_side(self._work)
 
     def _one(self, question: str) -> int:
         found = self._work.execute(question).fetchone()

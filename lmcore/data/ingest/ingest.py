@@ -19,22 +19,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
-from lmcore.data.documents import DocumentSet, RowWriter
+from lmcore.data.documents import SCHEMA, DocumentSet
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment, assign
+from lmcore.data.ingest.document_files import DocumentFiles, memory_of
 from lmcore.data.ingest.known_languages import Languages, known_languages, write_languages
 from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.part_keys import write_part_keys
 from lmcore.data.ingest.part_pool import WORTH_BYTES
-from lmcore.data.ingest.part_reading import REPORT_EVERY
 from lmcore.data.ingest.part_task import PartStore
 from lmcore.data.ingest.reading_pass import Progress, ReadingPass
 from lmcore.data.ingest.removals_file import RemovalsFile
-from lmcore.data.ingest.split import SplitLedger, in_anchor_slice
-from lmcore.data.ingest.staging import Staging
+from lmcore.data.ingest.split import SplitLedger
+from lmcore.data.ingest.staging import PlacedTexts, Staging, in_anchor
 from lmcore.data.sources.kinds import library_versions
 from lmcore.data.sources.located import (
     LocatedSource,
@@ -43,6 +45,7 @@ from lmcore.data.sources.located import (
     source_inputs,
 )
 from lmcore.data.sources.readers import resolve_unit
+from lmcore.data.text.languages import load_beside
 from lmcore.data.text.licences import blocked_licenses, blocked_origin, normal_license
 from lmcore.data.text.person_names import names_digest
 from lmcore.digests import code_digest
@@ -197,6 +200,7 @@ class _Ingestion:
     ) -> dict[str, Any]:
         staging = Staging(work, near_duplicates=self._data.near_duplicates)
         reading = self._reading
+        load_beside()
         try:
             reading.read_all(staging)
             if staging.num_rows == 0:
@@ -213,32 +217,14 @@ class _Ingestion:
     def _write(self, staging: Staging, assignment: Assignment, known: Languages) -> dict[str, Any]:
         count = Counts(len(self._sources))
         languages = LanguageCounts(staging.num_rows, asked_for=self._data.languages, known=known)
-        placed = zip(staging.rows(), staging.decided(), strict=True)
-        with RowWriter(self._folder) as writer:
-            for row, place in placed:
-                source = row["source"]
-                in_anchor = place.side == "validation" and in_anchor_slice(place.cluster)
-                writer.add(
-                    place.id.hex(),
-                    row["text"],
-                    row["name"],
-                    source,
-                    self._licenses[source],
-                    self._sources[source].config.told_origin,
-                    row["num_bytes"],
-                    place.side,
-                    in_anchor,
-                    place.cluster.hex(),
-                    row["date"],
-                    row["target"],
-                    num_bytes=row["num_bytes"] + len(row["target"] or ""),
+        with DocumentFiles(self._folder) as files:
+            for some in staging.placed_texts():
+                files.add(self._documents(some), memory_of(some.texts))
+                count.add(some)
+                languages.add_all(
+                    [place.id for place in some.placed], some.texts["text"], some.texts["target"]
                 )
-                count.add(place, source=source, num_bytes=row["num_bytes"], name=row["name"])
-                count.anchors += in_anchor
-                languages.add(place.id, row["text"], row["target"])
-                if count.documents % REPORT_EVERY == 0:
-                    self._progress("write", count.documents)
-        self._progress("write", count.documents)
+                self._progress("write", count.documents)
         units = [resolve_unit(source, data=self._data) for source in self._sources]
         clusters = staging.clusters()
         self._write_json(
@@ -264,6 +250,22 @@ class _Ingestion:
             "languages": {code: entry["bytes"] for code, entry in spoken["texts"].items()},
             "language_remarks": spoken["remarks"],
         }
+
+    def _documents(self, some: PlacedTexts) -> pa.Table:
+        """Documents of what was staged, and of where it ended up."""
+        source = some.source
+        columns = {
+            **{name: some.texts[name] for name in ("text", "num_bytes", "date", "target")},
+            "id": [place.id.hex() for place in some.placed],
+            "name": some.names,
+            "source": [source] * len(some.placed),
+            "license": [self._licenses[source]] * len(some.placed),
+            "origin": [self._sources[source].config.told_origin] * len(some.placed),
+            "split": [place.side for place in some.placed],
+            "anchor": [in_anchor(place) for place in some.placed],
+            "cluster": [place.cluster.hex() for place in some.placed],
+        }
+        return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         # Piece by piece: the names and hashes of many files are larger than all else in memory.

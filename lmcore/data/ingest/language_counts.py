@@ -8,7 +8,10 @@ looked at, chosen by the documents' ids, so that it is even whatever order they 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+
+import pyarrow as pa
 
 from lmcore.data.ingest.known_languages import key_of
 from lmcore.data.language_codes import UNDETERMINED, counts_as
@@ -20,6 +23,7 @@ _MIXED_SHARE = 0.05
 _STRANGE_SHARE = 0.01
 # Documents that are looked at: then a share of 1 % is known within 0.15 %, one of 5 % within 0.3 %.
 _MAX_DOCUMENTS = 20_000
+_KINDS = ("texts", "targets")
 # Told together; a few megabytes of text.
 _PENDING = 2_048
 
@@ -48,8 +52,10 @@ class LanguageCounts:
         self._asked_for = asked_for
         self._known = known or {}
         self._come = 0
-        self._pending: dict[str, list[tuple[bytes, str, int]]] = {"texts": [], "targets": []}
-        self._found: dict[str, dict[str, list[int]]] = {"texts": {}, "targets": {}}
+        self._pending: dict[str, list[tuple[bytes, str, int]]] = {kind: [] for kind in _KINDS}
+        self._found: dict[str, dict[str, list[int]]] = {kind: {} for kind in _KINDS}
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._going: Future[None] | None = None
         self.languages: dict[bytes, str] = {}
 
     def add(self, identity: bytes, text: str, target: str | None = None) -> None:
@@ -61,8 +67,25 @@ class LanguageCounts:
             target: Its translation, summary or label.
         """
         self._come += 1
-        if int.from_bytes(identity[:8], "big") >= self._below:
-            return
+        if int.from_bytes(identity[:8], "big") < self._below:
+            self._look_at(text, target)
+
+    def add_all(
+        self, identities: Sequence[bytes], texts: pa.ChunkedArray, targets: pa.ChunkedArray
+    ) -> None:
+        """Count several documents; no text becomes an object of Python that is not looked at.
+
+        Args:
+            identities: Their ids.
+            texts: Their texts.
+            targets: Their targets.
+        """
+        self._come += len(identities)
+        for place, identity in enumerate(identities):
+            if int.from_bytes(identity[:8], "big") < self._below:
+                self._look_at(texts[place].as_py(), targets[place].as_py())
+
+    def _look_at(self, text: str, target: str | None) -> None:
         for kind, written in (("texts", text), ("targets", target)):
             if written is not None:
                 size = len(written) if written.isascii() else len(written.encode())
@@ -76,11 +99,21 @@ class LanguageCounts:
             self._tell()
 
     def _tell(self) -> None:
-        for kind, pending in self._pending.items():
+        """Have what has come told in a thread, one batch at a time."""
+        self._wait()
+        pending, self._pending = self._pending, {kind: [] for kind in _KINDS}
+        self._going = self._thread.submit(self._told, pending)
+
+    def _wait(self) -> None:
+        if self._going is not None:
+            going, self._going = self._going, None
+            going.result()
+
+    def _told(self, several: Mapping[str, Sequence[tuple[bytes, str, int]]]) -> None:
+        for kind, pending in several.items():
             codes = identifier().languages([text for _, text, _ in pending]) if pending else ()
             for code, (key, _, size) in zip(codes, pending, strict=True):
                 self._count(kind, key, code, size)
-            pending.clear()
 
     def _count(self, kind: str, key: bytes, code: str, size: int) -> None:
         counted = self._found[kind].setdefault(code, [0, 0])
@@ -91,6 +124,8 @@ class LanguageCounts:
     def to_json(self) -> dict[str, Any]:
         """Documents looked at, documents and bytes by language (most first), and remarks."""
         self._tell()
+        self._wait()
+        self._thread.shutdown()
         kinds = {kind: _ordered(found) for kind, found in self._found.items()}
         # Labels of classes are too short to be in a language.
         if set(kinds["targets"]) <= {UNDETERMINED}:

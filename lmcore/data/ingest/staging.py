@@ -12,16 +12,19 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lmcore.data.copies.deduplication import SIGNATURE_BYTES
 from lmcore.data.documents import read_rows
 from lmcore.data.ingest.part_task import SIGNATURES_FILE, STEM, PartFolder
 from lmcore.data.ingest.reading_counts import name_of
-from lmcore.data.ingest.split import ID_BYTES
+from lmcore.data.ingest.split import ID_BYTES, in_anchor_slice
 
+_TEXT = ("file", "position", "text", "num_bytes", "date", "target")
 # Signatures that are in memory while they are copied.
 _SIGNATURES_TOGETHER = 1 << 14
 # The rollback journal is a file: in memory it would hold every page that the split updates, and
@@ -47,8 +50,7 @@ _INDEX = """
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Placed:
+class Placed(NamedTuple):
     """Where a staged text ended up.
 
     Attributes:
@@ -64,6 +66,23 @@ class Placed:
     cluster: bytes
     side: str
     shared: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedTexts:
+    """Some texts of a part, which all stay, and where each ended up.
+
+    Attributes:
+        texts: Columns file, position, text, num_bytes, date, target; N rows.
+        placed: N places.
+        names: N names.
+        source: Number of their source.
+    """
+
+    texts: pa.Table
+    placed: list[Placed]
+    names: list[str]
+    source: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,43 +149,47 @@ class Staging:
             condemned: Rows [start, stop) of the part that are not to be used.
             on_duplicate: Told name and bytes of each text that was there.
         """
-        first, new = self._num_staged, []
+        first, before = self._num_staged, self.num_rows
         columns = ("id", "form", "sketch", "num_bytes", "file", "position")
-        row = -1
+        row = 0
         for group in read_rows(part.path, columns=columns, stem=STEM):
-            for id_, form, sketch, size, file, position in zip(
-                *(group[name] for name in columns), strict=True
-            ):
-                row += 1
-                if any(start <= row < stop for start, stop in condemned):
-                    continue
-                if self._add(first + row, id_, form, sketch, size, forced):
-                    new.append(row)
-                else:
+            rows = list(zip(*(group[name] for name in columns), strict=True))
+            stays = [
+                place
+                for place in range(row, row + len(rows))
+                if not any(start <= place < stop for start, stop in condemned)
+            ]
+            new = self._add([(first + place, forced, *rows[place - row][:4]) for place in stays])
+            for place in stays:
+                if first + place not in new:
+                    id_, _, _, size, file, position = rows[place - row]
+                    self._name_side(id_, forced)
                     on_duplicate(name_of(file, position and position + shift), size)
+            row += len(rows)
         if self._near_duplicates:
-            self._copy_signatures(part.path / SIGNATURES_FILE, new, row + 1)
+            staged = self.work.execute("SELECT stage FROM current WHERE row >= ?", (before,))
+            here = [stage - first for (stage,) in staged]
+            self._copy_signatures(part.path / SIGNATURES_FILE, here, row)
         self._parts.append(_Joined(path=part.path, first=first, source=source, shift=shift))
-        self._num_staged += row + 1
+        self._num_staged += row
 
-    def _add(
-        self,
-        stage: int,
-        id_: bytes,
-        form: bytes,
-        sketch: bytes | None,
-        num_bytes: int,
-        forced: str | None,
-    ) -> bool:
-        """Whether a text is new; if not, only the named side is noted."""
-        cursor = self.work.execute(
-            "INSERT OR IGNORE INTO current (row, stage, id, forced, form, num_bytes, sketch)"
+    def _add(self, texts: Sequence[tuple[Any, ...]]) -> set[int]:
+        """Stage texts (stage, forced, id, form, sketch, num_bytes); gives those that are new."""
+        before = self.num_rows
+        # What SQLite numbers by itself begins with 1.
+        rows = [0 if before == place == 0 else None for place in range(len(texts))]
+        self.work.executemany(
+            "INSERT OR IGNORE INTO current (row, stage, forced, id, form, sketch, num_bytes)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (self.num_rows, stage, id_, forced, form, num_bytes, sketch),
+            ((row, *text) for row, text in zip(rows, texts, strict=True)),
         )
-        if cursor.rowcount:
-            self.num_rows += 1
-            return True
+        staged = self.work.execute("SELECT stage FROM current WHERE row >= ?", (before,))
+        new = {stage for (stage,) in staged}
+        self.num_rows += len(new)
+        return new
+
+    def _name_side(self, id_: bytes, forced: str | None) -> None:
+        """Note the side that is named for a text that was there already."""
         # Whatever the order of sources: validation beats train, and a name beats a hash.
         if forced is not None:
             self.work.execute(
@@ -174,7 +197,6 @@ class Staging:
                 " AND (forced IS NULL OR ? = 'validation')",
                 (forced, id_, forced),
             )
-        return False
 
     def _copy_signatures(self, path: Path, rows: Sequence[int], of: int) -> None:
         if not rows:
@@ -195,7 +217,7 @@ class Staging:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Stream the staged texts again."""
-        columns = ("file", "position", "text", "num_bytes", "date", "target")
+        columns = _TEXT
         staged = (stage for (stage,) in self.work.execute("SELECT stage FROM current ORDER BY row"))
         following = next(staged, None)
         for part in self._parts:
@@ -217,8 +239,33 @@ class Staging:
                         "target": target,
                     }
 
-    def decided(self) -> Iterator[Placed]:
-        """Stream where each text ended up, in the order of the staged texts."""
+    def placed_texts(self) -> Iterator[PlacedTexts]:
+        """Stream the staged texts again, each with where it ended up, as many as lie together."""
+        placed = self.decided()
+        following = next(placed, None)
+        for part in self._parts:
+            first = part.first
+            for texts in _tables(part.path):
+                stop, here = first + len(texts), list[Placed]()
+                while following is not None and following.stage < stop:
+                    here.append(following)
+                    following = next(placed, None)
+                if len(here) < len(texts):
+                    # The others were there already, or their file is condemned.
+                    texts = texts.take(
+                        pa.array([place.stage - first for place in here], pa.int64())
+                    )
+                first = stop
+                files, positions = (texts[name].to_pylist() for name in ("file", "position"))
+                names = [
+                    name_of(file, position and position + part.shift)
+                    for file, position in zip(files, positions, strict=True)
+                ]
+                if here:
+                    yield PlacedTexts(texts=texts, placed=here, names=names, source=part.source)
+
+    def find_shared(self) -> None:
+        """Note the clusters of several texts: few, where the others are as many as texts."""
         self.work.execute(
             "CREATE TEMP TABLE shared_cluster AS"
             " SELECT substr(anchors, 1, ?) AS cluster, count(*) AS size"
@@ -226,23 +273,52 @@ class Staging:
             (ID_BYTES,),
         )
         self.work.execute("CREATE UNIQUE INDEX temp.shared_cluster_id ON shared_cluster (cluster)")
+
+    def decided(self) -> Iterator[Placed]:
+        """Stream where each text ended up, in the order of the staged texts."""
         rows = self.work.execute(
             "SELECT c.stage, c.id, substr(c.anchors, 1, ?1), s.side, t.size IS NOT NULL"
             " FROM current c JOIN side s USING (row) LEFT JOIN shared_cluster t"
             " ON t.cluster = substr(c.anchors, 1, ?1) ORDER BY c.row",
             (ID_BYTES,),
         )
-        for stage, id_, cluster, side, shared in rows:
-            yield Placed(stage=stage, id=id_, cluster=cluster, side=side, shared=bool(shared))
+        yield from map(Placed._make, rows)
 
     def clusters(self) -> ClusterCounts:
-        """Count clusters, after `decided`."""
+        """Count clusters."""
         shared = self.work.execute("SELECT count(*), total(size) FROM shared_cluster").fetchone()
-        by_side = self.work.execute(
-            "SELECT side, count(DISTINCT substr(anchors, 1, ?))"
-            " FROM current JOIN side USING (row) GROUP BY side",
+        return ClusterCounts(
+            num_shared=shared[0],
+            documents_in_shared=int(shared[1]),
+            by_side=clusters_by_side(self.work),
+        )
+
+
+def clusters_by_side(work: sqlite3.Connection) -> dict[str, int]:
+    """Clusters on each side, once sides are decided.
+
+    Args:
+        work: Index of the texts.
+    """
+    # Of those that have one text no two are the same.
+    return dict(
+        work.execute(
+            "SELECT s.side, sum(t.cluster IS NULL) + count(DISTINCT t.cluster)"
+            " FROM current c JOIN side s USING (row) LEFT JOIN shared_cluster t"
+            " ON t.cluster = substr(c.anchors, 1, ?) GROUP BY s.side",
             (ID_BYTES,),
         )
-        return ClusterCounts(
-            num_shared=shared[0], documents_in_shared=int(shared[1]), by_side=dict(by_side)
-        )
+    )
+
+
+def in_anchor(place: Placed) -> bool:
+    """Whether a document is of the anchor slice of validation."""
+    return place.side == "validation" and in_anchor_slice(place.cluster)
+
+
+def _tables(part: Path) -> Iterator[pa.Table]:
+    """The texts of a part, a row group at a time."""
+    for path in sorted(part.glob(f"{STEM}-*.parquet")):
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, columns=list(_TEXT), use_threads=False)

@@ -15,6 +15,7 @@ Cost: up to 0.1 ms a text, and once a process 0.8 seconds and 70 MB for the mode
 from __future__ import annotations
 
 import functools
+import threading
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +31,7 @@ MAX_CHARACTERS = 600
 MIN_LETTERS = 20
 # As likely as all other languages together.
 _LEAST = 0.5
+_loading = threading.Lock()
 # Texts that are looked at together: more do not fit into the caches of a processor.
 _BATCH = 256
 
@@ -114,9 +116,19 @@ class Identifier:
         return csr_array((values, (rows[kept], found[kept])), shape=shape)
 
 
-@functools.cache
 def identifier() -> Identifier:
-    """The one of this process."""
+    """The one of this process; who asks while it is being loaded waits."""
+    with _loading:
+        return _loaded()
+
+
+def load_beside() -> None:
+    """Load it in a thread, for who asks later."""
+    threading.Thread(target=identifier, daemon=True).start()
+
+
+@functools.cache
+def _loaded() -> Identifier:
     return Identifier()
 
 

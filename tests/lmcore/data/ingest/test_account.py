@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from lmcore.data.config import SourceConfig
@@ -10,7 +11,8 @@ from lmcore.data.ingest.account import Counts, describe_sources, full_account, s
 from lmcore.data.ingest.assignment import Assignment
 from lmcore.data.ingest.near_copies import NearCopies
 from lmcore.data.ingest.reading_counts import Tally
-from lmcore.data.ingest.staging import ClusterCounts, Placed
+from lmcore.data.ingest.split import in_anchor_slice
+from lmcore.data.ingest.staging import ClusterCounts, Placed, PlacedTexts
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.text.privacy import Masked
 
@@ -26,18 +28,33 @@ ASSIGNMENT = Assignment(
 CLUSTERS = ClusterCounts(num_shared=1, documents_in_shared=2, by_side={"train": 2, "validation": 1})
 
 
-def place(side: str, *, cluster: bytes = b"c", shared: bool = False) -> Placed:
-    return Placed(stage=0, id=b"i", cluster=cluster, side=side, shared=shared)
+def some(
+    *names: str,
+    side: str = "train",
+    cluster: bytes = b"c",
+    shared: bool = False,
+    source: int = 0,
+    num_bytes: int = 1,
+) -> PlacedTexts:
+    """Texts that are on one side, and in one cluster."""
+    placed = Placed(stage=0, id=b"i", cluster=cluster, side=side, shared=shared)
+    return PlacedTexts(
+        texts=pa.table({"num_bytes": [num_bytes] * len(names)}),
+        placed=[placed] * len(names),
+        names=list(names),
+        source=source,
+    )
 
 
 @pytest.fixture
 def count() -> Counts:
     """Three documents of two sources, two of them near-copies."""
     count = Counts(2)
-    count.add(place("train", shared=True), source=0, num_bytes=10, name="b")
-    count.add(place("train", shared=True), source=1, num_bytes=20, name="a")
-    count.add(place("validation", cluster=b"d"), source=1, num_bytes=3, name="c")
-    count.anchors = 1
+    count.add(some("b", shared=True, num_bytes=10))
+    count.add(some("a", shared=True, num_bytes=20, source=1))
+    # Half of all clusters are in the anchor slice, this one among them.
+    assert in_anchor_slice(b"e")
+    count.add(some("c", side="validation", cluster=b"e", num_bytes=3, source=1))
     return count
 
 
@@ -73,8 +90,7 @@ def test_examples_of_near_copies_are_few(monkeypatch: pytest.MonkeyPatch) -> Non
     for number in range(5):
         for cluster in (b"x", b"y", b"z"):
             name = f"{cluster.decode()}{number}"
-            one = place("train", cluster=cluster, shared=True)
-            count.add(one, source=0, num_bytes=1, name=name)
+            count.add(some(name, cluster=cluster, shared=True))
     assert count.examples == {b"x": ["x0", "x1", "x2"], b"y": ["y0", "y1", "y2"]}
     assert count.documents == 15
 

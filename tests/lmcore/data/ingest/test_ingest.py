@@ -244,7 +244,7 @@ def test_a_failed_ingest_leaves_no_folder_and_the_next_gives_what_it_would_have(
         raise OSError("disk full")
 
     source = write_lines("a.txt", _texts(40))
-    monkeypatch.setattr("lmcore.data.ingest.ingest.RowWriter", fail)
+    monkeypatch.setattr("lmcore.data.ingest.document_files.DocumentFiles._write", fail)
     with pytest.raises(OSError, match="disk full"):
         run_ingest(source)
     folder = tmp_path / "home" / "store" / "documents"
@@ -278,8 +278,6 @@ def test_progress_names_the_passes(write_lines: Write, tmp_path: Path) -> None:
         ("read", 2000),
         ("read", 2500),
         ("split", 2500),
-        ("write", 1000),
-        ("write", 2000),
         ("write", 2500),
     ]
 

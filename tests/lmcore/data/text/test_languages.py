@@ -1,5 +1,7 @@
 """Languages are told as the package tells them, and short or empty text has none."""
 
+import time
+
 import numpy as np
 import pytest
 from declaration import ARTICLE_1
@@ -77,3 +79,20 @@ def test_only_the_beginning_is_read_and_capitals_are_no_other_language() -> None
     long = ARTICLE_1["de"] * 10 + ARTICLE_1["fr"] * 10_000
     assert identifier().languages([long, ARTICLE_1["en"].upper()]) == ["de", "en"]
     assert len(module._part("é" * 10_000_000)) == 2 * module.MAX_CHARACTERS
+
+
+def test_it_is_loaded_once_whoever_asks_while_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[int] = []
+
+    def slow(self: module.Identifier) -> None:
+        began.append(1)
+        time.sleep(0.2)
+
+    module._loaded.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(module.Identifier, "__init__", slow)
+        module.load_beside()
+        found = [identifier() for _ in range(2)]
+        assert found[0] is found[1]
+        assert began == [1]
+    module._loaded.cache_clear()
