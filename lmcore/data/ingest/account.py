@@ -13,8 +13,9 @@ from typing import Any
 from lmcore.data.documents import SPLITS
 from lmcore.data.ingest.assignment import Assignment
 from lmcore.data.ingest.near_copies import NearCopies
+from lmcore.data.ingest.places import ClusterCounts, in_anchor
 from lmcore.data.ingest.reading_counts import Tally
-from lmcore.data.ingest.staging import ClusterCounts, PlacedTexts, in_anchor
+from lmcore.data.ingest.staging import PlacedTexts
 from lmcore.data.sources.located import LocatedSource, source_inputs
 
 MAX_EXAMPLES = 100

@@ -19,6 +19,7 @@ from lmcore.data.ingest.forms import (
 )
 from lmcore.data.ingest.held_out import HeldOut
 from lmcore.data.ingest.near_copies import NearCopies, join_near_copies
+from lmcore.data.ingest.places import find_shared
 from lmcore.data.ingest.split import (
     ID_BYTES,
     Sides,
@@ -87,7 +88,7 @@ def assign(
         )
         other_forms = join_new_forms(work)
         work.execute("UPDATE current SET anchors = id WHERE anchors IS NULL")
-        staging.find_shared()
+        find_shared(work)
         sides = Sides(work, data=data)
         _place(work, sides)
         held_out = HeldOut(work, sides, data=data)

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from lmcore.counted import counted
 from lmcore.data.config import DataConfig
 from lmcore.data.copies.templates import MAX_SHARING
+from lmcore.data.ingest.places import clusters_by_side
 from lmcore.data.ingest.split import (
     ID_BYTES,
     MIN_VALIDATION_CLUSTERS,
@@ -33,7 +34,7 @@ from lmcore.data.ingest.split import (
     Sides,
     keyed_uniform,
 )
-from lmcore.data.ingest.staging import Staging, clusters_by_side
+from lmcore.data.ingest.staging import Staging
 from lmcore.errors import SourceError
 
 #: Held-out documents may be so many times `data.validation_fraction` of all.

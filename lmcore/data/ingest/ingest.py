@@ -33,10 +33,11 @@ from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.part_keys import write_part_keys
 from lmcore.data.ingest.part_pool import WORTH_BYTES
 from lmcore.data.ingest.part_task import PartStore
+from lmcore.data.ingest.places import cluster_counts, in_anchor
 from lmcore.data.ingest.reading_pass import Progress, ReadingPass
 from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.split import SplitLedger
-from lmcore.data.ingest.staging import PlacedTexts, Staging, in_anchor
+from lmcore.data.ingest.staging import PlacedTexts, Staging
 from lmcore.data.sources.kinds import library_versions
 from lmcore.data.sources.located import (
     LocatedSource,
@@ -226,7 +227,7 @@ class _Ingestion:
                 )
                 self._progress("write", count.documents)
         units = [resolve_unit(source, data=self._data) for source in self._sources]
-        clusters = staging.clusters()
+        clusters = cluster_counts(staging.work)
         self._write_json(
             "sources.json",
             {"sources": describe_sources(self._sources, self._licenses, units, count)},

@@ -22,6 +22,7 @@ from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.ingest.assignment import assign
 from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.part_task import PartStore
+from lmcore.data.ingest.places import decided
 from lmcore.data.ingest.reading_pass import ReadingPass
 from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.split import SplitLedger
@@ -209,4 +210,4 @@ def _split(staging: Staging, found: Preview, *, data: DataConfig, ledger: SplitL
     except SourceError as error:
         found.stops.append(str(error))
         return
-    found.sides = dict(Counter(place.side for place in staging.decided()))
+    found.sides = dict(Counter(place.side for place in decided(staging.work)))

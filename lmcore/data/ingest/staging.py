@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from lmcore.data.copies.deduplication import SIGNATURE_BYTES
 from lmcore.data.documents import read_rows
 from lmcore.data.ingest.part_task import SIGNATURES_FILE, STEM, PartFolder
+from lmcore.data.ingest.places import Placed, decided
 from lmcore.data.ingest.reading_counts import name_of
-from lmcore.data.ingest.split import ID_BYTES, in_anchor_slice
 
 _TEXT = ("file", "position", "text", "num_bytes", "date", "target")
 # Signatures that are in memory while they are copied.
@@ -50,24 +50,6 @@ _INDEX = """
 """
 
 
-class Placed(NamedTuple):
-    """Where a staged text ended up.
-
-    Attributes:
-        stage: Place of the staged text.
-        id: Its id.
-        cluster: Id of its (smallest) anchor.
-        side: Its side.
-        shared: Whether other texts of this corpus are in the same cluster.
-    """
-
-    stage: int
-    id: bytes
-    cluster: bytes
-    side: str
-    shared: bool
-
-
 @dataclass(frozen=True, kw_only=True)
 class PlacedTexts:
     """Some texts of a part, which all stay, and where each ended up.
@@ -83,21 +65,6 @@ class PlacedTexts:
     placed: list[Placed]
     names: list[str]
     source: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterCounts:
-    """Clusters in this corpus.
-
-    Attributes:
-        num_shared: Clusters of two documents or more.
-        documents_in_shared: Documents in them.
-        by_side: Clusters on each side.
-    """
-
-    num_shared: int
-    documents_in_shared: int
-    by_side: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +134,9 @@ class Staging:
                     on_duplicate(name_of(file, position and position + shift), size)
             row += len(rows)
         if self._near_duplicates:
-            staged = self.work.execute("SELECT stage FROM current WHERE row >= ?", (before,))
+            staged = self.work.execute(
+                "SELECT stage FROM current WHERE row >= ? ORDER BY row", (before,)
+            )
             here = [stage - first for (stage,) in staged]
             self._copy_signatures(part.path / SIGNATURES_FILE, here, row)
         self._parts.append(_Joined(path=part.path, first=first, source=source, shift=shift))
@@ -183,7 +152,9 @@ class Staging:
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             ((row, *text) for row, text in zip(rows, texts, strict=True)),
         )
-        staged = self.work.execute("SELECT stage FROM current WHERE row >= ?", (before,))
+        staged = self.work.execute(
+            "SELECT stage FROM current WHERE row >= ? ORDER BY row", (before,)
+        )
         new = {stage for (stage,) in staged}
         self.num_rows += len(new)
         return new
@@ -241,7 +212,7 @@ class Staging:
 
     def placed_texts(self) -> Iterator[PlacedTexts]:
         """Stream the staged texts again, each with where it ended up, as many as lie together."""
-        placed = self.decided()
+        placed = decided(self.work)
         following = next(placed, None)
         for part in self._parts:
             first = part.first
@@ -263,57 +234,6 @@ class Staging:
                 ]
                 if here:
                     yield PlacedTexts(texts=texts, placed=here, names=names, source=part.source)
-
-    def find_shared(self) -> None:
-        """Note the clusters of several texts: few, where the others are as many as texts."""
-        self.work.execute(
-            "CREATE TEMP TABLE shared_cluster AS"
-            " SELECT substr(anchors, 1, ?) AS cluster, count(*) AS size"
-            " FROM current GROUP BY 1 HAVING count(*) > 1",
-            (ID_BYTES,),
-        )
-        self.work.execute("CREATE UNIQUE INDEX temp.shared_cluster_id ON shared_cluster (cluster)")
-
-    def decided(self) -> Iterator[Placed]:
-        """Stream where each text ended up, in the order of the staged texts."""
-        rows = self.work.execute(
-            "SELECT c.stage, c.id, substr(c.anchors, 1, ?1), s.side, t.size IS NOT NULL"
-            " FROM current c JOIN side s USING (row) LEFT JOIN shared_cluster t"
-            " ON t.cluster = substr(c.anchors, 1, ?1) ORDER BY c.row",
-            (ID_BYTES,),
-        )
-        yield from map(Placed._make, rows)
-
-    def clusters(self) -> ClusterCounts:
-        """Count clusters."""
-        shared = self.work.execute("SELECT count(*), total(size) FROM shared_cluster").fetchone()
-        return ClusterCounts(
-            num_shared=shared[0],
-            documents_in_shared=int(shared[1]),
-            by_side=clusters_by_side(self.work),
-        )
-
-
-def clusters_by_side(work: sqlite3.Connection) -> dict[str, int]:
-    """Clusters on each side, once sides are decided.
-
-    Args:
-        work: Index of the texts.
-    """
-    # Of those that have one text no two are the same.
-    return dict(
-        work.execute(
-            "SELECT s.side, sum(t.cluster IS NULL) + count(DISTINCT t.cluster)"
-            " FROM current c JOIN side s USING (row) LEFT JOIN shared_cluster t"
-            " ON t.cluster = substr(c.anchors, 1, ?) GROUP BY s.side",
-            (ID_BYTES,),
-        )
-    )
-
-
-def in_anchor(place: Placed) -> bool:
-    """Whether a document is of the anchor slice of validation."""
-    return place.side == "validation" and in_anchor_slice(place.cluster)
 
 
 def _tables(part: Path) -> Iterator[pa.Table]:

@@ -10,9 +10,10 @@ from lmcore.data.ingest import account
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment
 from lmcore.data.ingest.near_copies import NearCopies
+from lmcore.data.ingest.places import ClusterCounts, Placed
 from lmcore.data.ingest.reading_counts import Tally
 from lmcore.data.ingest.split import in_anchor_slice
-from lmcore.data.ingest.staging import ClusterCounts, Placed, PlacedTexts
+from lmcore.data.ingest.staging import PlacedTexts
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.text.privacy import Masked
 

@@ -15,6 +15,7 @@ from lmcore.data.ingest.assignment import assign
 from lmcore.data.ingest.part_reading import read_part
 from lmcore.data.ingest.part_task import PartFolder, PartStore, Task
 from lmcore.data.ingest.parts import cut
+from lmcore.data.ingest.places import cluster_counts, decided
 from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.ingest.staging import Staging
@@ -184,14 +185,14 @@ def test_where_texts_ended_up_and_how_many_clusters_that_makes(
         add(text, forced="validation" if text.startswith("Text 1 ") else None)
     staging.finish()
     assign(staging, data=DataConfig(), ledger=SplitLedger(tmp_path / "split.sqlite"))
-    found = list(staging.decided())
+    found = list(decided(staging.work))
     assert [place.stage for place in found] == list(range(62))
     assert [place.id for place in found] == [bytes.fromhex(document_id(text)) for text in texts]
     assert [place.shared for place in found] == [False] * 60 + [True] * 2
     assert found[60].cluster == found[61].cluster == min(found[60].id, found[61].id)
     assert all(place.cluster == place.id for place in found[:60])
     assert found[1].side == "validation"
-    counts = staging.clusters()
+    counts = cluster_counts(staging.work)
     assert (counts.num_shared, counts.documents_in_shared) == (1, 2)
     assert counts.by_side == {
         side: len({place.cluster for place in found if place.side == side})
