@@ -53,6 +53,8 @@ def register_version(
     page = render_report(data)
     sketches = sketching(candidate.run, candidate.corpus.documents, candidate.last)()
     folder = _assembled(candidate, sketches, page=page, card=render_card(data))
+    # Before the version is registered: of what lies in the home for long it keeps no second copy.
+    shutil.rmtree(sketches.path, ignore_errors=True)
     description = description_markdown(data, most_characters=DESCRIPTION_CHARACTERS)
     with to_the_end("registering the version"):
         tracked.log_text(page, "report.html")
@@ -74,8 +76,7 @@ def register_version(
             ),
         )
         # The registry has its own copy, and verified it.
-        for done in (folder.path, sketches.path):
-            shutil.rmtree(done, ignore_errors=True)
+        shutil.rmtree(folder.path, ignore_errors=True)
     logger.info("register: version %d of %s", version.number, version.model)
     if version.number != number:
         logger.warning(

@@ -80,7 +80,7 @@ def test_the_run_keeps_report_gates_and_configuration(made: Any, champion: Versi
     assert names == {"report.html", "gates.json", "config.yaml"}
     [gates] = made.run.home.mlflow_artifacts.glob(f"**/{made.tracked.run_id}/**/gates.json")
     assert json.loads(gates.read_text())[0]["gate"] == "competence"
-    # The registry has its own copies.
+    # The registry has its own copies, and a second one of what is nowhere else.
     assert not list(made.run.home.work.glob("version-*"))
     assert not list((made.run.store.root / version_sketches.SketchSet.kind).glob("[!.]*"))
 
