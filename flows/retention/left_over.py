@@ -22,10 +22,9 @@ from flows.retention.deletion import (
     last_change,
     set_aside_in,
 )
-from flows.retention.reasons import is_needed
+from flows.retention.reasons import WAITING, is_needed
 from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.part_keys import PART_KIND, part_keys
-from lmcore.evaluation.kept_parts import KeptPart
 from lmcore.mending import DAMAGED
 
 #: So long the same command may still want to go on with an unfinished run, and so long somebody may
@@ -95,7 +94,7 @@ def _content(home: Home, wanted: AbstractSet[str]) -> Iterator[_Left]:
         if manifest is not None:
             kind, key = manifest.kind, manifest.key
             # Younger ones may be of an ingest or an evaluation that was killed, and goes on.
-            if kind in (PART_KIND, KeptPart.kind) and not is_old(last_change(path)):
+            if kind in (PART_KIND, *WAITING) and not is_old(last_change(path)):
                 continue
             if kind == PART_KIND and key in parts:
                 continue

@@ -14,7 +14,10 @@ from flows.registry.versions import Version
 from lmcore.evaluation.kept_parts import KeptPart
 from lmcore.manifest import strings_in
 from lmcore.model.pretrained.base import Base
+from lmcore.version_sketches import SketchSet
 
+#: Kinds of content that wait for a later step: answers for a report, sketches for a version.
+WAITING = (KeptPart.kind, SketchSet.kind)
 #: Kinds of content folders that a version names one by one; others are caches made from these.
 LINEAGE_KINDS = ("documents", "tokenizer", "shards", "checkpoint", "evaluation", Base.kind)
 
@@ -65,7 +68,7 @@ def reasons_to_keep(
 def is_needed(kind: str, key: str, inputs: Mapping[str, Any], *, wanted: AbstractSet[str]) -> bool:
     """Whether a content folder is named by something that is kept, or is a cache made from such.
 
-    Answers that an evaluation kept are of no more use when there is its report.
+    What waits for a step that comes later (`WAITING`) is of no more use when that is done.
 
     Args:
         kind: Of the folder.
@@ -75,7 +78,7 @@ def is_needed(kind: str, key: str, inputs: Mapping[str, Any], *, wanted: Abstrac
     """
     if key in wanted:
         return True
-    return kind not in (*LINEAGE_KINDS, KeptPart.kind) and not wanted.isdisjoint(strings_in(inputs))
+    return kind not in (*LINEAGE_KINDS, *WAITING) and not wanted.isdisjoint(strings_in(inputs))
 
 
 def lineage_keys(lineage: Mapping[str, Any]) -> set[str]:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.registry.versions import Version
-from flows.retention.reasons import is_needed, lineage_keys, reasons_to_keep
+from flows.retention.reasons import WAITING, is_needed, lineage_keys, reasons_to_keep
 
 
 def version(number: int, **changes: Any) -> Version:
@@ -88,6 +88,8 @@ def test_content_is_needed_by_name_and_caches_by_what_they_were_made_of() -> Non
     assert not is_needed("documents", "part", {"of": "d"}, wanted=wanted)
     assert is_needed("baseline", "b", {"made": [{"of": "d"}]}, wanted=wanted)
     assert not is_needed("baseline", "b", {"documents": "other"}, wanted=wanted)
+    for kind in WAITING:  # the step that it waited for is done
+        assert not is_needed(kind, "w", {"documents": "d"}, wanted=wanted)
 
 
 def test_a_base_is_named_by_its_key_and_its_tokenizer_by_itself() -> None:
