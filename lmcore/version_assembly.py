@@ -31,6 +31,7 @@ from lmcore.version_folder import (
     check_formats,
     open_version,
 )
+from lmcore.version_sketches import SCHEMA as SKETCH_SCHEMA
 
 #: No `text`, no `target`: a version says what it was trained on, and does not publish it.
 _LINEAGE = pa.schema(
@@ -44,7 +45,6 @@ _LINEAGE = pa.schema(
     ]
 )
 #: One sketch a document: 264 bytes at most up to 6 kB of text, then about 4 % of the text.
-_SKETCHES = pa.schema([pa.field("id", pa.string()), pa.field("sketch", pa.binary())])
 # On average, and at most so many times that.
 _ROWS_A_FILE, _AT_MOST = 4096, 4
 
@@ -106,7 +106,7 @@ def assemble_version(target: Path, parts: VersionParts) -> VersionFolder:
         _write_rows(
             partial / SKETCHES,
             ({"id": identity, "sketch": sketch} for identity, sketch in parts.sketches),
-            schema=_SKETCHES,
+            schema=SKETCH_SCHEMA,
         )
         atomic_write(partial / "sources.json", _json(parts.sources))
         atomic_write(partial / "lineage.json", _json(parts.lineage))

@@ -35,7 +35,8 @@ logger = logging.getLogger(__name__)
 SKETCHED_BY = "sketched_by"
 _PARTS_IN_MEMORY = 4
 _STEM = "sketches"
-_SCHEMA = pa.schema([("id", pa.string()), ("sketch", pa.binary())])
+#: Of a row.
+SCHEMA = pa.schema([("id", pa.string()), ("sketch", pa.binary())])
 
 
 class SketchSet(Handle):
@@ -61,7 +62,7 @@ def make_sketches(
     """
 
     def make(folder: Path) -> None:
-        with RowWriter(folder, schema=_SCHEMA, stem=_STEM) as writer:
+        with RowWriter(folder, schema=SCHEMA, stem=_STEM) as writer:
             for identity, sketch in sketched(documents.iter_documents(), earlier):
                 writer.add(identity, sketch, num_bytes=len(sketch))
 

@@ -7,9 +7,10 @@ anchor documents, which would be rare in it.  A budget takes the first of each i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lmcore.data.documents import DocumentSet
+from lmcore.data.documents import Document, DocumentSet
 from lmcore.evaluation.baselines.baselines import validation_order
 from lmcore.evaluation.budget.plan import EvaluationPlan
 from lmcore.evaluation.inputs import ChampionInput
@@ -69,3 +70,8 @@ def chosen_documents(
         configured_bytes=sum(size for _, size in order),
         limited=most is not None,
     )
+
+
+def held_out(documents: DocumentSet, ids: frozenset[str]) -> Iterator[Document]:
+    """Stream the held-out documents of these ids."""
+    return (d for d in documents.iter_documents("validation") if d.id in ids)

@@ -27,6 +27,7 @@ from lmcore.data.documents import Document
 from lmcore.data.tokens.corpus import Corpus
 from lmcore.errors import SourceError
 from lmcore.evaluation.baselines.baselines import BaselineReport, fit_baselines
+from lmcore.evaluation.chosen import held_out
 from lmcore.evaluation.config import EvaluationLimits
 from lmcore.evaluation.kept_parts import Arrays, KeptParts, joined, split
 from lmcore.evaluation.memory.consumed_text import ConsumedSample
@@ -111,7 +112,7 @@ class Counts:
         return Contamination(**{name: _python(values) for name, values in kept.items()})
 
     def _validation(self, ids: frozenset[str]) -> Iterator[Document]:
-        return (d for d in self.corpus.documents.iter_documents("validation") if d.id in ids)
+        return held_out(self.corpus.documents, ids)
 
 
 class Beside:
@@ -148,7 +149,7 @@ class Beside:
     def _worth_it(self) -> bool:
         counts = self.counts
         several, keeps = len(os.sched_getaffinity(0)) > 1, counts.parts.store is not None
-        return several and keeps and counts.corpus.documents.num_bytes("train") >= WORTH_BYTES
+        return several and keeps and counts.corpus.train_stream.num_bytes >= WORTH_BYTES
 
 
 def _begin() -> None:

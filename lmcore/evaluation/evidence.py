@@ -38,7 +38,8 @@ class Collector(Questions):
             store: Of all evaluations.
             beside: A process that counts meanwhile, where there is one.
         """
-        counts = beside.counts if beside else self.counts(store)
+        beside = beside or Beside(self.counts(store))
+        counts = beside.counts
         unseen, seen = self.notes(), self.notes()
         compared = self.validated(unseen)
         train = self.trained(seen)
@@ -58,9 +59,8 @@ class Collector(Questions):
             index = counts.index()
         with self.part("contamination"):
             contamination = counts.contamination()
-        if beside:
-            with self.part("later_steps"):
-                beside.finish()
+        with self.part("later_steps"):
+            beside.finish()
         longest, examples = verbatim(drawn, index, pieces=self.corpus.loaded.pieces)
         memorisation = Memorisation(
             membership=membership_of(seen, unseen, counted),

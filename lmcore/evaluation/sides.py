@@ -24,7 +24,7 @@ from lmcore.data.tokens.tokenizer import Tokenizer
 from lmcore.digests import digest
 from lmcore.errors import NotFiniteError
 from lmcore.evaluation.budget.plan import AS_CONFIGURED, EvaluationPlan
-from lmcore.evaluation.chosen import ChosenDocuments, chosen_documents
+from lmcore.evaluation.chosen import ChosenDocuments, chosen_documents, held_out
 from lmcore.evaluation.config import EvaluationLimits
 from lmcore.evaluation.inputs import Challenge
 from lmcore.evaluation.kept_parts import KeptParts
@@ -119,7 +119,7 @@ class Sides:
 
     def validation(self, ids: frozenset[str]) -> Iterator[Document]:
         """Held-out documents of these ids."""
-        return (d for d in self.corpus.documents.iter_documents("validation") if d.id in ids)
+        return held_out(self.corpus.documents, ids)
 
     def on_sample(
         self,

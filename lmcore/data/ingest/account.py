@@ -13,7 +13,7 @@ from typing import Any
 from lmcore.data.documents import SPLITS
 from lmcore.data.ingest.assignment import Assignment
 from lmcore.data.ingest.near_copies import NearCopies
-from lmcore.data.ingest.places import ClusterCounts, in_anchor
+from lmcore.data.ingest.places import ClusterCounts
 from lmcore.data.ingest.reading_counts import Tally
 from lmcore.data.ingest.staging import PlacedTexts
 from lmcore.data.sources.located import LocatedSource, source_inputs
@@ -49,7 +49,7 @@ class Counts:
         """Count documents of one source."""
         sizes = some.texts["num_bytes"].to_pylist()
         self.documents += len(sizes)
-        self.anchors += sum(map(in_anchor, some.placed))
+        self.anchors += sum(some.in_anchor)
         by_source = self.by_source[some.source]
         by_source[0] += len(sizes)
         by_source[1] += sum(sizes)

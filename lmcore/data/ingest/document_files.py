@@ -2,12 +2,12 @@
 
 In: documents as tables.  Out: `documents-*.parquet`, the bytes that `RowWriter` writes row by row,
 in a fraction of its time: a row group is cut where that would cut it, and no document becomes an
-object of Python.  A thread compresses one row group while the next is read; two are in memory.
+object of Python.  A thread compresses one row group while the next is read; a few are in memory.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+import contextlib
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lmcore.data.documents import FILE_BYTES, ROW_GROUP_BYTES, SCHEMA
+from lmcore.worker_thread import WorkerThread
 
 _STEM = "documents"
 # What `RowWriter` adds to the bytes of each row.
@@ -33,8 +34,7 @@ class DocumentFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._thread = ThreadPoolExecutor(max_workers=1)
-        self._going: Future[None] | None = None
+        self._thread = WorkerThread()
         self._group: list[pa.Table] = []
         self._group_bytes = self._file_bytes = 0
         self._num_files = 0
@@ -61,14 +61,10 @@ class DocumentFiles:
 
     def close(self) -> None:
         """Write what is left."""
-        try:
+        with contextlib.ExitStack() as ending:
+            ending.callback(self._close_file)
+            ending.callback(self._thread.close)
             self._flush()
-            self._wait()
-        finally:
-            self._thread.shutdown()
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
 
     def __enter__(self) -> Self:
         return self
@@ -81,15 +77,9 @@ class DocumentFiles:
     def _flush(self) -> None:
         if not self._group:
             return
-        self._wait()
         group = pa.concat_tables(self._group).combine_chunks()
-        self._going = self._thread.submit(self._write, group, self._group_bytes)
+        self._thread.hand_over(self._write, group, self._group_bytes)
         self._group, self._group_bytes = [], 0
-
-    def _wait(self) -> None:
-        if self._going is not None:
-            going, self._going = self._going, None
-            going.result()
 
     def _write(self, group: pa.Table, num_bytes: int) -> None:
         if self._writer is None:
@@ -99,6 +89,10 @@ class DocumentFiles:
         self._writer.write_table(group)
         self._file_bytes += num_bytes
         if self._file_bytes >= FILE_BYTES:
+            self._close_file()
+
+    def _close_file(self) -> None:
+        if self._writer is not None:
             self._writer.close()
             self._writer, self._file_bytes = None, 0
 

@@ -33,7 +33,7 @@ from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.part_keys import write_part_keys
 from lmcore.data.ingest.part_pool import WORTH_BYTES
 from lmcore.data.ingest.part_task import PartStore
-from lmcore.data.ingest.places import cluster_counts, in_anchor
+from lmcore.data.ingest.places import cluster_counts
 from lmcore.data.ingest.reading_pass import Progress, ReadingPass
 from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.split import SplitLedger
@@ -263,7 +263,7 @@ class _Ingestion:
             "license": [self._licenses[source]] * len(some.placed),
             "origin": [self._sources[source].config.told_origin] * len(some.placed),
             "split": [place.side for place in some.placed],
-            "anchor": [in_anchor(place) for place in some.placed],
+            "anchor": some.in_anchor,
             "cluster": [place.cluster.hex() for place in some.placed],
         }
         return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)

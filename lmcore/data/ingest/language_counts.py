@@ -8,7 +8,6 @@ looked at, chosen by the documents' ids, so that it is even whatever order they 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pyarrow as pa
 from lmcore.data.ingest.known_languages import key_of
 from lmcore.data.language_codes import UNDETERMINED, counts_as
 from lmcore.data.text.languages import MAX_CHARACTERS, identifier
+from lmcore.worker_thread import WorkerThread
 
 # Of the bytes: from here on a second language is remarked on where none was asked for, ...
 _MIXED_SHARE = 0.05
@@ -54,8 +54,7 @@ class LanguageCounts:
         self._come = 0
         self._pending: dict[str, list[tuple[bytes, str, int]]] = {kind: [] for kind in _KINDS}
         self._found: dict[str, dict[str, list[int]]] = {kind: {} for kind in _KINDS}
-        self._thread = ThreadPoolExecutor(max_workers=1)
-        self._going: Future[None] | None = None
+        self._thread = WorkerThread()
         self.languages: dict[bytes, str] = {}
 
     def add(self, identity: bytes, text: str, target: str | None = None) -> None:
@@ -100,14 +99,8 @@ class LanguageCounts:
 
     def _tell(self) -> None:
         """Have what has come told in a thread, one batch at a time."""
-        self._wait()
         pending, self._pending = self._pending, {kind: [] for kind in _KINDS}
-        self._going = self._thread.submit(self._told, pending)
-
-    def _wait(self) -> None:
-        if self._going is not None:
-            going, self._going = self._going, None
-            going.result()
+        self._thread.hand_over(self._told, pending)
 
     def _told(self, several: Mapping[str, Sequence[tuple[bytes, str, int]]]) -> None:
         for kind, pending in several.items():
@@ -124,8 +117,7 @@ class LanguageCounts:
     def to_json(self) -> dict[str, Any]:
         """Documents looked at, documents and bytes by language (most first), and remarks."""
         self._tell()
-        self._wait()
-        self._thread.shutdown()
+        self._thread.close()
         kinds = {kind: _ordered(found) for kind, found in self._found.items()}
         # Labels of classes are too short to be in a language.
         if set(kinds["targets"]) <= {UNDETERMINED}:

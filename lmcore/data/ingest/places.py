@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lmcore.data.ingest.split import ID_BYTES, in_anchor_slice
+from lmcore.data.ingest.split import ID_BYTES
 
 
 class Placed(NamedTuple):
@@ -45,11 +45,6 @@ class ClusterCounts:
     num_shared: int
     documents_in_shared: int
     by_side: dict[str, int]
-
-
-def in_anchor(place: Placed) -> bool:
-    """Whether a document is of the anchor slice of validation."""
-    return place.side == "validation" and in_anchor_slice(place.cluster)
 
 
 def find_shared(work: sqlite3.Connection) -> None:

@@ -11,6 +11,7 @@ import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from lmcore.data.documents import read_rows
 from lmcore.data.ingest.part_task import SIGNATURES_FILE, STEM, PartFolder
 from lmcore.data.ingest.places import Placed, decided
 from lmcore.data.ingest.reading_counts import name_of
+from lmcore.data.ingest.split import in_anchor_slice
 
 _TEXT = ("file", "position", "text", "num_bytes", "date", "target")
 # Signatures that are in memory while they are copied.
@@ -66,6 +68,11 @@ class PlacedTexts:
     names: list[str]
     source: int
 
+    @cached_property
+    def in_anchor(self) -> list[bool]:
+        """Which are of the anchor slice of validation."""
+        return [p.side == "validation" and in_anchor_slice(p.cluster) for p in self.placed]
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Joined:
@@ -75,6 +82,10 @@ class _Joined:
     first: int
     source: int
     shift: int
+
+    def name(self, file: str, position: int) -> str:
+        """What a text of the part is called in its source."""
+        return name_of(file, position and position + self.shift)
 
 
 class Staging:
@@ -117,6 +128,7 @@ class Staging:
             on_duplicate: Told name and bytes of each text that was there.
         """
         first, before = self._num_staged, self.num_rows
+        joined = _Joined(path=part.path, first=first, source=source, shift=shift)
         columns = ("id", "form", "sketch", "num_bytes", "file", "position")
         row = 0
         for group in read_rows(part.path, columns=columns, stem=STEM):
@@ -131,7 +143,7 @@ class Staging:
                 if first + place not in new:
                     id_, _, _, size, file, position = rows[place - row]
                     self._name_side(id_, forced)
-                    on_duplicate(name_of(file, position and position + shift), size)
+                    on_duplicate(joined.name(file, position), size)
             row += len(rows)
         if self._near_duplicates:
             staged = self.work.execute(
@@ -139,7 +151,7 @@ class Staging:
             )
             here = [stage - first for (stage,) in staged]
             self._copy_signatures(part.path / SIGNATURES_FILE, here, row)
-        self._parts.append(_Joined(path=part.path, first=first, source=source, shift=shift))
+        self._parts.append(joined)
         self._num_staged += row
 
     def _add(self, texts: Sequence[tuple[Any, ...]]) -> set[int]:
@@ -203,7 +215,7 @@ class Staging:
                     yield {
                         "stage": stage,
                         "text": text,
-                        "name": name_of(file, position and position + part.shift),
+                        "name": part.name(file, position),
                         "source": part.source,
                         "num_bytes": num_bytes,
                         "date": date,
@@ -228,10 +240,7 @@ class Staging:
                     )
                 first = stop
                 files, positions = (texts[name].to_pylist() for name in ("file", "position"))
-                names = [
-                    name_of(file, position and position + part.shift)
-                    for file, position in zip(files, positions, strict=True)
-                ]
+                names = list(map(part.name, files, positions))
                 if here:
                     yield PlacedTexts(texts=texts, placed=here, names=names, source=part.source)
 
