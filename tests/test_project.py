@@ -58,7 +58,6 @@ TESTED_ELSEWHERE = {
     "lmcore/controls/language_models/": "controls are tests; lmcore/controls/test_catalogue.py",
     "lmcore/controls/tasks/": "controls are tests; lmcore/controls/test_catalogue.py",
     "lmcore/data/ingest/part_task.py": "test_part_reading.py beside it makes tasks and opens them",
-    "lmcore/data/ingest/places.py": "test_staging.py beside it places what it staged",
     "lmcore/data/sources/apart/job.py": "a value; test_worker.py beside it reads files by it",
     "lmcore/data/sources/apart/limits.py": "values; test_process.py beside it meets each of them",
     "lmcore/data/tokens/token_stream.py": "test_shards.py beside it writes streams and reads them",

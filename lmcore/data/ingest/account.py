@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from lmcore.data.documents import SPLITS
 from lmcore.data.ingest.assignment import Assignment
 from lmcore.data.ingest.near_copies import NearCopies
-from lmcore.data.ingest.places import ClusterCounts
+from lmcore.data.ingest.places import ClusterCounts, PlacedTexts
 from lmcore.data.ingest.reading_counts import Tally
-from lmcore.data.ingest.staging import PlacedTexts
 from lmcore.data.sources.located import LocatedSource, source_inputs
 
 MAX_EXAMPLES = 100
@@ -47,22 +48,22 @@ class Counts:
 
     def add(self, some: PlacedTexts) -> None:
         """Count documents of one source."""
-        sizes = some.texts["num_bytes"].to_pylist()
+        sizes = some.texts["num_bytes"].to_numpy()
         self.documents += len(sizes)
-        self.anchors += sum(some.in_anchor)
+        self.anchors += int(some.in_anchor.sum())
         by_source = self.by_source[some.source]
         by_source[0] += len(sizes)
-        by_source[1] += sum(sizes)
-        for place, num_bytes, name in zip(some.placed, sizes, some.names, strict=True):
-            by_side = self.by_side[place.side]
-            by_side[0] += 1
-            by_side[1] += num_bytes
-            if place.shared and (
-                place.cluster in self.examples or len(self.examples) < MAX_EXAMPLES
-            ):
-                names = self.examples.setdefault(place.cluster, [])
+        by_source[1] += int(sizes.sum())
+        for code, side in enumerate(SPLITS):
+            on_side = some.sides == code
+            self.by_side[side][0] += int(on_side.sum())
+            self.by_side[side][1] += int(sizes[on_side].sum())
+        for place in np.flatnonzero(some.shared).tolist():
+            cluster = some.clusters[place].tobytes()
+            if cluster in self.examples or len(self.examples) < MAX_EXAMPLES:
+                names = self.examples.setdefault(cluster, [])
                 if len(names) < _MAX_EXAMPLE_NAMES:
-                    names.append(name)
+                    names.append(some.names[place].as_py())
 
 
 def full_account(

@@ -1,7 +1,7 @@
 """How much is held out: within a tolerance of what was asked for, or refused.
 
-In: the index of the work folder with the ledger attached, and table `side` as hashing filled it.
-Out: appointments of clusters that are new, or one sentence that says which cluster is too large.
+In: where texts ended up by hashing, with the ledger attached.  Out: appointments of clusters that
+are new, or one sentence that says which cluster is too large.
 
 Hashing holds out `data.validation_fraction` of the clusters.  Where there are few, or some are
 large, that can be far from the same share of the documents.  The tolerance is half to twice the
@@ -21,42 +21,66 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import numpy as np
 
 from lmcore.counted import counted
 from lmcore.data.config import DataConfig
+from lmcore.data.copies.scratch import Scratch
 from lmcore.data.copies.templates import MAX_SHARING
-from lmcore.data.ingest.places import clusters_by_side
+from lmcore.data.documents import SPLITS, Split
+from lmcore.data.ingest.cluster_sums import Clusters
+from lmcore.data.ingest.mapped_columns import Mask, blocks
+from lmcore.data.ingest.places import Places
 from lmcore.data.ingest.split import (
-    ID_BYTES,
     MIN_VALIDATION_CLUSTERS,
     SPLIT_KEY,
     Sides,
     keyed_uniform,
 )
+from lmcore.data.ingest.staged_texts import UNNAMED, VALIDATION
 from lmcore.data.ingest.staging import Staging
 from lmcore.errors import SourceError
 
 #: Held-out documents may be so many times `data.validation_fraction` of all.
 TOLERANCE = (0.5, 2.0)
-_SIDES = ("train", "tune", "validation")
+_SIDES: tuple[Split, ...] = ("train", "tune", "validation")
 
 
 class HeldOut:
     """Appoints new clusters so that enough, and not too much, is held out.
 
     Args:
-        work: Index with table `side`.
+        work: With the ledger attached.
+        places: Where texts ended up by hashing.
         sides: Which take the appointments.
+        known: Whether the ledger knew a text before, shape [rows].
         data: The fraction that is wanted.
+        scratch: Where arrays may lie.
     """
 
-    def __init__(self, work: sqlite3.Connection, sides: Sides, *, data: DataConfig) -> None:
+    def __init__(
+        self,
+        work: sqlite3.Connection,
+        places: Places,
+        sides: Sides,
+        *,
+        known: Mask,
+        data: DataConfig,
+        scratch: Scratch,
+    ) -> None:
         self._work, self._sides, self._data = work, sides, data
-        self._named = self._one("SELECT 1 FROM current WHERE forced = 'validation' LIMIT 1")
-        self._documents, self._bytes = work.execute(
-            "SELECT count(*), total(num_bytes) FROM current WHERE forced IS NULL"
-        ).fetchone()
+        self._places, self._known, self._texts = places, known, places.texts
+        # Those that hang on the very same anchors move together.
+        self._clusters = Clusters(places.texts, places.anchors, scratch)
+        self._rows = len(known)
+        self._named = self._any(lambda block: self._texts.named[block] == VALIDATION)
+        self._documents = self._count(self._unnamed)
+        self._bytes = sum(
+            int(self._texts.sizes[block][self._unnamed(block)].sum())
+            for block in blocks(self._rows)
+        )
         least, most = (factor * data.validation_fraction for factor in TOLERANCE)
         self._least, self._most = least * self._documents, most * self._documents
         self._large = data.validation_fraction * self._documents
@@ -75,9 +99,9 @@ class HeldOut:
 
     def fill_sides(self) -> int:
         """Fill sides that hashing left (nearly) empty; returns how many clusters."""
-        found = self._clusters()
+        found = self._by_side()
         total = sum(count for side, count in found.items() if side != "excluded")
-        wanted = {
+        wanted: dict[Split, int] = {
             "validation": 0 if self._named else min(MIN_VALIDATION_CLUSTERS, total // 3),
             "tune": 1,
             "train": 1,
@@ -85,7 +109,7 @@ class HeldOut:
         appointed = 0
         for side, number in wanted.items():
             lacking = number - found.get(side, 0)
-            donor = "train" if side != "train" else "validation"
+            donor: Split = "train" if side != "train" else "validation"
             spare = found.get(donor, 0) - wanted[donor]
             if lacking <= 0 or spare <= 0:
                 continue
@@ -110,7 +134,7 @@ class HeldOut:
         """Take clusters into or out of validation by their hash; returns how many."""
         if self._named:
             return 0
-        held, found = self._held_out(), self._clusters()
+        held, found = self._held_out(), self._by_side()
         chosen = []
         if held > self._most:
             spare = found.get("validation", 0) - MIN_VALIDATION_CLUSTERS
@@ -134,12 +158,11 @@ class HeldOut:
         Raises:
             SourceError: Naming what is too large, an example of it, and what to do.
         """
-        found = self._clusters()
+        found = self._by_side()
         missing = [side for side in _SIDES if not found.get(side)]
         if missing:
-            (documents,) = self._work.execute("SELECT count(*) FROM current").fetchone()
             raise SourceError(
-                f"too little text to split: {counted(documents, 'document')} in"
+                f"too little text to split: {counted(self._rows, 'document')} in"
                 f" {counted(sum(found.values()), 'cluster')}"
                 f" of near-copies leave nothing for {' and '.join(missing)}, and train, tune and"
                 " validation each need at least one; add text, set data.unit to paragraph or line,"
@@ -147,17 +170,25 @@ class HeldOut:
             )
         if self._named or self._least <= self._held_out() <= self._most:
             return
-        largest = self._work.execute(
-            "SELECT count(*), min(stage) FROM current WHERE forced IS NULL GROUP BY anchors"
-            " HAVING NOT max(known) AND length(anchors) = ? AND count(*) > 1"
-            " AND (2 * count(*) > ? OR (count(*) > ? AND 2 * total(num_bytes) > ?))"
-            " ORDER BY 1 DESC LIMIT 1",
-            (ID_BYTES, self._documents, MAX_SHARING, self._bytes),
-        ).fetchone()
-        if largest is not None:
-            documents, stage = largest
-            name = next(row["name"] for row in staging.rows() if row["stage"] == stage)
-            raise SourceError(self._too_large(documents, name))
+        if (largest := self._largest()) is not None:
+            documents, row = largest
+            raise SourceError(self._too_large(documents, staging.name_of(row)))
+
+    def _largest(self) -> tuple[int, int] | None:
+        """Of a new cluster that is more than half of everything: documents, and its first row."""
+        sums, old = self._clusters.sums(self._unnamed), self._clusters.marked(self._known_unnamed)
+        most, size = self._documents, self._bytes
+        found = [
+            (int(documents), -row)
+            for row, documents in self._clusters.on_one_anchor(sums, old)
+            if documents > 1
+            and (2 * documents > most or (documents > MAX_SHARING and 2 * sums.bytes[row] > size))
+        ]
+        if not found:
+            return None
+        documents, first = max(found)
+        # The first row of a cluster may be named.
+        return documents, self._clusters.first_of(-first, self._unnamed)
 
     def _too_large(self, documents: int, name: str) -> str:
         fraction = self._data.validation_fraction
@@ -177,12 +208,15 @@ class HeldOut:
 
     def _num_others(self) -> int:
         """Clusters that are not large, counted up to as many as there are sides."""
-        (number,) = self._work.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM current GROUP BY anchors HAVING count(*) = 1"
-            " OR (count(*) <= ? AND total(num_bytes) <= ?) LIMIT ?)",
-            (self._large, self._large_bytes, len(_SIDES)),
-        ).fetchone()
-        return int(number)
+        sums = self._clusters.sums(self._all)
+        found = 0
+        for block in blocks(self._rows):
+            documents, size = sums.documents[block], sums.bytes[block]
+            small = (documents <= self._large) & (size <= self._large_bytes)
+            found += int(((documents == 1) | ((documents > 0) & small)).sum())
+            if found >= len(_SIDES):
+                return len(_SIDES)
+        return found
 
     def _nearest(self, side: str, wanted: float) -> list[tuple[bytes, int]]:
         """Movable clusters of a side, nearest to the other by their hash; enough of them."""
@@ -198,35 +232,56 @@ class HeldOut:
         self, side: str, *, only_large: bool = False, named_stay: bool = True
     ) -> Iterator[tuple[bytes, int, float]]:
         """Clusters that are wholly new, and that no source has named a side for."""
-        yield from self._work.execute(
-            "SELECT anchors, count(*), total(num_bytes) FROM current c JOIN side USING (row)"
-            " WHERE side = ? AND NOT known AND length(anchors) = ? AND anchors NOT IN"
-            " (SELECT anchors FROM current WHERE (known OR (? AND forced NOT NULL))"
-            " AND anchors IN (SELECT anchors FROM current WHERE NOT known)"
-            " UNION SELECT anchor FROM ledger.appointment)"
-            # The founder may be gone, but come back.
-            " AND NOT EXISTS (SELECT 1 FROM ledger.document d WHERE d.id = c.anchors)"
-            " GROUP BY anchors"
-            " HAVING NOT ? OR (count(*) > 1 AND (count(*) > ? OR total(num_bytes) > ?))",
-            (side, ID_BYTES, named_stay, only_large, self._large, self._large_bytes),
-        )
 
-    def _appoint(self, anchors: list[bytes], side: str) -> None:
+        def new(block: slice) -> Mask:
+            return self._places.on(side, block) & ~self._known[block]
+
+        def stays(block: slice) -> Mask:
+            named: Mask = ~self._unnamed(block) if named_stay else self._known[block]
+            return self._known[block] | named
+
+        sums = self._clusters.sums(new)
+        for row, documents in self._clusters.on_one_anchor(sums, self._clusters.marked(stays)):
+            size = float(sums.bytes[row])
+            if only_large and not self._is_large(int(documents), size):
+                continue
+            anchor = self._places.anchors.first[row].tobytes()
+            # The founder may be gone, but come back.
+            if (
+                not self._sides.is_appointed(anchor)
+                and not self._work.execute(
+                    "SELECT 1 FROM ledger.document WHERE id = ?", (anchor,)
+                ).fetchone()
+            ):
+                yield anchor, int(documents), size
+
+    def _appoint(self, anchors: list[bytes], side: Split) -> None:
         for anchor in anchors:
             self._sides.appoint(self._work, anchor, side)
 
     def _held_out(self) -> int:
-        return self._one(
-            "SELECT count(*) FROM current JOIN side USING (row)"
-            " WHERE forced IS NULL AND side = 'validation'"
+        return self._count(
+            lambda block: self._places.on("validation", block) & self._unnamed(block)
         )
 
-    def _clusters(self) -> dict[str, int]:
-        return clusters_by_side(self._work)
+    def _by_side(self) -> dict[str, int]:
+        return {side: number for side in SPLITS if (number := self._places.clusters_on(side))}
 
-    def _one(self, question: str) -> int:
-        found = self._work.execute(question).fetchone()
-        return int(found[0]) if found else 0
+    def _all(self, block: slice) -> Mask:
+        return np.ones(block.stop - block.start, dtype=np.bool_)
+
+    def _unnamed(self, block: slice) -> Mask:
+        mask: Mask = self._texts.named[block] == UNNAMED
+        return mask
+
+    def _known_unnamed(self, block: slice) -> Mask:
+        return self._unnamed(block) & self._known[block]
+
+    def _count(self, wanted: Callable[[slice], Mask]) -> int:
+        return sum(int(wanted(block).sum()) for block in blocks(self._rows))
+
+    def _any(self, wanted: Callable[[slice], Mask]) -> bool:
+        return any(wanted(block).any() for block in blocks(self._rows))
 
 
 def _first(anchor: bytes) -> float:

@@ -2,7 +2,7 @@
 
 Pass one reads, cleans and masks part by part, on all cores (`part_reading`), and joins
 what came of them: exact duplicates are dropped, and each text is staged with its
-signature.  Then clusters and sides are decided on the index alone.  Pass two
+signature.  Then clusters and sides are decided on columns alone (`staged_texts`).  Pass two
 streams the staged texts once more and writes them with their side.  Peak memory
 does not depend on the size of the corpus (but for some 40 bytes a text up to six million
 texts, from where on near-copies are clustered on disk).
@@ -24,20 +24,21 @@ import pyarrow as pa
 from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
-from lmcore.data.documents import SCHEMA, DocumentSet
+from lmcore.data.documents import SCHEMA, SPLITS, DocumentSet
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment, assign
 from lmcore.data.ingest.document_files import DocumentFiles, memory_of
 from lmcore.data.ingest.known_languages import Languages, known_languages, write_languages
 from lmcore.data.ingest.language_counts import LanguageCounts
+from lmcore.data.ingest.mapped_columns import hex_strings
 from lmcore.data.ingest.part_keys import write_part_keys
 from lmcore.data.ingest.part_pool import WORTH_BYTES
 from lmcore.data.ingest.part_task import PartStore
-from lmcore.data.ingest.places import cluster_counts
+from lmcore.data.ingest.places import PlacedTexts, Places, placed_texts
 from lmcore.data.ingest.reading_pass import Progress, ReadingPass
 from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.split import SplitLedger
-from lmcore.data.ingest.staging import PlacedTexts, Staging
+from lmcore.data.ingest.staging import Staging
 from lmcore.data.sources.kinds import library_versions
 from lmcore.data.sources.located import (
     LocatedSource,
@@ -209,25 +210,25 @@ class _Ingestion:
             if refusal := next(filter(None, reading.refusals), ""):
                 raise SourceError(refusal)
             self._progress("split", staging.num_rows)
-            assignment = assign(staging, data=self._data, ledger=ledger, expected=expected)
-            return self._write(staging, assignment, known)
+            places, done = assign(staging, data=self._data, ledger=ledger, expected=expected)
+            return self._write(staging, places, done, known)
         finally:
             staging.close()
             shutil.rmtree(work)
 
-    def _write(self, staging: Staging, assignment: Assignment, known: Languages) -> dict[str, Any]:
+    def _write(
+        self, staging: Staging, places: Places, assignment: Assignment, known: Languages
+    ) -> dict[str, Any]:
         count = Counts(len(self._sources))
         languages = LanguageCounts(staging.num_rows, asked_for=self._data.languages, known=known)
         with DocumentFiles(self._folder) as files:
-            for some in staging.placed_texts():
+            for some in placed_texts(staging, places):
                 files.add(self._documents(some), memory_of(some.texts))
                 count.add(some)
-                languages.add_all(
-                    [place.id for place in some.placed], some.texts["text"], some.texts["target"]
-                )
+                languages.add_all(some.ids, some.texts["text"], some.texts["target"])
                 self._progress("write", count.documents)
         units = [resolve_unit(source, data=self._data) for source in self._sources]
-        clusters = cluster_counts(staging.work)
+        clusters = places.counts()
         self._write_json(
             "sources.json",
             {"sources": describe_sources(self._sources, self._licenses, units, count)},
@@ -254,19 +255,20 @@ class _Ingestion:
 
     def _documents(self, some: PlacedTexts) -> pa.Table:
         """Documents of what was staged, and of where it ended up."""
-        source = some.source
+        source, rows = some.source, len(some.texts)
         columns = {
             **{name: some.texts[name] for name in ("text", "num_bytes", "date", "target")},
-            "id": [place.id.hex() for place in some.placed],
+            "id": hex_strings(some.ids),
             "name": some.names,
-            "source": [source] * len(some.placed),
-            "license": [self._licenses[source]] * len(some.placed),
-            "origin": [self._sources[source].config.told_origin] * len(some.placed),
-            "split": [place.side for place in some.placed],
-            "anchor": some.in_anchor,
-            "cluster": [place.cluster.hex() for place in some.placed],
+            "source": pa.repeat(source, rows),
+            "license": pa.repeat(self._licenses[source], rows),
+            "origin": pa.repeat(self._sources[source].config.told_origin, rows),
+            "split": pa.array(SPLITS).take(pa.array(some.sides)),
+            "anchor": pa.array(some.in_anchor),
+            "cluster": hex_strings(some.clusters),
         }
-        return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+        documents = pa.table({name: columns[name] for name in SCHEMA.names})
+        return documents.cast(SCHEMA)
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         # Piece by piece: the names and hashes of many files are larger than all else in memory.

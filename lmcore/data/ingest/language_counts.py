@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from lmcore.data.ingest.known_languages import key_of
+from lmcore.data.ingest.mapped_columns import Bytes, first_words
 from lmcore.data.language_codes import UNDETERMINED, counts_as
 from lmcore.data.text.languages import MAX_CHARACTERS, identifier
 from lmcore.worker_thread import WorkerThread
@@ -69,20 +71,20 @@ class LanguageCounts:
         if int.from_bytes(identity[:8], "big") < self._below:
             self._look_at(text, target)
 
-    def add_all(
-        self, identities: Sequence[bytes], texts: pa.ChunkedArray, targets: pa.ChunkedArray
-    ) -> None:
+    def add_all(self, identities: Bytes, texts: pa.ChunkedArray, targets: pa.ChunkedArray) -> None:
         """Count several documents; no text becomes an object of Python that is not looked at.
 
         Args:
-            identities: Their ids.
+            identities: Their ids, shape [documents, bytes].
             texts: Their texts.
             targets: Their targets.
         """
         self._come += len(identities)
-        for place, identity in enumerate(identities):
-            if int.from_bytes(identity[:8], "big") < self._below:
-                self._look_at(texts[place].as_py(), targets[place].as_py())
+        drawn = first_words(identities) < np.uint64(min(self._below, 2**64 - 1))
+        if self._below == 2**64:
+            drawn[:] = True
+        for place in np.flatnonzero(drawn).tolist():
+            self._look_at(texts[place].as_py(), targets[place].as_py())
 
     def _look_at(self, text: str, target: str | None) -> None:
         for kind, written in (("texts", text), ("targets", target)):

@@ -1,6 +1,6 @@
 """Near-copies among the staged texts and those that the ledger knows: what hangs together.
 
-In: the index of the work folder with the ledger attached.  Out: common `anchors` for the new
+In: the columns of the work folder, with the ledger attached.  Out: common anchors for the new
 members of each group of near-copies.  Texts that the ledger knows but this corpus does not hold
 take part, so that a new document joins the near-copies of any time; but for those of models that
 text cannot leak to (`lmcore.data.ingest.split`), as they would cost time.
@@ -13,11 +13,11 @@ What they share is then on both sides.  A smaller cluster stays whole: nothing o
 
 from __future__ import annotations
 
-import itertools
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,19 @@ from lmcore.data.copies.deduplication import NUM_MINIMA, Rows, Signatures
 from lmcore.data.copies.forest import Forest, groups
 from lmcore.data.copies.scratch import Scratch
 from lmcore.data.copies.templates import MAX_SHARING, Template
-from lmcore.data.ingest.split import EVERYBODY, LANGUAGE_MODEL, TASK, SplitLedger, split_anchors
+from lmcore.data.ingest.anchors import Anchors
+from lmcore.data.ingest.mapped_columns import Bytes, Column, blocks, first_words
+from lmcore.data.ingest.split import (
+    EVERYBODY,
+    ID_BYTES,
+    LANGUAGE_MODEL,
+    TASK,
+    SplitLedger,
+    split_anchors,
+)
+from lmcore.data.ingest.staged_texts import Sketches
 from lmcore.data.ingest.staging import Staging
+from lmcore.durable import storing
 
 # A cluster of very many may not hold more than this part of the share that is held out, which needs
 # three clusters at least.
@@ -44,10 +55,6 @@ _LEAKING = {
 # A cluster whose members hang on more anchors was taken apart before.
 _MAX_ANCHORS = 8
 _BLOCK = 1 << 14
-_SKETCHES = (
-    "SELECT row, sketch FROM current WHERE sketch NOT NULL UNION ALL SELECT o.row, d.sketch"
-    " FROM other o CROSS JOIN ledger.document d ON d.id = o.id WHERE d.sketch NOT NULL"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,46 +74,54 @@ class NearCopies:
     shared: float = 0.0
 
 
-def join_near_copies(staging: Staging, *, data: DataConfig, ledger: SplitLedger) -> NearCopies:
+def join_near_copies(
+    work: sqlite3.Connection,
+    staging: Staging,
+    anchors: Anchors,
+    *,
+    data: DataConfig,
+    ledger: SplitLedger,
+) -> NearCopies:
     """Give new near-copies common anchors.
 
     Args:
-        staging: What was read, with the ledger attached.
+        work: With the ledger attached.
+        staging: What was read.
+        anchors: What is known of it; new texts are hung on theirs.
         data: What counts as a near-copy.
         ledger: For whom it is split.
 
     Raises:
         StorageError: If the disk of the work folder is full or fails.
     """
-    work = staging.work
-    scratch = Scratch(staging.folder)
-    num_rows = _gather_known(staging, ledger)
-    if num_rows < 2:
+    scratch = staging.scratch
+    known = _Known(work, staging, anchors, ledger)
+    if len(known) < 2:
         return NearCopies()
     mapped = np.memmap(staging.signatures_path, dtype=np.uint16, mode="r")
     signatures: Signatures = mapped.reshape(-1, NUM_MINIMA)
     clusters = cluster(
         signatures,
-        _order(work, num_rows, scratch),
+        known.order(scratch),
         similarity=data.near_duplicate_similarity,
         scratch=scratch,
         contained=contained(
-            work.execute(_SKETCHES),
-            num_rows,
+            staging.texts.sketches,
+            len(known),
             share=data.near_duplicate_containment,
             scratch=scratch,
         ),
     )
-    whole = _Whole(work, most=data.validation_fraction * MAX_SHARE_OF_HELD_OUT)
+    whole = _Whole(known, most=data.validation_fraction * MAX_SHARE_OF_HELD_OUT)
     templates: list[tuple[int, float]] = []
     for members in groups(clusters.roots, scratch):
         if whole.may_stay_together(members):
-            _join(work, members)
+            known.join(members)
             continue
         template = Template(signatures, members)
         templates.append((len(members), template.shared))
-        for copies in _apart(work, template, data, scratch):
-            _join(work, copies)
+        for copies in _apart(staging.texts.sketches, template, data, scratch):
+            known.join(copies)
     letters = sum(number for number, _ in templates)
     return NearCopies(
         pairs=clusters.pairs,
@@ -116,57 +131,125 @@ def join_near_copies(staging: Staging, *, data: DataConfig, ledger: SplitLedger)
     )
 
 
-def _order(work: sqlite3.Connection, num_rows: int, scratch: Scratch) -> npt.NDArray[np.uint64]:
-    """The first bytes of each text's id, which do not depend on its row."""
-    order = scratch.array(num_rows, np.uint64)
-    ids = work.execute("SELECT id, row FROM current UNION ALL SELECT id, row FROM other ORDER BY 2")
-    for start in range(0, num_rows, _BLOCK):
-        found = (int.from_bytes(id_[:8], "big") for id_, _ in itertools.islice(ids, _BLOCK))
-        block = order[start : start + _BLOCK]
-        block[:] = np.fromiter(found, dtype=np.uint64, count=len(block))
-    return order
+class _Known:
+    """Rows of this corpus, and behind them those of texts that only the ledger knows.
+
+    Args:
+        work: With the ledger attached.
+        staging: What was read; signatures and sketches of the others are put behind it.
+        anchors: What its texts hang on.
+        ledger: For whom it is split.
+    """
+
+    def __init__(
+        self, work: sqlite3.Connection, staging: Staging, anchors: Anchors, ledger: SplitLedger
+    ) -> None:
+        self.texts, self._anchors = staging.texts, anchors
+        self._ids = Column(staging.folder / "absent-ids.bin", np.uint8, width=ID_BYTES)
+        self._founders = Column(staging.folder / "absent-anchors.bin", np.uint8, width=ID_BYTES)
+        self._several: dict[int, bytes] = {}
+        with staging.signatures_path.open("ab") as signatures, storing(staging.signatures_path):
+            for ids in _owned(work, ledger):
+                absent = ids[~self.texts.has(ids)]
+                self._add(work, absent, staging, signatures)
+        self._absent, self._hang_on = self._ids.array(), self._founders.array()
+        for column in (self._ids, self._founders):
+            column.close()
+
+    def _add(
+        self, work: sqlite3.Connection, ids: Bytes, staging: Staging, signatures: IO[bytes]
+    ) -> None:
+        """Put texts that this corpus does not hold behind it, those that can be compared."""
+        rows = [
+            row
+            for identity in ids
+            for row in work.execute(
+                "SELECT id, anchors, signature, coalesce(sketch, X'') FROM ledger.document"
+                " WHERE id = ? AND signature NOT NULL",
+                (identity.tobytes(),),
+            )
+        ]
+        if not rows:
+            return
+        found, anchors, minima, sketches = zip(*rows, strict=True)
+        for row, value in enumerate(anchors, start=len(self._ids.array())):
+            if len(value) > ID_BYTES:
+                self._several[row] = value
+        self._ids.append(_table(found))
+        self._founders.append(_table([value[:ID_BYTES] for value in anchors]))
+        signatures.write(b"".join(minima))
+        lengths = np.array([len(sketch) for sketch in sketches], dtype=np.int64)
+        staging.texts.sketches.append(np.frombuffer(b"".join(sketches), np.uint8), lengths)
+
+    def __len__(self) -> int:
+        return len(self.texts) + len(self._absent)
+
+    def order(self, scratch: Scratch) -> npt.NDArray[np.uint64]:
+        """The first bytes of each text's id, which do not depend on its row."""
+        order: npt.NDArray[np.uint64] = scratch.array(len(self), np.uint64)
+        start = 0
+        for ids in (self.texts.ids, self._absent):
+            for block in blocks(len(ids)):
+                order[start + block.start : start + block.stop] = first_words(ids[block])
+            start += len(ids)
+        return order
+
+    def anchors_of(self, row: int) -> bytes | None:
+        """What a row hangs on, if it hangs on anything yet."""
+        if (absent := row - len(self.texts)) < 0:
+            return self._anchors[row]
+        return self._several.get(absent) or self._hang_on[absent].tobytes()
+
+    def join(self, rows: Rows) -> None:
+        """Hang the new members of a group of near-copies on the anchors of the known ones."""
+        anchors: set[bytes] = set()
+        new: list[int] = []
+        for row in _each(rows):
+            if (found := self.anchors_of(row)) is not None:
+                anchors.update(split_anchors(found))
+            else:
+                new.append(row)
+        if not new:
+            return
+        founder = min(self.texts.ids[row].tobytes() for row in new)
+        value = b"".join(sorted(anchors or {founder}))
+        for row in new:
+            self._anchors[row] = value
 
 
-def _gather_known(staging: Staging, ledger: SplitLedger) -> int:
-    """Put what only the ledger knows behind this corpus; returns rows."""
-    work = staging.work
-    work.execute("CREATE TABLE other (row INTEGER PRIMARY KEY, id BLOB, anchors BLOB)")
-    num_rows = staging.num_rows
+def _owned(work: sqlite3.Connection, ledger: SplitLedger) -> Iterator[Bytes]:
+    """Ids of texts that near-copies are looked for among, ascending, many at a time."""
     # By the index of owners, and never over all that the ledger knows.
-    absent = work.execute(
-        "SELECT d.id, d.anchors, d.signature FROM"
-        " (SELECT id FROM ledger.owner WHERE kind = :kind AND model = :model"
-        " UNION SELECT id FROM ledger.owner WHERE kind IN (SELECT value FROM json_each(:others))) o"
-        " CROSS JOIN ledger.document d ON d.id = o.id"
-        " WHERE d.id NOT IN (SELECT id FROM current) AND d.signature NOT NULL ORDER BY d.id",
+    ids = work.execute(
+        "SELECT id FROM ledger.owner WHERE kind = :kind AND model = :model"
+        " UNION SELECT id FROM ledger.owner WHERE kind IN (SELECT value FROM json_each(:others))"
+        " ORDER BY id",
         {
             "kind": ledger.kind,
             "model": ledger.model,
             "others": json.dumps(_LEAKING[ledger.kind]),
         },
     )
-    with staging.signatures_path.open("ab") as signatures:
-        for document_id, anchors, signature in absent:
-            work.execute("INSERT INTO other VALUES (?, ?, ?)", (num_rows, document_id, anchors))
-            signatures.write(signature)
-            num_rows += 1
-    return num_rows
+    while some := ids.fetchmany(_BLOCK):
+        yield _table([identity for (identity,) in some])
+
+
+def _table(values: Sequence[bytes]) -> Bytes:
+    return np.frombuffer(b"".join(values), np.uint8).reshape(len(values), ID_BYTES)
 
 
 class _Whole:
     """Whether a cluster can be on one side of the split as a whole.
 
     Args:
-        work: Index of the texts.
+        known: All rows.
         most: Share of all documents, or of their bytes, that a cluster of very many may hold.
     """
 
-    def __init__(self, work: sqlite3.Connection, *, most: float) -> None:
-        self._work = work
-        (documents, size) = work.execute(
-            "SELECT count(*), total(num_bytes) FROM current"
-        ).fetchone()
-        self._documents, self._bytes = most * documents, most * size
+    def __init__(self, known: _Known, *, most: float) -> None:
+        self._known, self._sizes = known, known.texts.sizes
+        size = sum(int(self._sizes[block].sum()) for block in blocks(len(self._sizes)))
+        self._documents, self._bytes = most * len(self._sizes), most * size
 
     def may_stay_together(self, members: Rows) -> bool:
         """Few do, a small part does, and what was taken apart once is taken apart for ever."""
@@ -174,31 +257,27 @@ class _Whole:
             return True
         documents, size, anchors = 0, 0, set[bytes]()
         for row in _each(members):
-            found = self._work.execute(
-                "SELECT num_bytes, anchors FROM current WHERE row = ?1"
-                " UNION ALL SELECT NULL, anchors FROM other WHERE row = ?1",
-                (row,),
-            ).fetchone()
-            if found[0] is not None:
-                documents, size = documents + 1, size + found[0]
-            if found[1] is not None:
-                anchors.update(split_anchors(found[1]))
+            if row < len(self._sizes):
+                documents, size = documents + 1, size + int(self._sizes[row])
+            if (found := self._known.anchors_of(row)) is not None:
+                anchors.update(split_anchors(found))
             if documents > self._documents or size > self._bytes or len(anchors) > _MAX_ANCHORS:
                 return False
         return True
 
 
 def _apart(
-    work: sqlite3.Connection, template: Template, data: DataConfig, scratch: Scratch
+    sketches: Sketches, template: Template, data: DataConfig, scratch: Scratch
 ) -> Iterator[Rows]:
     """The near-copies among letters of one template, by what they have of their own."""
     members = template.members
     forest = Forest(len(members), scratch)
     for left, right in template.copies(similarity=data.near_duplicate_similarity):
         forest.join(np.searchsorted(members, left), np.searchsorted(members, right))
+    own = ((place, found) for place, found in enumerate(sketches.of(members)) if found is not None)
     # A passage of the template is no more evidence here than it is above.
     for left, right in contained(
-        _sketches_of(work, members),
+        own,
         len(members),
         share=data.near_duplicate_containment,
         scratch=scratch,
@@ -209,41 +288,6 @@ def _apart(
         yield members[places]
 
 
-def _sketches_of(work: sqlite3.Connection, members: Rows) -> Iterator[tuple[int, bytes]]:
-    """Place and sketch of those members that have one."""
-    for place, row in enumerate(_each(members)):
-        (sketch,) = work.execute(
-            "SELECT sketch FROM current WHERE row = ?1 UNION ALL SELECT d.sketch"
-            " FROM other o JOIN ledger.document d ON d.id = o.id WHERE o.row = ?1",
-            (row,),
-        ).fetchone()
-        if sketch is not None:
-            yield place, sketch
-
-
 def _each(rows: Rows) -> Iterator[int]:
     for start in range(0, len(rows), _BLOCK):
         yield from rows[start : start + _BLOCK].tolist()
-
-
-def _join(work: sqlite3.Connection, rows: Rows) -> None:
-    """Hang the new members of a group of near-copies on the anchors that the known ones have."""
-    anchors: set[bytes] = set()
-    founder: bytes | None = None
-    for row in _each(rows):
-        found = work.execute(
-            "SELECT id, anchors FROM current WHERE row = ?1"
-            " UNION ALL SELECT id, anchors FROM other WHERE row = ?1",
-            (row,),
-        ).fetchone()
-        if found[1] is not None:
-            anchors.update(split_anchors(found[1]))
-        elif founder is None or found[0] < founder:
-            founder = found[0]
-    if founder is None:
-        return  # none of them is new
-    value = b"".join(sorted(anchors or {founder}))
-    work.executemany(
-        "UPDATE current SET anchors = ? WHERE row = ? AND anchors IS NULL",
-        ((value, row) for row in _each(rows)),
-    )

@@ -19,10 +19,11 @@ from typing import Any
 
 from lmcore.data.config import DataConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
+from lmcore.data.documents import SPLITS
 from lmcore.data.ingest.assignment import assign
 from lmcore.data.ingest.language_counts import LanguageCounts
+from lmcore.data.ingest.mapped_columns import blocks
 from lmcore.data.ingest.part_task import PartStore
-from lmcore.data.ingest.places import decided
 from lmcore.data.ingest.reading_pass import ReadingPass
 from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.split import SplitLedger
@@ -206,8 +207,9 @@ def _look_at_texts(staging: Staging, found: Preview, *, data: DataConfig, num_sa
 
 def _split(staging: Staging, found: Preview, *, data: DataConfig, ledger: SplitLedger) -> None:
     try:
-        assign(staging, data=data, ledger=ledger)
+        places, _ = assign(staging, data=data, ledger=ledger)
     except SourceError as error:
         found.stops.append(str(error))
         return
-    found.sides = dict(Counter(place.side for place in decided(staging.work)))
+    sides = (SPLITS[code] for block in blocks(staging.num_rows) for code in places.sides[block])
+    found.sides = dict(Counter(sides))

@@ -80,7 +80,7 @@ class ReadingPass:
             pairs = zip(self._tasks, folders, strict=True)
             for number, found in itertools.groupby(pairs, lambda pair: pair[0].part.source):
                 self._join(number, found, staging)
-            staging.finish()
+            staging.finish(on_duplicate=self.tally.duplicate)
 
     def _told(self, records: int) -> None:
         self._records += records
@@ -110,7 +110,6 @@ class ReadingPass:
                 shift=shift,
                 forced=source.config.split,
                 condemned=state["condemned"],
-                on_duplicate=self.tally.duplicate,
             )
             shift += int(folder.summary["lines"])
         self.tally.skipped(source.skipped)

@@ -26,15 +26,18 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from filelock import FileLock
 
 from lmcore.data.config import DataConfig
+from lmcore.data.documents import SPLITS, Split
 from lmcore.durable import storing
 from lmcore.errors import IntegrityError
 from lmcore.kept_database import KeptDatabase, damage
@@ -105,7 +108,14 @@ def keyed_uniform(anchor: bytes, *, key: bytes) -> float:
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
-def side_of(anchor: bytes, *, data: DataConfig) -> str:
+def keyed_uniforms(anchors: Sequence[bytes], *, key: bytes) -> npt.NDArray[np.float64]:
+    """`keyed_uniform` of several anchors, shape [anchors]."""
+    digests = [hashlib.sha256(key + anchor.hex().encode()).digest() for anchor in anchors]
+    first = np.frombuffer(b"".join(digests), dtype=">u8")[::4].astype(np.uint64)
+    return (first >> np.uint64(11)).astype(np.float64) / 2**53
+
+
+def side_of(anchor: bytes, *, data: DataConfig) -> Split:
     """Side of an anchor: validation first, then tune, else train."""
     position = keyed_uniform(anchor, key=SPLIT_KEY)
     if position < data.validation_fraction:
@@ -223,13 +233,32 @@ class Sides:
         self._data = data
         # Appointments are few: they only happen while a corpus is tiny.
         rows = work.execute("SELECT anchor, side FROM ledger.appointment")
-        self._appointed: dict[bytes, str] = dict(rows)
+        self._appointed: dict[bytes, Split] = dict(rows)
 
-    def of(self, anchor: bytes) -> str:
+    def of(self, anchor: bytes) -> Split:
         """The side of one anchor."""
         return self._appointed.get(anchor) or side_of(anchor, data=self._data)
 
-    def appoint(self, work: sqlite3.Connection, anchor: bytes, side: str) -> None:
+    def of_all(self, anchors: Sequence[bytes]) -> npt.NDArray[np.uint8]:
+        """The sides of several anchors, as their places in `SPLITS`, shape [anchors]."""
+        positions = keyed_uniforms(anchors, key=SPLIT_KEY)
+        held, tuned = self._data.validation_fraction, self._data.tune_fraction
+        codes = np.select(
+            [positions < held, positions < held + tuned],
+            [SPLITS.index("validation"), SPLITS.index("tune")],
+            SPLITS.index("train"),
+        ).astype(np.uint8)
+        if self._appointed:
+            for place, anchor in enumerate(anchors):
+                if (side := self._appointed.get(anchor)) is not None:
+                    codes[place] = SPLITS.index(side)
+        return codes
+
+    def is_appointed(self, anchor: bytes) -> bool:
+        """Whether an anchor has a side that was not hashed."""
+        return anchor in self._appointed
+
+    def appoint(self, work: sqlite3.Connection, anchor: bytes, side: Split) -> None:
         """Put a new cluster on a side, for good."""
         work.execute("INSERT INTO ledger.appointment VALUES (?, ?)", (anchor, side))
         self._appointed[anchor] = side

@@ -1,110 +1,101 @@
 """The work folder between the two passes of ingest: an index of the texts of all parts.
 
-In: parts' folders, in reading order.  Out: their texts, which can be streamed again,
-and an SQLite index with, for each distinct text, its id, signature and sketch.
-Everything that grows with the corpus is in files, not in memory.
+In: parts' folders, in reading order.  Out: columns with, for each distinct text, its id, form,
+signature and sketch, and the texts themselves, which can be streamed again.  Everything that grows
+with the corpus is in files, not in memory.
 """
 
 from __future__ import annotations
 
-import itertools
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lmcore.data.copies.deduplication import SIGNATURE_BYTES
-from lmcore.data.documents import read_rows
+from lmcore.data.copies.forest import Rows
+from lmcore.data.copies.scratch import Scratch
+from lmcore.data.ingest.mapped_columns import Mask, fixed_bytes, joined_bytes
 from lmcore.data.ingest.part_task import SIGNATURES_FILE, STEM, PartFolder
-from lmcore.data.ingest.places import Placed, decided
-from lmcore.data.ingest.reading_counts import name_of
-from lmcore.data.ingest.split import in_anchor_slice
+from lmcore.data.ingest.split import ID_BYTES
+from lmcore.data.ingest.staged_texts import NAMED, StagedTexts
+from lmcore.data.text.folding import FORM_BYTES
+from lmcore.durable import storing
 
-_TEXT = ("file", "position", "text", "num_bytes", "date", "target")
+TEXT = ("file", "position", "text", "num_bytes", "date", "target")
+_PLACE = ("file", "position", "num_bytes")
+_COMPARED = ("id", "form", "sketch", "num_bytes")
 # Signatures that are in memory while they are copied.
 _SIGNATURES_TOGETHER = 1 << 14
-# The rollback journal is a file: in memory it would hold every page that the split updates, and
-# with them the sketches, which grow with the text. As this database never syncs, SQLite makes no
-# common journal for it and the split ledger, so the ledger needs no file of the work folder to
-# recover after a crash.
-_INDEX = """
-    PRAGMA journal_mode = TRUNCATE;
-    PRAGMA synchronous = OFF;
-    PRAGMA temp_store = FILE;
-    PRAGMA cache_size = -16384;
-    CREATE TABLE current (
-        row INTEGER PRIMARY KEY,  -- place of the signature, without gaps
-        stage INTEGER NOT NULL,   -- place of the text
-        id BLOB NOT NULL UNIQUE,
-        forced TEXT,              -- the side that its source names
-        form BLOB NOT NULL,       -- the same for all copies that a reader takes for one text
-        num_bytes INTEGER NOT NULL,
-        sketch BLOB,
-        known INTEGER NOT NULL DEFAULT 0,
-        anchors BLOB
-    );
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlacedTexts:
-    """Some texts of a part, which all stay, and where each ended up.
+class Part:
+    """A part whose texts are staged.
 
     Attributes:
-        texts: Columns file, position, text, num_bytes, date, target; N rows.
-        placed: N places.
-        names: N names.
-        source: Number of their source.
+        path: Its folder.
+        first: Stage of its first text.
+        stop: Stage behind its last one.
+        source: Number of its source.
+        shift: Lines of the same file that came before.
     """
-
-    texts: pa.Table
-    placed: list[Placed]
-    names: list[str]
-    source: int
-
-    @cached_property
-    def in_anchor(self) -> list[bool]:
-        """Which are of the anchor slice of validation."""
-        return [p.side == "validation" and in_anchor_slice(p.cluster) for p in self.placed]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Joined:
-    """A part whose texts are staged: the first has the number `first`."""
 
     path: Path
     first: int
+    stop: int
     source: int
     shift: int
 
-    def name(self, file: str, position: int) -> str:
-        """What a text of the part is called in its source."""
-        return name_of(file, position and position + self.shift)
+    def names(self, texts: pa.Table) -> pa.ChunkedArray:
+        """What texts are called in their source, as `reading_counts.name_of` a text."""
+        positions = texts["position"]
+        shifted = pc.cast(pc.add(positions, self.shift), pa.string())
+        numbered = pc.binary_join_element_wise(texts["file"], shifted, ":")
+        return pc.if_else(pc.equal(positions, 0), texts["file"], numbered)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Texts of a part that all stay and lie together.
+
+    Attributes:
+        part: Their part.
+        texts: The columns that were asked for; N rows.
+        rows: Their rows among all texts, N.
+    """
+
+    part: Part
+    texts: pa.Table
+    rows: slice
 
 
 class Staging:
     """Pass one writes here, pass two reads here.
 
     Attributes:
-        work: Index of the distinct texts: table `current`.
-        signatures_path: Signature of each row of `current`, one after the other.
+        folder: Of its files.
+        texts: Columns of the distinct texts, once all are added.
+        scratch: Where what is computed of them may lie.
+        signatures_path: Signature of each of them, one after the other.
+        num_rows: How many there are, once all are added.
+
+    Args:
+        folder: Of the files; it must be there.
+        near_duplicates: Whether parts have signatures.
     """
 
     def __init__(self, folder: Path, *, near_duplicates: bool) -> None:
-        self.folder = folder
-        self.work = sqlite3.connect(folder / "index.sqlite")
-        self.work.executescript(_INDEX)
+        self.folder, self.scratch = folder, Scratch(folder)
+        self.texts = StagedTexts(folder, self.scratch)
         self.signatures_path = folder / "signatures.bin"
-        self._signatures = self.signatures_path.open("wb")
         self._near_duplicates = near_duplicates
-        self._parts: list[_Joined] = []
-        self._num_staged = 0
+        self._parts: list[Part] = []
         self.num_rows = 0
 
     def add_part(
@@ -115,9 +106,8 @@ class Staging:
         shift: int,
         forced: str | None,
         condemned: Sequence[Sequence[int]],
-        on_duplicate: Callable[[str, int], None],
     ) -> None:
-        """Stage the texts of a part that are not there already.
+        """Stage the texts of a part.
 
         Args:
             part: Its folder, which must stay until all is written.
@@ -125,129 +115,108 @@ class Staging:
             shift: Lines of the same file that came before.
             forced: The side that its source names.
             condemned: Rows [start, stop) of the part that are not to be used.
-            on_duplicate: Told name and bytes of each text that was there.
+
+        Raises:
+            StorageError: If the disk is full or fails.
         """
-        first, before = self._num_staged, self.num_rows
-        joined = _Joined(path=part.path, first=first, source=source, shift=shift)
-        columns = ("id", "form", "sketch", "num_bytes", "file", "position")
-        row = 0
-        for group in read_rows(part.path, columns=columns, stem=STEM):
-            rows = list(zip(*(group[name] for name in columns), strict=True))
-            stays = [
-                place
-                for place in range(row, row + len(rows))
-                if not any(start <= place < stop for start, stop in condemned)
-            ]
-            new = self._add([(first + place, forced, *rows[place - row][:4]) for place in stays])
-            for place in stays:
-                if first + place not in new:
-                    id_, _, _, size, file, position = rows[place - row]
-                    self._name_side(id_, forced)
-                    on_duplicate(joined.name(file, position), size)
-            row += len(rows)
-        if self._near_duplicates:
-            staged = self.work.execute(
-                "SELECT stage FROM current WHERE row >= ? ORDER BY row", (before,)
+        first = stop = self._parts[-1].stop if self._parts else 0
+        for table in _tables(part.path, _COMPARED):
+            stages = np.arange(stop, stop + len(table))
+            stop += len(table)
+            stays: Mask = np.ones(len(table), dtype=np.bool_)
+            for begin, end in condemned:
+                stays &= (stages < first + begin) | (stages >= first + end)
+            if not stays.all():
+                table, stages = table.filter(pa.array(stays)), stages[stays]
+            self.texts.add(
+                ids=fixed_bytes(table["id"], ID_BYTES),
+                forms=fixed_bytes(table["form"], FORM_BYTES),
+                sizes=table["num_bytes"].to_numpy(),
+                named=NAMED[forced],
+                stages=stages,
+                sketches=joined_bytes(table["sketch"]),
             )
-            here = [stage - first for (stage,) in staged]
-            self._copy_signatures(part.path / SIGNATURES_FILE, here, row)
-        self._parts.append(joined)
-        self._num_staged += row
+        self._parts.append(Part(path=part.path, first=first, stop=stop, source=source, shift=shift))
 
-    def _add(self, texts: Sequence[tuple[Any, ...]]) -> set[int]:
-        """Stage texts (stage, forced, id, form, sketch, num_bytes); gives those that are new."""
-        before = self.num_rows
-        # What SQLite numbers by itself begins with 1.
-        rows = [0 if before == place == 0 else None for place in range(len(texts))]
-        self.work.executemany(
-            "INSERT OR IGNORE INTO current (row, stage, forced, id, form, sketch, num_bytes)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ((row, *text) for row, text in zip(rows, texts, strict=True)),
-        )
-        staged = self.work.execute(
-            "SELECT stage FROM current WHERE row >= ? ORDER BY row", (before,)
-        )
-        new = {stage for (stage,) in staged}
-        self.num_rows += len(new)
-        return new
+    def finish(self, *, on_duplicate: Callable[[str, int], None]) -> None:
+        """Keep each text once; nothing is added after this.
 
-    def _name_side(self, id_: bytes, forced: str | None) -> None:
-        """Note the side that is named for a text that was there already."""
-        # Whatever the order of sources: validation beats train, and a name beats a hash.
-        if forced is not None:
-            self.work.execute(
-                "UPDATE current SET forced = ? WHERE id = ?"
-                " AND (forced IS NULL OR ? = 'validation')",
-                (forced, id_, forced),
-            )
+        Args:
+            on_duplicate: Told name and bytes of each text that was there already.
 
-    def _copy_signatures(self, path: Path, rows: Sequence[int], of: int) -> None:
-        if not rows:
-            return
-        found = np.memmap(path, dtype=np.uint8, mode="r", shape=(of, SIGNATURE_BYTES))
-        for start in range(0, len(rows), _SIGNATURES_TOGETHER):
-            self._signatures.write(found[rows[start : start + _SIGNATURES_TOGETHER]].tobytes())
-
-    def finish(self) -> None:
-        """Flush everything; nothing is added after this."""
-        self._signatures.close()
-        self.work.commit()
+        Raises:
+            StorageError: If the disk is full or fails.
+        """
+        copies = self.texts.drop_copies()
+        self.num_rows = len(self.texts)
+        for some in self._stretches(_PLACE, copies):
+            names = some.part.names(some.texts).to_pylist()
+            for name, size in zip(names, some.texts["num_bytes"].to_pylist(), strict=True):
+                on_duplicate(name, size)
+        with storing(self.signatures_path), self.signatures_path.open("wb") as signatures:
+            if not self._near_duplicates:
+                return
+            for part, rows in self._rows_by_part(self.texts.stages):
+                here = self.texts.stages[rows] - part.first
+                shape = (part.stop - part.first, SIGNATURE_BYTES)
+                found = np.memmap(part.path / SIGNATURES_FILE, np.uint8, mode="r", shape=shape)
+                for start in range(0, len(here), _SIGNATURES_TOGETHER):
+                    some_rows = here[start : start + _SIGNATURES_TOGETHER]
+                    signatures.write(found[some_rows].data)
 
     def close(self) -> None:
         """Release the files."""
-        self._signatures.close()
-        self.work.close()
+        self.texts.close()
+
+    def stretches(self, columns: Sequence[str] = TEXT) -> Iterator[Stretch]:
+        """Stream the texts again, as many as lie together.
+
+        Args:
+            columns: Of a part's file, `file` and `position` among them.
+        """
+        yield from self._stretches(columns, self.texts.stages)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Stream the staged texts again."""
-        columns = _TEXT
-        staged = (stage for (stage,) in self.work.execute("SELECT stage FROM current ORDER BY row"))
-        following = next(staged, None)
+        """Stream the texts again, one by one, each with its name."""
+        for some in self.stretches():
+            names = some.part.names(some.texts).to_pylist()
+            for name, row in zip(names, some.texts.to_pylist(), strict=True):
+                yield {**row, "name": name}
+
+    def name_of(self, row: int) -> str:
+        """What a text is called in its source."""
+        for some in self.stretches(("file", "position")):
+            if row < some.rows.stop:
+                name: str = some.part.names(some.texts)[row - some.rows.start].as_py()
+                return name
+        raise IndexError(row)
+
+    def _stretches(self, columns: Sequence[str], stages: Rows) -> Iterator[Stretch]:
+        """Texts of some stages, which ascend."""
+        for part, rows in self._rows_by_part(stages):
+            first, row = part.first, rows.start
+            for table in _tables(part.path, columns):
+                stop = first + len(table)
+                end = row + int(
+                    np.searchsorted(stages[row : min(row + len(table), rows.stop)], stop)
+                )
+                if 0 < end - row < len(table):
+                    table = table.take(pa.array(stages[row:end] - first))
+                if end > row:
+                    yield Stretch(part=part, texts=table, rows=slice(row, end))
+                first, row = stop, end
+
+    def _rows_by_part(self, stages: Rows) -> Iterator[tuple[Part, slice]]:
+        """Places of some stages, which ascend, by part; parts without any are left out."""
         for part in self._parts:
-            stages = itertools.count(part.first)
-            for group in read_rows(part.path, columns=columns, stem=STEM):
-                for file, position, text, num_bytes, date, target in zip(
-                    *(group[name] for name in columns), strict=True
-                ):
-                    if (stage := next(stages)) != following:
-                        continue  # it was there already, or its file is condemned
-                    following = next(staged, None)
-                    yield {
-                        "stage": stage,
-                        "text": text,
-                        "name": part.name(file, position),
-                        "source": part.source,
-                        "num_bytes": num_bytes,
-                        "date": date,
-                        "target": target,
-                    }
-
-    def placed_texts(self) -> Iterator[PlacedTexts]:
-        """Stream the staged texts again, each with where it ended up, as many as lie together."""
-        placed = decided(self.work)
-        following = next(placed, None)
-        for part in self._parts:
-            first = part.first
-            for texts in _tables(part.path):
-                stop, here = first + len(texts), list[Placed]()
-                while following is not None and following.stage < stop:
-                    here.append(following)
-                    following = next(placed, None)
-                if len(here) < len(texts):
-                    # The others were there already, or their file is condemned.
-                    texts = texts.take(
-                        pa.array([place.stage - first for place in here], pa.int64())
-                    )
-                first = stop
-                files, positions = (texts[name].to_pylist() for name in ("file", "position"))
-                names = list(map(part.name, files, positions))
-                if here:
-                    yield PlacedTexts(texts=texts, placed=here, names=names, source=part.source)
+            start, stop = np.searchsorted(stages, (part.first, part.stop)).tolist()
+            if stop > start:
+                yield part, slice(start, stop)
 
 
-def _tables(part: Path) -> Iterator[pa.Table]:
-    """The texts of a part, a row group at a time."""
+def _tables(part: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Columns of the texts of a part, a row group at a time."""
     for path in sorted(part.glob(f"{STEM}-*.parquet")):
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
-                yield file.read_row_group(group, columns=list(_TEXT), use_threads=False)
+                yield file.read_row_group(group, columns=list(columns), use_threads=False)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -10,10 +11,9 @@ from lmcore.data.ingest import account
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment
 from lmcore.data.ingest.near_copies import NearCopies
-from lmcore.data.ingest.places import ClusterCounts, Placed
+from lmcore.data.ingest.places import CODES, ClusterCounts, PlacedTexts
 from lmcore.data.ingest.reading_counts import Tally
 from lmcore.data.ingest.split import in_anchor_slice
-from lmcore.data.ingest.staging import PlacedTexts
 from lmcore.data.sources.located import fingerprint_sources
 from lmcore.data.text.privacy import Masked
 
@@ -38,12 +38,15 @@ def some(
     num_bytes: int = 1,
 ) -> PlacedTexts:
     """Texts that are on one side, and in one cluster."""
-    placed = Placed(stage=0, id=b"i", cluster=cluster, side=side, shared=shared)
+    number = len(names)
     return PlacedTexts(
-        texts=pa.table({"num_bytes": [num_bytes] * len(names)}),
-        placed=[placed] * len(names),
-        names=list(names),
+        texts=pa.table({"num_bytes": [num_bytes] * number}),
+        names=pa.chunked_array([pa.array(names)]),
         source=source,
+        ids=np.zeros((number, 1), np.uint8),
+        clusters=np.frombuffer(cluster * number, np.uint8).reshape(number, -1),
+        sides=np.full(number, CODES[side], np.uint8),
+        shared=np.full(number, shared),
     )
 
 

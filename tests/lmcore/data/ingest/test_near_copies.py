@@ -13,7 +13,7 @@ from lmcore.data.config import DataConfig
 from lmcore.data.copies.scratch import Scratch
 from lmcore.data.copies.templates import MAX_SHARING
 from lmcore.data.documents import DocumentSet
-from lmcore.data.ingest import near_copies
+from lmcore.data.ingest import staging
 from lmcore.data.ingest.held_out import TOLERANCE
 from lmcore.errors import StorageError
 
@@ -140,7 +140,7 @@ def test_a_small_part_of_a_corpus_stays_together(run_ingest: RunIngest, write_li
 def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let clustering hold a few records, and look nothing up."""
     little = partial(Scratch, memory=3_000, cache=0)
-    monkeypatch.setattr(near_copies, "Scratch", little)
+    monkeypatch.setattr(staging, "Scratch", little)
 
 
 def test_clusters_are_the_same_with_little_memory(

@@ -1,11 +1,13 @@
 """Sides: a pure function of the id, and a ledger that only grows."""
 
+import functools
 import hashlib
 import random
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,21 +19,23 @@ from hypothesis import strategies as st
 
 from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
-from lmcore.data.documents import DocumentSet
-from lmcore.data.ingest import ingest as module
+from lmcore.data.documents import SPLITS, DocumentSet
+from lmcore.data.ingest import assignment as module
 from lmcore.data.ingest.ingest import ingest
 from lmcore.data.ingest.split import (
     ANCHOR_KEY,
     LANGUAGE_MODEL,
     SPLIT_KEY,
     TASK,
+    Sides,
     SplitLedger,
+    attached_ledger,
     in_anchor_slice,
     keyed_uniform,
+    keyed_uniforms,
     side_of,
     write_recorded_sides,
 )
-from lmcore.data.ingest.staging import Staging
 from lmcore.errors import IntegrityError
 from lmcore.mending import mendings
 
@@ -65,6 +69,31 @@ def test_a_larger_fraction_only_takes_and_never_swaps(
     if side_of(anchor, data=small) == "validation":
         assert side_of(anchor, data=large) == "validation"
     assert 0 <= keyed_uniform(anchor, key=SPLIT_KEY) < 1
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.binary(min_size=32, max_size=32), max_size=9, unique=True),
+    st.floats(0.01, 0.5),
+    st.integers(0, 9),
+)
+def test_many_sides_are_those_of_one_after_the_other(
+    anchors: list[bytes], fraction: float, appointed: int
+) -> None:
+    data = DataConfig(validation_fraction=fraction)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        closing(sqlite3.connect(":memory:")) as work,
+        attached_ledger(work, Path(name) / "split.sqlite"),
+    ):
+        sides = Sides(work, data=data)
+        for anchor in anchors[:appointed]:
+            sides.appoint(work, anchor, "tune")
+        found = [SPLITS[code] for code in sides.of_all(anchors)]
+        assert found == [sides.of(anchor) for anchor in anchors]
+        assert found[:appointed] == ["tune"] * len(anchors[:appointed])
+        uniforms = keyed_uniforms(anchors, key=ANCHOR_KEY).tolist()
+        assert uniforms == [keyed_uniform(anchor, key=ANCHOR_KEY) for anchor in anchors]
 
 
 def test_fractions_are_met(run_ingest: RunIngest, write_lines: Write) -> None:
@@ -247,18 +276,18 @@ def test_what_another_language_model_splits_costs_nothing_here(
 ) -> None:
     steps: list[int] = []
 
-    class Counted(Staging):
+    class Counted(sqlite3.Connection):
         """Counts the steps of SQLite's machine: each row that is looked at is some of them."""
 
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             steps.append(0)
-            self.work.set_progress_handler(self._step, 100)
+            self.set_progress_handler(self._step, 100)
 
         def _step(self) -> None:
             steps[-1] += 1
 
-    monkeypatch.setattr(module, "Staging", Counted)
+    monkeypatch.setattr(module, "connect", functools.partial(sqlite3.connect, factory=Counted))
     own, later, others = (_prose(n, seed=n) for n in (60, 61, 1_500))
     for number, model in enumerate(("", "letters", "tales")):
         home = Home(tmp_path / str(number))
