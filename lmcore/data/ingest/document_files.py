@@ -3,11 +3,14 @@
 In: documents as tables.  Out: `documents-*.parquet`, the bytes that `RowWriter` writes row by row,
 in a fraction of its time: a row group is cut where that would cut it, and no document becomes an
 object of Python.  A thread compresses one row group while the next is read; a few are in memory.
+
+Who writes says where a file ends, and adds files that are there (`writing_pass`).
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lmcore.data.documents import FILE_BYTES, ROW_GROUP_BYTES, SCHEMA
+from lmcore.linking import link_or_copy
 from lmcore.worker_thread import WorkerThread
 
 _STEM = "documents"
@@ -38,6 +42,7 @@ class DocumentFiles:
         self._group: list[pa.Table] = []
         self._group_bytes = self._file_bytes = 0
         self._num_files = 0
+        self._names: list[str] = []
         self._writer: pq.ParquetWriter | None = None
 
     def add(self, documents: pa.Table, sizes: NDArray[np.int64]) -> None:
@@ -58,6 +63,24 @@ class DocumentFiles:
             start, taken = stop, int(held[stop - 1])
             if self._group_bytes >= ROW_GROUP_BYTES:
                 self._flush()
+
+    def end_file(self, names: Callable[[list[str]], object]) -> None:
+        """Let what comes next begin a file.
+
+        Args:
+            names: Told the names of all files since the last end of one; by another thread.
+        """
+        self._flush()
+        self._thread.hand_over(self._end, names)
+
+    def link(self, files: Sequence[Path], names: Callable[[list[str]], object]) -> None:
+        """Add finished files behind those that are there, which ended with `end_file`.
+
+        Args:
+            files: Of documents.
+            names: Told what they are called here; by another thread.
+        """
+        self._thread.hand_over(self._link, files, names)
 
     def close(self) -> None:
         """Write what is left."""
@@ -83,13 +106,27 @@ class DocumentFiles:
 
     def _write(self, group: pa.Table, num_bytes: int) -> None:
         if self._writer is None:
-            path = self._folder / f"{_STEM}-{self._num_files:05d}.parquet"
-            self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
-            self._num_files += 1
+            self._writer = pq.ParquetWriter(self._next(), SCHEMA, compression="zstd")
         self._writer.write_table(group)
         self._file_bytes += num_bytes
         if self._file_bytes >= FILE_BYTES:
             self._close_file()
+
+    def _next(self) -> Path:
+        name = f"{_STEM}-{self._num_files:05d}.parquet"
+        self._num_files += 1
+        self._names.append(name)
+        return self._folder / name
+
+    def _end(self, names: Callable[[list[str]], object]) -> None:
+        self._close_file()
+        names(self._names)
+        self._names = []
+
+    def _link(self, files: Sequence[Path], names: Callable[[list[str]], object]) -> None:
+        for file in files:
+            link_or_copy(file, self._next())
+        self._end(names)
 
     def _close_file(self) -> None:
         if self._writer is not None:

@@ -11,9 +11,7 @@ source, nor cleaned, masked or sketched.  Files are linked, not copied.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from lmcore.data.copies.removal import Removals
 from lmcore.data.documents import read_rows
 from lmcore.data.ingest.part_task import LEFT_OUT, STEM, Task
 from lmcore.errors import IntegrityError
+from lmcore.linking import link_or_copy
 from lmcore.manifest import Manifest
 
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -98,10 +97,5 @@ def _earlier(task: Task) -> Iterator[Path]:
 def _fill(folder: Path, path: Path, manifest: Manifest) -> None:
     """Link the files of a part's folder, and see that they are whole."""
     for name in manifest.files:
-        try:
-            os.link(path / name, folder / name)
-        except FileNotFoundError:
-            raise
-        except OSError:  # a file system that has no links
-            shutil.copyfile(path / name, folder / name)
+        link_or_copy(path / name, folder / name)
     manifest.verify(folder)

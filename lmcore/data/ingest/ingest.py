@@ -16,29 +16,29 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from lmcore.arrow_memory import share_memory
 from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
-from lmcore.data.documents import SCHEMA, SPLITS, DocumentSet
+from lmcore.data.documents import DocumentSet
 from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
 from lmcore.data.ingest.assignment import Assignment, assign
-from lmcore.data.ingest.document_files import DocumentFiles, memory_of
+from lmcore.data.ingest.earlier_documents import EarlierDocuments, earlier_documents
 from lmcore.data.ingest.known_languages import Languages, known_languages, write_languages
 from lmcore.data.ingest.language_counts import LanguageCounts
-from lmcore.data.ingest.mapped_columns import hex_strings
 from lmcore.data.ingest.part_keys import write_part_keys
 from lmcore.data.ingest.part_pool import WORTH_BYTES
-from lmcore.data.ingest.part_task import PartStore
-from lmcore.data.ingest.places import PlacedTexts, Places, placed_texts
+from lmcore.data.ingest.part_task import PartStore, texts_made_of
+from lmcore.data.ingest.places import Places
 from lmcore.data.ingest.reading_pass import Progress, ReadingPass
 from lmcore.data.ingest.removals_file import RemovalsFile
 from lmcore.data.ingest.split import SplitLedger
 from lmcore.data.ingest.staging import Staging
+from lmcore.data.ingest.writing_pass import SourceFacts, WritingPass
 from lmcore.data.sources.kinds import library_versions
 from lmcore.data.sources.located import (
     LocatedSource,
@@ -110,6 +110,7 @@ def ingest(
             be used.
         IntegrityError: If the split ledger or the finished folder is damaged.
     """
+    share_memory()
     licenses = [
         normal_license(source.license, key=f"sources[{i}].license")
         for i, source in enumerate(sources)
@@ -139,24 +140,36 @@ def ingest(
         keeps = fingerprint.bytes >= WORTH_BYTES
         work = folder / "work"
         work.mkdir()
+        parts = PartStore(
+            root=store.root if keeps else work,
+            made_of={
+                **{name: inputs[name] for name in ("names", "libraries")},
+                "code": code_digest(*_PART_CODE),
+            },
+        )
         reading = ReadingPass(
             folder,
             located,
             data=data,
             removals=RemovalsFile.write(removals, work),
-            parts=PartStore(
-                root=store.root if keeps else work,
-                made_of={
-                    **{name: inputs[name] for name in ("names", "libraries")},
-                    "code": code_digest(*_PART_CODE),
-                },
+            parts=parts,
+            progress=progress,
+        )
+        made_of = texts_made_of(parts, data)
+        job = _Ingestion(
+            folder,
+            located,
+            licenses=licenses,
+            data=data,
+            reading=reading,
+            before=_Before(
+                made_of=made_of,
+                languages=known_languages(store, made_of=made_of),
+                documents=earlier_documents(store),
             ),
             progress=progress,
         )
-        job = _Ingestion(
-            folder, located, licenses=licenses, data=data, reading=reading, progress=progress
-        )
-        result = job.run(work, ledger, expected=_split_before(store), known=known_languages(store))
+        result = job.run(work, ledger, expected=_split_before(store))
         if keeps:
             write_part_keys(folder, reading.keys)
         return {
@@ -177,6 +190,21 @@ def _split_before(store: ContentStore) -> bool:
     return any(not folder.name.startswith(".") for folder in folders)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Before:
+    """What earlier sets of documents spare this one.
+
+    Attributes:
+        made_of: What decides beside an id about a text.
+        languages: Of texts.
+        documents: That were written.
+    """
+
+    made_of: str
+    languages: Languages
+    documents: EarlierDocuments | None
+
+
 class _Ingestion:
     """One run over the sources, into one folder."""
 
@@ -188,18 +216,18 @@ class _Ingestion:
         licenses: Sequence[str],
         data: DataConfig,
         reading: ReadingPass,
+        before: _Before,
         progress: Progress | None = None,
     ) -> None:
         self._folder = folder
+        self._before = before
         self._sources = sources
         self._licenses = licenses
         self._data = data
         self._progress = progress or (lambda label, number: None)
         self._reading = reading
 
-    def run(
-        self, work: Path, ledger: SplitLedger, *, expected: bool, known: Languages
-    ) -> dict[str, Any]:
+    def run(self, work: Path, ledger: SplitLedger, *, expected: bool) -> dict[str, Any]:
         staging = Staging(work, near_duplicates=self._data.near_duplicates)
         reading = self._reading
         load_beside()
@@ -211,22 +239,29 @@ class _Ingestion:
                 raise SourceError(refusal)
             self._progress("split", staging.num_rows)
             places, done = assign(staging, data=self._data, ledger=ledger, expected=expected)
-            return self._write(staging, places, done, known)
+            return self._write(staging, places, done)
         finally:
             staging.close()
             shutil.rmtree(work)
 
-    def _write(
-        self, staging: Staging, places: Places, assignment: Assignment, known: Languages
-    ) -> dict[str, Any]:
+    def _write(self, staging: Staging, places: Places, assignment: Assignment) -> dict[str, Any]:
         count = Counts(len(self._sources))
-        languages = LanguageCounts(staging.num_rows, asked_for=self._data.languages, known=known)
-        with DocumentFiles(self._folder) as files:
-            for some in placed_texts(staging, places):
-                files.add(self._documents(some), memory_of(some.texts))
-                count.add(some)
-                languages.add_all(some.ids, some.texts["text"], some.texts["target"])
-                self._progress("write", count.documents)
+        languages = LanguageCounts(
+            staging.num_rows, asked_for=self._data.languages, known=self._before.languages
+        )
+        facts = [
+            SourceFacts(license=license_, origin=source.config.told_origin)
+            for license_, source in zip(self._licenses, self._sources, strict=True)
+        ]
+        WritingPass(
+            self._folder,
+            facts,
+            made_of=self._before.made_of,
+            count=count,
+            languages=languages,
+            earlier=self._before.documents,
+            progress=self._progress,
+        ).write_all(staging, places)
         units = [resolve_unit(source, data=self._data) for source in self._sources]
         clusters = places.counts()
         self._write_json(
@@ -234,7 +269,7 @@ class _Ingestion:
             {"sources": describe_sources(self._sources, self._licenses, units, count)},
         )
         spoken = languages.to_json()
-        write_languages(self._folder, languages.languages)
+        write_languages(self._folder, languages.languages, made_of=self._before.made_of)
         account = full_account(self._reading.tally, count, clusters, assignment)
         self._write_json("ledger.json", {**account, "languages": spoken})
         self._write_json("personal.json", self._reading.tally.personal.to_json())
@@ -252,23 +287,6 @@ class _Ingestion:
             "languages": {code: entry["bytes"] for code, entry in spoken["texts"].items()},
             "language_remarks": spoken["remarks"],
         }
-
-    def _documents(self, some: PlacedTexts) -> pa.Table:
-        """Documents of what was staged, and of where it ended up."""
-        source, rows = some.source, len(some.texts)
-        columns = {
-            **{name: some.texts[name] for name in ("text", "num_bytes", "date", "target")},
-            "id": hex_strings(some.ids),
-            "name": some.names,
-            "source": pa.repeat(source, rows),
-            "license": pa.repeat(self._licenses[source], rows),
-            "origin": pa.repeat(self._sources[source].config.told_origin, rows),
-            "split": pa.array(SPLITS).take(pa.array(some.sides)),
-            "anchor": pa.array(some.in_anchor),
-            "cluster": hex_strings(some.clusters),
-        }
-        documents = pa.table({name: columns[name] for name in SCHEMA.names})
-        return documents.cast(SCHEMA)
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         # Piece by piece: the names and hashes of many files are larger than all else in memory.

@@ -7,10 +7,12 @@ looked at, chosen by the documents' ids, so that it is even whatever order they 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from lmcore.data.ingest.known_languages import key_of
@@ -56,7 +58,7 @@ class LanguageCounts:
         self._come = 0
         self._pending: dict[str, list[tuple[bytes, str, int]]] = {kind: [] for kind in _KINDS}
         self._found: dict[str, dict[str, list[int]]] = {kind: {} for kind in _KINDS}
-        self._thread = WorkerThread()
+        self._thread, self._counting = WorkerThread(), threading.Lock()
         self.languages: dict[bytes, str] = {}
 
     def add(self, identity: bytes, text: str, target: str | None = None) -> None:
@@ -69,34 +71,59 @@ class LanguageCounts:
         """
         self._come += 1
         if int.from_bytes(identity[:8], "big") < self._below:
-            self._look_at(text, target)
+            self._look_at("texts", identity, text)
+            if target is not None:
+                self._look_at("targets", None, target)
 
-    def add_all(self, identities: Bytes, texts: pa.ChunkedArray, targets: pa.ChunkedArray) -> None:
+    def knows(self, identities: Bytes) -> bool:
+        """Whether no text is needed to count documents.
+
+        Args:
+            identities: Their ids, shape [documents, bytes].
+        """
+        return all(identities[place].tobytes() in self._known for place in self._drawn(identities))
+
+    def add_all(
+        self,
+        identities: Bytes,
+        sizes: npt.NDArray[np.int64],
+        texts: pa.ChunkedArray | None,
+        targets: pa.ChunkedArray,
+    ) -> None:
         """Count several documents; no text becomes an object of Python that is not looked at.
 
         Args:
             identities: Their ids, shape [documents, bytes].
-            texts: Their texts.
+            sizes: Bytes of their texts, shape [documents].
+            texts: Their texts; None: their languages are known.
             targets: Their targets.
         """
         self._come += len(identities)
-        drawn = first_words(identities) < np.uint64(min(self._below, 2**64 - 1))
-        if self._below == 2**64:
-            drawn[:] = True
-        for place in np.flatnonzero(drawn).tolist():
-            self._look_at(texts[place].as_py(), targets[place].as_py())
+        for place in self._drawn(identities):
+            identity = identities[place].tobytes()
+            if (code := self._known.get(identity)) is not None:
+                self._count("texts", identity, code, int(sizes[place]))
+            else:
+                assert texts is not None, identity.hex()
+                self._look_at("texts", identity, texts[place].as_py())
+            if (target := targets[place].as_py()) is not None:
+                self._look_at("targets", None, target)
 
-    def _look_at(self, text: str, target: str | None) -> None:
-        for kind, written in (("texts", text), ("targets", target)):
-            if written is not None:
-                size = len(written) if written.isascii() else len(written.encode())
-                beginning = written[:MAX_CHARACTERS]
-                key = key_of(beginning)
-                if (code := self._known.get(key)) is not None:
-                    self._count(kind, key, code, size)
-                else:
-                    self._pending[kind].append((key, beginning, size))
-        if len(self._pending["texts"]) >= _PENDING:
+    def _drawn(self, identities: Bytes) -> list[int]:
+        """Places of those that are of the sample."""
+        if self._below == 2**64:
+            return list(range(len(identities)))
+        return np.flatnonzero(first_words(identities) < np.uint64(self._below)).tolist()
+
+    def _look_at(self, kind: str, identity: bytes | None, written: str) -> None:
+        size = len(written) if written.isascii() else len(written.encode())
+        beginning = written[:MAX_CHARACTERS]
+        key = key_of(beginning) if identity is None else identity
+        if (code := self._known.get(key)) is not None:
+            self._count(kind, key, code, size)
+        else:
+            self._pending[kind].append((key, beginning, size))
+        if len(self._pending[kind]) >= _PENDING:
             self._tell()
 
     def _tell(self) -> None:
@@ -111,10 +138,11 @@ class LanguageCounts:
                 self._count(kind, key, code, size)
 
     def _count(self, kind: str, key: bytes, code: str, size: int) -> None:
-        counted = self._found[kind].setdefault(code, [0, 0])
-        counted[0] += 1
-        counted[1] += size
-        self.languages[key] = code
+        with self._counting:  # the thread counts what it told
+            counted = self._found[kind].setdefault(code, [0, 0])
+            counted[0] += 1
+            counted[1] += size
+            self.languages[key] = code
 
     def to_json(self) -> dict[str, Any]:
         """Documents looked at, documents and bytes by language (most first), and remarks."""

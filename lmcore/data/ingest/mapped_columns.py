@@ -101,18 +101,18 @@ def hex_strings(values: Bytes) -> pa.Array:
 
 def fixed_bytes(column: pa.ChunkedArray, width: int) -> Bytes:
     """A column of bytes strings, each so many bytes, as an array of shape [rows, width]."""
-    found, _ = joined_bytes(column.cast(pa.binary()))
+    found, _ = joined_bytes(column)
     return found.reshape(len(column), width)
 
 
 def joined_bytes(column: pa.ChunkedArray) -> tuple[Bytes, npt.NDArray[np.int64]]:
-    """A column of bytes strings as one array, and the length of each; 0 where it is null."""
-    chunks = [chunk for chunk in column.chunks if len(chunk)]
+    """A column of strings as one array of bytes, and the length of each; 0 where it is null."""
     data, lengths = [np.zeros(0, np.uint8)], [np.zeros(0, np.int64)]
-    for chunk in chunks:
-        _, offsets, values = chunk.buffers()
-        ends = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-        lengths.append(np.diff(ends).astype(np.int64))
-        if values is not None:
-            data.append(np.frombuffer(values, np.uint8)[ends[0] : ends[-1]])
+    for chunk in column.cast(pa.large_binary()).chunks:
+        if len(chunk):
+            _, offsets, values = chunk.buffers()
+            ends = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+            lengths.append(np.diff(ends))
+            if values is not None:
+                data.append(np.frombuffer(values, np.uint8)[ends[0] : ends[-1]])
     return np.concatenate(data), np.concatenate(lengths)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lmcore.arrow_memory import share_memory
 from lmcore.content_store import ContentStore
 from lmcore.data.copies.deduplication import SignatureBatch, sketch
 from lmcore.data.copies.removal import Removal
@@ -71,6 +72,7 @@ def read_part(task: Task, *, told: Told | None = None, watch: Watch | None = Non
     Raises:
         SourceError: As `read_files`; with `on_bad_input: fail`, for any bad input.
     """
+    share_memory()
     store = ContentStore(task.store.root)
 
     def make(folder: Path) -> Mapping[str, Any]:

@@ -112,6 +112,12 @@ class Task:
         return self.store.root / PartFolder.kind / ".variants" / name
 
 
+def texts_made_of(store: PartStore, data: DataConfig) -> str:
+    """What decides beside the id of a text about how it reads, as one word."""
+    settings = data.model_dump(mode="json", include=set(_DATA))
+    return digest({"data": settings, **store.made_of})
+
+
 def salt_of(data: DataConfig) -> bytes:
     """Salt of the hashes of personal data: one for all parts, so that their sets are one set."""
     return bytes.fromhex(digest({"personal": data.model_dump(mode="json", include=set(_DATA))}))

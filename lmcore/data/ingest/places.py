@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,7 @@ from lmcore.data.ingest.equal_values import Distinct, distinct
 from lmcore.data.ingest.mapped_columns import Bytes, Mask, blocks
 from lmcore.data.ingest.split import NOWHERE, Sides, in_anchor_slice, split_anchors
 from lmcore.data.ingest.staged_texts import TRAIN, VALIDATION, StagedTexts
-from lmcore.data.ingest.staging import Staging
+from lmcore.data.ingest.staging import Stretch
 
 #: Codes of sides: their places in `SPLITS`.
 CODES: dict[str, int] = {side: code for code, side in enumerate(SPLITS)}
@@ -180,7 +181,7 @@ class PlacedTexts:
     """Some texts of one source, and where each ended up.
 
     Attributes:
-        texts: Columns file, position, text, num_bytes, date, target; N rows.
+        texts: Columns of a part's file; N rows.
         names: What each is called in its source, N.
         source: Number of their source.
         ids: Shape [N, ID_BYTES].
@@ -197,20 +198,11 @@ class PlacedTexts:
     sides: Bytes
     shared: Mask
 
-    @cached_property
-    def in_anchor(self) -> Mask:
-        """Which are of the anchor slice of validation, shape [N]."""
-        found: Mask = np.zeros(len(self.sides), dtype=np.bool_)
-        for place in np.flatnonzero(self.sides == _HELD).tolist():
-            found[place] = in_anchor_slice(self.clusters[place].tobytes())
-        return found
-
-
-def placed_texts(staging: Staging, places: Places) -> Iterator[PlacedTexts]:
-    """Stream the staged texts, each with where it ended up, as many as lie together."""
-    for some in staging.stretches():
+    @classmethod
+    def of(cls, some: Stretch, places: Places) -> Self:
+        """Texts that lie together, with their places."""
         rows = some.rows
-        yield PlacedTexts(
+        return cls(
             texts=some.texts,
             names=some.part.names(some.texts),
             source=some.part.source,
@@ -219,3 +211,11 @@ def placed_texts(staging: Staging, places: Places) -> Iterator[PlacedTexts]:
             sides=places.sides[rows],
             shared=places.shared[rows],
         )
+
+    @cached_property
+    def in_anchor(self) -> Mask:
+        """Which are of the anchor slice of validation, shape [N]."""
+        found: Mask = np.zeros(len(self.sides), dtype=np.bool_)
+        for place in np.flatnonzero(self.sides == _HELD).tolist():
+            found[place] = in_anchor_slice(self.clusters[place].tobytes())
+        return found

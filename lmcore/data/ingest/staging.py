@@ -149,10 +149,11 @@ class Staging:
         """
         copies = self.texts.drop_copies()
         self.num_rows = len(self.texts)
-        for some in self._stretches(_PLACE, copies):
-            names = some.part.names(some.texts).to_pylist()
-            for name, size in zip(names, some.texts["num_bytes"].to_pylist(), strict=True):
-                on_duplicate(name, size)
+        for part, places in self._rows_by_part(copies):
+            for some in _stretches(part, places, copies, _PLACE):
+                names = part.names(some.texts).to_pylist()
+                for name, size in zip(names, some.texts["num_bytes"].to_pylist(), strict=True):
+                    on_duplicate(name, size)
         with storing(self.signatures_path), self.signatures_path.open("wb") as signatures:
             if not self._near_duplicates:
                 return
@@ -168,43 +169,37 @@ class Staging:
         """Release the files."""
         self.texts.close()
 
-    def stretches(self, columns: Sequence[str] = TEXT) -> Iterator[Stretch]:
-        """Stream the texts again, as many as lie together.
+    def parts(self) -> Iterator[tuple[Part, slice]]:
+        """The parts of which texts stay, and the rows of these."""
+        return self._rows_by_part(self.texts.stages)
+
+    def stretches_of(self, part: Part, rows: slice, columns: Sequence[str]) -> Iterator[Stretch]:
+        """Stream the texts of a part again, as many as lie together.
 
         Args:
-            columns: Of a part's file, `file` and `position` among them.
+            part: One of `parts`.
+            rows: Its rows.
+            columns: Of its file, `file` and `position` among them.
         """
-        yield from self._stretches(columns, self.texts.stages)
+        return _stretches(part, rows, self.texts.stages, columns)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Stream the texts again, one by one, each with its name."""
-        for some in self.stretches():
-            names = some.part.names(some.texts).to_pylist()
-            for name, row in zip(names, some.texts.to_pylist(), strict=True):
-                yield {**row, "name": name}
+        for part, rows in self.parts():
+            for some in self.stretches_of(part, rows, TEXT):
+                names = some.part.names(some.texts).to_pylist()
+                for name, row in zip(names, some.texts.to_pylist(), strict=True):
+                    yield {**row, "name": name}
 
     def name_of(self, row: int) -> str:
         """What a text is called in its source."""
-        for some in self.stretches(("file", "position")):
-            if row < some.rows.stop:
-                name: str = some.part.names(some.texts)[row - some.rows.start].as_py()
+        for part, rows in self.parts():
+            if rows.start <= row < rows.stop:
+                own = slice(row, row + 1)
+                (some,) = self.stretches_of(part, own, ("file", "position"))
+                name: str = part.names(some.texts)[0].as_py()
                 return name
         raise IndexError(row)
-
-    def _stretches(self, columns: Sequence[str], stages: Rows) -> Iterator[Stretch]:
-        """Texts of some stages, which ascend."""
-        for part, rows in self._rows_by_part(stages):
-            first, row = part.first, rows.start
-            for table in _tables(part.path, columns):
-                stop = first + len(table)
-                end = row + int(
-                    np.searchsorted(stages[row : min(row + len(table), rows.stop)], stop)
-                )
-                if 0 < end - row < len(table):
-                    table = table.take(pa.array(stages[row:end] - first))
-                if end > row:
-                    yield Stretch(part=part, texts=table, rows=slice(row, end))
-                first, row = stop, end
 
     def _rows_by_part(self, stages: Rows) -> Iterator[tuple[Part, slice]]:
         """Places of some stages, which ascend, by part; parts without any are left out."""
@@ -214,9 +209,36 @@ class Staging:
                 yield part, slice(start, stop)
 
 
+def _stretches(
+    part: Part, places: slice, stages: Rows, columns: Sequence[str]
+) -> Iterator[Stretch]:
+    """Texts of a part by their stages, of which those in some places are wanted."""
+    start, first = places.start, part.first
+    for file, group, rows in _row_groups(part.path):
+        after = first + rows
+        stop = start + int(np.searchsorted(stages[start : min(start + rows, places.stop)], after))
+        if stop > start:
+            table = file.read_row_group(group, columns=list(columns), use_threads=False)
+            own = stages[start:stop] - first
+            if stop - start == own[-1] + 1 - own[0]:  # they lie together
+                table = table.slice(own[0], stop - start)
+            else:
+                table = table.take(pa.array(own))
+            yield Stretch(part=part, texts=table, rows=slice(start, stop))
+        first, start = after, stop
+        if start == places.stop:
+            return
+
+
 def _tables(part: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Columns of the texts of a part, a row group at a time."""
+    """Columns of all texts of a part, a row group at a time."""
+    for file, group, _ in _row_groups(part):
+        yield file.read_row_group(group, columns=list(columns), use_threads=False)
+
+
+def _row_groups(part: Path) -> Iterator[tuple[pq.ParquetFile, int, int]]:
+    """File, number and length of the row groups of a part."""
     for path in sorted(part.glob(f"{STEM}-*.parquet")):
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
-                yield file.read_row_group(group, columns=list(columns), use_threads=False)
+                yield file, group, file.metadata.row_group(group).num_rows

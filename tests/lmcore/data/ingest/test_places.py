@@ -10,9 +10,9 @@ from lmcore.data.config import DataConfig
 from lmcore.data.documents import SPLITS
 from lmcore.data.ingest import mapped_columns
 from lmcore.data.ingest.assignment import assign
-from lmcore.data.ingest.places import BRIDGING, placed_texts
+from lmcore.data.ingest.places import BRIDGING, PlacedTexts
 from lmcore.data.ingest.split import SplitLedger
-from lmcore.data.ingest.staging import Staging
+from lmcore.data.ingest.staging import TEXT, Staging
 from lmcore.data.text.cleaning import document_id
 
 Stage = Callable[..., Staging]
@@ -37,7 +37,11 @@ def test_where_texts_ended_up_and_how_many_clusters_that_makes(
     staging = stage(*((text, "validation" if text == texts[1] else None) for text in texts))
     ledger = SplitLedger(tmp_path / "split.sqlite")
     places, _ = assign(staging, data=DataConfig(), ledger=ledger)
-    found = list(placed_texts(staging, places))
+    found = [
+        PlacedTexts.of(some, places)
+        for part, rows in staging.parts()
+        for some in staging.stretches_of(part, rows, TEXT)
+    ]
     ids = [identity.tobytes().hex() for some in found for identity in some.ids]
     clusters = [cluster.tobytes().hex() for some in found for cluster in some.clusters]
     sides = [SPLITS[code] for some in found for code in some.sides]
