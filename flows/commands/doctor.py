@@ -213,12 +213,12 @@ def _disk(home: Home) -> str:
 
 def _content(home: Home) -> str:
     """What was prepared for trainings and may be made again, by kind, the most first."""
-    from flows.registry.artifact_files import path_bytes
+    from flows.registry.artifact_files import freed_bytes
 
     if not home.content.is_dir():
         return "nothing is prepared yet"
     kinds = [path for path in home.content.iterdir() if path.is_dir() and path.name != DAMAGED]
-    sizes = {path.name: path_bytes(path) for path in kinds}
+    sizes = {path.name: freed_bytes(path) for path in kinds}
     told = [
         f"{kind} {text.size(size)}" for kind, size in sorted(sizes.items(), key=lambda i: -i[1])
     ]
@@ -229,11 +229,11 @@ def _content(home: Home) -> str:
 
 def _damaged(home: Home) -> str:
     """What was set aside is told and no fault: whatever it was is put right."""
-    from flows.registry.artifact_files import path_bytes
+    from flows.registry.artifact_files import freed_bytes
     from flows.retention.deletion import set_aside_in
     from flows.retention.left_over import UNFINISHED_DAYS
 
-    sizes = [path_bytes(path) for path, _ in set_aside_in(home)]
+    sizes = [freed_bytes(path) for path, _ in set_aside_in(home)]
     if not sizes:
         return "nothing lies aside"
     return (

@@ -7,10 +7,13 @@ import hashlib
 import logging
 import os
 import shutil
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from flows.registry.metric_queue import first_line
+from flows.registry.shared_files import Links
 from flows.registry.versions import Version
 from lmcore.errors import IntegrityError
 from lmcore.manifest import MANIFEST, Manifest
@@ -33,26 +36,41 @@ def stored_bytes(location: str) -> int:
 
 def folder_bytes(folder: Path | str) -> int:
     """Bytes of the files in a folder; 0 where there is none."""
+    return sum(state.st_size for state in _states(folder))
+
+
+def freed_bytes(path: Path, leaving: Links | None = None) -> int:
+    """Bytes that are free once a file or folder is deleted: what others link to stays.
+
+    Args:
+        path: 0 where there is nothing.
+        leaving: How many links of each file go as well, which are still there; it is counted.
+    """
+    leaving = Links() if leaving is None else leaving
     total = 0
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    total += folder_bytes(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    with contextlib.suppress(FileNotFoundError):
-                        total += entry.stat(follow_symlinks=False).st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
+    for state in () if path.is_symlink() else _states(path):
+        place = (state.st_dev, state.st_ino)
+        leaving[place] += 1
+        total += state.st_size if leaving[place] >= state.st_nlink else 0
     return total
 
 
-def path_bytes(path: Path) -> int:
-    """Bytes of a file, or of the files in a folder; 0 where there is none."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.is_file() and not path.is_symlink():
-            return path.stat().st_size
-    return 0 if path.is_symlink() else folder_bytes(path)
+def _states(path: Path | str) -> Iterator[os.stat_result]:
+    """Of a file, or of all files in a folder; links of names are passed over."""
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _states(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    with contextlib.suppress(FileNotFoundError):
+                        yield entry.stat(follow_symlinks=False)
+    except NotADirectoryError:
+        state = os.lstat(path)
+        if stat.S_ISREG(state.st_mode):
+            yield state
+    except FileNotFoundError:
+        pass
 
 
 def remove_artifacts(location: str) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 from flows.home.folders import Home
 from flows.progress.job import current as current_job
-from flows.registry.artifact_files import path_bytes
+from flows.registry.artifact_files import freed_bytes
+from flows.registry.shared_files import Links
 from flows.retention.deletion import (
     content_folders,
     content_lock,
@@ -54,12 +55,14 @@ def left_over(
         "work": _work(home),
         "damaged": _damaged(home),
     }
+    # What is deleted here links to nothing any more.
+    leaving = Links() if dry_run else None
     for kind, found in kinds.items():
         for path, lock, said in found:
             if not is_older(path, days=days):
                 continue
             current_job().count(f"{kind} {path.name[:40]}")
-            size = path_bytes(path)
+            size = freed_bytes(path, leaving)
             if dry_run or delete(path, lock=lock):
                 yield kind, {**said, "bytes": size}
 
