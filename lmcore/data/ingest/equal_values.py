@@ -26,11 +26,11 @@ class Distinct:
 
     Attributes:
         first: For each row the first one with the same value, shape [rows].
-        in_order: Those first rows, in ascending order of their values, shape [values].
+        number: How many values there are.
     """
 
     first: Rows
-    in_order: Rows
+    number: int
 
     def is_first(self, block: slice) -> Mask:
         """Which of some rows are the first of their value."""
@@ -48,28 +48,31 @@ class Distinct:
         return shared
 
 
-def distinct(values: Bytes, scratch: Scratch) -> Distinct:
+def distinct(values: Bytes, scratch: Scratch, *, in_order: Rows | None = None) -> Distinct:
     """Find the rows of a column that have the same value.
 
     Args:
         values: Shape [rows, bytes], a multiple of eight bytes; may be a mapped array.
         scratch: How much memory there is, and where the rest goes.
+        in_order: Filled with the first rows of all values, in ascending order of these; as long as
+            there are rows.
 
     Raises:
         StorageError: If the disk is full or fails.
     """
-    first, in_order = (scratch.array(len(values), np.int64) for _ in range(2))
+    first: Rows = scratch.array(len(values), np.int64)
     for block in blocks(len(values)):
         first[block] = np.arange(block.start, block.stop)
     found = 0
     for rows, begins in _sorted(values, scratch):
         starts = np.flatnonzero(begins)
-        in_order[found : found + len(starts)] = rows[starts]
+        if in_order is not None:
+            in_order[found : found + len(starts)] = rows[starts]
         found += len(starts)
         if len(starts) < len(rows):
             again = np.flatnonzero(~begins)
             first[rows[again]] = rows[starts[np.searchsorted(starts, again) - 1]]
-    return Distinct(first=first, in_order=in_order[:found])
+    return Distinct(first=first, number=found)
 
 
 def _sorted(values: Bytes, scratch: Scratch) -> Iterator[tuple[Rows, Mask]]:

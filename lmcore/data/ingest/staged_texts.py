@@ -89,9 +89,10 @@ class StagedTexts:
         """
         found = {name: column.array() for name, column in self._columns.items()}
         come = len(found["ids"])
-        texts = distinct(found["ids"], self._scratch)
-        self.in_order = texts.in_order
-        copies: Rows = self._scratch.array(come - len(texts.in_order), np.int64)
+        in_order: Rows = self._scratch.array(come, np.int64)
+        texts = distinct(found["ids"], self._scratch, in_order=in_order)
+        self.in_order = in_order[: texts.number]
+        copies: Rows = self._scratch.array(come - texts.number, np.int64)
         if len(copies):
             stays: Mask = self._scratch.array(come, np.bool_)
             rows = self._scratch.array(come, np.int64)

@@ -26,11 +26,14 @@ def test_the_first_row_of_each_value_is_found(
 ) -> None:
     scratch = Scratch(tmp_path_factory.getbasetemp(), memory=memory)
     table = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), 16)
-    found = distinct(table, scratch)
+    in_order = np.full(len(values), -1)
+    found = distinct(table, scratch, in_order=in_order)
     first = {value: row for row, value in reversed(list(enumerate(values)))}
     assert found.first.tolist() == [first[value] for value in values]
-    assert [values[row] for row in found.in_order] == sorted(first)
-    assert found.in_order.tolist() == [first[value] for value in sorted(first)]
+    assert found.number == len(first)
+    rows_in_order = [first[value] for value in sorted(first)]
+    assert in_order.tolist() == rows_in_order + [-1] * (len(values) - len(first))
+    assert distinct(table, scratch).first.tolist() == found.first.tolist()
     assert found.shared(scratch).tolist() == [values.count(value) > 1 for value in values]
     rows = slice(len(values) // 3, len(values))
     assert found.is_first(rows).tolist() == [
@@ -43,7 +46,11 @@ def test_many_values_are_sorted_on_disk(tmp_path: Path) -> None:
     table = rng.integers(0, 4, (5_000, 16)).astype(np.uint8)
     table[:, 8:] = 0
     table[2_500:] = table[:2_500]
-    ways = [distinct(table, Scratch(tmp_path, memory=memory)) for memory in (1 << 30, 20_000)]
+    orders = [np.zeros(5_000, np.int64) for _ in range(2)]
+    ways = [
+        distinct(table, Scratch(tmp_path, memory=memory), in_order=order)
+        for memory, order in zip((1 << 30, 20_000), orders, strict=True)
+    ]
     assert ways[0].first.tolist() == ways[1].first.tolist()
-    assert ways[0].in_order.tolist() == ways[1].in_order.tolist()
+    assert orders[0].tolist() == orders[1].tolist()
     assert (ways[0].first[2_500:] < 2_500).all()
