@@ -17,6 +17,7 @@ import contextlib
 import hashlib
 import os
 import re
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -24,13 +25,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lmcore.durable import atomic_write, fsync_directory, number_in, storage_error
+from lmcore.durable import atomic_write, fsync_directory, number_in, storage_error, storing
 from lmcore.errors import IntegrityError, LmcoreError
 from lmcore.mending import note_mending, set_aside
 
 #: Where SQLite's header counts transactions, and where it says which of them wrote the header.
 _COUNT, _WRITTEN = slice(24, 28), slice(92, 96)
 _HEADER_BYTES = 100
+_PIECE_BYTES = 1 << 20
 #: Keeping a larger one twice would cost each command seconds.
 _KEPT_BYTES = 256 << 20
 _WAIT_SECONDS = 60.0
@@ -66,6 +68,26 @@ class Kept:
         return made.isoformat(timespec="seconds")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Image:
+    """What a database holds.
+
+    Attributes:
+        count: SQLite's count of transactions.
+        pieces: Gives the content, one piece after the other.
+    """
+
+    count: int
+    pieces: Callable[[], Iterator[bytes]]
+
+    def sha256(self) -> str:
+        """Of the content."""
+        hashed = hashlib.sha256()
+        for piece in self.pieces():
+            hashed.update(piece)
+        return hashed.hexdigest()
+
+
 class KeptDatabase:
     """A database and what is kept of it.
 
@@ -74,11 +96,16 @@ class KeptDatabase:
         root: Where damaged files are set aside, and what was mended is written down.
         holds: What is in it, for a sentence.
         remedy: What a person can do who has no copy of it.
+        in_pieces: Read it beside SQLite, in pieces, instead of as a whole in memory.  That is for a
+            database that nobody else in this process has open, and that no other process writes
+            meanwhile: a descriptor that is closed drops the locks of all others.
     """
 
-    def __init__(self, path: Path, *, root: Path, holds: str, remedy: str) -> None:
+    def __init__(
+        self, path: Path, *, root: Path, holds: str, remedy: str, in_pieces: bool = False
+    ) -> None:
         self.path, self._root = path, root
-        self._holds, self._remedy = holds, remedy
+        self._holds, self._remedy, self._in_pieces = holds, remedy, in_pieces
         self._folder = path.parent / "kept"
         self._name = re.compile(rf"{re.escape(path.stem)}-(\d{{10}})-([0-9a-f]{{64}})\.db")
 
@@ -109,10 +136,9 @@ class KeptDatabase:
                 return
             kept = self._newest()
             with opened(self.path) as database:
-                # As SQLite reads it: a transaction of another process may be half written.
-                content = database.serialize()
-            if kept is None or kept.count != _number(content, _COUNT):
-                self._keep(content)
+                image = self._image(database)
+                if kept is None or kept.count != image.count:
+                    self._keep(image)
 
     def _newest(self) -> Kept | None:
         found: dict[int, Kept] = {}
@@ -124,10 +150,35 @@ class KeptDatabase:
                     found[made] = Kept(path=file, count=int(match[1]), sha256=match[2])
         return found[max(found)] if found else None
 
-    def _keep(self, content: bytes) -> None:
-        count, sha256 = _number(content, _COUNT), hashlib.sha256(content).hexdigest()
-        new = self._folder / f"{self.path.stem}-{count:010d}-{sha256}.db"
-        atomic_write(new, content)
+    def _image(self, database: sqlite3.Connection) -> _Image:
+        if self._in_pieces:
+            # What was left half written is rolled back by the first look.
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            with self.path.open("rb") as stream:
+                header = stream.read(_HEADER_BYTES)
+            return _Image(count=_number(header, _COUNT), pieces=lambda: _pieces(self.path))
+        # As SQLite reads it: a transaction of another process may be half written.
+        content = database.serialize()
+        return _Image(count=_number(content, _COUNT), pieces=lambda: iter((content,)))
+
+    def _keep(self, image: _Image) -> None:
+        partial = self._folder / f".{self.path.name}.{secrets.token_hex(8)}"
+        hashed = hashlib.sha256()
+        with storing(partial):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with partial.open("xb") as stream:
+                    for piece in image.pieces():
+                        hashed.update(piece)
+                        stream.write(piece)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                sha256 = hashed.hexdigest()
+                new = self._folder / f"{self.path.stem}-{image.count:010d}-{sha256}.db"
+                os.replace(partial, new)
+            finally:
+                partial.unlink(missing_ok=True)
+            fsync_directory(self._folder)
         for old in self._folder.glob("*.db"):
             if old != new and self._name.fullmatch(old.name):
                 old.unlink(missing_ok=True)
@@ -141,14 +192,14 @@ class KeptDatabase:
         try:
             with opened(path) as database:
                 database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-                content = database.serialize() if path.stat().st_size <= _KEPT_BYTES else b""
-                if kept is not None and content and _number(content, _COUNT) == kept.count:
-                    same = hashlib.sha256(content).hexdigest() == kept.sha256
+                image = self._image(database) if path.stat().st_size <= _KEPT_BYTES else None
+                if kept is not None and image is not None and image.count == kept.count:
+                    same = image.sha256() == kept.sha256
                     return None if same else "its content is not what was last written"
                 if (found := check_pages(database)) is not None:
                     return found
-            if content:
-                self._keep(content)
+                if image is not None:
+                    self._keep(image)
             return None
         except sqlite3.DatabaseError as error:
             return damage(error, path)
@@ -186,6 +237,12 @@ class KeptDatabase:
         with self.path.open("rb") as stream:
             header = stream.read(_HEADER_BYTES)
         return kept.count in (_number(header, _COUNT), _number(header, _WRITTEN))
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            yield piece
 
 
 def _number(header: bytes, place: slice) -> int:

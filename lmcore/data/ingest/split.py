@@ -157,6 +157,8 @@ def attached_ledger(
         holds="the side of every document that was ever split",
         remedy="restore it from a backup, or set LMCORE_HOME to another folder: with a split that"
         " is made anew, models would be judged on text that others were trained on",
+        # Whoever looks at it holds the lock beside it.
+        in_pieces=True,
     )
     with storing(path), FileLock(path.with_name(path.name + ".lock")):
         kept.ready(used=expected)
