@@ -62,7 +62,7 @@ class Anchors:
         """The anchors of a row that hangs on some, one by one, the smallest first."""
         return split_anchors(self.several.get(row) or self.first[row].tobytes())
 
-    def found(self, ids: Bytes) -> None:
+    def found_clusters(self, ids: Bytes) -> None:
         """Let each row that hangs on nothing found a cluster: hang on its own id.
 
         Args:

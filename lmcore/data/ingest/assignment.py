@@ -85,7 +85,7 @@ def assign(
         )
         forms = distinct(texts.forms, scratch)
         other_forms = join_new_forms(texts, anchors, forms, scratch)
-        anchors.found(texts.ids)
+        anchors.found_clusters(texts.ids)
         sides = Sides(work, data=data)
         places = Places(texts, anchors, forms, scratch)
         places.decide(work, sides)

@@ -16,7 +16,7 @@ def test_a_row_hangs_on_what_it_was_hung_on_and_else_on_itself(tmp_path: Path) -
     anchors[1] = TWO
     anchors[2] = ONE + THREE
     ids = np.frombuffer(b"".join(bytes([value]) * 32 for value in (9, 8, 7, 6)), np.uint8)
-    anchors.found(ids.reshape(4, 32))
+    anchors.found_clusters(ids.reshape(4, 32))
     assert [anchors[row] for row in range(4)] == [b"\x09" * 32, TWO, ONE + THREE, b"\x06" * 32]
     assert anchors.of(2) == [ONE, THREE]
     assert anchors.of(1) == [TWO]

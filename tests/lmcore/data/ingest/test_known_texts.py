@@ -36,7 +36,7 @@ def _look(staging: Staging, ledger: SplitLedger, *, write: bool) -> tuple[list[b
         known = recognise(work, staging, anchors)
         join_known_forms(work, staging.texts, anchors, known)
         hangs = anchors.hangs.tolist()
-        anchors.found(staging.texts.ids)
+        anchors.found_clusters(staging.texts.ids)
         if write:
             remember(work, staging, anchors, known, ledger)
         assert known.tolist() <= hangs
