@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -48,28 +47,30 @@ def freed_bytes(path: Path, leaving: Links | None = None) -> int:
     """
     leaving = Links() if leaving is None else leaving
     total = 0
-    for state in () if path.is_symlink() else _states(path):
+    if path.is_symlink():
+        return 0
+    states = _states(path)
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_file():
+            states = iter([path.stat()])
+    for state in states:
         place = (state.st_dev, state.st_ino)
         leaving[place] += 1
         total += state.st_size if leaving[place] >= state.st_nlink else 0
     return total
 
 
-def _states(path: Path | str) -> Iterator[os.stat_result]:
-    """Of a file, or of all files in a folder; links of names are passed over."""
+def _states(folder: Path | str) -> Iterator[os.stat_result]:
+    """Of all files in a folder; none where there is none."""
     try:
-        with os.scandir(path) as entries:
+        with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     yield from _states(entry.path)
                 elif entry.is_file(follow_symlinks=False):
                     with contextlib.suppress(FileNotFoundError):
                         yield entry.stat(follow_symlinks=False)
-    except NotADirectoryError:
-        state = os.lstat(path)
-        if stat.S_ISREG(state.st_mode):
-            yield state
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
 
 

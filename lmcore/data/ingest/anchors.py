@@ -42,10 +42,7 @@ class Anchors:
         return self.several.get(row) or self.first[row].tobytes()
 
     def __setitem__(self, row: int, anchors: bytes) -> None:
-        self.first[row] = np.frombuffer(anchors, np.uint8, count=ID_BYTES)
-        self.hangs[row] = True
-        if len(anchors) > ID_BYTES:
-            self.several[row] = anchors
+        self.hang([row], [anchors])
 
     def hang(self, rows: Sequence[int], anchors: Sequence[bytes]) -> None:
         """Hang several rows, each on its own anchors."""
@@ -59,8 +56,8 @@ class Anchors:
                 self.several[row] = value
 
     def of(self, row: int) -> list[bytes]:
-        """The anchors of a row that hangs on some, one by one, the smallest first."""
-        return split_anchors(self.several.get(row) or self.first[row].tobytes())
+        """The anchors of a row, one by one, the smallest first."""
+        return split_anchors(self[row] or b"")
 
     def found_clusters(self, ids: Bytes) -> None:
         """Let each row that hangs on nothing found a cluster: hang on its own id.

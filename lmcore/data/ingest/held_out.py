@@ -29,7 +29,7 @@ from lmcore.counted import counted
 from lmcore.data.config import DataConfig
 from lmcore.data.copies.scratch import Scratch
 from lmcore.data.copies.templates import MAX_SHARING
-from lmcore.data.documents import SPLITS, Split
+from lmcore.data.documents import Split
 from lmcore.data.ingest.cluster_sums import Clusters
 from lmcore.data.ingest.mapped_columns import Mask, blocks
 from lmcore.data.ingest.places import Places
@@ -75,7 +75,7 @@ class HeldOut:
         # Those that hang on the very same anchors move together.
         self._clusters = Clusters(places.texts, places.anchors, scratch)
         self._rows = len(known)
-        self._named = self._any(lambda block: self._texts.named[block] == VALIDATION)
+        self._named = self._count(lambda block: self._texts.named[block] == VALIDATION)
         self._documents = self._count(self._unnamed)
         self._bytes = sum(
             int(self._texts.sizes[block][self._unnamed(block)].sum())
@@ -99,7 +99,7 @@ class HeldOut:
 
     def fill_sides(self) -> int:
         """Fill sides that hashing left (nearly) empty; returns how many clusters."""
-        found = self._by_side()
+        found = self._places.clusters_by_side()
         total = sum(count for side, count in found.items() if side != "excluded")
         wanted: dict[Split, int] = {
             "validation": 0 if self._named else min(MIN_VALIDATION_CLUSTERS, total // 3),
@@ -134,7 +134,7 @@ class HeldOut:
         """Take clusters into or out of validation by their hash; returns how many."""
         if self._named:
             return 0
-        held, found = self._held_out(), self._by_side()
+        held, found = self._held_out(), self._places.clusters_by_side()
         chosen = []
         if held > self._most:
             spare = found.get("validation", 0) - MIN_VALIDATION_CLUSTERS
@@ -158,7 +158,7 @@ class HeldOut:
         Raises:
             SourceError: Naming what is too large, an example of it, and what to do.
         """
-        found = self._by_side()
+        found = self._places.clusters_by_side()
         missing = [side for side in _SIDES if not found.get(side)]
         if missing:
             raise SourceError(
@@ -264,9 +264,6 @@ class HeldOut:
             lambda block: self._places.on("validation", block) & self._unnamed(block)
         )
 
-    def _by_side(self) -> dict[str, int]:
-        return {side: number for side in SPLITS if (number := self._places.clusters_on(side))}
-
     def _all(self, block: slice) -> Mask:
         return np.ones(block.stop - block.start, dtype=np.bool_)
 
@@ -279,9 +276,6 @@ class HeldOut:
 
     def _count(self, wanted: Callable[[slice], Mask]) -> int:
         return sum(int(wanted(block).sum()) for block in blocks(self._rows))
-
-    def _any(self, wanted: Callable[[slice], Mask]) -> bool:
-        return any(wanted(block).any() for block in blocks(self._rows))
 
 
 def _first(anchor: bytes) -> float:

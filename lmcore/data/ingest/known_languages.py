@@ -3,8 +3,7 @@
 In: a content store.  Out: languages of texts by the ids of their documents, and of targets by a
 hash of what is read of them, where the newest set of documents that was told by the same code, of
 texts that were made in the same way, has them; so what is counted is the same with this help as
-without.
-At most some 20,000 documents of a set are looked at (`language_counts`).
+without.  At most some 20,000 documents of a set are looked at (`language_counts`).
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from lmcore.data.ingest.staging import Staging
 
 # Values of one question; SQLite takes 999 at least.
 _TOGETHER = 500
-_LedgerRow = tuple[bytes, bytes, bytes | None, bytes | None, bytes]
 
 
 def recognise(work: sqlite3.Connection, staging: Staging, anchors: Anchors) -> Mask:

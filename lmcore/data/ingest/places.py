@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
@@ -21,7 +21,7 @@ from lmcore.data.documents import SPLITS
 from lmcore.data.ingest.anchors import Anchors
 from lmcore.data.ingest.equal_values import Distinct, distinct
 from lmcore.data.ingest.mapped_columns import Bytes, Mask, blocks
-from lmcore.data.ingest.split import NOWHERE, Sides, in_anchor_slice, split_anchors
+from lmcore.data.ingest.split import NOWHERE, Sides, in_anchor_slices, split_anchors
 from lmcore.data.ingest.staged_texts import TRAIN, VALIDATION, StagedTexts
 from lmcore.data.ingest.staging import Stretch
 
@@ -152,17 +152,17 @@ class Places:
         mask: Mask = self.sides[block] == CODES[side]
         return mask
 
-    def clusters_on(self, side: str) -> int:
-        """How many clusters have a text on a side."""
-        return self._clusters_among(lambda block: self.on(side, block))
+    def clusters_by_side(self) -> dict[str, int]:
+        """How many clusters have a text on a side, of sides that have any."""
+        found = {side: self._clusters_among(partial(self.on, side)) for side in SPLITS}
+        return {side: number for side, number in found.items() if number}
 
     def counts(self) -> ClusterCounts:
         """Count clusters."""
-        found = {side: self.clusters_on(side) for side in SPLITS}
         return ClusterCounts(
             num_shared=self._clusters_among(lambda block: self.shared[block]),
             documents_in_shared=sum(int(self.shared[b].sum()) for b in blocks(len(self.shared))),
-            by_side={side: number for side, number in found.items() if number},
+            by_side=self.clusters_by_side(),
         )
 
     def excluded(self, reason: int) -> int:
@@ -216,6 +216,16 @@ class PlacedTexts:
     def in_anchor(self) -> Mask:
         """Which are of the anchor slice of validation, shape [N]."""
         found: Mask = np.zeros(len(self.sides), dtype=np.bool_)
-        for place in np.flatnonzero(self.sides == _HELD).tolist():
-            found[place] = in_anchor_slice(self.clusters[place].tobytes())
+        held = self.sides == _HELD
+        found[held] = in_anchor_slices([cluster.tobytes() for cluster in self.clusters[held]])
         return found
+
+    def cut(self, own: slice) -> Self:
+        """Some of them."""
+        length = own.stop - own.start
+        return replace(
+            self,
+            texts=self.texts.slice(own.start, length),
+            names=self.names.slice(own.start, length),
+            **{name: getattr(self, name)[own] for name in ("ids", "clusters", "sides", "shared")},
+        )

@@ -103,31 +103,41 @@ class SplitLedger:
 
 def keyed_uniform(anchor: bytes, *, key: bytes) -> float:
     """A number in [0, 1) that depends on the key and the anchor's id (32 bytes) alone."""
-    digest = hashlib.sha256(key + anchor.hex().encode()).digest()
-    # 53 bits fill a float exactly, so that rounding never reaches 1.
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+    return float(keyed_uniforms([anchor], key=key)[0])
 
 
 def keyed_uniforms(anchors: Sequence[bytes], *, key: bytes) -> npt.NDArray[np.float64]:
     """`keyed_uniform` of several anchors, shape [anchors]."""
     digests = [hashlib.sha256(key + anchor.hex().encode()).digest() for anchor in anchors]
     first = np.frombuffer(b"".join(digests), dtype=">u8")[::4].astype(np.uint64)
+    # 53 bits fill a float exactly, so that rounding never reaches 1.
     return (first >> np.uint64(11)).astype(np.float64) / 2**53
 
 
 def side_of(anchor: bytes, *, data: DataConfig) -> Split:
     """Side of an anchor: validation first, then tune, else train."""
-    position = keyed_uniform(anchor, key=SPLIT_KEY)
-    if position < data.validation_fraction:
-        return "validation"
-    if position < data.validation_fraction + data.tune_fraction:
-        return "tune"
-    return "train"
+    return SPLITS[int(sides_of([anchor], data=data)[0])]
+
+
+def sides_of(anchors: Sequence[bytes], *, data: DataConfig) -> npt.NDArray[np.uint8]:
+    """`side_of` several anchors, as places in `SPLITS`, shape [anchors]."""
+    positions = keyed_uniforms(anchors, key=SPLIT_KEY)
+    held, tuned = data.validation_fraction, data.tune_fraction
+    return np.select(
+        [positions < held, positions < held + tuned],
+        [SPLITS.index("validation"), SPLITS.index("tune")],
+        SPLITS.index("train"),
+    ).astype(np.uint8)
 
 
 def in_anchor_slice(anchor: bytes) -> bool:
     """Whether a validation cluster belongs to the anchor slice: half of them, by another key."""
-    return keyed_uniform(anchor, key=ANCHOR_KEY) < 0.5
+    return bool(in_anchor_slices([anchor])[0])
+
+
+def in_anchor_slices(anchors: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+    """`in_anchor_slice` of several validation clusters, shape [anchors]."""
+    return keyed_uniforms(anchors, key=ANCHOR_KEY) < 0.5
 
 
 def split_anchors(anchors: bytes) -> list[bytes]:
@@ -243,13 +253,7 @@ class Sides:
 
     def of_all(self, anchors: Sequence[bytes]) -> npt.NDArray[np.uint8]:
         """The sides of several anchors, as their places in `SPLITS`, shape [anchors]."""
-        positions = keyed_uniforms(anchors, key=SPLIT_KEY)
-        held, tuned = self._data.validation_fraction, self._data.tune_fraction
-        codes = np.select(
-            [positions < held, positions < held + tuned],
-            [SPLITS.index("validation"), SPLITS.index("tune")],
-            SPLITS.index("train"),
-        ).astype(np.uint8)
+        codes = sides_of(anchors, data=self._data)
         if self._appointed:
             for place, anchor in enumerate(anchors):
                 if (side := self._appointed.get(anchor)) is not None:

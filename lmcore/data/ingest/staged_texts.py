@@ -7,6 +7,7 @@ reading order, with the side that their sources name.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ class StagedTexts:
 
     def has(self, ids: Bytes) -> Mask:
         """Which of some ids are of texts that are here, shape [ids]."""
-        keys, wanted = self._keys(), first_words(ids)
+        keys, wanted = self._keys, first_words(ids)
         here: Mask = np.zeros(len(ids), dtype=np.bool_)
         places = np.searchsorted(keys, wanted)
         asked = np.arange(len(ids))
@@ -132,12 +133,13 @@ class StagedTexts:
             places[asked] += 1
         return here
 
+    @cached_property
     def _keys(self) -> npt.NDArray[np.uint64]:
-        if not hasattr(self, "_sorted"):
-            self._sorted: npt.NDArray[np.uint64] = self._scratch.array(len(self), np.uint64)
-            for block in blocks(len(self)):
-                self._sorted[block] = first_words(self.ids[self.in_order[block]])
-        return self._sorted
+        """The beginnings of all ids, in ascending order."""
+        keys: npt.NDArray[np.uint64] = self._scratch.array(len(self), np.uint64)
+        for block in blocks(len(self)):
+            keys[block] = first_words(self.ids[self.in_order[block]])
+        return keys
 
     def close(self) -> None:
         """Release the files."""

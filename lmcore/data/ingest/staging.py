@@ -27,7 +27,7 @@ from lmcore.data.ingest.staged_texts import NAMED, StagedTexts
 from lmcore.data.text.folding import FORM_BYTES
 from lmcore.durable import storing
 
-TEXT = ("file", "position", "text", "num_bytes", "date", "target")
+_TEXT = ("file", "position", "text", "num_bytes", "date", "target")
 _PLACE = ("file", "position", "num_bytes")
 _COMPARED = ("id", "form", "sketch", "num_bytes")
 # Signatures that are in memory while they are copied.
@@ -83,7 +83,6 @@ class Staging:
         texts: Columns of the distinct texts, once all are added.
         scratch: Where what is computed of them may lie.
         signatures_path: Signature of each of them, one after the other.
-        num_rows: How many there are, once all are added.
 
     Args:
         folder: Of the files; it must be there.
@@ -96,7 +95,11 @@ class Staging:
         self.signatures_path = folder / "signatures.bin"
         self._near_duplicates = near_duplicates
         self._parts: list[Part] = []
-        self.num_rows = 0
+
+    @property
+    def num_rows(self) -> int:
+        """How many texts there are, once all are added."""
+        return len(self.texts)
 
     def add_part(
         self,
@@ -148,7 +151,6 @@ class Staging:
             StorageError: If the disk is full or fails.
         """
         copies = self.texts.drop_copies()
-        self.num_rows = len(self.texts)
         for part, places in self._rows_by_part(copies):
             for some in _stretches(part, places, copies, _PLACE):
                 names = part.names(some.texts).to_pylist()
@@ -179,14 +181,14 @@ class Staging:
         Args:
             part: One of `parts`.
             rows: Its rows.
-            columns: Of its file, `file` and `position` among them.
+            columns: Of its file.
         """
         return _stretches(part, rows, self.texts.stages, columns)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Stream the texts again, one by one, each with its name."""
         for part, rows in self.parts():
-            for some in self.stretches_of(part, rows, TEXT):
+            for some in self.stretches_of(part, rows, _TEXT):
                 names = some.part.names(some.texts).to_pylist()
                 for name, row in zip(names, some.texts.to_pylist(), strict=True):
                     yield {**row, "name": name}

@@ -27,7 +27,7 @@ from lmcore.data.ingest.earlier_documents import EarlierDocuments, write_names
 from lmcore.data.ingest.language_counts import LanguageCounts
 from lmcore.data.ingest.mapped_columns import first_words, hex_strings, joined_bytes
 from lmcore.data.ingest.places import PlacedTexts, Places
-from lmcore.data.ingest.staging import TEXT, Part, Staging
+from lmcore.data.ingest.staging import Part, Staging
 from lmcore.digests import code_digest
 
 #: About what a file of documents holds, in bytes of text.
@@ -51,12 +51,12 @@ class _File:
     """Documents that are one file.
 
     Attributes:
-        pieces: Parts and rows of their texts, in order.
+        pieces: Part and rows of their texts, and all but these, in order.
         hashed: Hash of all that decides about the file.
     """
 
     hashed: Any
-    pieces: list[tuple[Part, slice]] = field(default_factory=list)
+    pieces: list[tuple[Part, slice, PlacedTexts]] = field(default_factory=list)
 
 
 class WritingPass:
@@ -95,15 +95,19 @@ class WritingPass:
         with DocumentFiles(self._folder) as files:
             for file in self._files(staging, places):
                 made_of = file.hashed.hexdigest()
-                there = self._earlier and self._earlier.files(made_of)
-                known = all(self._languages.knows(places.texts.ids[r]) for _, r in file.pieces)
                 note = self._note(made_of)
-                if there and known:
+                there = self._earlier and self._earlier.files(made_of)
+                if there and all(self._languages.knows(some.ids) for _, _, some in file.pieces):
                     files.link(there, note)
-                    self._go_through(staging, places, file, None)
-                else:
-                    self._go_through(staging, places, file, files)
-                    files.end_file(note)
+                    for _, _, some in file.pieces:
+                        self._count_texts(some, None)
+                    continue
+                for part, rows, some in file.pieces:
+                    (read,) = staging.stretches_of(part, rows, ("text",))
+                    text = read.texts["text"]
+                    files.add(self._documents(some, text), memory_of(some.texts))
+                    self._count_texts(some, text)
+                files.end_file(note)
         write_names(self._folder, self._names)
 
     def _note(self, made_of: str) -> Callable[[list[str]], object]:
@@ -114,54 +118,42 @@ class WritingPass:
         file = _File(hashed=hashlib.sha256(self._begin))
         for part, rows in staging.parts():
             for some in staging.stretches_of(part, rows, _BESIDE_TEXT):
-                placed = PlacedTexts.of(some, places)
+                placed, first = PlacedTexts.of(some, places), some.rows.start
                 for own, ends in _cut(placed):
-                    first = some.rows.start
-                    file.pieces.append((part, slice(first + own.start, first + own.stop)))
-                    self._hash(file.hashed, placed, own)
+                    piece = placed.cut(own)
+                    file.pieces.append((part, slice(first + own.start, first + own.stop), piece))
+                    self._hash(file.hashed, piece)
                     if ends:
                         yield file
                         file = _File(hashed=hashlib.sha256(self._begin))
         if file.pieces:
             yield file
 
-    def _hash(self, hashed: Any, placed: PlacedTexts, own: slice) -> None:
+    def _hash(self, hashed: Any, some: PlacedTexts) -> None:
         """Take in all that decides about some documents."""
-        source = self._sources[placed.source]
-        facts = [placed.source, source.license, source.origin, own.stop - own.start]
+        source = self._sources[some.source]
+        facts = [some.source, source.license, source.origin, len(some.ids)]
         hashed.update(json.dumps(facts).encode())
-        for column in (placed.ids, placed.clusters, placed.sides):
-            hashed.update(np.ascontiguousarray(column[own]).data)
-        for texts in (placed.names, placed.texts["date"], placed.texts["target"]):
-            some = texts.slice(own.start, own.stop - own.start)
-            data, lengths = joined_bytes(some)
-            for array in (some.is_null().to_numpy(), lengths, data):
+        for column in (some.ids, some.clusters, some.sides):
+            hashed.update(np.ascontiguousarray(column).data)
+        for texts in (some.names, some.texts["date"], some.texts["target"]):
+            data, lengths = joined_bytes(texts)
+            for array in (texts.is_null().to_numpy(), lengths, data):
                 hashed.update(array.data)
 
-    def _go_through(
-        self, staging: Staging, places: Places, file: _File, files: DocumentFiles | None
-    ) -> None:
-        """Count documents of a file, and write them where files are given."""
-        for part, rows in file.pieces:
-            for some in staging.stretches_of(part, rows, TEXT if files else _BESIDE_TEXT):
-                placed = PlacedTexts.of(some, places)
-                if files is not None:
-                    files.add(self._documents(placed), memory_of(placed.texts))
-                self._count.add(placed)
-                texts = placed.texts
-                self._languages.add_all(
-                    placed.ids,
-                    texts["num_bytes"].to_numpy(),
-                    texts["text"] if files else None,
-                    texts["target"],
-                )
-                self._progress("write", self._count.documents)
+    def _count_texts(self, some: PlacedTexts, text: pa.ChunkedArray | None) -> None:
+        """Count documents; their text is asked for where its language is not known."""
+        self._count.add(some)
+        sizes = some.texts["num_bytes"].to_numpy()
+        self._languages.add_all(some.ids, sizes, text, some.texts["target"])
+        self._progress("write", self._count.documents)
 
-    def _documents(self, some: PlacedTexts) -> pa.Table:
+    def _documents(self, some: PlacedTexts, text: pa.ChunkedArray) -> pa.Table:
         """Documents of what was staged, and of where it ended up."""
-        rows, source = len(some.texts), self._sources[some.source]
+        rows, source = len(some.ids), self._sources[some.source]
         columns = {
-            **{name: some.texts[name] for name in ("text", "num_bytes", "date", "target")},
+            **{name: some.texts[name] for name in ("num_bytes", "date", "target")},
+            "text": text,
             "id": hex_strings(some.ids),
             "name": some.names,
             "source": pa.repeat(some.source, rows),

@@ -12,7 +12,7 @@ from lmcore.data.ingest import mapped_columns
 from lmcore.data.ingest.assignment import assign
 from lmcore.data.ingest.places import BRIDGING, PlacedTexts
 from lmcore.data.ingest.split import SplitLedger
-from lmcore.data.ingest.staging import TEXT, Staging
+from lmcore.data.ingest.staging import Staging
 from lmcore.data.text.cleaning import document_id
 
 Stage = Callable[..., Staging]
@@ -40,7 +40,7 @@ def test_where_texts_ended_up_and_how_many_clusters_that_makes(
     found = [
         PlacedTexts.of(some, places)
         for part, rows in staging.parts()
-        for some in staging.stretches_of(part, rows, TEXT)
+        for some in staging.stretches_of(part, rows, ("file", "position", "text"))
     ]
     ids = [identity.tobytes().hex() for some in found for identity in some.ids]
     clusters = [cluster.tobytes().hex() for some in found for cluster in some.clusters]
