@@ -12,7 +12,6 @@ of a text gives (most - 1) / 2 pairs at most, 25 by default, however many texts 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -25,15 +24,16 @@ from lmcore.data.copies.templates import MAX_SHARING
 
 # Fewer common hashes than this may be chance.
 _MIN_SHARED = 4
-_TOGETHER = 1 << 12
 _SHIFT = np.uint64(ROW_BITS)
 _ROW = np.uint64((1 << ROW_BITS) - 1)
 
 Rows = npt.NDArray[np.int64]
+#: Rows and hashes of some sketches: a row as often as it has hashes, in ascending order.
+Hashes = tuple[Rows, npt.NDArray[np.uint32]]
 
 
 def contained(
-    sketches: Iterable[tuple[int, bytes]],
+    sketches: Iterable[Hashes],
     num_rows: int,
     *,
     share: float,
@@ -43,8 +43,8 @@ def contained(
     """Pairs of rows of which one holds at least `share` of the other's sampled shingles.
 
     Args:
-        sketches: Row and sketch (`lmcore.data.copies.deduplication.sketch`, as bytes) of each text
-            that has one.
+        sketches: The sketch (`lmcore.data.copies.deduplication.sketch`) of each text that has one,
+            of some texts at once; no text twice.
         num_rows: Rows are below it.
         share: Of the smaller sketch.
         scratch: How much memory there is, and where the rest goes.
@@ -55,8 +55,8 @@ def contained(
     """
     sizes = scratch.array(num_rows, np.uint32)
     hashes = SortedRecords(scratch, columns=1, share=0.5)
-    for rows, values in _batches(sketches):
-        records = (values.astype(np.uint64) << _SHIFT) | rows
+    for rows, values in sketches:
+        records = (values.astype(np.uint64) << _SHIFT) | rows.astype(np.uint64)
         hashes.add(records.reshape(-1, 1))
         found, counts = np.unique(rows, return_counts=True)
         sizes[found] = counts
@@ -66,17 +66,6 @@ def contained(
             sharing.add(found.reshape(-1, 1))
     for records in whole_groups(sharing.chunks(), scratch, columns=1):
         yield from _confirmed(records[:, 0], sizes, share)
-
-
-def _batches(
-    sketches: Iterable[tuple[int, bytes]],
-) -> Iterator[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]]:
-    """Row and hash, of many sketches at once."""
-    stream = iter(sketches)
-    while batch := list(itertools.islice(stream, _TOGETHER)):
-        values = np.frombuffer(b"".join(sketch for _, sketch in batch), dtype=np.uint32)
-        lengths = [len(sketch) // values.itemsize for _, sketch in batch]
-        yield np.repeat(np.array([row for row, _ in batch], dtype=np.uint64), lengths), values
 
 
 def _pairs_of(records: Records, most: int) -> Iterator[npt.NDArray[np.uint64]]:

@@ -94,10 +94,21 @@ def remember(
                 for row, compared in zip(new.tolist(), _compared(staging, new), strict=True)
             ),
         )
-        work.executemany(
-            "INSERT OR IGNORE INTO ledger.owner VALUES (?, ?, ?)",
-            ((ledger.kind, ledger.model, identity.tobytes()) for identity in texts.ids[rows]),
-        )
+        _note_owner(work, [identity.tobytes() for identity in texts.ids[rows]], ledger)
+
+
+def _note_owner(work: sqlite3.Connection, ids: Sequence[bytes], ledger: SplitLedger) -> None:
+    """Note texts, in ascending order of their ids, for the model that they are split for."""
+    owner = (ledger.kind, ledger.model)
+    noted = work.execute(
+        "SELECT id FROM ledger.owner WHERE kind = ? AND model = ? AND id BETWEEN ? AND ?",
+        (*owner, ids[0], ids[-1]),
+    )
+    lacking = set(ids).difference(identity for (identity,) in noted)
+    work.executemany(
+        "INSERT INTO ledger.owner VALUES (?, ?, ?)",
+        ((*owner, identity) for identity in ids if identity in lacking),
+    )
 
 
 def _compared(

@@ -106,7 +106,7 @@ def join_near_copies(
         similarity=data.near_duplicate_similarity,
         scratch=scratch,
         contained=contained(
-            staging.texts.sketches,
+            staging.texts.sketches.hashes(),
             len(known),
             share=data.near_duplicate_containment,
             scratch=scratch,
@@ -274,10 +274,9 @@ def _apart(
     forest = Forest(len(members), scratch)
     for left, right in template.copies(similarity=data.near_duplicate_similarity):
         forest.join(np.searchsorted(members, left), np.searchsorted(members, right))
-    own = ((place, found) for place, found in enumerate(sketches.of(members)) if found is not None)
     # A passage of the template is no more evidence here than it is above.
     for left, right in contained(
-        own,
+        sketches.hashes_of(members),
         len(members),
         share=data.near_duplicate_containment,
         scratch=scratch,

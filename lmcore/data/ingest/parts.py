@@ -12,8 +12,11 @@ it was.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -146,27 +149,37 @@ def _stretches(source: LocatedSource, part_bytes: int) -> list[Stretch]:
         head = stream.read(_HEAD)
         if source.config.encoding or marked_encoding(head) or unmarked_utf16(head):
             return []
-        stream.seek(0)
-        return list(_cut_lines(stream, file.path, part_bytes))
+        bounds = list(_cut_lines(stream, file.path, part_bytes))
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as threads:
+        found = threads.map(functools.partial(_hashed, file.path), bounds)
+        # A file that just became shorter ends where it ends.
+        return [stretch for stretch in found if stretch.start < stretch.stop]
 
 
-def _cut_lines(stream: IO[bytes], path: Path, part_bytes: int) -> Iterator[Stretch]:
-    """Stretches that end at the first line end behind each multiple of so many bytes."""
+def _cut_lines(stream: IO[bytes], path: Path, part_bytes: int) -> Iterator[tuple[int, int]]:
+    """Stretches [start, stop) that end at the first line end behind multiples of so many bytes."""
     size = path.stat().st_size
     start = 0
     for border in range(part_bytes, size + part_bytes, part_bytes):
         if border < start:
             continue  # inside of one very long line
-        hashed, place = hashlib.sha256(), start
-        stream.seek(start)
-        while place < min(border, size) and (data := stream.read(min(_READ, border - place))):
-            hashed.update(data)
-            place += len(data)
-        while place < size and (data := stream.readline(_READ)):
-            hashed.update(data)
-            place += len(data)
+        stop = min(border, size)
+        stream.seek(stop)
+        while stop < size and (data := stream.readline(_READ)):
+            stop += len(data)
             if data.endswith(b"\n"):
                 break
-        if place > start:
-            yield Stretch(start=start, stop=place, sha256=hashed.hexdigest())
-        start = place
+        if stop > start:
+            yield start, stop
+        start = stop
+
+
+def _hashed(path: Path, bounds: tuple[int, int]) -> Stretch:
+    start, stop = bounds
+    hashed, place = hashlib.sha256(), start
+    with path.open("rb") as stream:
+        stream.seek(start)
+        while place < stop and (data := stream.read(min(_READ, stop - place))):
+            hashed.update(data)
+            place += len(data)
+    return Stretch(start=start, stop=place, sha256=hashed.hexdigest())

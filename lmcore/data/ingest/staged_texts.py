@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lmcore.data.copies.containment import Hashes
 from lmcore.data.copies.forest import Rows
 from lmcore.data.copies.scratch import Scratch
 from lmcore.data.ingest.equal_values import distinct
@@ -24,6 +25,8 @@ from lmcore.data.text.folding import FORM_BYTES
 #: Codes of the sides that a source can name; where several sources do, the greatest counts.
 UNNAMED, TRAIN, VALIDATION = range(3)
 NAMED = {None: UNNAMED, "train": TRAIN, "validation": VALIDATION}
+# Sketches that are looked at together.
+_TOGETHER = 1 << 12
 
 
 class StagedTexts:
@@ -176,13 +179,25 @@ class Sketches:
         """Drop rows; their sketches are left where they are."""
         self._spans.keep(stays)
 
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Row and sketch of those that have one."""
-        spans, data = self._spans.array(), self._data.array()
-        for block in blocks(len(spans)):
-            for row, (start, stop) in enumerate(spans[block].tolist(), start=block.start):
-                if stop > start:
-                    yield row, data[start:stop].tobytes()
+    def hashes(self) -> Iterator[Hashes]:
+        """What is in the sketches of all rows, many at a time."""
+        spans = self._spans.array()
+        for start in range(0, len(spans), _TOGETHER):
+            yield self._hashes(spans[start : start + _TOGETHER], first=start)
+
+    def hashes_of(self, rows: Rows) -> Iterator[Hashes]:
+        """The same of some rows; what stands for a row is its place among them."""
+        spans = self._spans.array()
+        for start in range(0, len(rows), _TOGETHER):
+            yield self._hashes(spans[rows[start : start + _TOGETHER]], first=start)
+
+    def _hashes(self, spans: npt.NDArray[np.int64], *, first: int) -> Hashes:
+        data = self._data.array().view(np.uint32)
+        starts, stops = spans.T // data.itemsize
+        lengths = stops - starts
+        places = np.repeat(np.arange(len(spans)), lengths)
+        before = np.cumsum(lengths) - lengths
+        return first + places, data[(starts - before)[places] + np.arange(len(places))]
 
     def of(self, rows: Rows) -> Iterator[bytes | None]:
         """The sketches of some rows."""

@@ -8,18 +8,18 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcore.data.copies.containment import contained
+from lmcore.data.copies.containment import Hashes, contained
 from lmcore.data.copies.scratch import Scratch
 
 MakeScratch = Callable[..., Scratch]
-Sketches = list[tuple[int, bytes]]
 
 
-def _sketches(found: dict[int, set[int]]) -> Sketches:
-    return [
-        (row, np.array(sorted(hashes), dtype=np.uint32).tobytes())
-        for row, hashes in sorted(found.items())
-    ]
+def _sketches(found: dict[int, set[int]]) -> list[Hashes]:
+    """A few texts at a time."""
+    pairs = [(row, value) for row, values in sorted(found.items()) for value in sorted(values)]
+    rows, hashes = np.array(pairs or np.zeros((0, 2)), dtype=np.int64).T
+    edges = np.flatnonzero(np.diff(rows // 7)) + 1
+    return list(zip(np.split(rows, edges), np.split(hashes.astype(np.uint32), edges), strict=True))
 
 
 def _by_sql(found: dict[int, set[int]], share: float, most: int) -> list[tuple[int, int]]:
@@ -50,7 +50,7 @@ def _by_sql(found: dict[int, set[int]], share: float, most: int) -> list[tuple[i
 
 
 def _pairs(
-    sketches: Sketches, num_rows: int, scratch: Scratch, *, share: float, most: int
+    sketches: list[Hashes], num_rows: int, scratch: Scratch, *, share: float, most: int
 ) -> list[tuple[int, int]]:
     found = contained(sketches, num_rows, share=share, scratch=scratch, most=most)
     return sorted(
