@@ -12,13 +12,14 @@ import functools
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from lmcore.data.ingest.part_reading import REPORT_EVERY, Told, read_part
 from lmcore.data.ingest.part_task import PartFolder, Task
-from lmcore.errors import LmcoreError, SourceError
+from lmcore.errors import IntegrityError, LmcoreError, SourceError
 from lmcore.worker_processes import handed_over, worker_processes
 
 #: Reads tasks, told how many records came since it last asked; yields folders in order;
@@ -37,9 +38,18 @@ _AHEAD = 2
 
 
 def read_here(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
-    """One after the other, in this process."""
-    for task in tasks:
-        yield read_part(task, told=told)
+    """One after the other, in this process; what is there is verified a little ahead."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        opened = handed_over(functools.partial(thread.submit, _opened), tasks, ahead=_AHEAD)
+        for task, there in zip(tasks, opened, strict=True):
+            yield there.result() or read_part(task, told=told)
+
+
+def _opened(task: Task) -> PartFolder | None:
+    """The folder of a part, where it is there and whole."""
+    with contextlib.suppress(IntegrityError):
+        return PartFolder.open(task.folder)
+    return None
 
 
 def read_in_processes(workers: int) -> Pool:
