@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,12 +26,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.memory import memory_of
 from benchmarks.planted_edits import planted_edits
+from benchmarks.process_memory import Watch, memory_of
 from benchmarks.recording import in_child, parser, record, workspace
 from lmcore.data.config import DataConfig
 from lmcore.data.copies.clustering import cluster
-from lmcore.data.copies.containment import contained
+from lmcore.data.copies.containment import Hashes, contained
 from lmcore.data.copies.deduplication import NUM_MINIMA, SIGNATURE_BYTES, Signatures
 from lmcore.data.copies.scratch import MEMORY, Scratch
 
@@ -44,7 +43,6 @@ _COPY_EVERY = 5
 _CHANGED_MINIMA, _CHANGED_HASHES = 12, 2
 _HEADER_SHARE = 0.01
 _BLOCK = 1 << 15
-_SAMPLE_SECONDS = 0.02
 
 Numbers = npt.NDArray[np.uint64]
 
@@ -100,8 +98,8 @@ def write_signatures(path: Path, total: int) -> None:
             file.write(words.tobytes())
 
 
-def sketches(total: int) -> Iterator[tuple[int, bytes]]:
-    """Row and sketch of each document."""
+def sketches(total: int) -> Iterator[Hashes]:
+    """The sketch of each document."""
     rng = np.random.default_rng(1)
     for start, stop in blocks(total):
         words, copies = numbers(start, stop, total, each=SKETCH_HASHES, salt=2)
@@ -110,8 +108,7 @@ def sketches(total: int) -> Iterator[tuple[int, bytes]]:
         hashes[copies[:, None], places] = rng.integers(0, 1 << 28, places.shape)
         shared = np.arange(6, dtype=np.uint32)
         hashes[header(start, stop), :6] = shared
-        for row, values in enumerate(hashes, start):
-            yield row, values.tobytes()
+        yield np.repeat(np.arange(start, stop), SKETCH_HASHES), hashes.ravel()
 
 
 class Clock:
@@ -125,43 +122,6 @@ class Clock:
         now = time.perf_counter(), time.process_time()
         before, self._last = self._last, now
         return now[0] - before[0], now[1] - before[1]
-
-
-class Watch:
-    """Peak of anonymous memory and of files without a name, sampled by a thread.
-
-    Attributes:
-        anonymous: Bytes.
-        nameless: Bytes.
-    """
-
-    def __enter__(self) -> Watch:
-        self.anonymous = self.nameless = 0
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._follow)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _follow(self) -> None:
-        while not self._stopped.wait(_SAMPLE_SECONDS):
-            self.anonymous = max(self.anonymous, memory_of(os.getpid())[0])
-            self.nameless = max(self.nameless, nameless_bytes())
-
-
-def nameless_bytes() -> int:
-    """Bytes on disk of open files of this process that have no name."""
-    total = 0
-    for link in Path("/proc/self/fd").glob("*"):
-        try:
-            if "(deleted)" in str(link.readlink()):
-                total += 512 * link.stat().st_blocks
-        except OSError:
-            continue
-    return total
 
 
 def measure(point: dict[str, Any]) -> dict[str, Any]:

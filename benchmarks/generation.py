@@ -26,7 +26,8 @@ import torch
 from torch import Tensor
 
 from benchmarks import nanogpt
-from benchmarks.recording import NOT_RUN, in_child, parser, peak_megabytes, record
+from benchmarks.process_memory import peak_megabytes
+from benchmarks.recording import NOT_RUN, in_child, parser, record
 from lmcore.data.tokens.vocabularies import ByteTokenizer
 from lmcore.model.config import ModelConfig
 from lmcore.model.generation import GenerationConfig, generate

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.recording import in_child, parser, peak_megabytes, record
+from benchmarks.process_memory import peak_megabytes
+from benchmarks.recording import in_child, parser, record
 from lmcore.evaluation.memory.suffix_array import SuffixArray
 
 VOCABULARY = 1024

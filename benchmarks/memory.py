@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import describe
+from benchmarks.process_memory import memory_of
 
 # Documents of 0.3 to 4 kB, about 1.2 kB on average: many small documents are the hard case, as
 # only documents cost memory.
@@ -127,18 +128,6 @@ def work(root: Path, limit_megabytes: int) -> None:
         ),
     )
     stage("end")
-
-
-def memory_of(pid: int) -> tuple[int, int]:
-    """Bytes of a process that are anonymous and resident, and that count against the limit."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0, 0
-    found = dict(line.split(":", 1) for line in lines)
-    return tuple(  # type: ignore[return-value]
-        int(found[name].split()[0]) << 10 if name in found else 0 for name in ("RssAnon", "VmData")
-    )
 
 
 def measure(gigabytes: float, *, limit_megabytes: int) -> dict[str, Any]:

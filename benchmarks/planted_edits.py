@@ -136,7 +136,8 @@ def ours(texts: Sequence[str], folder: Path) -> tuple[Pairs, float]:
         for row, text in enumerate(texts):
             hashes = folded_shingles(fold(text))
             file.write(batch.add(hashes))
-            samples.append((row, sketch(hashes).tobytes()))
+            sample = sketch(hashes)
+            samples.append((np.full(len(sample), row), sample))
         file.write(batch.flush())
     ids = [int(document_id(text)[:16], 16) for text in texts]
     scratch = Scratch(folder)
@@ -146,7 +147,7 @@ def ours(texts: Sequence[str], folder: Path) -> tuple[Pairs, float]:
         similarity=data.near_duplicate_similarity,
         scratch=scratch,
         contained=contained(
-            [(row, sample) for row, sample in samples if sample],
+            samples,
             len(texts),
             share=data.near_duplicate_containment,
             scratch=scratch,

@@ -84,15 +84,3 @@ def in_child(
     if done.returncode:
         raise SystemExit(f"{module} --point '{json.dumps(point)}' ended with {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def peak_megabytes() -> float:
-    """Most memory that this process ever held, in 10^6 bytes.
-
-    From the process's own high-water mark: `ru_maxrss` survives exec, so in a child it would
-    report what the parent had.
-    """
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise SystemExit("/proc/self/status has no VmHWM; this benchmark needs Linux")

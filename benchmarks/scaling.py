@@ -26,7 +26,8 @@ import numpy as np
 import torch
 
 from benchmarks.arithmetic import growth
-from benchmarks.recording import in_child, parser, peak_megabytes, record, workspace
+from benchmarks.process_memory import peak_megabytes
+from benchmarks.recording import in_child, parser, record, workspace
 from lmcore.data.tokens.batches import BatchOrder
 from lmcore.data.tokens.layout import plan_layout
 from lmcore.data.tokens.token_stream import TokenStream

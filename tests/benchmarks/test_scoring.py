@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks import corpora
 from benchmarks.arithmetic import cut_windows
 from benchmarks.ours import mean_nats, stateful_nats, windows_nats
-from benchmarks.recording import peak_megabytes
+from benchmarks.process_memory import peak_megabytes
 from lmcore.content_store import ContentStore
 from lmcore.data.config import TokenizerConfig
 from lmcore.model.config import ModelConfig

@@ -58,8 +58,8 @@ def contained(
     for rows, values in sketches:
         records = (values.astype(np.uint64) << _SHIFT) | rows.astype(np.uint64)
         hashes.add(records.reshape(-1, 1))
-        found, counts = np.unique(rows, return_counts=True)
-        sizes[found] = counts
+        own, counts = np.unique(rows, return_counts=True)
+        sizes[own] = counts
     sharing = SortedRecords(scratch, columns=1, share=0.5)
     for records in whole_groups(hashes.chunks(), scratch, columns=1, shift=ROW_BITS):
         for found in _pairs_of(records, most):

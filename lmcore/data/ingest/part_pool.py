@@ -40,7 +40,7 @@ _AHEAD = 2
 def read_here(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
     """One after the other, in this process; what is there is verified a little ahead."""
     with ThreadPoolExecutor(max_workers=1) as thread:
-        opened = handed_over(functools.partial(thread.submit, _opened), tasks, ahead=_AHEAD)
+        opened = handed_over(lambda task: thread.submit(_opened, task), tasks, ahead=_AHEAD)
         for task, there in zip(tasks, opened, strict=True):
             yield there.result() or read_part(task, told=told)
 
