@@ -6,8 +6,10 @@ values that agree with one another and with the documents written.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,35 +107,43 @@ def full_account(
     return account
 
 
-def describe_sources(
+def write_sources(
+    path: Path,
     sources: Sequence[LocatedSource],
+    *,
     licenses: Sequence[str],
     units: Sequence[str],
     count: Counts,
-) -> list[dict[str, Any]]:
-    """Licence, origin, settings, files with hashes, documents and bytes of each source."""
-    return [
-        {
-            "license": license_,
-            "origin": source.config.told_origin,
-            "settings": source_inputs(source),
-            "unit": unit,
-            "files": [
-                {
+) -> None:
+    """Write licence, origin, settings, documents, bytes and files with hashes of each source."""
+    facts = zip(sources, licenses, units, count.by_source, strict=True)
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write('{"sources": [')
+        for number, (source, license_, unit, (documents, num_bytes)) in enumerate(facts):
+            told = {
+                "license": license_,
+                "origin": source.config.told_origin,
+                "settings": source_inputs(source),
+                "unit": unit,
+                "documents": documents,
+                "bytes": num_bytes,
+            }
+            stream.write("," * (number > 0) + "\n" + _compact(told)[:-1] + ', "files": [')
+            # One by one: all together would be larger than all else in memory.
+            for place, file in enumerate((*source.files, *source.targets)):
+                entry = {
                     "name": file.name,
                     "bytes": file.num_bytes,
                     "sha256": file.sha256,
                     "problem": file.problem,
                 }
-                for file in (*source.files, *source.targets)
-            ],
-            "documents": documents,
-            "bytes": num_bytes,
-        }
-        for source, license_, unit, (documents, num_bytes) in zip(
-            sources, licenses, units, count.by_source, strict=True
-        )
-    ]
+                stream.write("," * (place > 0) + "\n " + _compact(entry))
+            stream.write("]}")
+        stream.write("]}\n")
+
+
+def _compact(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def summarise(

@@ -25,7 +25,7 @@ from lmcore.content_store import ContentStore
 from lmcore.data.config import DataConfig, PolicyConfig, SourceConfig
 from lmcore.data.copies.removal import NOTHING_REMOVED, Removals
 from lmcore.data.documents import DocumentSet
-from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
+from lmcore.data.ingest.account import Counts, full_account, summarise, write_sources
 from lmcore.data.ingest.assignment import Assignment, assign
 from lmcore.data.ingest.earlier_documents import EarlierDocuments, earlier_documents
 from lmcore.data.ingest.known_languages import Languages, known_languages, write_languages
@@ -264,9 +264,12 @@ class _Ingestion:
         ).write_all(staging, places)
         units = [resolve_unit(source, data=self._data) for source in self._sources]
         clusters = places.counts()
-        self._write_json(
-            "sources.json",
-            {"sources": describe_sources(self._sources, self._licenses, units, count)},
+        write_sources(
+            self._folder / "sources.json",
+            self._sources,
+            licenses=self._licenses,
+            units=units,
+            count=count,
         )
         spoken = languages.to_json()
         write_languages(self._folder, languages.languages, made_of=self._before.made_of)
@@ -289,7 +292,6 @@ class _Ingestion:
         }
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        # Piece by piece: the names and hashes of many files are larger than all else in memory.
         with (self._folder / name).open("w", encoding="utf-8") as stream:
             json.dump(value, stream, indent=1, ensure_ascii=False)
             stream.write("\n")

@@ -253,8 +253,7 @@ def left_out(name: str, pattern: str | None, *, in_chat_export: bool = False) ->
     if in_chat_export and "/" not in name and name != pattern and name.endswith(".json"):
         return "about the data"
     asked = PurePosixPath(pattern).parts if pattern is not None else ()
-    parts = PurePosixPath(name).parts
-    if any(part.startswith(".") for part in parts) and not any(p.startswith(".") for p in asked):
+    if _is_hidden(name) and not any(part.startswith(".") for part in asked):
         return "hidden"
     if about_the_data(name) and not (asked and _ABOUT.match(asked[-1])):
         return "about the data"
@@ -263,9 +262,16 @@ def left_out(name: str, pattern: str | None, *, in_chat_export: bool = False) ->
     return ""
 
 
+def _is_hidden(name: str) -> bool:
+    """Whether a file, or a folder on the way to it, is; `.` is no name."""
+    if "/." not in name and not name.startswith("."):
+        return False
+    return any(part.startswith(".") for part in PurePosixPath(name).parts)
+
+
 def about_the_data(name: str) -> bool:
     """Whether a file speaks about the data (licence, readme) instead of being it."""
-    return _ABOUT.fullmatch(PurePosixPath(name).name) is not None
+    return _ABOUT.fullmatch(name.rpartition("/")[2]) is not None
 
 
 def matches(name: str, pattern: str, *, whole: bool = False) -> bool:
@@ -310,5 +316,7 @@ def _compiles(regex: str) -> bool:
 
 def printable(name: str) -> str:
     """A file name as text: bytes that are no UTF-8, and control characters, are escaped."""
+    if name.isprintable():
+        return name
     name = name.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

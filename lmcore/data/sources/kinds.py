@@ -10,7 +10,6 @@ import importlib
 import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import IO, Literal, cast
 
 from lmcore.data.config import SourceConfig
@@ -261,4 +260,6 @@ def disguise(head: bytes) -> str:
 
 
 def _ending(name: str) -> str:
-    return PurePosixPath(content_name(name)).suffix.lower()
+    # Asked of every file; a path of the library would take ten times as long.
+    stem, _, ending = content_name(name).rpartition("/")[2].rpartition(".")
+    return f".{ending.lower()}" if stem and ending else ""

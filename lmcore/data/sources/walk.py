@@ -53,9 +53,9 @@ def walk(folder: Path) -> Walk:
                 else:  # inside a linked folder, where what is real may have been read already
                     found.again.append(path.relative_to(folder).as_posix())
             folders[:] = kept
-            for name in files:
-                path = Path(place, name)
-                found.files.append((path.relative_to(folder).as_posix(), path))
+            here = Path(place).relative_to(folder).as_posix()
+            inside = "" if here == "." else f"{here}/"
+            found.files += [(f"{inside}{name}", Path(place, name)) for name in files]
         waiting.extend(sorted(links))
     found.files.sort()
     found.again.sort()

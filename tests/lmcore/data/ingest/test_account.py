@@ -1,5 +1,6 @@
 """Counts of documents, and what is told of them: each figure by hand."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from lmcore.data.config import SourceConfig
 from lmcore.data.ingest import account
-from lmcore.data.ingest.account import Counts, describe_sources, full_account, summarise
+from lmcore.data.ingest.account import Counts, full_account, summarise, write_sources
 from lmcore.data.ingest.assignment import Assignment
 from lmcore.data.ingest.near_copies import NearCopies
 from lmcore.data.ingest.places import CODES, ClusterCounts, PlacedTexts
@@ -195,7 +196,10 @@ def test_a_source_is_described_without_the_place_it_lies_in(tmp_path: Path, coun
             SourceConfig(path=str(tmp_path / "b.txt")),
         ]
     ).sources
-    first, second = describe_sources(sources, ["MIT", "0BSD"], ["record", "file"], count)
+    written = tmp_path / "sources.json"
+    units = ["record", "file"]
+    write_sources(written, sources, licenses=["MIT", "0BSD"], units=units, count=count)
+    first, second = json.loads(written.read_text())["sources"]
     assert [file["name"] for file in first["files"]] == ["a.de", "a.en"]
     assert (first["license"], first["origin"], first["unit"]) == ("MIT", "here", "record")
     assert (first["documents"], first["bytes"]) == (1, 10)

@@ -1,9 +1,12 @@
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lmcore.data.config import SourceConfig
-from lmcore.data.sources.find_files import find_files, matches, printable
+from lmcore.data.sources.find_files import find_files, left_out, matches, printable
+from lmcore.data.sources.kinds import has_no_text
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,21 @@ from lmcore.data.sources.find_files import find_files, matches, printable
 )
 def test_globs_match_the_end_of_a_path(name: str, pattern: str, expected: bool) -> None:
     assert matches(name, pattern) is expected
+
+
+# What file names are made of: folders, dots, endings, archives.
+_NAMES = st.lists(st.sampled_from(["b", ".", "..", "/", "README", "PNG", "gz"]), max_size=8)
+
+
+@settings(deadline=None)
+@given(_NAMES.map("".join))
+def test_a_name_is_taken_apart_as_the_library_does(name: str) -> None:
+    parts = PurePosixPath(name).parts
+    hidden = any(part.startswith(".") for part in parts)
+    assert (left_out(name, None) == "hidden") is hidden
+    plain = name.removesuffix(".gz")
+    if not plain.endswith(("/", "/.")):  # no file
+        assert has_no_text(name) is (PurePosixPath(plain).suffix.lower() == ".png")
 
 
 def test_names_are_printable_text() -> None:
