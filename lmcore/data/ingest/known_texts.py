@@ -107,7 +107,7 @@ def _note_owner(work: sqlite3.Connection, ids: Sequence[bytes], ledger: SplitLed
     lacking = set(ids).difference(identity for (identity,) in noted)
     work.executemany(
         "INSERT INTO ledger.owner VALUES (?, ?, ?)",
-        ((*owner, identity) for identity in ids if identity in lacking),
+        ((*owner, identity) for identity in sorted(lacking)),
     )
 
 

@@ -276,7 +276,7 @@ def _apart(
         forest.join(np.searchsorted(members, left), np.searchsorted(members, right))
     # A passage of the template is no more evidence here than it is above.
     for left, right in contained(
-        sketches.hashes_of(members),
+        sketches.hashes(members),
         len(members),
         share=data.near_duplicate_containment,
         scratch=scratch,

@@ -46,8 +46,8 @@ def read_here(tasks: Sequence[Task], told: Told) -> Generator[PartFolder]:
 
 
 def _opened(task: Task) -> PartFolder | None:
-    """The folder of a part, where it is there and whole."""
-    with contextlib.suppress(IntegrityError):
+    """The folder of a part that is there and whole; `read_part` sees to all others."""
+    with contextlib.suppress(IntegrityError, OSError):
         return PartFolder.open(task.folder)
     return None
 

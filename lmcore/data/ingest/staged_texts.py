@@ -179,25 +179,20 @@ class Sketches:
         """Drop rows; their sketches are left where they are."""
         self._spans.keep(stays)
 
-    def hashes(self) -> Iterator[Hashes]:
-        """What is in the sketches of all rows, many at a time."""
-        spans = self._spans.array()
-        for start in range(0, len(spans), _TOGETHER):
-            yield self._hashes(spans[start : start + _TOGETHER], first=start)
+    def hashes(self, rows: Rows | None = None) -> Iterator[Hashes]:
+        """What is in the sketches of some rows, many at a time.
 
-    def hashes_of(self, rows: Rows) -> Iterator[Hashes]:
-        """The same of some rows; what stands for a row is its place among them."""
-        spans = self._spans.array()
-        for start in range(0, len(rows), _TOGETHER):
-            yield self._hashes(spans[rows[start : start + _TOGETHER]], first=start)
-
-    def _hashes(self, spans: npt.NDArray[np.int64], *, first: int) -> Hashes:
-        data = self._data.array().view(np.uint32)
-        starts, stops = spans.T // data.itemsize
-        lengths = stops - starts
-        places = np.repeat(np.arange(len(spans)), lengths)
-        before = np.cumsum(lengths) - lengths
-        return first + places, data[(starts - before)[places] + np.arange(len(places))]
+        Args:
+            rows: What stands for a row is its place among these; None: all rows.
+        """
+        spans, data = self._spans.array(), self._data.array().view(np.uint32)
+        for start in range(0, len(spans if rows is None else rows), _TOGETHER):
+            some = slice(start, start + _TOGETHER)
+            starts, stops = spans[some if rows is None else rows[some]].T // data.itemsize
+            lengths = stops - starts
+            places = np.repeat(np.arange(len(lengths)), lengths)
+            before = np.cumsum(lengths) - lengths
+            yield start + places, data[(starts - before)[places] + np.arange(len(places))]
 
     def of(self, rows: Rows) -> Iterator[bytes | None]:
         """The sketches of some rows."""

@@ -227,6 +227,29 @@ def test_an_error_in_a_process_is_told_as_it_is(
     assert told[0] == told[1]
 
 
+def test_a_part_that_is_damaged_or_just_removed_is_read_again(
+    tmp_path: Path, corpus: list[SourceConfig], small_parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_parts(2000)
+    ingested(tmp_path / "home", corpus)
+    (tmp_path / "files" / "30a.txt").write_text("a new text of some words " * 9)
+    damaged = next((tmp_path / "home" / "content" / "part").glob("[!.]*"))
+    (damaged / "tally.json").write_text("{}")
+    opened: list[Path] = []
+
+    def removed_at_first(path: Path) -> PartFolder:
+        opened.append(path)
+        if len(opened) == 1:
+            raise FileNotFoundError(path)
+        return whole(path)
+
+    whole = PartFolder.open
+    monkeypatch.setattr(PartFolder, "open", removed_at_first)
+    again = list(ingested(tmp_path / "home", corpus).iter_documents())
+    assert opened.count(opened[0]) == 2
+    assert again == list(ingested(tmp_path / "fresh", corpus).iter_documents())
+
+
 def test_small_corpora_begin_no_process(
     tmp_path: Path, corpus: list[SourceConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:

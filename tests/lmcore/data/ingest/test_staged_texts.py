@@ -102,7 +102,7 @@ def test_the_first_of_each_text_stays_with_the_strongest_name(
             if value % 2
             for hashed in range(value)
         ]
-        assert hashes_in(texts.sketches.hashes_of(rows)) == expected
+        assert hashes_in(texts.sketches.hashes(rows)) == expected
         texts.close()
 
 
